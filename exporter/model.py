@@ -1,0 +1,285 @@
+"""The nouns of the project: plain values, nothing that does anything."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+
+class State(StrEnum):
+    """What is known of a stream; all but UNKNOWN are definite."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why an attempt failed: the closed set that becomes the label `reason`."""
+
+    AUTH = "auth"
+    ACCOUNT = "account"
+    THROTTLED = "throttled"
+    BAD_REQUEST = "bad_request"
+    PROVIDER_ERROR = "provider_error"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    DNS = "dns"
+    TLS = "tls"
+    HTTP = "http"
+    MALFORMED = "malformed"
+    CLOCK = "clock"
+    BUG = "bug"
+
+
+class Secret:
+    """A text that cannot print itself; `reveal()` is the only way to it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text itself, for signing and nothing else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._value))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a secret is not serialised")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where a secret of the configuration stands: plain, in a file, or in an environment variable."""
+
+    kind: Literal["plain", "file", "env"]
+    value: Secret | str  # the secret itself, a path, or a variable's name
+
+    @classmethod
+    def plain(cls, text: str) -> SecretSource:
+        """Hold a secret that was written into the configuration itself."""
+        return cls("plain", Secret(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What one call is signed with. ZEGO uses `key_secret` alone; `token` is set for temporary credentials."""
+
+    key_id: str
+    key_secret: Secret
+    token: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One push that feeds a stream (Tencent: an entry of BackupList)."""
+
+    domain: str
+    app: str
+    source: Literal["push", "pull"]
+    primary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A provider's definite answer about one stream.
+
+    Attributes:
+        state: Never UNKNOWN.
+        code: The provider's own word for it in `stream_provider_responses_total`: ZEGO's number, else `ok`.
+        started: Unix seconds at which the present push began, where the provider says.
+        media: Publishing state per media type (Volcengine).
+        inputs: The inputs being pushed (Tencent's backup list); None where not told.
+        ingest: `push` or `pull` (Alibaba).
+        request_id: The provider's id of the call, for support tickets; never a label.
+    """
+
+    state: State
+    code: str = "ok"
+    started: float | None = None
+    media: tuple[tuple[str, bool], ...] = ()
+    inputs: tuple[Input, ...] | None = None
+    ingest: Literal["push", "pull"] | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A failed attempt. `message` and `request_id` are for people and never become labels."""
+
+    reason: Reason
+    code: str
+    message: str = ""
+    request_id: str = ""
+    retry_after: float | None = None
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError("is not a duration; write it like 500ms, 10s or 2m")
+    if isinstance(value, (int, float)):
+        if value == 0:
+            return 0.0
+        raise ValueError("lacks a unit; write it like 500ms, 10s or 2m")
+    return parse_duration(value)
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
+_DURATION = re.compile(
+    r"(?:(?P<y>\d+)y)?(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?(?:(?P<ms>\d+)ms)?",
+    re.ASCII,
+)
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration in Prometheus's notation (`500ms`, `10s`, `1h30m`) as seconds.
+
+    Raises:
+        ValueError: It is written otherwise.
+    """
+    if text == "0":
+        return 0.0
+    match = _DURATION.fullmatch(text) if len(text) <= 64 else None
+    if not text or match is None:
+        raise ValueError("is not a duration; write it like 500ms, 10s or 2m")
+    return sum(int(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
+
+
+def _clean(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("holds a lone surrogate, which is no character") from None
+    if "\x00" in text:
+        raise ValueError("holds a NUL character")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    problem = "is not an address like https://host or http://host:port"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError(problem)
+    if parts.path not in ("", "/") or parts.query or parts.fragment or re.search(r"[\s\\]", text):
+        raise ValueError(f"{problem} (no path, no query)")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
+
+
+_DURATION_SCHEMA = WithJsonSchema(
+    {
+        "type": "string",
+        "pattern": r"^(0|(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?)$",
+        "minLength": 1,
+        "examples": ["500ms", "10s", "2m"],
+    }
+)
+
+
+def duration(low: float, high: float) -> Any:
+    """Return the annotation of a duration between two bounds in seconds, kept as float seconds."""
+    return Annotated[float, BeforeValidator(_duration), Field(ge=low, le=high), _DURATION_SCHEMA]
+
+
+Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
+LabelValue = Annotated[str, Field(max_length=256), AfterValidator(_clean)]
+SecretField = Annotated[SecretSource | None, Field(default=None), WithJsonSchema({"type": "string", "minLength": 1})]
+
+
+class Shape(BaseModel):
+    """What all parts of the configuration share: strict types, no unknown keys, never changed after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
+
+
+class Account(Shape):
+    """Credentials and endpoint at one provider; each provider adds its own fields."""
+
+    name: Text
+    provider: str
+    endpoint: Endpoint
+    timeout: duration(0.05, 60) = Field(3.0, description="longest wait for one call")  # type: ignore[valid-type]
+    concurrency: int = Field(32, ge=1, le=1024, description="most calls in flight at once")
+    quota_share: float = Field(0.5, gt=0, le=1, description="part of the documented limit the exporter may use")
+    quota: dict[str, Annotated[float, Field(gt=0, le=1_000_000)]] = Field(
+        default_factory=dict, description="calls per second by API action, instead of share times documented limit"
+    )
+    plan: Literal["auto", "single", "list"] = Field("auto", description="how streams are asked: see docs/design.md")
+
+
+class Stream(Shape):
+    """One watched stream: its label `name`, its account, and the provider's address fields."""
+
+    name: Text
+    account: Text
+    labels: dict[LabelName, LabelValue] = Field(default_factory=dict, description="shown on stream_info")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All that a request may depend on besides configuration: handed in, never drawn by a provider.
+
+    Attributes:
+        now: Unix seconds.
+        nonce: 32 lower-case hexadecimal digits, new for each call.
+        sequence: Strictly growing over the life of the process, in milliseconds of Unix time or above.
+    """
+
+    now: float
+    nonce: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One API call before it is signed: the action and its business parameters."""
+
+    action: str
+    version: str
+    params: dict[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One signed HTTP request; `url` is percent-encoded already and goes out byte for byte."""
+
+    method: Literal["GET", "POST"]
+    url: str
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A provider's HTTP answer, decompressed and within the size allowed; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes

@@ -1,0 +1,301 @@
+"""The plug-in interface: a provider is a value made of tables and pure functions.
+
+A provider never waits, never reads a clock and never draws a random number: what a request may depend on comes in as a
+`Moment`. Adding a cloud is adding `providers/<name>.py` that ends in `PROVIDER = Provider(...)`, and its catalogue
+`providers/codes/<name>.yml`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, Stream
+
+A = TypeVar("A", bound=Account)
+S = TypeVar("S", bound=Stream)
+
+MEBIBYTE = 1 << 20
+
+
+class ProviderError(Exception):
+    """The provider answered with one of its error codes."""
+
+    def __init__(self, code: str, message: str = "", request_id: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+
+
+class NoEnvelope(Exception):  # noqa: N818 - a finding, named in the field's own words
+    """The answer is not the provider's envelope at all: an HTML page, a redirect, a bare status."""
+
+
+class Malformed(Exception):  # noqa: N818
+    """The answer is an envelope that breaks its own rules: a missing field, a wrong type, an unknown value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api(Generic[A, S]):
+    """An action that answers for one stream.
+
+    Attributes:
+        action: The vendor's name of the action; also the label `action`.
+        version: The vendor's API version.
+        limit: Documented calls per second for an account.
+        ask: Build the call for a stream.
+        read: Turn the answer into an `Answer`; raises `ProviderError`, `NoEnvelope` or `Malformed`.
+        largest: Bytes that one answer may have after decompression.
+    """
+
+    action: str
+    version: str
+    limit: Callable[[A], float]
+    ask: Callable[[A, S], Call]
+    read: Callable[[A, S, Reply], Answer]
+    largest: int = MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing.
+
+    Attributes:
+        rows: What the page says of the keys that it names; a value None says only that the key is there.
+        pages: How many pages the provider says there are, at least 1.
+        complete: False where the provider's own figures say that rows are missing: absence then proves nothing.
+    """
+
+    rows: Mapping[Hashable, Answer | None]
+    pages: int = 1
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing(Generic[A, S]):
+    """An action that answers for many streams at once.
+
+    Attributes:
+        scope: What one listing covers (an account, a domain, a room), or None where the stream is not covered.
+        keys: The rows that are this stream, any of them.
+        ask: Build the call for a scope and a page, counted from 1.
+        read: Turn one answer into a `Page`.
+        pages: Expected number of pages for this many watched streams.
+        absent: What absence from a complete listing proves, or None where it proves nothing.
+        every: Least seconds between two listings of one scope.
+        details: Whether a stream wants what only this listing tells, whatever it costs.
+        largest: Bytes that one answer may have after decompression.
+    """
+
+    action: str
+    version: str
+    limit: Callable[[A], float]
+    scope: Callable[[A, S], str | None]
+    keys: Callable[[A, S], tuple[Hashable, ...]]
+    ask: Callable[[A, str, int], Call]
+    read: Callable[[A, Reply], Page]
+    pages: Callable[[A, int], int] = lambda _account, _streams: 1
+    absent: Answer | None = None
+    every: float = 0.0
+    details: Callable[[S], bool] = lambda _stream: False
+    largest: int = MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider(Generic[A, S]):
+    """One cloud.
+
+    Attributes:
+        name: Configuration word, label and file name.
+        title: Name for people.
+        account: Account fields; they are the configuration schema.
+        stream: Stream fields; likewise.
+        single: The API that answers for one stream.
+        listings: APIs that answer for many, in order of preference.
+        sign: Make the signed HTTP request of a call.
+        environment: For each secret field, the vendor's conventional environment variables, in order.
+        credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
+        problems: Cross-checks of a stream against its account: (field, message) pairs.
+    """
+
+    name: str
+    title: str
+    account: type[A]
+    stream: type[S]
+    single: Api[A, S]
+    listings: tuple[Listing[A, S], ...] = ()
+    sign: Callable[[A, Credentials, Call, Moment], Request]
+    environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    credentials: tuple[str, str, str]
+    problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
+
+    def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
+        """Return every API of the provider by its action."""
+        listings: dict[str, Api[A, S] | Listing[A, S]] = {listing.action: listing for listing in self.listings}
+        return {self.single.action: self.single, **listings}
+
+
+AnyProvider = Provider[Any, Any]
+
+
+@lru_cache(maxsize=1024)
+def host(endpoint: str) -> str:
+    """Return what the Host header says for an endpoint: without a default port, in lower case."""
+    return urlsplit(endpoint).netloc.lower()
+
+
+@lru_cache(maxsize=256)
+def _stamp(second: int, form: str) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime(form)
+
+
+def timestamp(moment: Moment, form: str) -> str:
+    """Return the moment in UTC as a vendor's header wants it, by a strftime form."""
+    return _stamp(int(moment.now), form)
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
+
+
+def envelope(reply: Reply) -> dict[str, Any]:
+    """Read a reply's body as one strict JSON object.
+
+    Raises:
+        NoEnvelope: It is a redirect, an HTML page, or an error status without JSON.
+        Malformed: It is a broken JSON document, or JSON that is no object.
+    """
+    if 300 <= reply.status < 400:
+        raise NoEnvelope(f"HTTP {reply.status} redirect, which is not followed")
+    try:
+        found = _JSON.decode(reply.body.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        _refuse_page(reply, error)
+        raise Malformed("the body is not a JSON document") from error
+    if not isinstance(found, dict):
+        _refuse_page(reply, None)
+        raise Malformed("the body is not a JSON object")
+    return found
+
+
+def _refuse_page(reply: Reply, cause: Exception | None) -> None:
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if reply.status >= 400 or reply.body.lstrip()[:1] == b"<" or kind.startswith("text/html"):
+        raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's") from cause
+
+
+def definite(reply: Reply) -> None:
+    """Refuse an answer that looks like success but came under an error status."""
+    if not 200 <= reply.status < 300:
+        raise NoEnvelope(f"HTTP {reply.status} without an error code")
+
+
+def text_of(found: Mapping[str, Any], name: str) -> str:
+    """Return a field that must be text.
+
+    Raises:
+        Malformed: It is missing or something else.
+    """
+    value = found.get(name)
+    if not isinstance(value, str):
+        raise Malformed(f"{name} is missing or not text")
+    return value
+
+
+def integer_of(found: Mapping[str, Any], name: str) -> int:
+    """Return a field that must be a whole number; true and false are none.
+
+    Raises:
+        Malformed: It is missing or something else.
+    """
+    value = found.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Malformed(f"{name} is missing or not a whole number")
+    return value
+
+
+def rows_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return a list of objects; a missing or null list is empty.
+
+    Raises:
+        Malformed: It is something else, or holds something else.
+    """
+    value = found.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise Malformed(f"{name} is not a list of objects")
+    return value
+
+
+def object_of(found: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a field that must be an object.
+
+    Raises:
+        Malformed: It is missing or something else.
+    """
+    value = found.get(name)
+    if not isinstance(value, dict):
+        raise Malformed(f"{name} is missing or not an object")
+    return value
+
+
+def request_id_of(found: Mapping[str, Any]) -> str:
+    """Return the provider's RequestId as short printable text, or nothing."""
+    value = found.get("RequestId")
+    return printable(value) if isinstance(value, str) else ""
+
+
+def printable(text: str, limit: int = 128) -> str:
+    """Return text of a provider fit for a log or a page: printable characters of valid UTF-8, cut to a length."""
+    cut = text[: limit + 1].encode("utf-8", "replace").decode("utf-8")
+    shown = "".join(sign if sign.isprintable() else " " for sign in cut)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def utc_seconds(text: Any) -> float | None:
+    """Return a vendor's UTC time (`2018-06-29T19:00:00Z`) as Unix seconds, or None where it is something else."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def retry_after(reply: Reply) -> float | None:
+    """Return the seconds a throttled caller is asked to wait, from whichever hint the answer carries.
+
+    Known hints: Retry-After in seconds; Alibaba's x-acs-retry-after in milliseconds, and TimeLeft in milliseconds
+    inside x-ratelimit-user-api.
+    """
+    fields = dict(part.partition(":")[::2] for part in reply.headers.get("x-ratelimit-user-api", "").split(","))
+    exhausted = _number(fields.get("Remain")) == 0
+    hints = (
+        (reply.headers.get("x-acs-retry-after"), 0.001),
+        (fields.get("TimeLeft") if exhausted else None, 0.001),
+        (reply.headers.get("retry-after"), 1.0),
+    )
+    waits = [number * unit for text, unit in hints if (number := _number(text)) is not None]
+    return min(max(waits), 60.0) if waits else None
+
+
+def _number(text: str | None) -> float | None:
+    text = (text or "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 12 else None

@@ -1,0 +1,178 @@
+"""Alibaba ApsaraVideo Live (live 2016-11-01): DescribeLiveStreamState, and DescribeLiveStreamsOnlineList per domain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from exporter.model import (
+    Account,
+    Answer,
+    Call,
+    Credentials,
+    Endpoint,
+    Moment,
+    Reply,
+    Request,
+    SecretField,
+    State,
+    Stream,
+    Text,
+)
+from exporter.provider import (
+    MEBIBYTE,
+    Api,
+    Listing,
+    Malformed,
+    Page,
+    Provider,
+    ProviderError,
+    definite,
+    envelope,
+    host,
+    integer_of,
+    object_of,
+    printable,
+    request_id_of,
+    rows_of,
+    text_of,
+    timestamp,
+    utc_seconds,
+)
+from exporter.signing import acs3
+from exporter.signing.encoding import EMPTY_SHA256, canonical_query
+
+VERSION = "2016-11-01"
+STATE = "DescribeLiveStreamState"
+ONLINE = "DescribeLiveStreamsOnlineList"
+STATES = {"online": State.ACTIVE, "offline": State.INACTIVE, "forbidden": State.FORBIDDEN}
+PAGE_SIZE = 3000
+
+
+class AlibabaAccount(Account):
+    """An Alibaba Cloud account, by an AccessKey of RAM."""
+
+    endpoint: Endpoint = Field("https://live.aliyuncs.com", description="host of the live API")
+    access_key_id: SecretField
+    access_key_secret: SecretField
+    security_token: SecretField
+    callback_key: SecretField
+
+
+class AlibabaStream(Stream):
+    """A stream by its ingest (or streaming) domain, app and stream name."""
+
+    domain: Text = Field(description="ingest or streaming domain")
+    app: Text = Field(description="AppName")
+    stream: Text | None = Field(None, description="StreamName; default: name")
+    streaming_domain: Text | None = Field(
+        None, description="main streaming domain, which allows one call for all streams of the domain"
+    )
+
+
+def _ask(_account: AlibabaAccount, stream: AlibabaStream) -> Call:
+    name = stream.stream or stream.name
+    return Call(STATE, VERSION, {"AppName": stream.app, "DomainName": stream.domain, "StreamName": name})
+
+
+def _response(reply: Reply, action: str) -> dict[str, Any]:
+    """Return the answer's object, flat as the API sends it or nested as its old pages show it; raise its error."""
+    found = envelope(reply)
+    nested = found.get(f"{action}Response")
+    if nested is not None:
+        found = object_of(found, f"{action}Response")
+    if found.get("Code") is not None:
+        message = found.get("Message")
+        raise ProviderError(
+            text_of(found, "Code"), printable(message) if isinstance(message, str) else "", request_id_of(found)
+        )
+    definite(reply)
+    return found
+
+
+def _read(_account: AlibabaAccount, _stream: AlibabaStream, reply: Reply) -> Answer:
+    found = _response(reply, STATE)
+    state = STATES.get(text_of(found, "StreamState"))
+    if state is None:
+        raise Malformed("StreamState holds an unknown value")
+    kind = found.get("Type")
+    ingest = kind if kind == "push" or kind == "pull" else None
+    return Answer(state, ingest=ingest, request_id=request_id_of(found))
+
+
+def _scope(_account: AlibabaAccount, stream: AlibabaStream) -> str | None:
+    return stream.streaming_domain
+
+
+def _keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tuple[str, str], ...]:
+    return ((stream.app, stream.stream or stream.name),)
+
+
+def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
+    return Call(ONLINE, VERSION, {"DomainName": domain, "OnlyStream": "yes", "PageNum": page, "PageSize": PAGE_SIZE})
+
+
+def _read_online(_account: AlibabaAccount, reply: Reply) -> Page:
+    found = _response(reply, ONLINE)
+    request_id = request_id_of(found)
+    info = object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}
+    rows: dict[Any, Answer | None] = {}
+    for row in rows_of(info, "LiveStreamOnlineInfo"):
+        # PublishUrl, where it is sent, may carry an auth_key: only these three fields are looked at.
+        key = (text_of(row, "AppName"), text_of(row, "StreamName"))
+        rows[key] = Answer(State.ACTIVE, started=utc_seconds(row.get("PublishTime")), request_id=request_id)
+    return Page(rows, pages=max(1, integer_of(found, "TotalPage")))
+
+
+def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
+    """Sign in the V3 style (ACS3-HMAC-SHA256): POST, parameters in the query, empty body."""
+    query = [(name, str(value)) for name, value in call.params.items()]
+    headers = {
+        "host": host(account.endpoint),
+        "x-acs-action": call.action,
+        "x-acs-content-sha256": EMPTY_SHA256,
+        "x-acs-date": timestamp(moment, "%Y-%m-%dT%H:%M:%SZ"),
+        "x-acs-signature-nonce": moment.nonce,
+        "x-acs-version": call.version,
+    }
+    if credentials.token:
+        headers["x-acs-security-token"] = credentials.token.reveal()
+    headers["Authorization"] = acs3.authorization(
+        access_key_id=credentials.key_id,
+        access_key_secret=credentials.key_secret.reveal(),
+        method="POST",
+        query=query,
+        headers=headers,
+    )
+    headers["Accept"] = "application/json"
+    return Request("POST", f"{account.endpoint}/?{canonical_query(query)}", headers)
+
+
+PROVIDER = Provider[AlibabaAccount, AlibabaStream](
+    name="alibaba",
+    title="Alibaba ApsaraVideo Live",
+    account=AlibabaAccount,
+    stream=AlibabaStream,
+    single=Api(action=STATE, version=VERSION, limit=lambda _account: 30.0, ask=_ask, read=_read),
+    listings=(
+        Listing(
+            action=ONLINE,
+            version=VERSION,
+            limit=lambda _account: 10_000 / 60,
+            scope=_scope,
+            keys=_keys,
+            ask=_ask_online,
+            read=_read_online,
+            pages=lambda _account, streams: -(-streams // PAGE_SIZE),
+            largest=4 * MEBIBYTE,
+        ),
+    ),
+    sign=_sign,
+    environment={
+        "access_key_id": ("ALIBABA_CLOUD_ACCESS_KEY_ID",),
+        "access_key_secret": ("ALIBABA_CLOUD_ACCESS_KEY_SECRET",),
+        "security_token": ("ALIBABA_CLOUD_SECURITY_TOKEN",),
+    },
+    credentials=("access_key_id", "access_key_secret", "security_token"),
+)

@@ -1,0 +1,238 @@
+"""Tencent Cloud CSS (live 2018-08-01): DescribeLiveStreamState, and the two lists of streams being pushed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import Field
+
+from exporter.model import (
+    Account,
+    Answer,
+    Call,
+    Credentials,
+    Endpoint,
+    Input,
+    Moment,
+    Reply,
+    Request,
+    SecretField,
+    State,
+    Stream,
+    Text,
+)
+from exporter.provider import (
+    MEBIBYTE,
+    Api,
+    Listing,
+    Malformed,
+    Page,
+    Provider,
+    ProviderError,
+    definite,
+    envelope,
+    host,
+    integer_of,
+    object_of,
+    printable,
+    request_id_of,
+    rows_of,
+    text_of,
+    utc_seconds,
+)
+from exporter.signing import tc3
+
+VERSION = "2018-08-01"
+STATE = "DescribeLiveStreamState"
+BACKUP = "DescribeBackupStreamList"
+ONLINE = "DescribeLiveStreamOnlineList"
+STATES = {"active": State.ACTIVE, "inactive": State.INACTIVE, "forbid": State.FORBIDDEN}
+
+
+class TencentAccount(Account):
+    """A Tencent Cloud account, by an API key of CAM."""
+
+    endpoint: Endpoint = Field(
+        "https://live.tencentcloudapi.com", description="mainland, international or regional host"
+    )
+    secret_id: SecretField
+    secret_key: SecretField
+    token: SecretField
+    region: Text | None = Field(None, description="X-TC-Region; DescribeBackupStreamList needs it, e.g. ap-guangzhou")
+    callback_key: SecretField
+
+
+class TencentStream(Stream):
+    """A stream by its push domain, app and stream name."""
+
+    domain: Text = Field(description="push domain")
+    app: Text = Field("live", description="AppName, the push path")
+    stream: Text | None = Field(None, description="StreamName; default: name")
+    inputs: int | None = Field(None, ge=1, le=64, description="expected number of inputs (primary and backup)")
+
+
+def _international(account: TencentAccount) -> bool:
+    return ".intl." in account.endpoint
+
+
+def _ask(_account: TencentAccount, stream: TencentStream) -> Call:
+    name = stream.stream or stream.name
+    return Call(STATE, VERSION, {"AppName": stream.app, "DomainName": stream.domain, "StreamName": name})
+
+
+def _response(reply: Reply) -> dict[str, Any]:
+    """Return the object under Response, or raise the error that stands there; its HTTP status is 200 all the same."""
+    response = object_of(envelope(reply), "Response")
+    if response.get("Error") is not None:
+        error = object_of(response, "Error")
+        message = error.get("Message")
+        raise ProviderError(
+            text_of(error, "Code"), printable(message) if isinstance(message, str) else "", request_id_of(response)
+        )
+    definite(reply)
+    return response
+
+
+def _read(_account: TencentAccount, stream: TencentStream, reply: Reply) -> Answer:
+    response = _response(reply)
+    state = STATES.get(text_of(response, "StreamState"))
+    if state is None:
+        raise Malformed("StreamState holds an unknown value")
+    # Nothing is pushed, so a stream of which inputs are expected has none.
+    inputs = () if stream.inputs and state is not State.ACTIVE else None
+    return Answer(state, inputs=inputs, request_id=request_id_of(response))
+
+
+def _keys(_account: TencentAccount, stream: TencentStream) -> tuple[tuple[str, str, str], ...]:
+    return ((stream.domain, stream.app, stream.stream or stream.name),)
+
+
+def _backup_scope(account: TencentAccount, _stream: TencentStream) -> str | None:
+    """One call answers for the account; the API wants a region and does not exist on the international site."""
+    return account.region if account.region and not _international(account) else None
+
+
+def _ask_backup(_account: TencentAccount, _region: str, _page: int) -> Call:
+    return Call(BACKUP, VERSION)
+
+
+def _source(text: Any) -> Literal["push", "pull"]:
+    """Read SourceFrom: 直推流 is a push, 拉流转推(task) a pull relayed by Tencent."""
+    return "pull" if isinstance(text, str) and "拉流" in text else "push"
+
+
+def _backup_input(row: dict[str, Any]) -> Input:
+    master = integer_of(row, "MasterFlag")
+    if master not in (0, 1):
+        raise Malformed("MasterFlag holds an unknown value")
+    return Input(text_of(row, "DomainName"), text_of(row, "AppName"), _source(row.get("SourceFrom")), master == 1)
+
+
+def _read_backup(_account: TencentAccount, reply: Reply) -> Page:
+    response = _response(reply)
+    groups: dict[str, dict[Any, tuple[Input, float | None]]] = {}
+    for group in rows_of(response, "StreamInfoList"):
+        pushes = groups.setdefault(text_of(group, "StreamName"), {})
+        for row in rows_of(group, "BackupList"):
+            found = _backup_input(row)
+            sequence = row.get("UpstreamSequence")
+            identity = sequence if isinstance(sequence, str) and sequence else found
+            pushes[identity] = (found, utc_seconds(row.get("PublishTime")))
+    rows: dict[Any, Answer | None] = {}
+    request_id = request_id_of(response)
+    for name, pushes in groups.items():
+        inputs = tuple(push for push, _ in pushes.values())
+        for push, started in pushes.values():
+            answer = Answer(State.ACTIVE, started=started, inputs=inputs, request_id=request_id)
+            rows.setdefault((push.domain, push.app, name), answer)
+    return Page(rows)
+
+
+def _online_scope(_account: TencentAccount, stream: TencentStream) -> str | None:
+    return stream.domain
+
+
+def _online_page_size(account: TencentAccount) -> int:
+    return 100 if _international(account) else 1000
+
+
+def _ask_online(account: TencentAccount, domain: str, page: int) -> Call:
+    return Call(ONLINE, VERSION, {"DomainName": domain, "PageNum": page, "PageSize": _online_page_size(account)})
+
+
+def _read_online(_account: TencentAccount, reply: Reply) -> Page:
+    response = _response(reply)
+    request_id = request_id_of(response)
+    rows: dict[Any, Answer | None] = {}
+    for row in rows_of(response, "OnlineInfo"):
+        times = [utc_seconds(push.get("PublishTime")) for push in rows_of(row, "PublishTimeList")]
+        started = max((time for time in times if time is not None), default=None)
+        key = (text_of(row, "DomainName"), text_of(row, "AppName"), text_of(row, "StreamName"))
+        rows[key] = Answer(State.ACTIVE, started=started, request_id=request_id)
+    return Page(rows, pages=max(1, integer_of(response, "TotalPage")))
+
+
+def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
+    body = json.dumps(call.params, separators=(",", ":")).encode()  # built once: these bytes are hashed and sent
+    headers = {"Content-Type": "application/json", "Host": host(account.endpoint)}
+    now = int(moment.now)
+    authorization = tc3.authorization(
+        secret_id=credentials.key_id,
+        secret_key=credentials.key_secret.reveal(),
+        service="live",
+        timestamp=now,
+        headers=headers,
+        body=body,
+    )
+    headers |= {
+        "Authorization": authorization,
+        "X-TC-Action": call.action,
+        "X-TC-Version": call.version,
+        "X-TC-Timestamp": str(now),
+    }
+    if account.region:
+        headers["X-TC-Region"] = account.region
+    if credentials.token:
+        headers["X-TC-Token"] = credentials.token.reveal()
+    return Request("POST", f"{account.endpoint}/", headers, body)
+
+
+PROVIDER = Provider[TencentAccount, TencentStream](
+    name="tencent",
+    title="Tencent Cloud CSS",
+    account=TencentAccount,
+    stream=TencentStream,
+    single=Api(action=STATE, version=VERSION, limit=lambda _account: 300.0, ask=_ask, read=_read),
+    listings=(
+        Listing(
+            action=BACKUP,
+            version=VERSION,
+            limit=lambda _account: 20.0,
+            scope=_backup_scope,
+            keys=_keys,
+            ask=_ask_backup,
+            read=_read_backup,
+            details=lambda stream: stream.inputs is not None,
+            largest=16 * MEBIBYTE,
+        ),
+        Listing(
+            action=ONLINE,
+            version=VERSION,
+            limit=lambda account: 100.0 if _international(account) else 80.0,
+            scope=_online_scope,
+            keys=_keys,
+            ask=_ask_online,
+            read=_read_online,
+            pages=lambda account, streams: -(-streams // _online_page_size(account)),
+            largest=4 * MEBIBYTE,
+        ),
+    ),
+    sign=_sign,
+    environment={
+        "secret_id": ("TENCENTCLOUD_SECRET_ID",),
+        "secret_key": ("TENCENTCLOUD_SECRET_KEY",),
+        "token": ("TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN"),
+    },
+    credentials=("secret_id", "secret_key", "token"),
+)

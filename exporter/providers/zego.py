@@ -1,0 +1,186 @@
+"""ZEGO RTC server API, version 2: DescribeRTCStreamState, and DescribeSimpleStreamList for rooms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from exporter.model import (
+    Account,
+    Answer,
+    Call,
+    Credentials,
+    Endpoint,
+    Moment,
+    Reply,
+    Request,
+    SecretField,
+    State,
+    Stream,
+    Text,
+)
+from exporter.provider import (
+    Api,
+    Listing,
+    Malformed,
+    Page,
+    Provider,
+    ProviderError,
+    definite,
+    envelope,
+    host,
+    integer_of,
+    printable,
+    request_id_of,
+    rows_of,
+    text_of,
+)
+from exporter.signing import zego as signing
+from exporter.signing.encoding import percent
+
+STATE = "DescribeRTCStreamState"
+LIST = "DescribeSimpleStreamList"
+DEFINITE = {0: State.ACTIVE, 41006: State.INACTIVE, 41004: State.NOT_FOUND}
+
+
+class ZegoAccount(Account):
+    """An app in ZEGO's console."""
+
+    endpoint: Endpoint = Field("https://rtc-api.zego.im", description="unified or regional host of the RTC server API")
+    app_id: int = Field(ge=1, le=4294967295, description="AppID of the ZEGO console")
+    server_secret: SecretField
+    is_test: bool | None = Field(
+        None, description="sent as IsTest where set; only for projects created up to 2021-11-16"
+    )
+    callback_secret: SecretField
+
+
+class ZegoStream(Stream):
+    """A stream published to ZEGO's media servers; streams pushed straight to a CDN are not covered by the API."""
+
+    stream_id: Text | None = Field(None, description="StreamId; default: name")
+    room_id: Text | None = Field(None, description="RoomId, which allows one call for all streams of the room")
+
+
+def _stream_id(account: ZegoAccount, stream: ZegoStream) -> str:
+    """Return the StreamId, with the test environment's prefix exactly once."""
+    stream_id = stream.stream_id or stream.name
+    prefix = f"zegotest-{account.app_id}-"
+    return prefix + stream_id if account.is_test and not stream_id.startswith(prefix) else stream_id
+
+
+def _ask(account: ZegoAccount, stream: ZegoStream) -> Call:
+    return Call(STATE, "2.0", {"StreamId": _stream_id(account, stream)})
+
+
+def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
+    """Return Code, Data (empty where it is missing, as it may be) and RequestId."""
+    found = envelope(reply)
+    data = found.get("Data")
+    code = integer_of(found, "Code")
+    request_id = request_id_of(found)
+    if code not in DEFINITE:
+        message = found.get("Message")
+        raise ProviderError(str(code), printable(message) if isinstance(message, str) else "", request_id)
+    definite(reply)
+    return code, data if isinstance(data, dict) else {}, request_id
+
+
+def _seconds(text: Any) -> float | None:
+    digits = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 12
+    return float(text) if digits else None
+
+
+def _read(_account: ZegoAccount, _stream: ZegoStream, reply: Reply) -> Answer:
+    code, data, request_id = _data(reply)
+    started, closed = _seconds(data.get("create_time")), _seconds(data.get("close_time"))
+    state = DEFINITE[code]
+    if state is not State.ACTIVE:
+        return Answer(state, str(code), request_id=request_id)
+    if closed and started is not None and closed >= started:
+        raise Malformed("Code 0 (active) with a close_time after create_time")
+    return Answer(state, str(code), started=started or None, request_id=request_id)
+
+
+def _scope(_account: ZegoAccount, stream: ZegoStream) -> str | None:
+    return stream.room_id
+
+
+def _keys(account: ZegoAccount, stream: ZegoStream) -> tuple[str, ...]:
+    return (_bare(account, _stream_id(account, stream)),)
+
+
+def _bare(account: ZegoAccount, stream_id: str) -> str:
+    """Return a StreamId without the test prefix: whether room listings carry it is not documented."""
+    return stream_id.removeprefix(f"zegotest-{account.app_id}-")
+
+
+def _ask_room(_account: ZegoAccount, room: str, _page: int) -> Call:
+    return Call(LIST, "2.0", {"RoomId": room})
+
+
+def _read_room(account: ZegoAccount, reply: Reply) -> Page:
+    code, data, request_id = _data(reply)
+    if code != 0:
+        raise ProviderError(str(code), "", request_id)
+    rows: dict[Any, Answer | None] = {}
+    for row in rows_of(data, "StreamList"):
+        created = row.get("CreateTime")
+        known = isinstance(created, int) and not isinstance(created, bool) and 0 < created < 1 << 53
+        started = created / 1000 if isinstance(created, int) and known else None
+        rows[_bare(account, text_of(row, "StreamId"))] = Answer(
+            State.ACTIVE, str(code), started=started, request_id=request_id
+        )
+    return Page(rows)
+
+
+def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
+    """Sign over AppId, nonce and time; the business parameters are not covered by ZEGO's signature."""
+    nonce, now = moment.nonce[:16], int(moment.now)
+    signature = signing.signature(
+        app_id=account.app_id, nonce=nonce, server_secret=credentials.key_secret.reveal(), timestamp=now
+    )
+    query = (
+        f"Action={call.action}&AppId={account.app_id}&SignatureNonce={nonce}&Timestamp={now}"
+        f"&Signature={signature}&SignatureVersion={call.version}"
+    )
+    if account.is_test is not None:
+        query += f"&IsTest={'true' if account.is_test else 'false'}"
+    query += "".join(f"&{name}={percent(str(value))}" for name, value in call.params.items())
+    if call.action == STATE:
+        # Must grow strictly for one StreamId within any ten seconds.
+        query += f"&Sequence={moment.sequence}"
+    return Request(
+        "GET", f"{account.endpoint}/?{query}", {"Host": host(account.endpoint), "Accept": "application/json"}
+    )
+
+
+PROVIDER = Provider[ZegoAccount, ZegoStream](
+    name="zego",
+    title="ZEGO RTC",
+    account=ZegoAccount,
+    stream=ZegoStream,
+    single=Api(
+        action=STATE,
+        version="2.0",
+        limit=lambda account: 10.0 if account.is_test else 40.0,
+        ask=_ask,
+        read=_read,
+    ),
+    listings=(
+        Listing(
+            action=LIST,
+            version="2.0",
+            limit=lambda _account: 50.0,
+            scope=_scope,
+            keys=_keys,
+            ask=_ask_room,
+            read=_read_room,
+            every=10.0,
+        ),
+    ),
+    sign=_sign,
+    environment={"server_secret": ("ZEGO_SERVER_SECRET",)},
+    credentials=("", "server_secret", ""),
+)

@@ -1,0 +1,1 @@
+"""Request and callback signatures of the four clouds: pure functions, one algorithm per file."""
