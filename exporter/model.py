@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -163,6 +164,15 @@ def parse_duration(text: str) -> float:
     return sum(int(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
 
 
+def format_duration(seconds: float) -> str:
+    """Write seconds in Prometheus's notation, in the largest unit that leaves a whole number: `90s`, `2m`, `500ms`."""
+    thousandths = round(seconds * 1000)
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+        if thousandths and thousandths % size == 0:
+            return f"{thousandths // size}{unit}"
+    return f"{thousandths}ms" if thousandths else "0s"
+
+
 def _clean(text: str) -> str:
     try:
         text.encode("utf-8")
@@ -204,6 +214,11 @@ def duration(low: float, high: float) -> Any:
     return Annotated[float, BeforeValidator(_duration), Field(ge=low, le=high), _DURATION_SCHEMA]
 
 
+def is_duration(metadata: Iterable[Any]) -> bool:
+    """Say whether a field with this metadata was annotated by `duration`."""
+    return _DURATION_SCHEMA in metadata
+
+
 Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
@@ -222,8 +237,8 @@ class Shape(BaseModel):
 class Account(Shape):
     """Credentials and endpoint at one provider; each provider adds its own fields."""
 
-    name: Text
-    provider: str
+    name: Text = Field(description="the account's name, and the label `account`; unique over all providers")
+    provider: str = Field(description="the cloud it is an account of")
     endpoint: Endpoint
     timeout: duration(0.05, 60) = Field(3.0, description="longest wait for one call")  # type: ignore[valid-type]
     concurrency: int = Field(32, ge=1, le=1024, description="most calls in flight at once")
@@ -237,8 +252,8 @@ class Account(Shape):
 class Stream(Shape):
     """One watched stream: its label `name`, its account, and the provider's address fields."""
 
-    name: Text
-    account: Text
+    name: Text = Field(description="the label `stream`; unique per provider")
+    account: Text = Field(description="name of the account that asks for it")
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, description="shown on stream_info")
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, Stream
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
 
 A = TypeVar("A", bound=Account)
 S = TypeVar("S", bound=Stream)
@@ -31,6 +31,25 @@ class ProviderError(Exception):
         self.code = code
         self.message = message
         self.request_id = request_id
+
+
+class CredentialsError(Exception):
+    """There is nothing to sign with; the text says what to do and holds no secret."""
+
+
+class TransportError(Exception):
+    """A call that brought no usable answer; it names no URL and no header.
+
+    Attributes:
+        reason: What to count it as.
+        broke_early: The connection broke before any answer, so that the call may be made once more.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, broke_early: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.broke_early = broke_early
 
 
 class NoEnvelope(Exception):  # noqa: N818 - a finding, named in the field's own words
@@ -70,11 +89,13 @@ class Page:
         rows: What the page says of the keys that it names; a value None says only that the key is there.
         pages: How many pages the provider says there are, at least 1.
         complete: False where the provider's own figures say that rows are missing: absence then proves nothing.
+        code: The provider's own word for success.
     """
 
     rows: Mapping[Hashable, Answer | None]
     pages: int = 1
     complete: bool = True
+    code: str = "ok"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

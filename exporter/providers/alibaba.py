@@ -149,7 +149,7 @@ def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment:
     return Request("POST", f"{account.endpoint}/?{canonical_query(query)}", headers)
 
 
-PROVIDER = Provider[AlibabaAccount, AlibabaStream](
+PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     name="alibaba",
     title="Alibaba ApsaraVideo Live",
     account=AlibabaAccount,

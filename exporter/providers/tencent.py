@@ -198,7 +198,7 @@ def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment:
     return Request("POST", f"{account.endpoint}/", headers, body)
 
 
-PROVIDER = Provider[TencentAccount, TencentStream](
+PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     name="tencent",
     title="Tencent Cloud CSS",
     account=TencentAccount,

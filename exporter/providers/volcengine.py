@@ -176,7 +176,7 @@ def _problems(account: VolcengineAccount, stream: VolcengineStream) -> list[tupl
     return [("app_id", "is missing: set app_id here or at the account")]
 
 
-PROVIDER = Provider[VolcengineAccount, VolcengineStream](
+PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     name="volcengine",
     title="Volcengine RTC",
     account=VolcengineAccount,

@@ -132,7 +132,7 @@ def _read_room(account: ZegoAccount, reply: Reply) -> Page:
         rows[_bare(account, text_of(row, "StreamId"))] = Answer(
             State.ACTIVE, str(code), started=started, request_id=request_id
         )
-    return Page(rows)
+    return Page(rows, code=str(code))
 
 
 def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
@@ -156,7 +156,7 @@ def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Mo
     )
 
 
-PROVIDER = Provider[ZegoAccount, ZegoStream](
+PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     name="zego",
     title="ZEGO RTC",
     account=ZegoAccount,

@@ -1,0 +1,178 @@
+"""What is known of each stream now: answers in, what stands now out. The only state besides counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from exporter.model import Answer, Fault, State, Stream
+
+Key = tuple[str, str]  # provider, stream name
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One time on both clocks: Unix seconds to show, monotonic seconds to measure ages with."""
+
+    unix: float
+    mono: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A stream's state as shown has changed.
+
+    Attributes:
+        at: Unix seconds.
+        evidence: What showed it: the API's action, the fault's reason, or `max_age`.
+    """
+
+    at: float
+    provider: str
+    stream: str
+    old: State
+    new: State
+    evidence: str
+
+
+class Record:
+    """What is known of one watched stream.
+
+    Attributes:
+        key: Provider and stream name.
+        stream: Its configuration.
+        answer: The last definite answer, kept across failures; `action` told it at `answered`.
+        fault: Why the last finished attempt failed; None when it got a definite answer, or before the first.
+        tried: Monotonic seconds of the last finished attempt; minus infinity before the first.
+        changes: Changes between definite states.
+        definite_since: Unix seconds of the first answer with the present definite state.
+        fault_since: Unix seconds of the first failure since the last answer.
+        faulted: Unix seconds of the last failure.
+    """
+
+    __slots__ = (
+        "action", "answer", "answered", "answered_mono", "changes", "definite_since", "fault", "fault_since",
+        "faulted", "key", "shown", "stream", "tried",
+    )  # fmt: skip
+
+    def __init__(self, key: Key, stream: Stream) -> None:
+        self.key = key
+        self.stream = stream
+        self.answer: Answer | None = None
+        self.action = ""
+        self.answered = 0.0
+        self.answered_mono = float("-inf")
+        self.fault: Fault | None = None
+        self.fault_since: float | None = None
+        self.faulted = 0.0
+        self.tried = float("-inf")
+        self.changes = 0
+        self.definite_since: float | None = None
+        self.shown = State.UNKNOWN
+
+    def state(self, mono: float, max_age: float) -> State:
+        """Return the state that may be shown: the last answer, unless an attempt has failed since or it is too old."""
+        if self.answer is None or self.fault is not None or mono - self.answered_mono > max_age:
+            return State.UNKNOWN
+        return self.answer.state
+
+    def since(self, state: State) -> float | None:
+        """Return since when the stream is in the state it shows, in Unix seconds; None if it was never asked."""
+        if state is not State.UNKNOWN:
+            return self.definite_since
+        if self.fault is not None:
+            return self.fault_since
+        return self.answered or None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the last finished attempt got a definite answer."""
+        return self.answer is not None and self.fault is None
+
+
+class Board:
+    """All watched streams, in the configuration's order.
+
+    Attributes:
+        version: Grows with every change; equal versions show equal samples, but for ages.
+        listeners: Called with each change of a state as shown.
+    """
+
+    def __init__(self, max_age: float) -> None:
+        self.max_age = max_age
+        self.version = 0
+        self.listeners: list[Callable[[Change], None]] = []
+        self._records: dict[Key, Record] = {}
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records.values())
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, key: Key) -> Record | None:
+        """Return the record of a watched stream."""
+        return self._records.get(key)
+
+    def watch(self, streams: Iterable[tuple[str, Stream]], max_age: float) -> None:
+        """Watch these streams (provider, stream) and no others; what is known of the same address stays."""
+        records: dict[Key, Record] = {}
+        for provider, stream in streams:
+            key = (provider, stream.name)
+            known = self._records.get(key)
+            if known is not None and _address(known.stream) == _address(stream):
+                known.stream = stream
+                records[key] = known
+            else:
+                records[key] = Record(key, stream)
+        self._records = records
+        self.max_age = max_age
+        self.version += 1
+
+    def answered(self, record: Record, answer: Answer, action: str, now: Instant) -> None:
+        """Take a definite answer."""
+        before = record.answer
+        if before is None or before.state is not answer.state:
+            record.changes += before is not None
+            record.definite_since = now.unix
+        record.answer, record.action = answer, action
+        record.answered, record.answered_mono = now.unix, now.mono
+        record.fault = record.fault_since = None
+        self._tried(record, answer.state, action, now)
+
+    def failed(self, record: Record, fault: Fault, now: Instant) -> None:
+        """Take a failed attempt: it withdraws the state."""
+        if record.fault is None:
+            record.fault_since = now.unix
+        record.fault, record.faulted = fault, now.unix
+        self._tried(record, State.UNKNOWN, str(fault.reason), now)
+
+    def withhold(self, record: Record, fault: Fault, now: Instant) -> None:
+        """Withdraw the state of a stream that is not asked because its account's breaker is open."""
+        if record.fault is None:
+            record.fault, record.fault_since, record.faulted = fault, now.unix, now.unix
+            self._show(record, State.UNKNOWN, str(fault.reason), now)
+
+    def outdate(self, now: Instant) -> None:
+        """Tell the listeners of answers that have grown older than `max_age`."""
+        for record in self._records.values():
+            if record.shown is not State.UNKNOWN and now.mono - record.answered_mono > self.max_age:
+                self._show(record, State.UNKNOWN, "max_age", now)
+
+    def _tried(self, record: Record, state: State, evidence: str, now: Instant) -> None:
+        record.tried = now.mono
+        self.version += 1
+        if record.shown is not state:
+            self._show(record, state, evidence, now)
+
+    def _show(self, record: Record, state: State, evidence: str, now: Instant) -> None:
+        old, record.shown = record.shown, state
+        self.version += 1
+        change = Change(now.unix, *record.key, old, state, evidence)
+        for listener in self.listeners:
+            listener(change)
+
+
+def _address(stream: Stream) -> dict[str, object]:
+    """Return what an answer depends on: everything but what is only shown."""
+    return {"type": type(stream), **stream.model_dump(exclude={"labels"})}

@@ -1,0 +1,128 @@
+"""`stream-exporter serve`: the exporter until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from exporter import __version__, config, providers
+from exporter.commands import logs
+from exporter.commands.options import ServeOptions
+from exporter.keys import Keyring
+from exporter.prober import Clock
+from exporter.reload import Reloader
+from exporter.service import Service
+from exporter.web import Face
+from exporter.webconfig import WebConfigError, WebGuard
+
+log = structlog.get_logger("serve")
+
+# aiohttp closes a connection that is idle, or drips its header, only by this.
+KEEPALIVE_SECONDS = 10.0
+DRAIN_SECONDS = 30.0
+
+
+def clock() -> Clock:
+    """Return the machine's time and chance."""
+    return Clock(time.time, time.monotonic, lambda: secrets.token_hex(16))
+
+
+def addresses(listen: str) -> tuple[str | None, int]:
+    """Read `:10180`, `127.0.0.1:10180` or `[::1]:10180` as (host or None for all, port).
+
+    Raises:
+        ValueError: It is written otherwise.
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{listen!r} is not HOST:PORT or :PORT")
+    return host.removeprefix("[").removesuffix("]") or None, int(port)
+
+
+async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        options: The flags.
+        ready: Called with the addresses once all of them listen.
+    """
+    logs.configure(options.log_level, options.log_format, sys.stderr)
+
+    def load() -> config.Config:
+        return config.load(Path(options.config_file), providers.found(), os.environ)
+
+    try:
+        loaded = load()
+        listen = [addresses(one) for one in options.listen]
+        guard = WebGuard(Path(options.web_config) if options.web_config else None, time.monotonic)
+        tls = guard.ssl_context()
+    except (config.ConfigErrors, WebConfigError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for warning in loaded.warnings:
+        log.warning("configuration", warning=str(warning))
+    async with Service(loaded, providers.found(), clock(), Keyring(os.environ)) as service:
+        reloader = Reloader(service, load)
+        face = Face(service, reloader.reload, options.timeout_offset, options.enable_lifecycle, options.telemetry_path)
+        runner = web.AppRunner(
+            face.application([guard.middleware]),
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            shutdown_timeout=DRAIN_SECONDS,
+        )
+        await runner.setup()
+        try:
+            for host, port in listen:
+                await web.TCPSite(runner, host, port, ssl_context=tls).start()
+        except OSError as error:
+            print(f"cannot listen: {error.strerror}; choose another --web.listen-address", file=sys.stderr)
+            await runner.cleanup()
+            return 1
+        scheme = "https" if tls is not None else "http"
+        where = [f"{scheme}://{_shown(address)}" for address in runner.addresses]
+        log.info("listening", version=__version__, addresses=" ".join(where), streams=len(loaded.streams))
+        if ready is not None:
+            ready(where)
+        await _until_stopped(reloader)
+        log.info("stopping; scrapes in flight are finished")
+        face.ready = False
+        await runner.cleanup()
+    return 0
+
+
+def _shown(address: tuple[str, ...]) -> str:
+    host, port = address[0], address[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"{shown}:{port}"
+
+
+async def _until_stopped(reloader: Reloader) -> None:
+    """Reload on SIGHUP and on changed files, until SIGTERM or SIGINT."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    reloads: set[asyncio.Task[list[str]]] = set()
+
+    def hang_up() -> None:
+        task = loop.create_task(reloader.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    watching = asyncio.create_task(reloader.watch())
+    try:
+        await stopped.wait()
+    finally:
+        watching.cancel()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,164 @@
+"""The part `accounts` of a configuration: each entry to its provider's account type, its secrets fetched once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from exporter.config.checking import Keys, Mistake, others, validated, wrong_type
+from exporter.config.findings import Findings
+from exporter.config.problems import Place, suggestion
+from exporter.config.secret_values import SUFFIXES, CredentialsMissing, Read, missing, secret, secret_fields
+from exporter.model import Account, SecretSource
+from exporter.provider import AnyProvider, printable
+
+
+class Accounts:
+    """Reads the accounts.
+
+    Attributes:
+        valid: The accounts without errors, by name.
+        owners: For each name that an entry has, right or wrong, its provider (None if unknown) and its place.
+    """
+
+    def __init__(
+        self,
+        findings: Findings,
+        providers: Mapping[str, AnyProvider],
+        directory: Path,
+        environ: Mapping[str, str],
+        read: Read,
+    ) -> None:
+        self.findings = findings
+        self.providers = providers
+        self.directory = directory
+        self.environ = environ
+        self.read_file = read
+        self.max_age = 0.0
+        self.valid: dict[str, Account] = {}
+        self.owners: dict[str, tuple[AnyProvider | None, Place]] = {}
+
+    def read(self, raw: dict[str, Any], max_age: float) -> None:
+        """Read the list of the configuration's top; `max_age` in seconds is what a quota must suffice for."""
+        self.max_age = max_age
+        if "accounts" not in raw:
+            self.findings.report(Mistake(("accounts",), "is missing: at least one account is needed", missing=True))
+            return
+        entries = self.findings.list_of(raw["accounts"], ("accounts",))
+        if raw["accounts"] == []:
+            self.findings.wrong(("accounts",), "is empty; at least one account is needed")
+        for index, entry in enumerate(entries):
+            self._account(entry, ("accounts", index))
+
+    def _account(self, raw: Any, place: Place) -> None:
+        if not isinstance(raw, dict):
+            self.findings.wrong(place, wrong_type(raw, "a mapping"))
+            return
+        provider = self._provider(raw, place)
+        self._own(raw.get("name"), provider, place)
+        if provider is None:
+            return
+        prepared = self._with_sources(raw, provider, place)
+        self._check_secrets(prepared, provider, place)
+        self._check_actions(raw.get("quota"), provider, place)
+        account: Account | None = validated(
+            provider.account, prepared, place, self.findings.report, _account_keys(provider, self.providers)
+        )
+        if account is not None:
+            self._check_quota(account, provider, place)
+            self.valid.setdefault(account.name, account)
+
+    def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
+        """Return the account's provider, or None after saying why there is none."""
+        place = (*place, "provider")
+        options = ", ".join(self.providers)
+        word = raw.get("provider")
+        if "provider" not in raw:
+            self.findings.report(Mistake(place, f"is missing; it is one of {options}", missing=True))
+        elif not isinstance(word, str):
+            self.findings.wrong(place, wrong_type(word, "text"))
+        elif word in self.providers:
+            return self.providers[word]
+        else:
+            self.findings.wrong(place, f"unknown provider; it is one of {options}{suggestion(word, self.providers)}")
+        return None
+
+    def _own(self, name: Any, provider: AnyProvider | None, place: Place) -> None:
+        """Note whose account a name is; the first that has it keeps it."""
+        if not isinstance(name, str):
+            return
+        _, first = self.owners.setdefault(name, (provider, place))
+        if first != place:
+            mistake = Mistake((*place, "name"), f"an account is named '{printable(name, 64)}' already")
+            self.findings.report(mistake, (self.findings.document, (*first, "name")))
+
+    def _with_sources(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> dict[str, Any]:
+        """Return an account's mapping with each secret as the `SecretSource` that its keys tell of."""
+        prepared = dict(raw)
+        for field in secret_fields(provider.account):
+            options = {f"{field}{suffix}": kind for kind, suffix in SUFFIXES.items()}
+            given = [key for key in raw if key in options]
+            for key in given:
+                prepared.pop(key)
+            if given:
+                prepared[field] = self._source(raw[given[0]], options[given[0]], (*place, given[0]))
+            for key in given[1:]:
+                self.findings.wrong(
+                    (*place, key), f"stands beside {given[0]}; give one of {', '.join(options)}", at_key=True
+                )
+        return prepared
+
+    def _source(self, value: Any, kind: str, place: Place) -> SecretSource | None:
+        if not isinstance(value, str):
+            self.findings.wrong(place, wrong_type(value, "text"))
+        elif not value:
+            self.findings.wrong(place, "is empty; text is expected")
+        elif kind == "plain":
+            return SecretSource.plain(value)
+        elif kind == "file":
+            return SecretSource("file", str(self.directory / value))
+        else:
+            return SecretSource("env", value)
+        return None
+
+    def _check_secrets(self, prepared: dict[str, Any], provider: AnyProvider, place: Place) -> None:
+        """Fetch every secret once, so that what cannot be fetched is told of now and not at the first call."""
+        fields = [field for field in secret_fields(provider.account) if field in prepared]
+        for field in fields:
+            source = prepared[field]
+            try:
+                if source is not None:
+                    secret(field, source, self.environ, self.read_file)
+            except CredentialsMissing as error:
+                self.findings.wrong((*place, field + SUFFIXES[source.kind]), error.advice)
+        for field, advice in missing(provider, self.environ, fields):
+            self.findings.report(Mistake((*place, field), advice, missing=True))
+
+    def _check_actions(self, quota: Any, provider: AnyProvider, place: Place) -> None:
+        actions = provider.apis()
+        for action in quota if isinstance(quota, dict) else ():
+            if action not in actions:
+                message = f"{provider.name} has no such action, but {', '.join(actions)}{suggestion(action, actions)}"
+                self.findings.wrong((*place, "quota", action), message, at_key=True)
+
+    def _check_quota(self, account: Account, provider: AnyProvider, place: Place) -> None:
+        """Refuse a rate at which not even one stream can be known all the time."""
+        small = "is too small: less than one call within scrape.max_age"
+        for action, rate in account.quota.items():
+            if rate * self.max_age < 1:
+                self.findings.wrong((*place, "quota", action), small)
+        share = account.quota_share * provider.single.limit(account)
+        if provider.single.action not in account.quota and share * self.max_age < 1:
+            self.findings.wrong((*place, "quota_share"), small)
+
+
+def _account_keys(provider: AnyProvider, providers: Mapping[str, AnyProvider]) -> Keys:
+    own = _keys_of(provider)
+    elsewhere = others(own, {name: _keys_of(each) for name, each in providers.items()})
+    return Keys(own, {field: f"accounts of {whose}" for field, whose in elsewhere.items()})
+
+
+def _keys_of(provider: AnyProvider) -> tuple[str, ...]:
+    secrets = secret_fields(provider.account)
+    return (*provider.account.model_fields, *(f"{field}{suffix}" for field in secrets for suffix in ("_file", "_env")))

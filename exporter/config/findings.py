@@ -1,0 +1,98 @@
+"""What was found wrong while a configuration is read; lines and columns are looked up once, at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.config.checking import Mistake, wrong_type
+from exporter.config.document import Document, Spot, locate
+from exporter.config.problems import MOST, Place, Problem, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A mistake or a warning in its document; `first` is where that stands which it repeats."""
+
+    document: Document
+    mistake: Mistake
+    first: tuple[Document, Place] | None = None
+
+
+class Findings:
+    """Errors and warnings of all documents; `document` is the one being read."""
+
+    def __init__(self, main: Document) -> None:
+        self.documents = [main]
+        self.document = main
+        self._errors: list[Found] = []
+        self._warnings: list[Found] = []
+
+    def enter(self, document: Document) -> None:
+        """Go on with another document."""
+        self.documents.append(document)
+        self.document = document
+
+    def report(self, mistake: Mistake, first: tuple[Document, Place] | None = None) -> None:
+        """Note a mistake, unless YAML's own errors there leave nothing to say."""
+        document, place = self.document, mistake.place
+        unknown = document.unknown and any(place[:n] in document.unknown for n in range(len(place) + 1))
+        excused = mistake.missing and place[:-1] in document.merged
+        if not unknown and not excused and len(self._errors) < MOST:
+            self._errors.append(Found(document, mistake, first))
+
+    def wrong(self, place: Place, message: str, at_key: bool = False) -> None:
+        """Note an error at a place of the present document."""
+        self.report(Mistake(place, message, at_key))
+
+    def warn(self, place: Place, message: str, at_key: bool = False) -> None:
+        """Note what is allowed and likely not meant."""
+        if len(self._warnings) < MOST:
+            self._warnings.append(Found(self.document, Mistake(place, message, at_key)))
+
+    def list_of(self, raw: Any, place: Place) -> list[Any]:
+        """Return a list that may be there, or an empty one after reporting that something else is."""
+        if isinstance(raw, list):
+            return raw
+        self.wrong(place, wrong_type(raw, "a list"))
+        return []
+
+    def errors(self) -> list[Problem]:
+        """Return all errors, YAML's own too: by document, then by position."""
+        problems = _placed(self.documents, self._errors)
+        problems += [problem for document in self.documents for problem in document.problems]
+        problems = self._sorted(problems)
+        if len(problems) >= MOST:
+            words = f"more errors follow; these are the first {len(problems):,}"
+            problems.append(Problem(self.documents[0].file, 1, 1, "document", words))
+        return problems
+
+    def warnings(self) -> list[Problem]:
+        """Return all warnings in the same order."""
+        return self._sorted(_placed(self.documents, self._warnings))
+
+    def _sorted(self, problems: list[Problem]) -> list[Problem]:
+        order = {document.file: number for number, document in enumerate(self.documents)}
+        return sorted(problems, key=lambda problem: (order[problem.file], problem.line, problem.column))
+
+
+def _placed(documents: list[Document], found: list[Found]) -> list[Problem]:
+    wanted: dict[str, set[Place]] = {}
+    for each in found:
+        wanted.setdefault(each.document.file, set()).add(each.mistake.place)
+        if each.first:
+            wanted.setdefault(each.first[0].file, set()).add(each.first[1])
+    spots = {each.file: locate(each, wanted[each.file]) for each in documents if each.file in wanted}
+    return [_problem(each, spots) for each in found]
+
+
+def _problem(found: Found, spots: Mapping[str, Mapping[Place, Spot]]) -> Problem:
+    mistake, file = found.mistake, found.document.file
+    spot = spots[file][mistake.place]
+    line, column = spot.key if mistake.at_key else spot.value
+    message = mistake.message
+    if found.first:
+        document, place = found.first
+        message += f", first at {document.file}:{spots[document.file][place].value[0]}"
+    return Problem(file, line, column, shown(mistake.place), message)

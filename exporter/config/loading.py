@@ -1,0 +1,216 @@
+"""The configuration: files to typed values, or every error at once. Providers come in; none is known by name."""
+
+from __future__ import annotations
+
+import gc
+import glob
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import Field
+
+from exporter.config.accounts import Accounts
+from exporter.config.checking import Keys, validated, wrong_type
+from exporter.config.document import Document, read_document
+from exporter.config.findings import Findings
+from exporter.config.problems import ConfigErrors, Place, Problem
+from exporter.config.secret_values import Read, read_file
+from exporter.config.streams import Streams
+from exporter.model import Account, Shape, Stream, duration
+from exporter.provider import AnyProvider
+
+
+class ScrapeShape(Shape):
+    """When streams are probed, and how long their answers count."""
+
+    timeout: duration(0.05, 120) = Field(  # type: ignore[valid-type]
+        10.0, description="budget of a round where Prometheus sends no X-Prometheus-Scrape-Timeout-Seconds"
+    )
+    reuse: duration(0, 3600) = Field(  # type: ignore[valid-type]
+        5.0, description="answers younger than this serve the next scrape too, so an HA pair costs one round"
+    )
+    max_age: duration(1, 86400) = Field(  # type: ignore[valid-type]
+        120.0, description="a stream whose turn has not come keeps its last answer this long, then it is unknown"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """When streams are probed, and how long their answers count; all in seconds."""
+
+    timeout: float = 10.0
+    reuse: float = 5.0
+    max_age: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration without errors.
+
+    Attributes:
+        scrape: When streams are probed.
+        accounts: Instances of their provider's account type, in the order of the file.
+        streams: Instances of their provider's stream type, the short form written out, in the order of the files.
+        label_names: Every key of the streams' labels, sorted.
+        warnings: What is allowed and likely not meant.
+        files: Every file that was read, secrets' files too, for watching.
+        accounts_by_name: The accounts again.
+    """
+
+    scrape: Scrape = Scrape()
+    accounts: tuple[Account, ...] = ()
+    streams: tuple[Stream, ...] = ()
+    label_names: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    files: tuple[Path, ...] = ()
+    accounts_by_name: Mapping[str, Account] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_name = MappingProxyType({account.name: account for account in self.accounts})
+        object.__setattr__(self, "accounts_by_name", by_name)
+
+    def provider_of(self, stream: Stream) -> str:
+        """Return the name of the provider of a stream's account."""
+        return self.accounts_by_name[stream.account].provider
+
+
+def load(
+    path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str], read: Read = read_file
+) -> Config:
+    """Read a configuration and everything it refers to.
+
+    Args:
+        path: The main file; what it refers to is relative to its directory.
+        providers: The clouds there are, by configuration word.
+        environ: The environment variables.
+        read: Returns a file's bytes, or raises OSError.
+
+    Raises:
+        ConfigErrors: With every error there is.
+    """
+    with _without_gc():
+        return _Loading(path, providers, environ, read).config()
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Hold the collector back: it finds nothing in a tree that only grows, and takes half of the time for it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+TOP = Keys(("scrape", "accounts", "streams", "stream_files"))
+
+
+class _Loading:
+    """One loading under way."""
+
+    def __init__(
+        self, path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str], read: Read
+    ) -> None:
+        self.path = path
+        self.contents: dict[Path, bytes] = {}
+        self._read = read
+        self.findings = Findings(self.open(path))
+        self.scrape = Scrape()
+        self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read)
+        self.streams = Streams(self.findings, providers, self.accounts)
+
+    def config(self) -> Config:
+        main = self.findings.document
+        if main.readable:
+            self.top(main.value)
+        if errors := self.findings.errors():
+            raise ConfigErrors(errors)
+        return Config(
+            scrape=self.scrape,
+            accounts=tuple(self.accounts.valid.values()),
+            streams=tuple(self.streams.valid),
+            label_names=self.streams.label_names(),
+            warnings=tuple(self.findings.warnings()),
+            files=tuple(self.contents),
+        )
+
+    def read(self, path: Path) -> bytes:
+        """Read a file once, and remember that it was read."""
+        if path not in self.contents:
+            self.contents[path] = self._read(path)
+        return self.contents[path]
+
+    def open(self, path: Path) -> Document:
+        try:
+            return read_document(str(path), self.read(path))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "its name is not valid"
+            return Document(str(path), problems=[Problem(str(path), 1, 1, "document", f"cannot be read: {reason}")])
+
+    def top(self, raw: Any) -> None:
+        if not isinstance(raw, dict):
+            self.findings.wrong((), wrong_type(raw, "a mapping"))
+            return
+        for key in raw:
+            if key not in TOP.own:
+                self.findings.wrong((key,), TOP.unknown(key), at_key=True)
+        self.read_scrape(raw.get("scrape", {}))
+        self.accounts.read(raw, self.scrape.max_age)
+        self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
+        self.read_stream_files(self.findings.list_of(raw.get("stream_files", []), ("stream_files",)))
+        self.notice_idle()
+
+    def read_scrape(self, raw: Any) -> None:
+        if not isinstance(raw, dict):
+            self.findings.wrong(("scrape",), wrong_type(raw, "a mapping"))
+        elif (scrape := validated(ScrapeShape, raw, ("scrape",), self.findings.report)) is not None:
+            self.scrape = Scrape(**scrape.model_dump())
+
+    def read_stream_files(self, patterns: list[Any]) -> None:
+        main = self.findings.document
+        opened = {self.path}
+        for index, pattern in enumerate(patterns):
+            self.findings.document = main
+            place = ("stream_files", index)
+            if not isinstance(pattern, str):
+                self.findings.wrong(place, wrong_type(pattern, "text"))
+                continue
+            for path in self.matches(pattern, place):
+                if path == self.path:
+                    self.findings.wrong(place, "the pattern matches the configuration itself")
+                elif path not in opened:
+                    opened.add(path)
+                    self.read_stream_file(path)
+        self.findings.document = main
+
+    def matches(self, pattern: str, place: Place) -> list[Path]:
+        directory = self.path.parent
+        try:
+            found = sorted(glob.glob(pattern, root_dir=directory, recursive=True))
+        except (OSError, ValueError, re.error):
+            self.findings.wrong(place, "is not a pattern of file names")
+            return []
+        if not found:
+            self.findings.warn(place, "the pattern matches no file")
+        return [directory / name for name in found]
+
+    def read_stream_file(self, path: Path) -> None:
+        self.findings.enter(self.open(path))
+        if self.findings.document.readable:
+            self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
+
+    def notice_idle(self) -> None:
+        used = {stream.account for stream in self.streams.valid}
+        if not self.streams.valid:
+            self.findings.warn((), "no stream is watched")
+            return
+        for name, (_, place) in self.accounts.owners.items():
+            if name not in used:
+                self.findings.warn((*place, "name"), "no stream is watched through this account")

@@ -1,0 +1,68 @@
+"""What is wrong with a configuration, and where; nothing here ever holds a value that was written there."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+Place = tuple[str | int, ...]
+"""The keys and list indexes that lead to a value, from the top of its file."""
+
+MOST = 1000
+"""Errors told of at once; a file with more is not a file to be mended line by line."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One error or warning, with its place; line and column count from 1, column in characters."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.path}: {self.message}"
+
+
+class ConfigErrors(Exception):  # noqa: N818 - it carries all the errors there are
+    """The configuration is not valid: every error at once, by file and position."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+def shown(place: Place) -> str:
+    """Write a place as `accounts[0].quota`; a key that is no plain word is not repeated, for it may be anything."""
+    text = ""
+    for step in place:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += ("." if text else "") + (step if _PLAIN_KEY.fullmatch(step) else "<key>")
+    return text or "document"
+
+
+def suggestion(word: object, options: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` where one of the options is likely meant, else nothing."""
+    if not isinstance(word, str) or len(word) > 64:
+        return ""
+    found = _closest(word, tuple(options)[:500])
+    return f"; did you mean '{found}'?" if found else ""
+
+
+@lru_cache(maxsize=4096)
+def _closest(word: str, options: tuple[str, ...]) -> str:
+    by_lower = {option.lower(): option for option in options}
+    found = difflib.get_close_matches(word.lower(), by_lower, 1)
+    return by_lower[found[0]] if found else ""

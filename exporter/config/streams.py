@@ -1,0 +1,170 @@
+"""The part `streams` of a configuration, and the files of `stream_files`: each entry to its provider's stream type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from exporter.config.accounts import Accounts
+from exporter.config.checking import Keys, Mistake, others, told, validated, wrong_type
+from exporter.config.document import Document
+from exporter.config.findings import Findings
+from exporter.config.problems import Place, suggestion
+from exporter.model import Stream, Text
+from exporter.provider import AnyProvider, printable
+
+TAKEN_LABELS = frozenset({"provider", "stream", "account", "le", "quantile"})
+SCRAPE_LABELS = frozenset({"job", "instance"})
+
+_NAMES = TypeAdapter(list[Text], config=ConfigDict(strict=True, hide_input_in_errors=True))
+
+
+class Streams:
+    """Reads streams, from as many lists as there are; `valid` holds those without errors."""
+
+    def __init__(self, findings: Findings, providers: Mapping[str, AnyProvider], accounts: Accounts) -> None:
+        self.findings = findings
+        self.accounts = accounts
+        self.valid: list[Stream] = []
+        self.names: dict[str, dict[str, tuple[Document, Place, list[Any] | None]]] = {name: {} for name in providers}
+        self.label_sets: set[tuple[str, ...]] = set()
+        self.keys = {name: _stream_keys(name, providers) for name in providers}
+
+    def label_names(self) -> tuple[str, ...]:
+        """Return every label that any stream has, sorted."""
+        return tuple(sorted(set(chain.from_iterable(self.label_sets))))
+
+    def read(self, entries: list[Any], prefix: Place) -> None:
+        """Read one list that stands at `prefix` of the present document."""
+        for index, raw in enumerate(entries):
+            place = (*prefix, index)
+            provider = self._provider(raw, place)
+            if provider is None:
+                continue
+            if "names" in raw:
+                self._many(raw, provider, place)
+            else:
+                self._one(raw, provider, place)
+
+    def _provider(self, raw: Any, place: Place) -> AnyProvider | None:
+        """Return the provider of a stream's account, or None after saying why there is none."""
+        try:
+            return self.accounts.owners[raw["account"]][0]
+        except (KeyError, TypeError):
+            pass
+        if not isinstance(raw, dict):
+            self.findings.wrong(place, wrong_type(raw, "a mapping"))
+        elif "account" not in raw:
+            self.findings.report(Mistake((*place, "account"), "is missing", missing=True))
+        elif not isinstance(raw["account"], str):
+            self.findings.wrong((*place, "account"), wrong_type(raw["account"], "text"))
+        else:
+            self.findings.wrong(
+                (*place, "account"), f"no account has this name{suggestion(raw['account'], self.accounts.owners)}"
+            )
+        return None
+
+    def _one(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
+        try:
+            stream: Stream = provider.stream.model_validate(raw)
+        except ValidationError as error:
+            told(error, raw, place, self.findings.report, self.keys[provider.name])
+            self._check_rest(raw, provider, place)
+            return
+        self._name(stream.name, provider.name, (*place, "name"))
+        self._check(stream, provider, place)
+        self.valid.append(stream)
+
+    def _check_rest(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
+        """Find in an entry that has errors already what is wrong between it and others."""
+        if isinstance(raw.get("name"), str):
+            self._name(raw["name"], provider.name, (*place, "name"))
+        if isinstance(raw.get("labels"), dict):
+            self._check_labels(raw["labels"], place)
+
+    def _many(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
+        """Read the short form: what is shared is checked once, and each stream is a copy with its own name."""
+        shared = {key: value for key, value in raw.items() if key != "names"} | {"name": "any"}
+        if "name" in raw:
+            self.findings.wrong((*place, "name"), "stands beside names; one of them is enough", at_key=True)
+        model = validated(provider.stream, shared, place, self.findings.report, self.keys[provider.name])
+        names = self.findings.list_of(raw["names"], (*place, "names"))
+        if raw["names"] == []:
+            self.findings.wrong((*place, "names"), "is empty; name at least one stream")
+        self._names(names, provider.name, (*place, "names"))
+        try:
+            _NAMES.validate_python(names)
+        except ValidationError as error:
+            told(error, names, (*place, "names"), self.findings.report, Keys())
+            return
+        if model is not None:
+            self._check(model, provider, place)
+            self.valid += _copies(model, names)
+
+    def _names(self, names: list[Any], provider: str, place: Place) -> None:
+        """Note the names of a short form: at once where none stands anywhere else, as is usual."""
+        known = self.names[provider]
+        texts = [name for name in names if isinstance(name, str)]
+        fresh = dict.fromkeys(texts, (self.findings.document, place, names))
+        if len(fresh) == len(names) and known.keys().isdisjoint(fresh):
+            known |= fresh
+            return
+        for index, name in enumerate(names):
+            if isinstance(name, str):
+                self._name(name, provider, (*place, index))
+
+    def _name(self, name: str, provider: str, place: Place) -> None:
+        """Note a stream's name; the first that has it at its provider keeps it."""
+        mine = (self.findings.document, place, None)
+        document, there, names = first = self.names[provider].setdefault(name, mine)
+        if first is not mine:
+            where = there if names is None else (*there, names.index(name))
+            message = f"a {provider} stream is named '{printable(name, 64)}' already"
+            self.findings.report(Mistake(place, message), (document, where))
+
+    def _check(self, stream: Stream, provider: AnyProvider, place: Place) -> None:
+        if stream.labels:
+            labels = tuple(stream.labels)
+            self.label_sets.add(labels)
+            self._check_labels(labels, place)
+        account = self.accounts.valid.get(stream.account)
+        if account is not None:
+            for field, message in provider.problems(account, stream):
+                self.findings.report(Mistake((*place, field), message, missing=True))
+
+    def _check_labels(self, labels: Iterable[str], place: Place) -> None:
+        for label in labels:
+            if label in TAKEN_LABELS or label.startswith("__"):
+                self.findings.wrong((*place, "labels", label), "this label name is taken; use another", at_key=True)
+            elif label in SCRAPE_LABELS:
+                message = f"Prometheus sets {label} itself, and shows this one as exported_{label}"
+                self.findings.warn((*place, "labels", label), message, at_key=True)
+
+
+def _copies(model: Stream, names: list[str]) -> list[Stream]:
+    """Return a copy of a stream for each name, by the pickle protocol: model_copy takes three times as long."""
+    shape, settle = type(model), object.__setattr__
+    state = model.__getstate__()
+    fields = state.pop("__dict__")
+    rest = tuple(state.items())
+    copies = []
+    for name in names:
+        copy = shape.__new__(shape)
+        settle(copy, "__dict__", {**fields, "name": name})
+        for slot, value in rest:
+            settle(copy, slot, value)
+        copies.append(copy)
+    return copies
+
+
+def _stream_keys(name: str, providers: Mapping[str, AnyProvider]) -> Keys:
+    own = providers[name].stream
+    elsewhere = others(own.model_fields, {each: provider.stream.model_fields for each, provider in providers.items()})
+    return Keys(
+        own=(*own.model_fields, "names"),
+        others={field: f"streams of {whose}; this account's are {name}" for field, whose in elsewhere.items()},
+        absent={"name": "is missing; give name, or names for several streams"},
+    )

@@ -1,0 +1,194 @@
+"""List, then confirm: which calls a round makes, as a generator without input or output.
+
+It yields steps and is sent the outcome of each listing call; single calls report to nobody. A stream that stands in a
+list is active. One that does not is asked singly, so that inactive, forbidden and not found stay apart, unless the
+listing says that absence settles it. A listing that fails leaves its streams to single calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.model import Account, Answer, Call, Stream
+from exporter.provider import AnyProvider, Api, Listing, Page
+
+LARGEST_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One call about to be made, and the streams that it covers; `page` counts from 1 and is 0 for a single stream."""
+
+    api: Api[Any, Any] | Listing[Any, Any]
+    streams: Sequence[Stream]
+    scope: str = ""
+    page: int = 0
+
+    def ask(self, account: Account) -> Call:
+        """Build the call."""
+        if isinstance(self.api, Listing):
+            return self.api.ask(account, self.scope, self.page)
+        return self.api.ask(account, self.streams[0])
+
+
+@dataclass(slots=True)
+class Step:
+    """What to do next: calls to make, and streams settled by what was learned from a listing."""
+
+    ask: list[Query] = field(default_factory=list)
+    settled: list[tuple[Stream, Answer]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What an earlier listing of a scope taught: when it was made (monotonic seconds) and how many pages it had."""
+
+    at: float
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the choice of calls depends on.
+
+    Attributes:
+        now: Monotonic seconds.
+        rates: Calls per second kept, by action.
+        down: Names of streams whose last definite answer was not active: a listing will not have them.
+        listed: Earlier listings by (action, scope).
+    """
+
+    now: float
+    rates: Mapping[str, float]
+    down: frozenset[str] | set[str] = frozenset()
+    listed: Mapping[tuple[str, str], Listed] = field(default_factory=dict)
+
+
+Plan = Generator[Step, tuple[Query, Page | None], None]
+
+
+def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], outlook: Outlook) -> Plan:
+    """Yield what to ask for these streams, most urgent first.
+
+    Args:
+        provider: The cloud.
+        account: Its account; `plan` says whether to list.
+        streams: Streams whose turn it is, the one waiting longest first.
+        outlook: What is known beforehand.
+
+    Yields:
+        The next step; it wants to be sent (query, page) for each listing query, with None for one that failed.
+    """
+    groups = list(choose(provider, account, streams, outlook))
+    listed = {stream.name for group in groups for stream in group.left}
+    step = Step([group.query(1) for group in groups])
+    step.ask += (Query(provider.single, (stream,)) for stream in streams if stream.name not in listed)
+    waiting = {(group.listing.action, group.scope): group for group in groups}
+    while waiting:
+        query, page = yield step
+        group = waiting[query.api.action, query.scope]
+        step = group.learn(provider, account, query.page, page)
+        if group.finished:
+            del waiting[query.api.action, query.scope]
+    yield step
+
+
+@dataclass(slots=True)
+class Group:
+    """Streams that one listing covers, while it is read page by page."""
+
+    listing: Listing[Any, Any]
+    scope: str
+    left: list[Stream]
+    seen: set[Any] = field(default_factory=set)
+    whole: bool = True
+    finished: bool = False
+
+    def query(self, page: int) -> Query:
+        """Ask for a page."""
+        return Query(self.listing, tuple(self.left), self.scope, page)
+
+    def learn(self, provider: AnyProvider, account: Account, number: int, page: Page | None) -> Step:
+        """Take a page, or None for one that failed; say what follows from it."""
+        if page is None:
+            self.finished = True
+            return Step(self._singles(provider))
+        new = page.rows.keys() - self.seen
+        self.seen |= new
+        self.whole = self.whole and page.complete
+        step = Step(settled=self._present(account, page))
+        # A page without news means that the provider's pages drift or loop: what is left is asked singly.
+        if self.left and new and number < min(page.pages, LARGEST_PAGE):
+            step.ask.append(self.query(number + 1))
+            return step
+        self.finished = True
+        self._rest(provider, account, step)
+        return step
+
+    def _present(self, account: Account, page: Page) -> list[tuple[Stream, Answer]]:
+        settled: list[tuple[Stream, Answer]] = []
+        left: list[Stream] = []
+        for stream in self.left:
+            found = [page.rows[key] for key in self.listing.keys(account, stream) if key in page.rows]
+            answer = next((answer for answer in found if answer is not None), None)
+            if answer is not None:
+                settled.append((stream, answer))
+            else:
+                left.append(stream)
+        self.left = left
+        return settled
+
+    def _rest(self, provider: AnyProvider, account: Account, step: Step) -> None:
+        """Settle what absence proves, and ask singly for the others."""
+        if self.listing.absent is not None and self.whole:
+            absent = [s for s in self.left if not self.seen.intersection(self.listing.keys(account, s))]
+            step.settled += ((stream, self.listing.absent) for stream in absent)
+            gone = {stream.name for stream in absent}
+            self.left = [stream for stream in self.left if stream.name not in gone]
+        step.ask += self._singles(provider)
+
+    def _singles(self, provider: AnyProvider) -> list[Query]:
+        return [Query(provider.single, (stream,)) for stream in self.left]
+
+
+def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], outlook: Outlook) -> Iterable[Group]:
+    """Yield the listings worth making for these streams; a stream stands in one of them at most."""
+    if account.plan == "single":
+        return
+    for group in _groups(provider, account, streams):
+        last = outlook.listed.get((group.listing.action, group.scope))
+        if last is not None and outlook.now - last.at < group.listing.every:
+            continue
+        forced = account.plan == "list" or any(map(group.listing.details, group.left))
+        if forced or _pays(provider, account, group, outlook, last):
+            yield group
+
+
+def _groups(provider: AnyProvider, account: Account, streams: Iterable[Stream]) -> list[Group]:
+    groups: dict[tuple[str, str], Group] = {}
+    for stream in streams:
+        for listing in provider.listings:
+            scope = listing.scope(account, stream)
+            if scope is not None:
+                group = groups.setdefault((listing.action, scope), Group(listing, scope, []))
+                group.left.append(stream)
+                break
+    return list(groups.values())
+
+
+def cost(account: Account, group: Group, outlook: Outlook, last: Listed | None) -> tuple[int, int]:
+    """Return the expected calls of a listing: pages, and single calls after it."""
+    pages = max(1, last.pages if last else group.listing.pages(account, len(group.left)))
+    down = sum(stream.name in outlook.down for stream in group.left)
+    settles_absence = group.listing.absent is not None
+    return pages, len(group.left) - down if settles_absence else down
+
+
+def _pays(provider: AnyProvider, account: Account, group: Group, outlook: Outlook, last: Listed | None) -> bool:
+    """Whether a listing costs fewer calls and less time than single calls."""
+    pages, singles = cost(account, group, outlook, last)
+    single_rate = outlook.rates[provider.single.action]
+    listing_time = pages / outlook.rates[group.listing.action] + singles / single_rate
+    return pages + singles < len(group.left) and listing_time <= len(group.left) / single_rate

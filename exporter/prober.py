@@ -1,0 +1,714 @@
+"""One round: drives plans, spends quota, keeps the deadline, and counts faults where they are born.
+
+A `Lane` is one account with all that belongs to it alone: quotas, breaker, calls in flight. Lanes share nothing but the
+board and the tally, so a provider that is dead or slow costs the others nothing. A scrape, a probe of one stream, the
+command `probe` and a callback's immediate probe are all the same `refresh`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, Protocol
+
+import structlog
+
+from exporter import catalogue
+from exporter.board import Board, Instant, Key, Record
+from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
+from exporter.planner import Listed, Outlook, Plan, Query, plan
+from exporter.provider import (
+    AnyProvider,
+    CredentialsError,
+    Listing,
+    Malformed,
+    NoEnvelope,
+    Page,
+    ProviderError,
+    TransportError,
+    printable,
+    retry_after,
+)
+from exporter.quota import Breaker, Pace
+from exporter.tally import Tally
+
+log = structlog.get_logger("prober")
+
+# Failures that say something of the account or the provider as a whole; a bad request speaks of one stream alone.
+ACCOUNT_WIDE = frozenset(Reason) - {Reason.BAD_REQUEST, Reason.BUG}
+
+
+class Sender(Protocol):
+    """What makes one HTTP call: `exporter.transport.Transport` or a test's network."""
+
+    async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        """Return the reply, or raise `TransportError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time and chance, handed in so that tests own them.
+
+    Attributes:
+        unix: Seconds since 1970.
+        mono: Seconds on the event loop's own clock.
+        nonce: 32 fresh lower-case hexadecimal digits.
+    """
+
+    unix: Callable[[], float]
+    mono: Callable[[], float]
+    nonce: Callable[[], str]
+
+    def now(self) -> Instant:
+        """Return the time on both clocks."""
+        return Instant(self.unix(), self.mono())
+
+
+class Counter:
+    """Issues ZEGO's Sequence: milliseconds, strictly growing over the life of the process, whatever the clock does."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self, unix: float) -> int:
+        """Return a number above all before it."""
+        self._last = max(int(unix * 1000), self._last + 1)
+        return self._last
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call as it went, for people: nothing in it holds a secret.
+
+    Attributes:
+        query: What was asked, of which streams.
+        asked: The request as text, redacted.
+        status: HTTP status, or None where there was no answer.
+        body: The answer's beginning as text, redacted.
+        seconds: How long it took.
+        outcome: How it was judged.
+    """
+
+    query: Query
+    asked: str
+    status: int | None
+    body: str
+    seconds: float
+    outcome: Answer | Page | Fault
+
+
+Observer = Callable[[Exchange], None]
+
+
+@dataclass(slots=True)
+class Round:
+    """One pass over streams whose turn it is, until all are asked or the deadline comes."""
+
+    started: float
+    deadline: float
+    plan: Plan | None = None
+    pending: dict[str, deque[Query]] = field(default_factory=dict)
+    claimed: dict[str, int] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    listings: int = 0
+    calls: int = 0
+    good: int = 0
+    definite: int = 0
+    held: int = 0
+    fault: Fault | None = None
+    judged: bool = False
+    over: bool = False
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    def add(self, queries: Iterable[Query]) -> None:
+        """Queue calls, listings first of their kind."""
+        for query in queries:
+            self.pending.setdefault(query.api.action, deque()).append(query)
+            self.listings += query.page > 0
+        self.news.set()
+
+    def add_first(self, query: Query) -> None:
+        """Queue a call ahead of all others of its action."""
+        self.pending.setdefault(query.api.action, deque()).appendleft(query)
+        self.news.set()
+
+    def refuse(self, action: str) -> None:
+        """Make no more calls of an action: its quota has none left before the deadline."""
+        self.refused.add(action)
+        self.listings -= sum(query.page > 0 for query in self.pending[action])
+        self.news.set()
+
+    def choose(self) -> str | None:
+        """Return an action with a call that no worker has claimed yet."""
+        for action, queue in self.pending.items():
+            if len(queue) > self.claimed.get(action, 0) and action not in self.refused:
+                return action
+        return None
+
+    def left(self) -> int:
+        """Return how many streams still wait for their turn."""
+        return sum(len(query.streams) for queue in self.pending.values() for query in queue)
+
+
+class Lane:
+    """One account: its quotas, its breaker, its calls in flight, its present round."""
+
+    def __init__(self, provider: AnyProvider, account: Account, shared: Shared) -> None:
+        self.provider = provider
+        self.account = account
+        self.shared = shared
+        self.streams: tuple[Stream, ...] = ()
+        self.breaker = Breaker()
+        self.paces: dict[str, Pace] = {}
+        self.observers: set[Observer] = set()
+        self.up: bool | None = None
+        self.fault: Fault | None = None
+        self.round_seconds: float | None = None
+        self.unprobed: dict[str, int] = dict.fromkeys(("quota", "deadline", "breaker"), 0)
+        self._catalogue = catalogue.load(provider.name)
+        self._turnstiles: dict[str, asyncio.Lock] = {}
+        self._calls = asyncio.Semaphore(account.concurrency)
+        self._flying: set[Key] = set()
+        self._rounds: list[Round] = []
+        self._listed: dict[tuple[str, str], Listed] = {}
+        self._credentials: Credentials | None = None
+        self._urgent: dict[Key, float] = {}
+        self._awaited: dict[Key, asyncio.Future[None]] = {}
+        self.configure(account, ())
+
+    def configure(self, account: Account, streams: Sequence[Stream]) -> None:
+        """Take another configuration; quotas, breaker and calls in flight stay."""
+        if account.concurrency != self.account.concurrency:
+            self._calls = asyncio.Semaphore(account.concurrency)
+        self.account, self.streams = account, tuple(streams)
+        for action, api in self.provider.apis().items():
+            limit = account.quota.get(action, account.quota_share * api.limit(account))
+            if action in self.paces:
+                self.paces[action].change(limit)
+            else:
+                self.paces[action] = Pace(limit)
+                self._turnstiles[action] = asyncio.Lock()
+
+    # --- what is asked of a lane -------------------------------------------------------------------------------------
+
+    async def refresh(self, deadline: float, fresh: float) -> None:
+        """Ask all streams that were not asked since `fresh`, until the deadline (both monotonic seconds).
+
+        A round under way is joined: what it asked counts as fresh. What it left over is asked in a round of our own.
+        """
+        started = False
+        while (now := self.shared.clock.mono()) < deadline:
+            present = self._present(now)
+            if present is not None:
+                fresh = min(fresh, present.started)
+            elif started or not (due := self._due(self.streams, fresh)):
+                break
+            else:
+                started, present = True, self._start(due, deadline)
+            await self._wait(deadline)
+            if present.held:
+                break
+        await self._wait(deadline)
+        self._settle()
+
+    async def refresh_one(self, record: Record, deadline: float, fresh: float) -> None:
+        """Ask for one stream, ahead of all others, unless it was asked since `fresh` (monotonic seconds)."""
+        while record.tried < fresh and (now := self.shared.clock.mono()) < deadline:
+            done = self._awaited.setdefault(record.key, asyncio.get_running_loop().create_future())
+            self._urgent[record.key] = max(fresh, self._urgent.get(record.key, fresh))
+            present = self._present(now)
+            if record.key in self._flying:
+                pass
+            elif present is not None:
+                present.add_first(Query(self.provider.single, (record.stream,)))
+            else:
+                present = self._start([record], deadline)
+            tasks = {done} if present is None or present.task is None else {done, present.task}
+            await asyncio.wait(tasks, timeout=deadline - now, return_when=asyncio.FIRST_COMPLETED)
+            if present is not None and present.held:
+                break
+        self._settle()
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Provider and account, as labels name them."""
+        return self.provider.name, self.account.name
+
+    @property
+    def size(self) -> int:
+        """How many streams are watched."""
+        return len(self.streams)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether calls are held back after repeated failures."""
+        return self.breaker.open
+
+    def kept(self) -> dict[str, float]:
+        """Return the calls per second allowed now, by action."""
+        now = self.shared.clock.mono()
+        return {action: pace.rate(now) for action, pace in self.paces.items()}
+
+    @contextmanager
+    def observed(self, observer: Observer) -> Iterator[None]:
+        """Tell an observer of each call while the block runs."""
+        self.observers.add(observer)
+        try:
+            yield
+        finally:
+            self.observers.discard(observer)
+
+    # --- rounds ------------------------------------------------------------------------------------------------------
+
+    def _present(self, now: float) -> Round | None:
+        """Return the round under way that may be joined: one that still starts calls."""
+        live = (one for one in self._rounds if not one.over and one.deadline > now)
+        return next(live, None)
+
+    def _due(self, streams: Iterable[Stream], fresh: float) -> list[Record]:
+        """Return the records whose turn it is, the one asked longest ago first."""
+        board, name = self.shared.board, self.provider.name
+        records = [record for stream in streams if (record := board.get((name, stream.name))) is not None]
+        due = [record for record in records if record.tried < fresh and record.key not in self._flying]
+        due.sort(key=lambda record: record.tried)
+        return due
+
+    def _start(self, due: list[Record], deadline: float) -> Round:
+        round_ = Round(self.shared.clock.mono(), deadline)
+        round_.task = asyncio.create_task(self._run(round_, due), name=f"round {self.account.name}")
+        self._rounds.append(round_)
+        return round_
+
+    async def _wait(self, deadline: float) -> None:
+        """Wait for all calls under way, those of earlier rounds too, at most until the deadline."""
+        tasks = [one.task for one in self._rounds if one.task is not None and not one.over]
+        left = deadline - self.shared.clock.mono()
+        if tasks and left > 0:
+            await asyncio.wait(tasks, timeout=left)
+
+    def _settle(self) -> None:
+        """Say how the rounds went that are over or whose deadline has come."""
+        for one in self._rounds:
+            self._judge(one)
+        self._rounds = [one for one in self._rounds if not one.over]
+
+    async def _run(self, round_: Round, due: list[Record]) -> None:
+        try:
+            self._credentials = await self.shared.credentials(self.provider, self.account)
+            if self.breaker.open:
+                due = await self._trial(round_, due)
+            self._begin(round_, due)
+            workers = min(self.account.concurrency, sum(map(len, round_.pending.values())))
+            await asyncio.gather(*(self._work(round_) for _ in range(workers)))
+        except CredentialsError as error:
+            self._fail_all(round_, due, Fault(Reason.AUTH, Reason.AUTH, str(error)))
+        except Exception as error:
+            self._fail_all(round_, due, self._bug(error))
+        finally:
+            round_.over = True
+        self._judge(round_)
+
+    async def _trial(self, round_: Round, due: list[Record]) -> list[Record]:
+        """While the breaker is open ask for one stream; return the others if the account answers again."""
+        first, rest = due[0], due[1:]
+        if await self._turn(self.provider.single.action, round_.deadline):
+            await self._single(round_, Query(self.provider.single, (first.stream,)), first)
+        if not self.breaker.open:
+            return rest
+        fault = round_.fault or self.fault or Fault(Reason.TIMEOUT, Reason.TIMEOUT)
+        round_.held = len(rest)
+        now = self.shared.clock.now()
+        for record in rest:
+            self.shared.board.withhold(record, fault, now)
+        return []
+
+    def _begin(self, round_: Round, due: list[Record]) -> None:
+        now = self.shared.clock.mono()
+        down = {r.stream.name for r in due if r.answer is not None and r.answer.state is not State.ACTIVE}
+        rates = {action: pace.rate(now) for action, pace in self.paces.items()}
+        outlook = Outlook(now, rates, down, self._listed)
+        round_.plan = plan(self.provider, self.account, [record.stream for record in due], outlook)
+        round_.add(next(round_.plan).ask)
+
+    def _judge(self, round_: Round) -> None:
+        """Say how a round went, once it is over or its deadline has come."""
+        clock = self.shared.clock
+        if round_.judged or not (round_.over or clock.mono() >= round_.deadline):
+            return
+        round_.judged = True
+        left = round_.left()
+        quota = sum(len(q.streams) for action in round_.refused for q in round_.pending.get(action, ()))
+        flying = 0 if round_.over else len(self._flying)
+        self.unprobed = {"quota": quota, "deadline": left - quota + flying, "breaker": round_.held}
+        self.round_seconds = min(clock.mono(), max(round_.deadline, round_.started)) - round_.started
+        if round_.calls == 0 and round_.fault is None:
+            return
+        up = round_.definite > 0
+        if not round_.good:
+            self.breaker.failed()
+        self._tell(up, round_.fault)
+        self.up = up
+        self.shared.board.version += 1
+
+    def _tell(self, up: bool, fault: Fault | None) -> None:
+        """Log when an account begins to fail, fails for another reason, or answers again; not each time."""
+        reason = None if up or fault is None else fault.reason
+        before = None if self.fault is None else self.fault.reason
+        if reason is before:
+            return
+        self.fault = None if reason is None else fault
+        words = {"provider": self.provider.name, "account": self.account.name}
+        if fault is None or reason is None:
+            log.info("account answers again", **words)
+        else:
+            advice = catalogue.of_fault(self.provider.name, fault.code, fault.reason).advice
+            log.warning("account answers nothing", **words, reason=str(reason), code=fault.code,
+                        message=fault.message, request_id=fault.request_id, advice=advice)  # fmt: skip
+
+    # --- workers -----------------------------------------------------------------------------------------------------
+
+    async def _work(self, round_: Round) -> None:
+        """Make calls until none are left: a fixed set of workers, never a task per stream."""
+        while self.shared.clock.mono() < round_.deadline:
+            if round_.choose() is not None:
+                async with self._calls:
+                    await self._next(round_)
+            elif round_.listings:
+                # A listing under way may bring more to ask.
+                round_.news.clear()
+                await round_.news.wait()
+            else:
+                return
+
+    async def _next(self, round_: Round) -> None:
+        """Wait for the quota, and only then take the call that is most urgent by now."""
+        action = round_.choose()
+        if action is None:
+            return
+        if await self._claim(round_, action):
+            await self._take(round_, action)
+        else:
+            round_.refuse(action)
+
+    async def _claim(self, round_: Round, action: str) -> bool:
+        round_.claimed[action] = round_.claimed.get(action, 0) + 1
+        try:
+            return await self._turn(action, round_.deadline)
+        finally:
+            round_.claimed[action] -= 1
+
+    async def _take(self, round_: Round, action: str) -> None:
+        queue = round_.pending[action]
+        while queue:
+            query = queue.popleft()
+            if query.page:
+                await self._list(round_, query)
+                return
+            record = self._record(query.streams[0])
+            if record is not None and self._wanted(round_, record):
+                await self._single(round_, query, record)
+                return
+
+    def _wanted(self, round_: Round, record: Record) -> bool:
+        """Whether a stream in the queue still waits for an answer: another call may have brought it."""
+        fresh = max(round_.started, self._urgent.get(record.key, float("-inf")))
+        return record.tried < fresh and record.key not in self._flying
+
+    async def _turn(self, action: str, deadline: float) -> bool:
+        """Wait until the quota allows a call; False if that would be after the deadline."""
+        pace, mono = self.paces[action], self.shared.clock.mono
+        async with self._turnstiles[action]:
+            while (wait := pace.wait(now := mono())) > 0:
+                if now + wait > deadline:
+                    return False
+                await asyncio.sleep(wait)
+            if now > deadline:
+                return False
+            pace.take(now)
+        return True
+
+    def _record(self, stream: Stream) -> Record | None:
+        """Return the stream's record, unless a reload has taken the stream away or given it another address."""
+        record = self.shared.board.get((self.provider.name, stream.name))
+        return record if record is not None and record.stream is stream else None
+
+    # --- calls -------------------------------------------------------------------------------------------------------
+
+    async def _single(self, round_: Round, query: Query, record: Record) -> None:
+        self._flying.add(record.key)
+        try:
+            outcome = await self._call(round_, query)
+        finally:
+            self._flying.discard(record.key)
+        if self._record(query.streams[0]) is record:
+            now = self.shared.clock.now()
+            if isinstance(outcome, Fault):
+                self.shared.board.failed(record, outcome, now)
+            elif isinstance(outcome, Answer):
+                round_.definite += 1
+                self.shared.board.answered(record, outcome, query.api.action, now)
+        self._tell_waiting(record)
+
+    def _tell_waiting(self, record: Record) -> None:
+        if self._awaited and (done := self._awaited.pop(record.key, None)) is not None:
+            self._urgent.pop(record.key, None)
+            if not done.done():
+                done.set_result(None)
+
+    async def _list(self, round_: Round, query: Query) -> None:
+        try:
+            outcome = await self._call(round_, query)
+            page = outcome if isinstance(outcome, Page) else None
+            if page is not None:
+                listed = Listed(self.shared.clock.mono(), page.pages)
+                self._listed[query.api.action, query.scope] = listed
+            self._learn(round_, query, page)
+        finally:
+            round_.listings -= 1
+            round_.news.set()
+
+    def _learn(self, round_: Round, query: Query, page: Page | None) -> None:
+        if round_.plan is None:
+            return
+        try:
+            step = round_.plan.send((query, page))
+        except StopIteration:
+            return
+        now = self.shared.clock.now()
+        for stream, answer in step.settled:
+            record = self._record(stream)
+            if record is not None and record.tried < now.mono:
+                round_.definite += 1
+                self.shared.board.answered(record, answer, query.api.action, now)
+        round_.add(step.ask)
+
+    async def _call(self, round_: Round, query: Query) -> Answer | Page | Fault:
+        """Make a call, and once more if its connection broke before an answer; count what came of it."""
+        round_.calls += 1
+        outcome, again = await self._attempt(query)
+        if again and await self._turn(query.api.action, round_.deadline):
+            outcome, _ = await self._attempt(query)
+        if isinstance(outcome, Fault):
+            round_.fault = outcome
+            key = (self.provider.name, self.account.name, outcome.code, str(outcome.reason))
+            self.shared.tally.errors[key] += 1
+        if not isinstance(outcome, Fault) or outcome.reason not in ACCOUNT_WIDE:
+            round_.good += 1
+            self.breaker.answered()
+        return outcome
+
+    async def _attempt(self, query: Query) -> tuple[Answer | Page | Fault, bool]:
+        """Sign, send and read once; also say whether the call may be made again."""
+        clock = self.shared.clock
+        request: Request | None = None
+        reply: Reply | None = None
+        outcome: Answer | Page | Fault
+        again = False
+        started = clock.mono()
+        try:
+            request = self._sign(query.ask(self.account))
+            reply = await self.shared.send(self.provider.name, request, self.account.timeout, query.api.largest)
+            self._skew(reply)
+            outcome = self._read(query, reply)
+        except TransportError as error:
+            again = error.broke_early
+            outcome = Fault(error.reason, error.reason, error.message)
+        except Exception as error:
+            outcome = self._fault(query, reply, error)
+        seconds = clock.mono() - started
+        self._count(query, outcome, reply is not None, seconds)
+        if self.observers:
+            self._observe(query, request, reply, seconds, outcome)
+        return outcome, again
+
+    def _sign(self, call: Call) -> Request:
+        assert self._credentials is not None
+        now = self.shared.clock.unix()
+        moment = Moment(now, self.shared.clock.nonce(), self.shared.sequence.next(now))
+        return self.provider.sign(self.account, self._credentials, call, moment)
+
+    def _read(self, query: Query, reply: Reply) -> Answer | Page:
+        if isinstance(query.api, Listing):
+            return query.api.read(self.account, reply)
+        return query.api.read(self.account, query.streams[0], reply)
+
+    def _fault(self, query: Query, reply: Reply | None, error: Exception) -> Fault:
+        """Turn a failure into a fault: the catalogue knows the codes, all else has its own reason."""
+        match error:
+            case ProviderError() if reply is not None:
+                return self._provider_fault(query, reply, error)
+            case NoEnvelope():
+                return Fault(Reason.HTTP, Reason.HTTP, str(error))
+            case Malformed():
+                return Fault(Reason.MALFORMED, Reason.MALFORMED, str(error))
+            case _:
+                return self._bug(error)
+
+    def _provider_fault(self, query: Query, reply: Reply, error: ProviderError) -> Fault:
+        entry = self._catalogue.lookup(query.api.action, error.code, reply.status)
+        reason = Reason(entry.reason or Reason.MALFORMED)
+        hint = None
+        if reason is Reason.THROTTLED:
+            hint = retry_after(reply)
+            self.paces[query.api.action].throttled(self.shared.clock.mono(), hint)
+        shown = error.code if entry.listed else printable(error.code)
+        message = self._scrub(error.message if entry.listed else f"{shown}: {error.message}")
+        return Fault(reason, catalogue.label(entry), message, error.request_id, hint)
+
+    def _bug(self, error: Exception) -> Fault:
+        """Report a fault of our own by its kind and place: its text might hold anything."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else "?"
+        log.error("bug", provider=self.provider.name, kind=type(error).__name__, place=place)
+        return Fault(Reason.BUG, Reason.BUG, f"{type(error).__name__} in {place}")
+
+    def _fail_all(self, round_: Round, due: Iterable[Record], fault: Fault) -> None:
+        """Fail every stream of a round that could not even begin."""
+        round_.fault = fault
+        now = self.shared.clock.now()
+        for record in due:
+            if record.tried < round_.started:
+                self.shared.board.failed(record, fault, now)
+                key = (self.provider.name, self.account.name, fault.code, str(fault.reason))
+                self.shared.tally.errors[key] += 1
+
+    # --- what is told of a call --------------------------------------------------------------------------------------
+
+    def _count(self, query: Query, outcome: Answer | Page | Fault, answered: bool, seconds: float) -> None:
+        action = query.api.action
+        tally, names = self.shared.tally, (self.provider.name, self.account.name)
+        tally.duration((*names, action), seconds)
+        if answered:
+            tally.responses[(*names, action, outcome.code)] += 1
+
+    def _skew(self, reply: Reply) -> None:
+        seconds = _date(reply.headers.get("date", ""))
+        if seconds is not None:
+            # The header is cut to whole seconds: half a second is the expected remainder.
+            skew = seconds + 0.5 - self.shared.clock.unix()
+            self.shared.tally.skew[self.provider.name, self.account.name] = skew
+
+    def _observe(
+        self, query: Query, request: Request | None, reply: Reply | None, seconds: float, outcome: Any
+    ) -> None:
+        asked = self._scrub(redact(request)) if request is not None else ""
+        body = reply.body[:4096].decode("utf-8", "replace") if reply is not None else ""
+        status = reply.status if reply is not None else None
+        exchange = Exchange(query, asked, status, self._scrub(hide_push_secrets(body)), seconds, outcome)
+        for observer in tuple(self.observers):
+            observer(exchange)
+
+    def _scrub(self, text: str) -> str:
+        """Take the credentials out of text that a provider sent or that is to be shown."""
+        held = self._credentials
+        secrets = (held.key_secret, held.token) if held is not None else ()
+        known = [held.key_id] if held is not None else []
+        known += [secret.reveal() for secret in secrets if secret is not None]
+        for value in sorted((value for value in known if len(value) >= 4), key=len, reverse=True):
+            text = text.replace(value, "<secret>")
+        return text
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all lanes share.
+
+    Attributes:
+        board: What is known of each stream.
+        tally: Counters.
+        clock: Time and chance.
+        send: Makes an HTTP call through a provider's own connections: (provider, request, timeout, largest).
+        credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
+        sequence: Issues ZEGO's Sequence.
+    """
+
+    board: Board
+    tally: Tally
+    clock: Clock
+    send: Callable[[str, Request, float, int], Awaitable[Reply]]
+    credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]]
+    sequence: Counter = field(default_factory=Counter)
+
+
+class Prober:
+    """All lanes."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.lanes: dict[str, Lane] = {}
+
+    def configure(
+        self, accounts: Iterable[tuple[AnyProvider, Account]], streams: Iterable[Stream], max_age: float
+    ) -> None:
+        """Watch these streams from now on; lanes of accounts that stay keep their quotas, breakers and calls."""
+        by_account: dict[str, list[Stream]] = {}
+        for stream in streams:
+            by_account.setdefault(stream.account, []).append(stream)
+        lanes: dict[str, Lane] = {}
+        for provider, account in accounts:
+            lane = self.lanes.get(account.name)
+            if lane is None or lane.provider is not provider:
+                lane = Lane(provider, account, self.shared)
+            lane.configure(account, by_account.get(account.name, ()))
+            lanes[account.name] = lane
+        self.lanes = lanes
+        watched = [(lane.provider.name, stream) for lane in lanes.values() for stream in lane.streams]
+        self.shared.board.watch(watched, max_age)
+        self.shared.tally.keep(
+            {(lane.provider.name, name) for name, lane in lanes.items()},
+            {(provider, stream.name) for provider, stream in watched},
+        )
+
+    async def refresh(self, deadline: float, fresh: float, lanes: Iterable[Lane] | None = None) -> None:
+        """Ask every account's streams at once; return when all are asked, or at the deadline (monotonic seconds)."""
+        wanted = [lane for lane in (self.lanes.values() if lanes is None else lanes) if lane.streams]
+        await asyncio.gather(*(lane.refresh(deadline, fresh) for lane in wanted))
+
+    def present(self) -> Iterable[Lane]:
+        """Return the lanes of the configuration in force."""
+        return self.lanes.values()
+
+    def lane_of(self, record: Record) -> Lane:
+        """Return the lane that asks for a stream."""
+        return self.lanes[record.stream.account]
+
+
+@lru_cache(maxsize=256)
+def _date(text: str) -> float | None:
+    """Return an HTTP date as Unix seconds."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+_SIGNED = re.compile(r"(?i)((?:[?&]|^)(?:[\w-]*signature|[\w-]*token|accesskeyid)=)[^&\s]*")
+_SECRET_HEADERS = re.compile(r"(?i)^(authorization|x-tc-token|x-acs-security-token|x-security-token)$")
+_PUSH_SECRETS = re.compile(r"(?i)((?:tx_?secret|auth_key|tx_?time|token|sign(?:ature)?)=)[^&\"'\s\\]+")
+
+
+def redact(request: Request) -> str:
+    """Return a request as text without what it was signed with."""
+    lines = [f"{request.method} " + _SIGNED.sub(r"\1<redacted>", request.url)]
+    for name, value in request.headers.items():
+        lines.append(f"{name}: {'<redacted>' if _SECRET_HEADERS.match(name) else value}")
+    if request.body:
+        lines += ["", request.body.decode("utf-8", "replace")]
+    return "\n".join(lines)
+
+
+def hide_push_secrets(text: str) -> str:
+    """Take push secrets (txSecret, auth_key) out of a provider's answer."""
+    return _PUSH_SECRETS.sub(r"\1<redacted>", text)

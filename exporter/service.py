@@ -1,0 +1,141 @@
+"""The running parts, wired: what a scrape, a probe of one stream and a new configuration do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+
+from exporter.board import Board, Record
+from exporter.config import Config
+from exporter.exposition import Compressor, Exposition, Scope, Source
+from exporter.model import Account, Credentials, Reply, Request
+from exporter.prober import Clock, Exchange, Lane, Prober, Shared
+from exporter.provider import AnyProvider
+from exporter.tally import Tally
+from exporter.transport import Transport
+
+LONGEST_RENDER = 1.0
+
+
+@dataclass(slots=True)
+class Document:
+    """A rendered exposition, good for as long as nothing has changed."""
+
+    version: int
+    until: float
+    body: asyncio.Task[bytes]
+
+
+class Service:
+    """All running parts; `configure` swaps the configuration as a whole."""
+
+    def __init__(
+        self,
+        config: Config,
+        providers: Mapping[str, AnyProvider],
+        clock: Clock,
+        credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]],
+    ) -> None:
+        self.config = config
+        self.providers = providers
+        self.clock = clock
+        self.board = Board(config.scrape.max_age)
+        self.tally = Tally()
+        self.prober = Prober(Shared(self.board, self.tally, clock, self._send, credentials))
+        self.source = Source(self.board, self.tally, self.prober.present)
+        self.exposition = Exposition(self.source)
+        self._transports: dict[str, Transport] = {}
+        self._open = AsyncExitStack()
+        self._documents: dict[tuple[bool, bool], Document] = {}
+        self._render_seconds = 0.0
+        self.configure(config)
+
+    async def __aenter__(self) -> Service:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    def configure(self, config: Config) -> None:
+        """Put a configuration into force, whole; counters, answers, quotas and breakers of what stays are kept."""
+        accounts = [(self.providers[account.provider], account) for account in config.accounts]
+        self.prober.configure(accounts, config.streams, config.scrape.max_age)
+        self.config = config
+        self.source.label_names = config.label_names
+        self.source.reload_ok = True
+        self.source.reloaded = self.clock.unix()
+        self.exposition.forget()
+        self._documents.clear()
+
+    def refused(self) -> None:
+        """Note that the configuration last read was refused; the one before stays in force."""
+        self.source.reload_ok = False
+        self._documents.clear()
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    async def refresh(self, deadline: float, lane: Lane | None = None) -> None:
+        """Ask all streams, or those of one account, unless they were asked a moment ago (`scrape.reuse`)."""
+        fresh = self.clock.mono() - self.config.scrape.reuse
+        await self.prober.refresh(deadline - self._render_seconds, fresh, None if lane is None else [lane])
+        self.board.outdate(self.clock.now())
+
+    async def refresh_one(self, record: Record, deadline: float, fresh: float | None = None) -> None:
+        """Ask for one stream, unless it was asked since `fresh` (monotonic seconds; default: `scrape.reuse` ago)."""
+        since = self.clock.mono() - self.config.scrape.reuse if fresh is None else fresh
+        await self.prober.lane_of(record).refresh_one(record, deadline, since)
+        self.board.outdate(self.clock.now())
+
+    async def watch_calls(self, lane: Lane, deadline: float, record: Record | None) -> list[Exchange]:
+        """Ask for one stream, or all of an account, whatever is known of it; return each call as it went."""
+        calls: list[Exchange] = []
+        now = self.clock.mono()
+        with lane.observed(calls.append):
+            if record is not None:
+                await lane.refresh_one(record, deadline, now)
+            else:
+                await lane.refresh(deadline, now)
+        return calls
+
+    async def _send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        transport = self._transports.get(provider)
+        if transport is None:
+            # Stored before anything is awaited, so that one provider never gets two sets of connections.
+            transport = self._transports[provider] = Transport()
+            await self._open.enter_async_context(transport)
+        return await transport.send(request, timeout, largest)
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    async def document(self, *, openmetrics: bool, compressed: bool) -> bytes:
+        """Return the exposition of everything; all who want it at one time share the same bytes."""
+        form, now = (openmetrics, compressed), self.clock.mono()
+        known = self._documents.get(form)
+        if known is None or known.version != self.board.version or now >= known.until:
+            until = min(self.exposition.expires(), now + max(self.config.scrape.reuse, 0.01))
+            task = asyncio.create_task(self._render(openmetrics, compressed))
+            known = self._documents[form] = Document(self.board.version, until, task)
+        return await asyncio.shield(known.body)
+
+    async def _render(self, openmetrics: bool, compressed: bool) -> bytes:
+        started = self.clock.mono()
+        compressor = Compressor() if compressed else None
+        parts: list[bytes] = []
+        for part in self.exposition.render(started, openmetrics):
+            parts.append(compressor.add(part) if compressor is not None else part)
+            await asyncio.sleep(0)
+        if compressor is not None:
+            parts.append(compressor.end())
+        self._render_seconds = min(self.clock.mono() - started, LONGEST_RENDER)
+        return b"".join(parts)
+
+    def part(self, lane: Lane, record: Record | None, *, openmetrics: bool) -> bytes:
+        """Return the exposition of one account, or of one stream of it."""
+        provider = lane.provider.name
+        keys = frozenset({record.key}) if record else frozenset((provider, stream.name) for stream in lane.streams)
+        return b"".join(self.exposition.render(self.clock.mono(), openmetrics, Scope(lane.names, keys)))

@@ -1,0 +1,36 @@
+"""Alibaba Cloud's older "RPC signature", HMAC-SHA1, version 1.0: https://help.aliyun.com/zh/sdk/product-overview/rpc-mechanism.
+
+Everything is in the query; the headers are not covered.
+    CanonicalQuery = every parameter but Signature, percent-encoded, sorted by name
+    StringToSign   = method "&" "%2F" "&" percent(CanonicalQuery)
+    Signature      = base64(HMAC-SHA1(AccessKeySecret + "&", StringToSign))
+"""
+
+import base64
+import hmac
+from collections.abc import Iterable
+
+from exporter.signing.encoding import canonical_query, percent, utf8
+
+
+def string_to_sign(*, method: str, query: Iterable[tuple[str, str]]) -> str:
+    """Fold method and parameters into one text, encoding the parameters a second time.
+
+    Args:
+        method: GET or POST.
+        query: decoded names and values, in any order; `Signature` is left out.
+    """
+    signed = [pair for pair in query if pair[0] != "Signature"]
+    return f"{method}&%2F&{percent(canonical_query(signed))}"
+
+
+def signature(*, access_key_secret: str, method: str, query: Iterable[tuple[str, str]]) -> str:
+    """Sign a request: the base64 text of the parameter `Signature`, not yet percent-encoded.
+
+    Args:
+        access_key_secret: the key.
+        method: GET or POST.
+        query: decoded names and values, in any order; `Signature` is left out.
+    """
+    digest = hmac.digest(utf8(f"{access_key_secret}&"), utf8(string_to_sign(method=method, query=query)), "sha1")
+    return base64.b64encode(digest).decode("ascii")

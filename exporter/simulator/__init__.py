@@ -1,0 +1,27 @@
+"""The fake cloud: all four providers on one address, for the demo, for `simulate` and for tests."""
+
+from exporter.simulator.demo import demo_configuration, demo_world
+from exporter.simulator.describe import describe
+from exporter.simulator.faults import Fault
+from exporter.simulator.load import WorldError, load_world, parse_world
+from exporter.simulator.nouns import Input, Quirks, Script, Tricks
+from exporter.simulator.server import Simulator
+from exporter.simulator.thread import serving
+from exporter.simulator.world import World
+
+__all__ = [
+    "Fault",
+    "Input",
+    "Quirks",
+    "Script",
+    "Simulator",
+    "Tricks",
+    "World",
+    "WorldError",
+    "demo_configuration",
+    "demo_world",
+    "describe",
+    "load_world",
+    "parse_world",
+    "serving",
+]

@@ -1,0 +1,128 @@
+"""The control interface: the same world over HTTP, for tests and tools in another process; loopback only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from ipaddress import ip_address
+from itertools import islice
+from typing import Any
+
+from aiohttp import web
+
+from exporter.simulator.load import read_fault, read_inputs, read_quirks, read_script, read_tricks
+from exporter.simulator.world import World
+
+PREFIX = "/-/simulator/"
+
+
+def _is_loopback(request: web.BaseRequest) -> bool:
+    try:
+        return ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False
+
+
+def answer(world: World, request: web.BaseRequest, path: str, body: bytes) -> web.Response:
+    """Answer one request to the control interface: 200 with JSON, 400 with the error, 403 from elsewhere, or 404."""
+    action = ACTIONS.get((request.method, path.removeprefix(PREFIX)))
+    if not _is_loopback(request):
+        return _json({"error": "the control interface is for this machine alone"}, 403)
+    if action is None:
+        return _json({"error": "unknown; see docs/simulator.md"}, 404)
+    # A page in a browser on this machine cannot send this type without being asked first.
+    if request.method == "POST" and request.headers.get("Content-Type", "").partition(";")[0] != "application/json":
+        return _json({"error": "Content-Type must be application/json"}, 415)
+    try:
+        return _json(action(world, _document(body)))
+    except (ValueError, TypeError, KeyError) as error:
+        return _json({"error": str(error)}, 400)
+
+
+def _json(payload: Any, status: int = 200) -> web.Response:
+    return web.Response(status=status, text=json.dumps(payload) + "\n", content_type="application/json")
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    found = json.loads(body or b"{}")
+    if not isinstance(found, dict):
+        raise ValueError("the body is not a JSON object")
+    return found
+
+
+def _show(world: World, _sent: dict[str, Any]) -> Any:
+    now = world.clock()
+    return {
+        "now": now,
+        "accounts": [{"name": account.name, "provider": account.provider} for account in world.accounts.values()],
+        "streams": {
+            key: {"account": stream.account.name, "state": stream.script.state(now), **stream.address}
+            for key, stream in world.streams.items()
+        },
+        "faults": [asdict(fault) for fault in world.faults],
+        "quirks": asdict(world.quirks),
+        "listings": {name: asdict(tricks) for name, tricks in world.listings.items()},
+        "calls": len(world.log),
+    }
+
+
+def _set_stream(world: World, sent: dict[str, Any]) -> Any:
+    key, state = sent.pop("stream"), sent.pop("state", None)
+    if "inputs" in sent:
+        sent["inputs"] = read_inputs(sent["inputs"])
+    stream = world.set(key, None if state is None else read_script(state, world.clock()), **sent)
+    return {"stream": key, "state": stream.script.state(world.clock())}
+
+
+def _set_account(world: World, sent: dict[str, Any]) -> Any:
+    account = world.accounts[sent.pop("account")]
+    readers: dict[str, Callable[[Any], Any]] = {"quota": dict, "denied": set, "fields": dict, "token_expires": float}
+    for name, value in sent.items():
+        if name not in readers:
+            raise ValueError(f"unknown field {name}")
+        setattr(account, name, {**account.fields, **value} if name == "fields" else readers[name](value))
+    return {"account": account.name}
+
+
+def _add_fault(world: World, sent: dict[str, Any]) -> Any:
+    fault = world.put(read_fault(sent))
+    return {"faults": len(world.faults), "fault": asdict(fault)}
+
+
+def _clear_faults(world: World, _sent: dict[str, Any]) -> Any:
+    world.clear()
+    return {"faults": 0}
+
+
+def _set_quirks(world: World, sent: dict[str, Any]) -> Any:
+    world.quirks = read_quirks({**asdict(world.quirks), **sent})
+    return asdict(world.quirks)
+
+
+def _set_listing(world: World, sent: dict[str, Any]) -> Any:
+    return asdict(world.mislead(sent.pop("provider"), read_tricks(sent)))
+
+
+def _calls(world: World, sent: dict[str, Any]) -> Any:
+    since = int(sent.get("since", 0))
+    return {"calls": [asdict(call) for call in islice(world.log, since, None)], "next": len(world.log)}
+
+
+def _clear_calls(world: World, _sent: dict[str, Any]) -> Any:
+    world.log.clear()
+    return {"calls": 0}
+
+
+ACTIONS: dict[tuple[str, str], Callable[[World, dict[str, Any]], Any]] = {
+    ("GET", "world"): _show,
+    ("POST", "streams"): _set_stream,
+    ("POST", "accounts"): _set_account,
+    ("POST", "faults"): _add_fault,
+    ("DELETE", "faults"): _clear_faults,
+    ("POST", "quirks"): _set_quirks,
+    ("POST", "listings"): _set_listing,
+    ("GET", "calls"): _calls,
+    ("POST", "calls"): _calls,
+    ("DELETE", "calls"): _clear_calls,
+}

@@ -1,0 +1,38 @@
+"""The lines that `simulate` prints: what any client needs to be pointed at the simulated clouds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from exporter.simulator.nouns import FieldValue
+from exporter.simulator.world import World, fakes
+
+
+def describe(world: World, url: str) -> Iterator[str]:
+    """Yield one line for each account and one for each stream, in logfmt; the credentials are made up.
+
+    Args:
+        world: What is served.
+        url: Where, such as `http://127.0.0.1:10181`.
+    """
+    for account in world.accounts.values():
+        order = fakes()[account.provider].account_fields
+        given = [(name, account.fields[name]) for name in order if name in account.fields]
+        yield _line([("account", account.name), ("provider", account.provider), *given, ("endpoint", url)])
+    now = world.clock()
+    for key, stream in world.streams.items():
+        names = [name for name in fakes()[stream.account.provider].stream_fields if name in stream.address]
+        address = [(name, stream.address[name]) for name in names]
+        state = stream.script.state(now).value
+        yield _line([("stream", key), ("state", state), ("account", stream.account.name), *address])
+
+
+def _line(pairs: Iterable[tuple[str, FieldValue]]) -> str:
+    return " ".join(f"{name}={_value(value)}" for name, value in pairs)
+
+
+def _value(value: FieldValue) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    plain = text.isprintable() and not any(sign in text for sign in ' "=\\')
+    return text if plain and text else json.dumps(text, ensure_ascii=not text.isprintable())

@@ -1,0 +1,206 @@
+"""Faults on request: what may be wrong with a cloud's answer, from its clock and its codes to the bytes on the wire."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
+
+from exporter.simulator.fake import GONE, Exchange, Fake, Outgoing, Refusal, put
+from exporter.simulator.nouns import STRICT
+
+HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1><hr>nginx</body></html>"
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault and the calls that it is put upon; what is None matches every call.
+
+    Attributes:
+        kind: One of `KINDS`.
+        provider: A cloud.
+        account: An account's name.
+        action: A vendor's action.
+        stream: `provider/name` of a stream.
+        count: How many calls it is put upon, or None for all.
+        probability: Chance for each call, by the world's random numbers.
+        code: The vendor's code, for kind `code`.
+        message: Its text.
+        status: HTTP status, for the kinds that answer with one.
+        seconds: Length of a delay, gap between two bytes of a drip, or error of the clock.
+        field: Path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state.
+        value: The value of kinds `value` and `document`, the target of `redirect`, the content type, raw text.
+        size: Bytes of a huge body or of a bomb after decompression.
+        hits: How many calls it was put upon so far.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    kind: str
+    provider: str | None = None
+    account: str | None = None
+    action: str | None = None
+    stream: str | None = None
+    count: int | None = None
+    probability: float = 1.0
+    code: str = ""
+    message: str = ""
+    status: int | None = None
+    seconds: float = 1.0
+    field: str = ""
+    value: Any = None
+    size: int = 2 << 20
+    hits: int = 0
+
+    def matches(self, exchange: Exchange) -> bool:
+        """Tell whether a call is one that this fault is meant for, chance left aside."""
+        account = exchange.account.name if exchange.account else ""
+        stream = exchange.stream.key if exchange.stream else ""
+        pairs = (
+            (self.provider, exchange.fake.name),
+            (self.account, account),
+            (self.action, exchange.action),
+            (self.stream, stream),
+        )
+        return (self.count is None or self.hits < self.count) and all(want in (None, have) for want, have in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """An answer as it goes out."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def typed(self, content_type: str) -> Wire:
+        """Return the same with another content type."""
+        return replace(self, headers={**self.headers, "Content-Type": content_type})
+
+
+def _huge(_fake: Fake, fault: Fault, payload: Any) -> Any:
+    return {**payload, "Padding": "x" * fault.size}
+
+
+def _deep(_fake: Fake, fault: Fault, payload: Any) -> Any:
+    # Brackets enough to break a recursive parser; written as text, because writing them would break ours.
+    return _Raw(payload, "Nested", "[" * 100_000 + "]" * 100_000)
+
+
+def _spoiled(value: Callable[[Fake, Fault], Any]) -> Callable[[Fake, Fault, Any], Any]:
+    def change(fake: Fake, fault: Fault, payload: Any) -> Any:
+        if fault.field:
+            _put_at(payload, fault.field.split("."), value(fake, fault))
+        else:
+            fake.spoil(payload, value(fake, fault))
+        return payload
+
+    return change
+
+
+def _put_at(holder: Any, path: list[str], value: Any) -> None:
+    """Set a field by its path; a number in the path is a place in a list, and a path that is not there is left alone."""
+    for part in path[:-1]:
+        holder = _inside(holder, part)
+    if isinstance(holder, dict):
+        put(holder, path[-1], value)
+
+
+def _inside(holder: Any, part: str) -> Any:
+    if isinstance(holder, list):
+        return holder[int(part)] if part.isdigit() and int(part) < len(holder) else None
+    return holder.get(part) if isinstance(holder, dict) else None
+
+
+@dataclass(slots=True)
+class _Raw:
+    """A payload with one more field whose JSON text stands ready."""
+
+    payload: Any
+    name: str
+    text: str
+
+
+PAYLOAD: Mapping[str, Callable[[Fake, Fault, Any], Any]] = {
+    "value": _spoiled(lambda _fake, fault: fault.value),
+    "unknown": _spoiled(lambda fake, _fault: fake.unknown),
+    "missing": _spoiled(lambda _fake, _fault: GONE),
+    "nan": _spoiled(lambda _fake, _fault: float("nan")),
+    "huge_int": _spoiled(lambda _fake, _fault: 10**400),
+    "surrogate": _spoiled(lambda _fake, _fault: "\ud800"),
+    "document": lambda _fake, fault, _payload: fault.value,
+    "extra": lambda _fake, _fault, payload: {**payload, "Added": {"Since": "yesterday", "Flags": [True, None]}},
+    "deep": _deep,
+    "huge": _huge,
+}
+
+
+def _bomb(fault: Fault, wire: Wire) -> Wire:
+    packed = gzip.compress(wire.body[:1] + b" " * fault.size + wire.body[1:], 9)
+    return replace(wire, headers={**wire.headers, "Content-Encoding": "gzip"}, body=packed)
+
+
+def _html(fault: Fault, _wire: Wire) -> Wire:
+    status = fault.status or 502
+    return Wire(status, {"Content-Type": "text/html"}, HTML.format(status=status).encode())
+
+
+def _redirect(fault: Fault, _wire: Wire) -> Wire:
+    target = str(fault.value or "https://login.example.com/")
+    return Wire(fault.status or 302, {"Location": target, "Content-Type": "text/html"}, b"moved")
+
+
+def _twice(_fault: Fault, wire: Wire) -> Wire:
+    """Write every outer field twice."""
+    inner = wire.body.strip()[1:-1]
+    return replace(wire, body=b"{" + inner + b"," + inner + b"}")
+
+
+BYTES: Mapping[str, Callable[[Fault, Wire], Wire]] = {
+    "truncated": lambda _fault, wire: replace(wire, body=wire.body[: len(wire.body) // 2]),
+    "empty": lambda _fault, wire: replace(wire, body=b""),
+    "text": lambda fault, wire: replace(wire, body=str(fault.value or "upstream busy").encode()),
+    "html": _html,
+    "redirect": _redirect,
+    "status": lambda fault, wire: replace(wire, status=fault.status or 500),
+    "utf8": lambda _fault, wire: replace(wire, body=wire.body.replace(b'":', b'\xff":', 1)),
+    "bom": lambda _fault, wire: replace(wire, body=b"\xef\xbb\xbf" + wire.body),
+    "bomb": _bomb,
+    "content_type": lambda fault, wire: wire.typed(str(fault.value or "text/plain")),
+    "duplicate_keys": _twice,
+}
+CODES = ("code", "throttle")
+CONDUCT = ("hang", "delay", "reset", "close", "drip_head", "drip_body", "cut")
+CLOCK = ("skew",)
+SILENT = ("hang", "reset", "close")
+KINDS = (*CODES, *CONDUCT, *CLOCK, *PAYLOAD, *BYTES)
+"""Every kind of fault; docs/simulator.md says what each does."""
+
+
+def refusal(fault: Fault, exchange: Exchange) -> Refusal | None:
+    """Return the vendor's refusal that a fault asks for, if it is of such a kind."""
+    if fault.kind == "throttle":
+        return exchange.fake.throttled(exchange, 1.0)
+    if fault.kind == "code":
+        return Refusal(fault.code, fault.message or "made to fail", fault.status)
+    return None
+
+
+def write(outgoing: Outgoing, fake: Fake, faults: list[Fault]) -> Wire:
+    """Turn an answer into bytes, with the faults of payload and bytes in the order in which they were asked for."""
+    payload = outgoing.payload
+    for fault in faults:
+        if fault.kind in PAYLOAD and isinstance(payload, dict):
+            payload = PAYLOAD[fault.kind](fake, fault, payload)
+    raw = payload if isinstance(payload, _Raw) else None
+    body = outgoing.encode(raw.payload if raw else payload)
+    if raw:
+        body = body[:-1] + f', "{raw.name}": {raw.text}}}'.encode()
+    wire = Wire(outgoing.status, {"Content-Type": outgoing.content_type or fake.content_type, **outgoing.headers}, body)
+    for fault in faults:
+        if fault.kind in BYTES:
+            wire = BYTES[fault.kind](fault, wire)
+    return wire

@@ -1,0 +1,235 @@
+"""What the simulated clouds hold: accounts, streams and their scripts, switches for undocumented things, the log."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict
+
+from exporter.model import State
+
+FieldValue = str | int | bool
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The states of a stream as a function of time alone, so that nothing has to run in the background.
+
+    Attributes:
+        states: Taken one after another, from the beginning again after the last.
+        every: Seconds that each state lasts.
+        offset: Seconds by which the script runs ahead of the clock.
+        since: Unix seconds at which the only state began, where all states are the same.
+    """
+
+    states: tuple[State, ...]
+    every: float = 30.0
+    offset: float = 0.0
+    since: float = 0.0
+
+    def state(self, now: float) -> State:
+        """Return the state at a time in Unix seconds."""
+        return self.states[self._step(now) % len(self.states)]
+
+    def started(self, now: float) -> float:
+        """Return the time in Unix seconds at which the present state began."""
+        if len(set(self.states)) == 1:
+            return self.since
+        step, count = self._step(now), len(self.states)
+        while self.states[(step - 1) % count] is self.states[step % count]:
+            step -= 1
+        return step * self.every - self.offset
+
+    def _step(self, now: float) -> int:
+        return int((now + self.offset) // self.every)
+
+
+@dataclass(slots=True)
+class Input:
+    """One push that can feed a Tencent stream; the first of a stream's inputs that is up serves as master.
+
+    Attributes:
+        domain: Push domain.
+        app: AppName; primary and backup may differ.
+        source: `push` or `pull`.
+        up: Whether it is pushed while its stream is active; a script makes it come and go.
+    """
+
+    domain: str
+    app: str
+    source: Literal["push", "pull"] = "push"
+    up: bool | Script = True
+
+    def is_up(self, now: float) -> bool:
+        """Tell whether this input is pushed at a time in Unix seconds."""
+        return self.up.state(now) is State.ACTIVE if isinstance(self.up, Script) else self.up
+
+
+@dataclass(slots=True)
+class Account:
+    """One account of one cloud.
+
+    Attributes:
+        fields: Credentials and the like by the configuration's names (`app_id`, `secret_key`, ...).
+        quota: Calls per second by action, instead of the documented limit; below 1 is one call in 1/quota seconds.
+        denied: Actions that the account's user may not call.
+        domains: Domains of the account besides those of its streams (Alibaba).
+        token_expires: Unix seconds from which on the temporary credentials are expired.
+    """
+
+    name: str
+    provider: str
+    fields: dict[str, FieldValue]
+    quota: dict[str, float] = field(default_factory=dict)
+    denied: set[str] = field(default_factory=set)
+    domains: set[str] = field(default_factory=set)
+    token_expires: float | None = None
+
+    def text(self, name: str) -> str:
+        """Return a field as text, empty where it is not set."""
+        return str(self.fields.get(name, ""))
+
+
+@dataclass(slots=True)
+class Stream:
+    """One stream of one account.
+
+    Attributes:
+        address: The address by the configuration's names (`domain`, `room_id`, ...), defaults filled in.
+        script: Its states over time.
+        media: Volcengine's MediaTypes that are published while the stream is active.
+        inputs: Tencent's inputs; with none the stream itself is its only input.
+        ingest: Alibaba's Type.
+        in_room: Whether the user is in the room (Volcengine); None while active only.
+    """
+
+    name: str
+    account: Account
+    address: dict[str, str]
+    script: Script
+    media: tuple[str, ...] = ("Audio", "Video")
+    inputs: tuple[Input, ...] = ()
+    ingest: Literal["push", "pull"] = "push"
+    in_room: bool | None = None
+
+    @property
+    def key(self) -> str:
+        """Name as the exporter shows it: provider/stream."""
+        return f"{self.account.provider}/{self.name}"
+
+    def is_active(self, now: float) -> bool:
+        """Tell whether the stream is live at a time in Unix seconds."""
+        return self.script.state(now) is State.ACTIVE
+
+    def is_present(self, now: float) -> bool:
+        """Tell whether the stream's user is in the room."""
+        return self.is_active(now) if self.in_room is None else self.in_room
+
+
+@dataclass(slots=True)
+class Quirks:
+    """Switches for what the vendors do not document, or document twice; each client has to bear every variant.
+
+    Attributes:
+        zego_history: Whether ended streams answer 41006; without the paid permission they answer 41004.
+        zego_data: What `Data` is on any Code but 0.
+        zego_sequence: Whether a Sequence that does not grow is refused.
+        zego_absent_room: Answer for an unknown room: an empty list, or a code.
+        zego_list_prefix: Whether room lists of a test environment carry the prefix `zegotest-AppId-`.
+        tencent_site: The international site lists at most 100 rows a page and has no DescribeBackupStreamList.
+        tencent_absent: Answer for an unknown stream: a StreamState, or an error code.
+        tencent_backup_list: Whether every stream being pushed is in the backup list, or only those with several inputs.
+        tencent_null_lists: Whether empty lists are null.
+        alibaba_envelope: Flat as the API answers, or nested as an older page shows it.
+        alibaba_absent: Answer for an unknown stream: a StreamState, or an error code.
+        alibaba_foreign_domain: Answer for a domain of somebody else: an error code, or a StreamState.
+        alibaba_retry_hints: Whether throttling tells how long to wait.
+        volcengine_absent: Answer for an unknown room or user.
+        volcengine_rtc_status: HTTP status of errors from the service behind the gateway.
+        volcengine_users: Whether a user in a room's list is its id or an object.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    zego_history: bool = True
+    zego_data: Literal["times", "empty", "null", "missing"] = "empty"
+    zego_sequence: Literal["refuse", "ignore"] = "refuse"
+    zego_absent_room: Literal["empty", "104", "154", "5024", "50001"] = "empty"
+    zego_list_prefix: bool = True
+    tencent_site: Literal["mainland", "international"] = "mainland"
+    tencent_absent: str = "inactive"
+    tencent_backup_list: Literal["all", "redundant"] = "all"
+    tencent_null_lists: bool = False
+    alibaba_envelope: Literal["flat", "nested"] = "flat"
+    alibaba_absent: str = "offline"
+    alibaba_foreign_domain: str = "InvalidDomain.NotFound"
+    alibaba_retry_hints: bool = False
+    volcengine_absent: Literal["zeros", "empty", "null", "missing", "error"] = "zeros"
+    volcengine_rtc_status: int = 200
+    volcengine_users: Literal["text", "object"] = "text"
+
+
+@dataclass(slots=True)
+class Tricks:
+    """How a provider's list APIs mislead; nothing by default.
+
+    Attributes:
+        foreign: This many streams of somebody else come first.
+        duplicates: Each row comes this many times more.
+        drift: Rows by which each further page begins too early (rows come twice) or, below 0, too late (rows are lost).
+        loop: Every page is the first one, and there is always another.
+        total: The number of rows that is told, whatever the truth.
+        pages: The number of pages that is told, whatever the truth.
+        null: Lists are null.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    foreign: int = 0
+    duplicates: int = 0
+    drift: int = 0
+    loop: bool = False
+    total: int | None = None
+    pages: int | None = None
+    null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that a simulated cloud received.
+
+    Attributes:
+        time: Unix seconds at arrival, by the world's clock.
+        provider: Which cloud.
+        account: Name of the account, empty where no account has the key.
+        action: Action as it was asked for.
+        stream: `provider/name` of the stream asked for, empty for list APIs and for unknown streams.
+        address: The address asked for: the stream's, or the room's or domain's that is listed.
+        code: What came back: the vendor's code, `ok`, or the kind of fault that kept it from answering.
+        verified: Whether the signature and all before it was right.
+        nonce: The request's nonce where the vendor has one.
+        faults: Kinds of the faults that were put upon this call.
+    """
+
+    time: float
+    provider: str
+    account: str
+    action: str
+    stream: str
+    address: tuple[str, ...]
+    code: str
+    verified: bool
+    nonce: str = ""
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a cloud remembers of earlier calls: for quotas, used nonces and growing sequences."""
+
+    windows: dict[Hashable, Any] = field(default_factory=dict)
+    nonces: dict[Hashable, float] = field(default_factory=dict)
+    sequences: dict[Hashable, tuple[int, float]] = field(default_factory=dict)

@@ -1,0 +1,215 @@
+"""The simulated clouds on one listening address: recognise, decide, spoil, answer, log."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from types import TracebackType
+
+from aiohttp import web
+
+from exporter.simulator import control
+from exporter.simulator.fake import Exchange, Fake, Outgoing, Received, Refusal
+from exporter.simulator.faults import SILENT, Fault, Wire, refusal, write
+from exporter.simulator.nouns import Call
+from exporter.simulator.world import World, fakes
+
+
+class Simulator:
+    """All clouds of a world, or some, on one address; an asynchronous context manager.
+
+    Args:
+        world: What the clouds hold; it may be changed while they serve.
+        clock: Unix seconds; replaces the world's clock.
+        host: Address to listen on.
+        port: Port to listen on, 0 for a free one.
+        providers: The clouds that are served here; all by default.
+        tls: Certificate to serve https with.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        clock: Callable[[], float] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        providers: Iterable[str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        if clock is not None:
+            world.clock = clock
+        self.world = world
+        self.url = ""
+        self._host, self._port, self._tls = host, port, tls
+        wanted = set(fakes() if providers is None else providers)
+        self._fakes = [fake for name, fake in fakes().items() if name in wanted]
+        self._runner: web.ServerRunner | None = None
+
+    async def __aenter__(self) -> Simulator:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen; `url` tells where.
+
+        Raises:
+            OSError: The address cannot be had.
+        """
+        server = web.Server(
+            self._handle, handler_cancellation=True, access_log=None, max_line_size=65536, max_field_size=65536
+        )
+        runner = web.ServerRunner(server, shutdown_timeout=0.01)
+        await runner.setup()
+        self._runner = runner
+        try:
+            await web.TCPSite(runner, self._host, self._port, ssl_context=self._tls).start()
+        except BaseException:
+            await self.stop()
+            raise
+        host, port = runner.addresses[0][:2]
+        scheme = "https" if self._tls else "http"
+        self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    async def stop(self) -> None:
+        """Stop listening and drop every connection, hanging ones too; a second call does nothing."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        path, _, raw_query = request.raw_path.partition("?")
+        if path.startswith(control.PREFIX):
+            return control.answer(self.world, request, path, body)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        received = Received(request.method, path or "/", raw_query, headers, body, self.world.clock())
+        fake = recognise(self._fakes, received)
+        if fake is None:
+            return web.Response(status=404, text="no cloud of this simulator knows such a request\n")
+        return await self._serve(request, examine(self.world, fake, received))
+
+    async def _serve(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
+        faults = self.world.strike(exchange)
+        skew = sum(fault.seconds for fault in faults if fault.kind == "skew")
+        if skew:
+            exchange.received = _shifted(exchange.received, skew)
+        outgoing = decide(exchange, faults)
+        log(exchange, outgoing, faults)
+        wire = write(outgoing, exchange.fake, faults)
+        return await _deliver(request, wire, faults, formatdate(exchange.received.now, usegmt=True))
+
+
+def recognise(known: list[Fake], received: Received) -> Fake | None:
+    """Tell which cloud a request is meant for: the only one, else by the vendor's marks, else by the action's name."""
+    if len(known) == 1:
+        return known[0]
+    # ZEGO's marks (AppId, SignatureNonce) are parameters of others too, so it comes last.
+    for fake in sorted(known, key=lambda fake: fake.name == "zego"):
+        if fake.marks(received):
+            return fake
+    return next((fake for fake in known if received.query.get("Action") in fake.actions), None)
+
+
+def examine(world: World, fake: Fake, received: Received) -> Exchange:
+    """Find out whom and what a request concerns, before anything is checked."""
+    exchange = Exchange(world, fake, received, fake.action(received), fake.identity(received))
+    exchange.account = world.account_of(fake.name, exchange.key)
+    exchange.address = fake.asked(exchange)
+    if exchange.account is not None:
+        exchange.stream = world.stream_at(exchange.account, exchange.address)
+    return exchange
+
+
+def _shifted(received: Received, seconds: float) -> Received:
+    return Received(
+        received.method, received.path, received.raw_query, received.headers, received.body, received.now + seconds
+    )
+
+
+def decide(exchange: Exchange, faults: list[Fault]) -> Outgoing:
+    """Let the cloud answer. Its own refusal goes before a code that a fault asks for: bad calls never get that far."""
+    try:
+        outgoing = exchange.fake.answer(exchange)
+    except Refusal as refused:
+        return exchange.fake.refuse(exchange, refused)
+    for fault in faults:
+        wanted = refusal(fault, exchange)
+        if wanted is not None:
+            return exchange.fake.refuse(exchange, wanted)
+    return outgoing
+
+
+def log(exchange: Exchange, outgoing: Outgoing, faults: list[Fault]) -> None:
+    """Write a call into the world's log; a fault that keeps the answer back stands there as the code."""
+    silent = [fault.kind for fault in faults if fault.kind in SILENT]
+    exchange.world.log.append(
+        Call(
+            time=exchange.world.clock(),
+            provider=exchange.fake.name,
+            account=exchange.account.name if exchange.account else "",
+            action=exchange.action,
+            stream=exchange.stream.key if exchange.stream else "",
+            address=exchange.address,
+            code=silent[0] if silent else outgoing.code,
+            verified=exchange.verified,
+            nonce=exchange.fake.nonce(exchange.received),
+            faults=tuple(fault.kind for fault in faults),
+        )
+    )
+
+
+async def _deliver(request: web.BaseRequest, wire: Wire, faults: list[Fault], date: str) -> web.StreamResponse:
+    conduct = {fault.kind: fault for fault in faults}
+    if "delay" in conduct:
+        await asyncio.sleep(conduct["delay"].seconds)
+    if "hang" in conduct:
+        await asyncio.Event().wait()
+    if "reset" in conduct or "close" in conduct:
+        _hang_up(request, reset="reset" in conduct)
+    elif "drip_head" in conduct or "drip_body" in conduct or "cut" in conduct:
+        await _raw(request, wire, conduct, date)
+    return web.Response(status=wire.status, headers={**wire.headers, "Date": date}, body=wire.body)
+
+
+def _hang_up(request: web.BaseRequest, *, reset: bool) -> None:
+    """Break the connection without an answer, by RST or in order; what aiohttp writes afterwards goes nowhere."""
+    transport = request.transport
+    if transport is None:
+        return
+    if reset:
+        # A linger time of zero makes the kernel send RST instead of FIN.
+        linger = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        transport.abort()
+    else:
+        transport.close()
+
+
+async def _raw(request: web.BaseRequest, wire: Wire, conduct: dict[str, Fault], date: str) -> None:
+    """Write the answer past aiohttp: byte by byte, or with a body shorter than promised."""
+    lines = [f"HTTP/1.1 {wire.status} OK", f"Date: {date}", f"Content-Length: {len(wire.body)}"]
+    lines += [f"{name}: {value}" for name, value in wire.headers.items()]
+    head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    body = wire.body[: len(wire.body) // 2] if "cut" in conduct else wire.body
+    await _drip(request, head, conduct.get("drip_head"))
+    await _drip(request, body, conduct.get("drip_body"))
+    _hang_up(request, reset=False)
+
+
+async def _drip(request: web.BaseRequest, data: bytes, fault: Fault | None) -> None:
+    for piece in [data] if fault is None else [data[place : place + 1] for place in range(len(data))]:
+        if request.transport is None or request.transport.is_closing():
+            return
+        request.transport.write(piece)
+        if fault is not None:
+            await asyncio.sleep(fault.seconds)

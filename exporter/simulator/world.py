@@ -1,0 +1,272 @@
+"""The world of the simulated clouds: who has an account, what is streamed, what goes wrong, and what was asked."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import fields as fields_of
+from functools import lru_cache
+from importlib import import_module
+from pkgutil import iter_modules
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+from exporter.model import State
+from exporter.simulator.fake import Exchange, Fake
+from exporter.simulator.faults import KINDS, Fault
+from exporter.simulator.nouns import Account, Call, FieldValue, Input, Memory, Quirks, Script, Stream, Tricks
+
+PACKAGE = "exporter.simulator"
+
+
+@lru_cache(maxsize=1)
+def fakes() -> Mapping[str, Fake]:
+    """Return every fake cloud of this package by name: the modules that end in `FAKE = Fake(...)`."""
+    names = sorted(module.name for module in iter_modules(import_module(PACKAGE).__path__))
+    modules = [import_module(f"{PACKAGE}.{name}") for name in names]
+    return MappingProxyType({module.FAKE.name: module.FAKE for module in modules if hasattr(module, "FAKE")})
+
+
+class World:
+    """Accounts, streams, faults and the log of calls; all of it may be changed while a simulator serves it.
+
+    Args:
+        clock: Unix seconds, for states, quotas and signatures.
+        seed: Of the random numbers for request ids and for faults that come by chance.
+        log_size: How many calls the log keeps.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.time, seed: int | str = 1, log_size: int = 500_000) -> None:
+        self.clock = clock
+        self.random = Random(seed)
+        self.accounts: dict[str, Account] = {}
+        self.streams: dict[str, Stream] = {}
+        self.faults: list[Fault] = []
+        self.quirks = Quirks()
+        self.listings: dict[str, Tricks] = {}
+        self.log: deque[Call] = deque(maxlen=log_size)
+        self.memory = Memory()
+        self._keys: dict[tuple[str, str], Account] = {}
+        self._addresses: dict[tuple[str, tuple[str, ...]], Stream] = {}
+        self._streams_of: dict[str, list[Stream]] = {}
+
+    def add_account(
+        self,
+        name: str,
+        provider: str,
+        *,
+        quota: Mapping[str, float] | None = None,
+        denied: Iterable[str] = (),
+        domains: Iterable[str] = (),
+        token_expires: float | None = None,
+        **fields: FieldValue,
+    ) -> Account:
+        """Open an account; `fields` are its credentials by the configuration's names.
+
+        Raises:
+            ValueError: A field is wrong, or the name or key is taken.
+        """
+        fake = _fake(provider)
+        problems = _account_problems(fake, fields)
+        if name in self.accounts:
+            problems.append("the name is taken")
+        if (provider, str(fields.get(fake.key))) in self._keys:
+            problems.append(f"{fake.key} is taken")
+        if problems:
+            raise ValueError(f"account {name}: {'; '.join(problems)}")
+        account = Account(name, provider, dict(fields), dict(quota or {}), set(denied), set(domains), token_expires)
+        self.accounts[name] = account
+        self._keys[provider, account.text(fake.key)] = account
+        self._streams_of[name] = []
+        return account
+
+    def add_stream(
+        self,
+        name: str,
+        account: str,
+        *,
+        state: State | str | Script = State.ACTIVE,
+        media: Iterable[str] = ("Audio", "Video"),
+        inputs: Iterable[Input] = (),
+        ingest: str = "push",
+        in_room: bool | None = None,
+        **address: str,
+    ) -> Stream:
+        """Add a stream to an account; `address` is the provider's, by the configuration's names.
+
+        Raises:
+            ValueError: The account is unknown, an address field is wrong, or the name or address is taken.
+        """
+        owner = self.accounts.get(account)
+        if owner is None:
+            raise ValueError(f"stream {name}: account {account} is unknown")
+        fake = _fake(owner.provider)
+        problems = _names_problems(address, fake.stream_fields, fake.stream_needs)
+        if problems:
+            raise ValueError(f"stream {name}: {'; '.join(problems)}")
+        stream = Stream(name, owner, fake.complete(owner, name, address), self._script(state))
+        self._index(stream, fake)
+        self._detail(stream, {"media": media, "inputs": inputs, "ingest": ingest, "in_room": in_room})
+        return stream
+
+    def _index(self, stream: Stream, fake: Fake) -> None:
+        places = [(stream.account.name, address) for address in fake.addresses(stream)]
+        if stream.key in self.streams or any(place in self._addresses for place in places):
+            raise ValueError(f"stream {stream.name}: the name or the address is taken")
+        self.streams[stream.key] = stream
+        self._streams_of[stream.account.name].append(stream)
+        self._addresses.update(dict.fromkeys(places, stream))
+
+    def remove_stream(self, key: str) -> None:
+        """Take a stream out of the world, as if nobody had ever published it."""
+        stream = self.streams.pop(key)
+        self._streams_of[stream.account.name].remove(stream)
+        for address in _fake(stream.account.provider).addresses(stream):
+            del self._addresses[stream.account.name, address]
+
+    def _script(self, state: State | str | Script) -> Script:
+        return state if isinstance(state, Script) else Script((_definite(state),), since=self.clock())
+
+    def set(self, key: str, state: State | str | Script | None = None, **details: Any) -> Stream:
+        """Change a stream by its key `provider/name`: its state from now on, or details such as media or inputs.
+
+        Raises:
+            KeyError: There is no such stream.
+            ValueError: There is no such state or detail.
+        """
+        stream = self.streams[key]
+        if state is not None:
+            stream.script = self._script(state)
+        self._detail(stream, details)
+        return stream
+
+    def _detail(self, stream: Stream, details: Mapping[str, Any]) -> None:
+        unknown = details.keys() - {"media", "inputs", "ingest", "in_room"}
+        if unknown:
+            raise ValueError(f"stream {stream.key}: unknown detail {sorted(unknown)[0]}")
+        for name, value in details.items():
+            setattr(stream, name, tuple(value) if name in ("media", "inputs") else value)
+
+    def state(self, key: str) -> State:
+        """Return the present state of a stream by its key `provider/name`."""
+        return self.streams[key].script.state(self.clock())
+
+    def fault(self, kind: str, **where: Any) -> Fault:
+        """Put a fault upon the calls that match; see `Fault` for the arguments and `KINDS` for the kinds.
+
+        Raises:
+            ValueError: The kind or an argument is unknown.
+        """
+        unknown = where.keys() - {each.name for each in fields_of(Fault)}
+        if unknown:
+            raise ValueError(f"a fault has no {sorted(unknown)[0]}")
+        return self.put(Fault(kind, **where))
+
+    def put(self, fault: Fault) -> Fault:
+        """Put a fault that was made already upon the calls that match.
+
+        Raises:
+            ValueError: Its kind is unknown.
+        """
+        if fault.kind not in KINDS:
+            raise ValueError(f"unknown kind of fault {fault.kind}; known are {', '.join(KINDS)}")
+        self.faults.append(fault)
+        return fault
+
+    def clear(self, fault: Fault | None = None) -> None:
+        """Take one fault away, or all."""
+        self.faults = [] if fault is None else [each for each in self.faults if each is not fault]
+
+    def trick(self, provider: str, **tricks: Any) -> Tricks:
+        """Make a provider's lists mislead; without any trick they are honest again. See `Tricks`."""
+        return self.mislead(provider, Tricks(**tricks))
+
+    def mislead(self, provider: str, tricks: Tricks) -> Tricks:
+        """Make a provider's lists mislead in ways that were put together already."""
+        self.listings[_fake(provider).name] = tricks
+        return tricks
+
+    def tricks(self, provider: str) -> Tricks:
+        """Return how a provider's lists mislead at present."""
+        return self.listings.get(provider, Tricks())
+
+    def account_of(self, provider: str, key: str) -> Account | None:
+        """Return the account that a request names by its key."""
+        return self._keys.get((provider, key))
+
+    def stream_at(self, account: Account, address: tuple[str, ...]) -> Stream | None:
+        """Return the stream of an account at an address."""
+        return self._addresses.get((account.name, address))
+
+    def streams_of(self, account: Account) -> list[Stream]:
+        """Return the streams of an account, in the order in which they were added."""
+        return self._streams_of[account.name]
+
+    def domains_of(self, account: Account) -> AbstractSet[str]:
+        """Return the ingest and streaming domains of an account's streams."""
+        return {
+            domain
+            for stream in self.streams_of(account)
+            for name in ("domain", "streaming_domain")
+            if (domain := stream.address.get(name))
+        }
+
+    def apps_of(self, account: Account) -> AbstractSet[str]:
+        """Return the AppIds of an account and of its streams."""
+        found = {stream.address.get("app_id", "") for stream in self.streams_of(account)} | {account.text("app_id")}
+        return found - {""}
+
+    def strike(self, exchange: Exchange) -> list[Fault]:
+        """Return the faults that a call suffers, and count them."""
+        struck = []
+        for fault in self.faults:
+            if fault.matches(exchange) and (fault.probability >= 1 or self.random.random() < fault.probability):
+                fault.hits += 1
+                struck.append(fault)
+        return struck
+
+    def calls(self, **where: str) -> list[Call]:
+        """Return the logged calls whose fields (provider, account, action, stream, code) have the values given."""
+        return [call for call in list(self.log) if all(getattr(call, name) == want for name, want in where.items())]
+
+    def busiest(self, seconds: float = 1.0, **where: str) -> int:
+        """Return the largest number of such calls in any window of that many seconds."""
+        window: deque[float] = deque()
+        most = 0
+        for call in self.calls(**where):
+            window.append(call.time)
+            while window[0] <= call.time - seconds:
+                window.popleft()
+            most = max(most, len(window))
+        return most
+
+
+def _fake(provider: str) -> Fake:
+    if provider not in fakes():
+        raise ValueError(f"unknown provider {provider}; known are {', '.join(fakes())}")
+    return fakes()[provider]
+
+
+def _definite(state: State | str) -> State:
+    if state not in set(State) or state == State.UNKNOWN:
+        raise ValueError(f"unknown state {state}; known are active, inactive, forbidden, not_found")
+    return State(state)
+
+
+def _names_problems(found: Mapping[str, Any], known: Iterable[str], needed: Iterable[str]) -> list[str]:
+    problems = [f"unknown field {name}" for name in found if name not in set(known)]
+    return problems + [f"{name} is missing" for name in needed if name not in found]
+
+
+def _account_problems(fake: Fake, fields: Mapping[str, FieldValue]) -> list[str]:
+    types = fake.account_fields
+    wrong = [
+        f"{name} is not {types[name].__name__}"
+        for name, value in fields.items()
+        if name in types and type(value) is not types[name]
+    ]
+    unknown = _names_problems(fields, types, fake.account_needs)
+    return unknown or wrong

@@ -1,0 +1,241 @@
+"""The fake of ZEGO's RTC server API, version 2.
+
+The documentation gives codes but no order of checks: the order here is a guess. So is code 2 (parameter error) for a
+Sequence that is missing or does not grow: the media family has no code of its own for it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from exporter.model import State
+from exporter.signing import zego as signing
+from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Received, Refusal, page, put, spend, take
+from exporter.simulator.nouns import Account, Stream
+
+STATE = "DescribeRTCStreamState"
+LIST = "DescribeSimpleStreamList"
+WINDOW = 600
+SEQUENCE_SPAN = 10.0
+PER_ROOM = Limit(1, 10.0)
+LIMITS = {STATE: Limit(40), LIST: Limit(50)}
+TEST_LIMITS = {STATE: Limit(10), LIST: Limit(50)}
+MESSAGES = {"0": "ok", "41004": "stream not exist", "41006": "stream closed"}
+_STREAM_ID = re.compile(r"[0-9A-Za-z_-]{1,256}")
+
+
+def _complete(_account: Account, name: str, fields: Mapping[str, str]) -> dict[str, str]:
+    return {"stream_id": name, **fields}
+
+
+def _prefix(account: Account) -> str:
+    return f"zegotest-{account.text('app_id')}-"
+
+
+def _asked(exchange: Exchange) -> tuple[str, ...]:
+    query, account = exchange.received.query, exchange.account
+    if exchange.action == LIST:
+        return (query.get("RoomId", ""),)
+    stream_id = query.get("StreamId", "")
+    is_test = account is not None and account.fields.get("is_test") is True
+    return (stream_id.removeprefix(_prefix(account)) if account is not None and is_test else stream_id,)
+
+
+def _filled(query: Mapping[str, str], name: str, code: str) -> str:
+    if not query.get(name):
+        raise Refusal(code, f"{name} is empty")
+    return query[name]
+
+
+def _decimal(text: str, code: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > most:
+        raise Refusal(code, "not a decimal number")
+    return int(text)
+
+
+def _gateway(exchange: Exchange) -> None:
+    query = exchange.received.query
+    if _filled(query, "Action", "100000006") not in (STATE, LIST):
+        raise Refusal("100000007", "action is not supported")
+    app_id = _decimal(query.get("AppId", ""), "100000001", 4294967295)
+    timestamp = _decimal(_filled(query, "Timestamp", "100000002"), "100000003", 1 << 63)
+    nonce = _filled(query, "SignatureNonce", "100000008")
+    given = _filled(query, "Signature", "100000009")
+    if _filled(query, "SignatureVersion", "100000013") != "2.0":
+        raise Refusal("100000014", "signature version is not supported")
+    if exchange.account is None:
+        raise Refusal("100000010", "failed to get the server secret")
+    if abs(exchange.received.now - timestamp) > WINDOW:
+        raise Refusal("100000004", "signature expired")
+    secret = exchange.account.text("server_secret")
+    expected = signing.signature(app_id=app_id, nonce=nonce, server_secret=secret, timestamp=timestamp)
+    if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
+        raise Refusal("100000005", "signature error")
+    exchange.verified = True
+
+
+def _service(exchange: Exchange) -> None:
+    if exchange.known.fields.get("is_test") is True and exchange.received.query.get("IsTest") != "true":
+        raise Refusal("100000016", "the app has no production environment")
+    if exchange.action in exchange.known.denied:
+        raise Refusal("100000017", "the service is not enabled")
+
+
+def _environment(exchange: Exchange) -> None:
+    test = exchange.known.fields.get("is_test")
+    if exchange.received.query.get("IsTest", "false") not in ("true", "false") or (
+        exchange.received.query.get("IsTest") == "true" and test is not True
+    ):
+        raise Refusal("30004" if exchange.action == STATE else "2", "isTest is wrong")
+
+
+def _stream_id(exchange: Exchange) -> None:
+    stream_id = exchange.received.query.get("StreamId", "")
+    prefixed = exchange.known.fields.get("is_test") is not True or stream_id.startswith(_prefix(exchange.known))
+    # Older SDKs allowed more characters: a stream that exists under such a name is answered.
+    if not prefixed or (exchange.stream is None and not _STREAM_ID.fullmatch(stream_id)):
+        raise Refusal("30009", "invalid StreamId")
+
+
+def _sequence(exchange: Exchange) -> None:
+    sequence = _decimal(exchange.received.query.get("Sequence", ""), "2", 1 << 63)
+    key = (exchange.known.name, exchange.address)
+    last, when = exchange.world.memory.sequences.get(key, (-1, 0.0))
+    if sequence <= last and exchange.now - when < SEQUENCE_SPAN and exchange.world.quirks.zego_sequence == "refuse":
+        raise Refusal("2", "Sequence does not grow")
+    exchange.world.memory.sequences[key] = (sequence, exchange.now)
+
+
+def _request_id(exchange: Exchange) -> str:
+    return str(exchange.random.randrange(10**4, 10**18))
+
+
+def _times(stream: Stream | None, now: float) -> dict[str, str]:
+    started = str(int(stream.script.started(now))) if stream else ""
+    return {"create_time": started, "close_time": ""}
+
+
+def _envelope(exchange: Exchange, code: str, message: str, data: Any) -> Outgoing:
+    payload = {"Code": int(code), "Message": message, "RequestId": _request_id(exchange), "Data": data}
+    if code != "0":
+        _withhold(exchange, payload)
+    return Outgoing(code, payload)
+
+
+def _withhold(exchange: Exchange, payload: dict[str, Any]) -> None:
+    quirk = exchange.world.quirks.zego_data
+    if quirk == "missing":
+        del payload["Data"]
+    elif quirk == "null":
+        payload["Data"] = None
+    elif quirk == "times":
+        now = str(int(exchange.now))
+        payload["Data"] = {"create_time": now, "close_time": now}
+    else:
+        payload["Data"] = {}
+
+
+def _state_code(exchange: Exchange) -> str:
+    state = exchange.stream.script.state(exchange.now) if exchange.stream else State.NOT_FOUND
+    if state is State.ACTIVE:
+        return "0"
+    ended = state in (State.INACTIVE, State.FORBIDDEN)
+    return "41006" if ended and exchange.world.quirks.zego_history else "41004"
+
+
+def _describe(exchange: Exchange) -> Outgoing:
+    spend(exchange)
+    _environment(exchange)
+    _stream_id(exchange)
+    _sequence(exchange)
+    code = _state_code(exchange)
+    return _envelope(exchange, code, MESSAGES[code], _times(exchange.stream, exchange.now))
+
+
+def _row(exchange: Exchange, stream: Stream) -> dict[str, Any]:
+    test = exchange.known.fields.get("is_test") is True and exchange.world.quirks.zego_list_prefix
+    created = int(stream.script.started(exchange.now) * 1000)
+    return {
+        "StreamId": (_prefix(exchange.known) if test else "") + stream.address["stream_id"],
+        "UserId": f"user-{stream.name}",
+        "UserName": stream.name,
+        "CreateTime": created,
+        "StreamNumberId": len(stream.name) + created % 4294967000,
+    }
+
+
+def _foreign(number: int) -> dict[str, Any]:
+    return {"StreamId": f"foreign-{number}", "UserId": "u", "UserName": "u", "CreateTime": 1, "StreamNumberId": number}
+
+
+def _list(exchange: Exchange) -> Outgoing:
+    spend(exchange)
+    room = exchange.received.query.get("RoomId", "")
+    if take(exchange, (exchange.known.name, LIST, room), PER_ROOM):
+        raise Refusal("207", "room qps is too high")
+    _environment(exchange)
+    if not room:
+        raise Refusal("2", "RoomId is empty")
+    members = [stream for stream in exchange.world.streams_of(exchange.known) if stream.address.get("room_id") == room]
+    quirk = exchange.world.quirks.zego_absent_room
+    if not members and quirk != "empty":
+        raise Refusal(quirk, "room does not exist")
+    rows = [_row(exchange, stream) for stream in members if stream.is_active(exchange.now)]
+    listed = page(rows, 1, 1 << 30, exchange.tricks, _foreign)
+    return _envelope(exchange, "0", "success", {"StreamList": listed.rows})
+
+
+def _answer(exchange: Exchange) -> Outgoing:
+    _gateway(exchange)
+    _service(exchange)
+    return _describe(exchange) if exchange.action == STATE else _list(exchange)
+
+
+def _throttled(exchange: Exchange, _wait: float) -> Refusal:
+    return Refusal("206" if exchange.action == LIST else "30002", "the call is made too often")
+
+
+def _refuse(exchange: Exchange, refusal: Refusal) -> Outgoing:
+    outgoing = _envelope(exchange, refusal.code, refusal.message, {})
+    outgoing.status = refusal.status or 200
+    return outgoing
+
+
+def _spoil(payload: Any, value: Any) -> None:
+    put(payload, "Code", value)
+
+
+def _limit(exchange: Exchange) -> Limit:
+    return (TEST_LIMITS if exchange.known.fields.get("is_test") is True else LIMITS)[exchange.action]
+
+
+def _marks(received: Received) -> bool:
+    return not {"AppId", "SignatureNonce", "SignatureVersion"}.isdisjoint(received.query)
+
+
+FAKE = Fake(
+    name="zego",
+    key="app_id",
+    account_fields={"app_id": int, "server_secret": str, "is_test": bool, "callback_secret": str},
+    account_needs=("app_id", "server_secret"),
+    stream_fields=("stream_id", "room_id"),
+    stream_needs=(),
+    complete=_complete,
+    addresses=lambda stream: [(stream.address["stream_id"],)],
+    actions=(STATE, LIST),
+    limit=_limit,
+    content_type="application/json",
+    marks=_marks,
+    action=lambda received: received.query.get("Action", ""),
+    identity=lambda received: received.query.get("AppId", ""),
+    asked=_asked,
+    nonce=lambda received: received.query.get("SignatureNonce", ""),
+    answer=_answer,
+    refuse=_refuse,
+    throttled=_throttled,
+    spoil=_spoil,
+    unknown=49999,
+)

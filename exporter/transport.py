@@ -1,0 +1,202 @@
+"""The only file that opens a connection to a provider; it turns the client's errors into our own.
+
+Nothing of the client's errors is passed on but their kind: they carry the signed URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from exporter import __version__
+from exporter.model import Reason, Reply, Request
+from exporter.provider import TransportError
+
+HINTS: Final = (
+    "content-type",
+    "date",
+    "retry-after",
+    "x-acs-retry-after",
+    "x-ratelimit-user-api",
+)
+DNS_SECONDS: Final = 60
+CHUNK: Final = 1 << 16
+
+
+class OwnResolver(ThreadedResolver):
+    """Resolves names in a thread pool of its own, so that one provider's dead DNS does not hold up the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="dns")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host; raises OSError where there are none."""
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        found = await asyncio.get_running_loop().run_in_executor(self._pool, look_up)
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=numeric)
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Let the threads go; a look-up under way ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return a context that verifies the provider's certificate and speaks TLS 1.2 or newer."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Transport:
+    """One provider's connections, kept for the life of the process: no redirects, no cookies, no proxy."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Transport:
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            ttl_dns_cache=DNS_SECONDS,
+            ssl=self._context or tls_context(),
+            keepalive_timeout=60,
+            resolver=OwnResolver(),
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            middlewares=(_once,),
+            headers={"User-Agent": f"stream-exporter/{__version__}"},
+            skip_auto_headers=("Accept-Encoding", "Content-Type"),
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        """Make one call.
+
+        Args:
+            request: Signed request; its URL goes out byte for byte.
+            timeout: Seconds for the whole call, from connecting to the last byte.
+            largest: Bytes that the body may have, compressed or not.
+
+        Raises:
+            TransportError: There was no usable answer.
+        """
+        if self._session is None:
+            raise RuntimeError("the transport is not open")
+        headers = request.headers if largest <= 1 << 20 else {**request.headers, "Accept-Encoding": "gzip"}
+        try:
+            async with asyncio.timeout(timeout):
+                async with self._session.request(
+                    request.method,
+                    URL(request.url, encoded=True),
+                    data=request.body or None,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=NO_TIMEOUT,
+                ) as response:
+                    body = await _body(response, largest)
+                    return Reply(response.status, _hints(response.headers), body)
+        except TransportError:
+            raise
+        except Exception as error:
+            raise translate(error) from None
+
+
+NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None)
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep the client from sending a request again by itself: nonce and Sequence would be those of the first."""
+    try:
+        return await handler(request)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise translate(error) from None
+
+
+def _hints(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+    return {name: headers[name] for name in HINTS if name in headers}
+
+
+async def _body(response: aiohttp.ClientResponse, largest: int) -> bytes:
+    """Read the body, never more than allowed, neither before nor after decompression."""
+    if (response.content_length or 0) > largest:
+        raise _oversized(largest)
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > largest:
+            raise _oversized(largest)
+        parts.append(part)
+    raw = b"".join(parts)
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    return raw if encoding in ("identity", "") or not raw else _decompress(raw, encoding, largest)
+
+
+def _decompress(raw: bytes, encoding: str, largest: int) -> bytes:
+    bits = {"gzip": 31, "x-gzip": 31, "deflate": 15}.get(encoding)
+    if bits is None:
+        raise TransportError(Reason.MALFORMED, "the body has a Content-Encoding that was not asked for")
+    inflater = zlib.decompressobj(bits)
+    try:
+        body = inflater.decompress(raw, largest + 1)
+    except zlib.error:
+        raise TransportError(Reason.MALFORMED, "the body's compression is broken") from None
+    if len(body) > largest:
+        raise _oversized(largest)
+    if not inflater.eof:
+        raise TransportError(Reason.MALFORMED, "the compressed body ends early")
+    return body
+
+
+def _oversized(largest: int) -> TransportError:
+    return TransportError(Reason.MALFORMED, f"the body is larger than {largest >> 10} KiB")
+
+
+def translate(error: Exception) -> TransportError:
+    """Return what to report for an error of the HTTP client, without anything of its text."""
+    match error:
+        case TimeoutError():
+            return TransportError(Reason.TIMEOUT, "no complete answer in time")
+        case aiohttp.ClientConnectorDNSError():
+            return TransportError(Reason.DNS, "the endpoint's name was not resolved")
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
+            return TransportError(Reason.TLS, "no trusted TLS connection to the endpoint")
+        case aiohttp.ClientConnectorError():
+            return TransportError(Reason.CONNECTION, "the endpoint refused the connection or cannot be reached")
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
+            return TransportError(Reason.CONNECTION, "the connection broke before an answer", broke_early=True)
+        case aiohttp.ClientPayloadError() | OSError():
+            return TransportError(Reason.CONNECTION, "the connection broke within the answer")
+        case aiohttp.ClientError():
+            return TransportError(Reason.HTTP, "the answer is not HTTP as it should be")
+        case _:
+            return TransportError(Reason.BUG, f"unexpected {type(error).__name__} in the HTTP client")

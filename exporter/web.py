@@ -1,0 +1,308 @@
+"""The paths of the public face: header → deadline, then whatever the service knows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiohttp import web
+
+from exporter import catalogue, status
+from exporter.board import Record
+from exporter.config import redacted
+from exporter.exposition import negotiate
+from exporter.model import Answer, Fault, State
+from exporter.prober import Exchange, Lane
+from exporter.service import Service
+
+TIMEOUT_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
+LEAST_SECONDS, MOST_SECONDS = 0.05, 120.0
+MOST_WAITING: Final = 64
+SEND_SECONDS: Final = 15.0
+PIECE: Final = 1 << 16
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "deny",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": status.CONTENT_SECURITY_POLICY,
+}
+
+Reload = Callable[[], Awaitable[list[str]]]
+
+
+@dataclass(slots=True)
+class Face:
+    """What the web server shows of a service.
+
+    Attributes:
+        service: The running parts.
+        reload: Reads the configuration again; returns what is wrong with it.
+        offset: Seconds by which an answer comes before Prometheus's timeout.
+        lifecycle: Whether `POST /-/reload` is open.
+        telemetry_path: Path of the metrics.
+        ready: Whether the service is able to probe.
+    """
+
+    service: Service
+    reload: Reload
+    offset: float = 0.5
+    lifecycle: bool = False
+    telemetry_path: str = "/metrics"
+    ready: bool = True
+    waiting: int = 0
+
+    def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
+        """Return the aiohttp application."""
+        application = web.Application(middlewares=[_headers, *middlewares], client_max_size=1 << 16)
+        application.add_routes(
+            [
+                web.get(self.telemetry_path, self.metrics),
+                web.get("/probe", self.probe),
+                web.get("/sd", self.service_discovery),
+                web.get("/api/v1/streams", self.streams),
+                web.get("/-/healthy", self.healthy),
+                web.get("/-/ready", self.readiness),
+                web.post("/-/reload", self.reload_now),
+                web.get("/config", self.configuration),
+                web.get("/", self.page),
+            ]
+        )
+        return application
+
+    # --- metrics -----------------------------------------------------------------------------------------------------
+
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        """Ask the providers, and answer before the deadline with what is known."""
+        deadline = self.deadline(request)
+        if self.waiting >= MOST_WAITING:
+            return _text("too many scrapes are waiting; try again later\n", 503)
+        openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
+        compressed = _takes_gzip(request.headers.get("Accept-Encoding", ""))
+        self.waiting += 1
+        try:
+            await self.service.refresh(deadline)
+            body = await self.service.document(openmetrics=openmetrics, compressed=compressed)
+        finally:
+            self.waiting -= 1
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if compressed:
+            headers["Content-Encoding"] = "gzip"
+        return await _send(request, body, headers)
+
+    def deadline(self, request: web.Request) -> float:
+        """Return until when to answer, in monotonic seconds: Prometheus's timeout less the offset."""
+        now = self.service.clock.mono()
+        seconds = _positive(request.headers.get(TIMEOUT_HEADER, ""))
+        budget = self.service.config.scrape.timeout if seconds is None else seconds - self.offset
+        return now + min(max(budget, LEAST_SECONDS), MOST_SECONDS)
+
+    async def probe(self, request: web.Request) -> web.Response:
+        """Ask for one stream or one account; nothing that is not configured can be reached."""
+        deadline = self.deadline(request)
+        try:
+            lane, record = self._target(request)
+        except LookupError as error:
+            return _text(f"{error.args[0]}\n", 400)
+        if request.query.get("debug") == "true":
+            calls = await self.service.watch_calls(lane, deadline, record)
+            return _text(transcript(calls, [record] if record else [], self.service))
+        if record is not None:
+            await self.service.refresh_one(record, deadline)
+        else:
+            await self.service.refresh(deadline, lane)
+        openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
+        body = self.service.part(lane, record, openmetrics=openmetrics)
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    def _target(self, request: web.Request) -> tuple[Lane, Record | None]:
+        target, account = request.query.getall("target", []), request.query.getall("account", [])
+        if len(target) + len(account) != 1:
+            raise LookupError("give either target=PROVIDER/STREAM or account=NAME, once")
+        lanes = self.service.prober.lanes
+        if account:
+            lane = lanes.get(account[0])
+            if lane is None:
+                raise LookupError("unknown account: it must be configured under accounts")
+            return lane, None
+        provider, _, stream = target[0].partition("/")
+        record = self.service.board.get((provider, stream))
+        if record is None:
+            raise LookupError("unknown target: it must be PROVIDER/STREAM of a configured stream; see /sd")
+        return self.service.prober.lane_of(record), record
+
+    # --- what is watched ---------------------------------------------------------------------------------------------
+
+    async def service_discovery(self, _request: web.Request) -> web.Response:
+        """Return the watched streams as Prometheus's http_sd targets."""
+        return web.json_response([_target(record) for record in self.service.board])
+
+    async def streams(self, _request: web.Request) -> web.Response:
+        """Return what is known of each stream as JSON."""
+        service = self.service
+        mono, max_age = service.clock.mono(), service.board.max_age
+        rows = [stream_object(record, record.state(mono, max_age)) for record in service.board]
+        return web.json_response(rows, headers={"Cache-Control": "no-store"})
+
+    async def page(self, _request: web.Request) -> web.Response:
+        """Return the status page."""
+        body = status.page(self.service.board, self.service.prober.lanes.values(), self.service.clock.now())
+        return web.Response(text=body, content_type="text/html", charset="utf-8")
+
+    async def configuration(self, _request: web.Request) -> web.Response:
+        """Return the configuration in force, without secrets."""
+        return web.Response(text=redacted(self.service.config), content_type="application/yaml", charset="utf-8")
+
+    # --- life cycle --------------------------------------------------------------------------------------------------
+
+    async def healthy(self, _request: web.Request) -> web.Response:
+        """Say that the process is alive."""
+        return _text("stream-exporter is healthy.\n")
+
+    async def readiness(self, _request: web.Request) -> web.Response:
+        """Say whether the service is configured and able to probe."""
+        return _text("stream-exporter is ready.\n") if self.ready else _text("stream-exporter is not ready.\n", 503)
+
+    async def reload_now(self, _request: web.Request) -> web.Response:
+        """Read the configuration again."""
+        if not self.lifecycle:
+            return _text("the lifecycle API is not enabled; start with --web.enable-lifecycle, or send SIGHUP\n", 403)
+        problems = await self.reload()
+        if problems:
+            return _text("the configuration was refused; the one before stays:\n" + "\n".join(problems) + "\n", 500)
+        return _text("the configuration was reloaded\n")
+
+
+@web.middleware
+async def _headers(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    response = await handler(request)
+    if not response.prepared:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+    return response
+
+
+async def _send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    """Send a shared body piece by piece: a reader that does not read holds one piece, and not for long."""
+    response = web.StreamResponse(headers={**headers, **SECURITY_HEADERS})
+    response.content_length = len(body)
+    view = memoryview(body)
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await response.prepare(request)
+            for start in range(0, len(body), PIECE):
+                await response.write(view[start : start + PIECE])
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+def _positive(text: str) -> float | None:
+    """Return a finite positive number, or None for anything else."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+def _takes_gzip(accept: str) -> bool:
+    for part in accept.lower().split(","):
+        name, _, parameters = part.partition(";")
+        if name.strip() in ("gzip", "*"):
+            return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def _text(text: str, status_code: int = 200) -> web.Response:
+    return web.Response(text=text, status=status_code)
+
+
+def _target(record: Record) -> dict[str, Any]:
+    provider, name = record.key
+    target = f"{provider}/{name}"
+    labels = {f"__meta_stream_label_{label}": value for label, value in record.stream.labels.items()}
+    return {
+        "targets": [target],
+        "labels": {
+            "__metrics_path__": "/probe",
+            "__param_target": target,
+            "__meta_stream_provider": provider,
+            "__meta_stream_name": name,
+            "__meta_stream_account": record.stream.account,
+            **labels,
+        },
+    }
+
+
+def stream_object(record: Record, state: State) -> dict[str, Any]:
+    """Return what is known of a stream as a JSON object; times are RFC 3339 in UTC."""
+    provider, name = record.key
+    return {
+        "provider": provider,
+        "stream": name,
+        "account": record.stream.account,
+        "labels": record.stream.labels,
+        "state": str(state),
+        "active": None if state is State.UNKNOWN else state is State.ACTIVE,
+        "since": rfc3339(record.since(state)),
+        "last_success": rfc3339(record.answered if record.answer is not None else None),
+        "error": None if record.fault is None else error_object(provider, record.fault),
+    }
+
+
+def error_object(provider: str, fault: Fault) -> dict[str, str]:
+    """Return a fault for people: what it means and what to do stands in the catalogue."""
+    entry = catalogue.of_fault(provider, fault.code, str(fault.reason))
+    message = f"{entry.meaning} ({fault.message})" if fault.message else entry.meaning
+    return {"code": fault.code, "reason": str(fault.reason), "message": message, "advice": entry.advice,
+            "request_id": fault.request_id}  # fmt: skip
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """Return Unix seconds as `2026-01-02T03:04:05.678Z`."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def transcript(calls: list[Exchange], records: list[Record], service: Service) -> str:
+    """Return each call as text: what was asked (redacted), what came back, how it was judged."""
+    parts = [_call_text(number, call) for number, call in enumerate(calls, 1)]
+    if not calls:
+        parts.append("No call was made: the quota or the deadline left no room, or a breaker is open.\n")
+    for record in records:
+        state = record.state(service.clock.mono(), service.board.max_age)
+        parts.append(
+            f"{'/'.join(record.key)}: {json.dumps(stream_object(record, state), ensure_ascii=False, indent=2)}\n"
+        )
+    return "\n".join(parts)
+
+
+def _call_text(number: int, call: Exchange) -> str:
+    streams = ", ".join(stream.name for stream in call.query.streams[:10])
+    status_line = "no answer" if call.status is None else f"HTTP {call.status}"
+    return (
+        f"--- call {number}: {call.query.api.action} for {streams}\n{call.asked}\n\n"
+        f"--- came back after {call.seconds * 1000:.0f} ms: {status_line}\n{call.body}\n\n"
+        f"--- judged: {judgement(call)}\n"
+    )
+
+
+def judgement(call: Exchange) -> str:
+    """Say in words how an answer was judged."""
+    match call.outcome:
+        case Answer() as answer:
+            return f"{answer.state} (code {answer.code})"
+        case Fault() as fault:
+            return f"failed, reason {fault.reason}, code {fault.code}: {fault.message}"
+        case page:
+            return f"a page with {len(page.rows)} rows, of {page.pages}"

@@ -1,0 +1,97 @@
+"""The sentences in PromQL that the dashboards share.
+
+Rules that all of them keep:
+
+- A stream nobody knows about has no `stream_active`: it is neither live nor down.
+- Several exporters may watch the same stream. What any of them knows counts, so a stream is one series again after
+  `max by (provider, stream)`, and it is unknown only where it is unknown to all.
+- A count that is empty because there is nothing to count is 0; it stays empty while no exporter is seen at all.
+"""
+
+JOB = 'job=~"$job"'
+ACCOUNT = f'{JOB}, provider=~"$provider", account=~"$account"'
+STREAMS = f'{JOB}, provider=~"$provider", stream=~"$stream"'
+ONE = f'{JOB}, provider="$provider", stream="$stream"'
+
+INFO = f'stream_info{{{ACCOUNT}, stream=~"$stream"}}'
+WATCHED = f"group by (provider, stream) ({INFO})"
+ACCOUNTS = f"group by (provider, account) (stream_streams{{{ACCOUNT}}})"
+
+# The number that stands for a state: the greatest is what counts where two exporters disagree.
+CODES = {"unknown": 0, "not_found": 1, "inactive": 2, "forbidden": 3, "active": 4}
+
+
+def watched(expr: str) -> str:
+    """Keep the streams of the chosen accounts: only `stream_info` tells the account of a stream."""
+    return f"({expr} and on (provider, stream) {INFO})"
+
+
+def known(metric: str, more: str = "") -> str:
+    """Return a per-stream gauge as one series per stream, whatever number of exporters watches it."""
+    return watched(f"max by (provider, stream) ({metric}{{{STREAMS}{more}}})")
+
+
+def code(selector: str) -> str:
+    """Return the state of each stream as the number that `CODES` gives it."""
+    kinds = " or ".join(
+        f'{number} * stream_state{{{selector}, state="{state}"}}'
+        for state, number in sorted(CODES.items(), key=lambda item: -item[1])
+        if number
+    )
+    return f"max by (provider, stream) ({kinds})"
+
+
+ACTIVE = known("stream_active")
+UNKNOWN = watched(f'min by (provider, stream) (stream_state{{{STREAMS}, state="unknown"}})')
+CODE = watched(code(STREAMS))
+
+
+def _by(labels: str) -> str:
+    return f" by ({labels})" if labels else ""
+
+
+def counted(expr: str, labels: str = "") -> str:
+    """Sum ones and zeros per stream; 0 rather than nothing wherever streams are watched."""
+    return f"sum{_by(labels)} ({expr}) or 0 * count{_by(labels)} ({WATCHED})"
+
+
+def total(labels: str = "") -> str:
+    """Return how many streams are watched."""
+    return f"count{_by(labels)} ({WATCHED})"
+
+
+def share(labels: str = "") -> str:
+    """Return live streams per watched stream; a stream nobody knows about does not count as live."""
+    return f"({counted(ACTIVE, labels)}) / {total(labels)}"
+
+
+def grouped(expr: str) -> str:
+    """Sum a per-stream value by the label chosen in `$label`, which only `stream_info` carries."""
+    return (
+        f"sum by ($label) (group by (provider, stream, $label) ({INFO}) * on (provider, stream) group_left () {expr})"
+    )
+
+
+def with_account(expr: str) -> str:
+    """Add the label account to a per-stream value."""
+    return f"group by (provider, stream, account) ({INFO}) * on (provider, stream) group_left () {expr}"
+
+
+def last_time(condition: str, labels: str) -> str:
+    """Return when a condition last held within the time range, in Unix seconds, to the step of the panel."""
+    return f"max by ({labels}) (max_over_time(timestamp({condition})[$__range:$__interval]))"
+
+
+def increased(counter: str) -> str:
+    """Keep counters that grew within a step or appeared: a new label value begins with its first event."""
+    return f"{counter} > {counter} offset $__interval or {counter} unless {counter} offset $__interval"
+
+
+def rate(counter: str, labels: str) -> str:
+    """Return a counter's growth per second; exporters make calls of their own, so theirs add up."""
+    return f"sum by ({labels}) (rate({counter}[$__rate_interval]))"
+
+
+def quantile(share: float, histogram: str, labels: str) -> str:
+    """Return a quantile of a classic histogram over the rate interval."""
+    return f"histogram_quantile({share}, {rate(histogram, f'le, {labels}')})"

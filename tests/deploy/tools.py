@@ -1,0 +1,55 @@
+"""Programs and libraries that judge the files of deploy/: missing, a test skips and says so; on CI it fails."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def missing(what: str, remedy: str) -> None:
+    """Skip the test, or fail it where CI=true: there nothing may be left unchecked."""
+    message = f"NOT CHECKED: {what} is not installed ({remedy})"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def program(name: str, remedy: str) -> str:
+    """Return the path of a program, of the environment that runs the tests first."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is None:
+        missing(name, remedy)
+    return str(found)
+
+
+def library(name: str, remedy: str) -> Any:
+    """Return a module that only these tests need."""
+    try:
+        return import_module(name)
+    except ImportError:
+        missing(name, remedy)
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, at most a minute, and keep what it says."""
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def accepts(*command: str | Path, cwd: Path = ROOT) -> str:
+    """Return what a judging program says; its refusal fails the test with its words."""
+    done = run(*command, cwd=cwd)
+    assert done.returncode == 0, f"{command[0]}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def tracked(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Return the files of a folder with one of these endings, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix in suffixes and path.is_file())

@@ -1,0 +1,51 @@
+"""The exporter's metrics with their types and labels, as the documentation of its public face fixes them."""
+
+P = frozenset({"provider", "stream"})
+A = frozenset({"provider", "account"})
+NONE: frozenset[str] = frozenset()
+
+METRICS: dict[str, tuple[str, frozenset[str]]] = {
+    "stream_active": ("gauge", P),
+    "stream_state": ("gauge", P | {"state"}),
+    "stream_probe_success": ("gauge", P),
+    "stream_last_success_timestamp_seconds": ("gauge", P),
+    "stream_state_changes_total": ("counter", P),
+    "stream_info": ("gauge", P | {"account"}),  # and the labels of the configuration
+    "stream_media_active": ("gauge", P | {"media"}),
+    "stream_inputs": ("gauge", P),
+    "stream_inputs_expected": ("gauge", P),
+    "stream_primary_input_info": ("gauge", P | {"domain", "app", "source"}),
+    "stream_start_timestamp_seconds": ("gauge", P),
+    "stream_ingest_info": ("gauge", P | {"type"}),
+    "stream_probe_errors_total": ("counter", A | {"code", "reason"}),
+    "stream_provider_responses_total": ("counter", A | {"action", "code"}),
+    "stream_provider_request_duration_seconds": ("histogram", A | {"action"}),
+    "stream_provider_up": ("gauge", A),
+    "stream_provider_quota_per_second": ("gauge", A | {"action"}),
+    "stream_provider_clock_skew_seconds": ("gauge", A),
+    "stream_provider_breaker_open": ("gauge", A),
+    "stream_streams": ("gauge", A),
+    "stream_round_duration_seconds": ("gauge", A),
+    "stream_round_unprobed": ("gauge", A | {"why"}),
+    "stream_callbacks_total": ("counter", A | {"event", "outcome"}),
+    "stream_last_callback_timestamp_seconds": ("gauge", P),
+    "stream_pushes_ended_total": ("counter", P | {"reason"}),
+    "stream_exporter_build_info": ("gauge", frozenset({"version", "python"})),
+    "stream_exporter_config_last_reload_successful": ("gauge", NONE),
+    "stream_exporter_config_last_reload_success_timestamp_seconds": ("gauge", NONE),
+    # Those of prometheus-client that the dashboards use.
+    "process_cpu_seconds_total": ("counter", NONE),
+    "process_resident_memory_bytes": ("gauge", NONE),
+    "process_start_time_seconds": ("gauge", NONE),
+}
+
+
+def samples(metrics: dict[str, tuple[str, frozenset[str]]] = METRICS) -> dict[str, frozenset[str]]:
+    """Return the names of all samples with their labels: a histogram has three kinds of them."""
+    found: dict[str, frozenset[str]] = {}
+    for name, (kind, labels) in metrics.items():
+        if kind == "histogram":
+            found |= {f"{name}_bucket": labels | {"le"}, f"{name}_count": labels, f"{name}_sum": labels}
+        else:
+            found[name] = labels
+    return found

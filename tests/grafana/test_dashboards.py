@@ -1,0 +1,199 @@
+"""What the committed dashboards promise without any server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from contract_metrics import METRICS, samples
+
+from grafana.build import build
+from grafana.queries import DASHBOARDS, Dashboard, filled, load, of_one_stream, panels, queries, targets
+
+BOARDS = load()
+PANELS = [
+    pytest.param(panel, id=f"{name}:{panel['title']}") for name, board in BOARDS.items() for panel in panels(board)
+]
+QUERIES = [
+    pytest.param(target["expr"], id=f"{name}:{panel['title']}:{target['refId']}")
+    for name, board in BOARDS.items()
+    for panel, target in targets(board)
+]
+NAMES = sorted(BOARDS)
+GRAFANA = Path(DASHBOARDS).parent
+# Labels that Prometheus adds to everything it scrapes.
+SCRAPED = {"job", "instance"}
+
+
+def selectors(node: Any) -> Iterator[promql_parser.VectorSelector]:
+    """Yield every metric selector of a parsed expression."""
+    if isinstance(node, promql_parser.VectorSelector):
+        yield node
+    parts = [getattr(node, name, None) for name in ("lhs", "rhs", "expr", "param", "vector_selector")]
+    for part in [*parts, *getattr(node, "args", [])]:
+        if part is not None:
+            yield from selectors(part)
+
+
+def metrics_of(expr: str) -> list[tuple[str, set[str]]]:
+    """Return each metric that an expression selects, with the labels that it matches on."""
+    found = selectors(promql_parser.parse(filled(expr)))
+    return [(one.name or "", {matcher.name for matcher in one.matchers.matchers}) for one in found]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_committed_json_is_what_the_generator_writes(name: str) -> None:
+    """Nobody edits the JSON by hand, and nobody forgets to generate it: python -m grafana.build."""
+    made = build()
+    assert sorted(made) == sorted(path.name for path in DASHBOARDS.glob("*"))
+    assert (DASHBOARDS / f"{name}.json").read_text(encoding="utf-8") == made[f"{name}.json"]
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_panel_says_what_it_shows(panel: dict[str, Any]) -> None:
+    """Each panel has a title, a description in sentences, a unit, a word for emptiness and the chosen data source."""
+    defaults = panel["fieldConfig"]["defaults"]
+    assert panel["title"]
+    assert len(panel["description"]) > 30
+    assert panel["description"].rstrip("`").endswith(".")
+    assert defaults["unit"]
+    assert defaults["noValue"]
+    sources = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
+    assert sources == [{"type": "prometheus", "uid": "${datasource}"}] * len(sources)
+    assert len(sources) > 1
+
+
+@pytest.mark.parametrize("expr", QUERIES)
+def test_query_parses_and_asks_for_known_metrics(expr: str) -> None:
+    """Each query is PromQL, selects only metrics that the exporter has, and only by labels that those have."""
+    known, found = samples(), metrics_of(expr)
+    assert found
+    for metric, labels in found:
+        assert metric in known
+        assert labels <= known[metric] | SCRAPED
+
+
+@pytest.mark.parametrize("expr", QUERIES)
+def test_query_keeps_to_the_chosen_job_and_the_rate_interval(expr: str) -> None:
+    """Another exporter's streams do not leak in, and no window of a rate is a guess."""
+    assert 'job=~"$job"' in expr
+    windows = re.findall(r"\brate\([^\[]*\[([^\]]*)\]", expr)
+    assert windows.count("$__rate_interval") == len(windows)
+
+
+def test_every_metric_of_streams_and_providers_is_shown() -> None:
+    """No metric about streams or providers is exposed and then forgotten by the dashboards."""
+    shown = {
+        metric for board in BOARDS.values() for _, target in targets(board) for metric, _ in metrics_of(target["expr"])
+    }
+    base = {re.sub("_(bucket|count|sum)$", "", name) for name in shown}
+    assert set(METRICS) - base == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_titles_and_numbers_are_unique(name: str) -> None:
+    """A failure can name its panel, and a link to one panel keeps pointing at it."""
+    board = BOARDS[name]
+    titles, numbers = [one["title"] for one in board["panels"]], [one["id"] for one in board["panels"]]
+    assert len(set(titles)) == len(titles)
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_panels_fill_the_grid_without_overlap(name: str) -> None:
+    """No panel hides another, leaves the 24 columns, or leaves a hole beside it."""
+    places = [one["gridPos"] for one in BOARDS[name]["panels"]]
+    for one, other in combinations(places, 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert beside or above
+    height = max(one["y"] + one["h"] for one in places)
+    assert sum(one["w"] * one["h"] for one in places) == 24 * height
+    assert all(one["x"] + one["w"] <= 24 for one in places)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dashboard_settings(name: str) -> None:
+    """Links to a dashboard stay valid, it shows the reader's time zone and refreshes itself."""
+    board = BOARDS[name]
+    assert board["uid"] == f"stream-exporter-{name}"
+    assert board["timezone"] == "browser"
+    assert board["refresh"] == "30s"
+    assert "stream-exporter" in board["tags"]
+    assert board["schemaVersion"] >= 36
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_variables_are_the_promised_ones_and_used(name: str) -> None:
+    """Data source, job, provider, account and stream can be chosen on each dashboard, and each choice has an effect."""
+    board = BOARDS[name]
+    found = [variable["name"] for variable in board["templating"]["list"]]
+    assert found[:5] == ["datasource", "job", "provider", "account", "stream"]
+    text = " ".join([str(board["panels"]), str([variable.get("query") for variable in board["templating"]["list"]])])
+    for variable in found:
+        assert re.search(rf"\$\{{?{variable}\b", text)
+
+
+def test_only_the_stream_dashboard_looks_at_one_stream() -> None:
+    """Fleet and Providers take any number of streams, Stream takes one."""
+    assert {name: of_one_stream(board) for name, board in BOARDS.items()} == {
+        "fleet": False,
+        "providers": False,
+        "stream": True,
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_to_the_other_dashboards_and_the_runbook(name: str) -> None:
+    """From each dashboard both others and the runbook are one click away, with the time range and the choices kept."""
+    links = {
+        link["url"].split("/")[2] if link["url"].startswith("/d/") else "runbook": link
+        for link in BOARDS[name]["links"]
+    }
+    others = {board["uid"] for board in BOARDS.values()} - {BOARDS[name]["uid"]}
+    assert set(links) == others | {"runbook"}
+    assert links["runbook"]["url"].endswith("/docs/runbook.md")
+    assert all(links[uid]["keepTime"] and links[uid]["includeVars"] for uid in others)
+
+
+def test_every_address_inside_panels_is_a_dashboard_of_ours_or_the_runbook() -> None:
+    """A click on a stream, an account or a code leads somewhere."""
+    uids = {board["uid"] for board in BOARDS.values()}
+    found = re.findall(r"'url': '([^']+)'", " ".join(str(panels(board)) for board in BOARDS.values()))
+    assert found
+    for url in found:
+        assert url.split("/")[2] in uids or url.endswith("/docs/runbook.md")
+
+
+def test_no_source_is_hard_coded() -> None:
+    """The dashboards can be imported into any Grafana: only the variable names the data source."""
+    for board in BOARDS.values():
+        assert set(re.findall(r"'uid': '([^']+)'", str(board["panels"]) + str(board["templating"]))) == {
+            "${datasource}"
+        }
+
+
+def test_queries_are_told_with_their_titles_and_filled() -> None:
+    """The library that other tests use returns every query, and leaves no variable in it."""
+    board: Dashboard = {
+        "panels": [{"type": "row", "panels": [{"type": "stat", "title": "T", "targets": [{"expr": 'a{s="$stream"}'}]}]}]
+    }
+    assert queries(board, {"stream": "x"}) == [("T", 'a{s="x"}')]
+    assert not any("$" in expr for name in NAMES for _, expr in queries(BOARDS[name]))
+    with pytest.raises(KeyError):
+        filled("a{s='$unheard_of'}")
+
+
+def test_provisioning_points_at_what_is_there() -> None:
+    """Grafana finds its Prometheus by the uid that people link to, and the dashboards where compose mounts them."""
+    sources = yaml.safe_load((GRAFANA / "provisioning/datasources/stream-exporter.yml").read_text(encoding="utf-8"))
+    folders = yaml.safe_load((GRAFANA / "provisioning/dashboards/stream-exporter.yml").read_text(encoding="utf-8"))
+    prometheus = sources["datasources"][0]
+    assert (prometheus["uid"], prometheus["url"]) == ("prometheus", "http://prometheus:9090")
+    assert folders["providers"][0]["options"]["path"] == "/var/lib/grafana/dashboards"
