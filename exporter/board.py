@@ -9,6 +9,8 @@ from exporter.model import Answer, Fault, State, Stream
 
 Key = tuple[str, str]  # provider, stream name
 
+MOST_FAILURES = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Instant:
@@ -33,6 +35,27 @@ class Change:
     old: State
     new: State
     evidence: str
+
+
+@dataclass(slots=True)
+class Failure:
+    """Failed attempts of one kind at one account: an outage of many streams is one of these, not thousands.
+
+    Attributes:
+        first: Unix seconds of the first of them.
+        last: Unix seconds of the last.
+        count: How many there were.
+        stream: Whose attempt failed last.
+        fault: How it failed last.
+    """
+
+    provider: str
+    account: str
+    first: float
+    last: float
+    count: int
+    stream: str
+    fault: Fault
 
 
 class Record:
@@ -96,12 +119,14 @@ class Board:
     Attributes:
         version: Grows with every change; equal versions show equal samples, but for ages.
         listeners: Called with each change of a state as shown.
+        failures: The kinds of failure seen last, at most `MOST_FAILURES`, the oldest first.
     """
 
     def __init__(self, max_age: float) -> None:
         self.max_age = max_age
         self.version = 0
         self.listeners: list[Callable[[Change], None]] = []
+        self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self._records: dict[Key, Record] = {}
 
     def __iter__(self) -> Iterator[Record]:
@@ -126,6 +151,7 @@ class Board:
             else:
                 records[key] = Record(key, stream)
         self._records = records
+        self.failures = {kind: one for kind, one in self.failures.items() if (one.provider, one.stream) in records}
         self.max_age = max_age
         self.version += 1
 
@@ -145,6 +171,7 @@ class Board:
         if record.fault is None:
             record.fault_since = now.unix
         record.fault, record.faulted = fault, now.unix
+        self._remember(record, fault, now)
         self._tried(record, State.UNKNOWN, str(fault.reason), now)
 
     def withhold(self, record: Record, fault: Fault, now: Instant) -> None:
@@ -158,6 +185,18 @@ class Board:
         for record in self._records.values():
             if record.shown is not State.UNKNOWN and now.mono - record.answered_mono > self.max_age:
                 self._show(record, State.UNKNOWN, "max_age", now)
+
+    def _remember(self, record: Record, fault: Fault, now: Instant) -> None:
+        provider, stream = record.key
+        kind = (provider, record.stream.account, fault.code, str(fault.reason))
+        known = self.failures.pop(kind, None)
+        if known is None:
+            known = Failure(provider, record.stream.account, now.unix, now.unix, 0, stream, fault)
+        known.last, known.stream, known.fault = now.unix, stream, fault
+        known.count += 1
+        self.failures[kind] = known
+        if len(self.failures) > MOST_FAILURES:
+            del self.failures[next(iter(self.failures))]
 
     def _tried(self, record: Record, state: State, evidence: str, now: Instant) -> None:
         record.tried = now.mono

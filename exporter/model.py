@@ -220,7 +220,8 @@ def is_duration(metadata: Iterable[Any]) -> bool:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean)]
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
+_ENDPOINT_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[hH][tT][tT][pP][sS]?://[^/?#@\s\\]+/?$"})
+Endpoint = Annotated[str, AfterValidator(_endpoint), _ENDPOINT_SCHEMA]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
 LabelValue = Annotated[str, Field(max_length=256), AfterValidator(_clean)]
 SecretField = Annotated[SecretSource | None, Field(default=None), WithJsonSchema({"type": "string", "minLength": 1})]
@@ -293,8 +294,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A provider's HTTP answer, decompressed and within the size allowed; header names in lower case."""
+    """A provider's HTTP answer, decompressed and within the size allowed; headers are looked up in lower case."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes

@@ -426,8 +426,11 @@ class Lane:
 
     async def _turn(self, action: str, deadline: float) -> bool:
         """Wait until the quota allows a call; False if that would be after the deadline."""
-        pace, mono = self.paces[action], self.shared.clock.mono
-        async with self._turnstiles[action]:
+        pace, mono, turnstile = self.paces[action], self.shared.clock.mono, self._turnstiles[action]
+        if not turnstile.locked() and pace.wait(now := mono()) <= 0 and now <= deadline:
+            pace.take(now)
+            return True
+        async with turnstile:
             while (wait := pace.wait(now := mono())) > 0:
                 if now + wait > deadline:
                     return False

@@ -285,6 +285,8 @@ def request_id_of(found: Mapping[str, Any]) -> str:
 
 def printable(text: str, limit: int = 128) -> str:
     """Return text of a provider fit for a log or a page: printable characters of valid UTF-8, cut to a length."""
+    if len(text) <= limit and text.isprintable():
+        return text
     cut = text[: limit + 1].encode("utf-8", "replace").decode("utf-8")
     shown = "".join(sign if sign.isprintable() else " " for sign in cut)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,6 +21,13 @@ from exporter.tally import Tally
 from exporter.transport import Transport
 
 LONGEST_RENDER = 1.0
+
+
+def clock() -> Clock:
+    """Return the machine's time and chance."""
+    # Nonces must not repeat, nor need they be secret: a seeded generator costs a tenth of the system's.
+    chance = random.Random(secrets.randbits(128)).getrandbits
+    return Clock(time.time, time.monotonic, lambda: f"{chance(128):032x}")
 
 
 @dataclass(slots=True)

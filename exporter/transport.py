@@ -10,29 +10,20 @@ import socket
 import ssl
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Final
 
 import aiohttp
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from exporter import __version__
 from exporter.model import Reason, Reply, Request
-from exporter.provider import TransportError
+from exporter.provider import MEBIBYTE, TransportError
 
-HINTS: Final = (
-    "content-type",
-    "date",
-    "retry-after",
-    "x-acs-retry-after",
-    "x-ratelimit-user-api",
-)
 DNS_SECONDS: Final = 60
-CHUNK: Final = 1 << 16
 
 
 class OwnResolver(ThreadedResolver):
@@ -85,9 +76,7 @@ class Transport:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            middlewares=(_once,),
-            headers={"User-Agent": f"stream-exporter/{__version__}"},
-            skip_auto_headers=("Accept-Encoding", "Content-Type"),
+            headers={"User-Agent": f"stream-exporter/{__version__}", "Accept-Encoding": "identity"},
             trust_env=False,
         )
         return self
@@ -111,26 +100,33 @@ class Transport:
         """
         if self._session is None:
             raise RuntimeError("the transport is not open")
-        headers = request.headers if largest <= 1 << 20 else {**request.headers, "Accept-Encoding": "gzip"}
+        headers = request.headers if largest <= MEBIBYTE else {**request.headers, "Accept-Encoding": "gzip"}
         try:
-            async with asyncio.timeout(timeout):
-                async with self._session.request(
-                    request.method,
-                    URL(request.url, encoded=True),
-                    data=request.body or None,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=NO_TIMEOUT,
-                ) as response:
-                    body = await _body(response, largest)
-                    return Reply(response.status, _hints(response.headers), body)
+            async with self._session.request(
+                request.method,
+                _url(request.url),
+                data=request.body or None,
+                headers=headers,
+                allow_redirects=False,
+                timeout=_timeout(timeout),
+                middlewares=ONCE if request.method == "GET" else (),
+            ) as response:
+                return Reply(response.status, response.headers, await _body(response, largest))
         except TransportError:
             raise
         except Exception as error:
             raise translate(error) from None
 
 
-NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None)
+@lru_cache(maxsize=128)
+def _url(text: str) -> URL:
+    return URL(text, encoded=True)
+
+
+@lru_cache(maxsize=128)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    """Return a limit on the whole call, to the last byte; not rounded up to seconds, as the client would by itself."""
+    return aiohttp.ClientTimeout(total=seconds, ceil_threshold=float("inf"))
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -141,14 +137,23 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         raise translate(error) from None
 
 
-def _hints(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    return {name: headers[name] for name in HINTS if name in headers}
+ONCE: Final = (_once,)
 
 
 async def _body(response: aiohttp.ClientResponse, largest: int) -> bytes:
     """Read the body, never more than allowed, neither before nor after decompression."""
-    if (response.content_length or 0) > largest:
+    length = response.content_length
+    if length is None:
+        raw = await _unbounded(response, largest)
+    elif length <= largest:
+        raw = await response.read()
+    else:
         raise _oversized(largest)
+    encoding = response.headers.get("Content-Encoding")
+    return raw if encoding is None or not raw else _decompress(raw, encoding.strip().lower(), largest)
+
+
+async def _unbounded(response: aiohttp.ClientResponse, largest: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in response.content.iter_any():
@@ -156,12 +161,12 @@ async def _body(response: aiohttp.ClientResponse, largest: int) -> bytes:
         if size > largest:
             raise _oversized(largest)
         parts.append(part)
-    raw = b"".join(parts)
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    return raw if encoding in ("identity", "") or not raw else _decompress(raw, encoding, largest)
+    return b"".join(parts)
 
 
 def _decompress(raw: bytes, encoding: str, largest: int) -> bytes:
+    if encoding in ("", "identity"):
+        return raw
     bits = {"gzip": 31, "x-gzip": 31, "deflate": 15}.get(encoding)
     if bits is None:
         raise TransportError(Reason.MALFORMED, "the body has a Content-Encoding that was not asked for")

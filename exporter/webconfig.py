@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import difflib
+import errno
 import hashlib
 import ipaddress
 import os
@@ -77,6 +78,8 @@ _HEADERS: dict[str, tuple[str, ...]] = {
 _BCRYPT = re.compile(r"\$2[abxy]\$(?P<cost>0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}", re.ASCII)
 # Salt and digest of a password that nobody knows; compared against when the user does not exist.
 _NOBODY = "1/SP86btkfsxcsbwRTjd/.P.2x.FXYV0L4CbDC4rOBfrE4kD.KAXW"
+# What the machine lacks for the moment says nothing about the file.
+_SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _GO_PART = re.compile(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 
@@ -472,11 +475,16 @@ class _ConfigFile:
             content = _read(self._path)
             seen = hashlib.sha256(content).digest()
         except OSError as error:
+            if error.errno in _SHORTAGE and self._seen:
+                return self._known()
             content, seen = b"", _unreadable(self._path, error)
         if seen != self._seen:
             self._seen = seen
             self._now = self._reread(content) if isinstance(seen, bytes) else WebConfigError((str(seen),))
             self._changed(self._now)
+        return self._known()
+
+    def _known(self) -> WebConfig:
         if isinstance(self._now, WebConfigError):
             raise WebConfigError(self._now.errors)
         return self._now

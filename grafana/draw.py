@@ -153,7 +153,7 @@ def _spark(shown: Shown) -> str:
     width, height = shown.size
     top = max(value for _, value in points) or 1
     line = " ".join(
-        f"{_x(at, shown.window, width):.1f},{height - value / top * height * 0.45:.1f}" for at, value in points
+        f"{_x(at, shown.window, width):.1f},{height - value / top * height * 0.22:.1f}" for at, value in points
     )
     return (
         f'<svg width="{width}" height="{height}" style="position:absolute;left:0;top:0;opacity:.35">'
@@ -180,7 +180,7 @@ def _nice(top: float) -> float:
     if top <= 0:
         return 1.0
     power: float = 10 ** math.floor(math.log10(top))
-    return next(factor * power for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if factor * power >= top * 0.999)
+    return next(factor * power for factor in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if factor * power >= top * 0.999)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +243,19 @@ def _marks(shown: Shown, top: float) -> list[float]:
     return [step["value"] for step in steps if step["value"] is not None and step["value"] <= 3 * top]
 
 
+def _rule(plane: Plane, value: float, style: str) -> str:
+    y = plane.y(value)
+    return f'<line x1="{plane.left}" x2="{plane.left + plane.width}" y1="{y}" y2="{y}" {style}/>'
+
+
 def _axes(plane: Plane, unit: str) -> str:
     found = []
     for part in range(5):
         value = plane.low + (plane.high - plane.low) * part / 4
-        y = plane.y(value)
-        found.append(f'<line x1="{plane.left}" x2="{plane.left + plane.width}" y1="{y}" y2="{y}" stroke="{RULE}"/>')
-        found.append(f'<text x="{plane.left - 5}" y="{y + 4}" text-anchor="end">{escape(said(value, unit))}</text>')
+        found.append(_rule(plane, value, f'stroke="{RULE}"'))
+        found.append(
+            f'<text x="{plane.left - 5}" y="{plane.y(value) + 4}" text-anchor="end">{escape(said(value, unit))}</text>'
+        )
     return "".join(found) + _clock(plane)
 
 
@@ -286,11 +292,7 @@ def lines(shown: Shown) -> str:
     width, height = shown.size
     plane = Plane(shown.window, 62, width - 66, height - 66, low, high)
     colors, parts = _colors(shown), [_axes(plane, shown.panel["fieldConfig"]["defaults"]["unit"])]
-    for value in _marks(shown, high / 3):
-        parts.append(
-            f'<line x1="{plane.left}" x2="{plane.left + plane.width}" y1="{plane.y(value)}" y2="{plane.y(value)}" '
-            'stroke="#D55E00" stroke-dasharray="6 4"/>'
-        )
+    parts += [_rule(plane, value, 'stroke="#D55E00" stroke-dasharray="6 4"') for value in _marks(shown, high / 3)]
     for series, floor in _stacked(shown.series) if stacked else [(series, []) for series in shown.series]:
         parts.append(_curve(plane, series, floor, colors[series.name], stepped))
     return f'<svg width="{width}" height="{height - 46}">{"".join(parts)}</svg>{_legend(shown, colors)}'
@@ -408,7 +410,8 @@ def _cell(value: Cell | None, properties: dict[str, Any]) -> str:
     if word:
         return f'<td class="n"><b style="color:{word[1]}">{escape(word[0])}</b></td>'
     color = _threshold(value, properties.get("thresholds"))
-    return f'<td class="n" style="color:{color}">{escape(said(value, properties.get("unit", "short")))}</td>'
+    text = said(value, properties.get("unit", "short"), properties.get("decimals"))
+    return f'<td class="n" style="color:{color}">{escape(text)}</td>'
 
 
 def table(shown: Shown) -> str:
@@ -451,13 +454,18 @@ def card(shown: Shown, values: dict[str, str]) -> str:
 
 def _placed(panel: dict[str, Any], inner: str) -> str:
     place, column = panel["gridPos"], (WIDTH - 16) / 24
-    where = f"left:{place['x'] * column}px;top:{place['y'] * ROW}px;width:{place['w'] * column}px;height:{place['h'] * ROW}px"
-    return f'<section style="{where}">{inner}</section>'
+    corner = f"left:{place['x'] * column}px;top:{place['y'] * ROW}px"
+    return f'<section style="{corner};width:{place["w"] * column}px;height:{place["h"] * ROW}px">{inner}</section>'
+
+
+def _height(dashboard: dict[str, Any]) -> int:
+    places = [panel["gridPos"] for panel in dashboard["panels"]]
+    return ROW * max(int(place["y"] + place["h"]) for place in places)
 
 
 def height(dashboard: dict[str, Any]) -> int:
     """Return the height of the drawn page in pixels."""
-    return 116 + ROW * max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"])
+    return 90 + _height(dashboard)
 
 
 def page(dashboard: dict[str, Any], shown: Sequence[Shown], values: dict[str, str], caption: str) -> str:
@@ -467,10 +475,9 @@ def page(dashboard: dict[str, Any], shown: Sequence[Shown], values: dict[str, st
         for panel in dashboard["panels"]
         if panel["type"] == "row"
     ]
-    rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"])
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(dashboard["title"])}</title>'
         f"<style>{STYLE}</style><header><h1>{escape(dashboard['title'])}</h1><p>{escape(dashboard['description'])}</p>"
-        f'</header><main style="height:{rows * ROW}px">{"".join(heads)}'
+        f'</header><main style="height:{_height(dashboard)}px">{"".join(heads)}'
         f"{''.join(card(one, values) for one in shown)}</main><footer>{escape(caption)}</footer></html>"
     )

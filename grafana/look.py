@@ -58,6 +58,7 @@ class Column:
         unit: Grafana's unit.
         mappings: Words and colours for values.
         steps: Colours from thresholds, as (from value, colour) pairs.
+        decimals: Digits after the point.
         width: Pixels.
         empty: What stands where there is no value.
         link: Address behind the cell, and its title.
@@ -67,6 +68,7 @@ class Column:
     unit: str = "short"
     mappings: Sequence[dm.ValueMap] = ()
     steps: Sequence[tuple[float, str]] = ()
+    decimals: int | None = None
     width: int | None = None
     empty: str | None = None
     link: tuple[str, str] | None = None
@@ -288,6 +290,8 @@ def _properties(column: Column) -> list[dm.DynamicConfigValue]:
     if column.steps:
         found += [set_to("thresholds", thresholds(column.steps, "text").build())]
         found += [set_to("color", {"mode": "thresholds"})]
+    if column.decimals is not None:
+        found += [set_to("decimals", column.decimals)]
     if column.width:
         found += [set_to("custom.width", column.width)]
     if column.empty:
@@ -320,6 +324,7 @@ ACCOUNT_CELL = Column("account", unit="none", link=ROW_TO_ACCOUNT)
 
 def _link(title: str, url: str, icon: str, outside: bool) -> dashboard.DashboardLink:
     link = dashboard.DashboardLink(title).type(dm.DashboardLinkType.LINK).url(url).icon(icon).as_dropdown(False)
+    link = link.placement(None)  # the SDK's default hides links in a menu
     return link.include_vars(not outside).keep_time(not outside).target_blank(outside).tags([])
 
 
@@ -336,7 +341,7 @@ LINKS = {
 def choice(name: str, label: str, query: str, about: str, *, multi: bool) -> dashboard.QueryVariable:
     """A variable whose values Prometheus tells; with `multi` several or all may be chosen."""
     found = dashboard.QueryVariable(name).label(label).description(about).datasource(SOURCE)
-    found = found.query({"query": query, "refId": f"variable-{name}"}).definition(query)
+    found = found.allow_custom_value(multi).query({"query": query, "refId": f"variable-{name}"}).definition(query)
     found = found.refresh(dm.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(dm.VariableSort.NATURAL_ASC)
     if not multi:
         return found.multi(False).include_all(False)

@@ -87,6 +87,12 @@ def increased(counter: str) -> str:
     return f"{counter} > {counter} offset $__interval or {counter} unless {counter} offset $__interval"
 
 
+def times(counter: str, labels: str) -> str:
+    """Return how often a counter counted within the time range, its first event too if that made it appear."""
+    appeared = f"max_over_time({counter}[$__range]) unless {counter} offset $__range"
+    return f"sum by ({labels}) ({appeared} or increase({counter}[$__range])) > 0"
+
+
 def rate(counter: str, labels: str) -> str:
     """Return a counter's growth per second; exporters make calls of their own, so theirs add up."""
     return f"sum by ({labels}) (rate({counter}[$__rate_interval]))"

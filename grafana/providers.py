@@ -11,6 +11,7 @@ from grafana.promql import (
     last_time,
     quantile,
     rate,
+    times,
     with_account,
 )
 
@@ -151,13 +152,13 @@ def _answers() -> list[look.Panel]:
             "`stream-exporter explain PROVIDER CODE` says what it means and what to do.",
             [
                 Query(f"{last_time(increased(ERRORS), 'provider, account, code, reason')} * 1000", "Last"),
-                Query(f"sum by (provider, account, code, reason) (increase({ERRORS}[$__range])) > 0", "Times"),
+                Query(times(ERRORS, "provider, account, code, reason"), "Times"),
             ],
             [
                 look.ACCOUNT_CELL,
                 Column("code", unit="none", link=(look.RUNBOOK, "Runbook")),
                 Column("Last", unit="dateTimeAsIso", width=170),
-                Column("Times", unit="short"),
+                Column("Times", decimals=0),
             ],
             size=(12, 8),
             sort=("Last", True),
@@ -213,11 +214,12 @@ def _quota() -> list[look.Panel]:
             empty="No calls were made",
         ),
         curves(
-            "Limit kept",
-            "The calls per second that the exporter allows itself. A fall to half is its answer to throttling; it then "
-            "recovers step by step.",
-            [Query(KEPT, "{{account}} {{action}}")],
-            unit="reqps",
+            "Limit kept, of its highest",
+            "The calls per second that the exporter allows itself, as a part of the most within the time range. A fall "
+            "to half is its answer to throttling; it then recovers step by step.",
+            [Query(f"{KEPT} / max_over_time({KEPT}[$__range:$__interval] @ end())", "{{account}} {{action}}")],
+            unit="percentunit",
+            bounds=(0, 1),
             stepped=True,
             calcs=("lastNotNull", "min"),
         ),
@@ -246,9 +248,9 @@ def _rounds() -> list[look.Panel]:
         ),
         curves(
             "Not probed in the last round",
-            "Streams whose turn did not come, by account and cause: quota, deadline or breaker. "
+            "Streams whose turn did not come, by provider and cause: quota, deadline or breaker. "
             "`stream-exporter check` tells how often each stream can be asked.",
-            [Query(UNPROBED, "{{account}} {{why}}")],
+            [Query(f"sum by (provider, why) ({UNPROBED})", "{{provider}} {{why}}")],
             unit="short",
             size=(8, 8),
             stacked=True,

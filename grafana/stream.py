@@ -2,7 +2,7 @@
 
 from grafana import look
 from grafana.look import Column, Query, curves, number, rows, timeline, words
-from grafana.promql import ONE, code, increased, last_time
+from grafana.promql import ONE, code, increased, last_time, times
 
 UID = "stream-exporter-stream"
 
@@ -170,7 +170,7 @@ def _answers() -> list[look.Panel]:
             [
                 Query(f"{last_time(increased(ERRORS), by_code)} * 1000 {ITS_ACCOUNT}", "Last"),
                 Query(
-                    f"(sum by ({by_code}) (increase({ERRORS}[$__range])) > 0) {ITS_ACCOUNT}",
+                    f"({times(ERRORS, by_code)}) {ITS_ACCOUNT}",
                     "Times",
                 ),
             ],
@@ -178,7 +178,7 @@ def _answers() -> list[look.Panel]:
                 look.ACCOUNT_CELL,
                 Column("code", unit="none", link=(look.RUNBOOK, "Runbook")),
                 Column("Last", unit="dateTimeAsIso", width=170),
-                Column("Times", unit="short"),
+                Column("Times", decimals=0),
             ],
             size=(12, 8),
             sort=("Last", True),

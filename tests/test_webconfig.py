@@ -8,6 +8,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import resource
 import shutil
 import ssl
 import subprocess
@@ -28,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exporter.model import Secret
-from exporter.webconfig import WebConfigError, WebGuard, load
+from exporter.webconfig import WebConfigError, WebGuard, _temporary, load
 
 DATA = Path(__file__).parent / "webconfig_data"
 GUIDE = Path(__file__).parents[1] / "docs" / "web-config.md"
@@ -202,6 +203,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 def trusting(folder: Path, client: str = "") -> ssl.SSLContext:
     """A client that trusts the authority and may show a certificate of its own."""
     context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the certificates here carry no more than they need
     if client:
         context.load_cert_chain(folder / f"{client}.crt", folder / f"{client}.key")
     return context
@@ -253,15 +255,26 @@ def test_bad_files_are_refused_in_words(path: Path, folder: Path) -> None:
     assert "$2" not in str(caught.value)
 
 
+def installed(command: str, otherwise: str) -> str:
+    """Find a command; without it CI fails, and others are told what stays unproven."""
+    found = shutil.which(command)
+    if not found:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{command} is not installed, and CI may skip nothing")
+        pytest.skip(f"SKIPPED LOUDLY: {command} is not installed; {otherwise}")
+    return found
+
+
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """Prometheus's own checker of this format."""
-    found = shutil.which("promtool")
-    if not found:
-        if os.environ.get("CI") == "true":
-            pytest.fail("promtool is not installed, and CI may skip nothing")
-        pytest.skip("SKIPPED LOUDLY: promtool is not installed; nobody seconds our reading of the format")
-    return found
+    return installed("promtool", "nobody seconds our reading of the format")
+
+
+@pytest.fixture(scope="session")
+def openssl() -> str:
+    """What the guide makes its certificates with."""
+    return installed("openssl", "the guide's examples stay untried")
 
 
 @pytest.mark.parametrize("path", SECONDED, ids=lambda path: path.stem)
@@ -322,7 +335,7 @@ def test_interval_reads_go_durations(text: str, seconds: float, tmp_path: Path) 
 def test_nothing_secret_is_printed(folder: Path) -> None:
     """Hash, inline key and inline certificate print as <secret> in repr, str and a dump."""
     key = (folder / "server.key").read_text()
-    text = f"tls_server_config:\n  cert: &{'x'} |\n{_indented(key)}  key: |\n{_indented(key)}{USERS}"
+    text = f"tls_server_config:\n  cert: |\n{_indented(key)}  key: |\n{_indented(key)}{USERS}"
     config = load(written(folder, text))
     printed = f"{config!r} {config} {config.model_dump()} {config.tls_server_config!r}"
     assert "<secret>" in printed
@@ -443,6 +456,14 @@ def test_inline_certificates_leave_no_file(folder: Path, tmp_path: Path) -> None
 
     against(WebGuard(written(folder, text), Clock()), check)
     assert set(Path(os.environ.get("TMPDIR", "/tmp")).glob("stream-exporter-*")) <= before
+
+
+def test_inline_key_is_readable_by_its_user_only() -> None:
+    """The temporary file of an inline key has mode 0600 while it lives, and lives no longer than its use."""
+    with _temporary("key", Secret("text")) as name:
+        assert Path(name).stat().st_mode & 0o777 == 0o600
+        assert Path(name).read_text() == "text"
+    assert not Path(name).exists()
 
 
 def test_client_certificates_are_required(folder: Path) -> None:
@@ -891,6 +912,28 @@ def test_broken_file_is_500_until_mended(breakage: str, scheme: str, folder: Pat
     assert "canary" not in told[0]
 
 
+def test_lack_of_descriptors_is_not_a_broken_file(folder: Path) -> None:
+    """With every file descriptor in use, requests are judged by what the file said before instead of 500."""
+    told: list[str] = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def check(base: str) -> None:
+        async with aiohttp.ClientSession(headers=basic("alice", PASSWORD)) as session:
+            async with session.get(f"{base}/metrics") as response:
+                await response.read()
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+                with pytest.raises(OSError, match="Too many open files"):
+                    (folder / "web.yml").read_bytes()
+                async with session.get(f"{base}/metrics") as response:
+                    assert response.status == 200
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    against(WebGuard(written(folder, USERS), Clock(), tell=told.append), check)
+    assert told == []
+
+
 def test_symlink_swap_is_noticed(folder: Path) -> None:
     """A ConfigMap's way of changing a file, a swapped symlink with equal size and time, is a change."""
     for name, user in (("one", "alice"), ("two", "carol")):
@@ -915,16 +958,29 @@ def _blocks(kind: str) -> Iterator[str]:
     yield from re.findall(rf"^```{kind}\n(.*?)^```$", GUIDE.read_text(), re.M | re.S)
 
 
+@pytest.mark.usefixtures("openssl")
 def test_examples_of_the_guide_work(tmp_path: Path) -> None:
     """The commands of docs/web-config.md make the certificates, and every example there is a file that serves."""
-    if not shutil.which("openssl"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("openssl is not installed, and CI may skip nothing")
-        pytest.skip("SKIPPED LOUDLY: openssl is not installed; the guide's examples stay untried")
-    commands = next(block for block in _blocks("sh") if "openssl" in block)
-    subprocess.run(["sh", "-e", "-c", commands], cwd=tmp_path, check=True, capture_output=True)
-    examples = list(_blocks("yaml"))
-    assert len(examples) >= 6
+    for commands in _blocks("sh"):
+        subprocess.run(["sh", "-e", "-c", commands], cwd=tmp_path, check=True, capture_output=True)
+    examples = [*_blocks("yaml"), (tmp_path / "inline.yml").read_text()]
+    assert len(examples) == 8
     for example in examples:
         guard = WebGuard(written(tmp_path, example), Clock())
         assert (guard.ssl_context() is not None) == ("tls_server_config" in example)
+
+
+@pytest.mark.usefixtures("openssl")
+def test_passwords_and_names_of_the_guide_work(tmp_path: Path) -> None:
+    """The guide's password opens its example, and its client certificate bears the name its example allows."""
+    users = next(block for block in _blocks("yaml") if "basic_auth_users" in block)
+    named = next(block for block in _blocks("yaml") if "client_allowed_sans" in block)
+    for commands in _blocks("sh"):
+        subprocess.run(["sh", "-e", "-c", commands], cwd=tmp_path, check=True, capture_output=True)
+
+    async def check(base: str) -> None:
+        tls = trusting(tmp_path, "client")
+        assert (await get(base, tls=tls, headers=basic("prometheus", "correct horse"))).status == 200
+        assert (await get(base, tls=tls)).status == 401
+
+    against(WebGuard(written(tmp_path, named + users), Clock()), check)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
 import sys
 import time
@@ -18,9 +17,8 @@ from exporter import __version__, config, providers
 from exporter.commands import logs
 from exporter.commands.options import ServeOptions
 from exporter.keys import Keyring
-from exporter.prober import Clock
 from exporter.reload import Reloader
-from exporter.service import Service
+from exporter.service import Service, clock
 from exporter.web import Face
 from exporter.webconfig import WebConfigError, WebGuard
 
@@ -29,11 +27,6 @@ log = structlog.get_logger("serve")
 # aiohttp closes a connection that is idle, or drips its header, only by this.
 KEEPALIVE_SECONDS = 10.0
 DRAIN_SECONDS = 30.0
-
-
-def clock() -> Clock:
-    """Return the machine's time and chance."""
-    return Clock(time.time, time.monotonic, lambda: secrets.token_hex(16))
 
 
 def addresses(listen: str) -> tuple[str | None, int]:

@@ -139,7 +139,8 @@ class Accounts:
         actions = provider.apis()
         for action in quota if isinstance(quota, dict) else ():
             if action not in actions:
-                message = f"{provider.name} has no such action, but {', '.join(actions)}{suggestion(action, actions)}"
+                hint = suggestion(action, actions)
+                message = f"unknown action of {provider.name}; it is one of {', '.join(actions)}{hint}"
                 self.findings.wrong((*place, "quota", action), message, at_key=True)
 
     def _check_quota(self, account: Account, provider: AnyProvider, place: Place) -> None:

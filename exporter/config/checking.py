@@ -60,7 +60,7 @@ def wrong_type(value: Any, wanted: str) -> str:
         return f"{kind(value)} to YAML; quote it to make it text"
     if wanted == "a whole number" and isinstance(value, float):
         return "is not a whole number"
-    if wanted != "text" and isinstance(value, str):
+    if wanted in _UNQUOTED and isinstance(value, str):
         return f"is text; {wanted} is expected, without quotes"
     return f"{kind(value)}; {wanted} is expected"
 

@@ -92,7 +92,7 @@ _RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_
 
 
 class _Scalars(dict[str, Any]):
-    """What plain scalars are that look like more than text, as SafeLoader reads them; times are text, and endless numbers."""
+    """What plain scalars are that may be more than text: as SafeLoader has it, but times and huge numbers stay text."""
 
     def __missing__(self, text: str) -> Any:
         value: Any = text
@@ -178,9 +178,12 @@ class _Reader:
 
     def syntax(self, error: yaml.YAMLError) -> None:
         """Say what stops the parser in our own words: its own repeat the text around."""
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = getattr(error, "problem", None)
+        ended = isinstance(problem, str) and "unexpected end" in problem
+        marks = ("context_mark", "problem_mark") if ended else ("problem_mark", "context_mark")
+        mark = getattr(error, marks[0], None) or getattr(error, marks[1], None)
         line, column = (mark.line + 1, mark.column + 1) if mark else self.unprintable()
-        self.note((), line, column, f"is not YAML: {_explained(getattr(error, 'problem', None))}")
+        self.note((), line, column, f"is not YAML: {_explained(problem)}")
 
     def unprintable(self) -> tuple[int, int]:
         text = self.document.data.decode("utf-8")

@@ -102,7 +102,7 @@ def _spoiled(value: Callable[[Fake, Fault], Any]) -> Callable[[Fake, Fault, Any]
 
 
 def _put_at(holder: Any, path: list[str], value: Any) -> None:
-    """Set a field by its path; a number in the path is a place in a list, and a path that is not there is left alone."""
+    """Set a field by its path; a number is a place in a list, and a path that is not there is left alone."""
     for part in path[:-1]:
         holder = _inside(holder, part)
     if isinstance(holder, dict):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import exporter
+from exporter import config
 from exporter.model import SecretSource
 from exporter.providers import found
 
@@ -156,17 +157,32 @@ def test_demo_reads_no_file() -> None:
 def test_configuration_arrives() -> None:
     """The file that the pod is told to read holds the given configuration, the further streams beside it."""
     given = CASES["accounts-values"]
-    [config, _] = [manifest for manifest in manifests(given) if manifest["kind"] == "ConfigMap"]
+    [written, _] = [manifest for manifest in manifests(given) if manifest["kind"] == "ConfigMap"]
     template = pod(given)["spec"]
     [volume] = [volume["configMap"] for volume in template["volumes"] if volume["name"] == "config"]
-    assert volume["name"] == config["metadata"]["name"]
-    paths = {item["path"]: yaml.safe_load(config["data"][item["key"]]) for item in volume["items"]}
+    assert volume["name"] == written["metadata"]["name"]
+    paths = {item["path"]: yaml.safe_load(written["data"][item["key"]]) for item in volume["items"]}
     assert paths == {"stream-exporter.yml": given["config"], "streams.d/rtc.yml": given["streamFiles"]["rtc.yml"]}
     assert "--config.file=/etc/stream-exporter/stream-exporter.yml" in template["containers"][0]["args"]
 
 
+def test_exporter_accepts_the_configuration(tmp_path: Path) -> None:
+    """What lands in the pod is a configuration that the exporter starts with."""
+    given = CASES["accounts-values"]
+    [data] = [one["data"] for one in manifests(given) if "stream-exporter.yml" in one.get("data", {})]
+    [volume] = [volume["configMap"] for volume in pod(given)["spec"]["volumes"] if volume["name"] == "config"]
+    for secret in ("tencent-secret-id", "tencent-secret-key"):
+        (tmp_path / secret).write_text("hush-hush", encoding="utf-8")
+    for item in volume["items"]:
+        file = tmp_path / item["path"]
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(data[item["key"]].replace("/run/secrets/stream-exporter", str(tmp_path)), encoding="utf-8")
+    loaded = config.load(tmp_path / "stream-exporter.yml", found(), {"ZEGO_SERVER_SECRET": "0" * 32})
+    assert [stream.name for stream in loaded.streams] == ["arena-1", "rtc01", "rtc02"]
+
+
 def test_restart_on_change() -> None:
-    """A changed configuration changes the pod, anything else in the configuration's neighbourhood does not."""
+    """A changed configuration changes the pod, anything else does not."""
 
     def checksum(given: dict[str, Any]) -> str | None:
         annotations: dict[str, str] = pod(given)["metadata"].get("annotations", {})
@@ -284,8 +300,8 @@ def test_dashboards() -> None:
     folder = ROOT / "grafana" / "dashboards"
     shipped = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
     assert shipped
-    configs = [manifest for manifest in manifests(CASES["demo-values"]) if manifest["kind"] == "ConfigMap"]
-    assert {config["metadata"]["labels"]["grafana_dashboard"] for config in configs} == {"1"}
-    found_dashboards = {name: text for config in configs for name, text in config["data"].items()}
+    maps = [manifest for manifest in manifests(CASES["demo-values"]) if manifest["kind"] == "ConfigMap"]
+    assert {one["metadata"]["labels"]["grafana_dashboard"] for one in maps} == {"1"}
+    found_dashboards = {name: text for one in maps for name, text in one["data"].items()}
     assert {name: json.loads(text) for name, text in found_dashboards.items()} == shipped
-    assert max(len(json.dumps(config)) for config in configs) < 256 * 1024
+    assert max(len(json.dumps(one)) for one in maps) < 256 * 1024

@@ -1,14 +1,15 @@
-"""A real Prometheus on loopback that scrapes one address every second."""
+"""A real Prometheus on loopback that scrapes some addresses every second."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +18,7 @@ CONFIG = """\
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs:
   - job_name: stream-exporter
-    static_configs: [{{targets: ["{target}"]}}]
+    static_configs: [{{targets: {targets}}}]
 """
 
 
@@ -30,10 +31,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def prometheus(target: str, folder: Path) -> Iterator[str]:
-    """Run Prometheus against host:port with its data in a folder; yields its address once it is ready."""
+def prometheus(targets: Sequence[str], folder: Path) -> Iterator[str]:
+    """Run Prometheus against host:port addresses with its data in a folder; yields its own once it is ready."""
     config, port = folder / "prometheus.yml", free_port()
-    config.write_text(CONFIG.format(target=target), encoding="utf-8")
+    config.write_text(CONFIG.format(targets=json.dumps(list(targets))), encoding="utf-8")
     command = [BINARY or "prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:

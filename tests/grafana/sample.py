@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 import time
@@ -44,9 +45,9 @@ def _chosen(rest: str, scrape: int, *, endless: bool) -> str:
 
 
 @contextmanager
-def served(clock: Callable[[], float] = time.time) -> Iterator[str]:
-    """Serve the sample on loopback; yields host:port."""
-    text, scrapes = SAMPLE.read_text(encoding="utf-8"), iter(range(1 << 30))
+def served(*, ahead: int = 0, clock: Callable[[], float] = time.time) -> Iterator[str]:
+    """Serve the sample on loopback, from a later scrape on if it is ahead; yields host:port."""
+    text, scrapes = SAMPLE.read_text(encoding="utf-8"), itertools.count(ahead)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

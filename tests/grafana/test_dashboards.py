@@ -11,10 +11,11 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from contract_metrics import METRICS, samples
 
 from grafana.build import build
 from grafana.queries import DASHBOARDS, Dashboard, filled, load, of_one_stream, panels, queries, targets
+
+from .contract_metrics import METRICS, samples
 
 BOARDS = load()
 PANELS = [
@@ -159,6 +160,7 @@ def test_links_lead_to_the_other_dashboards_and_the_runbook(name: str) -> None:
     others = {board["uid"] for board in BOARDS.values()} - {BOARDS[name]["uid"]}
     assert set(links) == others | {"runbook"}
     assert links["runbook"]["url"].endswith("/docs/runbook.md")
+    assert not any("placement" in link for link in links.values())
     assert all(links[uid]["keepTime"] and links[uid]["includeVars"] for uid in others)
 
 

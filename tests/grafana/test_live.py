@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import html
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import peer
 import pytest
-from live import WINDOWS, check, check_all
-from sample import served
 
-from grafana.queries import load
+from grafana import render
+from grafana.ask import instant
+from grafana.promql import ACTIVE, UNKNOWN, counted, share, total
+from grafana.queries import filled, load, panels, queries
+
+from . import peer
+from .live import WINDOWS, check, check_all
+from .sample import served
 
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Prometheus that scrapes the sample."""
+    """A real Prometheus that scrapes two exporters which watch the same streams and disagree about some."""
     if peer.BINARY is None:
         pytest.skip("Prometheus is not installed: no query of the dashboards was tried")
     folder: Path = tmp_path_factory.mktemp("prometheus")
     with ExitStack() as running:
-        address = running.enter_context(served())
-        yield running.enter_context(peer.prometheus(address, folder))
+        pair = [running.enter_context(served()), running.enter_context(served(ahead=4))]
+        yield running.enter_context(peer.prometheus(pair, folder))
 
 
 def test_every_query_finds_data(prometheus: str) -> None:
@@ -56,3 +63,43 @@ def test_a_query_without_data_is_told(prometheus: str) -> None:
 def test_committed_dashboards_are_all_asked() -> None:
     """The three dashboards are what the live check reads; none is left out by its name."""
     assert sorted(load()) == ["fleet", "providers", "stream"]
+
+
+def test_two_exporters_of_the_same_streams_count_once(prometheus: str) -> None:
+    """A highly available pair neither doubles the fleet nor lets a stream be live and down at once."""
+
+    def one(expr: str) -> float:
+        found = instant(prometheus, filled(expr), now)
+        return float(found[0]["value"][1])
+
+    peer.wait_until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, 30, "two exporters are not seen")
+    now = time.time()
+    assert one(total()) == 12
+    assert one(counted(ACTIVE)) + one(counted(f"{ACTIVE} == bool 0")) + one(counted(UNKNOWN)) == 12
+    assert one(share()) == one(counted(ACTIVE)) / 12
+
+
+@pytest.mark.parametrize("label", ["account", "provider", "team"])
+def test_fleet_can_be_grouped_by_any_label(prometheus: str, label: str) -> None:
+    """Whichever label is chosen, the groups add up to the fleet, and no label breaks the query."""
+    peer.wait_until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, 30, "two exporters are not seen")
+    chosen = [expr for title, expr in queries(load()["fleet"], {"label": label}) if title == "By $label"]
+    answers = [instant(prometheus, expr, time.time()) for expr in chosen]
+    assert sum(float(group["value"][1]) for group in answers[0]) == 12
+    assert all({frozenset(group["metric"]) for group in answer} == {frozenset({label})} for answer in answers)
+
+
+def test_pictures_show_every_panel(prometheus: str, tmp_path: Path) -> None:
+    """The pictures for the documentation hold each panel by its title, and say that they are renderings."""
+    if shutil.which("chromium") is None:
+        pytest.skip("Chromium is not installed: no picture was drawn")
+    peer.wait_until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, 30, "two exporters are not seen")
+    render.main(
+        ["--prometheus", prometheus, "--out", str(tmp_path), "--range", "60", "--scrape-interval", "1", "--html"]
+    )
+    for name, board in load().items():
+        page = (tmp_path / f"dashboard-{name}.html").read_text(encoding="utf-8")
+        for panel in panels(board):
+            assert html.escape(filled(panel["title"])) in page
+        assert render.CAPTION in page
+        assert (tmp_path / f"dashboard-{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -1,10 +1,11 @@
 """The made-up exporter says nothing that the real one could not say."""
 
-from contract_metrics import METRICS
 from prometheus_client.parser import text_string_to_metric_families
-from sample import SAMPLE, exposition
 
 from grafana.promql import CODES
+
+from .contract_metrics import METRICS
+from .sample import SAMPLE, exposition
 
 CONFIGURED = {"team", "tier"}
 

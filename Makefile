@@ -1,0 +1,59 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both need Python 3.11 or newer with venv, and make.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 10180
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types floors tests format docs bench nightly lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.runtime ## Run the exporter on simulated clouds (PORT=10180)
+	@$(BIN)/stream-exporter demo --web.listen-address :$(PORT)
+
+test: lint types floors tests ## Run every check that CI runs
+
+lint: $(VENV)/.development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/yamllint -s .
+
+types: $(VENV)/.development
+	$(BIN)/mypy
+
+floors: $(VENV)/.development
+	$(BIN)/lint-imports
+
+tests: $(VENV)/.development
+	$(BIN)/pytest
+
+format: $(VENV)/.development ## Format and sort
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.development ## Write the generated documents and dashboards anew
+	$(BIN)/python -m docs.generate
+
+bench: $(VENV)/.development ## Print the table of benchmarks
+	$(BIN)/python -m benchmarks
+
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo "stream-exporter needs Python 3.11 or newer; none was found" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+
+$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
+	@echo "installing stream-exporter into $(VENV) ..."
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.development: pyproject.toml | $(VENV)/bin/pip
+	@echo "installing stream-exporter and its checks into $(VENV) ..."
+	$(BIN)/pip install --quiet --editable . --group dev --group peers
+	@touch $@ $(VENV)/.runtime
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -1,0 +1,310 @@
+"""The capacity plan: what a round costs each account, and whether the quota, the deadline and the interval allow it.
+
+All of it is an estimate beforehand, and never claims a faster round than the quota allows. Whether listing pays depends
+on how many streams are live, so every figure is told for two cases: all streams are live, or none is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from exporter.model import Account, Stream, format_duration
+from exporter.planner import Outlook, choose, cost
+from exporter.provider import AnyProvider
+from exporter.quota import MARGIN
+
+ASSUMED_INTERVAL = 15.0
+"""Seconds between two scrapes, as most Prometheus servers are set up; the exporter is not told."""
+
+ASSUMED_LATENCY = 0.1
+"""Seconds that one call takes where the exporter runs near the provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When rounds come and how long they may take; all in seconds.
+
+    Attributes:
+        budget: How long one round may go on asking.
+        max_age: How long an answer counts.
+        reuse: How long an answer serves the next scrape too.
+        interval: Between two scrapes.
+    """
+
+    budget: float = 10.0
+    max_age: float = 120.0
+    reuse: float = 5.0
+    interval: float = ASSUMED_INTERVAL
+
+    @property
+    def every(self) -> float:
+        """Seconds between two rounds: a scrape that finds answers younger than `reuse` asks nothing."""
+        return self.interval * (self.reuse // self.interval + 1)
+
+    @property
+    def usable(self) -> float:
+        """Seconds of a round: Prometheus allows no scrape to last longer than its interval."""
+        return min(self.budget, self.interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one API has to carry in a round.
+
+    Attributes:
+        action: The vendor's name of the API.
+        listing: Whether it answers for many streams at once.
+        calls: Calls that ask for every stream once.
+        kept: Calls per second that the exporter allows itself.
+        documented: Calls per second that the provider documents.
+    """
+
+    action: str
+    listing: bool
+    calls: int
+    kept: float
+    documented: float
+
+    @property
+    def seconds(self) -> float:
+        """How long the calls take at the pace that is kept."""
+        return self.calls / self._paced
+
+    def rounds(self, schedule: Schedule) -> int:
+        """Return how many rounds it takes to make all the calls."""
+        fit = int(schedule.usable * self._paced)
+        if fit:
+            return -(-self.calls // fit)
+        return self.calls * math.ceil(1 / (self._paced * schedule.every))
+
+    def used(self, schedule: Schedule) -> float:
+        """Return the share of the documented limit that is used, on average over time."""
+        return self.calls / (max(1, self.rounds(schedule)) * schedule.every) / self.documented
+
+    @property
+    def _paced(self) -> float:
+        return self.kept * MARGIN
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """All calls that one account needs to ask for every stream once."""
+
+    loads: tuple[Load, ...]
+
+    @property
+    def calls(self) -> int:
+        """How many calls there are."""
+        return sum(load.calls for load in self.loads)
+
+    @property
+    def seconds(self) -> float:
+        """How long they take: listings side by side, and then what is asked singly."""
+        listing = max((load.seconds for load in self.loads if load.listing), default=0.0)
+        return listing + sum(load.seconds for load in self.loads if not load.listing)
+
+    def fits(self, schedule: Schedule) -> bool:
+        """Whether one scrape suffices for all."""
+        return self.rounds(schedule) == 1
+
+    def rounds(self, schedule: Schedule) -> int:
+        """Return how many scrapes it takes until every stream had its turn."""
+        if self.seconds <= schedule.usable:
+            return 1
+        most = max(load.rounds(schedule) for load in self.loads)
+        # The first call goes out at once, whatever the rate: a single one needs no second scrape.
+        return max(most, math.ceil(self.seconds / schedule.every), 1 if self.calls == 1 else 2)
+
+    def refresh(self, schedule: Schedule) -> float:
+        """Return the seconds between two answers about one stream."""
+        return self.rounds(schedule) * schedule.every
+
+    @property
+    def slowest(self) -> Load:
+        """The API that takes longest."""
+        return max(self.loads, key=lambda load: load.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The capacity plan of one account.
+
+    Attributes:
+        provider: Its cloud.
+        account: Its name.
+        streams: How many are watched.
+        live: A round if all streams are live.
+        dark: A round if none is.
+        warnings: What will not work as wished, each with what would help.
+    """
+
+    provider: str
+    account: str
+    streams: int
+    live: Round
+    dark: Round
+    warnings: tuple[str, ...] = ()
+
+
+def kept_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
+    """Return the calls per second that the exporter allows itself, by action."""
+    return {
+        action: account.quota.get(action, account.quota_share * api.limit(account))
+        for action, api in provider.apis().items()
+    }
+
+
+def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule) -> Plan:
+    """Return the capacity plan of an account and its streams."""
+    live, dark = (_round(provider, account, streams, down) for down in (False, True))
+    made = Plan(provider.name, account.name, len(streams), live, dark)
+    found = tuple(_warnings(provider, account, streams, schedule, made)) if streams else ()
+    return Plan(provider.name, account.name, len(streams), live, dark, found)
+
+
+def _round(provider: AnyProvider, account: Account, streams: Sequence[Stream], down: bool) -> Round:
+    rates = kept_rates(provider, account)
+    names = frozenset(stream.name for stream in streams) if down else frozenset[str]()
+    outlook = Outlook(0.0, rates, names)
+    calls: Counter[str] = Counter()
+    singles = len(streams)
+    for group in choose(provider, account, streams, outlook):
+        pages, asked = cost(account, group, outlook, None)
+        calls[group.listing.action] += pages
+        singles += asked - len(group.left)
+    calls[provider.single.action] += singles
+    apis = provider.apis()
+    loads = (
+        Load(action, action != provider.single.action, count, rates[action], apis[action].limit(account))
+        for action, count in calls.items()
+        if count
+    )
+    return Round(tuple(loads))
+
+
+# --- warnings --------------------------------------------------------------------------------------------------------
+
+
+def _warnings(
+    provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule, made: Plan
+) -> Iterator[str]:
+    yield from _beyond_limit(made.live)
+    yield from _too_few_in_flight(account, made.live)
+    if (problem := _problem(made.live, schedule)) is not None:
+        helps = [*_listing_helps(provider, account, streams, made.live), *_helps(account, schedule, made.live)]
+    elif made.dark.refresh(schedule) > schedule.max_age and (problem := _problem(made.dark, schedule)) is not None:
+        # A listing tells nothing of streams that are not live.
+        problem = f"if none of its streams is live, {problem}"
+        helps = [*_helps(account, schedule, made.dark)]
+    else:
+        return
+    yield f"{problem}. What would help: {'; or '.join(helps)}"
+
+
+def _problem(round_: Round, schedule: Schedule) -> str | None:
+    """Say what comes of a round that is too long, the worst consequence alone."""
+    if round_.fits(schedule):
+        return None
+    refresh = round_.refresh(schedule)
+    takes = f"a round takes {spoken(round_.seconds)} under the quota"
+    turn = f"a stream's turn comes every {spoken(refresh)}"
+    if refresh > schedule.max_age:
+        known = f"an answer counts for {spoken(schedule.max_age)} (scrape.max_age)"
+        return f"{takes} and {turn}, but {known}: streams will be unknown in between"
+    if round_.seconds > schedule.interval:
+        return f"{takes}, longer than the scrape interval of {spoken(schedule.interval)}: {turn}"
+    return f"{takes}, longer than the budget of a scrape, {spoken(schedule.usable)}: {turn}"
+
+
+def _beyond_limit(round_: Round) -> Iterator[str]:
+    for load in round_.loads:
+        if load.kept > load.documented:
+            yield (
+                f"the quota of {load.action}, {number(load.kept)}/s, is above the documented limit of "
+                f"{number(load.documented)}/s: keep it only if the provider has raised the limit for you"
+            )
+
+
+def _too_few_in_flight(account: Account, round_: Round) -> Iterator[str]:
+    carried = account.concurrency / ASSUMED_LATENCY
+    for load in round_.loads:
+        if min(load.kept, load.calls) > carried:
+            needed = min(1024, math.ceil(load.kept * ASSUMED_LATENCY))
+            yield (
+                f"concurrency {account.concurrency} carries about {number(carried)} calls/s where a call takes "
+                f"{spoken(ASSUMED_LATENCY)}, less than the {number(load.kept)}/s that the quota of {load.action} "
+                f"allows: set concurrency: {needed}"
+            )
+
+
+def _helps(account: Account, schedule: Schedule, round_: Round) -> Iterator[str]:
+    yield from _quota_helps(account, schedule, round_)
+    yield from _time_helps(schedule, round_)
+    parts = math.ceil(round_.seconds / schedule.usable)
+    yield f"{parts} accounts at the provider, each with a quota of its own and a part of the streams"
+
+
+def _listing_helps(provider: AnyProvider, account: Account, streams: Sequence[Stream], round_: Round) -> Iterator[str]:
+    """Name the settings by which a listing would answer for many streams in one call."""
+    if account.plan == "single":
+        other = _round(provider, account.model_copy(update={"plan": "auto"}), streams, down=False)
+        if other.seconds < round_.seconds:
+            yield f"plan: auto, by which a round costs {number(other.calls)} instead of {number(round_.calls)} calls"
+    for listing in provider.listings:
+        alone = next((stream for stream in streams if listing.scope(account, stream) is None), None)
+        if alone is None:
+            continue
+        for field in _unset(alone):
+            if listing.scope(account, alone.model_copy(update={field: "x"})) is not None:
+                yield f"{field} on its streams, by which {listing.action} answers for many in one call"
+        for field in _unset(account):
+            if listing.scope(account.model_copy(update={field: "x"}), alone) is not None:
+                yield f"{field} on the account, by which {listing.action} answers for many in one call"
+
+
+def _unset(shape: Account | Stream) -> Iterable[str]:
+    return (name for name in type(shape).model_fields if getattr(shape, name) is None)
+
+
+def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterator[str]:
+    slowest = round_.slowest
+    needed = slowest.kept * round_.seconds / schedule.usable
+    if slowest.action in account.quota:
+        if needed <= slowest.documented:
+            yield f"quota: {{{slowest.action}: {math.ceil(needed)}}} (now {number(slowest.kept)})"
+    elif account.quota_share < 1:
+        share = min(1.0, math.ceil(needed / slowest.documented * 100) / 100)
+        takes = spoken(round_.seconds * account.quota_share / share)
+        yield f"quota_share: {share:g} (now {account.quota_share:g}), by which a round takes {takes}"
+
+
+def _time_helps(schedule: Schedule, round_: Round) -> Iterator[str]:
+    needed = math.ceil(round_.seconds)
+    if needed <= schedule.interval:
+        yield f"scrape.timeout: {format_duration(needed)}, and a scrape_timeout in Prometheus a second longer"
+    elif needed < 120:
+        yield f"a scrape_interval and scrape_timeout of {format_duration(needed + 1)} in Prometheus"
+    refresh = round_.refresh(schedule)
+    if schedule.max_age < refresh <= 86400:
+        yield f"scrape.max_age: {format_duration(math.ceil(refresh))}, at the price of older answers"
+
+
+def spoken(seconds: float) -> str:
+    """Write seconds for people: `45ms`, `3.5s`, `2m19s`, `1h05m`."""
+    if seconds < 0.9995:
+        return f"{math.ceil(seconds * 1000)}ms"
+    if seconds < 59.95:
+        return f"{math.ceil(seconds * 10) / 10:g}s"
+    whole = math.ceil(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m" + (f"{whole % 60:02}s" if whole % 60 else "")
+    minutes = math.ceil(whole / 60)
+    return f"{minutes // 60}h" + (f"{minutes % 60:02}m" if minutes % 60 else "")
+
+
+def number(value: float) -> str:
+    """Write a rate or count for people: `150`, `166.67`, `1,500`, `0.05`."""
+    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.4g}"

@@ -1,0 +1,1 @@
+"""The commands: each module has one `run`, which returns the exit code."""

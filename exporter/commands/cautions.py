@@ -1,0 +1,86 @@
+"""What is allowed in a configuration and yet worth a warning: shared credentials, clear text, readable secrets."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from exporter import config
+from exporter.config import Config
+from exporter.config.secret_values import secret_fields
+from exporter.model import Account, Secret, SecretSource, format_duration
+from exporter.provider import AnyProvider
+
+READABLE = 0o044
+"""The mode bits by which a file's group, or everybody, may read it."""
+
+
+def cautions(
+    found: Config, path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the warnings about a configuration that is otherwise right; none holds a secret."""
+    yield from _readable(found, path)
+    yield from _in_the_clear(found)
+    yield from _shared(found, providers, environ)
+    if found.scrape.reuse >= found.scrape.max_age:
+        yield (
+            f"scrape.reuse ({format_duration(found.scrape.reuse)}) is not below scrape.max_age "
+            f"({format_duration(found.scrape.max_age)}): streams will be unknown between two rounds"
+        )
+
+
+def _readable(found: Config, path: Path) -> Iterator[str]:
+    plain = [account.name for account in found.accounts if any(_plain(account))]
+    mode = path.stat().st_mode & 0o777
+    if plain and mode & READABLE:
+        yield (
+            f"{path} holds the secrets of {_listed(plain)} and may be read by others (mode {mode:04o}): "
+            f"chmod 600, or give them as FIELD_file or FIELD_env"
+        )
+
+
+def _plain(account: Account) -> Iterator[bool]:
+    for field in secret_fields(type(account)):
+        source = getattr(account, field)
+        yield isinstance(source, SecretSource) and isinstance(source.value, Secret)
+
+
+def _in_the_clear(found: Config) -> Iterator[str]:
+    for account in found.accounts:
+        parts = urlsplit(account.endpoint)
+        if parts.scheme == "http" and not _loopback(parts.hostname or ""):
+            yield (
+                f"account {account.name}: the endpoint {account.endpoint} is not encrypted: key ids, stream names and "
+                "answers travel in the clear, and anyone on the way may forge an answer: use https://"
+            )
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shared(found: Config, providers: Mapping[str, AnyProvider], environ: Mapping[str, str]) -> Iterator[str]:
+    """Find accounts that sign with the same key: each keeps its own pace, but the provider counts them as one."""
+    owners: dict[tuple[str, str, str], list[str]] = {}
+    for account in found.accounts:
+        held = config.credentials(account, providers[account.provider], environ)
+        key = (account.provider, held.key_id, held.key_secret.reveal())
+        owners.setdefault(key, []).append(account.name)
+    for (provider, _, _), names in owners.items():
+        if len(names) > 1:
+            yield (
+                f"accounts {_listed(names)} sign with the same {provider} credentials and share one quota at the "
+                f"provider: make them one account, or give each a quota_share of at most {1 / len(names):.2g}"
+            )
+
+
+def _listed(names: list[str]) -> str:
+    shown = names if len(names) <= 5 else [*names[:4], f"{len(names) - 4} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,0 +1,99 @@
+"""`stream-exporter check`: every error at once; then what the configuration costs, account by account."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from exporter import providers
+from exporter.capacity import Load, Plan, Round, Schedule, number, plan, spoken
+from exporter.commands.cautions import cautions
+from exporter.commands.common import Terminal, read_configuration, show_table
+from exporter.commands.options import CheckOptions
+from exporter.config import Config
+from exporter.model import Stream, format_duration
+from exporter.provider import printable
+
+HEAD = ("account", "api", "streams", "calls a round", "kept / limit", "takes", "refreshed every", "of the limit")
+RIGHT = frozenset({2, 3, 4, 5, 6, 7})
+
+
+def run(options: CheckOptions, terminal: Terminal) -> int:
+    """Check the configuration; return 1 if it has errors, warnings leave 0."""
+    found = read_configuration(options.config_file, terminal)
+    if found is None:
+        return 1
+    schedule = Schedule(found.scrape.timeout, found.scrape.max_age, found.scrape.reuse)
+    plans = capacity(found, schedule)
+    terminal.say(f"{options.config_file} is valid: {_counted(found)}.\n")
+    show_table(terminal.stdout, HEAD, [row for one in plans for row in _rows(one, schedule)], RIGHT)
+    terminal.say("\n" + _footnote(plans, schedule))
+    told = [f"account {printable(one.account)}: {text}" for one in plans for text in one.warnings]
+    told += cautions(found, options.config_file, providers.found(), terminal.environ)
+    for text in told:
+        terminal.say(f"\nwarning: {text}")
+    return 0
+
+
+def capacity(found: Config, schedule: Schedule) -> list[Plan]:
+    """Return the capacity plan of every account, in the configuration's order."""
+    streams: dict[str, list[Stream]] = defaultdict(list)
+    for stream in found.streams:
+        streams[stream.account].append(stream)
+    known = providers.found()
+    return [plan(known[account.provider], account, streams[account.name], schedule) for account in found.accounts]
+
+
+def _counted(found: Config) -> str:
+    accounts, streams = len(found.accounts), len(found.streams)
+    return (
+        f"{number(accounts)} {'account' if accounts == 1 else 'accounts'}, "
+        f"{number(streams)} {'stream' if streams == 1 else 'streams'}"
+    )
+
+
+def _footnote(plans: list[Plan], schedule: Schedule) -> str:
+    text = (
+        f"Reckoned with a scrape interval of {spoken(schedule.interval)}, a budget of {spoken(schedule.budget)} a scrape "
+        f"(scrape.timeout), answers reused for {spoken(schedule.reuse)} and counting for "
+        f"{format_duration(schedule.max_age)}. Rates are calls per second; takes is the time the quota needs; of the "
+        "limit is the mean use of what the provider documents."
+    )
+    if any(one.live != one.dark for one in plans):
+        text += "\nWhere two figures stand, the first is for all streams live, the second for none: a stream that is in no list is asked singly."
+    return text
+
+
+def _rows(one: Plan, schedule: Schedule) -> Iterator[list[str]]:
+    account, streams = f"{printable(one.account)} ({one.provider})", number(one.streams)
+    loads = _by_action(one.live), _by_action(one.dark)
+    if not one.streams:
+        yield [account, "-", "0", "0", "-", "-", "-", "-"]
+    for action in dict.fromkeys([*loads[0], *loads[1]]):
+        yield [account, action, streams, *_figures(loads[0].get(action), loads[1].get(action), schedule)]
+        account = streams = ""
+
+
+def _by_action(round_: Round) -> dict[str, Load]:
+    return {load.action: load for load in round_.loads}
+
+
+def _figures(live: Load | None, dark: Load | None, schedule: Schedule) -> list[str]:
+    any_ = live or dark
+    assert any_ is not None
+    cases = [live, dark]
+    return [
+        _both(["0" if case is None else number(case.calls) for case in cases]),
+        f"{number(any_.kept)} / {number(any_.documented)}",
+        _both(["0s" if case is None else spoken(case.seconds) for case in cases]),
+        _both(["-" if case is None else spoken(case.rounds(schedule) * schedule.every) for case in cases]),
+        _both(["0%" if case is None else _percent(case.used(schedule)) for case in cases]),
+    ]
+
+
+def _both(texts: list[str]) -> str:
+    return texts[0] if texts[0] == texts[1] else " … ".join(texts)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"

@@ -1,0 +1,280 @@
+"""`stream-exporter probe`: ask for streams now, without a server, and say what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+from rich.console import Console as Rich
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from exporter import catalogue, providers
+from exporter.board import Key, Record
+from exporter.commands import logs
+from exporter.commands.common import Terminal, read_configuration, show_table, stop_signals
+from exporter.commands.options import ProbeOptions
+from exporter.commands.serve import clock
+from exporter.config import Config
+from exporter.config.problems import suggestion
+from exporter.keys import Keyring
+from exporter.model import Answer, Fault, State
+from exporter.prober import Exchange, Lane
+from exporter.provider import printable
+from exporter.service import Service
+from exporter.web import judgement, stream_object
+
+FEW_CALLS = 8
+"""Up to this many calls are shown whole: more would hide what matters."""
+
+PAUSE_SECONDS = 0.2
+HEAD = ("stream", "state", "asked", "came back")
+
+
+async def run(options: ProbeOptions, terminal: Terminal) -> int:
+    """Ask until every stream had its turn; return 0 if each got a definite answer, 1 if not, 2 if nothing can be asked."""
+    found = read_configuration(options.config_file, terminal)
+    if found is None:
+        return 2
+    unknown = list(_unknown(found, options.targets))
+    for text in unknown:
+        terminal.complain(text)
+    if unknown:
+        return 2
+    with _logs_to(terminal):
+        async with Service(_only(found, options.targets), providers.found(), clock(), Keyring(terminal.environ)) as made:
+            probed = Probed(made)
+            await _ask_all(probed, terminal)
+    if options.output == "json":
+        rows = [probed.as_object(record) for record in made.board]
+        terminal.say(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        _tell(probed, terminal)
+    return 0 if all(probed.definite(record) for record in made.board) else 1
+
+
+# --- which streams ---------------------------------------------------------------------------------------------------
+
+
+def _names(found: Config) -> dict[str, Key]:
+    keys = [(found.provider_of(stream), stream.name) for stream in found.streams]
+    return {"/".join(key): key for key in keys}
+
+
+def _unknown(found: Config, targets: Iterable[str]) -> Iterator[str]:
+    names = _names(found)
+    for target in targets:
+        if target not in names:
+            close = suggestion(target, names) or "; `probe` without a target asks for all of them"
+            yield f"unknown stream {printable(target)}: a target is PROVIDER/STREAM of the configuration{close}"
+
+
+def _only(found: Config, targets: tuple[str, ...]) -> Config:
+    """Return the configuration with these streams alone; all where none is named."""
+    if not targets:
+        return found
+    wanted = set(targets)
+    streams = tuple(one for one in found.streams if f"{found.provider_of(one)}/{one.name}" in wanted)
+    return replace(found, streams=streams)
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Probed:
+    """What is learned while streams are asked for.
+
+    Attributes:
+        service: The running parts.
+        started: When asking began, in monotonic seconds.
+        last: The last call that covered a stream, by its key.
+        calls: The first calls, whole.
+        made: How many calls there were.
+    """
+
+    service: Service
+    started: float = 0.0
+    last: dict[Key, Exchange] = field(default_factory=dict)
+    calls: list[Exchange] = field(default_factory=list)
+    made: int = 0
+
+    def __post_init__(self) -> None:
+        self.started = self.service.clock.mono()
+
+    def learn(self, provider: str, call: Exchange) -> None:
+        """Take a call as it went."""
+        self.made += 1
+        if len(self.calls) < FEW_CALLS:
+            self.calls.append(call)
+        for stream in call.query.streams:
+            self.last[provider, stream.name] = call
+
+    def definite(self, record: Record) -> bool:
+        """Whether a stream got a definite answer."""
+        return record.succeeded and record.tried >= self.started
+
+    def waiting(self, lane: Lane) -> int:
+        """Return how many streams of an account have not had their turn."""
+        records = (self.service.board.get((lane.provider.name, stream.name)) for stream in lane.streams)
+        return sum(record is not None and record.tried < self.started for record in records)
+
+    def state(self, record: Record) -> State:
+        """Return what is known of a stream; an answer counts here however long the others took."""
+        return record.answer.state if record.answer is not None and record.succeeded else State.UNKNOWN
+
+    def as_object(self, record: Record) -> dict[str, Any]:
+        """Return what is known of a stream as /api/v1/streams tells it, and the call that told it."""
+        call = self.last.get(record.key)
+        asked = came_back = None
+        if call is not None:
+            asked = {"action": call.query.api.action, "request": call.asked}
+            came_back = {
+                "status": call.status,
+                "seconds": round(call.seconds, 3),
+                "body": call.body,
+                "judged": judgement(call),
+            }
+        return {**stream_object(record, self.state(record)), "asked": asked, "came_back": came_back}
+
+
+async def _ask_all(probed: Probed, terminal: Terminal) -> None:
+    lanes = [lane for lane in probed.service.prober.lanes.values() if lane.streams]
+    with ExitStack() as stack:
+        for lane in lanes:
+            stack.enter_context(lane.observed(lambda call, lane=lane: probed.learn(lane.provider.name, call)))
+        stopped = stack.enter_context(stop_signals(signal.SIGINT, signal.SIGTERM))
+        asking = asyncio.ensure_future(asyncio.gather(*(_ask(probed, lane) for lane in lanes)))
+        stopping = asyncio.create_task(stopped.wait())
+        showing = asyncio.create_task(_show_progress(probed, lanes, terminal))
+        await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            terminal.complain("stopped; what follows is what was learned until now")
+        for task in (asking, stopping, showing):
+            task.cancel()
+        await asyncio.gather(asking, stopping, showing, return_exceptions=True)
+        if asking.done() and not asking.cancelled():
+            asking.result()
+
+
+async def _ask(probed: Probed, lane: Lane) -> None:
+    """Ask in rounds until every stream of an account had its turn, or nothing is to be had from the account."""
+    service = probed.service
+    while (waiting := probed.waiting(lane)) and not lane.held_back:
+        deadline = service.clock.mono() + service.config.scrape.timeout
+        await service.prober.refresh(deadline, probed.started, [lane])
+        if probed.waiting(lane) == waiting:
+            # The quota's next slot lies beyond a whole round.
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _show_progress(probed: Probed, lanes: list[Lane], terminal: Terminal) -> None:
+    """Show on a terminal how many streams had their turn."""
+    if not terminal.stderr.isatty():
+        return
+    total = sum(len(lane.streams) for lane in lanes)
+    columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Rich(file=terminal.stderr), transient=True) as progress:
+        bar = progress.add_task("asking", total=total)
+        while True:
+            progress.update(bar, completed=total - sum(map(probed.waiting, lanes)))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+@contextmanager
+def _logs_to(terminal: Terminal) -> Iterator[None]:
+    """Log nothing but the exporter's own faults while the block runs: all else is told in the result."""
+    before = structlog.get_config()
+    logs.configure("error", "logfmt", terminal.stderr)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+def _tell(probed: Probed, terminal: Terminal) -> None:
+    records = list(probed.service.board)
+    if not records:
+        terminal.say("No stream is watched: add some under streams.")
+        return
+    if probed.made <= FEW_CALLS:
+        for number, call in enumerate(probed.calls, 1):
+            terminal.say(_call(number, call))
+    show_table(terminal.stdout, HEAD, [_row(probed, record) for record in records], frozenset())
+    terminal.say("\nWhat it means, and what to do:")
+    for (provider, code, entry), count in _meanings(records).items():
+        streams = "1 stream" if count == 1 else f"{count:,} streams"
+        terminal.say(f"\n  {provider} {code}: {entry.state or entry.reason} ({streams})")
+        terminal.say(f"    {entry.meaning}\n    What to do: {entry.advice}")
+    unasked = sum(record.tried < probed.started and record.fault is None for record in records)
+    if unasked:
+        terminal.say(f"\n{unasked:,} streams were not asked: their turn did not come before the end.")
+    definite = sum(map(probed.definite, records))
+    terminal.say(f"\n{definite:,} of {len(records):,} streams got a definite answer, by {probed.made:,} calls.")
+
+
+def _row(probed: Probed, record: Record) -> list[str]:
+    call = probed.last.get(record.key)
+    asked = "-" if call is None else call.query.api.action
+    return [printable("/".join(record.key)), str(probed.state(record)), asked, _came_back(record, call)]
+
+
+def _came_back(record: Record, call: Exchange | None) -> str:
+    if call is None:
+        return f"not asked: {printable(record.fault.message)}" if record.fault else "not asked: its turn did not come"
+    status = "no answer" if call.status is None else f"HTTP {call.status}"
+    found = record.answer.code if record.fault is None and record.answer else ""
+    if record.fault is not None:
+        found = ": ".join(filter(None, (record.fault.code, printable(record.fault.message))))
+    request_id = call.outcome.request_id if isinstance(call.outcome, Answer | Fault) else ""
+    return f"{status} after {call.seconds * 1000:.0f} ms: {found}" + (f" (RequestId {request_id})" if request_id else "")
+
+
+def _meanings(records: Iterable[Record]) -> dict[tuple[str, str, catalogue.Entry], int]:
+    """Return what the answers and failures mean, each once, with the number of streams that it holds for."""
+    counts: dict[tuple[str, str, catalogue.Entry], int] = {}
+    for record in records:
+        told = _meaning(record)
+        if told is not None:
+            counts[told] = counts.get(told, 0) + 1
+    return counts
+
+
+def _meaning(record: Record) -> tuple[str, str, catalogue.Entry] | None:
+    provider = record.key[0]
+    if record.fault is not None:
+        entry = catalogue.of_fault(provider, record.fault.code, str(record.fault.reason))
+        return provider, record.fault.code, entry
+    if record.answer is None:
+        return None
+    entries = [one for one in catalogue.load(provider).entries() if one.state == record.answer.state]
+    if not entries:
+        return None
+    entry = next((one for one in entries if one.code == record.answer.code), entries[0])
+    return provider, entry.code, entry
+
+
+def _call(number: int, call: Exchange) -> str:
+    """Return a call as it went; what a provider sent must not steer the terminal."""
+    streams = ", ".join(printable(stream.name) for stream in call.query.streams[:10])
+    more = len(call.query.streams) - 10
+    status = "no answer" if call.status is None else f"HTTP {call.status}"
+    return (
+        f"Call {number}: {call.query.api.action} for {streams}{f' and {more} more' if more > 0 else ''}\n"
+        f"  asked\n{_indented(call.asked)}\n"
+        f"  came back after {call.seconds * 1000:.0f} ms: {status}\n{_indented(call.body)}\n"
+        f"  judged {printable(judgement(call), 512)}\n"
+    )
+
+
+def _indented(text: str) -> str:
+    return "\n".join("    " + printable(line, 4096) for line in text.split("\n"))

@@ -1,0 +1,14 @@
+"""`stream-exporter schema`: the configuration's JSON Schema, for editors."""
+
+from __future__ import annotations
+
+import json
+
+from exporter import config, providers
+from exporter.commands.common import Terminal
+
+
+def run(terminal: Terminal) -> int:
+    """Write the schema to standard output."""
+    terminal.say(json.dumps(config.schema(providers.found()), indent=2, ensure_ascii=False))
+    return 0

@@ -1,0 +1,520 @@
+"""The round: semantics, deadline, quota, sharing, fairness and isolation, in virtual time on a network of functions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from exporter.board import Change
+from exporter.model import Reason, Reply, Request, State
+from exporter.prober import Prober
+from exporter.provider import TransportError
+from exporter.providers import found
+from tests.virtual import (
+    Behaviour,
+    Network,
+    account,
+    always,
+    lane,
+    params,
+    prober,
+    reply,
+    run,
+    streams,
+    tencent_error,
+    tencent_state,
+)
+
+
+def answering(state: str) -> Behaviour:
+    """Return a provider that says the same of every stream."""
+
+    async def behave(_provider: str, _request: Request) -> Reply:
+        return tencent_state(state)
+
+    return behave
+
+
+async def scrape(made: Prober, budget: float = 9.5, reuse: float = 0.0) -> float:
+    """Scrape once; return how long it took."""
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(0.001)  # no two scrapes at the very same instant
+    started = loop.time()
+    await made.refresh(started + budget, started - reuse)
+    return loop.time() - started
+
+
+def states(made: Prober) -> Counter[State]:
+    """Return how many streams show each state now."""
+    now, board = asyncio.get_running_loop().time(), made.shared.board
+    return Counter(record.state(now, board.max_age) for record in board)
+
+
+def test_a_definite_answer_sets_the_state() -> None:
+    """A provider's word on a stream is what the stream shows."""
+
+    async def main() -> None:
+        made = prober(Network(answering("forbid")), [account()], streams(3))
+        await scrape(made)
+        assert states(made) == {State.FORBIDDEN: 3}
+        assert lane(made).up is True
+
+    run(main())
+
+
+def test_a_failed_attempt_withdraws_the_state_and_never_says_down() -> None:
+    """Not knowing is neither up nor down, and the last success stays to be seen."""
+
+    async def main() -> None:
+        answers = [tencent_state("active"), tencent_error("InternalError")]
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            return answers.pop(0)
+
+        made = prober(Network(behave), [account()], streams(1))
+        await scrape(made)
+        (record,) = made.shared.board
+        answered = record.answered
+        await asyncio.sleep(15)
+        await scrape(made)
+        assert states(made) == {State.UNKNOWN: 1}
+        assert not record.succeeded
+        assert record.answered == answered
+        assert made.shared.tally.errors == {("tencent", "main", "InternalError", "provider_error"): 1}
+
+    run(main())
+
+
+def test_state_changes_are_counted_between_definite_states_only() -> None:
+    """A gap of knowledge is not a flap."""
+
+    async def main() -> None:
+        script = ["active", "error", "active", "inactive", "error", "inactive", "active"]
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            word = script.pop(0)
+            return tencent_error("InternalError") if word == "error" else tencent_state(word)
+
+        made = prober(Network(behave), [account()], streams(1))
+        seen: list[Change] = []
+        made.shared.board.listeners.append(seen.append)
+        for _ in range(7):
+            await scrape(made)
+        (record,) = made.shared.board
+        assert record.changes == 2
+        assert [str(change.new) for change in seen] == [
+            "active", "unknown", "active", "inactive", "unknown", "inactive", "active",
+        ]  # fmt: skip
+
+    run(main())
+
+
+def test_the_quota_holds_in_every_second_and_is_used() -> None:
+    """Never more calls than kept in any one second, yet nearly all of them while there is demand."""
+
+    async def main() -> None:
+        network = Network(answering("active"))
+        made = prober(network, [account(quota={"DescribeLiveStreamState": 50.0})], streams(300))
+        took = await scrape(made, budget=60)
+        assert len(network.calls) == 300
+        assert network.busiest_second() <= 50
+        assert took <= 1.05 * 300 / 50
+
+    run(main())
+
+
+def test_a_stall_of_the_loop_is_not_made_good_by_a_burst() -> None:
+    """Slots that went by while the process slept are lost, not bunched."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        network = Network(answering("active"))
+        made = prober(network, [account(quota={"DescribeLiveStreamState": 50.0})], streams(300))
+        loop.call_later(1.0, lambda: loop._advance(0.7))  # type: ignore[attr-defined]
+        await scrape(made, budget=60)
+        assert network.busiest_second() <= 50
+
+    run(main())
+
+
+def test_the_answer_comes_at_the_deadline_whatever_hangs() -> None:
+    """A provider that never answers costs the scrape its deadline and no more."""
+
+    async def main() -> None:
+        async def hang(_provider: str, _request: Request) -> Reply:
+            await asyncio.sleep(1e6)
+            raise AssertionError
+
+        made = prober(Network(hang), [account(timeout="60s")], streams(500))
+        took = await scrape(made, budget=4.5)
+        assert 4.5 <= took < 4.51
+        assert lane(made).up is False
+        assert lane(made).unprobed["deadline"] == 500
+
+    run(main())
+
+
+def test_calls_in_flight_at_the_deadline_serve_the_next_scrape() -> None:
+    """A slow answer is not asked for again: it arrives in the background and counts."""
+
+    async def main() -> None:
+        network = Network(answering("active"), latency=6.0)
+        made = prober(network, [account(timeout="10s")], streams(5))
+        await scrape(made, budget=4.0)
+        assert states(made) == {State.UNKNOWN: 5}
+        took = await scrape(made, budget=4.0, reuse=5.0)
+        assert states(made) == {State.ACTIVE: 5}
+        assert took < 2.5
+        assert len(network.calls) == 5
+
+    run(main())
+
+
+def test_scrapes_that_overlap_cost_one_round() -> None:
+    """Twenty scrapes at once ask each stream once."""
+
+    async def main() -> None:
+        network = Network(answering("active"), latency=0.3)
+        made = prober(network, [account()], streams(100))
+        await asyncio.gather(*(scrape(made) for _ in range(20)))
+        assert len(network.calls) == 100
+
+    run(main())
+
+
+def test_scrapes_that_join_a_cut_round_share_what_follows() -> None:
+    """Where a joined round ends by its own deadline, all who still have time share one more round."""
+
+    async def main() -> None:
+        network = Network(answering("active"))
+        made = prober(network, [account(quota={"DescribeLiveStreamState": 10.0})], streams(60))
+        loop = asyncio.get_running_loop()
+        first = loop.create_task(scrape(made, budget=2.0))
+        await asyncio.sleep(0.5)
+        await asyncio.gather(first, *(scrape(made, budget=9.0) for _ in range(5)))
+        assert len(network.calls) == 60
+        assert states(made) == {State.ACTIVE: 60}
+
+    run(main())
+
+
+def test_young_answers_serve_the_second_of_a_pair() -> None:
+    """An HA pair of Prometheus a few seconds apart costs one round."""
+
+    async def main() -> None:
+        network = Network(answering("active"))
+        made = prober(network, [account()], streams(10))
+        for _ in range(4):
+            await scrape(made, reuse=5.0)
+            await asyncio.sleep(3)
+            await scrape(made, reuse=5.0)
+            await asyncio.sleep(12)
+        assert len(network.calls) == 40
+
+    run(main())
+
+
+def test_streams_wait_their_turn_the_longest_waiting_first() -> None:
+    """When demand exceeds the quota, no stream waits longer than 1.3 times the ideal rotation."""
+
+    async def main() -> None:
+        network = Network(answering("active"))
+        made = prober(network, [account(quota={"DescribeLiveStreamState": 10.0})], streams(500), max_age=3600)
+        loop = asyncio.get_running_loop()
+        for _ in range(40):
+            started = loop.time()
+            await scrape(made, budget=9.5)
+            assert lane(made).unprobed["quota"] >= 400
+            await asyncio.sleep(15 - (loop.time() - started))
+        seen: dict[str, list[float]] = {}
+        for call in network.calls:
+            seen.setdefault(params(call.request)["StreamName"], []).append(call.at)
+        per_round = len(network.calls) / 40
+        ideal = 500 / per_round * 15
+        waits = [b - a for times in seen.values() for a, b in pairwise(times)]
+        assert len(seen) == 500
+        assert max(waits) <= 1.3 * ideal
+
+    run(main())
+
+
+def test_an_answer_outlives_its_turn_until_max_age() -> None:
+    """A stream whose turn has not come keeps its answer, but not for ever."""
+
+    async def main() -> None:
+        made = prober(Network(answering("active")), [account()], streams(1), max_age=30)
+        await scrape(made)
+        await asyncio.sleep(29)
+        assert states(made) == {State.ACTIVE: 1}
+        await asyncio.sleep(2)
+        assert states(made) == {State.UNKNOWN: 1}
+
+    run(main())
+
+
+def test_a_dead_provider_costs_the_others_nothing() -> None:
+    """Every answer of the healthy account is fresh though the account before it is dead."""
+
+    async def main() -> None:
+        async def behave(_provider: str, request: Request) -> Reply:
+            if "dead" in request.url:
+                raise TransportError(Reason.CONNECTION, "refused")
+            return tencent_state("active")
+
+        dead = account(name="dead", endpoint="http://dead.example")
+        watched = [*streams(200, "dead", "d"), *streams(200, "main", "m")]
+        made = prober(Network(behave), [dead, account()], watched)
+        for _ in range(3):
+            await scrape(made)
+            assert states(made) == {State.ACTIVE: 200, State.UNKNOWN: 200}
+            await asyncio.sleep(10)
+        assert lane(made, "dead").up is False
+        assert lane(made).up is True
+
+    run(main())
+
+
+def test_the_breaker_tries_once_a_scrape_and_recovers_at_once() -> None:
+    """A dead account falls to a trial per scrape after three bad rounds; the scrape that finds it back asks all."""
+
+    async def main() -> None:
+        dead = True
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            if dead:
+                raise TransportError(Reason.CONNECTION, "refused")
+            return tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account()], streams(100))
+        counts = []
+        for _ in range(6):
+            before = len(network.calls)
+            await scrape(made)
+            counts.append(len(network.calls) - before)
+            await asyncio.sleep(15)
+        assert counts == [100, 100, 100, 1, 1, 1]
+        assert lane(made).breaker.open
+        assert lane(made).unprobed["breaker"] == 99
+        dead = False
+        await scrape(made)
+        assert states(made) == {State.ACTIVE: 100}
+        assert not lane(made).breaker.open
+
+    run(main())
+
+
+def test_an_open_breaker_withdraws_what_it_does_not_ask() -> None:
+    """While an account is known to answer nothing, none of its streams shows an old answer."""
+
+    async def main() -> None:
+        dead = False
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            if dead:
+                await asyncio.sleep(1e6)
+            return tencent_state("active")
+
+        made = prober(Network(behave), [account(timeout="2s", concurrency=5)], streams(100), max_age=3600)
+        await scrape(made, budget=30)
+        dead = True
+        for _ in range(4):
+            await scrape(made, budget=5)
+            await asyncio.sleep(10)
+        assert lane(made).breaker.open
+        assert states(made) == {State.UNKNOWN: 100}
+
+    run(main())
+
+
+def test_streams_that_are_asked_wrongly_do_not_open_the_breaker() -> None:
+    """A typo in every stream of an account is no outage: each stream goes on being asked."""
+
+    async def main() -> None:
+        async def behave(_provider: str, _request: Request) -> Reply:
+            return tencent_error("InvalidParameter")
+
+        network = Network(behave)
+        made = prober(network, [account()], streams(5))
+        for _ in range(6):
+            await scrape(made)
+        assert len(network.calls) == 30
+
+    run(main())
+
+
+def test_throttling_is_not_retried_and_halves_the_rate() -> None:
+    """A throttled call is one call, and the next second has half as many."""
+
+    async def main() -> None:
+        throttled = True
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            return tencent_error("RequestLimitExceeded") if throttled else tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account(quota={"DescribeLiveStreamState": 40.0})], streams(1))
+        await scrape(made)
+        assert len(network.calls) == 1
+        assert lane(made).kept()["DescribeLiveStreamState"] == 20.0
+        throttled = False
+        await asyncio.sleep(5.1)
+        assert lane(made).kept()["DescribeLiveStreamState"] == 24.0
+        await asyncio.sleep(20)
+        assert lane(made).kept()["DescribeLiveStreamState"] == 40.0
+
+    run(main())
+
+
+def test_a_retry_hint_is_honoured() -> None:
+    """A provider that says how long to wait is not asked before."""
+
+    async def main() -> None:
+        async def behave(_provider: str, _request: Request) -> Reply:
+            if len(network.calls) == 1:
+                body = {"Response": {"Error": {"Code": "RequestLimitExceeded", "Message": ""}, "RequestId": "r"}}
+                return reply(body, headers={"retry-after": "3"})
+            return tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account(concurrency=1)], streams(2))
+        await scrape(made)
+        assert network.calls[1].at - network.calls[0].at >= 3.0
+
+    run(main())
+
+
+def test_a_connection_that_broke_early_is_tried_once_more_signed_anew() -> None:
+    """One retry, with another Sequence and within the quota; a second break is a failure."""
+
+    async def main() -> None:
+        async def behave(_provider: str, _request: Request) -> Reply:
+            raise TransportError(Reason.CONNECTION, "broke", broke_early=True)
+
+        network = Network(behave)
+        zego = account("zego", app_id=1)
+        made = prober(network, [zego], [])
+        made.configure([(found()["zego"], zego)], [found()["zego"].stream(name="a", account="main")], 60)
+        await scrape(made)
+        first, second = (call.request.url for call in network.calls)
+        assert first != second
+        assert made.shared.tally.errors == {("zego", "main", "connection", "connection"): 1}
+
+    run(main())
+
+
+def test_a_bug_in_a_plug_in_costs_its_own_streams_only() -> None:
+    """An exception of our own is reason bug for that stream, and the round goes on."""
+
+    async def main() -> None:
+        async def behave(_provider: str, request: Request) -> Reply:
+            if params(request)["StreamName"] == "s00001":
+                raise ZeroDivisionError
+            return tencent_state("active")
+
+        made = prober(Network(behave), [account()], streams(3))
+        await scrape(made)
+        assert states(made) == {State.ACTIVE: 2, State.UNKNOWN: 1}
+        assert made.shared.tally.errors == {("tencent", "main", "bug", "bug"): 1}
+
+    run(main())
+
+
+@pytest.mark.parametrize("budget", [0.05, 0.2])
+def test_one_stream_is_asked_ahead_of_a_full_queue(budget: float) -> None:
+    """A probe of one stream does not wait for the round behind which it stands."""
+
+    async def main() -> None:
+        network = Network(answering("active"), latency=0.001)
+        made = prober(network, [account(quota={"DescribeLiveStreamState": 50.0})], streams(1000))
+        whole = asyncio.get_running_loop().create_task(scrape(made, budget=60))
+        await asyncio.sleep(1)
+        last = made.shared.board.get(("tencent", "s00999"))
+        assert last is not None
+        now = asyncio.get_running_loop().time()
+        await lane(made).refresh_one(last, now + budget, now)
+        assert last.succeeded
+        await whole
+        assert network.per_stream()["s00999"] == 1
+
+    run(main())
+
+
+def test_a_list_answers_for_all_and_the_missing_are_confirmed() -> None:
+    """Twenty thousand streams with one in a hundred down cost one list and the confirmations."""
+
+    async def main() -> None:
+        watched = streams(20_000)
+        down = {f"s{i:05d}" for i in range(0, 20_000, 100)}
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            if request.headers["X-TC-Action"] == "DescribeLiveStreamState":
+                return tencent_state("forbid" if params(request)["StreamName"] in down else "active")
+            rows = [
+                {
+                    "StreamName": s.name,
+                    "BackupList": [{"DomainName": "push.example", "AppName": "live", "MasterFlag": 1}],
+                }
+                for s in watched
+                if s.name not in down
+            ]
+            return await always(reply({"Response": {"StreamInfoList": rows, "RequestId": "r"}}))
+
+        network = Network(behave)
+        made = prober(network, [account(region="ap-guangzhou", plan="auto")], watched)
+        await scrape(made)
+        assert states(made) == {State.ACTIVE: 19_800, State.FORBIDDEN: 200}
+        assert len(network.calls) == 1 + 200
+
+    run(main())
+
+
+def test_a_list_that_fails_falls_back_to_single_calls() -> None:
+    """A broken list costs one call, and every stream is still asked within the same deadline."""
+
+    async def main() -> None:
+        async def behave(_provider: str, request: Request) -> Reply:
+            if request.headers["X-TC-Action"] == "DescribeLiveStreamState":
+                return tencent_state("active")
+            return tencent_error("InternalError")
+
+        network = Network(behave)
+        made = prober(network, [account(region="ap-guangzhou", plan="auto")], streams(50))
+        await scrape(made)
+        assert states(made) == {State.ACTIVE: 50}
+        assert len(network.calls) == 51
+
+    run(main())
+
+
+def test_a_list_without_quota_before_the_deadline_ends_the_round_all_the_same() -> None:
+    """A listing that may not be called does not leave workers waiting for it."""
+
+    async def main() -> None:
+        quota = {"DescribeBackupStreamList": 0.01, "DescribeLiveStreamState": 0.01}
+        made = prober(Network(answering("active")), [account(region="r", plan="list", quota=quota)], streams(5))
+        for _ in range(3):
+            took = await scrape(made, budget=3.0)
+            assert took <= 3.01
+        await asyncio.sleep(30)
+        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("round")]
+
+    run(main())
+
+
+def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
+    """Taking a new configuration forgets only what is no longer in it."""
+
+    async def main() -> None:
+        made = prober(Network(answering("active")), [account()], streams(3))
+        await scrape(made)
+        before = lane(made)
+        made.configure([(found()["tencent"], account(timeout="1s"))], streams(2), 60)
+        assert lane(made) is before
+        assert states(made) == {State.ACTIVE: 2}
+        assert sum(made.shared.tally.responses.values()) == 3
+
+    run(main())

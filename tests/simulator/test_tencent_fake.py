@@ -1,0 +1,150 @@
+"""The fake Tencent Cloud: codes in the order of its checks, envelopes, lists and doubts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.simulator import Input, World
+
+from .asking import NOW, answer, small_world, tencent_call
+
+ONLINE = "DescribeLiveStreamOnlineList"
+BACKUP = "DescribeBackupStreamList"
+
+
+def code(world: World, *call: Any, **changed: Any) -> str:
+    """Return the code of one call."""
+    return answer(world, "tencent", tencent_call(*call, **changed)).code
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, "ok"),
+        ({"X_TC_Action": None}, "MissingParameter"),
+        ({"X_TC_Version": None}, "MissingParameter"),
+        ({"X_TC_Timestamp": None}, "MissingParameter"),
+        ({"X_TC_Version": "2020-01-01"}, "NoSuchVersion"),
+        ({"X_TC_Timestamp": "now"}, "InvalidParameter"),
+        ({"X_TC_Action": "DropLiveStream"}, "InvalidAction"),
+        ({"Authorization": None}, "AuthFailure.InvalidAuthorization"),
+        ({"Authorization": "Bearer x"}, "AuthFailure.InvalidAuthorization"),
+        ({"X_TC_Timestamp": str(int(NOW) - 301)}, "AuthFailure.SignatureExpire"),
+        ({"X_TC_Timestamp": str(int(NOW) + 301)}, "AuthFailure.SignatureExpire"),
+        ({"X_TC_Timestamp": str(int(NOW) - 300)}, "ok"),
+        ({"X_TC_Token": "stray"}, "AuthFailure.TokenFailure"),
+        ({"secret": "wrong"}, "AuthFailure.SignatureFailure"),
+        ({"Host": "elsewhere"}, "AuthFailure.SignatureFailure"),
+        ({"Content_Type": "application/json; charset=utf-8"}, "AuthFailure.SignatureFailure"),
+        ({"body": b"{"}, "InvalidParameter"),
+        ({"body": b"[]"}, "InvalidParameter"),
+        ({"parameters": {"Stream": "x"}}, "UnknownParameter"),
+        ({"parameters": {"DomainName": "push.example", "AppName": "live", "StreamName": True}}, "InvalidParameter"),
+        ({"parameters": {"DomainName": "push.example", "AppName": "live", "StreamName": ""}}, "InvalidParameterValue"),
+        ({"parameters": {"DomainName": "push.example", "AppName": "live"}}, "MissingParameter"),
+    ],
+)
+def test_each_check_has_its_code(changed: dict[str, Any], expected: str) -> None:
+    """A call that is wrong in one way gets the vendor's code of exactly that, under HTTP 200."""
+    outgoing = answer(small_world(), "tencent", tencent_call(**changed))
+    assert (outgoing.code, outgoing.status) == (expected, 200)
+
+
+def test_a_body_other_than_the_signed_one_is_refused() -> None:
+    """The body is hashed into the signature, so a proxy that changes it is found out."""
+    received = tencent_call()
+    changed = type(received)("POST", "/", "", received.headers, received.body + b" ", received.now)
+    assert answer(small_world(), "tencent", changed).code == "AuthFailure.SignatureFailure"
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("active", "active"), ("inactive", "inactive"), ("forbidden", "forbid"), ("not_found", "inactive")],
+)
+def test_each_state_has_its_word(name: str, word: str) -> None:
+    """The envelope is Response with the vendor's word for the state and a RequestId."""
+    call = {"DomainName": "push.example", "AppName": "live", "StreamName": name}
+    response = answer(small_world(), "tencent", tencent_call(parameters=call)).payload["Response"]
+    assert response["StreamState"] == word
+    assert response.keys() == {"StreamState", "RequestId"}
+
+
+def test_an_unknown_stream_may_be_an_error() -> None:
+    """What a stream answers that was never pushed is not documented, so it can be an error."""
+    world = small_world()
+    world.quirks.tencent_absent = "ResourceUnavailable.StreamNotExist"
+    call = {"DomainName": "push.example", "AppName": "live", "StreamName": "nobody"}
+    assert code(world, parameters=call) == "ResourceUnavailable.StreamNotExist"
+
+
+def test_an_expired_token_is_refused() -> None:
+    """Temporary credentials stop working at their time."""
+    world = small_world()
+    world.accounts["t"].fields["token"] = "token"
+    world.accounts["t"].token_expires = NOW + 1
+    assert code(world, X_TC_Token="token") == "ok"
+    world.accounts["t"].token_expires = NOW
+    assert code(world, X_TC_Token="token") == "AuthFailure.TokenFailure"
+
+
+def test_a_permission_is_needed() -> None:
+    """An action that CAM does not allow is refused although the key is right."""
+    world = small_world()
+    world.accounts["t"].denied.add(ONLINE)
+    assert code(world, ONLINE, {}) == "AuthFailure.UnauthorizedOperation"
+    assert code(world) == "ok"
+
+
+def test_the_online_list_filters_and_pages() -> None:
+    """Domain, app and stream filter exactly, and page sizes out of range are refused."""
+    world = small_world()
+    world.add_stream("other", "t", domain="push.example", app="radio")
+    listed = answer(world, "tencent", tencent_call(ONLINE, {"AppName": "radio"})).payload["Response"]
+    assert [row["StreamName"] for row in listed["OnlineInfo"]] == ["other"]
+    assert (listed["TotalNum"], listed["TotalPage"], listed["PageSize"]) == (1, 1, 10)
+    for wrong in ({"PageSize": 9}, {"PageSize": 300_001}, {"PageNum": 0}):
+        assert code(world, ONLINE, wrong) == "InvalidParameterValue"
+
+
+def test_the_international_site_differs() -> None:
+    """The international site has smaller pages and no backup list."""
+    world = small_world()
+    world.quirks.tencent_site = "international"
+    assert code(world, ONLINE, {"PageSize": 101}) == "InvalidParameterValue"
+    assert code(world, BACKUP, {}, X_TC_Region="ap-guangzhou") == "InvalidAction"
+
+
+def test_the_backup_list_follows_the_inputs() -> None:
+    """An input that is down is not listed, the next one becomes master, and with none left the stream is gone."""
+    world = small_world()
+    primary, backup = Input("push.example", "live"), Input("spare.example", "live")
+    world.set("tencent/active", inputs=[primary, backup])
+
+    def inputs() -> list[tuple[str, int]]:
+        call = tencent_call(BACKUP, {"StreamName": "active"}, X_TC_Region="ap-guangzhou")
+        groups = answer(world, "tencent", call).payload["Response"]["StreamInfoList"]
+        return [(row["DomainName"], row["MasterFlag"]) for group in groups for row in group["BackupList"]]
+
+    assert sorted(inputs()) == [("push.example", 1), ("spare.example", 0)]
+    primary.up = False
+    assert inputs() == [("spare.example", 1)]
+    backup.up = False
+    assert inputs() == []
+
+
+def test_empty_lists_may_be_null() -> None:
+    """The documentation says that lists may be null; the switch makes them so."""
+    world = small_world()
+    world.quirks.tencent_null_lists = True
+    call = tencent_call(BACKUP, {"StreamName": "nobody"}, X_TC_Region="ap-guangzhou")
+    assert answer(world, "tencent", call).payload["Response"]["StreamInfoList"] is None
+
+
+def test_only_redundant_streams_may_be_listed() -> None:
+    """Whether the backup list has streams with a single input is not documented, so it is a switch."""
+    world = small_world()
+    world.quirks.tencent_backup_list = "redundant"
+    call = tencent_call(BACKUP, {}, X_TC_Region="ap-guangzhou")
+    assert answer(world, "tencent", call).payload["Response"]["StreamInfoList"] == []

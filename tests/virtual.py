@@ -1,0 +1,154 @@
+"""Time that passes only when nothing else can happen, and a network made of functions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import selectors
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from exporter.board import Board
+from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, Stream
+from exporter.prober import Clock, Lane, Prober, Shared
+from exporter.provider import AnyProvider, TransportError
+from exporter.providers import found
+from exporter.tally import Tally
+
+T = TypeVar("T")
+EPOCH = 1_800_000_000.0
+
+
+class _Selector(selectors.DefaultSelector):
+    """Never waits: tells the loop how long it would have."""
+
+    advance: Callable[[float], None]
+
+    def select(self, timeout: float | None = None) -> Any:
+        events = super().select(0)
+        if not events and timeout is not None and timeout > 0:
+            self.advance(timeout)
+        return events
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to the next timer as soon as nothing is left to do."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        selector = _Selector()
+        selector.advance = self._advance
+        super().__init__(selector)
+
+    def _advance(self, seconds: float) -> None:
+        # A hair more than asked for, as real selectors do, or float rounding would never let a timer ring.
+        self._now += seconds + 1e-9
+
+    def time(self) -> float:
+        """Return the virtual time in seconds."""
+        return self._now
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(coroutine)
+
+
+@dataclass(slots=True)
+class Sent:
+    """One call as the network saw it."""
+
+    at: float
+    provider: str
+    request: Request
+
+
+Behaviour = Callable[[str, Request], Awaitable[Reply]]
+
+
+@dataclass(slots=True)
+class Network:
+    """Answers calls by a behaviour, and remembers them; `timeout` is kept as the transport keeps it."""
+
+    behaviour: Behaviour
+    latency: float = 0.02
+    calls: list[Sent] = field(default_factory=list)
+
+    async def send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        """Do what a transport does."""
+        self.calls.append(Sent(asyncio.get_running_loop().time(), provider, request))
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.sleep(self.latency)
+                return await self.behaviour(provider, request)
+        except TimeoutError:
+            raise TransportError(Reason.TIMEOUT, "no complete answer in time") from None
+
+    def busiest_second(self) -> int:
+        """Return the most calls in any window of one second, its end left out."""
+        times = [call.at for call in self.calls]
+        return max((sum(start <= time < start + 1.0 for time in times) for start in times), default=0)
+
+    def per_stream(self) -> Counter[str]:
+        """Return the calls per Tencent stream name."""
+        return Counter(params(call.request).get("StreamName", "") for call in self.calls)
+
+
+def params(request: Request) -> dict[str, Any]:
+    """Return the business parameters of a Tencent request."""
+    found: dict[str, Any] = json.loads(request.body or b"{}")
+    return found
+
+
+def tencent_state(state: str) -> Reply:
+    """Return what Tencent answers for a stream."""
+    return reply({"Response": {"StreamState": state, "RequestId": "r-1"}})
+
+
+def tencent_error(code: str) -> Reply:
+    """Return what Tencent answers with an error code; the status is 200 all the same."""
+    return reply({"Response": {"Error": {"Code": code, "Message": "m"}, "RequestId": "r-1"}})
+
+
+def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+    """Return a JSON reply."""
+    return Reply(status, {"content-type": "application/json", **(headers or {})}, json.dumps(body).encode())
+
+
+async def always(answer: Reply) -> Reply:
+    """Return a reply, as a behaviour's last step."""
+    return answer
+
+
+def account(provider: str = "tencent", name: str = "main", **fields: Any) -> Account:
+    """Return an account of a provider; its streams are asked singly unless `plan` says otherwise."""
+    made: Account = found()[provider].account(name=name, provider=provider, **{"plan": "single", **fields})
+    return made
+
+
+def streams(count: int, account_name: str = "main", prefix: str = "s", **fields: Any) -> list[Stream]:
+    """Return Tencent streams."""
+    kind = found()["tencent"].stream
+    return [kind(name=f"{prefix}{i:05d}", account=account_name, domain="push.example", **fields) for i in range(count)]
+
+
+async def credentials(_provider: AnyProvider, _account: Account) -> Credentials:
+    """Return made-up credentials."""
+    return Credentials("id", Secret("made-up-secret"))
+
+
+def prober(network: Network, accounts: Iterable[Account], watched: Iterable[Stream], max_age: float = 120.0) -> Prober:
+    """Return a prober on a network, by the running loop's time."""
+    loop = asyncio.get_running_loop()
+    clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
+    made = Prober(Shared(Board(max_age), Tally(), clock, network.send, credentials))
+    made.configure([(found()[one.provider], one) for one in accounts], watched, max_age)
+    return made
+
+
+def lane(made: Prober, name: str = "main") -> Lane:
+    """Return an account's lane."""
+    return made.lanes[name]
