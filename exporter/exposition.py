@@ -7,7 +7,6 @@ thousands of streams. Everything small goes through prometheus_client, and both 
 from __future__ import annotations
 
 import platform
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -16,6 +15,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from zlib_ng import zlib_ng
 
 from exporter import __version__
 from exporter.board import Board, Key
@@ -26,7 +26,7 @@ from exporter.tally import Tally
 P: Final = ("provider", "stream")
 A: Final = ("provider", "account")
 SLICE: Final = 1000  # streams rendered before the event loop gets its turn
-GZIP_LEVEL: Final = 1
+GZIP_LEVEL: Final = 2  # of zlib-ng: a thirtieth of gzip -9's time at a fifth more bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,7 +508,7 @@ class Compressor:
     """Compresses a document slice by slice, in the gzip format."""
 
     def __init__(self) -> None:
-        self._deflate = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
+        self._deflate = zlib_ng.compressobj(GZIP_LEVEL, zlib_ng.DEFLATED, 31)
 
     def add(self, part: bytes) -> bytes:
         """Take a slice; return what is ready."""

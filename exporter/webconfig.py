@@ -722,7 +722,6 @@ class _Passwords:
     async def _verdict(self, digest: bytes, password: bytes, hashed: bytes) -> bool:
         for verdict, digests in self._verdicts.items():
             if digest in digests:
-                digests[digest] = digests.pop(digest)  # used last, forgotten last
                 return verdict
         task = self._waiting.get(digest)
         if task is None:

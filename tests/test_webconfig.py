@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exporter.model import Secret
-from exporter.webconfig import WebConfigError, WebGuard, _temporary, load
+from exporter.webconfig import WebConfigError, WebGuard, _Passwords, _temporary, load
 
 DATA = Path(__file__).parent / "webconfig_data"
 GUIDE = Path(__file__).parents[1] / "docs" / "web-config.md"
@@ -69,8 +69,10 @@ class Issued(NamedTuple):
         (folder / f"{stem}.key").write_bytes(self.key_pem())
 
 
-def issue(name: str, by: Issued | None = None, names: tuple[x509.GeneralName, ...] = ()) -> Issued:
-    """Make a certificate: an authority of its own, or a leaf signed by one."""
+def issue(
+    name: str, by: Issued | None = None, names: tuple[x509.GeneralName, ...] = (), authority: bool = False
+) -> Issued:
+    """Make a certificate: an authority of its own, or a leaf or authority signed by one."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -82,11 +84,11 @@ def issue(name: str, by: Issued | None = None, names: tuple[x509.GeneralName, ..
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=authority or by is None, path_length=None), critical=True)
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    if by:
+    if by and not authority:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     return Issued(builder.sign(by.key if by else key, hashes.SHA256()), key)
@@ -478,6 +480,18 @@ def test_client_certificates_are_required(folder: Path) -> None:
     against(WebGuard(written(folder, MUTUAL), Clock()), check)
 
 
+def test_any_certificate_of_the_authority_file_is_an_anchor(folder: Path, authority: Issued) -> None:
+    """As in Go, an intermediate authority alone in client_ca_file lets its clients in, though its root is not there."""
+    middle = issue("middle", authority, authority=True)
+    middle.lay(folder, "middle")
+    issue("below", middle).lay(folder, "below")
+
+    async def check(base: str) -> None:
+        assert (await get(base, tls=trusting(folder, "below"))).status == 200
+
+    against(WebGuard(written(folder, MUTUAL.replace("ca.crt", "middle.crt")), Clock()), check)
+
+
 def test_client_certificates_if_given(folder: Path) -> None:
     """With VerifyClientCertIfGiven a client without a certificate gets in, a stranger's does not."""
 
@@ -557,14 +571,16 @@ def test_authority_and_policy_rotate_without_restart(folder: Path) -> None:
     against(WebGuard(path, Clock()), check)
 
 
-def test_tls_is_not_switched_at_run_time(folder: Path) -> None:
-    """TLS stays as it was at the start, and the change that asked for another is told."""
+def test_tls_is_not_switched_at_run_time(folder: Path, authority: Issued) -> None:
+    """TLS stays as it was at the start, with its allowed names, and the change that asked for another is told."""
     told: list[str] = []
-    path = written(folder, TLS)
+    path = written(folder, f"{MUTUAL}  client_allowed_sans: [prometheus.example]\n")
+    issue("other", authority, (x509.DNSName("other.example"),)).lay(folder, "other")
 
     async def stays_on(base: str) -> None:
         path.write_text("")
-        assert (await get(base, tls=trusting(folder))).status == 200
+        assert (await get(base, tls=trusting(folder, "client"))).status == 200
+        assert (await get(base, tls=trusting(folder, "other"))).status == 403
 
     async def stays_off(base: str) -> None:
         path.write_text(f"{MUTUAL}  client_allowed_sans: [nobody]\n{USERS}")
@@ -572,10 +588,9 @@ def test_tls_is_not_switched_at_run_time(folder: Path) -> None:
 
     against(WebGuard(path, Clock(), tell=told.append), stays_on)
     against(WebGuard(path, Clock(), tell=told.append), stays_off)
-    assert [line for line in told if "restart" in line] == [
-        "TLS stays on: switching it takes a restart",
-        "TLS stays off: switching it takes a restart",
-    ]
+    read = "the web configuration file was read again"
+    switched = [f"TLS stays {state}: switching it takes a restart" for state in ("on", "off")]
+    assert told == [read, switched[0], read, switched[1]]
 
 
 # ------------------------------------------------------------------------------------------------------------- password
@@ -633,6 +648,48 @@ def test_wrong_and_unknown_cost_the_same(folder: Path) -> None:
     against(WebGuard(written(folder, dear), Clock(), checker=counted), check)
     assert [hashed[:7] for hashed in counted.hashes] == [b"$2b$04$", b"$2b$05$", b"$2b$05$"]
     assert threading.get_ident() not in counted.threads
+
+
+def test_unknown_users_and_long_passwords_never_match(folder: Path) -> None:
+    """Not even a comparison that always agrees lets in a user who is not listed, or a password bcrypt would cut."""
+
+    def agreeing(_: bytes, __: bytes) -> bool:
+        return True
+
+    async def check(base: str) -> None:
+        assert (await get(base, headers=basic("alice", "a" * 72))).status == 200
+        assert (await get(base, headers=basic("alice", "a" * 73))).status == 401
+        assert (await get(base, headers=basic("nobody", "a" * 72))).status == 401
+
+    against(WebGuard(written(folder, USERS), Clock(), checker=agreeing), check)
+
+
+def test_digests_of_verdicts_keep_their_parts_apart() -> None:
+    """Text moved from the password to the user is another login, and another key gives other digests."""
+    passwords, others = _Passwords(bcrypt.checkpw, b"k" * 32), _Passwords(bcrypt.checkpw, b"l" * 32)
+    digests = {passwords._digest(b"ab", b"c"), passwords._digest(b"a", b"bc"), others._digest(b"ab", b"c")}
+    assert len(digests) == 3
+
+
+def test_the_guard_stands_before_other_middlewares(folder: Path) -> None:
+    """Whatever an application does by itself, the guard asks for the password first."""
+
+    @web.middleware
+    async def eager(request: web.Request, handler: Any) -> web.StreamResponse:
+        return web.Response(text="secret page")
+
+    async def run() -> int:
+        app = web.Application(middlewares=[eager])
+        WebGuard(written(folder, USERS), Clock()).install(app)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            return (await get(f"http://127.0.0.1:{runner.addresses[0][1]}")).status
+        finally:
+            await runner.cleanup()
+
+    assert asyncio.run(run()) == 401
 
 
 def test_verdicts_are_remembered_without_the_password(folder: Path) -> None:

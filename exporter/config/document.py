@@ -340,7 +340,7 @@ class _Locator(_Reader):
         if type(self.box) is dict and self.key is None:
             self.key_spot = here
             return
-        inside = any(key is _DROPPED for _, key in self.stack) or self.key is _DROPPED
+        inside = any(key is _DROPPED for _, key in self.stack)
         if not inside and (place := self.place()) in self.wanted:
             self.found.setdefault(place, Spot((type(self.box) is dict and self.key_spot) or here, here))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
+from exporter.config.document import LARGEST
 from exporter.model import Account, Credentials, Secret, SecretSource
 from exporter.provider import AnyProvider
 
@@ -32,7 +33,7 @@ class CredentialsMissing(Exception):  # noqa: N818 - a finding, named in the fie
 def read_file(path: Path) -> bytes:
     """Read a file as far as anything of ours may be long; raises OSError or ValueError."""
     with path.open("rb") as file:
-        return file.read((16 << 20) + 1)
+        return file.read(LARGEST + 1)
 
 
 def secret_fields(account: type[Account]) -> tuple[str, ...]:

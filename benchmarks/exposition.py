@@ -1,0 +1,124 @@
+"""What a document of 10,000 streams costs, against prometheus_client's own path for the same families."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from benchmarks.rounds import cpu, keys, watching
+from exporter import providers
+from exporter.board import Board, Instant
+from exporter.exposition import INFO, STREAM_FAMILIES, Compressor
+from exporter.model import Answer, State
+from exporter.service import Service, clock
+
+STREAMS = 10_000
+
+
+def answer_all(service: Service, at: float) -> None:
+    """Give every stream a fresh answer, so that every value is new."""
+    states = (State.ACTIVE, State.ACTIVE, State.INACTIVE, State.FORBIDDEN)
+    for number, record in enumerate(service.board):
+        state = states[(number + int(at)) % 4]
+        service.board.answered(record, Answer(state), "DescribeLiveStreamState", Instant(at + number / 1e4, at))
+
+
+class Baseline(Collector):
+    """The same families as the client library would have them written."""
+
+    def __init__(self, board: Board, mono: float) -> None:
+        self.board, self.mono = board, mono
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families with a sample per stream."""
+        kinds: dict[str, Any] = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
+        made = {f.name: kinds[f.kind](f.name, f.help, labels=f.labels) for f, _ in STREAM_FAMILIES}
+        made[INFO.name] = GaugeMetricFamily(INFO.name, INFO.help, labels=INFO.labels)
+        for record in self.board:
+            state = record.state(self.mono, 1e9)
+            key = list(record.key)
+            if state is not State.UNKNOWN:
+                made["stream_active"].add_metric(key, float(state is State.ACTIVE))
+            for one in State:
+                made["stream_state"].add_metric([*key, str(one)], float(one is state))
+            made["stream_probe_success"].add_metric(key, float(record.succeeded))
+            made["stream_last_success_timestamp_seconds"].add_metric(key, record.answered)
+            made["stream_state_changes_total"].add_metric(key, float(record.changes))
+            made[INFO.name].add_metric([*key, record.stream.account], 1.0)
+        yield from made.values()
+
+
+def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Parse a document into its samples of streams."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if "stream" in sample.labels
+    }
+
+
+async def measure() -> dict[str, float]:
+    """Return figures of rendering and compressing."""
+    async with Service(watching("http://127.0.0.1:1", STREAMS), providers.found(), clock(), keys) as service:
+        service.board.max_age = 1e9
+        gc.collect()
+        gc.freeze()
+        mine, base, slices = [], [], []
+        for turn in range(5):
+            at = 1000.0 + turn
+            answer_all(service, at)
+            parts: list[bytes] = []
+
+            def render(at: float = at, parts: list[bytes] = parts) -> None:
+                last = time.process_time()
+                for part in service.exposition.render(at, False):
+                    now = time.process_time()
+                    slices.append(now - last)
+                    last = now
+                    parts.append(part)
+
+            mine.append(cpu(render))
+            registry = CollectorRegistry(auto_describe=False)
+            registry.register(Baseline(service.board, at))
+            theirs: list[bytes] = []
+            base.append(cpu(lambda registry=registry, theirs=theirs: theirs.append(generate_latest(registry))))
+            document = b"".join(parts)
+        assert samples(document.decode()) == samples(theirs[0].decode())
+        best, fast = [], []
+        for _ in range(3):
+            best.append(cpu(lambda: gzip.compress(document, 9)))
+            fast.append(cpu(lambda: squeeze(parts)))
+        gc.unfreeze()
+        return {
+            "render ms": statistics.median(mine) * 1e3,
+            "prometheus_client ms": statistics.median(base) * 1e3,
+            "times faster": statistics.median(b / a for a, b in zip(mine, base, strict=True)),
+            "longest slice ms": max(slices) * 1e3,
+            "gzip 9 ms": statistics.median(best) * 1e3,
+            "ours ms": statistics.median(fast) * 1e3,
+            "times less": statistics.median(b / a for a, b in zip(fast, best, strict=True)),
+            "size ratio": len(squeeze(parts)) / len(gzip.compress(document, 9)),
+            "MiB": len(document) / 2**20,
+        }
+
+
+def squeeze(parts: list[bytes]) -> bytes:
+    """Compress as the service does."""
+    compressor = Compressor()
+    return b"".join([*(compressor.add(part) for part in parts), compressor.end()])
+
+
+if __name__ == "__main__":
+    for name, value in asyncio.run(measure()).items():
+        print(f"{name:>24} {value:10.2f}")

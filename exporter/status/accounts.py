@@ -1,0 +1,254 @@
+"""The accounts: quota, breaker, last failure; and the failures seen lately."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from exporter.board import Failure
+from exporter.model import State
+from exporter.status import words
+from exporter.status.markup import (
+    EMPTY,
+    Html,
+    address,
+    badge,
+    bdi,
+    definitions,
+    fill,
+    joined,
+    moment,
+    number_of,
+    prose,
+    utc,
+)
+from exporter.status.survey import RANK, Filter, Known, LaneView, Survey
+from exporter.tally import AccountKey, Tally
+
+MOST_ACCOUNTS: Final = 200
+MOST_CODES: Final = 5
+SKEW_WORTH_SAYING: Final = 30.0
+
+_CARD: Final = (
+    '<article class="card{bad}" id="{id}" aria-labelledby="{id}-title"><header><h3 id="{id}-title">{name}</h3> {badge}'
+    '</header><p class="sub">{title} · <bdi>{endpoint}</bdi></p>{why}{facts}</article>\n'
+)
+
+
+def accounts(known: Known, wanted: Filter, found: Survey) -> Iterator[Html]:
+    """Yield the section, one account at a time; those in trouble first."""
+    lanes = sorted((lane for lane in known.lanes if wanted.admits_account(*names(lane))), key=_urgency)
+    shower = _Shower(known, found, _latest(known), _errors(known.tally))
+    yield Html(
+        '<section id="accounts" aria-labelledby="accounts-title"><h2 id="accounts-title">Accounts</h2>\n'
+        '<div id="accounts-live" data-live><div class="grid">'
+    )
+    for lane in lanes[:MOST_ACCOUNTS]:
+        yield shower.card(lane)
+    yield Html("</div>")
+    if len(lanes) > MOST_ACCOUNTS:
+        rest = number_of(len(lanes) - MOST_ACCOUNTS, "more account")
+        yield fill('<p class="more">{rest} hidden: those without trouble. Narrow the filter.</p>', rest=rest)
+    yield Html("</div></section>\n")
+
+
+def names(lane: LaneView) -> AccountKey:
+    """Return provider and account."""
+    return lane.provider.name, lane.account.name
+
+
+def account_id(lane: LaneView) -> Html:
+    """Return the id of an account's card."""
+    return address("a-" + "/".join(names(lane)))
+
+
+def _urgency(lane: LaneView) -> tuple[bool, bool, bool, str]:
+    return lane.up is not False, not lane.held_back, not sum(lane.unprobed.values()), lane.account.name
+
+
+def _latest(known: Known) -> dict[AccountKey, Failure]:
+    """Return the last failure of each account."""
+    return {(one.provider, one.account): one for one in known.board.failures.values()}
+
+
+def _errors(tally: Tally) -> dict[AccountKey, Counter[str]]:
+    """Return the failed attempts since the start, by account and code."""
+    found: dict[AccountKey, Counter[str]] = {}
+    for (provider, account, code, _), count in tally.errors.items():
+        found.setdefault((provider, account), Counter())[code] += count
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Shower:
+    """Turns accounts into markup.
+
+    Attributes:
+        latest: The last failure by account.
+        errors: Failed attempts by account and code.
+    """
+
+    known: Known
+    found: Survey
+    latest: dict[AccountKey, Failure]
+    errors: dict[AccountKey, Counter[str]]
+
+    def card(self, lane: LaneView) -> Html:
+        return fill(
+            _CARD,
+            bad=" bad" if lane.up is False else "",
+            id=account_id(lane),
+            name=bdi(lane.account.name),
+            badge=_health(lane),
+            title=lane.provider.title,
+            endpoint=lane.account.endpoint,
+            why=_why(lane),
+            facts=definitions(self._facts(lane)),
+        )
+
+    def _facts(self, lane: LaneView) -> Iterator[tuple[str, Html]]:
+        key = names(lane)
+        yield "Streams", _streams(lane, self.found.by_account.get(key, Counter()))
+        yield "Quota kept", _quota(lane)
+        yield "Not asked", _unprobed(lane)
+        yield "Breaker", _breaker(lane)
+        yield "Last round", _round(lane)
+        yield "Clock", _skew(self.known.tally.skew.get(key))
+        yield "Failed calls", _failed(self.errors.get(key, Counter()))
+        yield "Last failure", _last(self.latest.get(key), self.known.now.unix)
+
+
+def _health(lane: LaneView) -> Html:
+    if lane.up is None:
+        return badge(State.NOT_FOUND, "Not asked yet")
+    return badge(State.ACTIVE, "Answers") if lane.up else badge(State.INACTIVE, "Answers nothing")
+
+
+def _why(lane: LaneView) -> Html:
+    if lane.fault is None:
+        return EMPTY
+    return fill('<div class="why">{what}</div>', what=words.of_fault(lane.provider.name, lane.fault))
+
+
+def _streams(lane: LaneView, counts: Counter[State]) -> Html:
+    parts = [f"{counts[state]:,} {words.WORDS[state].lower()}" for state in RANK if counts[state]]
+    told = fill("{total}", total=f"{counts.total():,}")
+    link = '<a href="?account={to}">{total} watched</a>'
+    told = fill(link, to=address(lane.account.name), total=told)
+    return joined([told, fill("{parts}", parts=", ".join(parts))], ": ") if parts else told
+
+
+def _quota(lane: LaneView) -> Html:
+    """Say how many calls a second each action may have, and how many it would have if nothing had throttled."""
+    lines = []
+    for action, rate in lane.kept().items():
+        limit = lane.paces[action].limit
+        line = fill("<code>{action}</code> {rate}/s", action=action, rate=f"{rate:,.4g}")
+        if rate < limit:
+            line = fill(
+                '{line} <b class="warn">of {limit}/s, slowed after throttling</b>', line=line, limit=f"{limit:,.4g}"
+            )
+        lines.append(fill("<li>{line}</li>", line=line))
+    return fill("<ul>{lines}</ul>", lines=joined(lines))
+
+
+def _unprobed(lane: LaneView) -> Html:
+    lines = [
+        fill('<li><b class="warn">{count}</b>: {why}</li>', count=f"{count:,}", why=prose(words.UNPROBED.get(why, why)))
+        for why, count in lane.unprobed.items()
+        if count
+    ]
+    return fill("<ul>{lines}</ul>", lines=joined(lines)) if lines else Html("none in the last round")
+
+
+def _breaker(lane: LaneView) -> Html:
+    if lane.held_back:
+        return Html('<b class="warn">open</b>: one trial call per round; the first answer closes it')
+    return Html("closed")
+
+
+def _round(lane: LaneView) -> Html:
+    return Html("none yet") if lane.round_seconds is None else fill("{took} s", took=f"{lane.round_seconds:.2f}")
+
+
+def _skew(seconds: float | None) -> Html:
+    if seconds is None:
+        return Html("not known yet")
+    if abs(seconds) < 1:
+        return Html("agrees with the provider's")
+    told = fill("the provider's is {s} s {way}", s=f"{abs(seconds):,.0f}", way="ahead" if seconds > 0 else "behind")
+    return fill('<b class="warn">{told}</b>', told=told) if abs(seconds) >= SKEW_WORTH_SAYING else told
+
+
+def _failed(errors: Counter[str]) -> Html:
+    if not errors:
+        return Html("none since the start")
+    parts = [
+        fill("<code>{code}</code> {n}", code=code, n=f"{count:,}") for code, count in errors.most_common(MOST_CODES)
+    ]
+    if len(errors) > MOST_CODES:
+        parts.append(fill("{more}", more=number_of(len(errors) - MOST_CODES, "more code")))
+    return joined(parts, ", ")
+
+
+def _last(last: Failure | None, now: float) -> Html:
+    if last is None:
+        return Html("none")
+    told = fill("{when}, asking for {stream}", when=moment(last.last, now), stream=bdi(last.stream))
+    return joined([told, words.evidence(last.fault)])
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+_TABLE: Final = (
+    '<table class="cards failures" role="table"><caption>{caption}</caption>'
+    '<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Code</th>'
+    '<th scope="col" role="columnheader">Last</th><th scope="col" role="columnheader">Times</th>'
+    '<th scope="col" role="columnheader">Account and stream</th>'
+    '<th scope="col" role="columnheader">What it said</th></tr></thead><tbody role="rowgroup">\n{rows}</tbody></table>'
+)
+_FAILURE: Final = (
+    '<tr role="row"><th scope="row" role="rowheader"><code>{code}</code><span class="sub">{reason}</span></th>'
+    '<td role="cell" class="when" data-title="Last">{last}</td>'
+    '<td role="cell" class="when" data-title="Times"><b>{count}</b> <span class="sub">since {first}</span></td>'
+    '<td role="cell" data-title="Where"><a href="?account={to}">{account}</a><span class="sub">last {stream}</span></td>'
+    '<td role="cell" class="why"><p>{meaning}</p>{said}</td></tr>\n'
+)
+
+
+def failures(known: Known, wanted: Filter) -> Html:
+    """Return the section of failures seen lately, the latest first."""
+    shown = [one for one in known.board.failures.values() if wanted.admits_account(one.provider, one.account)]
+    return fill(
+        '<section id="failures" aria-labelledby="failures-title"><h2 id="failures-title">Recent failures</h2>\n'
+        '<div id="failures-live" data-live>{table}</div></section>\n',
+        table=_failures(shown[::-1], known.now.unix),
+    )
+
+
+def _failures(shown: Sequence[Failure], now: float) -> Html:
+    if not shown:
+        return Html('<p class="card nothing">No attempt has failed.</p>')
+    caption = "Failed attempts by account and code, the latest first; each with its last message and RequestId"
+    return fill(_TABLE, caption=caption, rows=joined(_failure(one, now) for one in shown))
+
+
+def _failure(one: Failure, now: float) -> Html:
+    from_them = [fill("“{message}”", message=bdi(one.fault.message))] if one.fault.message else []
+    if one.fault.request_id:
+        from_them.append(words.request_id(one.fault))
+    return fill(
+        _FAILURE,
+        code=one.fault.code,
+        reason=one.fault.reason,
+        last=moment(one.last, now),
+        count=f"{one.count:,}",
+        first=utc(one.first),
+        to=address(one.account),
+        account=bdi(one.account),
+        stream=bdi(one.stream),
+        meaning=prose(words.explained(one.provider, one.fault).meaning),
+        said=words.asides(from_them),
+    )

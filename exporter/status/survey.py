@@ -1,0 +1,233 @@
+"""What the page shows: the filter in its address, and the streams that it finds, worst first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, Protocol
+
+from exporter.board import Board, Instant, Key, Record
+from exporter.model import Account, Answer, Fault, State, Stream
+from exporter.provider import AnyProvider
+from exporter.tally import AccountKey, Tally
+
+ROWS, MOST_ROWS = 500, 5000
+
+RANK: Final = {
+    state: rank
+    for rank, state in enumerate((State.INACTIVE, State.UNKNOWN, State.FORBIDDEN, State.NOT_FOUND, State.ACTIVE))
+}
+"""The states, worst first."""
+
+
+class LaneView(Protocol):
+    """What the page reads of an account's lane."""
+
+    @property
+    def provider(self) -> AnyProvider:
+        """The cloud."""
+        ...
+
+    @property
+    def account(self) -> Account:
+        """The configuration."""
+        ...
+
+    @property
+    def up(self) -> bool | None:
+        """Whether the last round got a definite answer; None before the first."""
+        ...
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why the account answers nothing; None while it does."""
+        ...
+
+    @property
+    def round_seconds(self) -> float | None:
+        """How long the last round took."""
+        ...
+
+    @property
+    def unprobed(self) -> Mapping[str, int]:
+        """Streams whose turn did not come in the last round, by why."""
+        ...
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the breaker is open."""
+        ...
+
+    @property
+    def paces(self) -> Mapping[str, Any]:
+        """The quotas by action; `limit` is the calls per second allowed when nothing throttles."""
+        ...
+
+    def kept(self) -> dict[str, float]:
+        """Return the calls per second allowed now, by action."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the page may show.
+
+    Attributes:
+        board: What is known of each stream.
+        tally: Counters.
+        lanes: The accounts.
+        now: The time on both clocks.
+        telemetry_path: Path of the metrics.
+        ready: Whether the exporter is able to probe.
+        reload_ok: Whether the configuration last read is in force.
+        events: Whether `/api/v1/events` tells changes, so that the script may listen.
+    """
+
+    board: Board
+    tally: Tally
+    lanes: Sequence[LaneView]
+    now: Instant
+    telemetry_path: str = "/metrics"
+    ready: bool = True
+    reload_ok: bool = True
+    events: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which streams to show, as the page's address says; an empty field admits everything.
+
+    Attributes:
+        text: A part of the stream's name, in any case.
+        labels: (name, value) pairs that must all hold; a value None asks only for the name.
+        limit: Most rows shown.
+    """
+
+    text: str = ""
+    states: frozenset[State] = frozenset()
+    providers: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
+    labels: tuple[tuple[str, str | None], ...] = ()
+    limit: int = ROWS
+
+    @classmethod
+    def read(cls, query: Iterable[tuple[str, str]]) -> Filter:
+        """Read a query string's (name, value) pairs; what makes no sense is left out."""
+        given: dict[str, list[str]] = {}
+        for name, value in query:
+            if value:
+                # Browsers send a line's end in a form as CR LF, whatever it was.
+                given.setdefault(name, []).append(value.replace("\r\n", "\n"))
+        return cls(
+            text=given.get("q", [""])[-1],
+            states=frozenset(state for state in State if state in given.get("state", ())),
+            providers=frozenset(given.get("provider", ())),
+            accounts=frozenset(given.get("account", ())),
+            labels=tuple(_label(text) for text in given.get("label", ())),
+            limit=_limit(given.get("limit", [""])[-1]),
+        )
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves out anything at all."""
+        return bool(self.text or self.states or self.providers or self.accounts or self.labels)
+
+    def admits_account(self, provider: str, account: str) -> bool:
+        """Whether what concerns a whole account is shown."""
+        return (not self.providers or provider in self.providers) and (not self.accounts or account in self.accounts)
+
+    def admits(self, record: Record, needle: str) -> bool:
+        """Whether a stream is shown, whatever its state; `needle` is `text` with its case folded."""
+        stream = record.stream
+        return (
+            self.admits_account(record.key[0], stream.account)
+            and needle in stream.name.casefold()
+            and (not self.labels or _holds(self.labels, stream.labels))
+        )
+
+
+def _holds(wanted: Iterable[tuple[str, str | None]], labels: Mapping[str, str]) -> bool:
+    return all(name in labels if value is None else labels.get(name) == value for name, value in wanted)
+
+
+def _label(text: str) -> tuple[str, str | None]:
+    name, given, value = text.partition("=")
+    return name.strip(), value if given else None
+
+
+def _limit(text: str) -> int:
+    return min(max(int(text), 1), MOST_ROWS) if text.isascii() and text.isdigit() and len(text) < 10 else ROWS
+
+
+class Row(NamedTuple):
+    """What is shown of one stream: a copy, for the board may change while the page goes out in slices."""
+
+    key: Key
+    stream: Stream
+    state: State
+    since: float | None
+    answer: Answer | None
+    answered: float
+    action: str
+    fault: Fault | None
+    faulted: float
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a filter finds.
+
+    Attributes:
+        counts: Streams by state that the filter admits, whatever states it asks for.
+        by_account: All streams by account and state.
+        rows: The streams to show, worst first.
+        matching: How many would be shown without the limit.
+        newest: Monotonic seconds of the last attempt of any stream; minus infinity before the first.
+    """
+
+    counts: Counter[State] = field(default_factory=Counter)
+    by_account: dict[AccountKey, Counter[State]] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    matching: int = 0
+    newest: float = float("-inf")
+
+    @property
+    def worst(self) -> State:
+        """The worst state of those the filter admits."""
+        return min(self.counts, key=RANK.__getitem__, default=State.UNKNOWN)
+
+
+def survey(known: Known, wanted: Filter) -> Survey:
+    """Find the streams to show: the worst state first, and in it the latest change first."""
+    found, mono, max_age = Survey(), known.now.mono, known.board.max_age
+    needle, states = wanted.text.casefold(), wanted.states
+    ranked: list[tuple[int, float, Key, Record, State]] = []
+    for record in known.board:
+        state = record.state(mono, max_age)
+        _count(found, record, state)
+        if wanted.admits(record, needle):
+            found.counts[state] += 1
+            if not states or state in states:
+                ranked.append((RANK[state], -(record.since(state) or 0.0), record.key, record, state))
+    ranked.sort(key=itemgetter(0, 1, 2))
+    found.matching = len(ranked)
+    found.rows = [_row(record, state) for *_, record, state in ranked[: wanted.limit]]
+    return found
+
+
+def _count(found: Survey, record: Record, state: State) -> None:
+    account = (record.key[0], record.stream.account)
+    counts = found.by_account.get(account)
+    if counts is None:
+        counts = found.by_account[account] = Counter()
+    counts[state] += 1
+    if record.tried > found.newest:
+        found.newest = record.tried
+
+
+def _row(record: Record, state: State) -> Row:
+    since = record.since(state)
+    return Row(record.key, record.stream, state, since, record.answer, record.answered, record.action, record.fault,
+               record.faulted)  # fmt: skip

@@ -1,0 +1,90 @@
+"""The built-in world and its configuration, and the lines that tell any client where to go."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+
+import yaml
+
+from exporter.simulator import World, demo_configuration, demo_world, describe
+
+URL = "http://127.0.0.1:10181"
+
+
+def test_the_demo_shows_everything() -> None:
+    """All four clouds, about 40 streams, and over three minutes every state and many changes."""
+    now = [0.0]
+    world = demo_world(clock=lambda: now[0])
+    assert {account.provider for account in world.accounts.values()} == {"alibaba", "tencent", "volcengine", "zego"}
+    assert 36 <= len(world.streams) <= 46
+    seen: list[dict[str, str]] = []
+    for step in range(6):
+        now[0] = 1_767_300_000.0 + step * 30
+        seen.append({key: world.state(key).value for key in world.streams})
+    assert {state for each in seen for state in each.values()} == {"active", "inactive", "forbidden", "not_found"}
+    for before, after in zip(seen, seen[1:], strict=False):
+        changed = [key for key in before if before[key] != after[key]]
+        assert 3 <= len(changed) <= 25
+
+
+def test_the_demo_depends_on_the_clock_alone() -> None:
+    """Two worlds made at different times agree on every state at every time."""
+    early, late = demo_world(clock=lambda: 0.0), demo_world(clock=lambda: 12345.6)
+    for now in range(0, 400, 7):
+        early.clock = late.clock = lambda now=now: float(now)  # type: ignore[misc]
+        assert {key: early.state(key) for key in early.streams} == {key: late.state(key) for key in late.streams}
+
+
+def test_the_configuration_fits_the_world_but_for_one_key() -> None:
+    """Every account and stream of the configuration exists in the world; exactly one secret is wrong."""
+    world, found = demo_world(), yaml.safe_load(demo_configuration(URL))
+    wrong = [
+        (account["name"], name)
+        for account in found["accounts"]
+        for name, value in world.accounts[account["name"]].fields.items()
+        if account[name] != value
+    ]
+    assert wrong == [("alibaba-old", "access_key_secret")]
+    assert {account["endpoint"] for account in found["accounts"]} == {URL}
+    for stream in found["streams"]:
+        known = world.streams[f"{world.accounts[stream['account']].provider}/{stream['name']}"]
+        shown = {name: stream[name] for name in known.address if name in stream}
+        assert shown.items() <= known.address.items()
+        assert stream["labels"].keys() == {"team", "tier"}
+    assert len(found["streams"]) == len(world.streams)
+
+
+def test_one_account_is_throttled_and_one_stream_lost_an_input() -> None:
+    """The demo has the two troubles that are not a state: a tiny quota and redundancy lost."""
+    world = demo_world()
+    assert [name for name, account in world.accounts.items() if account.quota] == ["tencent-edge"]
+    inputs = {key: [push.is_up(0.0) for push in stream.inputs] for key, stream in world.streams.items()}
+    assert inputs["tencent/stage-1"] == [True, True]
+    assert inputs["tencent/stage-2"] == [True, False]
+
+
+def test_each_account_and_stream_has_its_line() -> None:
+    """`simulate` prints all that a client needs, under the configuration's own names."""
+    world = demo_world(clock=lambda: 0.0)
+    lines = list(describe(world, URL))
+    kinds = Counter(line.partition("=")[0] for line in lines)
+    assert kinds == {"account": len(world.accounts), "stream": len(world.streams)}
+    assert lines[1] == (
+        "account=zego-test provider=zego app_id=1000000002 "
+        f"server_secret=demo0zego0test0secret00000000002 is_test=true endpoint={URL}"
+    )
+    assert "stream=tencent/pirate state=forbidden account=tencent-main domain=5000.livepush.example app=live " in (
+        "\n".join(lines)
+    )
+
+
+def test_odd_values_are_quoted() -> None:
+    """Spaces, quotes, equals signs and newlines do not break a line apart."""
+    world = World()
+    world.add_account("a b", "zego", app_id=1, server_secret='q"=\\')
+    world.add_stream("line\nbreak", "a b", stream_id="流 1")
+    account, stream = describe(world, URL)
+    assert account == f'account="a b" provider=zego app_id=1 server_secret="q\\"=\\\\" endpoint={URL}'
+    assert stream == 'stream="zego/line\\nbreak" state=active account="a b" stream_id="流 1"'
+    assert shlex.split(account)[0] == "account=a b"
