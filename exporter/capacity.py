@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.model import Account, Stream, format_duration
 from exporter.planner import Outlook, choose, cost
@@ -21,6 +21,9 @@ ASSUMED_INTERVAL = 15.0
 
 ASSUMED_LATENCY = 0.1
 """Seconds that one call takes where the exporter runs near the provider."""
+
+ROUNDING = 1 + 1e-9
+"""What forgives that 15 × 0.96 × 10 is a hair less than 144."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Load:
 
     def rounds(self, schedule: Schedule) -> int:
         """Return how many rounds it takes to make all the calls."""
-        fit = int(schedule.usable * self._paced)
+        fit = int(schedule.usable * self._paced * ROUNDING)
         if fit:
             return -(-self.calls // fit)
         return self.calls * math.ceil(1 / (self._paced * schedule.every))
@@ -112,7 +115,7 @@ class Round:
 
     def rounds(self, schedule: Schedule) -> int:
         """Return how many scrapes it takes until every stream had its turn."""
-        if self.seconds <= schedule.usable:
+        if self.seconds <= schedule.usable * ROUNDING:
             return 1
         most = max(load.rounds(schedule) for load in self.loads)
         # The first call goes out at once, whatever the rate: a single one needs no second scrape.
@@ -129,6 +132,14 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
+class Caution:
+    """What will not work as wished, and what would help, the most helpful first."""
+
+    text: str
+    helps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The capacity plan of one account.
 
@@ -138,7 +149,7 @@ class Plan:
         streams: How many are watched.
         live: A round if all streams are live.
         dark: A round if none is.
-        warnings: What will not work as wished, each with what would help.
+        cautions: What will not work as wished.
     """
 
     provider: str
@@ -146,7 +157,7 @@ class Plan:
     streams: int
     live: Round
     dark: Round
-    warnings: tuple[str, ...] = ()
+    cautions: tuple[Caution, ...] = ()
 
 
 def kept_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
@@ -161,8 +172,8 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], sch
     """Return the capacity plan of an account and its streams."""
     live, dark = (_round(provider, account, streams, down) for down in (False, True))
     made = Plan(provider.name, account.name, len(streams), live, dark)
-    found = tuple(_warnings(provider, account, streams, schedule, made)) if streams else ()
-    return Plan(provider.name, account.name, len(streams), live, dark, found)
+    cautions = tuple(_cautions(provider, account, streams, schedule, made)) if streams else ()
+    return replace(made, cautions=cautions)
 
 
 def _round(provider: AnyProvider, account: Account, streams: Sequence[Stream], down: bool) -> Round:
@@ -185,12 +196,12 @@ def _round(provider: AnyProvider, account: Account, streams: Sequence[Stream], d
     return Round(tuple(loads))
 
 
-# --- warnings --------------------------------------------------------------------------------------------------------
+# --- cautions --------------------------------------------------------------------------------------------------------
 
 
-def _warnings(
+def _cautions(
     provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule, made: Plan
-) -> Iterator[str]:
+) -> Iterator[Caution]:
     yield from _beyond_limit(made.live)
     yield from _too_few_in_flight(account, made.live)
     if (problem := _problem(made.live, schedule)) is not None:
@@ -201,7 +212,7 @@ def _warnings(
         helps = [*_helps(account, schedule, made.dark)]
     else:
         return
-    yield f"{problem}. What would help: {'; or '.join(helps)}"
+    yield Caution(problem, tuple(helps))
 
 
 def _problem(round_: Round, schedule: Schedule) -> str | None:
@@ -219,24 +230,25 @@ def _problem(round_: Round, schedule: Schedule) -> str | None:
     return f"{takes}, longer than the budget of a scrape, {spoken(schedule.usable)}: {turn}"
 
 
-def _beyond_limit(round_: Round) -> Iterator[str]:
+def _beyond_limit(round_: Round) -> Iterator[Caution]:
     for load in round_.loads:
         if load.kept > load.documented:
-            yield (
+            yield Caution(
                 f"the quota of {load.action}, {number(load.kept)}/s, is above the documented limit of "
                 f"{number(load.documented)}/s: keep it only if the provider has raised the limit for you"
             )
 
 
-def _too_few_in_flight(account: Account, round_: Round) -> Iterator[str]:
+def _too_few_in_flight(account: Account, round_: Round) -> Iterator[Caution]:
     carried = account.concurrency / ASSUMED_LATENCY
     for load in round_.loads:
         if min(load.kept, load.calls) > carried:
             needed = min(1024, math.ceil(load.kept * ASSUMED_LATENCY))
-            yield (
+            yield Caution(
                 f"concurrency {account.concurrency} carries about {number(carried)} calls/s where a call takes "
                 f"{spoken(ASSUMED_LATENCY)}, less than the {number(load.kept)}/s that the quota of {load.action} "
-                f"allows: set concurrency: {needed}"
+                "allows",
+                (f"concurrency: {needed}",),
             )
 
 

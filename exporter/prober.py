@@ -570,12 +570,8 @@ class Lane:
 
     def _bug(self, error: Exception) -> Fault:
         """Report a fault of our own by its kind and place: its text might hold anything."""
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else "?"
-        log.error("bug", provider=self.provider.name, kind=type(error).__name__, place=place)
-        return Fault(Reason.BUG, Reason.BUG, f"{type(error).__name__} in {place}")
+        log.error("bug", provider=self.provider.name, kind=type(error).__name__, place=place(error))
+        return Fault(Reason.BUG, Reason.BUG, f"{type(error).__name__} in {place(error)}")
 
     def _fail_all(self, round_: Round, due: Iterable[Record], fault: Fault) -> None:
         """Fail every stream of a round that could not even begin."""
@@ -686,6 +682,14 @@ class Prober:
     def lane_of(self, record: Record) -> Lane:
         """Return the lane that asks for a stream."""
         return self.lanes[record.stream.account]
+
+
+def place(error: BaseException) -> str:
+    """Return where an exception was raised, as function:line."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else "?"
 
 
 @lru_cache(maxsize=256)

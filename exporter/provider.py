@@ -7,6 +7,7 @@ A provider never waits, never reads a clock and never draws a random number: wha
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -128,6 +129,78 @@ class Listing(Generic[A, S]):
     largest: int = MEBIBYTE
 
 
+END_REASONS = ("client", "network", "timeout", "kicked", "rejected", "content", "internal", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A callback as it came in: header names in lower case, query values decoded, the body untouched."""
+
+    method: str
+    host: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a verified callback says: a hint to ask, never a state.
+
+    Attributes:
+        event: The vendor's word for it, of the provider's closed set.
+        live: Whether it tells of a beginning (True), an end (False) or neither (None).
+        keys: The streams it may mean, by `Callbacks.keys`.
+        identity: Equal for deliveries of the same event.
+        session: Within one session, a lower `order` is older news.
+        order: See `session`.
+        at: Unix seconds of the event.
+        ended: Why a push ended, of `END_REASONS`; None for anything but an end.
+    """
+
+    event: str
+    live: bool | None
+    keys: tuple[Hashable, ...]
+    identity: Hashable
+    session: str
+    order: float
+    at: float
+    ended: str | None = None
+
+
+class Refused(Exception):  # noqa: N818 - a finding, as the vendor's callback was no error of ours
+    """A callback is not accepted.
+
+    Attributes:
+        outcome: `forged` or `expired`.
+        event: What it claims to be, where that is of the closed set.
+    """
+
+    def __init__(self, outcome: str, event: str = "unknown") -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+        self.event = event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callbacks(Generic[A, S]):
+    """How a cloud tells of pushes that begin and end.
+
+    Attributes:
+        method: HTTP method that the vendor uses.
+        key_field: The account's field that holds what callbacks are verified with.
+        hear: Verify and read a callback at a time (Unix seconds); raises `Refused`.
+        keys: By what a callback's stream is matched to a watched one.
+        answer: What the vendor wants to be answered with.
+    """
+
+    method: str
+    key_field: str
+    hear: Callable[[A, str, Received, float], Heard]
+    keys: Callable[[A, S], tuple[Hashable, ...]]
+    answer: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider(Generic[A, S]):
     """One cloud.
@@ -142,6 +215,7 @@ class Provider(Generic[A, S]):
         sign: Make the signed HTTP request of a call.
         environment: For each secret field, the vendor's conventional environment variables, in order.
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
+        callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
     """
 
@@ -154,6 +228,7 @@ class Provider(Generic[A, S]):
     sign: Callable[[A, Credentials, Call, Moment], Request]
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: tuple[str, str, str]
+    callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
@@ -181,6 +256,20 @@ def timestamp(moment: Moment, form: str) -> str:
     return _stamp(int(moment.now), form)
 
 
+def same(mine: str, theirs: str) -> bool:
+    """Compare signatures in constant time, as bytes, whatever text was sent."""
+    return hmac.compare_digest(mine.encode(), theirs.encode("utf-8", "surrogatepass"))
+
+
+def decimal(value: Any) -> int | None:
+    """Return a whole number that came as one or as its digits, or None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) < 1 << 63 else None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    return None
+
+
 def _refuse(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
 
@@ -193,6 +282,21 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _JSON = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
+
+
+def object_in(body: bytes) -> dict[str, Any]:
+    """Read bytes as one strict JSON object.
+
+    Raises:
+        ValueError: They are something else.
+    """
+    try:
+        found = _JSON.decode(body.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    return found
 
 
 def envelope(reply: Reply) -> dict[str, Any]:

@@ -6,21 +6,26 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from types import TracebackType
 
-from exporter.board import Board, Record
+from exporter.board import Board, Key, Record
+from exporter.callbacks import Ear
 from exporter.config import Config
 from exporter.exposition import Compressor, Exposition, Scope, Source
-from exporter.model import Account, Credentials, Reply, Request
+from exporter.model import Account, Credentials, Reply, Request, Secret, State, Stream
 from exporter.prober import Clock, Exchange, Lane, Prober, Shared
 from exporter.provider import AnyProvider
 from exporter.tally import Tally
 from exporter.transport import Transport
 
 LONGEST_RENDER = 1.0
+# When a stream is asked after a callback: at once, then while the provider's API does not say the same yet.
+HINT_WAITS = (0.0, 1.0, 2.0, 4.0, 8.0)
+HINT_SECONDS = 5.0
+HINT_GAP = 1.0
 
 
 def clock() -> Clock:
@@ -39,6 +44,31 @@ class Document:
     body: asyncio.Task[bytes]
 
 
+@dataclass(slots=True)
+class Hint:
+    """What a callback told of a stream: asked for until confirmed, or outdated by newer news."""
+
+    live: bool | None
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] = field(init=False)
+
+    async def newer(self, seconds: float) -> bool:
+        """Wait; return at once, and True, if newer news come."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.news.wait()
+        newer = self.news.is_set()
+        self.news.clear()
+        return newer
+
+    def confirmed(self, record: Record) -> bool:
+        """Whether the provider's API says the same by now, or there is nothing to confirm."""
+        if self.live is None:
+            return True
+        live = record.answer is not None and record.answer.state is State.ACTIVE
+        return record.succeeded and live == self.live
+
+
 class Service:
     """All running parts; `configure` swaps the configuration as a whole."""
 
@@ -48,8 +78,10 @@ class Service:
         providers: Mapping[str, AnyProvider],
         clock: Clock,
         credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]],
+        callback_secret: Callable[[AnyProvider, Account], Secret | None] = lambda _provider, _account: None,
     ) -> None:
         self.config = config
+        self._callback_secret = callback_secret
         self.providers = providers
         self.clock = clock
         self.board = Board(config.scrape.max_age)
@@ -60,6 +92,8 @@ class Service:
         self._transports: dict[str, Transport] = {}
         self._open = AsyncExitStack()
         self._documents: dict[tuple[bool, bool], Document] = {}
+        self.ear = Ear(self.board, self.tally)
+        self._hints: dict[Key, Hint] = {}
         self._render_seconds = 0.0
         self.configure(config)
 
@@ -69,18 +103,29 @@ class Service:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for hint in self._hints.values():
+            hint.task.cancel()
         await self._open.aclose()
 
     def configure(self, config: Config) -> None:
         """Put a configuration into force, whole; counters, answers, quotas and breakers of what stays are kept."""
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
+        self.ear.configure(self._listening(config))
         self.config = config
         self.source.label_names = config.label_names
         self.source.reload_ok = True
         self.source.reloaded = self.clock.unix()
         self.exposition.forget()
         self._documents.clear()
+
+    def _listening(self, config: Config) -> Iterator[tuple[AnyProvider, Account, str, Iterable[Stream]]]:
+        """Yield the accounts that have a callback secret."""
+        for account in config.accounts:
+            provider = self.providers[account.provider]
+            secret = self._callback_secret(provider, account)
+            if secret is not None:
+                yield provider, account, secret.reveal(), self.prober.lanes[account.name].streams
 
     def refused(self) -> None:
         """Note that the configuration last read was refused; the one before stays in force."""
@@ -100,6 +145,32 @@ class Service:
         since = self.clock.mono() - self.config.scrape.reuse if fresh is None else fresh
         await self.prober.lane_of(record).refresh_one(record, deadline, since)
         self.board.outdate(self.clock.now())
+
+    def hint(self, record: Record, live: bool | None) -> None:
+        """Ask for a stream at once, because a callback told of it; what comes meanwhile is one more look."""
+        hint = self._hints.get(record.key)
+        if hint is not None and not hint.task.done():
+            hint.live = live
+            hint.news.set()
+            return
+        hint = self._hints[record.key] = Hint(live)
+        hint.task = asyncio.create_task(self._follow(record, hint))
+
+    async def _follow(self, record: Record, hint: Hint) -> None:
+        """Ask until the provider's API says what the callback said, or has had time enough to."""
+        waits = iter(HINT_WAITS)
+        while (wait := next(waits, None)) is not None:
+            if await hint.newer(wait):
+                # However many callbacks come, a stream is asked for once a second at most.
+                waits = iter(HINT_WAITS[1:])
+                await asyncio.sleep(HINT_GAP)
+            lane = self.prober.lanes.get(record.stream.account)
+            if lane is None or self.board.get(record.key) is not record:
+                return
+            now = self.clock.mono()
+            await lane.refresh_one(record, now + HINT_SECONDS, now)
+            if hint.confirmed(record) and not hint.news.is_set():
+                return
 
     async def watch_calls(self, lane: Lane, deadline: float, record: Record | None) -> list[Exchange]:
         """Ask for one stream, or all of an account, whatever is known of it; return each call as it went."""

@@ -6,30 +6,45 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import structlog
 from aiohttp import web
 
 from exporter import catalogue, status
-from exporter.board import Record
+from exporter.board import Change, Record
 from exporter.config import redacted
 from exporter.exposition import negotiate
 from exporter.model import Answer, Fault, State
-from exporter.prober import Exchange, Lane
+from exporter.prober import Exchange, Lane, place
+from exporter.provider import Received
 from exporter.service import Service
+
+log = structlog.get_logger("web")
 
 TIMEOUT_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 LEAST_SECONDS, MOST_SECONDS = 0.05, 120.0
 MOST_WAITING: Final = 64
 SEND_SECONDS: Final = 15.0
 PIECE: Final = 1 << 16
+MOST_FOLLOWERS: Final = 64
+MOST_UNREAD: Final = 1000
+HEARTBEAT_SECONDS: Final = 15.0
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": status.CONTENT_SECURITY_POLICY,
+}
+
+NEVER_STORED: Final = {"Cache-Control": "no-store"}
+EVENT_HEADERS: Final = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+    **SECURITY_HEADERS,
 }
 
 Reload = Callable[[], Awaitable[list[str]]]
@@ -55,21 +70,28 @@ class Face:
     telemetry_path: str = "/metrics"
     ready: bool = True
     waiting: int = 0
+    _followers: set[asyncio.Queue[Change | None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.service.board.listeners.append(self._tell)
 
     def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
         """Return the aiohttp application."""
-        application = web.Application(middlewares=[_headers, *middlewares], client_max_size=1 << 16)
+        application = web.Application(middlewares=[_headers, _errors, *middlewares], client_max_size=1 << 16)
         application.add_routes(
             [
                 web.get(self.telemetry_path, self.metrics),
                 web.get("/probe", self.probe),
                 web.get("/sd", self.service_discovery),
                 web.get("/api/v1/streams", self.streams),
+                web.get("/api/v1/events", self.events),
+                web.route("*", "/callbacks/{account:.+}", self.callback),
                 web.get("/-/healthy", self.healthy),
                 web.get("/-/ready", self.readiness),
                 web.post("/-/reload", self.reload_now),
                 web.get("/config", self.configuration),
                 web.get("/", self.page),
+                web.get("/static/{name}", self.asset),
             ]
         )
         return application
@@ -146,16 +168,99 @@ class Face:
         service = self.service
         mono, max_age = service.clock.mono(), service.board.max_age
         rows = [stream_object(record, record.state(mono, max_age)) for record in service.board]
-        return web.json_response(rows, headers={"Cache-Control": "no-store"})
+        return web.json_response(rows, headers=NEVER_STORED)
 
-    async def page(self, _request: web.Request) -> web.Response:
+    async def page(self, request: web.Request) -> web.Response:
         """Return the status page."""
-        body = status.page(self.service.board, self.service.prober.lanes.values(), self.service.clock.now())
-        return web.Response(text=body, content_type="text/html", charset="utf-8")
+        service = self.service
+        known = status.Known(
+            service.board,
+            service.tally,
+            tuple(service.prober.present()),
+            service.clock.now(),
+            telemetry_path=self.telemetry_path,
+            ready=self.ready,
+            reload_ok=service.source.reload_ok,
+            events=True,
+        )
+        parts = []
+        for part in status.slices(known, status.Filter.read(request.query.items())):
+            parts.append(part)
+            await asyncio.sleep(0)
+        return web.Response(text="".join(parts), content_type="text/html", charset="utf-8", headers=NEVER_STORED)
+
+    async def asset(self, request: web.Request) -> web.Response:
+        """Return a file that the page needs; its name changes with its content."""
+        asset = status.ASSETS.get(request.match_info["name"])
+        if asset is None:
+            raise web.HTTPNotFound
+        return web.Response(
+            body=asset.body,
+            content_type=asset.content_type,
+            headers={"Cache-Control": "public, max-age=31536000, immutable"},
+        )
 
     async def configuration(self, _request: web.Request) -> web.Response:
         """Return the configuration in force, without secrets."""
         return web.Response(text=redacted(self.service.config), content_type="application/yaml", charset="utf-8")
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Tell of each change of state as it comes, as server-sent events."""
+        if len(self._followers) >= MOST_FOLLOWERS:
+            return _text("too many followers of events; try again later\n", 503)
+        changes: asyncio.Queue[Change | None] = asyncio.Queue(MOST_UNREAD)
+        self._followers.add(changes)
+        response = web.StreamResponse(headers=EVENT_HEADERS)
+        try:
+            await response.prepare(request)
+            await response.write(b"retry: 3000\n\n")
+            while (change := await _next_change(changes)) is not None:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await response.write(change)
+        except (TimeoutError, ConnectionError):
+            if request.transport is not None:
+                request.transport.abort()
+        finally:
+            self._followers.discard(changes)
+        return response
+
+    def _tell(self, change: Change) -> None:
+        """Pass a change on; who does not read is let go, and will ask for everything when it comes back."""
+        for changes in tuple(self._followers):
+            if changes.full():
+                self._followers.discard(changes)
+                changes.get_nowait()
+                changes.put_nowait(None)
+            else:
+                changes.put_nowait(change)
+
+    async def let_go(self, _application: web.Application | None = None) -> None:
+        """End all streams of events: the server stops."""
+        for changes in tuple(self._followers):
+            if changes.full():
+                changes.get_nowait()
+            changes.put_nowait(None)
+
+    async def callback(self, request: web.Request) -> web.Response:
+        """Hear a callback: it is verified and counted, and causes a question, never a state."""
+        ear, name = self.service.ear, request.match_info["account"]
+        listener = ear.listener(name)
+        if listener is None:
+            return _text("no account of this name has a callback secret\n", 404)
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            ear.refuse(listener)
+            return _text("too large\n", 413)
+        headers = {key.lower(): value for key, value in request.headers.items()}
+        received = Received(request.method, request.host.partition(":")[0], headers, dict(request.query), body)
+        verdict = ear.hear(listener, received, self.service.clock.unix())
+        if verdict.record is not None and verdict.heard is not None:
+            self.service.hint(verdict.record, verdict.heard.live)
+        if verdict.heard is None:
+            return _text(f"{verdict.outcome}\n", 403)
+        answer = listener.callbacks.answer
+        return web.Response(text=answer, content_type="application/json" if answer else "text/plain")
 
     # --- life cycle --------------------------------------------------------------------------------------------------
 
@@ -177,15 +282,48 @@ class Face:
         return _text("the configuration was reloaded\n")
 
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
 @web.middleware
-async def _headers(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a fault of our own with 500 and its kind: its text might hold anything."""
+    try:
+        return await handler(request)
+    except (web.HTTPException, ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception as error:
+        log.error("bug", path=request.path, kind=type(error).__name__, place=place(error))
+        return _text("an error of the exporter itself; its log says where\n", 500)
+
+
+@web.middleware
+async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
     if not response.prepared:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
     return response
+
+
+async def _next_change(changes: asyncio.Queue[Change | None]) -> bytes | None:
+    """Return the next change as an event, a comment where none comes for a while, or None at the end."""
+    try:
+        async with asyncio.timeout(HEARTBEAT_SECONDS):
+            change = await changes.get()
+    except TimeoutError:
+        return b": still here\n\n"
+    if change is None:
+        return None
+    event = {
+        "time": rfc3339(change.at),
+        "provider": change.provider,
+        "stream": change.stream,
+        "old": str(change.old),
+        "new": str(change.new),
+        "evidence": change.evidence,
+    }
+    return f"event: change\ndata: {json.dumps(event)}\n\n".encode()
 
 
 async def _send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:

@@ -119,7 +119,7 @@ def _beside(value: str, info: ValidationInfo) -> str:
 def _client_auth(value: str) -> str:
     if value in _UNVERIFYING:
         raise ValueError(
-            "asks for a certificate without verifying it, which this server cannot do; "
+            "asks for a certificate without verifying it, which this server cannot; "
             "use VerifyClientCertIfGiven or RequireAndVerifyClientCert"
         )
     if value and value != "NoClientCert" and value not in _VERIFYING:
@@ -219,6 +219,11 @@ class TlsServer(_Section):
         return tuple(path for path in (self.cert_file, self.key_file, self.client_ca_file) if path)
 
     @property
+    def trusts_the_system(self) -> bool:
+        """Whether clients are verified against the system's authorities for want of others."""
+        return self.client_auth_type in _VERIFYING and not self._has_ca
+
+    @property
     def _has_ca(self) -> bool:
         return bool(self.client_ca or self.client_ca_file)
 
@@ -234,8 +239,6 @@ class TlsServer(_Section):
             yield "lacks cert or cert_file"
         if self.enabled and not (self.key or self.key_file):
             yield "lacks key or key_file"
-        if self.client_auth_type in _VERIFYING and not self._has_ca:
-            yield f"lacks client_ca or client_ca_file, without which {self.client_auth_type} cannot verify anyone"
 
     def _contradictions(self) -> Iterator[str]:
         verifying = self.client_auth_type in _VERIFYING
@@ -541,10 +544,13 @@ class _Tls:
 
     def _build(self, config: TlsServer) -> ssl.SSLContext:
         try:
-            return _context(config)
+            context = _context(config)
         except _Refused as refused:
             line = self._file.document.error(("tls_server_config", refused.key), refused.message)
-        raise WebConfigError((line,))
+            raise WebConfigError((line,)) from None
+        if config.trusts_the_system:
+            self._tell("without a client CA, clients of any authority that this system trusts are let in")
+        return context
 
 
 def _fingerprint(config: TlsServer) -> tuple[TlsServer, tuple[bytes, ...]]:
@@ -643,6 +649,8 @@ def _set_clients(context: ssl.SSLContext, config: TlsServer) -> None:
             context.load_verify_locations(cafile=config.client_ca_file)
         elif config.client_ca:
             context.load_verify_locations(cadata=config.client_ca.reveal().encode("ascii", "ignore").decode())
+        else:
+            context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     except (ssl.SSLError, ValueError):
         raise _Refused(key, "holds no PEM certificate") from None
     except OSError as error:
@@ -837,7 +845,7 @@ class WebGuard:
         if refusal is None:
             request[_ADDED] = config.http_server_config.headers
             refusal = await self._authenticate(request, config.basic_auth_users)
-        return refusal or await handler(request)
+        return refusal if refusal is not None else await handler(request)
 
     def _config(self) -> WebConfig:
         return self._file.read() if self._file else WebConfig()

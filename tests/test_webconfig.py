@@ -492,6 +492,19 @@ def test_any_certificate_of_the_authority_file_is_an_anchor(folder: Path, author
     against(WebGuard(written(folder, MUTUAL.replace("ca.crt", "middle.crt")), Clock()), check)
 
 
+def test_without_an_authority_the_system_s_are_trusted(folder: Path) -> None:
+    """As in Go, a policy without client CA asks the system's authorities, who know none of ours; the log warns."""
+    told: list[str] = []
+
+    async def check(base: str) -> None:
+        with pytest.raises((aiohttp.ClientError, ssl.SSLError, ConnectionError)):
+            await get(base, tls=trusting(folder, "client"))
+
+    text = f"{TLS}  client_auth_type: RequireAndVerifyClientCert\n"
+    against(WebGuard(written(folder, text), Clock(), tell=told.append), check)
+    assert told == ["without a client CA, clients of any authority that this system trusts are let in"]
+
+
 def test_client_certificates_if_given(folder: Path) -> None:
     """With VerifyClientCertIfGiven a client without a certificate gets in, a stranger's does not."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from exporter import config
+from exporter.capacity import kept_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
 from exporter.model import Account, Secret, SecretSource, format_duration
@@ -68,17 +70,27 @@ def _loopback(host: str) -> bool:
 
 def _shared(found: Config, providers: Mapping[str, AnyProvider], environ: Mapping[str, str]) -> Iterator[str]:
     """Find accounts that sign with the same key: each keeps its own pace, but the provider counts them as one."""
-    owners: dict[tuple[str, str, str], list[str]] = {}
+    owners: dict[tuple[str, str, Secret], list[Account]] = {}
     for account in found.accounts:
-        held = config.credentials(account, providers[account.provider], environ)
-        key = (account.provider, held.key_id, held.key_secret.reveal())
-        owners.setdefault(key, []).append(account.name)
-    for (provider, _, _), names in owners.items():
-        if len(names) > 1:
+        # A secret that has gone since the configuration was read is told of at the next check.
+        with contextlib.suppress(config.CredentialsMissing):
+            held = config.credentials(account, providers[account.provider], environ)
+            owners.setdefault((account.provider, held.key_id, held.key_secret), []).append(account)
+    for (name, _, _), accounts in owners.items():
+        if len(accounts) > 1:
             yield (
-                f"accounts {_listed(names)} sign with the same {provider} credentials and share one quota at the "
-                f"provider: make them one account, or give each a quota_share of at most {1 / len(names):.2g}"
+                f"accounts {_listed([account.name for account in accounts])} sign with the same {name} credentials and "
+                f"share one quota at the provider, of which they may use {_together(providers[name], accounts):.0%} "
+                "together: make them one account, or lower their quota_share"
             )
+
+
+def _together(provider: AnyProvider, accounts: list[Account]) -> float:
+    """Return the share of a documented limit that accounts may use together, of whichever API it is most."""
+    return max(
+        sum(kept_rates(provider, account)[action] / api.limit(account) for account in accounts)
+        for action, api in provider.apis().items()
+    )
 
 
 def _listed(names: list[str]) -> str:

@@ -28,10 +28,11 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
     terminal.say(f"{options.config_file} is valid: {_counted(found)}.\n")
     show_table(terminal.stdout, HEAD, [row for one in plans for row in _rows(one, schedule)], RIGHT)
     terminal.say("\n" + _footnote(plans, schedule))
-    told = [f"account {printable(one.account)}: {text}" for one in plans for text in one.warnings]
-    told += cautions(found, options.config_file, providers.found(), terminal.environ)
-    for text in told:
-        terminal.say(f"\nwarning: {text}")
+    told = [(f"account {printable(one.account)}: {each.text}", each.helps) for one in plans for each in one.cautions]
+    told += [(text, ()) for text in cautions(found, options.config_file, providers.found(), terminal.environ)]
+    for text, helps in told:
+        terminal.say(f"\nwarning: {text}" + ("; what would help:" if helps else ""))
+        terminal.stdout.writelines(f"  - {each}\n" for each in helps)
     return 0
 
 
@@ -54,13 +55,15 @@ def _counted(found: Config) -> str:
 
 def _footnote(plans: list[Plan], schedule: Schedule) -> str:
     text = (
-        f"Reckoned with a scrape interval of {spoken(schedule.interval)}, a budget of {spoken(schedule.budget)} a scrape "
+        f"Reckoned with a scrape interval of {spoken(schedule.interval)}, a budget of {spoken(schedule.budget)} "
         f"(scrape.timeout), answers reused for {spoken(schedule.reuse)} and counting for "
-        f"{format_duration(schedule.max_age)}. Rates are calls per second; takes is the time the quota needs; of the "
-        "limit is the mean use of what the provider documents."
+        f"{format_duration(schedule.max_age)}.\nRates are calls per second; takes is the time that the quota needs; "
+        "of the limit is the mean use of what the provider documents."
     )
     if any(one.live != one.dark for one in plans):
-        text += "\nWhere two figures stand, the first is for all streams live, the second for none: a stream that is in no list is asked singly."
+        text += (
+            "\nOf two figures the first holds if all streams are live, the second if none is: these are asked singly."
+        )
     return text
 
 
@@ -96,4 +99,6 @@ def _both(texts: list[str]) -> str:
 
 
 def _percent(share: float) -> str:
+    if 0 < share < 0.001:
+        return "<0.1%"
     return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"

@@ -50,12 +50,17 @@ def read_configuration(path: Path, terminal: Terminal) -> Config | None:
         found = config.load(path, providers.found(), terminal.environ)
     except ConfigErrors as errors:
         terminal.complain(str(errors))
-        if not path.exists():
-            terminal.complain("\n" + NO_FILE.format(path=path))
+        advise_if_missing(path, terminal)
         return None
     for each in found.warnings:
         terminal.complain(warning(each))
     return found
+
+
+def advise_if_missing(path: Path, terminal: Terminal) -> None:
+    """Say how to come by a configuration where there is none."""
+    if not path.exists():
+        terminal.complain("\n" + NO_FILE.format(path=path))
 
 
 def warning(found: Problem) -> str:

@@ -21,28 +21,27 @@ async def run(options: DemoOptions, terminal: Terminal) -> int:
             file.chmod(0o600)
 
             def ready(where: list[str]) -> None:
-                terminal.say(greeting(where[0], len(world.streams), simulator.url, str(file)))
+                terminal.say(greeting(where[0], list(world.streams), simulator.url, str(file)))
                 terminal.stdout.flush()
 
             serving = ServeOptions(
                 config_file=str(file),
                 listen=options.listen,
-                enable_lifecycle=True,
                 log_level=options.log_level,
                 log_format=options.log_format,
             )
             return await serve(serving, ready=ready)
 
 
-def greeting(address: str, streams: int, clouds: str, file: str) -> str:
-    """Return what a newcomer wants to know; `address` is where the exporter listens."""
+def greeting(address: str, streams: list[str], clouds: str, file: str) -> str:
+    """Return what a newcomer wants to know; `address` is where the exporter listens, `streams` as PROVIDER/NAME."""
     return f"""\
-stream-exporter is watching {streams} simulated streams at four clouds; their states change each half minute.
+stream-exporter is watching {len(streams)} simulated streams at four clouds; their states change each half minute.
 
   status page   {address}/
   metrics       {address}/metrics
   as JSON       {address}/api/v1/streams
-  one stream    {address}/probe?target=tencent/stage-1&debug=true
+  one stream    {address}/probe?target={streams[0]}&debug=true
   discovery     {address}/sd
   the clouds    {clouds} (simulated)
   configuration {file}

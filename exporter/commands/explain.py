@@ -21,7 +21,7 @@ WORDS: Final = {
         "class": "class",
         "meaning": "meaning",
         "advice": "what to do",
-        "family": "among the APIs of",
+        "family": "APIs",
         "unlisted": "not in the table of codes; explained by what it begins with",
     },
     "zh": {
@@ -31,7 +31,7 @@ WORDS: Final = {
         "class": "类别",
         "meaning": "含义",
         "advice": "处理",
-        "family": "所属 API",
+        "family": "类 API",
         "unlisted": "错误码表中没有此码，以下按其前缀解释",
     },
 }
@@ -62,8 +62,7 @@ OWN_STATES: Final = {
         "请逐字核对流地址与推流端；该流也可能从未开播。",
     ),
     State.UNKNOWN: (
-        "Nobody knows: the stream was not asked yet, the last attempt failed, or the last answer is too old. "
-        "`stream_active` is absent.",
+        "Nobody knows: not asked yet, the last attempt failed, or its answer is too old; `stream_active` is absent.",
         "Look at the stream's last error on the status page or with `stream-exporter probe`, and explain its code.",
         "状态未知：尚未查询、最近一次查询失败，或上次结果已过期；此时没有 `stream_active`。",
         "请在状态页或用 `stream-exporter probe` 查看该流的最近错误，再用 explain 查询错误码。",
@@ -87,6 +86,8 @@ def run(options: ExplainOptions, terminal: Terminal) -> int:
         _unknown(options, asked, terminal)
         return 1
     terminal.say("\n\n".join(text(entry, options.lang) for entry in entries))
+    if not entries[0].listed:
+        _suggest(options.code, asked, terminal)
     return 0
 
 
@@ -113,7 +114,7 @@ def text(entry: Entry, lang: Literal["en", "zh"]) -> str:
     words = WORDS[lang]
     meaning, advice = (entry.meaning, entry.advice) if lang == "en" else (entry.meaning_zh, entry.advice_zh)
     title = "stream-exporter" if entry.provider == catalogue.LOCAL else entry.provider
-    family = f" ({words['family']} {entry.family})" if entry.family else ""
+    family = f" ({entry.family} {words['family']})" if entry.family else ""
     note = "" if entry.listed else f"\n  {words['unlisted']}"
     return (
         f"{title} {printable(entry.code)}{family}{note}\n"
@@ -131,8 +132,15 @@ def _class(entry: Entry, words: dict[str, str]) -> str:
 
 def _unknown(options: ExplainOptions, asked: Iterable[str], terminal: Terminal) -> None:
     whose = f" of {options.provider}" if options.provider else ""
+    if options.provider is None and options.code in catalogue.providers():
+        terminal.complain(f"{options.code} is a provider; give a code of it too: explain {options.code} CODE")
+        return
     terminal.complain(f"unknown code{whose}: {printable(options.code)}")
-    close = _close(options.code, _codes(asked), 5)
+    _suggest(options.code, asked, terminal)
+
+
+def _suggest(code: str, asked: Iterable[str], terminal: Terminal) -> None:
+    close = _close(code, _codes(asked), 5)
     if close:
         terminal.complain(f"did you mean {', '.join(close)}?")
 

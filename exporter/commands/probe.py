@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import signal
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,28 +18,32 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from exporter import catalogue, providers
 from exporter.board import Key, Record
-from exporter.commands import logs
+from exporter.commands import explain, logs
 from exporter.commands.common import Terminal, read_configuration, show_table, stop_signals
 from exporter.commands.options import ProbeOptions
-from exporter.commands.serve import clock
 from exporter.config import Config
 from exporter.config.problems import suggestion
 from exporter.keys import Keyring
-from exporter.model import Answer, Fault, State
+from exporter.model import State
 from exporter.prober import Exchange, Lane
 from exporter.provider import printable
-from exporter.service import Service
+from exporter.service import Service, clock
 from exporter.web import judgement, stream_object
 
 FEW_CALLS = 8
 """Up to this many calls are shown whole: more would hide what matters."""
 
 PAUSE_SECONDS = 0.2
+LONGEST_MESSAGE = 80
 HEAD = ("stream", "state", "asked", "came back")
 
 
 async def run(options: ProbeOptions, terminal: Terminal) -> int:
-    """Ask until every stream had its turn; return 0 if each got a definite answer, 1 if not, 2 if nothing can be asked."""
+    """Ask until every stream had its turn.
+
+    Returns:
+        0 if each got a definite answer, 1 if not, 2 for an unknown target or a wrong configuration.
+    """
     found = read_configuration(options.config_file, terminal)
     if found is None:
         return 2
@@ -48,7 +53,9 @@ async def run(options: ProbeOptions, terminal: Terminal) -> int:
     if unknown:
         return 2
     with _logs_to(terminal):
-        async with Service(_only(found, options.targets), providers.found(), clock(), Keyring(terminal.environ)) as made:
+        async with Service(
+            _only(found, options.targets), providers.found(), clock(), Keyring(terminal.environ)
+        ) as made:
             probed = Probed(made)
             await _ask_all(probed, terminal)
     if options.output == "json":
@@ -148,9 +155,9 @@ async def _ask_all(probed: Probed, terminal: Terminal) -> None:
     lanes = [lane for lane in probed.service.prober.lanes.values() if lane.streams]
     with ExitStack() as stack:
         for lane in lanes:
-            stack.enter_context(lane.observed(lambda call, lane=lane: probed.learn(lane.provider.name, call)))
+            stack.enter_context(lane.observed(partial(probed.learn, lane.provider.name)))
         stopped = stack.enter_context(stop_signals(signal.SIGINT, signal.SIGTERM))
-        asking = asyncio.ensure_future(asyncio.gather(*(_ask(probed, lane) for lane in lanes)))
+        asking = asyncio.create_task(_ask_lanes(probed, lanes))
         stopping = asyncio.create_task(stopped.wait())
         showing = asyncio.create_task(_show_progress(probed, lanes, terminal))
         await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -161,6 +168,12 @@ async def _ask_all(probed: Probed, terminal: Terminal) -> None:
         await asyncio.gather(asking, stopping, showing, return_exceptions=True)
         if asking.done() and not asking.cancelled():
             asking.result()
+
+
+async def _ask_lanes(probed: Probed, lanes: Iterable[Lane]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for lane in lanes:
+            group.create_task(_ask(probed, lane))
 
 
 async def _ask(probed: Probed, lane: Lane) -> None:
@@ -211,10 +224,9 @@ def _tell(probed: Probed, terminal: Terminal) -> None:
             terminal.say(_call(number, call))
     show_table(terminal.stdout, HEAD, [_row(probed, record) for record in records], frozenset())
     terminal.say("\nWhat it means, and what to do:")
-    for (provider, code, entry), count in _meanings(records).items():
+    for (provider, entry), count in _meanings(records).items():
         streams = "1 stream" if count == 1 else f"{count:,} streams"
-        terminal.say(f"\n  {provider} {code}: {entry.state or entry.reason} ({streams})")
-        terminal.say(f"    {entry.meaning}\n    What to do: {entry.advice}")
+        terminal.say(f"\n{explain.text(entry, 'en')}\n  {provider}: {streams}")
     unasked = sum(record.tried < probed.started and record.fault is None for record in records)
     if unasked:
         terminal.say(f"\n{unasked:,} streams were not asked: their turn did not come before the end.")
@@ -232,35 +244,29 @@ def _came_back(record: Record, call: Exchange | None) -> str:
     if call is None:
         return f"not asked: {printable(record.fault.message)}" if record.fault else "not asked: its turn did not come"
     status = "no answer" if call.status is None else f"HTTP {call.status}"
-    found = record.answer.code if record.fault is None and record.answer else ""
+    found = [f"{status} after {call.seconds * 1000:.0f} ms"]
     if record.fault is not None:
-        found = ": ".join(filter(None, (record.fault.code, printable(record.fault.message))))
-    request_id = call.outcome.request_id if isinstance(call.outcome, Answer | Fault) else ""
-    return f"{status} after {call.seconds * 1000:.0f} ms: {found}" + (f" (RequestId {request_id})" if request_id else "")
+        request_id = f"RequestId {record.fault.request_id}" if record.fault.request_id else ""
+        found += [record.fault.code, printable(record.fault.message, LONGEST_MESSAGE), request_id]
+    elif record.answer is not None:
+        found.append(record.answer.code)
+    return ", ".join(filter(None, found))
 
 
-def _meanings(records: Iterable[Record]) -> dict[tuple[str, str, catalogue.Entry], int]:
+def _meanings(records: Iterable[Record]) -> dict[tuple[str, catalogue.Entry], int]:
     """Return what the answers and failures mean, each once, with the number of streams that it holds for."""
-    counts: dict[tuple[str, str, catalogue.Entry], int] = {}
-    for record in records:
-        told = _meaning(record)
-        if told is not None:
-            counts[told] = counts.get(told, 0) + 1
-    return counts
+    entries = ((record.key[0], _meaning(record)) for record in records)
+    return Counter((provider, entry) for provider, entry in entries if entry is not None)
 
 
-def _meaning(record: Record) -> tuple[str, str, catalogue.Entry] | None:
+def _meaning(record: Record) -> catalogue.Entry | None:
     provider = record.key[0]
     if record.fault is not None:
-        entry = catalogue.of_fault(provider, record.fault.code, str(record.fault.reason))
-        return provider, record.fault.code, entry
+        return catalogue.of_fault(provider, record.fault.code, str(record.fault.reason))
     if record.answer is None:
         return None
     entries = [one for one in catalogue.load(provider).entries() if one.state == record.answer.state]
-    if not entries:
-        return None
-    entry = next((one for one in entries if one.code == record.answer.code), entries[0])
-    return provider, entry.code, entry
+    return next((one for one in entries if one.code == record.answer.code), entries[0] if entries else None)
 
 
 def _call(number: int, call: Exchange) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from exporter import __version__, config, providers
 from exporter.commands import logs
 from exporter.commands.options import ServeOptions
 from exporter.keys import Keyring
+from exporter.model import Account, Secret
+from exporter.provider import AnyProvider
 from exporter.reload import Reloader
 from exporter.service import Service, clock
 from exporter.web import Face
@@ -41,6 +44,48 @@ def addresses(listen: str) -> tuple[str | None, int]:
     return host.removeprefix("[").removesuffix("]") or None, int(port)
 
 
+class Site(web.BaseSite):
+    """An address that is listened on; a TLS handshake that does not come to an end is cut off."""
+
+    def __init__(self, runner: web.AppRunner, host: str | None, port: int, tls: ssl.SSLContext | None) -> None:
+        super().__init__(runner, ssl_context=tls)
+        self._host, self._port = host, port
+
+    @property
+    def name(self) -> str:
+        """What the address is called."""
+        return f"{self._host or ''}:{self._port}"
+
+    async def start(self) -> None:
+        """Listen."""
+        await super().start()
+        server = self._runner.server
+        assert server is not None
+        self._server = await asyncio.get_running_loop().create_server(
+            server,
+            self._host,
+            self._port,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=None if self._ssl_context is None else KEEPALIVE_SECONDS,
+        )
+
+
+def callback_secret(provider: AnyProvider, account: Account) -> Secret | None:
+    """Return what an account's callbacks are verified with, if it is configured."""
+    if provider.callbacks is None:
+        return None
+    field = provider.callbacks.key_field
+    source = getattr(account, field)
+    if source is None:
+        return None
+    try:
+        return config.secret(field, source, os.environ)
+    except config.CredentialsMissing as error:
+        log.error("callbacks are not heard", account=account.name, problem=str(error))
+        return None
+
+
 async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | None = None) -> int:
     """Run until SIGTERM or SIGINT; return the exit code.
 
@@ -56,18 +101,21 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
     try:
         loaded = load()
         listen = [addresses(one) for one in options.listen]
-        guard = WebGuard(Path(options.web_config) if options.web_config else None, time.monotonic)
+        web_config = Path(options.web_config) if options.web_config else None
+        guard = WebGuard(web_config, time.monotonic, tell=lambda text: log.warning("web configuration", problem=text))
         tls = guard.ssl_context()
     except (config.ConfigErrors, WebConfigError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     for warning in loaded.warnings:
         log.warning("configuration", warning=str(warning))
-    async with Service(loaded, providers.found(), clock(), Keyring(os.environ)) as service:
+    async with Service(loaded, providers.found(), clock(), Keyring(os.environ), callback_secret) as service:
         reloader = Reloader(service, load)
         face = Face(service, reloader.reload, options.timeout_offset, options.enable_lifecycle, options.telemetry_path)
+        application = face.application()
+        guard.install(application)
         runner = web.AppRunner(
-            face.application([guard.middleware]),
+            application,
             access_log=None,
             handle_signals=False,
             keepalive_timeout=KEEPALIVE_SECONDS,
@@ -76,7 +124,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
         await runner.setup()
         try:
             for host, port in listen:
-                await web.TCPSite(runner, host, port, ssl_context=tls).start()
+                await Site(runner, host, port, tls).start()
         except OSError as error:
             print(f"cannot listen: {error.strerror}; choose another --web.listen-address", file=sys.stderr)
             await runner.cleanup()

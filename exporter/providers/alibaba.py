@@ -23,11 +23,16 @@ from exporter.model import (
 from exporter.provider import (
     MEBIBYTE,
     Api,
+    Callbacks,
+    Heard,
     Listing,
     Malformed,
     Page,
     Provider,
     ProviderError,
+    Received,
+    Refused,
+    decimal,
     definite,
     envelope,
     host,
@@ -36,11 +41,12 @@ from exporter.provider import (
     printable,
     request_id_of,
     rows_of,
+    same,
     text_of,
     timestamp,
     utc_seconds,
 )
-from exporter.signing import acs3
+from exporter.signing import acs3, callbacks
 from exporter.signing.encoding import EMPTY_SHA256, canonical_query
 
 VERSION = "2016-11-01"
@@ -149,6 +155,42 @@ def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment:
     return Request("POST", f"{account.endpoint}/?{canonical_query(query)}", headers)
 
 
+EVENTS = {"publish": True, "publish_done": False}
+CALLBACK_SECONDS = 300
+
+
+def _hear(_account: AlibabaAccount, key: str, received: Received, now: float) -> Heard:
+    """Verify ALI-LIVE-SIGNATURE over domain, time and key; the query is not signed."""
+    query = received.query
+    event = query.get("action", "")
+    event = event if event in EVENTS else "unknown"
+    stamp, signature = (received.headers.get(f"ali-live-{name}", "") for name in ("timestamp", "signature"))
+    domain, sent = query.get("app", ""), decimal(stamp)
+    # The ingest domain; an older edition of the documentation says the callback URL's host.
+    expected = [callbacks.alibaba(domain=name, timestamp=stamp, key=key) for name in (domain, received.host)]
+    if sent is None or True not in [same(mine, signature.lower()) for mine in expected]:
+        raise Refused("forged", event)
+    if abs(now - sent) > CALLBACK_SECONDS:
+        raise Refused("expired", event)
+    app, stream, at = query.get("appname", ""), query.get("id", ""), decimal(query.get("time"))
+    return Heard(
+        event=event,
+        live=EVENTS.get(event),
+        keys=((domain, app, stream), ("", app, stream)),
+        identity=(domain, app, stream, event, at),
+        session="",
+        order=float(at or sent),
+        at=at or sent,
+        ended="unknown" if event == "publish_done" else None,
+    )
+
+
+def _callback_keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tuple[str, str, str], ...]:
+    """Callbacks name the ingest domain; a stream that is configured by its streaming domain matches any."""
+    domain = "" if stream.domain == stream.streaming_domain else stream.domain
+    return ((domain, stream.app, stream.stream or stream.name),)
+
+
 PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     name="alibaba",
     title="Alibaba ApsaraVideo Live",
@@ -175,4 +217,5 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
         "security_token": ("ALIBABA_CLOUD_SECURITY_TOKEN",),
     },
     credentials=("access_key_id", "access_key_secret", "security_token"),
+    callbacks=Callbacks(method="GET", key_field="callback_key", hear=_hear, keys=_callback_keys),
 )

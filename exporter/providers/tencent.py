@@ -25,23 +25,30 @@ from exporter.model import (
 from exporter.provider import (
     MEBIBYTE,
     Api,
+    Callbacks,
+    Heard,
     Listing,
     Malformed,
     Page,
     Provider,
     ProviderError,
+    Received,
+    Refused,
+    decimal,
     definite,
     envelope,
     host,
     integer_of,
+    object_in,
     object_of,
     printable,
     request_id_of,
     rows_of,
+    same,
     text_of,
     utc_seconds,
 )
-from exporter.signing import tc3
+from exporter.signing import callbacks, tc3
 
 VERSION = "2018-08-01"
 STATE = "DescribeLiveStreamState"
@@ -198,6 +205,45 @@ def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment:
     return Request("POST", f"{account.endpoint}/", headers, body)
 
 
+ENDED = {
+    **dict.fromkeys((1, 2, 3, 4, 35), "client"),
+    **dict.fromkeys((5, 9, 10, 11, 24), "internal"),
+    **dict.fromkeys((6, 7, 23, 33), "content"),
+    **dict.fromkeys((8, 20), "timeout"),
+    **dict.fromkeys(range(12, 18), "network"),
+    **dict.fromkeys((18, 19), "rejected"),
+}
+EVENTS = {0: "push_end", 1: "push_begin", 321: "push_error"}
+
+
+def _hear(_account: TencentAccount, key: str, received: Received, now: float) -> Heard:
+    """Verify `sign` over key and `t`; nothing else in the body is signed."""
+    try:
+        body = object_in(received.body)
+    except ValueError:
+        raise Refused("forged") from None
+    kind = decimal(body.get("event_type"))
+    event = EVENTS.get(kind if kind is not None else -1, "unknown")
+    expires, sign = decimal(body.get("t")), body.get("sign")
+    if expires is None or not isinstance(sign, str) or not same(callbacks.tencent(key=key, t=expires), sign.lower()):
+        raise Refused("forged", event)
+    if now > expires:
+        raise Refused("expired", event)
+    at = decimal(body.get("event_time")) or expires - 600
+    address = (body.get("app"), body.get("appname"), body.get("stream_id"))
+    code = decimal(body.get("errcode"))
+    return Heard(
+        event=event,
+        live={"push_begin": True, "push_end": False}.get(event),
+        keys=(address,) if all(isinstance(part, str) for part in address) else (),
+        identity=(str(address), str(body.get("sequence"))[:64], event, at),
+        session="",
+        order=at,
+        at=at,
+        ended=ENDED.get(code if code is not None else -1, "unknown") if event == "push_end" else None,
+    )
+
+
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     name="tencent",
     title="Tencent Cloud CSS",
@@ -235,4 +281,5 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         "token": ("TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN"),
     },
     credentials=("secret_id", "secret_key", "token"),
+    callbacks=Callbacks(method="POST", key_field="callback_key", hear=_hear, keys=_keys, answer='{"code":0}'),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from pydantic import Field
 
@@ -22,20 +23,28 @@ from exporter.model import (
 )
 from exporter.provider import (
     Api,
+    Callbacks,
+    Heard,
     Listing,
     Malformed,
     Page,
     Provider,
     ProviderError,
+    Received,
+    Refused,
+    decimal,
     definite,
     envelope,
     host,
     integer_of,
+    object_in,
     printable,
     request_id_of,
     rows_of,
+    same,
     text_of,
 )
+from exporter.signing import callbacks
 from exporter.signing import zego as signing
 from exporter.signing.encoding import percent
 
@@ -156,6 +165,53 @@ def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Mo
     )
 
 
+ENDED = {0: "client", 1: "timeout", 2: "kicked", 3: "kicked", 4: "network", 5: "kicked", 100: "kicked"}
+EVENTS = {"stream_create": True, "stream_close": False}
+CALLBACK_SECONDS = 600
+
+
+def _fields(received: Received) -> dict[str, Any]:
+    """Read a callback's fields: JSON, JSON that is itself percent-encoded, or a form; the samples show all three."""
+    for body in (received.body, unquote_to_bytes(received.body)):
+        try:
+            return object_in(body)
+        except ValueError:
+            continue
+    try:
+        pairs = parse_qsl(received.body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=64)
+    except ValueError:
+        raise Refused("forged") from None
+    return dict(pairs)
+
+
+def _hear(account: ZegoAccount, secret: str, received: Received, now: float) -> Heard:
+    """Verify `signature` over secret, timestamp and nonce; nothing else in the body is signed."""
+    fields = _fields(received)
+    named = fields.get("event")
+    event = named if isinstance(named, str) and named in EVENTS else "unknown"
+    stamp, nonce, signature = (str(fields.get(name, "")) for name in ("timestamp", "nonce", "signature"))
+    if not same(callbacks.zego(secret=secret, timestamp=stamp, nonce=nonce), signature.lower()):
+        raise Refused("forged", event)
+    sent = decimal(stamp)
+    if sent is None or decimal(fields.get("appid")) != account.app_id:
+        raise Refused("forged", event)
+    if abs(now - sent) > CALLBACK_SECONDS:
+        raise Refused("expired", event)
+    stream_id = fields.get("stream_id") or fields.get("stream_alias")
+    session, order = str(fields.get("room_session_id", ""))[:64], decimal(fields.get("stream_seq"))
+    ended = decimal(fields.get("type"))
+    return Heard(
+        event=event,
+        live=EVENTS.get(event),
+        keys=(_bare(account, stream_id),) if isinstance(stream_id, str) else (),
+        identity=(str(stream_id), session, order, event) if order is not None else (nonce, stamp, event),
+        session=session,
+        order=float(order or 0),
+        at=sent,
+        ended=ENDED.get(ended if ended is not None else -1, "unknown") if event == "stream_close" else None,
+    )
+
+
 PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     name="zego",
     title="ZEGO RTC",
@@ -183,4 +239,5 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     sign=_sign,
     environment={"server_secret": ("ZEGO_SERVER_SECRET",)},
     credentials=("", "server_secret", ""),
+    callbacks=Callbacks(method="POST", key_field="callback_secret", hear=_hear, keys=_keys),
 )

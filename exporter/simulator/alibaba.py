@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
@@ -42,6 +43,10 @@ def _addresses(stream: Stream) -> list[tuple[str, ...]]:
     address = stream.address
     domains = [address["domain"]] + ([address["streaming_domain"]] if "streaming_domain" in address else [])
     return [(domain, address["app"], address["stream"]) for domain in domains]
+
+
+def _group(stream: Stream) -> tuple[str, ...]:
+    return (stream.address.get("streaming_domain", stream.address["domain"]),)
 
 
 def _form(received: Received) -> list[tuple[str, str]]:
@@ -181,10 +186,12 @@ def _use_nonce(exchange: Exchange) -> None:
     key = (exchange.known.name, nonce)
     if now - nonces.get(key, -1e12) < 2 * WINDOW:
         raise Refusal("SignatureNonceUsed", "Specified signature nonce was used already.")
-    if len(nonces) > 100_000:
-        for old in [old for old, when in nonces.items() if now - when >= 2 * WINDOW]:
-            del nonces[old]
+    nonces.pop(key, None)
     nonces[key] = now
+    # The oldest stands first: two are forgotten for each one remembered, so that the memory keeps to the window.
+    for old in list(islice(nonces, 2)):
+        if now - nonces[old] >= 2 * WINDOW:
+            del nonces[old]
 
 
 def _authenticate(exchange: Exchange) -> None:
@@ -199,7 +206,7 @@ def _authenticate(exchange: Exchange) -> None:
 def _domain(exchange: Exchange, found: Mapping[str, str]) -> str | None:
     """Refuse a domain that the account does not have, or return the state that is told of it."""
     account = exchange.known
-    if found["DomainName"] in account.domains | exchange.world.domains_of(account):
+    if found["DomainName"] in account.domains | exchange.world.owned(account):
         return None
     quirk = exchange.world.quirks.alibaba_foreign_domain
     if quirk in STATES.values():
@@ -271,11 +278,7 @@ def _matches(stream: Stream, found: Mapping[str, str]) -> bool:
     address = stream.address
     name = found.get("StreamName", "")
     fuzzy = found.get("QueryType", "fuzzy") == "fuzzy" and name in address["stream"]
-    return (
-        found["DomainName"] == address.get("streaming_domain", address["domain"])
-        and found.get("AppName", address["app"]) == address["app"]
-        and (not name or fuzzy or name == address["stream"])
-    )
+    return found.get("AppName", address["app"]) == address["app"] and (not name or fuzzy or name == address["stream"])
 
 
 def _online(exchange: Exchange, found: Mapping[str, str]) -> Outgoing:
@@ -285,7 +288,7 @@ def _online(exchange: Exchange, found: Mapping[str, str]) -> Outgoing:
     brief, domain, now = found.get("OnlyStream") == "yes", found["DomainName"], exchange.now
     rows = [
         _online_row(domain, stream.address["app"], stream.address["stream"], stream.script.started(now), brief)
-        for stream in exchange.world.streams_of(exchange.known)
+        for stream in exchange.world.group(exchange.known, (domain,))
         if stream.is_active(now) and _matches(stream, found)
     ]
     listed = page(
@@ -376,6 +379,7 @@ FAKE = Fake(
     stream_needs=("domain", "app"),
     complete=_complete,
     addresses=_addresses,
+    group=_group,
     actions=(STATE, ONLINE),
     limit=lambda exchange: LIMITS[exchange.action],
     content_type="application/json;charset=utf-8",

@@ -36,7 +36,7 @@ def answer(world: World, request: web.BaseRequest, path: str, body: bytes) -> we
         return _json({"error": "Content-Type must be application/json"}, 415)
     try:
         return _json(action(world, _document(body)))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         return _json({"error": str(error)}, 400)
 
 

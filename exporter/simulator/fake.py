@@ -153,6 +153,7 @@ class Fake:
         complete: Fills the defaults of an address in, given account, stream name and fields.
         addresses: Every address under which the stream is known.
         actions: Every action it knows.
+        group: The room or domain by which a list API finds the stream.
         limit: The documented limit that a call falls under.
         content_type: Of every answer, to the letter.
         marks: Whether a request carries the vendor's marks.
@@ -175,6 +176,7 @@ class Fake:
     stream_needs: Sequence[str]
     complete: Callable[[Account, str, Mapping[str, str]], dict[str, str]]
     addresses: Callable[[Stream], list[tuple[str, ...]]]
+    group: Callable[[Stream], tuple[str, ...]]
     actions: Sequence[str]
     limit: Callable[[Exchange], Limit]
     content_type: str

@@ -113,11 +113,11 @@ def recognise(known: list[Fake], received: Received) -> Fake | None:
     """Tell which cloud a request is meant for: the only one, else by the vendor's marks, else by the action's name."""
     if len(known) == 1:
         return known[0]
-    # ZEGO's marks (AppId, SignatureNonce) are parameters of others too, so it comes last.
-    for fake in sorted(known, key=lambda fake: fake.name == "zego"):
-        if fake.marks(received):
-            return fake
-    return next((fake for fake in known if received.query.get("Action") in fake.actions), None)
+    marked = [fake for fake in known if fake.marks(received)]
+    named = [fake for fake in known if received.query.get("Action") in fake.actions]
+    # ZEGO's marks (AppId, SignatureNonce) are parameters of others too, so they count last.
+    certain = [fake for fake in marked if fake.name != "zego"]
+    return next(iter(certain + named + marked), None)
 
 
 def examine(world: World, fake: Fake, received: Received) -> Exchange:

@@ -53,7 +53,7 @@ def _loose(received: Received) -> dict[str, Any]:
         return dict(received.query)
     try:
         found = json.loads(received.body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -160,7 +160,7 @@ def _body(received: Received) -> dict[str, Any]:
         return {name: _number(name, value) for name, value in received.pairs}
     try:
         found = json.loads(received.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refusal("InvalidParameter", "The body is not JSON.") from None
     if not isinstance(found, dict):
         raise Refusal("InvalidParameter", "The body is not a JSON object.")
@@ -260,9 +260,10 @@ def _page_size(exchange: Exchange, found: dict[str, Any]) -> tuple[int, int]:
 def _online(exchange: Exchange, found: dict[str, Any]) -> Outgoing:
     number, size = _page_size(exchange, found)
     wanted = tuple(found.get(name) or None for name in ("DomainName", "AppName", "StreamName"))
+    world, account = exchange.world, exchange.known
     rows = [
         _online_row(*address, stream.script.started(exchange.now))
-        for stream in exchange.world.streams_of(exchange.known)
+        for stream in (world.group(account, (wanted[0],)) if wanted[0] else world.streams_of(account))
         if stream.is_active(exchange.now)
         for address in [(stream.address["domain"], stream.address["app"], stream.address["stream"])]
         if all(want in (None, have) for want, have in zip(wanted, address, strict=True))
@@ -348,6 +349,7 @@ FAKE = Fake(
     stream_needs=("domain",),
     complete=_complete,
     addresses=_addresses,
+    group=lambda stream: (stream.address["domain"],),
     actions=(STATE, BACKUP, ONLINE),
     limit=_limit,
     content_type="application/json",

@@ -155,10 +155,15 @@ def _service(exchange: Exchange) -> None:
         needed = name != "UserId" or exchange.action == STATE
         if needed and not _ID.fullmatch(query.get(name, "")):
             raise Refusal(f"InvalidParameter.{code}".rstrip("."), f"{name} is not legal.")
-    if query["AppId"] in world.apps_of(exchange.known):
+    app = query["AppId"]
+    owners = [
+        account
+        for account in world.accounts.values()
+        if account.provider == "volcengine" and (app == account.text("app_id") or app in world.owned(account))
+    ]
+    if exchange.known in owners:
         return
-    others = [account for account in world.accounts.values() if account.provider == "volcengine"]
-    if any(query["AppId"] in world.apps_of(account) for account in others):
+    if owners:
         raise Refusal("AccessDenied.NoPermissionForApp", "The account may not operate this AppId.")
     raise Refusal("InvalidParameter.NotExistAppId", "The AppId does not exist.")
 
@@ -203,9 +208,7 @@ def _users(exchange: Exchange) -> dict[str, Any]:
     query, now = exchange.received.query, exchange.now
     place = (query["AppId"], query["RoomId"])
     users: list[str] = [
-        stream.address["user_id"]
-        for stream in exchange.world.streams_of(exchange.known)
-        if (stream.address["app_id"], stream.address["room_id"]) == place and stream.is_present(now)
+        stream.address["user_id"] for stream in exchange.world.group(exchange.known, place) if stream.is_present(now)
     ]
     listed = page(users, 1, 1 << 30, exchange.tricks, lambda count: f"foreign-{count}")
     rows = listed.rows
@@ -285,6 +288,7 @@ FAKE = Fake(
     stream_needs=("room_id",),
     complete=_complete,
     addresses=_addresses,
+    group=lambda stream: (stream.address["app_id"], stream.address["room_id"]),
     actions=(STATE, USERS),
     limit=lambda exchange: LIMITS[exchange.action],
     content_type="application/json; charset=utf-8",

@@ -52,6 +52,8 @@ class World:
         self._keys: dict[tuple[str, str], Account] = {}
         self._addresses: dict[tuple[str, tuple[str, ...]], Stream] = {}
         self._streams_of: dict[str, list[Stream]] = {}
+        self._groups: dict[tuple[str, tuple[str, ...]], list[Stream]] = {}
+        self._owned: dict[str, AbstractSet[str]] = {}
 
     def add_account(
         self,
@@ -119,13 +121,18 @@ class World:
         self.streams[stream.key] = stream
         self._streams_of[stream.account.name].append(stream)
         self._addresses.update(dict.fromkeys(places, stream))
+        self._groups.setdefault((stream.account.name, fake.group(stream)), []).append(stream)
+        self._owned.pop(stream.account.name, None)
 
     def remove_stream(self, key: str) -> None:
         """Take a stream out of the world, as if nobody had ever published it."""
         stream = self.streams.pop(key)
         self._streams_of[stream.account.name].remove(stream)
-        for address in _fake(stream.account.provider).addresses(stream):
+        fake = _fake(stream.account.provider)
+        for address in fake.addresses(stream):
             del self._addresses[stream.account.name, address]
+        self._groups[stream.account.name, fake.group(stream)].remove(stream)
+        self._owned.pop(stream.account.name, None)
 
     def _script(self, state: State | str | Script) -> Script:
         return state if isinstance(state, Script) else Script((_definite(state),), since=self.clock())
@@ -205,19 +212,18 @@ class World:
         """Return the streams of an account, in the order in which they were added."""
         return self._streams_of[account.name]
 
-    def domains_of(self, account: Account) -> AbstractSet[str]:
-        """Return the ingest and streaming domains of an account's streams."""
-        return {
-            domain
-            for stream in self.streams_of(account)
-            for name in ("domain", "streaming_domain")
-            if (domain := stream.address.get(name))
-        }
+    def group(self, account: Account, group: tuple[str, ...]) -> list[Stream]:
+        """Return the streams of an account in one room or domain, in the order in which they were added."""
+        return self._groups.get((account.name, group), [])
 
-    def apps_of(self, account: Account) -> AbstractSet[str]:
-        """Return the AppIds of an account and of its streams."""
-        found = {stream.address.get("app_id", "") for stream in self.streams_of(account)} | {account.text("app_id")}
-        return found - {""}
+    def owned(self, account: Account) -> AbstractSet[str]:
+        """Return the domains and AppIds that belong to an account by its streams."""
+        found = self._owned.get(account.name)
+        if found is None:
+            names = ("domain", "streaming_domain", "app_id")
+            parts = (stream.address.get(name) for stream in self.streams_of(account) for name in names)
+            found = self._owned[account.name] = {part for part in parts if part}
+        return found
 
     def strike(self, exchange: Exchange) -> list[Fault]:
         """Return the faults that a call suffers, and count them."""

@@ -179,7 +179,7 @@ def _list(exchange: Exchange) -> Outgoing:
     _environment(exchange)
     if not room:
         raise Refusal("2", "RoomId is empty")
-    members = [stream for stream in exchange.world.streams_of(exchange.known) if stream.address.get("room_id") == room]
+    members = exchange.world.group(exchange.known, (room,))
     quirk = exchange.world.quirks.zego_absent_room
     if not members and quirk != "empty":
         raise Refusal(quirk, "room does not exist")
@@ -225,6 +225,7 @@ FAKE = Fake(
     stream_needs=(),
     complete=_complete,
     addresses=lambda stream: [(stream.address["stream_id"],)],
+    group=lambda stream: (stream.address.get("room_id", ""),),
     actions=(STATE, LIST),
     limit=_limit,
     content_type="application/json",

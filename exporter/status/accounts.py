@@ -145,13 +145,12 @@ def _quota(lane: LaneView) -> Html:
     lines = []
     for action, rate in lane.kept().items():
         limit = lane.paces[action].limit
-        line = fill("<code>{action}</code> {rate}/s", action=action, rate=f"{rate:,.4g}")
+        line = fill("<code>{action}</code> <span>{rate}/s</span>", action=action, rate=f"{rate:,.4g}")
         if rate < limit:
-            line = fill(
-                '{line} <b class="warn">of {limit}/s, slowed after throttling</b>', line=line, limit=f"{limit:,.4g}"
-            )
+            slowed = '{line} <b class="warn">slowed after throttling, from {limit}/s</b>'
+            line = fill(slowed, line=line, limit=f"{limit:,.4g}")
         lines.append(fill("<li>{line}</li>", line=line))
-    return fill("<ul>{lines}</ul>", lines=joined(lines))
+    return fill('<ul class="rates">{lines}</ul>', lines=joined(lines))
 
 
 def _unprobed(lane: LaneView) -> Html:
@@ -210,10 +209,11 @@ _TABLE: Final = (
     '<th scope="col" role="columnheader">What it said</th></tr></thead><tbody role="rowgroup">\n{rows}</tbody></table>'
 )
 _FAILURE: Final = (
-    '<tr role="row"><th scope="row" role="rowheader"><code>{code}</code><span class="sub">{reason}</span></th>'
+    '<tr role="row"><th scope="row" role="rowheader"><code>{code}</code>{reason}</th>'
     '<td role="cell" class="when" data-title="Last">{last}</td>'
     '<td role="cell" class="when" data-title="Times"><b>{count}</b> <span class="sub">since {first}</span></td>'
-    '<td role="cell" data-title="Where"><a href="?account={to}">{account}</a><span class="sub">last {stream}</span></td>'
+    '<td role="cell" data-title="Where"><a href="?account={to}">{account}</a>'
+    '<span class="sub">last {stream}</span></td>'
     '<td role="cell" class="why"><p>{meaning}</p>{said}</td></tr>\n'
 )
 
@@ -236,16 +236,17 @@ def _failures(shown: Sequence[Failure], now: float) -> Html:
 
 
 def _failure(one: Failure, now: float) -> Html:
+    reason = str(one.fault.reason)
     from_them = [fill("“{message}”", message=bdi(one.fault.message))] if one.fault.message else []
     if one.fault.request_id:
         from_them.append(words.request_id(one.fault))
     return fill(
         _FAILURE,
         code=one.fault.code,
-        reason=one.fault.reason,
+        reason=EMPTY if reason == one.fault.code else fill('<span class="sub">{reason}</span>', reason=reason),
         last=moment(one.last, now),
         count=f"{one.count:,}",
-        first=utc(one.first),
+        first=utc(one.first, now),
         to=address(one.account),
         account=bdi(one.account),
         stream=bdi(one.stream),

@@ -85,7 +85,7 @@ def definitions(pairs: Iterable[tuple[object, Html]]) -> Html:
 def moment(seconds: float, now: float) -> Html:
     """Return a time as people want it: how long ago, and the absolute time in UTC."""
     template = '<time datetime="{machine}"><b>{ago}</b> <span class="sub">{people}</span></time>'
-    return fill(template, machine=iso(seconds), ago=f"{ago(now - seconds)} ago", people=utc(seconds))
+    return fill(template, machine=iso(seconds), ago=f"{ago(now - seconds)} ago", people=utc(seconds, now))
 
 
 def iso(seconds: float) -> str:
@@ -93,9 +93,11 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def utc(seconds: float) -> str:
-    """Return Unix seconds as people read them."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def utc(seconds: float, now: float | None = None) -> str:
+    """Return Unix seconds as people read them, without the date where it is today's."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    today = now is not None and at.date() == datetime.fromtimestamp(now, UTC).date()
+    return at.strftime("%H:%M:%S UTC" if today else "%Y-%m-%d %H:%M:%S UTC")
 
 
 def ago(seconds: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from html import escape
 from typing import Final
 
 from exporter import __version__
@@ -57,20 +56,21 @@ _HEAD: Final = """<!doctype html>
 <svg class="symbols" aria-hidden="true">{symbols}</svg>
 <header class="top">
 <p class="brand">{sign}stream-exporter <span class="sub">{version}</span></p>
-<div id="live" class="live" hidden><span id="live-text">Live</span>
+<div id="live" class="live" hidden><span id="live-text">Up to date</span>
 <button type="button" id="pause" aria-pressed="false">Pause</button></div>
 <nav aria-label="Other views"><ul>{links}</ul></nav>
 </header>
 <main>
 """
-_GLANCE: Final = """<div id="verdict" class="verdict s-{worst}" data-live>{icon}<div><h1>{verdict}</h1><p>{below}</p></div></div>
+_GLANCE: Final = """<div id="verdict" class="verdict s-{worst}" data-live>{icon}<div>
+<h1>{verdict}</h1><p>{below}</p></div></div>
 <p id="announce" class="unseen" role="status"></p>
 <div id="notices" data-live>{notices}</div>
 """
 _FOOT: Final = """<section class="legend" aria-labelledby="legend-title"><h2 id="legend-title">What the states mean</h2>
 {states}
-<p class="sub">Streams are asked when Prometheus scrapes; looking at this page asks nobody. A failed attempt withdraws what
-was known: a provider that cannot be asked is no proof that a stream is down.</p></section>
+<p class="sub">Streams are asked when Prometheus scrapes; looking at this page asks nobody. A failed attempt withdraws
+what was known: a provider that cannot be asked is no proof that a stream is down.</p></section>
 </main>
 </body>
 </html>
@@ -212,7 +212,7 @@ def _dead(found: Survey, lane: LaneView) -> Html:
 
 # --- the filter ------------------------------------------------------------------------------------------------------
 
-_FORM: Final = """<form id="filter" role="search" aria-label="Filter streams">
+_FORM: Final = """<form id="filter" role="search" aria-label="Filter streams" data-rows="{usual}">
 <fieldset class="tiles"><legend class="unseen">States to show; with none ticked all are shown</legend>{tiles}</fieldset>
 <div class="fields"><label><span>Name</span><input type="search" name="q" value="{text}" placeholder="part of a name"
  autocomplete="off" spellcheck="false"></label>
@@ -229,7 +229,7 @@ _TILE: Final = (
 def _form(known: Known, wanted: Filter, found: Survey) -> Html:
     providers = {lane.provider.name: lane.provider.title for lane in known.lanes}
     by_name = {lane.account.name: lane.account.name for lane in known.lanes}
-    limits = {str(limit): f"{limit:,}" for limit in sorted({100, ROWS, 2000, MOST_ROWS, wanted.limit})}
+    limits = {str(limit): f"{limit:,}" for limit in sorted({100, ROWS, MOST_ROWS, wanted.limit})}
     return fill(
         _FORM,
         tiles=joined(_tile(state, found.counts[state], state in wanted.states) for state in RANK),
@@ -237,6 +237,7 @@ def _form(known: Known, wanted: Filter, found: Survey) -> Html:
         provider=_select("Provider", "provider", {"": "All", **providers}, wanted.providers),
         account=_select("Account", "account", {"": "All", **by_name}, wanted.accounts),
         labels=_label_fields(known, wanted),
+        usual=ROWS,
         rows=_select("Rows", "limit", limits, frozenset({str(wanted.limit)})),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.model import Answer, Input, State, Stream, format_duration
+from exporter.model import Answer, Input, State, format_duration
 from exporter.status import words
 from exporter.status.markup import EMPTY, Html, address, ago, badge, bdi, fill, joined, moment, number_of
 from exporter.status.survey import MOST_ROWS, Filter, Known, Row, Survey
@@ -110,7 +110,7 @@ class _Shower:
         provider = row.key[0]
         if row.answer is not None and row.state is not State.UNKNOWN:
             meaning = words.of_state(provider, row.state, row.answer.code)
-            return joined([meaning, words.asides([*_details(row.answer, row.stream, self.now)])])
+            return joined([meaning, words.asides([*_details(row, row.answer, self.now)])])
         held = _HELD if row.stream.account in self.held else EMPTY
         if row.fault is None:
             return joined([self._overdue(row), held])
@@ -122,20 +122,22 @@ class _Shower:
             return words.said("Its turn has not come yet.", "It is asked when Prometheus scrapes.")
         state = words.WORDS[row.answer.state].lower()
         return words.said(
-            f"The last answer ({state}) is older than {format_duration(self.max_age)}, and its turn has not come since.",
+            f"The last answer ({state}) is older than {format_duration(self.max_age)}; its turn has not come since.",
             "See whether Prometheus still scrapes, and what the account's quota leaves unasked (Accounts).",
         )
 
     def _last(self, row: Row) -> Html:
         if row.answer is None:
             return Html("none yet")
+        at = moment(row.answered, self.now)
+        if row.state is not State.UNKNOWN:
+            return at
         state = words.WORDS[row.answer.state].lower()
-        by = fill('<span class="sub">{state}, by {action}</span>', state=state, action=row.action)
-        return joined([moment(row.answered, self.now), by])
+        return fill('{at} <span class="sub">it was {state}</span>', at=at, state=state)
 
 
-def _details(answer: Answer, stream: Stream, now: float) -> Iterator[Html]:
-    """Yield what else a definite answer tells: the push, the media and the inputs."""
+def _details(row: Row, answer: Answer, now: float) -> Iterator[Html]:
+    """Yield what else a definite answer tells: the push, the media and the inputs; and which API said so."""
     if answer.started is not None and answer.state is State.ACTIVE:
         yield fill("pushed for {ago}", ago=ago(now - answer.started))
     if answer.ingest is not None:
@@ -143,7 +145,8 @@ def _details(answer: Answer, stream: Stream, now: float) -> Iterator[Html]:
     for media, on in answer.media:
         yield fill("{media} {on}", media=media, on="on" if on else "off")
     if answer.inputs is not None:
-        yield from _inputs(answer.inputs, getattr(stream, "inputs", None))
+        yield from _inputs(answer.inputs, getattr(row.stream, "inputs", None))
+    yield fill("by {action}", action=row.action)
 
 
 def _inputs(inputs: tuple[Input, ...], expected: int | None) -> Iterator[Html]:

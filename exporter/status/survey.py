@@ -13,7 +13,7 @@ from exporter.model import Account, Answer, Fault, State, Stream
 from exporter.provider import AnyProvider
 from exporter.tally import AccountKey, Tally
 
-ROWS, MOST_ROWS = 500, 5000
+ROWS, MOST_ROWS = 500, 2000
 
 RANK: Final = {
     state: rank

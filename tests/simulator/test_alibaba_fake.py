@@ -81,6 +81,20 @@ def test_a_nonce_serves_once(make: Any) -> None:
     assert code(world, received) == ("SignatureNonceUsed", 400)
 
 
+def test_nonces_are_forgotten_after_their_time() -> None:
+    """A nonce is kept as long as its timestamp could still be accepted, and no longer."""
+    now = [NOW]
+    world = small_world()
+    world.clock = lambda: now[0]
+    for _ in range(5):
+        assert code(world, alibaba_call()) == ("ok", 200)
+    assert len(world.memory.nonces) == 5
+    now[0] += 1800
+    for _ in range(3):
+        assert code(world, alibaba_call()) == ("ok", 200)
+    assert len(world.memory.nonces) == 3
+
+
 def test_rpc_without_format_answers_xml() -> None:
     """XML is the vendor's default for RPC calls, for answers and for errors."""
     outgoing = answer(small_world(), "alibaba", alibaba_rpc_call(Format=None))

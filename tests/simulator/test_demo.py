@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from itertools import pairwise
 
 import yaml
 
@@ -23,7 +24,7 @@ def test_the_demo_shows_everything() -> None:
         now[0] = 1_767_300_000.0 + step * 30
         seen.append({key: world.state(key).value for key in world.streams})
     assert {state for each in seen for state in each.values()} == {"active", "inactive", "forbidden", "not_found"}
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in pairwise(seen):
         changed = [key for key in before if before[key] != after[key]]
         assert 3 <= len(changed) <= 25
 

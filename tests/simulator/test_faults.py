@@ -6,12 +6,13 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exporter.simulator import Simulator, World
+from exporter.simulator import Quirks, Simulator, Tricks, World
 from exporter.simulator.fake import Received
 from exporter.simulator.faults import KINDS, Wire, write
 from exporter.simulator.server import decide, examine
@@ -304,7 +305,10 @@ def test_skew_moves_the_date_header_and_the_check() -> None:
     assert NOW == 1767323045
 
 
-def test_every_kind_is_described() -> None:
-    """The documentation has a line for each kind of fault."""
+@pytest.mark.parametrize(
+    "names", [KINDS, [field.name for field in fields(Quirks)], [field.name for field in fields(Tricks)]]
+)
+def test_everything_switchable_is_described(names: list[str]) -> None:
+    """The documentation has each kind of fault, each switch and each way in which lists mislead."""
     text = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
-    assert [kind for kind in KINDS if f"`{kind}`" not in text] == []
+    assert [name for name in names if f"`{name}`" not in text] == []

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from exporter.signing import tc3
 from exporter.simulator import Input, World
+from exporter.simulator.fake import Received
 
 from .asking import NOW, answer, small_world, tencent_call
 
@@ -52,10 +54,29 @@ def test_each_check_has_its_code(changed: dict[str, Any], expected: str) -> None
     assert (outgoing.code, outgoing.status) == (expected, 200)
 
 
+@pytest.mark.parametrize("left_out", ["Content-Type", "Host"])
+def test_host_and_content_type_must_be_signed(left_out: str) -> None:
+    """A signature that does not cover both headers is refused, however right it is for what it covers."""
+    received = tencent_call()
+    signed = {"Content-Type": "application/json", "Host": received.headers["host"]}
+    del signed[left_out]
+    written = tc3.authorization(
+        secret_id="id",
+        secret_key="secret",
+        service="live",
+        timestamp=int(NOW),
+        headers=signed,
+        body=received.body,
+    )
+    headers = {**received.headers, "authorization": written}
+    changed = Received("POST", "/", "", headers, received.body, NOW)
+    assert answer(small_world(), "tencent", changed).code == "AuthFailure.SignatureFailure"
+
+
 def test_a_body_other_than_the_signed_one_is_refused() -> None:
     """The body is hashed into the signature, so a proxy that changes it is found out."""
     received = tencent_call()
-    changed = type(received)("POST", "/", "", received.headers, received.body + b" ", received.now)
+    changed = Received("POST", "/", "", received.headers, received.body + b" ", received.now)
     assert answer(small_world(), "tencent", changed).code == "AuthFailure.SignatureFailure"
 
 

@@ -1,0 +1,164 @@
+"""`check`: errors with their places, the capacity plan, and warnings that do not fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter import config, providers
+from tests.commands.running import CANARY, run, tencent, written
+
+STREAMS = [{"names": ["a", "b", "c"], "account": "main", "domain": "push.example"}]
+
+
+def check(path: Path, *accounts: dict[str, Any], streams: list[dict[str, Any]] | None = None, **scrape: str) -> str:
+    """Check a configuration that is right, and return what was said."""
+    done = run("check", "--config.file", written(path / "c.yml", list(accounts), streams or STREAMS, **scrape))
+    assert (done.code, done.err) == (0, "")
+    assert CANARY not in done.out
+    return done.out
+
+
+def test_every_error_at_once(tmp_path: Path) -> None:
+    """All errors are told as file:line:column: path: message, on standard error and nothing else, and exit with 1."""
+    file = tmp_path / "c.yml"
+    file.write_text(
+        f"accounts:\n- {{name: main, provider: tencnt}}\n- {{name: b, provider: zego, server_secret: {CANARY}}}\n"
+        "streams:\n- {name: x, account: nobody}\nextra: 1\n"
+    )
+    done = run("check", "--config.file", str(file))
+    assert (done.code, done.out) == (1, "")
+    lines = done.err.splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith(f"{file}:2:24: accounts[0].provider: unknown provider")
+    assert all(line.startswith(f"{file}:") for line in lines)
+    assert CANARY not in done.err
+
+
+def test_the_plan_as_plain_text(tmp_path: Path) -> None:
+    """Into a pipe goes an aligned table: per account and API the calls, the rates, the time, the rotation and the use."""
+    out = check(tmp_path, tencent(plan="single"), streams=[{**STREAMS[0], "names": [f"s{i}" for i in range(2000)]}])
+    head, row = (line for line in out.splitlines() if line.startswith(("ACCOUNT", "main")))
+    assert head.split("  ")[0] == "ACCOUNT"
+    assert row.split() == "main (tencent) DescribeLiveStreamState 2,000 2,000 150 / 300 13.9s 30s 22%".split()
+    assert head.index("OF THE LIMIT") + len("OF THE LIMIT") == len(row)
+    assert "1 account, 2,000 streams" in out
+
+
+def test_the_plan_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the same figures stand in a drawn table, and nothing of a name is taken for markup."""
+    monkeypatch.setenv("COLUMNS", "200")
+    accounts = [tencent(name="[red]main[/red]")]
+    streams = [{**STREAMS[0], "account": "[red]main[/red]"}]
+    done = run("check", "--config.file", written(tmp_path / "c.yml", accounts, streams), screen=True)
+    assert done.code == 0
+    assert "│" in done.out
+    assert "[red]main[/red] (tencent)" in done.out
+
+
+def test_figures_for_live_and_dark(tmp_path: Path) -> None:
+    """Where a listing is used, the calls for all streams live and for none stand side by side, and that is explained."""
+    out = check(tmp_path, tencent(region="ap-guangzhou"))
+    assert "DescribeBackupStreamList         3          1 … 0" in out
+    assert "DescribeLiveStreamState                     0 … 3" in out
+    assert "the first holds if all streams are live" in out
+
+
+def test_a_round_that_is_too_long(tmp_path: Path) -> None:
+    """A warning says what will happen and what would help, and the exit code stays 0."""
+    zego = {"name": "z", "provider": "zego", "app_id": 1, "server_secret": CANARY}
+    out = check(tmp_path, zego, streams=[{"names": [f"s{i}" for i in range(500)], "account": "z"}])
+    assert "warning: account z: a round takes 26.1s under the quota, longer than the scrape interval of 15s" in out
+    assert "  - room_id on its streams, by which DescribeSimpleStreamList answers for many in one call\n" in out
+
+
+def test_scrape_settings_count(tmp_path: Path) -> None:
+    """The plan is reckoned with the configuration's own budget, reuse and max_age."""
+    out = check(tmp_path, tencent(), timeout="2s", reuse="20s", max_age="5m")
+    assert "a budget of 2s (scrape.timeout), answers reused for 20s and counting for 5m." in out
+    assert " 30s " in out
+
+
+def test_shared_credentials(tmp_path: Path) -> None:
+    """Accounts that sign with one key share a quota at the provider, and are told what they use of it together."""
+    out = check(
+        tmp_path,
+        tencent(),
+        tencent(name="other", quota_share=0.7),
+        tencent(name="third", secret_id="another-id"),
+        streams=[{**STREAMS[0], "account": name, "names": [name]} for name in ("main", "other", "third")],
+    )
+    assert "accounts main and other sign with the same tencent credentials" in out
+    assert "they may use 120% together" in out
+    assert "third sign" not in out
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "warned"),
+    [
+        ("http://live.proxy.example", True),
+        ("http://10.0.0.1:8080", True),
+        ("http://127.0.0.1:8080", False),
+        ("http://[::1]:8080", False),
+        ("http://localhost:8080", False),
+        ("https://live.proxy.example", False),
+    ],
+)
+def test_endpoints_in_the_clear(endpoint: str, warned: bool, tmp_path: Path) -> None:
+    """An http:// endpoint is warned of, unless it never leaves the machine."""
+    out = check(tmp_path, tencent(endpoint=endpoint))
+    assert ("is not encrypted" in out) == warned
+
+
+@pytest.mark.parametrize(
+    ("mode", "secret", "warned"),
+    [(0o644, "secret_key", True), (0o640, "secret_key", True), (0o600, "secret_key", False)],
+)
+def test_plain_secrets_that_others_may_read(mode: int, secret: str, warned: bool, tmp_path: Path) -> None:
+    """A file with secrets in it that its group or everybody may read is warned of."""
+    file = Path(written(tmp_path / "c.yml", [tencent()], STREAMS))
+    file.chmod(mode)
+    done = run("check", "--config.file", str(file))
+    assert done.code == 0
+    assert (f"may be read by others (mode {mode:04o})" in done.out) == warned
+    assert CANARY not in done.all
+
+
+def test_a_readable_file_without_secrets(tmp_path: Path) -> None:
+    """A configuration whose secrets stand elsewhere may be read by all."""
+    account = {"name": "main", "provider": "tencent", "secret_id_env": "ID", "secret_key_env": "KEY"}
+    file = Path(written(tmp_path / "c.yml", [account], STREAMS))
+    file.chmod(0o644)
+    done = run("check", "--config.file", str(file), environ={"ID": "id", "KEY": CANARY})
+    assert (done.code, done.err) == (0, "")
+    assert "warning" not in done.out
+
+
+def test_reuse_beyond_max_age(tmp_path: Path) -> None:
+    """Answers that are reused for longer than they count leave gaps, and that is told."""
+    assert "scrape.reuse (2m) is not below scrape.max_age (1m)" in check(tmp_path, tencent(), reuse="2m", max_age="1m")
+
+
+def test_warnings_of_the_configuration(tmp_path: Path) -> None:
+    """What the configuration itself finds odd is told with its place, marked as a warning, and does not fail."""
+    file = written(tmp_path / "c.yml", [tencent(), tencent(name="idle", secret_id="x")], STREAMS)
+    done = run("check", "--config.file", file)
+    assert done.code == 0
+    assert "accounts[1].name: warning: no stream is watched through this account\n" in done.err
+    assert "idle (tencent)" in done.out
+
+
+def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    """Control characters in an account's name are not written to the terminal."""
+    streams = [{**STREAMS[0], "account": "\x1b[2J"}]
+    assert "\x1b" not in check(tmp_path, tencent(name="\x1b[2J"), streams=streams)
+
+
+def test_schema() -> None:
+    """`schema` prints the JSON Schema of the configuration and nothing else."""
+    done = run("schema")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out) == config.schema(providers.found())

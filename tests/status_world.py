@@ -1,0 +1,182 @@
+"""What the status page shows in tests: four clouds, every state, every kind of trouble, hostile names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.board import Board, Instant, Record
+from exporter.model import Account, Answer, Fault, Input, Reason, SecretSource, State
+from exporter.provider import AnyProvider
+from exporter.providers import found
+from exporter.quota import Pace
+from exporter.status import Known
+from exporter.tally import Tally
+
+NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)
+MAX_AGE = 120.0
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>'",
+    "&lt;b&gt; {braces} %s",
+    "live\u202egnp.exe",
+    "tab\there\nand\x1b[31mred",
+    "👩‍👩‍👧‍👦 🏟️ арена",
+    "ردهة-البث",
+    "直播间-一号",
+    "x" * 256,
+)
+SECRETS: dict[str, dict[str, Any]] = {
+    "zego": {"app_id": 1, "server_secret": SecretSource.plain("s" * 32)},
+    "tencent": {"secret_id": SecretSource.plain("i"), "secret_key": SecretSource.plain("k")},
+    "alibaba": {"access_key_id": SecretSource.plain("i"), "access_key_secret": SecretSource.plain("k")},
+    "volcengine": {"access_key_id": SecretSource.plain("i"), "secret_access_key": SecretSource.plain("k")},
+}
+ADDRESS: dict[str, dict[str, Any]] = {
+    "zego": {},
+    "tencent": {"domain": "5000.livepush.example"},
+    "alibaba": {"domain": "push.example", "app": "live"},
+    "volcengine": {"room_id": "hall"},
+}
+
+
+@dataclass
+class FakeLane:
+    """An account as the page sees it."""
+
+    provider: AnyProvider
+    account: Account
+    up: bool | None = True
+    fault: Fault | None = None
+    round_seconds: float | None = 0.42
+    unprobed: dict[str, int] = field(default_factory=lambda: {"quota": 0, "deadline": 0, "breaker": 0})
+    held_back: bool = False
+    paces: dict[str, Pace] = field(default_factory=dict)
+    slowed: float = 1.0
+
+    def kept(self) -> dict[str, float]:
+        """Return the calls per second allowed now."""
+        return {action: pace.limit * self.slowed for action, pace in self.paces.items()}
+
+
+@dataclass
+class World:
+    """A board with accounts, filled by hand."""
+
+    board: Board = field(default_factory=lambda: Board(MAX_AGE))
+    tally: Tally = field(default_factory=Tally)
+    lanes: list[FakeLane] = field(default_factory=list)
+    streams: list[tuple[str, Any]] = field(default_factory=list)
+
+    def known(self, **changes: Any) -> Known:
+        """Return what the page is given."""
+        return Known(self.board, self.tally, self.lanes, **{"now": NOW, **changes})
+
+    def account(self, name: str, provider: str, **changes: Any) -> FakeLane:
+        """Add an account."""
+        kind = found()[provider]
+        account = kind.account(name=name, provider=provider, **SECRETS[provider])
+        paces = {action: Pace(api.limit(account) * 0.5) for action, api in kind.apis().items()}
+        lane = FakeLane(kind, account, paces=paces, **changes)
+        self.lanes.append(lane)
+        return lane
+
+    def watch(self, lane: FakeLane, *names: str, labels: dict[str, str] | None = None, **fields: Any) -> list[Record]:
+        """Watch streams of an account."""
+        provider = lane.provider.name
+        for name in names:
+            address = {**ADDRESS[provider], **fields}
+            stream = lane.provider.stream(name=name, account=lane.account.name, labels=labels or {}, **address)
+            self.streams.append((provider, stream))
+        self.board.watch(self.streams, MAX_AGE)
+        return [record for name in names if (record := self.board.get((provider, name))) is not None]
+
+    def answer(self, record: Record, state: State, seconds_ago: float, **told: Any) -> None:
+        """Let a provider have said something some time ago, and again just now."""
+        answer = Answer(state, **told)
+        self.board.answered(record, answer, "DescribeLiveStreamState", earlier(seconds_ago))
+        self.board.answered(record, answer, "DescribeLiveStreamState", earlier(4))
+
+    def fail(self, record: Record, fault: Fault, *seconds_ago: float) -> None:
+        """Let attempts fail some time ago."""
+        for seconds in seconds_ago:
+            self.board.failed(record, fault, earlier(seconds))
+
+
+def earlier(seconds: float) -> Instant:
+    """Return a time before now."""
+    return Instant(NOW.unix - seconds, NOW.mono - seconds)
+
+
+def troubled() -> World:
+    """A world where everything happens at once."""
+    world = World()
+    tencent = world.account("tencent-main", "tencent", slowed=0.5)
+    tencent.unprobed["quota"] = 12
+    zego = world.account("zego-main", "zego")
+    dead = Fault(Reason.AUTH, "InvalidAccessKeyId.NotFound", "Specified access key is not found.", "3F1C-77AB-90D2")
+    alibaba = world.account("alibaba-eu", "alibaba", up=False, fault=dead, held_back=True)
+    volc = world.account("volc-rtc", "volcengine", round_seconds=None, up=None)
+    _tencent_streams(world, tencent)
+    _zego_streams(world, zego)
+    for record in world.watch(alibaba, "keynote", "stage-b", labels={"team": "events", "tier": "gold"}):
+        world.answer(record, State.ACTIVE, 7200)
+        world.fail(record, dead, 190, 100, 3)
+    world.watch(volc, "host-42", "host-43")
+    world.tally.skew["tencent", "tencent-main"] = 0.2
+    world.tally.skew["alibaba", "alibaba-eu"] = -94.0
+    world.tally.errors["alibaba", "alibaba-eu", "InvalidAccessKeyId.NotFound", "auth"] = 6
+    world.tally.errors["tencent", "tencent-main", "timeout", "timeout"] = 3
+    return world
+
+
+def _tencent_streams(world: World, lane: FakeLane) -> None:
+    gold, silver = {"team": "esports", "tier": "gold"}, {"team": "esports", "tier": "silver"}
+    arena, cup, studio = world.watch(lane, "arena-1", "cup-final", "studio-9", labels=gold, inputs=2)
+    world.answer(arena, State.INACTIVE, 754)
+    primary = Input("5000.livepush.example", "live", "push", primary=True)
+    world.answer(cup, State.ACTIVE, 5400, inputs=(primary,), started=NOW.unix - 5400)
+    world.answer(studio, State.FORBIDDEN, 90_000)
+    (slow,) = world.watch(lane, "backstage", labels=silver)
+    world.answer(slow, State.ACTIVE, 4000)
+    said = "no answer within 3 s"
+    world.fail(slow, Fault(Reason.TIMEOUT, Reason.TIMEOUT, said), 61, 31, 1)
+    (late,) = world.watch(lane, "late-show", labels=silver)
+    world.board.answered(late, Answer(State.ACTIVE), "DescribeLiveStreamState", earlier(400))
+
+
+def _zego_streams(world: World, lane: FakeLane) -> None:
+    for number, record in enumerate(world.watch(lane, *(f"room-{n:02}" for n in range(1, 9)))):
+        world.answer(record, State.ACTIVE, 300 * (number + 1), code="0")
+    gone, closed = world.watch(lane, "old-room", "closing-room")
+    world.answer(gone, State.NOT_FOUND, 86_400 * 3, code="41004")
+    world.answer(closed, State.INACTIVE, 42, code="41006")
+
+
+def hostile() -> World:
+    """A world where every name, label and message tries something."""
+    world = World()
+    for number, name in enumerate(HOSTILE):
+        lane = world.account(name, ("zego", "tencent", "alibaba", "volcengine")[number % 4], up=False)
+        lane.fault = Fault(Reason.PROVIDER_ERROR, "other", f"{name} “{name}”", name[:128])
+        live, failed = world.watch(lane, name, f"{name[:200]}-failed", labels={"team": name})
+        world.answer(live, State.ACTIVE, 60)
+        world.fail(failed, lane.fault, 20)
+        world.tally.errors[lane.provider.name, name, "other", "provider_error"] = 2
+    return world
+
+
+def crowd(streams: int) -> World:
+    """A world of very many streams in all states."""
+    world = World()
+    lane = world.account("tencent-main", "tencent")
+    names = [f"stream-{number:05}" for number in range(streams)]
+    states = (State.ACTIVE, State.ACTIVE, State.ACTIVE, State.INACTIVE, State.FORBIDDEN, State.UNKNOWN)
+    fault = Fault(Reason.TIMEOUT, Reason.TIMEOUT, "no answer within 3 s", "3F1C-77AB-90D2")
+    for number, record in enumerate(world.watch(lane, *names, labels={"team": "esports", "tier": "gold"})):
+        state = states[number % len(states)]
+        if state is State.UNKNOWN:
+            world.fail(record, fault, 30.0)
+        else:
+            world.answer(record, state, 60.0 + number)
+    return world

@@ -1,0 +1,264 @@
+"""The capacity plan: figures by hand, what the pace really lets through, and advice that helps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.capacity import Load, Plan, Round, Schedule, kept_rates, number, plan, spoken
+from exporter.model import Account, Stream
+from exporter.providers import found
+from exporter.quota import Pace
+from tests.virtual import Network, always, lane, prober, run, tencent_state
+
+PLACES: dict[str, dict[str, Any]] = {
+    "zego": {},
+    "tencent": {"domain": "push.example"},
+    "alibaba": {"domain": "push.example", "app": "live"},
+    "volcengine": {"room_id": "room", "app_id": "app"},
+}
+
+
+def account(provider: str, **fields: Any) -> Account:
+    """Return an account of a provider."""
+    needed = {"app_id": 1} if provider == "zego" else {}
+    made: Account = found()[provider].account(name="a", provider=provider, **needed, **fields)
+    return made
+
+
+def streams(provider: str, count: int, **fields: Any) -> list[Stream]:
+    """Return streams of the account, at one domain or in one room."""
+    kind = found()[provider].stream
+    return [kind(name=f"s{i}", account="a", **{**PLACES[provider], **fields}) for i in range(count)]
+
+
+def planned(
+    provider: str, count: int, schedule: Schedule | None = None, address: dict[str, Any] | None = None, **fields: Any
+) -> Plan:
+    """Return the plan of an account with so many streams."""
+    watched = streams(provider, count, **(address or {}))
+    return plan(found()[provider], account(provider, **fields), watched, schedule or Schedule())
+
+
+def calls(round_: Round) -> dict[str, int]:
+    """Return the calls by action."""
+    return {load.action: load.calls for load in round_.loads}
+
+
+def helps(made: Plan) -> str:
+    """Return all that would help."""
+    return "\n".join(text for caution in made.cautions for text in caution.helps)
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("provider", "most"), [("alibaba", 144), ("zego", 192), ("volcengine", 288), ("tencent", 1440)]
+)
+def test_what_fits_a_budget_of_ten_seconds(provider: str, most: int) -> None:
+    """Half the documented limit, spaced 4 % wider, fits so many single calls into 10 s; one more waits for a scrape."""
+    exactly, over = (planned(provider, count, plan="single").live for count in (most, most + 1))
+    assert (exactly.rounds(Schedule()), over.rounds(Schedule())) == (1, 2)
+    assert exactly.seconds == pytest.approx(10.0)
+
+
+def test_a_long_rotation_by_hand() -> None:
+    """3,000 single calls at 15/s take 208.3 s; 144 fit a scrape, so each stream's turn comes at every 21st one."""
+    live = planned("alibaba", 3000).live
+    assert live.seconds == pytest.approx(3000 / 15 / 0.96)
+    assert (live.calls, live.rounds(Schedule()), live.refresh(Schedule())) == (3000, 21, 315.0)
+    assert live.loads[0].used(Schedule()) == pytest.approx(3000 / 315 / 30)
+
+
+def test_a_listing_answers_for_many() -> None:
+    """The plan counts a listing's pages where all streams are live, and single calls where none is."""
+    made = planned("tencent", 2500)
+    assert calls(made.live) == {"DescribeLiveStreamOnlineList": 3}
+    assert calls(made.dark) == {"DescribeLiveStreamState": 2500}
+    assert made.live.seconds == pytest.approx(3 / 40 / 0.96)
+
+
+def test_a_forced_listing_is_paid_on_top() -> None:
+    """With `plan: list` streams that are not live cost the listing and a single call each."""
+    made = planned("tencent", 10, plan="list", region="ap-guangzhou")
+    assert calls(made.dark) == {"DescribeBackupStreamList": 1, "DescribeLiveStreamState": 10}
+    assert made.dark.seconds == pytest.approx(1 / 10 / 0.96 + 10 / 150 / 0.96)
+
+
+def test_an_account_without_streams_costs_nothing() -> None:
+    """An idle account has a plan all the same, with no calls and no warning."""
+    made = planned("zego", 0)
+    assert (made.live.calls, made.live.rounds(Schedule()), made.cautions) == (0, 1, ())
+
+
+@pytest.mark.parametrize(("reuse", "every"), [(0.0, 15.0), (5.0, 15.0), (15.0, 30.0), (20.0, 30.0), (31.0, 45.0)])
+def test_reuse_skips_scrapes(reuse: float, every: float) -> None:
+    """A scrape that finds answers younger than `reuse` makes no round, so rounds come at the next scrape after it."""
+    assert Schedule(reuse=reuse).every == every
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0ms"), (0.0451, "46ms"), (1.0, "1s"), (10.42, "10.5s"), (59.99, "1m"), (138.9, "2m19s"), (3900.0, "1h05m")],
+)
+def test_seconds_are_rounded_up(seconds: float, text: str) -> None:
+    """No duration is told shorter than it is."""
+    assert spoken(seconds) == text
+
+
+def test_numbers_for_people() -> None:
+    """Rates keep the digits that matter and large counts have separators."""
+    assert [number(value) for value in (0.05, 0.5, 15.0, 166.6667, 1500.0)] == ["0.05", "0.5", "15", "166.7", "1,500"]
+
+
+# --- against the pace itself -----------------------------------------------------------------------------------------
+
+SCHEDULES = st.builds(
+    Schedule,
+    budget=st.floats(0.05, 120),
+    max_age=st.floats(1, 3600),
+    reuse=st.floats(0, 100),
+    interval=st.floats(1, 120),
+)
+LOADS = st.builds(
+    Load,
+    action=st.just("DescribeLiveStreamState"),
+    listing=st.just(False),
+    calls=st.integers(1, 400),
+    kept=st.floats(0.02, 1000),
+    documented=st.just(300.0),
+)
+
+
+@given(LOADS, SCHEDULES)
+def test_never_faster_than_the_quota(load: Load, schedule: Schedule) -> None:
+    """Neither a round nor a rotation is ever claimed to be faster than N / rate."""
+    round_ = Round((load,))
+    assert round_.seconds >= load.calls / load.kept
+    assert round_.refresh(schedule) >= load.calls / load.kept * (1 - 1e-9)
+    assert load.used(schedule) * load.documented <= load.kept * (1 + 1e-9)
+
+
+@given(LOADS, SCHEDULES)
+def test_the_pace_keeps_what_is_claimed(load: Load, schedule: Schedule) -> None:
+    """Driven round by round, the real pace lets all calls through within the number of rounds that is claimed."""
+    pace, made = Pace(load.kept), 0
+    for turn in range(Round((load,)).rounds(schedule)):
+        now = turn * schedule.every
+        end = now + schedule.usable
+        while made < load.calls and now + pace.wait(now) <= end:
+            now += pace.wait(now)
+            pace.take(now)
+            made += 1
+    assert made == load.calls
+
+
+@given(
+    st.sampled_from(sorted(PLACES)),
+    st.integers(1, 3000),
+    st.sampled_from(["auto", "single", "list"]),
+    st.floats(0.01, 1),
+    SCHEDULES,
+)
+def test_every_plan_is_consistent(provider: str, count: int, mode: str, share: float, schedule: Schedule) -> None:
+    """Whatever the account, a plan has calls, keeps its quota, and knows help wherever a round is too long."""
+    made = planned(provider, count, schedule, plan=mode, quota_share=share)
+    for round_ in (made.live, made.dark):
+        assert 1 <= round_.calls <= count + math.ceil(count / 100)
+        assert all(load.seconds >= load.calls / load.kept for load in round_.loads)
+        assert round_.seconds >= max(load.seconds for load in round_.loads)
+    slow = [caution for caution in made.cautions if "a round takes" in caution.text]
+    assert made.live.fits(schedule) or slow
+    assert all(caution.helps for caution in slow)
+
+
+def test_rates_are_those_of_the_prober() -> None:
+    """The plan reckons with the rates that the exporter really keeps: share of the limit, or the quota written down."""
+    made = account("tencent", quota_share=0.2, quota={"DescribeBackupStreamList": 3.0}, plan="single")
+
+    async def kept() -> dict[str, float]:
+        network = Network(lambda _provider, _request: always(tencent_state("active")))
+        return lane(prober(network, [made], []), "a").kept()
+
+    assert kept_rates(found()["tencent"], made) == run(kept())
+
+
+# --- cautions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("provider", "fields", "help_"),
+    [
+        ("zego", {}, "room_id on its streams, by which DescribeSimpleStreamList"),
+        ("alibaba", {}, "streaming_domain on its streams, by which DescribeLiveStreamsOnlineList"),
+        ("tencent", {"plan": "single"}, "region on the account, by which DescribeBackupStreamList"),
+        ("tencent", {"plan": "single"}, "plan: auto, by which a round costs 5 instead of 5,000 calls"),
+        ("volcengine", {}, "18 accounts at the provider"),
+    ],
+)
+def test_what_would_help_is_named(provider: str, fields: dict[str, Any], help_: str) -> None:
+    """A round that is too long comes with the settings of that very provider that would shorten it."""
+    assert help_ in helps(planned(provider, 5000, **fields))
+
+
+def test_a_larger_share_is_proposed_with_its_effect() -> None:
+    """The share that would suffice is worked out, and how long a round would take then."""
+    made = planned("zego", 300)
+    assert "quota_share: 0.79 (now 0.5), by which a round takes 9.9s" in helps(made)
+    again = planned("zego", 300, quota_share=0.79)
+    assert again.cautions == ()
+
+
+def test_a_larger_quota_is_proposed_where_one_is_written() -> None:
+    """An account with its own figure is told another figure, not a share that it does not use."""
+    made = planned("zego", 300, quota={"DescribeRTCStreamState": 10.0})
+    assert "quota: {DescribeRTCStreamState: 32} (now 10)" in helps(made)
+    assert "quota_share" not in helps(made)
+
+
+def test_longer_than_the_budget() -> None:
+    """A round that is over the budget alone says so, and which budget would do."""
+    (caution,) = planned("zego", 200).cautions
+    assert "longer than the budget of a scrape, 10s" in caution.text
+    assert "scrape.timeout: 11s" in "\n".join(caution.helps)
+
+
+def test_longer_than_the_interval() -> None:
+    """A round that is over the interval says how often a stream's turn comes."""
+    (caution,) = planned("zego", 500).cautions
+    assert "longer than the scrape interval of 15s: a stream's turn comes every 45s" in caution.text
+
+
+def test_longer_than_max_age() -> None:
+    """The worst consequence goes first: answers that grow too old before the next turn."""
+    (caution,) = planned("alibaba", 3000).cautions
+    assert "every 5m15s, but an answer counts for 2m (scrape.max_age): streams will be unknown" in caution.text
+    assert "scrape.max_age: 315s" in "\n".join(caution.helps)
+
+
+def test_a_list_plan_that_fails_when_all_are_down() -> None:
+    """A fleet that a listing covers is warned of the hour in which none is live and each must be asked singly."""
+    (caution,) = planned("tencent", 20_000).cautions
+    assert caution.text.startswith("if none of its streams is live, a round takes 2m19s")
+
+
+def test_a_quota_above_the_limit() -> None:
+    """A written quota above what the provider documents is told, for it may be a slip."""
+    made = planned("alibaba", 10, quota={"DescribeLiveStreamState": 50.0})
+    assert "50/s, is above the documented limit of 30/s" in made.cautions[0].text
+
+
+def test_too_few_calls_in_flight() -> None:
+    """A rate that the calls in flight cannot carry is told, with the number that can."""
+    made = planned("tencent", 1000, plan="single", concurrency=4)
+    assert made.cautions[0].helps == ("concurrency: 15",)
+
+
+def test_a_comfortable_account_has_no_cautions() -> None:
+    """An account within all its limits is not nagged."""
+    assert planned("volcengine", 100).cautions == ()

@@ -1,0 +1,184 @@
+"""The command line: flags, their defaults, what is refused, and how the process ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter import __version__
+from exporter.cli import COMMANDS, parse, serve_options
+from exporter.commands.options import ServeOptions
+from tests.commands.running import process, run
+
+FLAGS = [
+    "--config.file",
+    "--web.listen-address",
+    "--web.config.file",
+    "--web.telemetry-path",
+    "--web.enable-lifecycle",
+    "--scrape.timeout-offset",
+    "--log.level",
+    "--log.format",
+    "--version",
+]
+
+
+def test_no_command_is_serve() -> None:
+    """Without a command the exporter runs, with the defaults that are documented."""
+    command, flags = parse([])
+    assert command.name == "serve"
+    assert serve_options(flags) == ServeOptions(
+        "stream-exporter.yml", (":10180",), None, "/metrics", False, 0.5, "info"
+    )
+
+
+@pytest.mark.parametrize("prefix", [[], ["serve"]])
+def test_flags_of_serve(prefix: list[str]) -> None:
+    """Every flag of serve arrives as a typed value, with and without the command's name."""
+    given = (
+        "--config.file=f.yml --web.listen-address 127.0.0.1:1 --web.listen-address [::1]:2 --web.config.file web.yml "
+        "--web.telemetry-path /m --web.enable-lifecycle --scrape.timeout-offset 0.25 --log.level debug --log.format json"
+    )
+    command, flags = parse([*prefix, *given.split()])
+    assert command.name == "serve"
+    assert serve_options(flags) == ServeOptions(
+        "f.yml", ("127.0.0.1:1", "[::1]:2"), "web.yml", "/m", True, 0.25, "debug", "json"
+    )
+
+
+def test_help_names_every_command_and_flag() -> None:
+    """The overview lists all commands, and serve's help all its flags."""
+    overview, serve = run("--help"), run("serve", "--help")
+    assert (overview.code, serve.code) == (0, 0)
+    assert all(f"  {name} " in overview.out for name in COMMANDS)
+    assert all(flag in serve.out for flag in FLAGS)
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["serve", "--version"]])
+def test_version(argv: list[str]) -> None:
+    """The version is printed on standard output."""
+    done = run(*argv)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"stream-exporter {__version__} ")
+
+
+@pytest.mark.parametrize("flag", [flag[:-1] for flag in FLAGS])
+def test_abbreviated_flags_are_refused(flag: str) -> None:
+    """A flag that lacks its last letter is refused, and the whole one is named."""
+    done = run(flag)
+    assert done.code == 2
+    assert f"unknown flag {flag}; did you mean {flag}" in done.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_refuses_unknown_flags(command: str) -> None:
+    """No command takes a flag that it does not know, and none repeats what stands behind it: it may be a secret."""
+    needed = ["41004"] if command == "explain" else []
+    done = run(command, *needed, "--secret-key=abc-123", "--token", "def-456")
+    assert (done.code, done.out) == (2, "")
+    assert "unknown flag --secret-key" in done.err
+    assert "abc-123" not in done.err
+    assert "def-456" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["chek"], "unknown command 'chek'; did you mean check?"),
+        (["nonsense"], "unknown command 'nonsense'"),
+        (["--config.file", "f", "check"], "the command comes first: stream-exporter check"),
+        (["check", "f.yml"], "unexpected argument 'f.yml'"),
+        (["--web.listen-address", "localhost"], "'localhost' is not HOST:PORT or :PORT"),
+        (["--web.listen-address", ":65536"], "':65536' is not HOST:PORT or :PORT"),
+        (["--web.telemetry-path", "metrics"], "'metrics' is not a path like /metrics"),
+        (["--web.telemetry-path", "/{x}"], "'/{x}' is not a path like /metrics"),
+        (["--web.telemetry-path", "/probe"], "'/probe' is taken by another page"),
+        (["--web.telemetry-path", "/-/healthy"], "'/-/healthy' is taken by another page"),
+        (["--scrape.timeout-offset", "-1"], "'-1' is not a number of seconds from 0 to 120"),
+        (["--scrape.timeout-offset", "nan"], "'nan' is not a number of seconds from 0 to 120"),
+        (["--scrape.timeout-offset", "soon"], "'soon' is not a number of seconds from 0 to 120"),
+        (["--log.level", "trace"], "invalid choice: 'trace'"),
+        (["--config.file"], "expected one argument"),
+        (["explain"], "required: [PROVIDER] CODE"),
+        (["explain", "zego", "1", "2"], "give a code, or a provider and a code"),
+        (["probe", "--output", "xml"], "invalid choice: 'xml'"),
+    ],
+)
+def test_wrong_command_lines(argv: list[str], said: str) -> None:
+    """A wrong command line exits with 2, shows the usage and says what is wrong."""
+    done = run(*argv)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("usage: stream-exporter")
+    assert said in done.err
+
+
+def test_flags_may_stand_among_targets() -> None:
+    """Targets before and after a flag are all taken."""
+    _, flags = parse(["probe", "zego/a", "--config.file", "f", "zego/b"])
+    assert flags.targets == ["zego/a", "zego/b"]
+
+
+@pytest.mark.parametrize(("command", "code"), [("serve", 1), ("check", 1), ("probe", 2)])
+def test_a_missing_configuration(command: str, code: int, tmp_path: Path) -> None:
+    """Where there is no configuration, the place is named and what to do: the demo, the example, the schema, the flag."""
+    place = tmp_path / "none.yml"
+    done = run(command, "--config.file", str(place))
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith(f"{place}:1:1: document: cannot be read: No such file or directory\n")
+    for word in ("stream-exporter demo", "stream-exporter.example.yml", "stream-exporter schema", "--config.file"):
+        assert word in done.err
+    assert (Path(__file__).parent.parent / "stream-exporter.example.yml").exists()
+
+
+def test_a_directory_as_configuration(tmp_path: Path) -> None:
+    """A folder in place of the file is told as such, without a traceback."""
+    done = run("check", "--config.file", str(tmp_path))
+    assert (done.code, done.err) == (1, f"{tmp_path}:1:1: document: cannot be read: Is a directory\n")
+
+
+def test_a_reader_that_goes_away() -> None:
+    """`stream-exporter schema | head` ends quietly: no traceback, and no complaint when Python closes the stream."""
+    with process("schema") as child:
+        assert child.stdout is not None
+        child.stdout.close()
+        child.stdout = None
+        _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (141, "")
+
+
+def test_no_standard_output() -> None:
+    """Started with its standard output closed, a command ends without a traceback."""
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m exporter explain timeout >&-"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_characters_that_the_terminal_lacks() -> None:
+    """Chinese on an ASCII terminal is written with escapes instead of a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "explain", "timeout", "--lang", "zh"],
+        capture_output=True,
+        env={"PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\u7c7b" in done.stdout
+
+
+def test_ctrl_c_while_a_file_is_read(tmp_path: Path) -> None:
+    """An interrupt before anything runs ends the process with 130 and without a traceback."""
+    fifo = tmp_path / "pipe"
+    subprocess.run(["mkfifo", fifo], check=True)
+    with process("check", "--config.file", str(fifo)) as child, fifo.open("w"):
+        # The command has opened its end, and reads.
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+    assert (child.returncode, out, err) == (130, "", "")
