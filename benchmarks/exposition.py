@@ -8,6 +8,7 @@ import gzip
 import statistics
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from benchmarks.rounds import cpu, keys, watching
+from benchmarks.table import Row
 from exporter import providers
 from exporter.board import Board, Instant
 from exporter.exposition import INFO, STREAM_FAMILIES, Compressor
@@ -92,7 +94,7 @@ async def measure() -> dict[str, float]:
             registry = CollectorRegistry(auto_describe=False)
             registry.register(Baseline(service.board, at))
             theirs: list[bytes] = []
-            base.append(cpu(lambda registry=registry, theirs=theirs: theirs.append(generate_latest(registry))))
+            base.append(cpu(partial(_generate, registry, theirs)))
             document = b"".join(parts)
         assert samples(document.decode()) == samples(theirs[0].decode())
         best, fast = [], []
@@ -113,12 +115,25 @@ async def measure() -> dict[str, float]:
         }
 
 
+def _generate(registry: CollectorRegistry, documents: list[bytes]) -> None:
+    documents.append(generate_latest(registry))
+
+
 def squeeze(parts: list[bytes]) -> bytes:
     """Compress as the service does."""
     compressor = Compressor()
     return b"".join([*(compressor.add(part) for part in parts), compressor.end()])
 
 
-if __name__ == "__main__":
-    for name, value in asyncio.run(measure()).items():
-        print(f"{name:>24} {value:10.2f}")
+def rows() -> list[Row]:
+    """Measure a document."""
+    found = asyncio.run(measure())
+    name = f"GET /metrics of {STREAMS:,} streams"
+    return [
+        Row(f"{name}, every value fresh, against prometheus_client", found["times faster"], "x", ">=", 12.0,
+            f"{found['render ms']:.0f} ms, prometheus_client {found['prometheus_client ms']:.0f} ms"),
+        Row(f"{name}, longest slice", found["longest slice ms"], "ms", "<=", 50.0, f"{found['MiB']:.1f} MiB in slices"),
+        Row(f"{name}, compressed against gzip -9", found["times less"], "x", ">=", 15.0,
+            f"{found['ours ms']:.1f} ms, gzip -9 {found['gzip 9 ms']:.0f} ms"),
+        Row(f"{name}, compressed size against gzip -9", found["size ratio"], "x", "<=", 1.25, ""),
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A provider that costs next to nothing: answers every call with one constant Tencent answer, in a process of its own."""
+"""A provider that costs next to nothing: one constant Tencent answer to every call, in a process of its own."""
 
 from __future__ import annotations
 

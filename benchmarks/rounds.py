@@ -7,15 +7,22 @@ import gc
 import hashlib
 import hmac
 import json
+import os
+import shutil
+import socket
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from benchmarks.provider import running
+from benchmarks.table import Row
 from exporter import providers
 from exporter.config import Config, Scrape
 from exporter.model import Account, Credentials, Secret, Stream
@@ -125,14 +132,129 @@ def cpu(work: Callable[[], Any]) -> float:
     return time.process_time() - started
 
 
-if __name__ == "__main__":
-    COUNT = 3000
+def blackbox(endpoint: str, count: int) -> float | None:
+    """Return blackbox_exporter's CPU seconds per probe of the same provider, or None where it is not installed."""
+    program = shutil.which("prometheus-blackbox-exporter")
+    if program is None:
+        return None
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+        file.write("modules: {http: {prober: http, http: {preferred_ip_protocol: ip4}}}\n")
+        file.flush()
+        port = _free_port()
+        command = [program, f"--config.file={file.name}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            url = f"http://127.0.0.1:{port}/probe?module=http&target={endpoint}/"
+            asyncio.run(_fetch(url, 100))
+            before = _cpu_of(process.pid)
+            asyncio.run(_fetch(url, count))
+            return (_cpu_of(process.pid) - before) / count
+        finally:
+            process.terminate()
+            process.wait()
+
+
+async def _fetch(url: str, count: int) -> None:
+    async def worker(session: aiohttp.ClientSession, turns: Iterator[int]) -> None:
+        for _ in turns:
+            for _attempt in range(100):
+                try:
+                    async with session.get(url) as response:
+                        assert b"probe_success 1" in await response.read()
+                        break
+                except aiohttp.ClientConnectorError:
+                    await asyncio.sleep(0.05)
+
+    turns = iter(range(count))
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(worker(session, turns) for _ in range(8)))
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _cpu_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cost(count: int = 3000, turns: int = 5) -> list[Row]:
+    """Measure what a probe costs, each side in turn."""
+    mine, base, vendor = [], [], []
     with running() as endpoint:
-        mine, base, vendor = [], [], []
-        for _ in range(5):
-            mine.append(min(asyncio.run(ours(endpoint, COUNT, rounds=3))[1:]) / COUNT * 1e6)
-            base.append(min(asyncio.run(bare(endpoint, COUNT, rounds=3))[1:]) / COUNT * 1e6)
-            vendor.append(cpu(lambda: sdk(endpoint, 1000)) / 1000 * 1e6)
-        print(mine, base, vendor)
-        print("bare", statistics.median(a / b for a, b in zip(mine, base, strict=True)))
-        print("sdk", statistics.median(b / a for a, b in zip(mine, vendor, strict=True)))
+        for _ in range(turns):
+            mine.append(min(asyncio.run(ours(endpoint, count, rounds=3))[1:]) / count * 1e6)
+            base.append(min(asyncio.run(bare(endpoint, count, rounds=3))[1:]) / count * 1e6)
+            vendor.append(cpu(lambda: sdk(endpoint, 500)) / 500 * 1e6)
+        box = blackbox(endpoint, 3000)
+    us, them, theirs = statistics.median(mine), statistics.median(base), statistics.median(vendor)
+    rows = [
+        Row("CPU per probe against a bare aiohttp + TC3 + json loop",
+            statistics.median(a / b for a, b in zip(mine, base, strict=True)), "x", "<=", 1.25,
+            f"{us:.0f} us, bare {them:.0f} us"),
+        Row("CPU per probe of Tencent's own SDK against ours",
+            statistics.median(b / a for a, b in zip(mine, vendor, strict=True)), "x", ">=", 5.0,
+            f"SDK {theirs:.0f} us, ours {us:.0f} us"),
+    ]  # fmt: skip
+    if box is not None:
+        rows.append(Row("CPU per probe of blackbox_exporter against ours", box * 1e6 / us, "x", ">=", 4.0,
+                        f"blackbox_exporter {box * 1e6:.0f} us, ours {us:.0f} us"))  # fmt: skip
+    return rows
+
+
+async def _lag(seconds: float, late: list[float]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + seconds
+        await asyncio.sleep(seconds)
+        late.append(loop.time() - due)
+
+
+async def _wide(endpoint: str, count: int, concurrency: int) -> tuple[float, list[float]]:
+    late: list[float] = []
+    async with Service(watching(endpoint, count, concurrency), providers.found(), clock(), keys) as service:
+        watcher = asyncio.create_task(_lag(0.005, late))
+        started = time.monotonic()
+        await service.refresh(time.monotonic() + 600)
+        took = time.monotonic() - started
+        watcher.cancel()
+        assert all(record.succeeded for record in service.board)
+    return took, late
+
+
+def wide(count: int = 10_000, delay: float = 0.05, concurrency: int = 128) -> list[Row]:
+    """Measure a round of many calls in flight, and how late the event loop is meanwhile."""
+    with running(delay) as endpoint:
+        took, late = asyncio.run(_wide(endpoint, count, concurrency))
+    ideal = count * delay / concurrency
+    p99 = statistics.quantiles(late, n=100)[98] * 1e3
+    return [
+        Row(f"a round of {count:,} probes at {delay * 1e3:.0f} ms, {concurrency} in flight", took / ideal, "x", "<=",
+            1.08, f"{took:.2f} s, N * latency / concurrency {ideal:.2f} s"),
+        Row("event loop late meanwhile, p99", p99, "ms", "<=", 5.0, f"of {len(late)} samples"),
+        Row("event loop late meanwhile, at most", max(late) * 1e3, "ms", "<=", 60.0, f"of {len(late)} samples"),
+    ]  # fmt: skip
+
+
+async def _paced(endpoint: str, count: int, rate: float) -> tuple[float, int]:
+    async with Service(watching(endpoint, count, 32, rate), providers.found(), clock(), keys) as service:
+        started = time.monotonic()
+        await service.refresh(time.monotonic() + 600)
+        took = time.monotonic() - started
+    async with aiohttp.ClientSession() as session, session.get(f"{endpoint}/busiest") as response:
+        return took, int(await response.read())
+
+
+def paced(count: int = 900, rate: float = 150.0) -> list[Row]:
+    """Measure a round that the quota paces, at the provider's end."""
+    with running(0.02) as endpoint:
+        took, busiest = asyncio.run(_paced(endpoint, count, rate))
+    return [
+        Row(f"a round of {count} probes paced at {rate:.0f}/s", took / (count / rate), "x", "<=", 1.05,
+            f"{took:.2f} s, N / rate {count / rate:.2f} s"),
+        Row("calls in the busiest second at the provider", busiest, "calls", "<=", rate, f"kept rate {rate:.0f}"),
+    ]  # fmt: skip

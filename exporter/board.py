@@ -128,6 +128,7 @@ class Board:
         self.listeners: list[Callable[[Change], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self._records: dict[Key, Record] = {}
+        self._next_outdated = float("-inf")
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self._records.values())
@@ -145,7 +146,7 @@ class Board:
         for provider, stream in streams:
             key = (provider, stream.name)
             known = self._records.get(key)
-            if known is not None and _address(known.stream) == _address(stream):
+            if known is not None and address(known.stream) == address(stream):
                 known.stream = stream
                 records[key] = known
             else:
@@ -153,6 +154,7 @@ class Board:
         self._records = records
         self.failures = {kind: one for kind, one in self.failures.items() if (one.provider, one.stream) in records}
         self.max_age = max_age
+        self._next_outdated = float("-inf")
         self.version += 1
 
     def answered(self, record: Record, answer: Answer, action: str, now: Instant) -> None:
@@ -182,9 +184,18 @@ class Board:
 
     def outdate(self, now: Instant) -> None:
         """Tell the listeners of answers that have grown older than `max_age`."""
+        if now.mono <= self._next_outdated:
+            return
+        oldest = float("inf")
         for record in self._records.values():
-            if record.shown is not State.UNKNOWN and now.mono - record.answered_mono > self.max_age:
+            if record.shown is State.UNKNOWN:
+                continue
+            if now.mono - record.answered_mono > self.max_age:
                 self._show(record, State.UNKNOWN, "max_age", now)
+            else:
+                oldest = min(oldest, record.answered_mono)
+        # Answers to come are younger than any there is, so none grows too old before this.
+        self._next_outdated = min(oldest, now.mono) + self.max_age
 
     def _remember(self, record: Record, fault: Fault, now: Instant) -> None:
         provider, stream = record.key
@@ -212,6 +223,6 @@ class Board:
             listener(change)
 
 
-def _address(stream: Stream) -> dict[str, object]:
+def address(stream: Stream) -> dict[str, object]:
     """Return what an answer depends on: everything but what is only shown."""
     return {"type": type(stream), **stream.model_dump(exclude={"labels"})}

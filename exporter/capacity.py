@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from exporter.model import Account, Stream, format_duration
 from exporter.planner import Outlook, choose, cost
 from exporter.provider import AnyProvider
-from exporter.quota import MARGIN
+from exporter.quota import paced
 
 ASSUMED_INTERVAL = 15.0
 """Seconds between two scrapes, as most Prometheus servers are set up; the exporter is not told."""
@@ -89,7 +89,7 @@ class Load:
 
     @property
     def _paced(self) -> float:
-        return self.kept * MARGIN
+        return paced(self.kept)
 
 
 @dataclass(frozen=True, slots=True)

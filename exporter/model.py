@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -258,8 +258,7 @@ class Stream(Shape):
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, description="shown on stream_info")
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """All that a request may depend on besides configuration: handed in, never drawn by a provider.
 
     Attributes:
@@ -273,27 +272,27 @@ class Moment:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One API call before it is signed: the action and its business parameters."""
 
     action: str
     version: str
-    params: dict[str, str | int] = field(default_factory=dict)
+    params: Mapping[str, str | int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One signed HTTP request; `url` is percent-encoded already and goes out byte for byte."""
 
     method: Literal["GET", "POST"]
     url: str
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<request {self.method}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A provider's HTTP answer, decompressed and within the size allowed; headers are looked up in lower case."""
 
     status: int

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import structlog
 
 from exporter import catalogue
-from exporter.board import Board, Instant, Key, Record
+from exporter.board import Board, Instant, Key, Record, address
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
 from exporter.planner import Listed, Outlook, Plan, Query, plan
 from exporter.provider import (
@@ -115,6 +115,9 @@ class Round:
 
     started: float
     deadline: float
+    whole: bool = False
+    alone: bool = False
+    hinted: bool = False
     plan: Plan | None = None
     pending: dict[str, deque[Query]] = field(default_factory=dict)
     claimed: dict[str, int] = field(default_factory=dict)
@@ -141,6 +144,10 @@ class Round:
         """Queue a call ahead of all others of its action."""
         self.pending.setdefault(query.api.action, deque()).appendleft(query)
         self.news.set()
+
+    def queues(self, action: str) -> bool:
+        """Whether calls of an action wait for their turn, so that the next one is sure to be taken soon."""
+        return bool(self.pending.get(action)) and action not in self.refused
 
     def refuse(self, action: str) -> None:
         """Make no more calls of an action: its quota has none left before the deadline."""
@@ -182,6 +189,7 @@ class Lane:
         self._rounds: list[Round] = []
         self._listed: dict[tuple[str, str], Listed] = {}
         self._credentials: Credentials | None = None
+        self._complete = float("-inf")  # every stream was asked since then
         self._urgent: dict[Key, float] = {}
         self._awaited: dict[Key, asyncio.Future[None]] = {}
         self.configure(account, ())
@@ -191,6 +199,7 @@ class Lane:
         if account.concurrency != self.account.concurrency:
             self._calls = asyncio.Semaphore(account.concurrency)
         self.account, self.streams = account, tuple(streams)
+        self._complete = float("-inf")
         for action, api in self.provider.apis().items():
             limit = account.quota.get(action, account.quota_share * api.limit(account))
             if action in self.paces:
@@ -211,7 +220,7 @@ class Lane:
             present = self._present(now)
             if present is not None:
                 fresh = min(fresh, present.started)
-            elif started or not (due := self._due(self.streams, fresh)):
+            elif started or self._complete >= fresh or not (due := self._due(fresh)):
                 break
             else:
                 started, present = True, self._start(due, deadline)
@@ -221,23 +230,31 @@ class Lane:
         await self._wait(deadline)
         self._settle()
 
-    async def refresh_one(self, record: Record, deadline: float, fresh: float) -> None:
-        """Ask for one stream, ahead of all others, unless it was asked since `fresh` (monotonic seconds)."""
+    async def refresh_one(self, record: Record, deadline: float, fresh: float, *, hinted: bool = False) -> None:
+        """Ask for one stream, ahead of all others, unless it was asked since `fresh` (monotonic seconds).
+
+        A call that only a callback asked for says nothing of the account: neither the breaker nor the figures of the
+        last round are touched by it.
+        """
         while record.tried < fresh and (now := self.shared.clock.mono()) < deadline:
             done = self._awaited.setdefault(record.key, asyncio.get_running_loop().create_future())
             self._urgent[record.key] = max(fresh, self._urgent.get(record.key, fresh))
             present = self._present(now)
             if record.key in self._flying:
                 pass
-            elif present is not None:
+            elif present is not None and present.queues(self.provider.single.action):
                 present.add_first(Query(self.provider.single, (record.stream,)))
             else:
-                present = self._start([record], deadline)
+                present = self._start([record], deadline, alone=True, hinted=hinted)
             tasks = {done} if present is None or present.task is None else {done, present.task}
             await asyncio.wait(tasks, timeout=deadline - now, return_when=asyncio.FIRST_COMPLETED)
-            if present is not None and present.held:
+            if present is not None and (present.held or self._in_vain(present, record)):
                 break
         self._settle()
+
+    def _in_vain(self, one: Round, record: Record) -> bool:
+        """Whether a round for one stream alone ended without asking: no quota is left, or a reload took the stream."""
+        return one.alone and one.over and record.key not in self._flying
 
     @property
     def names(self) -> tuple[str, str]:
@@ -271,20 +288,21 @@ class Lane:
     # --- rounds ------------------------------------------------------------------------------------------------------
 
     def _present(self, now: float) -> Round | None:
-        """Return the round under way that may be joined: one that still starts calls."""
-        live = (one for one in self._rounds if not one.over and one.deadline > now)
+        """Return the round under way that may be joined: one over many streams that still starts calls."""
+        live = (one for one in self._rounds if not (one.over or one.alone) and one.deadline > now)
         return next(live, None)
 
-    def _due(self, streams: Iterable[Stream], fresh: float) -> list[Record]:
+    def _due(self, fresh: float) -> list[Record]:
         """Return the records whose turn it is, the one asked longest ago first."""
         board, name = self.shared.board, self.provider.name
-        records = [record for stream in streams if (record := board.get((name, stream.name))) is not None]
+        records = [record for stream in self.streams if (record := board.get((name, stream.name))) is not None]
         due = [record for record in records if record.tried < fresh and record.key not in self._flying]
         due.sort(key=lambda record: record.tried)
         return due
 
-    def _start(self, due: list[Record], deadline: float) -> Round:
-        round_ = Round(self.shared.clock.mono(), deadline)
+    def _start(self, due: list[Record], deadline: float, *, alone: bool = False, hinted: bool = False) -> Round:
+        whole = len(due) == len(self.streams)
+        round_ = Round(self.shared.clock.mono(), deadline, whole=whole, alone=alone, hinted=hinted)
         round_.task = asyncio.create_task(self._run(round_, due), name=f"round {self.account.name}")
         self._rounds.append(round_)
         return round_
@@ -346,7 +364,11 @@ class Lane:
         if round_.judged or not (round_.over or clock.mono() >= round_.deadline):
             return
         round_.judged = True
+        if round_.hinted:
+            return
         left = round_.left()
+        if round_.whole and round_.over and not (left or round_.held or self._flying):
+            self._complete = max(self._complete, round_.started)
         quota = sum(len(q.streams) for action in round_.refused for q in round_.pending.get(action, ()))
         flying = 0 if round_.over else len(self._flying)
         self.unprobed = {"quota": quota, "deadline": left - quota + flying, "breaker": round_.held}
@@ -437,13 +459,15 @@ class Lane:
                 await asyncio.sleep(wait)
             if now > deadline:
                 return False
-            pace.take(now)
+            pace.take(now, queued=True)
         return True
 
     def _record(self, stream: Stream) -> Record | None:
         """Return the stream's record, unless a reload has taken the stream away or given it another address."""
         record = self.shared.board.get((self.provider.name, stream.name))
-        return record if record is not None and record.stream is stream else None
+        # A reload makes every stream anew, those that it leaves as they are too.
+        same = record is not None and (record.stream is stream or address(record.stream) == address(stream))
+        return record if same else None
 
     # --- calls -------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ A = TypeVar("A", bound=Account)
 S = TypeVar("S", bound=Stream)
 
 MEBIBYTE = 1 << 20
+LONGEST_WORD = 256
 
 
 class ProviderError(Exception):
@@ -148,13 +149,14 @@ class Heard:
     """What a verified callback says: a hint to ask, never a state.
 
     Attributes:
-        event: The vendor's word for it, of the provider's closed set.
+        event: The vendor's word for it, of the provider's closed set, or `unknown`.
         live: Whether it tells of a beginning (True), an end (False) or neither (None).
-        keys: The streams it may mean, by `Callbacks.keys`.
+        keys: The streams it may mean, by `Callbacks.keys`; none for an event that is not about a stream's pushes.
         identity: Equal for deliveries of the same event.
-        session: Within one session, a lower `order` is older news.
+        session: Within one session a lower `order` is older news; between sessions an earlier `at` is.
         order: See `session`.
-        at: Unix seconds of the event.
+        at: Unix seconds of the event, never later than the signed time says: what is not signed must not outrank
+            news to come.
         ended: Why a push ended, of `END_REASONS`; None for anything but an end.
     """
 
@@ -188,6 +190,7 @@ class Callbacks(Generic[A, S]):
 
     Attributes:
         method: HTTP method that the vendor uses.
+        events: The closed set of the label `event`, but for `unknown`.
         key_field: The account's field that holds what callbacks are verified with.
         hear: Verify and read a callback at a time (Unix seconds); raises `Refused`.
         keys: By what a callback's stream is matched to a watched one.
@@ -195,6 +198,7 @@ class Callbacks(Generic[A, S]):
     """
 
     method: str
+    events: tuple[str, ...]
     key_field: str
     hear: Callable[[A, str, Received, float], Heard]
     keys: Callable[[A, S], tuple[Hashable, ...]]
@@ -270,6 +274,15 @@ def decimal(value: Any) -> int | None:
     return None
 
 
+def word(value: Any) -> str:
+    """Return a callback's field as text, or nothing where it is no short text and no whole number."""
+    if isinstance(value, int):
+        number = decimal(value)
+        return "" if number is None else str(number)
+    short = isinstance(value, str) and len(value) <= LONGEST_WORD
+    return value if short and not any("\ud800" <= sign <= "\udfff" for sign in value) else ""
+
+
 def _refuse(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
 
@@ -284,6 +297,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _JSON = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
 
 
+def _decode(body: bytes) -> Any:
+    return _JSON.decode(body.decode().removeprefix("\ufeff"))
+
+
 def object_in(body: bytes) -> dict[str, Any]:
     """Read bytes as one strict JSON object.
 
@@ -291,7 +308,7 @@ def object_in(body: bytes) -> dict[str, Any]:
         ValueError: They are something else.
     """
     try:
-        found = _JSON.decode(body.decode("utf-8-sig"))
+        found = _decode(body)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(found, dict):
@@ -309,7 +326,7 @@ def envelope(reply: Reply) -> dict[str, Any]:
     if 300 <= reply.status < 400:
         raise NoEnvelope(f"HTTP {reply.status} redirect, which is not followed")
     try:
-        found = _JSON.decode(reply.body.decode("utf-8-sig"))
+        found = _decode(reply.body)
     except (ValueError, RecursionError) as error:
         _refuse_page(reply, error)
         raise Malformed("the body is not a JSON document") from error

@@ -52,13 +52,14 @@ class Site:
         await response.prepare(request)
         queue: asyncio.Queue[bytes] = asyncio.Queue()
         self.listening.append(queue)
-        while True:
-            await response.write(await queue.get())
+        while news := await queue.get():
+            await response.write(news)
+        return response
 
-    def tell(self) -> None:
-        """Tell all listeners of a change."""
+    def tell(self, news: bytes = b"data: {}\n\n") -> None:
+        """Tell all listeners of a change; an empty one is the last."""
         for queue in self.listening:
-            queue.put_nowait(b"data: {}\n\n")
+            queue.put_nowait(news)
 
 
 @asynccontextmanager
@@ -75,4 +76,5 @@ async def serving(world: World, port: int = 0) -> AsyncIterator[Site]:
         site.address = f"http://127.0.0.1:{runner.addresses[0][1]}/"
         yield site
     finally:
+        site.tell(b"")
         await runner.cleanup()

@@ -40,8 +40,9 @@ def test_no_command_is_serve() -> None:
 def test_flags_of_serve(prefix: list[str]) -> None:
     """Every flag of serve arrives as a typed value, with and without the command's name."""
     given = (
-        "--config.file=f.yml --web.listen-address 127.0.0.1:1 --web.listen-address [::1]:2 --web.config.file web.yml "
-        "--web.telemetry-path /m --web.enable-lifecycle --scrape.timeout-offset 0.25 --log.level debug --log.format json"
+        "--config.file=f.yml --web.listen-address 127.0.0.1:1 --web.listen-address [::1]:2 "
+        "--web.config.file web.yml --web.telemetry-path /m --web.enable-lifecycle "
+        "--scrape.timeout-offset 0.25 --log.level debug --log.format json"
     )
     command, flags = parse([*prefix, *given.split()])
     assert command.name == "serve"
@@ -124,7 +125,7 @@ def test_flags_may_stand_among_targets() -> None:
 
 @pytest.mark.parametrize(("command", "code"), [("serve", 1), ("check", 1), ("probe", 2)])
 def test_a_missing_configuration(command: str, code: int, tmp_path: Path) -> None:
-    """Where there is no configuration, the place is named and what to do: the demo, the example, the schema, the flag."""
+    """Where there is no configuration, its place is named, and the demo, the example, the schema and the flag."""
     place = tmp_path / "none.yml"
     done = run(command, "--config.file", str(place))
     assert (done.code, done.out) == (code, "")

@@ -35,7 +35,10 @@ def cautions(
 
 def _readable(found: Config, path: Path) -> Iterator[str]:
     plain = [account.name for account in found.accounts if any(_plain(account))]
-    mode = path.stat().st_mode & 0o777
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:  # it has gone since it was read
+        return
     if plain and mode & READABLE:
         yield (
             f"{path} holds the secrets of {_listed(plain)} and may be read by others (mode {mode:04o}): "

@@ -14,8 +14,8 @@ from exporter.config import Config
 from exporter.model import Stream, format_duration
 from exporter.provider import printable
 
-HEAD = ("account", "api", "streams", "calls a round", "kept / limit", "takes", "refreshed every", "of the limit")
-RIGHT = frozenset({2, 3, 4, 5, 6, 7})
+HEAD = ("account and api", "streams", "calls", "kept / limit", "takes", "every", "of limit")
+RIGHT = frozenset(range(1, 7))
 
 
 def run(options: CheckOptions, terminal: Terminal) -> int:
@@ -57,8 +57,10 @@ def _footnote(plans: list[Plan], schedule: Schedule) -> str:
     text = (
         f"Reckoned with a scrape interval of {spoken(schedule.interval)}, a budget of {spoken(schedule.budget)} "
         f"(scrape.timeout), answers reused for {spoken(schedule.reuse)} and counting for "
-        f"{format_duration(schedule.max_age)}.\nRates are calls per second; takes is the time that the quota needs; "
-        "of the limit is the mean use of what the provider documents."
+        f"{format_duration(schedule.max_age)}.\n"
+        "calls: of a round that asks for every stream once; kept / limit: calls per second that the exporter allows "
+        "itself, and that the provider documents;\ntakes: how long the calls take at that rate; every: how often a "
+        "stream is refreshed; of limit: mean use of the provider's limit."
     )
     if any(one.live != one.dark for one in plans):
         text += (
@@ -68,13 +70,10 @@ def _footnote(plans: list[Plan], schedule: Schedule) -> str:
 
 
 def _rows(one: Plan, schedule: Schedule) -> Iterator[list[str]]:
-    account, streams = f"{printable(one.account)} ({one.provider})", number(one.streams)
-    loads = _by_action(one.live), _by_action(one.dark)
-    if not one.streams:
-        yield [account, "-", "0", "0", "-", "-", "-", "-"]
-    for action in dict.fromkeys([*loads[0], *loads[1]]):
-        yield [account, action, streams, *_figures(loads[0].get(action), loads[1].get(action), schedule)]
-        account = streams = ""
+    yield [f"{printable(one.account)} ({one.provider})", number(one.streams), "", "", "", "", ""]
+    live, dark = _by_action(one.live), _by_action(one.dark)
+    for action in dict.fromkeys([*live, *dark]):
+        yield [f"  {action}", "", *_figures(live.get(action), dark.get(action), schedule)]
 
 
 def _by_action(round_: Round) -> dict[str, Load]:

@@ -8,8 +8,9 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, Literal, TextIO
 
+from rich.box import SIMPLE
 from rich.cells import cell_len
 from rich.console import Console as Rich
 from rich.table import Table
@@ -19,6 +20,7 @@ from exporter import config, providers
 from exporter.config import Config, ConfigErrors
 from exporter.config.problems import Problem
 
+LONGEST_FIRST: Final = 32
 NO_FILE: Final = """\
 There is no configuration at {path}. What to do:
   - see everything at work without an account: stream-exporter demo
@@ -59,8 +61,13 @@ def read_configuration(path: Path, terminal: Terminal) -> Config | None:
 
 def advise_if_missing(path: Path, terminal: Terminal) -> None:
     """Say how to come by a configuration where there is none."""
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         terminal.complain("\n" + NO_FILE.format(path=path))
+    except OSError:
+        # It may be there; why it cannot be read has been said.
+        return
 
 
 def warning(found: Problem) -> str:
@@ -84,9 +91,12 @@ def show_table(stdout: TextIO, head: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def _drawn(stdout: TextIO, head: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]) -> None:
-    table = Table(header_style="bold", show_edge=False, pad_edge=False)
+    table = Table(box=SIMPLE, header_style="bold", show_edge=False, pad_edge=False)
+    # What a row is about is kept whole as long as it can be.
+    first = min(LONGEST_FIRST, max((cell_len(row[0]) for row in rows), default=0))
     for place, title in enumerate(head):
-        table.add_column(Text(title), justify="right" if place in right else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if place in right else "left"
+        table.add_column(Text(title), justify=side, overflow="fold", min_width=None if place else first)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Rich(file=stdout).print(table)

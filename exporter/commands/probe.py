@@ -224,9 +224,9 @@ def _tell(probed: Probed, terminal: Terminal) -> None:
             terminal.say(_call(number, call))
     show_table(terminal.stdout, HEAD, [_row(probed, record) for record in records], frozenset())
     terminal.say("\nWhat it means, and what to do:")
-    for (provider, entry), count in _meanings(records).items():
-        streams = "1 stream" if count == 1 else f"{count:,} streams"
-        terminal.say(f"\n{explain.text(entry, 'en')}\n  {provider}: {streams}")
+    for entry, counts in _meanings(records).items():
+        streams = ", ".join(f"{count:,} of {provider}" for provider, count in counts.items())
+        terminal.say(f"\n{explain.text(entry, 'en')}\n  streams: {streams}")
     unasked = sum(record.tried < probed.started and record.fault is None for record in records)
     if unasked:
         terminal.say(f"\n{unasked:,} streams were not asked: their turn did not come before the end.")
@@ -253,10 +253,14 @@ def _came_back(record: Record, call: Exchange | None) -> str:
     return ", ".join(filter(None, found))
 
 
-def _meanings(records: Iterable[Record]) -> dict[tuple[str, catalogue.Entry], int]:
-    """Return what the answers and failures mean, each once, with the number of streams that it holds for."""
-    entries = ((record.key[0], _meaning(record)) for record in records)
-    return Counter((provider, entry) for provider, entry in entries if entry is not None)
+def _meanings(records: Iterable[Record]) -> dict[catalogue.Entry, Counter[str]]:
+    """Return what the answers and failures mean, each once, with the number of streams by provider."""
+    found: dict[catalogue.Entry, Counter[str]] = {}
+    for record in records:
+        entry = _meaning(record)
+        if entry is not None:
+            found.setdefault(entry, Counter())[record.key[0]] += 1
+    return found
 
 
 def _meaning(record: Record) -> catalogue.Entry | None:

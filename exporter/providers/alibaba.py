@@ -45,6 +45,7 @@ from exporter.provider import (
     text_of,
     timestamp,
     utc_seconds,
+    word,
 )
 from exporter.signing import acs3, callbacks
 from exporter.signing.encoding import EMPTY_SHA256, canonical_query
@@ -161,26 +162,27 @@ CALLBACK_SECONDS = 300
 
 def _hear(_account: AlibabaAccount, key: str, received: Received, now: float) -> Heard:
     """Verify ALI-LIVE-SIGNATURE over domain, time and key; the query is not signed."""
-    query = received.query
-    event = query.get("action", "")
-    event = event if event in EVENTS else "unknown"
-    stamp, signature = (received.headers.get(f"ali-live-{name}", "") for name in ("timestamp", "signature"))
-    domain, sent = query.get("app", ""), decimal(stamp)
+    action, domain, app, stream = (word(received.query.get(name)) for name in ("action", "app", "appname", "id"))
+    event = action if action in EVENTS else "unknown"
+    stamp, signature = (word(received.headers.get(f"ali-live-{name}")) for name in ("timestamp", "signature"))
     # The ingest domain; an older edition of the documentation says the callback URL's host.
     expected = [callbacks.alibaba(domain=name, timestamp=stamp, key=key) for name in (domain, received.host)]
+    sent = decimal(stamp)
     if sent is None or True not in [same(mine, signature.lower()) for mine in expected]:
         raise Refused("forged", event)
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
-    app, stream, at = query.get("appname", ""), query.get("id", ""), decimal(query.get("time"))
+    told = decimal(received.query.get("time"))
+    at = float(min(told, sent) if told else sent)
     return Heard(
         event=event,
         live=EVENTS.get(event),
-        keys=((domain, app, stream), ("", app, stream)),
-        identity=(domain, app, stream, event, at),
+        keys=((domain, app, stream), ("", app, stream)) if stream and event in EVENTS else (),
+        identity=(event, domain, app, stream, at),
         session="",
-        order=float(at or sent),
-        at=at or sent,
+        order=at,
+        at=at,
+        # Why a push ended is not told.
         ended="unknown" if event == "publish_done" else None,
     )
 
@@ -217,5 +219,5 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
         "security_token": ("ALIBABA_CLOUD_SECURITY_TOKEN",),
     },
     credentials=("access_key_id", "access_key_secret", "security_token"),
-    callbacks=Callbacks(method="GET", key_field="callback_key", hear=_hear, keys=_callback_keys),
+    callbacks=Callbacks(method="GET", events=tuple(EVENTS), key_field="callback_key", hear=_hear, keys=_callback_keys),
 )

@@ -47,6 +47,7 @@ from exporter.provider import (
     same,
     text_of,
     utc_seconds,
+    word,
 )
 from exporter.signing import callbacks, tc3
 
@@ -180,8 +181,11 @@ def _read_online(_account: TencentAccount, reply: Reply) -> Page:
     return Page(rows, pages=max(1, integer_of(response, "TotalPage")))
 
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
-    body = json.dumps(call.params, separators=(",", ":")).encode()  # built once: these bytes are hashed and sent
+    body = _compact(call.params).encode()  # built once: these bytes are hashed and sent
     headers = {"Content-Type": "application/json", "Host": host(account.endpoint)}
     now = int(moment.now)
     authorization = tc3.authorization(
@@ -214,6 +218,8 @@ ENDED = {
     **dict.fromkeys((18, 19), "rejected"),
 }
 EVENTS = {0: "push_end", 1: "push_begin", 321: "push_error"}
+LIVE = {"push_begin": True, "push_end": False}
+VALID_SECONDS = 600  # the signed `t` is so much later than the event
 
 
 def _hear(_account: TencentAccount, key: str, received: Received, now: float) -> Heard:
@@ -223,25 +229,39 @@ def _hear(_account: TencentAccount, key: str, received: Received, now: float) ->
     except ValueError:
         raise Refused("forged") from None
     kind = decimal(body.get("event_type"))
-    event = EVENTS.get(kind if kind is not None else -1, "unknown")
-    expires, sign = decimal(body.get("t")), body.get("sign")
-    if expires is None or not isinstance(sign, str) or not same(callbacks.tencent(key=key, t=expires), sign.lower()):
+    event = EVENTS.get(-1 if kind is None else kind, "unknown")
+    expires, sign = decimal(body.get("t")), word(body.get("sign"))
+    # Without a key set in the console, neither is sent.
+    if expires is None or not same(callbacks.tencent(key=key, t=expires), sign.lower()):
         raise Refused("forged", event)
     if now > expires:
         raise Refused("expired", event)
-    at = decimal(body.get("event_time")) or expires - 600
-    address = (body.get("app"), body.get("appname"), body.get("stream_id"))
-    code = decimal(body.get("errcode"))
+    address, at = _called(body), _happened(body, expires - VALID_SECONDS)
+    sequence, code = word(body.get("sequence")), decimal(body.get("errcode"))
     return Heard(
         event=event,
-        live={"push_begin": True, "push_end": False}.get(event),
-        keys=(address,) if all(isinstance(part, str) for part in address) else (),
-        identity=(str(address), str(body.get("sequence"))[:64], event, at),
-        session="",
-        order=at,
+        live=LIVE.get(event),
+        keys=(address,) if all(address) and event != "unknown" else (),
+        identity=(event, address, sequence, at),
+        session=sequence,
+        # The end of a push comes after its beginning, within the same second too.
+        order=at + 0.5 * (event == "push_end"),
         at=at,
-        ended=ENDED.get(code if code is not None else -1, "unknown") if event == "push_end" else None,
+        ended=ENDED.get(-1 if code is None else code, "unknown") if event == "push_end" else None,
     )
+
+
+def _called(body: dict[str, Any]) -> tuple[str, str, str]:
+    """Return domain, app and stream; push errors name the first two otherwise than begin and end do."""
+    domain, app = word(body.get("app")) or word(body.get("domain")), word(body.get("appname")) or word(body.get("path"))
+    return domain, app.strip("/"), word(body.get("stream_id"))
+
+
+def _happened(body: dict[str, Any], signed: int) -> float:
+    """Return when the event happened, in Unix seconds, and never later than the signed time says."""
+    milliseconds = decimal(body.get("data_time"))
+    at = decimal(body.get("event_time")) or (milliseconds / 1000 if milliseconds else None)
+    return float(signed) if at is None else min(float(at), float(signed))
 
 
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
@@ -281,5 +301,12 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         "token": ("TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN"),
     },
     credentials=("secret_id", "secret_key", "token"),
-    callbacks=Callbacks(method="POST", key_field="callback_key", hear=_hear, keys=_keys, answer='{"code":0}'),
+    callbacks=Callbacks(
+        method="POST",
+        events=tuple(EVENTS.values()),
+        key_field="callback_key",
+        hear=_hear,
+        keys=_keys,
+        answer='{"code":0}',
+    ),
 )

@@ -132,7 +132,9 @@ def _read_users(_account: VolcengineAccount, reply: Reply) -> Page:
     result, _ = _result(reply)
     users: list[str] = []
     for name in ("VisibleUserList", "InvisibleUserList"):
-        listed = result.get(name) or []
+        listed = result.get(name)
+        if listed is None:
+            continue
         if not isinstance(listed, list):
             raise Malformed(f"{name} is not a list")
         users += [user if isinstance(user, str) else _user_id(user) for user in listed]

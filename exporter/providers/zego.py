@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -43,6 +45,7 @@ from exporter.provider import (
     rows_of,
     same,
     text_of,
+    word,
 )
 from exporter.signing import callbacks
 from exporter.signing import zego as signing
@@ -168,28 +171,42 @@ def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Mo
 ENDED = {0: "client", 1: "timeout", 2: "kicked", 3: "kicked", 4: "network", 5: "kicked", 100: "kicked"}
 EVENTS = {"stream_create": True, "stream_close": False}
 CALLBACK_SECONDS = 600
+MOST_FIELDS = 128
 
 
-def _fields(received: Received) -> dict[str, Any]:
+def _fields(body: bytes) -> dict[str, Any]:
     """Read a callback's fields: JSON, JSON that is itself percent-encoded, or a form; the samples show all three."""
-    for body in (received.body, unquote_to_bytes(received.body)):
-        try:
-            return object_in(body)
-        except ValueError:
-            continue
+    decoded = unquote_to_bytes(body)
+    # Whether a plus sign was a space before it was encoded depends on who encoded it.
+    for document in (body, decoded, unquote_to_bytes(body.replace(b"+", b" "))):
+        if document.lstrip()[:1] in (b"{", b"\xef"):
+            with suppress(ValueError):
+                return object_in(document)
     try:
-        pairs = parse_qsl(received.body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=64)
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise Refused("forged") from None
+    single = [name for name, _ in pairs if not name.endswith("[]")]
+    if len(set(single)) != len(single):
+        raise Refused("forged")
     return dict(pairs)
+
+
+def _happened(fields: Mapping[str, Any], sent: int) -> float:
+    """Return when the event happened, in Unix seconds, and never later than its callback was sent."""
+    for name, unit in (("destroy_timemillis", 0.001), ("create_time_ms", 0.001), ("create_time", 1.0)):
+        number = decimal(fields.get(name))
+        if number:
+            return min(number * unit, float(sent))
+    return float(sent)
 
 
 def _hear(account: ZegoAccount, secret: str, received: Received, now: float) -> Heard:
     """Verify `signature` over secret, timestamp and nonce; nothing else in the body is signed."""
-    fields = _fields(received)
-    named = fields.get("event")
-    event = named if isinstance(named, str) and named in EVENTS else "unknown"
-    stamp, nonce, signature = (str(fields.get(name, "")) for name in ("timestamp", "nonce", "signature"))
+    fields = _fields(received.body)
+    named = word(fields.get("event"))
+    event = named if named in EVENTS else "unknown"
+    stamp, nonce, signature = (word(fields.get(name)) for name in ("timestamp", "nonce", "signature"))
     if not same(callbacks.zego(secret=secret, timestamp=stamp, nonce=nonce), signature.lower()):
         raise Refused("forged", event)
     sent = decimal(stamp)
@@ -197,18 +214,18 @@ def _hear(account: ZegoAccount, secret: str, received: Received, now: float) -> 
         raise Refused("forged", event)
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
-    stream_id = fields.get("stream_id") or fields.get("stream_alias")
-    session, order = str(fields.get("room_session_id", ""))[:64], decimal(fields.get("stream_seq"))
-    ended = decimal(fields.get("type"))
+    stream_id = word(fields.get("stream_id")) or word(fields.get("stream_alias"))
+    session, order = word(fields.get("room_session_id")), decimal(fields.get("stream_seq"))
+    at, ended = _happened(fields, sent), decimal(fields.get("type"))
     return Heard(
         event=event,
         live=EVENTS.get(event),
-        keys=(_bare(account, stream_id),) if isinstance(stream_id, str) else (),
-        identity=(str(stream_id), session, order, event) if order is not None else (nonce, stamp, event),
-        session=session,
-        order=float(order or 0),
-        at=sent,
-        ended=ENDED.get(ended if ended is not None else -1, "unknown") if event == "stream_close" else None,
+        keys=(_bare(account, stream_id),) if stream_id and event in EVENTS else (),
+        identity=(event, stream_id, session, order) if order is not None else (event, stream_id, stamp, nonce),
+        session=session if order is not None else "",
+        order=at if order is None else order,
+        at=at,
+        ended=ENDED.get(-1 if ended is None else ended, "unknown") if event == "stream_close" else None,
     )
 
 
@@ -239,5 +256,5 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     sign=_sign,
     environment={"server_secret": ("ZEGO_SERVER_SECRET",)},
     credentials=("", "server_secret", ""),
-    callbacks=Callbacks(method="POST", key_field="callback_secret", hear=_hear, keys=_keys),
+    callbacks=Callbacks(method="POST", events=tuple(EVENTS), key_field="callback_secret", hear=_hear, keys=_keys),
 )

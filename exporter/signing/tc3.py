@@ -28,8 +28,13 @@ def canonical_request(*, method: str, query: str, headers: Mapping[str, str], pa
         headers: exactly the headers to sign; names in any case. Values are lower-cased, as this vendor alone wants it.
         payload_sha256: hex SHA-256 of the body's bytes.
     """
-    block = canonical_block([(name.lower(), value.strip().lower()) for name, value in headers.items()])
-    return f"{method}\n/\n{query}\n{block}\n{payload_sha256}"
+    return f"{method}\n/\n{query}\n{_block(tuple(headers.items()))}\n{payload_sha256}"
+
+
+@lru_cache(maxsize=64)
+def _block(headers: tuple[tuple[str, str], ...]) -> str:
+    """Write the headers as they are hashed: an endpoint's are always the same, for only Content-Type and Host are."""
+    return canonical_block([(name.lower(), value.strip().lower()) for name, value in headers])
 
 
 def string_to_sign(*, service: str, timestamp: int, canonical_request: str) -> str:

@@ -1,0 +1,224 @@
+"""The four clouds of the campaign without a socket: the simulator's own fakes, behind a network that breaks to order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import formatdate
+from random import Random
+from urllib.parse import urlsplit
+
+from benchmarks.faults.script import Life, Spell, Spells, life, spells
+from exporter.model import Reason, Reply, Request
+from exporter.provider import TransportError
+from exporter.simulator.fake import Exchange, Received
+from exporter.simulator.faults import Fault, write
+from exporter.simulator.nouns import FieldValue
+from exporter.simulator.server import decide, examine
+from exporter.simulator.world import World, fakes
+
+EPOCH = 1_800_000_000.0
+STREAMS_EACH = 50
+# Streams that every second configuration leaves out.
+COMING_AND_GOING = 3
+QUIET_END = 90.0
+
+ACCOUNTS: dict[str, dict[str, FieldValue]] = {
+    "zego": {"app_id": 1000000001, "server_secret": "made-up-zego-secret"},
+    "tencent": {"secret_id": "made-up-id", "secret_key": "made-up-tencent-key", "region": "ap-guangzhou"},
+    "alibaba": {"access_key_id": "made-up-id", "access_key_secret": "made-up-alibaba-key"},
+    "volcengine": {
+        "access_key_id": "made-up-id",
+        "secret_access_key": "made-up-volcengine-key",
+        "app_id": "661e0000000000000543cf00",
+        "region": "cn-north-1",
+    },
+}
+
+
+def address(provider: str, number: int) -> dict[str, str]:
+    """Return the address of a stream: some can be listed, some cannot."""
+    if provider == "zego":
+        return {"room_id": f"room-{number // 20}"} if number < 40 else {}
+    if provider == "tencent":
+        return {"domain": "push.example"}
+    if provider == "alibaba":
+        listed = {"streaming_domain": "live.example"} if number < 30 else {}
+        return {"domain": "push.example" if number < 30 else "other.example", "app": "live", **listed}
+    return {"room_id": f"room-{number // 10}"}
+
+
+@dataclass(slots=True)
+class Chaos:
+    """The faults of a campaign, and whether they strike at all."""
+
+    streams: dict[str, Spells]
+    listings: dict[tuple[str, str], Spells]
+    accounts: dict[str, Spells]
+    our_clock: Spells
+
+    def strike(self, exchange: Exchange, now: float) -> list[Spell]:
+        """Return what is wrong with a call."""
+        name = exchange.fake.name
+        own = self.streams.get(exchange.stream.key) if exchange.stream is not None else None
+        if own is None:
+            own = self.listings.get((name, exchange.action))
+        found = [self.accounts[name].at(now), own.at(now) if own is not None else None]
+        return [spell for spell in found if spell is not None]
+
+    def reachable(self, key: str, begin: float, end: float) -> Iterator[tuple[float, float]]:
+        """Yield the spans in which nothing was wrong with a stream, its account or our clock (Unix seconds)."""
+        sources = (self.streams[key], self.accounts[key.partition("/")[0]], self.our_clock)
+        at = begin
+        for first, last in sorted(span for source in sources for span in source.within(begin, end)):
+            if first > at:
+                yield at, first
+            at = max(at, last)
+        if at < end:
+            yield at, end
+
+
+class Clouds:
+    """A world of streams, and what of it is known to have been asked; one per campaign and exporter.
+
+    Attributes:
+        lives: The truth, by `provider/name`.
+        tried: When the last finished call for a stream was sent (Unix seconds).
+        listed: When the last listing that settled a stream was sent (Unix seconds).
+        arrivals: Arrival times by account and action.
+    """
+
+    def __init__(self, seed: str, seconds: float, intensity: float) -> None:
+        self.begin = EPOCH
+        self.seconds = seconds
+        self.chance = Random(f"{seed} network")
+        self.lives: dict[str, Life] = {}
+        self.tried: dict[str, float] = {}
+        self.listed: dict[str, float] = {}
+        self.arrivals: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.calls = 0
+        self.world = World(clock=self.now, seed=f"{seed} world", log_size=1)
+        self.world.quirks.alibaba_retry_hints = True
+        for provider, fields in ACCOUNTS.items():
+            self._settle(provider, fields, seed)
+        self.chaos = self._chaos(seed, intensity)
+
+    def now(self) -> float:
+        """Return the true time in Unix seconds."""
+        return EPOCH + asyncio.get_running_loop().time() - 1000.0
+
+    def our_time(self) -> float:
+        """Return what our own clock says, which is wrong at times."""
+        now = self.now()
+        spell = self.chaos.our_clock.at(now)
+        return now + (spell.seconds if spell is not None else 0.0)
+
+    def _settle(self, provider: str, fields: dict[str, FieldValue], seed: str) -> None:
+        quota = {action: 100_000.0 for action in fakes()[provider].actions}
+        self.world.add_account(provider, provider, quota=quota, **fields)
+        for number in range(STREAMS_EACH):
+            name = f"{provider}-{number:02d}"
+            chance = Random(f"{seed} life {name}")
+            drawn = self.lives[f"{provider}/{name}"] = life(provider, chance, self.begin, self.seconds)
+            self.world.add_stream(name, provider, state=drawn, **address(provider, number))
+
+    def _chaos(self, seed: str, intensity: float) -> Chaos:
+        """Draw faults so that a stream cannot be asked for this part of the time, a third of it for its account's."""
+        account = intensity / 3
+        call = 1 - (1 - intensity) / (1 - account)
+
+        def draw(name: str, provider: str, share: float, of: str) -> Spells:
+            chance = Random(f"{seed} {intensity} {of} {name}")
+            return spells(provider, chance, self.begin, self.seconds - QUIET_END, share, of)
+
+        clock = [Spell(self.begin + at, self.begin + at + 30, "clock", seconds=wrong) for at, wrong in CLOCK_STEPS]
+        return Chaos(
+            {key: draw(key, key.partition("/")[0], call, "call") for key in self.lives},
+            {(p, a): draw(a, p, call, "call") for p in ACCOUNTS for a in fakes()[p].actions},
+            {provider: draw(provider, provider, account, "account") for provider in ACCOUNTS},
+            Spells([spell for spell in clock if intensity and spell.end < self.begin + self.seconds - QUIET_END]),
+        )
+
+    # --- the network -------------------------------------------------------------------------------------------------
+
+    async def send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        """Do what a transport does."""
+        self.calls += 1
+        received = _received(request)
+        sent = self.now()
+        exchange = examine(self.world, fakes()[provider], _at(received, sent))
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._answer(exchange, received, largest)
+        except TimeoutError:
+            raise TransportError(Reason.TIMEOUT, "no complete answer in time") from None
+        finally:
+            if exchange.stream is not None:
+                key = exchange.stream.key
+                self.tried[key] = max(sent, self.tried.get(key, 0.0))
+            elif exchange.verified:
+                self.listed.update(dict.fromkeys(self._settled(exchange), sent))
+
+    def _settled(self, exchange: Exchange) -> list[str]:
+        """Return the streams that a sound listing settles: those in it; with volcengine those that are not."""
+        present = exchange.fake.name != "volcengine"
+        account = exchange.known
+        listed = self.world.group(account, exchange.address) or self.world.streams_of(account)
+        return [stream.key for stream in listed if stream.is_active(exchange.now) == present]
+
+    async def _answer(self, exchange: Exchange, received: Received, largest: int) -> Reply:
+        """Let the cloud answer, on a network of 5 to 40 ms each way."""
+        spells_now = self.chaos.strike(exchange, self.now())
+        kinds = {spell.kind for spell in spells_now}
+        if "dead" in kinds:
+            await asyncio.sleep(0.001)
+            raise TransportError(Reason.CONNECTION, "the endpoint refused the connection or cannot be reached")
+        await asyncio.sleep(self.chance.uniform(0.005, 0.040))
+        now = self.now()
+        self.arrivals[exchange.fake.name, exchange.action].append(now)
+        if "delay" in kinds:
+            await asyncio.sleep(self.chance.uniform(0.5, 6.0))
+        if "hang" in kinds:
+            await asyncio.sleep(1e6)
+        exchange.received = _at(received, now + sum(spell.seconds for spell in spells_now if spell.kind == "skew"))
+        faults = [made for spell in spells_now if (made := self._fault(exchange, spell)) is not None]
+        wire = write(decide(exchange, faults), exchange.fake, faults)
+        exchange.verified = exchange.verified and not spells_now
+        await asyncio.sleep(self.chance.uniform(0.005, 0.040))
+        _break(kinds)
+        if len(wire.body) > largest:
+            raise TransportError(Reason.MALFORMED, "the body is larger than allowed")
+        headers = {name.lower(): value for name, value in wire.headers.items()}
+        return Reply(wire.status, {**headers, "date": formatdate(exchange.received.now, usegmt=True)}, wire.body)
+
+    def _fault(self, exchange: Exchange, spell: Spell) -> Fault | None:
+        """Return the simulator's fault for what is no matter of the network."""
+        if spell.kind in ("hang", "delay", "skew", "reset", "close", "cut"):
+            return None
+        if spell.kind == "throttle" and self.chance.random() > 0.7:
+            return None
+        value = self.chance.choice((True, [], {}, -7, 1.5, "live", "ACTIVE", "", None))
+        return Fault(spell.kind, code=spell.code, message="made to fail", value=value)
+
+
+CLOCK_STEPS = ((400.0, 3600.0), (1000.0, -3600.0))
+
+
+def _break(kinds: set[str]) -> None:
+    if kinds & {"reset", "close"}:
+        raise TransportError(Reason.CONNECTION, "the connection broke before an answer", broke_early=True)
+    if "cut" in kinds:
+        raise TransportError(Reason.CONNECTION, "the connection broke within the answer")
+
+
+def _received(request: Request) -> Received:
+    parts = urlsplit(request.url)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Received(request.method, parts.path or "/", parts.query, headers, request.body, 0.0)
+
+
+def _at(received: Received, now: float) -> Received:
+    return Received(received.method, received.path, received.raw_query, received.headers, received.body, now)
+

@@ -1,0 +1,144 @@
+"""Who is compared: this project's exporter, whole but for its sockets, and two simple ones on the same providers."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from benchmarks.faults.clouds import ACCOUNTS, COMING_AND_GOING, STREAMS_EACH, Clouds, address
+from exporter import config, providers
+from exporter.keys import Keyring
+from exporter.model import Moment, Reply, Request, State
+from exporter.prober import Clock, Counter
+from exporter.provider import Malformed, NoEnvelope, ProviderError, TransportError
+from exporter.service import Service
+
+BUDGET = 9.5
+CALL_SECONDS = 3.0
+REUSE = 5.0
+MAX_AGE = 120.0
+
+Shown = dict[str, int]
+
+
+class Exporter(Protocol):
+    """What the campaign scrapes."""
+
+    async def scrape(self) -> Shown:
+        """Return what `stream_active` shows, by `provider/name`."""
+        ...
+
+
+def written(whole: bool) -> bytes:
+    """Return a configuration of all streams, or of all but those that come and go, with other timeouts."""
+    accounts = [
+        {"name": name, "provider": name, "timeout": "3s" if whole else "2500ms", **fields}
+        for name, fields in ACCOUNTS.items()
+    ]
+    streams = [
+        {"name": f"{name}-{number:02d}", "account": name, **address(name, number)}
+        for name in ACCOUNTS
+        for number in range(0 if whole else COMING_AND_GOING, STREAMS_EACH)
+    ]
+    scrape = {"reuse": f"{REUSE:g}s", "max_age": f"{MAX_AGE:g}s"}
+    return json.dumps({"scrape": scrape, "accounts": accounts, "streams": streams}).encode()
+
+
+def loaded(whole: bool) -> config.Config:
+    """Read one of the two configurations."""
+    text = written(whole)
+    return config.load(Path("campaign.yml"), providers.found(), {}, lambda _path: text)
+
+
+class Offline(Service):
+    """The running parts on the campaign's network instead of sockets."""
+
+    def __init__(self, clouds: Clouds) -> None:
+        self._clouds = clouds
+        chance = Random("nonces")
+        loop = asyncio.get_running_loop()
+        clock = Clock(clouds.our_time, loop.time, lambda: f"{chance.getrandbits(128):032x}")
+        super().__init__(loaded(True), providers.found(), clock, Keyring({}))
+
+    async def _send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        return await self._clouds.send(provider, request, timeout, largest)
+
+
+class Ours:
+    """This project's exporter: from the refresh of a scrape to the text that Prometheus reads."""
+
+    def __init__(self, clouds: Clouds) -> None:
+        self.service = Offline(clouds)
+        self._turns = itertools.cycle((loaded(False), loaded(True)))
+
+    def reload(self) -> None:
+        """Take the other configuration."""
+        self.service.configure(next(self._turns))
+
+    async def scrape(self) -> Shown:
+        """Scrape as `/metrics` does."""
+        await self.service.refresh(self.service.clock.mono() + BUDGET)
+        text = await self.service.document(openmetrics=False, compressed=False)
+        return dict(_active(text.decode()))
+
+    def kept(self) -> dict[tuple[str, str], float]:
+        """Return the calls per second that may be made, by account and action."""
+        lanes = self.service.prober.lanes.values()
+        return {(lane.account.name, action): pace.limit for lane in lanes for action, pace in lane.paces.items()}
+
+
+_SAMPLE = re.compile(r'^stream_active\{provider="(\w+)",stream="([^"]+)"\} ([01])(?:\.0)?$', re.MULTILINE)
+
+
+def _active(text: str) -> Iterator[tuple[str, int]]:
+    samples = text.count("\nstream_active{")
+    found = [(f"{provider}/{name}", int(value)) for provider, name, value in _SAMPLE.findall(text)]
+    assert len(found) == samples, "a sample of stream_active is not written as expected"
+    yield from found
+
+
+class Simple:
+    """What one writes first: ask for every stream, 32 at a time and cloud; an error shows a fixed or the last value."""
+
+    def __init__(self, clouds: Clouds, keep_last: bool) -> None:
+        self._clouds = clouds
+        self._keep_last = keep_last
+        self._shown: Shown = {}
+        self._sequence = Counter()
+        self._chance = Random("nonces")
+        self._config = loaded(True)
+        self._keys = Keyring({})
+
+    async def scrape(self) -> Shown:
+        """Ask for everything, however long it takes."""
+        by_account: dict[str, list[Any]] = {}
+        for stream in self._config.streams:
+            by_account.setdefault(stream.account, []).append(stream)
+        work = ((name, iter(streams)) for name, streams in by_account.items())
+        await asyncio.gather(*(self._worker(name, streams) for name, streams in work for _ in range(32)))
+        return dict(self._shown)
+
+    async def _worker(self, name: str, streams: Iterable[Any]) -> None:
+        for stream in streams:
+            key = f"{name}/{stream.name}"
+            try:
+                self._shown[key] = int(await self._ask(name, stream) is State.ACTIVE)
+            except (TransportError, ProviderError, NoEnvelope, Malformed):
+                if not self._keep_last:
+                    self._shown[key] = 0
+
+    async def _ask(self, name: str, stream: Any) -> State:
+        provider, account = providers.found()[name], self._config.accounts_by_name[name]
+        credentials = await self._keys(provider, account)
+        now = self._clouds.our_time()
+        moment = Moment(now, f"{self._chance.getrandbits(128):032x}", self._sequence.next(now))
+        request = provider.sign(account, credentials, provider.single.ask(account, stream), moment)
+        reply = await self._clouds.send(name, request, CALL_SECONDS, provider.single.largest)
+        answer = provider.single.read(account, stream, reply)
+        return answer.state

@@ -1,0 +1,324 @@
+"""The ways to keys as pure functions: what is evidence, what files and answers mean, and that no answer breaks out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter import ambient
+from exporter.ambient import Around, Grant, Way
+from exporter.model import Credentials, Reply, Request, Secret
+from exporter.provider import CredentialsError, Malformed, NoEnvelope
+from exporter.providers import found
+from tests.keys.cloud import CANARY, SETTINGS
+
+NOW = 1_800_000_000.0
+HOME = "/home/exporter"
+EXPECTED = (CredentialsError, Malformed, NoEnvelope)
+
+
+def around(environ: dict[str, str], *files: str) -> Around:
+    """Return a machine with these variables and files."""
+    return Around({"HOME": HOME, **environ}, lambda path: str(path) in files)
+
+
+def chosen(provider: str, environ: dict[str, str], *files: str, given_: tuple[str, ...] = ()) -> str | None:
+    """Return the title of the way that is taken."""
+    way = ambient.choose(found()[provider], given_, around(environ, *files))
+    return way.title if way else None
+
+
+def follow(way: Way, machine: Around, *answers: Any) -> tuple[Grant, list[Any]]:
+    """Follow a recipe with these answers; return its keys and what it wanted."""
+    recipe = way.obtain(machine, NOW)
+    wanted = [next(recipe)]
+    for answer in answers:
+        try:
+            wanted.append(recipe.send(answer))
+        except StopIteration as end:
+            return end.value, wanted
+    raise AssertionError(f"it wants more: {wanted[-1]!r}")
+
+
+def way_of(provider: str, environ: dict[str, str], *files: str) -> tuple[Way, Around]:
+    """Return the way that is taken, and the machine."""
+    machine = around(environ, *files)
+    way = ambient.choose(found()[provider], (), machine)
+    assert way is not None
+    return way, machine
+
+
+TKE = {"TKE_ROLE_ARN": "arn", "TKE_WEB_IDENTITY_TOKEN_FILE": "/t", "TKE_REGION": "r", "TKE_PROVIDER_ID": "p"}
+RRSA = {
+    "ALIBABA_CLOUD_ROLE_ARN": "arn",
+    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": "p",
+    "ALIBABA_CLOUD_OIDC_TOKEN_FILE": "/t",
+}
+POD_TKE, POD_ACK = "pod identity of TKE", "pod identity of ACK (RRSA)"
+CVM, ECS = "CAM role of the CVM instance", "RAM role of the ECS instance"
+
+
+@pytest.mark.parametrize(
+    ("provider", "environ", "files", "title"),
+    [
+        ("tencent", {}, (), None),
+        ("tencent", {}, (f"{HOME}/.tencentcloud/credentials",), "profile file of Tencent Cloud"),
+        ("tencent", {}, ("/etc/tencentcloud/credentials",), "profile file of Tencent Cloud"),
+        ("tencent", {"TENCENTCLOUD_CREDENTIALS_FILE": "/c"}, (), "profile file of Tencent Cloud"),
+        ("tencent", TKE, (), POD_TKE),
+        ("tencent", {"TKE_ROLE_ARN": "arn"}, (), None),
+        ("tencent", {"TENCENTCLOUD_CAM_ROLE_NAME": "r"}, (), CVM),
+        ("tencent", {**TKE, "TENCENTCLOUD_CAM_ROLE_NAME": "r"}, (), POD_TKE),
+        ("tencent", {**TKE, "TENCENTCLOUD_SECRET_ID": "i"}, (), None),
+        ("tencent", {**TKE, "TENCENTCLOUD_TOKEN": "t"}, (), POD_TKE),
+        ("alibaba", {}, (), None),
+        ("alibaba", {}, (f"{HOME}/.alibabacloud/credentials.ini",), "profile file of Alibaba Cloud"),
+        ("alibaba", {}, (f"{HOME}/.alibabacloud/credentials",), "profile file of Alibaba Cloud"),
+        ("alibaba", {"ALIBABA_CLOUD_CREDENTIALS_FILE": "/c"}, (), "profile file of Alibaba Cloud"),
+        ("alibaba", RRSA, (f"{HOME}/.alibabacloud/credentials",), POD_ACK),
+        ("alibaba", {"ALIBABA_CLOUD_ROLE_ARN": "arn"}, (), None),
+        ("alibaba", {"ALIBABA_CLOUD_ECS_METADATA": "r"}, (), ECS),
+        ("alibaba", {"ALIBABA_CLOUD_ECS_METADATA": "r", "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "True"}, (), None),
+        ("alibaba", {**RRSA, "ALIBABA_CLOUD_ACCESS_KEY_ID": "i"}, (), None),
+        ("volcengine", {}, (), None),
+        ("volcengine", {}, (f"{HOME}/.volc/credentials",), "profile file of Volcengine"),
+        ("volcengine", {}, (f"{HOME}/.volc/config",), "profile file of Volcengine"),
+        ("volcengine", {"HOME": ""}, ("/.volc/config",), "profile file of Volcengine"),
+        ("volcengine", {"HOME": "relative"}, ("relative/.volc/config",), None),
+        ("zego", {}, (), None),
+    ],
+)
+def test_evidence(provider: str, environ: dict[str, str], files: tuple[str, ...], title: str | None) -> None:
+    """A way is taken only where the machine shows that it is meant, and never where keys are given."""
+    assert chosen(provider, environ, *files) == title
+    for field in filter(None, found()[provider].credentials):
+        assert chosen(provider, environ, *files, given_=(field,)) is None
+
+
+def test_a_callback_key_is_no_key() -> None:
+    """An account that gives but its callbacks' secret still has its calls' keys from the machine."""
+    assert chosen("tencent", TKE, given_=("callback_key",)) == POD_TKE
+
+
+def test_every_cloud_with_ways_tells_them() -> None:
+    """Hints name a way for each cloud that has one, and nothing for the others."""
+    assert ambient.hints("zego") == ""
+    assert "~/.volc/credentials" in ambient.hints("volcengine")
+    assert "TENCENTCLOUD_CAM_ROLE_NAME" in ambient.hints("tencent")
+    assert "ALIBABA_CLOUD_ECS_METADATA" in ambient.hints("alibaba")
+    assert ambient.ways("nouns") == ()
+
+
+PROFILES: dict[str, tuple[str, str, str]] = {
+    "tencent": ("tencent", ".tencentcloud/credentials", "[default]\nsecret_id = id\nsecret_key = key\n"),
+    "tencent quoted": ("tencent", ".tencentcloud/credentials", "[default]\nsecret_id=\"id\"\nsecret_key='key'\n"),
+    "tencent token": ("tencent", ".tencentcloud/credentials", "[default]\nsecret_id=id\nsecret_key=key\ntoken=tok\n"),
+    "tencent comments": (
+        "tencent",
+        ".tencentcloud/credentials",
+        "\ufeff# mine\r\n[other]\r\nsecret_id = x\r\n[default]\r\nsecret_id = id ; old\r\nsecret_key: key # new\r\n",
+    ),
+    "alibaba": (
+        "alibaba",
+        ".alibabacloud/credentials.ini",
+        "[default]\nenable = true\ntype = access_key\naccess_key_id = id\naccess_key_secret = key\n",
+    ),
+    "alibaba untyped": (
+        "alibaba",
+        ".alibabacloud/credentials",
+        "[default]\naccess_key_id = id\naccess_key_secret = key\n",
+    ),
+    "alibaba sts": (
+        "alibaba",
+        ".alibabacloud/credentials.ini",
+        "[default]\ntype = sts\naccess_key_id = id\naccess_key_secret = key\nsecurity_token = tok\n",
+    ),
+    "volcengine": ("volcengine", ".volc/credentials", "[default]\naccess_key_id = id\nsecret_access_key = key\n"),
+    "volcengine token": (
+        "volcengine",
+        ".volc/credentials",
+        "[default]\naccess_key_id = id\nsecret_access_key = key\nsession_token = tok\n",
+    ),
+    "volcengine config": ("volcengine", ".volc/config", '{"ak": "id", "sk": "key", "region": "cn-north-1"}'),
+}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_profile_files(name: str) -> None:
+    """Profile files are read as the vendors' own programs write them, session tokens among them."""
+    provider, path, content = PROFILES[name]
+    way, machine = way_of(provider, {}, f"{HOME}/{path}")
+    grant, wanted = follow(way, machine, content.encode())
+    token = Secret("tok") if "tok\n" in content else None
+    assert grant == Grant(Credentials("id", Secret("key"), token))
+    assert wanted == [Path(HOME) / path]
+
+
+def test_a_named_profile() -> None:
+    """ALIBABA_CLOUD_PROFILE names another section than [default]."""
+    environ = {"ALIBABA_CLOUD_PROFILE": "live", "ALIBABA_CLOUD_CREDENTIALS_FILE": "/c"}
+    way, machine = way_of("alibaba", environ)
+    content = b"[default]\ntype = nonsense\n[live]\naccess_key_id = id\naccess_key_secret = key\n"
+    assert follow(way, machine, content)[0].credentials.key_id == "id"
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "content", "words"),
+    [
+        ("tencent", ".tencentcloud/credentials", f"secret_key = {CANARY}", "not in INI form"),
+        ("tencent", ".tencentcloud/credentials", f"[default]\n{CANARY}\n", "not in INI form"),
+        (
+            "tencent",
+            ".tencentcloud/credentials",
+            f"[default]\nsecret_key = {CANARY}\nsecret_key = {CANARY}",
+            "INI form",
+        ),
+        ("tencent", ".tencentcloud/credentials", f"[DEFAULT]\nsecret_key = {CANARY}\n", "no section [default]"),
+        ("tencent", ".tencentcloud/credentials", f"[default]\nsecret_key = {CANARY}\n", "secret_id is missing"),
+        ("tencent", ".tencentcloud/credentials", f"[default]\nsecret_id = {CANARY}\n", "secret_key is missing"),
+        (
+            "tencent",
+            ".tencentcloud/credentials",
+            f"[default]\nsecret_id = a\nsecret_key = {CANARY} x\n",
+            "signs that no",
+        ),
+        (
+            "tencent",
+            ".tencentcloud/credentials",
+            f"[default]\nsecret_id = a\nsecret_key = {CANARY}ü\n",
+            "signs that no",
+        ),
+        ("alibaba", ".alibabacloud/credentials", f"[default]\ntype = {CANARY}\n", "type is none of"),
+        ("alibaba", ".alibabacloud/credentials", "[default]\ntype = ram_role_arn\n", "type is none of"),
+        ("alibaba", ".alibabacloud/credentials", "[default]\ntype = oidc_role_arn\n", "role_arn is missing"),
+        ("volcengine", ".volc/config", f'{{"ak": "id", "sk": "{CANARY}"', "not a JSON object"),
+        ("volcengine", ".volc/config", f'["{CANARY}"]', "not a JSON object"),
+        ("volcengine", ".volc/config", '{"ak": "id", "sk": 5}', "sk is missing"),
+        ("volcengine", ".volc/config", "[" * 100_000, "not a JSON object"),
+    ],
+)
+def test_broken_profile_files(provider: str, path: str, content: str, words: str) -> None:
+    """A broken profile file is told by what is wrong with it, without any line of it."""
+    way, machine = way_of(provider, {}, f"{HOME}/{path}")
+    with pytest.raises(CredentialsError) as caught:
+        follow(way, machine, content.encode())
+    assert words in str(caught.value)
+    assert CANARY not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_the_instances_role_by_profile_is_refused_where_it_is_disabled() -> None:
+    """ALIBABA_CLOUD_ECS_METADATA_DISABLED holds for a profile of type ecs_ram_role as well."""
+    environ = {"ALIBABA_CLOUD_CREDENTIALS_FILE": "/c", "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
+    way, machine = way_of("alibaba", environ)
+    with pytest.raises(CredentialsError, match="ALIBABA_CLOUD_ECS_METADATA_DISABLED is true"):
+        follow(way, machine, b"[default]\ntype = ecs_ram_role\n")
+
+
+@pytest.mark.parametrize("name", ["../../user-data", "a/b", "a b", "..", "", "ü", "x" * 65, "a?b", "a#b", "a\nb"])
+def test_a_role_name_cannot_leave_its_path(name: str) -> None:
+    """No role name, given or answered, makes the exporter ask for another path of the metadata server."""
+    for provider, variable in (("tencent", "TENCENTCLOUD_CAM_ROLE_NAME"), ("alibaba", "ALIBABA_CLOUD_ECS_METADATA")):
+        opening = [Reply(200, {}, b"token")] if provider == "alibaba" else []
+        if name:
+            way, machine = way_of(provider, {variable: name})
+            with pytest.raises(CredentialsError, match="is not the name of a role"):
+                follow(way, machine, *opening)
+        way, machine = way_of(provider, {variable: "auto"})
+        with pytest.raises(CredentialsError, match="is not the name of a role"):
+            follow(way, machine, *opening, Reply(200, {}, name.encode()))
+
+
+def test_the_region_of_sts() -> None:
+    """STS is asked in the region and network that the vendor's variables name, and nowhere else."""
+    for extra, host in (
+        ({}, "sts.aliyuncs.com"),
+        ({"ALIBABA_CLOUD_STS_REGION": "cn-hangzhou"}, "sts.cn-hangzhou.aliyuncs.com"),
+        (
+            {"ALIBABA_CLOUD_STS_REGION": "cn-hangzhou", "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED": "true"},
+            "sts-vpc.cn-hangzhou.aliyuncs.com",
+        ),
+    ):
+        way, machine = way_of("alibaba", {**RRSA, **extra})
+        recipe = way.obtain(machine, NOW)
+        next(recipe)
+        request = recipe.send(b"identity-token")
+        assert isinstance(request, Request)
+        assert request.url.startswith(f"https://{host}/?")
+        assert "identity-token" not in request.url + repr(request)
+    way, machine = way_of("alibaba", {**RRSA, "ALIBABA_CLOUD_STS_REGION": "evil.example/"})
+    with pytest.raises(CredentialsError, match="not the name of a region"):
+        follow(way, machine, b"identity-token")
+
+
+def test_no_answer_is_longer_than_a_key() -> None:
+    """A key that no header could carry is refused."""
+    way, machine = way_of("tencent", {"TENCENTCLOUD_CAM_ROLE_NAME": "r"})
+    keys = {"Code": "Success", "TmpSecretId": "i", "TmpSecretKey": "k", "Token": "x" * 20_000, "ExpiredTime": NOW}
+    with pytest.raises(CredentialsError, match="Token holds signs"):
+        follow(way, machine, Reply(200, {}, json.dumps(keys).encode()))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+NAMES = (
+    ("Code", "Response", "Credentials", "Error", "Message", "RequestId")
+    + ("TmpSecretId", "TmpSecretKey", "Token", "ExpiredTime")
+    + ("AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration")
+)
+ANSWERS = st.dictionaries(
+    st.sampled_from(NAMES), JSON | st.just("Success") | st.dictionaries(st.sampled_from(NAMES), JSON), max_size=8
+)
+BODIES = st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
+REPLIES = st.builds(
+    Reply,
+    st.sampled_from([200, 200, 200, 204, 301, 400, 403, 404, 500]),
+    st.just({}),
+    BODIES | (JSON | ANSWERS).map(lambda value: json.dumps(value).encode("utf-8", "surrogatepass")),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(name=st.sampled_from(sorted(SETTINGS)), replies=st.lists(REPLIES, min_size=3, max_size=3), data=BODIES)
+def test_no_answer_breaks_out(name: str, replies: list[Reply], data: bytes) -> None:
+    """Whatever servers answer and files hold, a recipe ends with keys fit for a header, or with an error it may raise."""
+    setting = SETTINGS[name]
+    profile = {"ALIBABA_CLOUD_CREDENTIALS_FILE": "/p"} if name == "ecs-profile" else {}
+    environ = profile or setting.environ(Path("/"))
+    way, machine = way_of(setting.provider, environ)
+    recipe = way.obtain(machine, NOW)
+    answers = iter(replies)
+    try:
+        wanted = next(recipe)
+        while True:
+            content = b"[default]\ntype = ecs_ram_role\n" if profile else data
+            wanted = recipe.send(content if isinstance(wanted, Path) else next(answers))
+    except StopIteration as end:
+        keys = end.value.credentials
+        for text in (keys.key_id, keys.key_secret.reveal(), keys.token.reveal()):
+            assert text.isascii()
+            assert text.isprintable()
+    except EXPECTED as error:
+        assert str(error).isprintable()
+
+
+@settings(max_examples=400, deadline=None)
+@given(provider=st.sampled_from(["tencent", "alibaba", "volcengine"]), data=BODIES, config=st.booleans())
+def test_no_profile_breaks_out(provider: str, data: bytes, config: bool) -> None:
+    """Whatever a profile file holds, reading it ends with keys or with words."""
+    files = {"tencent": ".tencentcloud/credentials", "alibaba": ".alibabacloud/credentials"}
+    path = files.get(provider, ".volc/config" if config else ".volc/credentials")
+    way, machine = way_of(provider, {}, f"{HOME}/{path}")
+    for content in (data, b"[default]\n" + data):
+        try:
+            follow(way, machine, content)
+        except EXPECTED as error:
+            assert str(error).isprintable()

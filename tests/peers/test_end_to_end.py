@@ -1,0 +1,59 @@
+"""From the clouds to the pager: real Prometheus and Alertmanager with the shipped rules and routes, in shrunk time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from .servers import Message, vector
+from .site import CROWD, Site, site
+
+BLIND = Message("on-call", "StreamProviderBlind", "firing", "zego", ("",))
+BLIND_OVER = Message("on-call", "StreamProviderBlind", "resolved", "zego", ("",))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The whole site, of which 60 streams are at one provider."""
+    with site(tmp_path_factory.mktemp("site")) as one:
+        yield one
+
+
+def down(stream: str, status: str = "firing") -> Message:
+    """Return the notification about a stream, PROVIDER/NAME."""
+    provider, _, name = stream.partition("/")
+    return Message("on-call", "StreamDown", status, provider, (name,))
+
+
+def test_a_stream_that_stops_is_told_once_and_its_return_too(everything: Site) -> None:
+    """One of 60 streams stops: one message that names it, and one when it is back; nobody hears anything else."""
+    everything.settle()
+    everything.set("zego/rtc07", "inactive")
+    everything.wait_for(down("zego/rtc07"))
+    everything.set("zego/rtc07", "active")
+    everything.wait_for(down("zego/rtc07", "resolved"))
+    assert everything.hook.messages == [down("zego/rtc07"), down("zego/rtc07", "resolved")]
+
+
+def test_a_dead_provider_is_told_once_and_none_of_its_streams(everything: Site) -> None:
+    """A provider of 60 streams dies: one message, none about its streams, while other clouds are still told of."""
+    everything.settle()
+    began = time.monotonic()
+    everything.clouds["zego"].kill()
+    everything.set("tencent/arena-2", "inactive")
+    everything.wait_for(down("tencent/arena-2"))
+    everything.wait_for(BLIND)
+    assert len(vector(everything.prometheus.url, "stream_probe_success == 0")) == CROWD
+    everything.raise_cloud("zego")
+    everything.set("tencent/arena-2", "active")
+    everything.wait_for(BLIND_OVER)
+    everything.wait_for(down("tencent/arena-2", "resolved"))
+    assert Counter(everything.hook.messages) == Counter(
+        [BLIND, BLIND_OVER, down("tencent/arena-2"), down("tencent/arena-2", "resolved")]
+    )
+    # The rules themselves kept quiet: no inhibition was needed.
+    fired = f'ALERTS{{provider="zego", stream!="", alertstate="firing"}}[{time.monotonic() - began:.0f}s]'
+    assert vector(everything.prometheus.url, f"count_over_time({fired})") == []

@@ -1,0 +1,151 @@
+"""The recorded exchanges of a provider: `<provider>/exchanges.yml` beside this file.
+
+account, stream   fields that make an account and a stream of the provider, besides `name`, `account`, `provider`
+depends_on        the parts of a `Moment` on which its requests depend: now, nonce, sequence
+exchanges         a list of
+  name            what it is about; unique
+  account, stream fields that differ from those above, null for unset
+  action          a listing's action; without it the stream itself is asked for
+  scope, page     what the listing is asked for
+  request         what the request has to hold: method, query and headers (at least these), body (all of it, as
+                  JSON), absent (names that are neither in the query nor a header)
+  answer          status (200), headers, and the body as `json` or `text`
+  expect          `state` with code, started, media, inputs, ingest, request_id; or `rows` with pages, complete and
+                  code; or `fault` (a reason) with code and request_id
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from exporter import catalogue
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Secret, Stream
+from exporter.provider import AnyProvider, Api, Listing, Malformed, NoEnvelope, Page, ProviderError
+
+HERE = Path(__file__).parent
+MOMENT = Moment(1673334120.5, "0123456789abcdef0123456789abcdef", 1673334120500)
+KEYS = Credentials("made-up-key-id", Secret("made-up-key-secret"))
+TOP = {"account", "stream", "depends_on", "exchanges"}
+PARTS = {"name", "account", "stream", "action", "scope", "page", "request", "answer", "expect"}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One exchange, and the account and stream that it is made with."""
+
+    provider: AnyProvider
+    account: Account
+    stream: Stream
+    given: dict[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return str(self.given["name"])
+
+    @property
+    def api(self) -> Api[Any, Any] | Listing[Any, Any]:
+        """The API that is asked."""
+        return self.provider.apis()[self.given.get("action", self.provider.single.action)]
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        """What the answer means."""
+        expect: dict[str, Any] = self.given["expect"]
+        return expect
+
+    @property
+    def reply(self) -> Reply:
+        """The answer."""
+        answer = self.given["answer"]
+        body = answer["text"].encode() if "text" in answer else json.dumps(answer["json"]).encode()
+        return Reply(answer.get("status", 200), answer.get("headers", {"content-type": "application/json"}), body)
+
+    def call(self) -> Call:
+        """Build the call."""
+        if isinstance(self.api, Listing):
+            return self.api.ask(self.account, str(self.given["scope"]), self.given.get("page", 1))
+        return self.api.ask(self.account, self.stream)
+
+    def request(self, moment: Moment = MOMENT) -> Request:
+        """Build and sign the call."""
+        return self.provider.sign(self.account, KEYS, self.call(), moment)
+
+    def judged(self) -> dict[str, Any]:
+        """Read the answer, and tell what it means in the form of `expect`."""
+        try:
+            return _told(read(self.api, self.account, self.stream, self.reply))
+        except ProviderError as error:
+            entry = catalogue.load(self.provider.name).lookup(self.api.action, error.code, self.reply.status)
+            code = {"fault": entry.reason, "code": catalogue.label(entry)}
+            return code | ({"request_id": error.request_id} if error.request_id else {})
+        except NoEnvelope:
+            return {"fault": str(Reason.HTTP)}
+        except Malformed:
+            return {"fault": str(Reason.MALFORMED)}
+
+
+def read(api: Api[Any, Any] | Listing[Any, Any], account: Account, stream: Stream, reply: Reply) -> Answer | Page:
+    """Read a reply by its API."""
+    return api.read(account, reply) if isinstance(api, Listing) else api.read(account, stream, reply)
+
+
+def _told(found: Answer | Page) -> dict[str, Any]:
+    if isinstance(found, Answer):
+        return {"state": str(found.state), "code": found.code} | _details(found)
+    rows = [
+        {"key": list(key) if isinstance(key, tuple) else key}
+        | ({"state": None} if answer is None else {"state": str(answer.state)} | _details(answer, "started", "inputs"))
+        for key, answer in found.rows.items()
+    ]
+    return {"rows": rows, "pages": found.pages, "complete": found.complete, "code": found.code}
+
+
+def _details(answer: Answer, *wanted: str) -> dict[str, Any]:
+    found = {
+        "started": answer.started,
+        "media": dict(answer.media) or None,
+        "inputs": None
+        if answer.inputs is None
+        else [[one.domain, one.app, one.source, one.primary] for one in answer.inputs],
+        "ingest": answer.ingest,
+        "request_id": answer.request_id or None,
+    }
+    return {name: value for name, value in found.items() if value is not None and (not wanted or name in wanted)}
+
+
+def document(provider: str, folder: Path = HERE) -> dict[str, Any]:
+    """Return a provider's file, or nothing where there is none."""
+    file = folder / provider / "exchanges.yml"
+    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def make(provider: AnyProvider, fields: dict[str, Any], *overrides: dict[str, Any]) -> tuple[Account, Stream]:
+    """Make an account and a stream of a provider from its file and from what differs."""
+    account: dict[str, Any] = {"name": "main", "provider": provider.name, **fields.get("account", {})}
+    stream: dict[str, Any] = {"name": "stream", "account": "main", **fields.get("stream", {})}
+    for override in overrides:
+        account |= override.get("account", {})
+        stream |= override.get("stream", {})
+    return (
+        provider.account(**{name: value for name, value in account.items() if value is not None}),
+        provider.stream(**{name: value for name, value in stream.items() if value is not None}),
+    )
+
+
+def load(provider: AnyProvider, folder: Path = HERE) -> list[Exchange]:
+    """Return a provider's exchanges; raises ValueError where the file has a part that nobody reads."""
+    fields = document(provider.name, folder)
+    unread = fields.keys() - TOP
+    found = []
+    for given in fields.get("exchanges", []):
+        unread |= given.keys() - PARTS
+        found.append(Exchange(provider, *make(provider, fields, given), given))
+    if unread:
+        raise ValueError(f"{provider.name}/exchanges.yml: unknown {', '.join(sorted(unread))}")
+    return found

@@ -1,0 +1,392 @@
+"""The promises of a provider. Every file in `exporter/providers/` is found by itself and held to all of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import exporter.providers
+from exporter import catalogue
+from exporter.config.secret_values import secret_fields
+from exporter.model import Account, Answer, Call, Credentials, Reply, Request, Secret, State, Stream
+from exporter.provider import AnyProvider, Listing, Malformed, NoEnvelope, Page, ProviderError, Received, Refused
+from exporter.providers import found
+from exporter.simulator.world import fakes
+
+from .exchanges import HERE, MOMENT, Exchange, document, load, make, read
+
+ROOT = Path(__file__).parents[2]
+PROVIDERS = found()
+RECORDED = {name: load(provider) for name, provider in PROVIDERS.items()}
+EXAMPLES = {name: make(provider, document(name)) for name, provider in PROVIDERS.items()}
+EVERY = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
+KEY, TOKEN = "canary-of-the-key", "canary-of-the-token"
+CREDENTIALS = Credentials("made-up-key-id", Secret(KEY), Secret(TOKEN))
+NONSENSE = (
+    "state missing", "state unknown", "state of another type", "state is true", "a name twice", "cut short",
+    "not JSON", "not an object",
+)  # fmt: skip
+NO_ENVELOPE = ("HTML page", "redirect", "success under an error status")
+
+
+def example(provider: AnyProvider) -> tuple[Account, Stream]:
+    """Return the account and stream of a provider's recorded exchanges."""
+    return EXAMPLES[provider.name]
+
+
+def calls(provider: AnyProvider) -> Iterator[Call]:
+    """Build one call of each API."""
+    account, stream = example(provider)
+    yield provider.single.ask(account, stream)
+    for listing in provider.listings:
+        yield listing.ask(account, listing.scope(account, stream) or "scope", 1)
+
+
+def signed(provider: AnyProvider, credentials: Credentials = CREDENTIALS) -> list[Request]:
+    """Sign one call of each API."""
+    account, _ = example(provider)
+    return [provider.sign(account, credentials, call, MOMENT) for call in calls(provider)]
+
+
+# --- what belongs to a cloud ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where the things are that belong to a provider beside its own file."""
+
+    catalogues: tuple[str, ...]
+    fakes: tuple[str, ...]
+    exchanges: Path
+    documentation: str
+
+
+def surroundings() -> Surroundings:
+    """Return those of this project."""
+    documentation = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
+    return Surroundings(catalogue.providers(), tuple(fakes()), HERE, documentation)
+
+
+def missing(provider: AnyProvider, around: Surroundings) -> list[str]:
+    """Say what a provider lacks beside its own file, each with where to put it."""
+    name = provider.name
+    lacks = []
+    if name not in around.catalogues:
+        lacks.append(f"exporter/providers/codes/{name}.yml: meaning, reason and advice of each code")
+    if name not in around.fakes:
+        lacks.append(f"exporter/simulator/{name}.py: the fake cloud")
+    if f"`provider: {name}`" not in around.documentation:
+        lacks.append(f"docs/configuration.md: the fields of `provider: {name}` (run `make docs`)")
+    if f"(`{name}`)" not in around.documentation:
+        lacks.append(f"docs/codes.md: the codes of `{name}` (run `make docs`)")
+    if not document(name, around.exchanges):
+        return [
+            *lacks,
+            f"tests/providers/{name}/exchanges.yml: recorded exchanges, as tests/providers/exchanges.py says",
+        ]
+    gaps = unrecorded(provider, load(provider, around.exchanges), name in around.catalogues)
+    return lacks + [f"tests/providers/{name}/exchanges.yml: {gap}" for gap in gaps]
+
+
+def unrecorded(provider: AnyProvider, exchanges: list[Exchange], catalogued: bool) -> Iterator[str]:
+    """Say which exchanges are not recorded."""
+    single = [one for one in exchanges if one.api is provider.single]
+    by_name = {one.name: one.expected for one in single}
+    if not any("request" in one.given for one in single):
+        yield "an exchange with the request to the single-stream API"
+    for name in NONSENSE:
+        if "fault" not in by_name.get(name, {}):
+            yield f"an exchange named `{name}` that ends in a fault"
+    for name in NO_ENVELOPE:
+        if by_name.get(name, {}).get("fault") != "http":
+            yield f"an exchange named `{name}` with fault http"
+    for listing in provider.listings:
+        if not any(one.api is listing and "rows" in one.expected for one in exchanges):
+            yield f"an exchange with the rows of {listing.action}"
+    if catalogued:
+        yield from _uncovered(provider, single)
+
+
+def _uncovered(provider: AnyProvider, single: list[Exchange]) -> Iterator[str]:
+    """Say which states and reasons of the single-stream API no exchange shows."""
+    codes = catalogue.load(provider.name)
+    entries = list(codes.entries())
+    answered = [entry for entry in entries if codes.lookup(provider.single.action, entry.code) == entry]
+    shown = [one.expected for one in single]
+    for state in sorted({entry.state for entry in entries if entry.state}):
+        if not any(expected.get("state") == state for expected in shown):
+            yield f"an answer with the state {state}"
+    for reason in sorted({entry.reason for entry in answered if entry.reason}):
+        if not any(expected.get("fault") == reason and expected["code"] != "other" for expected in shown):
+            yield f"an error code of reason {reason}"
+    if not any(expected.get("code") == "other" for expected in shown):
+        yield "an error code that no table lists (code other)"
+
+
+@EVERY
+def test_a_provider_has_all_that_belongs_to_it(provider: AnyProvider) -> None:
+    """Catalogue, fake, documentation, and exchanges for each state, each class of code, and each kind of nonsense."""
+    assert missing(provider, surroundings()) == []
+
+
+def test_what_a_new_cloud_lacks_is_told(tmp_path: Path) -> None:
+    """Whoever adds a cloud is told each thing that is still to be done, and where."""
+    new = replace(PROVIDERS["tencent"], name="newcloud")
+    around = Surroundings((), (), tmp_path, "")
+    assert [line.partition(":")[0] for line in missing(new, around)] == [
+        "exporter/providers/codes/newcloud.yml",
+        "exporter/simulator/newcloud.py",
+        "docs/configuration.md",
+        "docs/codes.md",
+        "tests/providers/newcloud/exchanges.yml",
+    ]
+
+
+def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
+    """An incomplete file of exchanges is answered with what is missing in it, state by state and class by class."""
+    whole = document("tencent")
+    dropped = {"forbidden", "throttled", "state is true", "redirect"}
+    whole["exchanges"] = [
+        one
+        for one in whole["exchanges"]
+        if one["name"] not in dropped and one.get("action") != "DescribeBackupStreamList"
+    ]
+    (tmp_path / "tencent").mkdir()
+    (tmp_path / "tencent" / "exchanges.yml").write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
+    told = missing(PROVIDERS["tencent"], replace(surroundings(), exchanges=tmp_path))
+    assert [line.partition(": ")[2] for line in told] == [
+        "an exchange named `state is true` that ends in a fault",
+        "an exchange named `redirect` with fault http",
+        "an exchange with the rows of DescribeBackupStreamList",
+        "an answer with the state forbidden",
+        "an error code of reason throttled",
+    ]
+
+
+# --- names, tables and types ------------------------------------------------------------------------------------------
+
+
+@EVERY
+def test_file_name_configuration_word_and_label_are_one(provider: AnyProvider) -> None:
+    """One word names a cloud everywhere, and every file of the folder is a cloud."""
+    files = {path.stem for path in Path(exporter.providers.__file__).parent.glob("*.py")} - {"__init__"}
+    assert set(PROVIDERS) == files
+    assert PROVIDERS[provider.name] is provider
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", provider.name)
+    assert provider.title
+    assert provider.title == catalogue.load(provider.name).title
+
+
+@EVERY
+def test_every_api_has_a_documented_limit(provider: AnyProvider) -> None:
+    """No API can be called without a rate to keep, whatever the account, and no two share a name."""
+    account, _ = example(provider)
+    apis = provider.apis()
+    assert len(apis) == 1 + len(provider.listings)
+    for action, api in apis.items():
+        assert action == api.action
+        assert re.fullmatch(r"[A-Za-z0-9_.]+", action)
+        assert api.version
+        assert api.limit(account) > 0
+        assert 1 << 16 <= api.largest <= 16 << 20
+    for listing in provider.listings:
+        assert listing.every >= 0
+        assert listing.pages(account, 1) >= 1
+        assert listing.absent is None or listing.absent.state is not State.UNKNOWN
+
+
+@EVERY
+def test_the_types_have_defaults(provider: AnyProvider) -> None:
+    """An account works with the vendor's own endpoint and no secret in the file; a stream needs its address alone."""
+    account, stream = example(provider)
+    assert urlsplit(account.endpoint).scheme == "https"
+    secrets = secret_fields(provider.account)
+    assert all(not provider.account.model_fields[name].is_required() for name in (*secrets, "endpoint"))
+    required = {name for name, one in provider.stream.model_fields.items() if one.is_required()}
+    given = {name: getattr(stream, name) for name in required}
+    assert provider.stream(**given).labels == {}
+    with pytest.raises(ValidationError):
+        provider.stream(**given, surely_unknown=1)
+
+
+@EVERY
+def test_credentials_and_environment_name_fields_that_exist(provider: AnyProvider) -> None:
+    """What calls are signed with are secret fields, and the vendor's variables stand for such fields alone."""
+    secrets = set(secret_fields(provider.account))
+    key_id, key_secret, token = provider.credentials
+    assert key_secret in secrets
+    assert {key_id, token} - {""} <= secrets
+    assert {key_id, key_secret} - {""} <= provider.environment.keys() <= secrets
+    variables = [name for names in provider.environment.values() for name in names]
+    assert all(re.fullmatch(r"[A-Z][A-Z0-9_]+", name) for name in variables)
+    assert len(set(variables)) == len(variables)
+    if provider.callbacks is not None:
+        assert provider.callbacks.key_field in secrets - set(provider.credentials)
+
+
+@EVERY
+def test_a_provider_explains_itself(provider: AnyProvider) -> None:
+    """The generated documentation has words for each type and each field that is no secret."""
+    assert __import__(f"exporter.providers.{provider.name}", fromlist=["x"]).__doc__
+    for shape in (provider.account, provider.stream):
+        assert shape.__doc__
+        for name, field in shape.model_fields.items():
+            assert field.description or name in secret_fields(provider.account), f"{name} has no description"
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+@EVERY
+def test_asking_needs_the_configuration_alone(provider: AnyProvider) -> None:
+    """A call is a function of account and stream, names its own API, and holds nothing but text and numbers."""
+    for one, again in zip(calls(provider), calls(provider), strict=True):
+        assert one == again
+        assert one.version == provider.apis()[one.action].version
+        assert all(type(value) in (str, int) for value in one.params.values())
+
+
+@EVERY
+def test_signing_is_a_pure_function_of_the_moment(provider: AnyProvider) -> None:
+    """The same call at the same moment is the same request, to the last byte, and leaves the call as it was."""
+    account, _ = example(provider)
+    for call in calls(provider):
+        before = json.dumps(call.params)
+        assert provider.sign(account, CREDENTIALS, call, MOMENT) == provider.sign(account, CREDENTIALS, call, MOMENT)
+        assert json.dumps(call.params) == before
+
+
+@EVERY
+def test_a_request_goes_to_the_endpoint_encoded(provider: AnyProvider) -> None:
+    """Only the configured host is asked, and the URL is ASCII that needs no further encoding."""
+    account, stream = example(provider)
+    for request in signed(provider):
+        assert request.url.startswith(f"{account.endpoint}/")
+        assert re.fullmatch(r"[!-~]+", request.url)
+        assert not urlsplit(request.url).fragment
+        assert all(re.fullmatch(r"[ -~]*", value) for value in request.headers.values())
+    del stream
+
+
+@EVERY
+def test_no_secret_is_in_a_request_in_clear(provider: AnyProvider) -> None:
+    """The key is never sent; a session token goes in a header of its own and never in URL or body."""
+    has_token = bool(provider.credentials[2])
+    for request in signed(provider):
+        visible = request.url + request.body.decode()
+        assert KEY not in visible + json.dumps(request.headers)
+        assert TOKEN not in visible
+        assert (TOKEN in request.headers.values()) is has_token
+        assert KEY not in repr(request)
+        assert TOKEN not in repr(request)
+
+
+@EVERY
+def test_another_secret_makes_another_signature(provider: AnyProvider) -> None:
+    """The secret is used: nobody else's request looks like ours."""
+    other = replace(CREDENTIALS, key_secret=Secret("another"))
+    assert all(one != two for one, two in zip(signed(provider), signed(provider, other), strict=True))
+
+
+@EVERY
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_any_name_that_the_configuration_takes_can_be_asked_for(provider: AnyProvider, data: st.DataObject) -> None:
+    """Whatever text stands in the stream's fields, a request comes of it, of ASCII and without a line break."""
+    account, stream = example(provider)
+    texts = [name for name, value in stream if isinstance(value, str) and name not in ("account", "name")]
+    word = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
+    fields = {name: data.draw(word) for name in texts}
+    changed = stream.model_copy(update={**fields, "name": data.draw(word)})
+    request = provider.sign(account, CREDENTIALS, provider.single.ask(account, changed), MOMENT)
+    assert re.fullmatch(r"[!-~]+", request.url)
+    assert request.body.isascii()
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(), max_size=10), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+BODIES = st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode())
+HEADERS = st.dictionaries(
+    st.sampled_from(["content-type", "date", "retry-after", "x-acs-retry-after", "x-ratelimit-user-api"]),
+    st.text(st.characters(), max_size=20) | st.just("text/html"),
+)
+REPLIES = st.builds(Reply, st.integers(100, 599) | st.just(200), HEADERS, BODIES)
+
+
+@EVERY
+@settings(max_examples=100, deadline=None)
+@given(reply=REPLIES)
+def test_nothing_but_its_envelope_says_anything(provider: AnyProvider, reply: Reply) -> None:
+    """Bytes, documents, statuses and headers of any kind end in one of three errors, and never in a state."""
+    account, stream = example(provider)
+    for api in provider.apis().values():
+        with pytest.raises((ProviderError, NoEnvelope, Malformed)):
+            read(api, account, stream, reply)
+
+
+@EVERY
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), status=st.integers(100, 599), junk=JSON)
+def test_an_envelope_with_a_spoilt_part_is_read_or_refused(
+    provider: AnyProvider, data: st.DataObject, status: int, junk: Any
+) -> None:
+    """With any part of a true answer replaced by anything, reading gives an answer, a page or one of three errors."""
+    exchange = data.draw(st.sampled_from([one for one in RECORDED[provider.name] if "json" in one.given["answer"]]))
+    value = json.loads(exchange.reply.body)
+    if isinstance(value, dict) and value:
+        value[data.draw(st.sampled_from(sorted(value)))] = junk
+    reply = Reply(status, exchange.reply.headers, json.dumps(value).encode())
+    try:
+        answer = read(exchange.api, exchange.account, exchange.stream, reply)
+    except (ProviderError, NoEnvelope, Malformed):
+        return
+    assert 200 <= status < 300
+    assert isinstance(answer, Page if isinstance(exchange.api, Listing) else Answer)
+    assert not isinstance(answer, Answer) or answer.state is not State.UNKNOWN
+
+
+@EVERY
+def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
+    """A listing that covers a stream has at least one key for it, of the kind that its rows have."""
+    account, stream = example(provider)
+    for listing in provider.listings:
+        if listing.scope(account, stream) is None:
+            continue
+        keys = listing.keys(account, stream)
+        recorded = [one for one in RECORDED[provider.name] if one.api is listing and one.expected.get("rows")]
+        row = listing.read(account, recorded[0].reply).rows
+        assert keys
+        assert {type(key) for key in keys} == {type(key) for key in row}
+
+
+@pytest.mark.parametrize(
+    "provider", [one for one in PROVIDERS.values() if one.callbacks], ids=lambda one: str(one.name)
+)
+@given(method=st.sampled_from(["GET", "POST"]), texts=st.dictionaries(st.text(), st.text(st.characters())), body=BODIES)
+def test_nothing_that_is_not_signed_is_heard(
+    provider: AnyProvider, method: str, texts: dict[str, str], body: bytes
+) -> None:
+    """Any request at all to the callback's address is refused, never believed, and breaks nothing."""
+    assert provider.callbacks is not None
+    account, _ = example(provider)
+    received = Received(method, "host", texts, texts, body)
+    with pytest.raises(Refused):
+        provider.callbacks.hear(account, "a secret nobody knows", received, MOMENT.now)

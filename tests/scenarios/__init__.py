@@ -1,0 +1,1 @@
+"""World, scrape, samples: the whole exporter over loopback against the simulated clouds."""

@@ -1,0 +1,177 @@
+"""The exporter's real parts on simulated clouds over loopback; what a scrape says, as samples."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from exporter.config import Config, Scrape
+from exporter.keys import Keyring
+from exporter.model import Account, SecretSource, State, Stream
+from exporter.providers import found
+from exporter.service import Service, clock
+from exporter.simulator import Simulator, World
+
+Labels = frozenset[tuple[str, str]]
+Samples = Mapping[tuple[str, Labels], float]
+
+KEYS: dict[str, dict[str, Any]] = {
+    "zego": {"app_id": 77, "server_secret": "zego-secret"},
+    "tencent": {"secret_id": "tencent-id", "secret_key": "tencent-secret"},
+    "alibaba": {"access_key_id": "alibaba-id", "access_key_secret": "alibaba-secret"},
+    "volcengine": {"access_key_id": "volcengine-id", "secret_access_key": "volcengine-secret", "app_id": "app"},
+}
+ADDRESS: dict[str, dict[str, str]] = {
+    "zego": {},
+    "tencent": {"domain": "push.example"},
+    "alibaba": {"domain": "push.example", "app": "live"},
+    "volcengine": {"room_id": "room"},
+}
+VICTIM, NEIGHBOUR = "victim", "neighbour"
+PLENTY = 1_000_000.0
+
+
+def small_world() -> World:
+    """Return one account at each cloud, each with two streams that are live, and without quotas."""
+    world = World()
+    for provider, keys in KEYS.items():
+        world.add_account(provider, provider, quota=dict.fromkeys(found()[provider].apis(), PLENTY), **keys)
+        for name in (VICTIM, NEIGHBOUR):
+            world.add_stream(name, provider, **ADDRESS[provider])
+    return world
+
+
+def account(provider: str, endpoint: str, **fields: Any) -> Account:
+    """Return the exporter's side of a world's account, with fields that differ."""
+    kind = found()[provider]
+    given = {
+        "timeout": "10s",
+        "quota": dict.fromkeys(kind.apis(), PLENTY),
+        "plan": "single",
+        **KEYS[provider],
+        **fields,
+    }
+    secrets = {*kind.credentials, "token"} & given.keys()
+    given |= {name: SecretSource.plain(given[name]) for name in secrets}
+    made: Account = kind.account(name=provider, provider=provider, endpoint=endpoint, **given)
+    return made
+
+
+def stream(provider: str, name: str, **fields: Any) -> Stream:
+    """Return a stream of a world's account."""
+    made: Stream = found()[provider].stream(name=name, account=provider, **ADDRESS[provider], **fields)
+    return made
+
+
+@dataclass(frozen=True)
+class Scraped:
+    """What one scrape said, in both formats."""
+
+    text: bytes
+    openmetrics: bytes
+    samples: Samples
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Return a sample's value, or None where there is none."""
+        return self.samples.get((name, frozenset(labels.items())))
+
+    def all(self, name: str, **labels: str) -> dict[Labels, float]:
+        """Return the samples of one name with at least these labels, without these labels."""
+        given = frozenset(labels.items())
+        return {have - given: value for (found, have), value in self.samples.items() if found == name and given <= have}
+
+
+def samples(document: bytes, parse: Any = parse_text) -> dict[tuple[str, Labels], float]:
+    """Parse a document; a sample that stands twice is an error."""
+    seen: dict[tuple[str, Labels], float] = {}
+    for family in parse(document.decode()):
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in seen, f"{key} stands twice"
+            seen[key] = sample.value
+    return seen
+
+
+class Stage:
+    """A simulator and an exporter's service that stay open over many worlds."""
+
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self.simulator = Simulator(small_world())
+        self.service = Service(Config(), found(), clock(), Keyring({}))
+
+    def open(self) -> None:
+        """Listen."""
+        self._runner.run(self.simulator.start())
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._runner.run(self.service.__aexit__(None, None, None))
+        self._runner.run(self.simulator.stop())
+
+    def show(
+        self, world: World, accounts: list[Account], streams: list[Stream] | None = None, seconds: float = 20.0
+    ) -> Scraped:
+        """Forget everything, put a world on, and scrape it once."""
+        watched = [stream(one.provider, name) for one in accounts for name in (VICTIM, NEIGHBOUR)]
+        config = Config(Scrape(reuse=0.0), tuple(accounts), tuple(watched if streams is None else streams))
+        self.simulator.world = world
+        self.service.configure(Config())
+        self.service.configure(config)
+        return self.scrape(seconds)
+
+    def scrape(self, seconds: float = 20.0) -> Scraped:
+        """Scrape once."""
+        return self._runner.run(self._scrape(seconds))
+
+    async def _scrape(self, seconds: float) -> Scraped:
+        await self.service.refresh(self.service.clock.mono() + seconds)
+        text = await self.service.document(openmetrics=False, compressed=False)
+        openmetrics = await self.service.document(openmetrics=True, compressed=False)
+        told = {key: value for key, value in samples(text).items() if not _moving(key[0])}
+        again = {key: value for key, value in samples(openmetrics, parse_openmetrics).items() if not _moving(key[0])}
+        assert told == again
+        return Scraped(text, openmetrics, told)
+
+    @property
+    def endpoint(self) -> str:
+        """Where the simulated clouds listen."""
+        return self.simulator.url
+
+    def accounts(self, provider: str = "", **fields: Any) -> list[Account]:
+        """Return the four accounts, one of them with fields that differ."""
+        return [account(name, self.endpoint, **(fields if name == provider else {})) for name in KEYS]
+
+
+def _moving(name: str) -> bool:
+    """Say whether a sample is of the process itself, and so changes between two documents."""
+    return name.startswith(("process_", "python_"))
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """Run a stage while the block runs."""
+    with asyncio.Runner() as runner:
+        stage = Stage(runner)
+        stage.open()
+        try:
+            yield stage
+        finally:
+            stage.close()
+
+
+def states(scraped: Scraped, provider: str, name: str) -> dict[str, float]:
+    """Return the five rows of a stream's `stream_state`."""
+    rows = scraped.all("stream_state", provider=provider, stream=name)
+    return {dict(labels)["state"]: value for labels, value in rows.items()}
+
+
+def one_hot(state: State) -> dict[str, float]:
+    """Return the five rows of `stream_state` in a state."""
+    return {str(each): float(each is state) for each in State}

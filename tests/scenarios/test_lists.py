@@ -1,0 +1,149 @@
+"""Lists that mislead: whatever a cloud's list says, no stream shows what is not so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.model import State, Stream
+from exporter.providers import found
+from exporter.simulator import Input, World
+
+from .stage import KEYS, PLENTY, Stage, account, one_hot, states
+
+TRICKS: dict[str, dict[str, Any]] = {
+    "honest": {},
+    "somebody else's first": {"foreign": 2500},
+    "each row three times": {"duplicates": 2},
+    "pages that overlap": {"foreign": 2500, "drift": 3},
+    "pages with gaps": {"foreign": 2500, "drift": -3},
+    "the same page for ever": {"loop": True},
+    "no rows but null": {"null": True},
+    "total of nothing": {"total": 0},
+    "total of a million": {"total": 1_000_000},
+    "no pages": {"pages": 0},
+    "a million pages": {"pages": 1_000_000},
+    "a negative number of pages": {"pages": -1},
+}
+ADDRESS: dict[str, dict[str, str]] = {
+    "zego": {"room_id": "room"},
+    "tencent": {"domain": "push.example"},
+    "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
+    "volcengine": {"room_id": "room"},
+}
+TRUTH = {f"live-{number}": State.ACTIVE for number in range(6)} | {
+    "ended": State.INACTIVE,
+    "banned": State.FORBIDDEN,
+    "nobody": State.NOT_FOUND,
+}
+SHOWN: dict[str, dict[State, State]] = {
+    "zego": {State.FORBIDDEN: State.INACTIVE},
+    "tencent": {State.NOT_FOUND: State.INACTIVE},
+    "alibaba": {State.NOT_FOUND: State.INACTIVE},
+    "volcengine": {State.FORBIDDEN: State.INACTIVE, State.NOT_FOUND: State.INACTIVE},
+}
+LISTS = {
+    "zego": ("DescribeSimpleStreamList", {}),
+    "tencent": ("DescribeLiveStreamOnlineList", {}),
+    "tencent, backup": ("DescribeBackupStreamList", {"region": "ap-guangzhou"}),
+    "alibaba": ("DescribeLiveStreamsOnlineList", {}),
+    "volcengine": ("GetRoomOnlineUsers", {}),
+}
+
+
+def crowd(provider: str) -> tuple[World, list[Stream]]:
+    """Return a world of nine streams in one room or domain, and the same streams as watched."""
+    world = World()
+    quota = dict.fromkeys(found()[provider].apis(), PLENTY)
+    world.add_account(provider, provider, quota=quota, **KEYS[provider])
+    for name, state in TRUTH.items():
+        world.add_stream(name, provider, state=state, **ADDRESS[provider])
+    kind = found()[provider].stream
+    return world, [kind(name=name, account=provider, **ADDRESS[provider]) for name in TRUTH]
+
+
+@pytest.mark.parametrize("which", LISTS)
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_list_that_misleads_changes_no_state(stage: Stage, which: str, trick: str) -> None:
+    """Foreign rows, drift, loops, lies about totals and null lists cost calls, never the truth."""
+    provider = which.partition(",")[0]
+    action, fields = LISTS[which]
+    world, watched = crowd(provider)
+    world.trick(provider, **TRICKS[trick])
+    scraped = stage.show(world, [account(provider, stage.endpoint, plan="list", **fields)], watched)
+    assert any(call.action == action for call in world.log)
+    for name, state in TRUTH.items():
+        assert states(scraped, provider, name) == one_hot(SHOWN[provider].get(state, state)), name
+    assert not scraped.all("stream_probe_errors_total")
+    pages = sum(call.action == action for call in world.log)
+    assert pages <= 4
+
+
+LIES: dict[str, dict[str, Any]] = {
+    "rows are text": {"kind": "value", "value": "rows"},
+    "rows are true": {"kind": "value", "value": True},
+    "rows of numbers": {"kind": "value", "value": [1, 2]},
+    "rows of rows": {"kind": "value", "value": [[{}]]},
+    "rows without names": {"kind": "value", "value": [{}]},
+    "another document": {"kind": "document", "value": [1]},
+    "HTML": {"kind": "html"},
+    "cut": {"kind": "cut"},
+    "huge": {"kind": "bomb", "size": 17 << 20},
+}
+
+
+@pytest.mark.parametrize("which", LISTS)
+@pytest.mark.parametrize("lie", LIES)
+def test_a_broken_list_is_one_failed_call_and_the_streams_are_asked_singly(stage: Stage, which: str, lie: str) -> None:
+    """A list that cannot be read costs itself: every stream still gets its answer in the same scrape."""
+    provider = which.partition(",")[0]
+    action, fields = LISTS[which]
+    world, watched = crowd(provider)
+    world.fault(action=action, **LIES[lie])
+    scraped = stage.show(world, [account(provider, stage.endpoint, plan="list", **fields)], watched)
+    for name, state in TRUTH.items():
+        assert states(scraped, provider, name) == one_hot(SHOWN[provider].get(state, state)), name
+    assert sum(scraped.all("stream_probe_errors_total").values()) == 1
+    assert scraped.value("stream_provider_up", provider=provider, account=provider) == 1
+
+
+PAGES = {"tencent": "Response.TotalPage", "alibaba": "TotalPage"}
+
+
+@pytest.mark.parametrize("provider", PAGES)
+@pytest.mark.parametrize("pages", [True, "3", 1.5, None, 10**400, -(10**400)], ids=str)
+@pytest.mark.parametrize("plan", ["list", "auto"])
+def test_no_number_of_pages_breaks_this_round_or_the_next(stage: Stage, provider: str, pages: Any, plan: str) -> None:
+    """A number of pages that is none, or beyond all bounds, changes no state, and is forgotten with the list."""
+    action, fields = LISTS[provider]
+    world, watched = crowd(provider)
+    fault = world.fault("value", action=action, field=PAGES[provider], value=pages)
+    stage.show(world, [account(provider, stage.endpoint, plan=plan, **fields)], watched)
+    for _ in range(2):
+        scraped = stage.scrape()
+        world.clear(fault)
+        for name, state in TRUTH.items():
+            assert states(scraped, provider, name) == one_hot(SHOWN[provider].get(state, state)), name
+        assert not any(("reason", "bug") in labels for labels in scraped.all("stream_probe_errors_total"))
+
+
+def test_the_backup_list_tells_of_inputs(stage: Stage) -> None:
+    """Inputs, the one that serves as master, what is expected, and since when: as Tencent's list says them."""
+    world = World()
+    world.add_account("tencent", "tencent", quota=dict.fromkeys(found()["tencent"].apis(), PLENTY), **KEYS["tencent"])
+    inputs = (Input("push.example", "live"), Input("spare.example", "other", "pull"))
+    world.add_stream("two", "tencent", domain="push.example", inputs=inputs)
+    world.add_stream("gone", "tencent", domain="push.example", state=State.INACTIVE)
+    kind = found()["tencent"].stream
+    watched = [kind(name=name, account="tencent", domain="push.example", inputs=2) for name in ("two", "gone")]
+    fields = {"region": "ap-guangzhou", "plan": "auto"}
+    scraped = stage.show(world, [account("tencent", stage.endpoint, **fields)], watched)
+    two, gone = {"provider": "tencent", "stream": "two"}, {"provider": "tencent", "stream": "gone"}
+    assert scraped.value("stream_inputs", **two) == 2
+    assert scraped.value("stream_inputs", **gone) == 0
+    assert scraped.value("stream_inputs_expected", **two) == scraped.value("stream_inputs_expected", **gone) == 2
+    primary = {"domain": "push.example", "app": "live", "source": "push"}
+    assert scraped.all("stream_primary_input_info", **two) == {frozenset(primary.items()): 1.0}
+    assert not scraped.all("stream_primary_input_info", **gone)
+    assert scraped.value("stream_start_timestamp_seconds", **two) is not None

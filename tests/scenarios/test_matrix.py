@@ -1,0 +1,73 @@
+"""Every answer of the matrix gives the contracted samples, and costs nobody else anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.model import State
+from exporter.providers import found
+
+from .cases import CASES, LIVE, PROVIDERS, Case
+from .stage import NEIGHBOUR, VICTIM, Scraped, Stage, one_hot, small_world, states
+
+
+def check_stream(scraped: Scraped, provider: str, name: str, state: State) -> None:
+    """Check the samples that each stream has."""
+    labels = {"provider": provider, "stream": name}
+    known = state is not State.UNKNOWN
+    assert scraped.value("stream_active", **labels) == (float(state is State.ACTIVE) if known else None)
+    assert states(scraped, provider, name) == one_hot(state)
+    assert scraped.value("stream_probe_success", **labels) == float(known)
+    assert (scraped.value("stream_last_success_timestamp_seconds", **labels) is not None) is known
+    assert scraped.value("stream_state_changes_total", **labels) == 0
+    assert scraped.value("stream_info", **labels, account=provider) == 1
+
+
+def check_account(scraped: Scraped, case: Case) -> None:
+    """Check the samples of the account whose stream is the case's."""
+    labels = {"provider": case.provider, "account": case.provider}
+    errors = (
+        {} if isinstance(case.told, State) else {frozenset({("code", case.told[0]), ("reason", case.told[1])}): 1.0}
+    )
+    assert scraped.all("stream_probe_errors_total", **labels) == errors
+    action = found()[case.provider].single.action
+    counted = [LIVE[case.provider]] + [case.response] * (case.response is not None)
+    responses = {frozenset({("code", code)}): float(counted.count(code)) for code in counted if code}
+    assert scraped.all("stream_provider_responses_total", **labels, action=action) == responses
+    assert scraped.value("stream_provider_up", **labels) == 1
+    assert scraped.value("stream_streams", **labels) == 2
+    assert scraped.value("stream_provider_breaker_open", **labels) == 0
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_answer_gives_the_contracted_samples(stage: Stage, case: Case) -> None:
+    """One stream gets the answer; its samples are as contracted, and all other streams and clouds are unaffected."""
+    world = small_world()
+    world.set(f"{case.provider}/{VICTIM}", case.state)
+    for name, value in case.quirks.items():
+        setattr(world.quirks, name, value)
+    fault = world.fault(**case.fault, stream=f"{case.provider}/{VICTIM}") if case.fault else None
+    scraped = stage.show(world, stage.accounts(case.provider, timeout=case.timeout))
+
+    assert fault is None or fault.hits == case.calls
+    assert len(world.calls(stream=f"{case.provider}/{VICTIM}")) == case.calls
+    check_stream(scraped, case.provider, VICTIM, case.told if isinstance(case.told, State) else State.UNKNOWN)
+    check_stream(scraped, case.provider, NEIGHBOUR, State.ACTIVE)
+    check_account(scraped, case)
+    for other in set(PROVIDERS) - {case.provider}:
+        check_stream(scraped, other, VICTIM, State.ACTIVE)
+        check_stream(scraped, other, NEIGHBOUR, State.ACTIVE)
+        assert not scraped.all("stream_probe_errors_total", provider=other)
+        assert scraped.value("stream_provider_up", provider=other, account=other) == 1
+
+
+def test_the_matrix_is_large_enough_and_every_case_has_a_name() -> None:
+    """At least sixty answers, each reason that an answer can have among them, none of them twice."""
+    assert len(CASES) >= 60
+    assert len({str(case) for case in CASES}) == len(CASES)
+    reasons = {case.told[1] for case in CASES if not isinstance(case.told, State)}
+    assert {str(reason) for reason in reasons} == {
+        "auth", "account", "throttled", "bad_request", "provider_error", "timeout", "connection", "http", "malformed",
+        "clock",
+    }  # fmt: skip
+    assert {case.told for case in CASES if isinstance(case.told, State)} == set(State) - {State.UNKNOWN}
