@@ -20,6 +20,8 @@ lint: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/yamllint -s .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml exporter
+	$(BIN)/zizmor --offline --no-progress --quiet .github
 
 types: $(VENV)/.development
 	$(BIN)/mypy

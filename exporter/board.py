@@ -173,7 +173,7 @@ class Board:
         if record.fault is None:
             record.fault_since = now.unix
         record.fault, record.faulted = fault, now.unix
-        self._remember(record, fault, now)
+        self.remember(record, fault, now)
         self._tried(record, State.UNKNOWN, str(fault.reason), now)
 
     def withhold(self, record: Record, fault: Fault, now: Instant) -> None:
@@ -197,7 +197,8 @@ class Board:
         # Answers to come are younger than any there is, so none grows too old before this.
         self._next_outdated = min(oldest, now.mono) + self.max_age
 
-    def _remember(self, record: Record, fault: Fault, now: Instant) -> None:
+    def remember(self, record: Record, fault: Fault, now: Instant) -> None:
+        """Note a failed call; one for many streams is noted at one of them, and withdraws nothing by itself."""
         provider, stream = record.key
         kind = (provider, record.stream.account, fault.code, str(fault.reason))
         known = self.failures.pop(kind, None)

@@ -9,36 +9,53 @@ from dataclasses import dataclass, field
 import structlog
 
 from exporter.board import Board, Key, Record
-from exporter.model import Account, Stream
+from exporter.model import Account, Secret, Stream
 from exporter.provider import AnyProvider, Callbacks, Heard, Received, Refused
 from exporter.tally import Tally
 
 log = structlog.get_logger("callbacks")
 
 ACCEPTED, FORGED, EXPIRED, REPLAYED, UNKNOWN_STREAM = "accepted", "forged", "expired", "replayed", "unknown_stream"
+UNKNOWN_EVENT = "unknown"
 MOST_REMEMBERED = 16_384
+# Older signatures are refused anyway. What an event claims of its order is not signed and so does not count for longer.
+ORDER_SECONDS = 600.0
+# An outcome is told in the log when it begins: not again before it has been away for this long.
+QUIET_SECONDS = 600.0
+ADVICE = {
+    FORGED: "if these are the provider's own, the account's callback secret differs from the one in the console",
+    EXPIRED: "if these are the provider's own, compare the clock of this machine",
+    UNKNOWN_STREAM: "the provider tells of streams or events that are not watched",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a callback: how it is counted, and the stream to ask for at once if it was accepted."""
+    """What became of a callback: how it is counted, and the streams to ask for at once if it was accepted."""
 
     outcome: str
     heard: Heard | None = None
-    record: Record | None = None
+    records: tuple[Record, ...] = ()
 
 
 @dataclass(slots=True)
 class Listener:
-    """One account that has a callback secret: what was heard of it already."""
+    """One account that has a callback secret: what was heard of it already.
+
+    Attributes:
+        watched: The streams that an address means; two names may stand for one address.
+        heard: Identities of the events heard last, at most `MOST_REMEMBERED`.
+        newest: The newest event of each watched address, and when it was heard (Unix seconds).
+        told: When an outcome of an event was last seen, in Unix seconds.
+    """
 
     provider: AnyProvider
     account: Account
-    key: str
-    watched: dict[Hashable, Key] = field(default_factory=dict)
+    key: Secret
+    watched: dict[Hashable, tuple[Key, ...]] = field(default_factory=dict)
     heard: OrderedDict[Hashable, None] = field(default_factory=OrderedDict)
-    newest: dict[Key, tuple[str, float]] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)
+    newest: dict[Hashable, tuple[Heard, float]] = field(default_factory=dict)
+    told: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def callbacks(self) -> Callbacks[Account, Stream]:
@@ -48,26 +65,47 @@ class Listener:
 
     def watch(self, streams: Iterable[Stream]) -> None:
         """Listen for these streams and no others."""
-        name, keys = self.provider.name, self.callbacks.keys
-        self.watched = {key: (name, stream.name) for stream in streams for key in keys(self.account, stream)}
-        self.newest = {key: known for key, known in self.newest.items() if key in set(self.watched.values())}
+        watched: dict[Hashable, tuple[Key, ...]] = {}
+        for stream in streams:
+            for address in self.callbacks.keys(self.account, stream):
+                watched[address] = (*watched.get(address, ()), (self.provider.name, stream.name))
+        self.watched = watched
+        self.newest = {address: known for address, known in self.newest.items() if address in watched}
 
-    def repeated(self, identity: Hashable) -> bool:
+    def meant(self, heard: Heard) -> list[Key]:
+        """Return the watched streams that an event may be about."""
+        return list(dict.fromkeys(key for address in heard.keys for key in self.watched.get(address, ())))
+
+    def repeated(self, heard: Heard) -> bool:
         """Whether this event was delivered before; remember it."""
-        if identity in self.heard:
+        if heard.identity in self.heard:
             return True
-        self.heard[identity] = None
+        self.heard[heard.identity] = None
         if len(self.heard) > MOST_REMEMBERED:
             self.heard.popitem(last=False)
         return False
 
-    def outdated(self, key: Key, heard: Heard) -> bool:
+    def outdated(self, heard: Heard, now: float) -> bool:
         """Whether newer news of the stream has come already; remember the newest."""
-        session, order = self.newest.get(key, (heard.session, float("-inf")))
-        if session == heard.session and heard.order < order:
-            return True
-        self.newest[key] = (heard.session, heard.order)
+        addresses = [address for address in heard.keys if address in self.watched]
+        for address in addresses:
+            known, when = self.newest.get(address, (heard, now))
+            if abs(now - when) <= ORDER_SECONDS and _older(heard, known):
+                return True
+        self.newest.update(dict.fromkeys(addresses, (heard, now)))
         return False
+
+    def begins(self, event: str, outcome: str, now: float) -> bool:
+        """Whether an outcome has not been seen for a while; remember that it is now."""
+        before = self.told.get((event, outcome))
+        self.told[event, outcome] = now
+        return before is None or abs(now - before) > QUIET_SECONDS
+
+
+def _older(heard: Heard, known: Heard) -> bool:
+    if heard.session == known.session:
+        return heard.order < known.order
+    return heard.at < known.at
 
 
 class Ear:
@@ -78,7 +116,7 @@ class Ear:
         self._tally = tally
         self._listeners: dict[str, Listener] = {}
 
-    def configure(self, accounts: Iterable[tuple[AnyProvider, Account, str, Iterable[Stream]]]) -> None:
+    def configure(self, accounts: Iterable[tuple[AnyProvider, Account, Secret, Iterable[Stream]]]) -> None:
         """Listen for these accounts (provider, account, callback secret, streams); what was heard stays known."""
         listeners: dict[str, Listener] = {}
         for provider, account, key, streams in accounts:
@@ -87,6 +125,9 @@ class Ear:
             listener.account, listener.key = account, key
             listener.watch(streams)
             listeners[account.name] = listener
+            for event in listener.callbacks.events:
+                # From 0 on, so that nothing heard is told from nothing listened for.
+                self._tally.callbacks[provider.name, account.name, event, ACCEPTED] += 0
         self._listeners = listeners
 
     def listener(self, account: str) -> Listener | None:
@@ -98,33 +139,43 @@ class Ear:
         try:
             heard = self._verified(listener, received, now)
         except Refused as refused:
-            return self._count(listener, refused.event, Verdict(refused.outcome))
-        key = next((listener.watched[one] for one in heard.keys if one in listener.watched), None)
-        record = None if key is None else self._board.get(key)
-        if record is None or key is None:
-            return self._count(listener, heard.event, Verdict(UNKNOWN_STREAM, heard))
-        if listener.repeated(heard.identity) or listener.outdated(key, heard):
-            return self._count(listener, heard.event, Verdict(REPLAYED, heard))
-        self._tally.last_callback[key] = now
-        if heard.ended is not None:
-            self._tally.ended[(*key, heard.ended)] += 1
-        self._board.version += 1
-        return self._count(listener, heard.event, Verdict(ACCEPTED, heard, record))
+            return self._count(listener, refused.event, Verdict(refused.outcome), now)
+        verdict = self._judged(listener, heard, now)
+        if verdict.outcome == ACCEPTED:
+            self._note(heard, verdict.records, now)
+        return self._count(listener, heard.event, verdict, now)
 
-    def refuse(self, listener: Listener) -> None:
-        """Count what was not even read: a body too large, a wrong method."""
-        self._count(listener, "unknown", Verdict(FORGED))
+    def refuse(self, listener: Listener, now: float) -> None:
+        """Count what was not even read: a body too large, or one that did not come to its end."""
+        self._count(listener, UNKNOWN_EVENT, Verdict(FORGED), now)
 
     def _verified(self, listener: Listener, received: Received, now: float) -> Heard:
         if received.method != listener.callbacks.method:
             raise Refused(FORGED)
-        return listener.callbacks.hear(listener.account, listener.key, received, now)
+        return listener.callbacks.hear(listener.account, listener.key.reveal(), received, now)
 
-    def _count(self, listener: Listener, event: str, verdict: Verdict) -> Verdict:
-        provider, account = listener.provider.name, listener.account.name
-        self._tally.callbacks[provider, account, event, verdict.outcome] += 1
+    def _judged(self, listener: Listener, heard: Heard, now: float) -> Verdict:
+        records = tuple(record for key in listener.meant(heard) if (record := self._board.get(key)) is not None)
+        if not records:
+            return Verdict(UNKNOWN_STREAM, heard)
+        if listener.repeated(heard) or listener.outdated(heard, now):
+            return Verdict(REPLAYED, heard)
+        return Verdict(ACCEPTED, heard, records)
+
+    def _note(self, heard: Heard, records: Iterable[Record], now: float) -> None:
+        for record in records:
+            self._tally.last_callback[record.key] = now
+            if heard.ended is not None:
+                self._tally.ended[(*record.key, heard.ended)] += 1
+
+    def _count(self, listener: Listener, event: str, verdict: Verdict, now: float) -> Verdict:
+        provider, account, outcome = listener.provider.name, listener.account.name, verdict.outcome
+        self._tally.callbacks[provider, account, event, outcome] += 1
+        self._board.version += 1
         # A flood of forgeries is one line in the log; the counter tells how many.
-        if listener.told.get(event, ACCEPTED) != verdict.outcome:
-            listener.told[event] = verdict.outcome
-            log.info("callbacks", provider=provider, account=account, event_=event, outcome=verdict.outcome)
+        if listener.begins(event, outcome, now) and outcome in ADVICE:
+            log.warning(
+                "callback refused" if verdict.heard is None else "callback of no use",
+                provider=provider, account=account, callback=event, outcome=outcome, advice=ADVICE[outcome],
+            )  # fmt: skip
         return verdict

@@ -124,6 +124,8 @@ class Group:
             step.ask.append(self.query(number + 1))
             return step
         self.finished = True
+        # Pages that were not read may hold the streams that are left: then absence proves nothing.
+        self.whole = self.whole and number >= page.pages
         self._rest(provider, account, step)
         return step
 
@@ -180,7 +182,8 @@ def _groups(provider: AnyProvider, account: Account, streams: Iterable[Stream]) 
 
 def cost(account: Account, group: Group, outlook: Outlook, last: Listed | None) -> tuple[int, int]:
     """Return the expected calls of a listing: pages, and single calls after it."""
-    pages = max(1, last.pages if last else group.listing.pages(account, len(group.left)))
+    # What a provider told of its pages may be any number at all: no more are ever read than this.
+    pages = max(1, min(last.pages, LARGEST_PAGE) if last else group.listing.pages(account, len(group.left)))
     down = sum(stream.name in outlook.down for stream in group.left)
     settles_absence = group.listing.absent is not None
     return pages, len(group.left) - down if settles_absence else down

@@ -200,6 +200,8 @@ class Lane:
             self._calls = asyncio.Semaphore(account.concurrency)
         self.account, self.streams = account, tuple(streams)
         self._complete = float("-inf")
+        for one in self._rounds:
+            one.whole = False
         for action, api in self.provider.apis().items():
             limit = account.quota.get(action, account.quota_share * api.limit(account))
             if action in self.paces:
@@ -493,18 +495,21 @@ class Lane:
                 done.set_result(None)
 
     async def _list(self, round_: Round, query: Query) -> None:
+        sent = self.shared.clock.mono()
         try:
             outcome = await self._call(round_, query)
             page = outcome if isinstance(outcome, Page) else None
+            if isinstance(outcome, Fault) and (record := self._record(query.streams[0])) is not None:
+                self.shared.board.remember(record, outcome, self.shared.clock.now())
             if page is not None:
                 listed = Listed(self.shared.clock.mono(), page.pages)
                 self._listed[query.api.action, query.scope] = listed
-            self._learn(round_, query, page)
+            self._learn(round_, query, page, sent)
         finally:
             round_.listings -= 1
             round_.news.set()
 
-    def _learn(self, round_: Round, query: Query, page: Page | None) -> None:
+    def _learn(self, round_: Round, query: Query, page: Page | None, sent: float) -> None:
         if round_.plan is None:
             return
         try:
@@ -514,7 +519,8 @@ class Lane:
         now = self.shared.clock.now()
         for stream, answer in step.settled:
             record = self._record(stream)
-            if record is not None and record.tried < now.mono:
+            # What was asked of a stream since the listing was sent is newer than the listing.
+            if record is not None and record.tried <= sent:
                 round_.definite += 1
                 self.shared.board.answered(record, answer, query.api.action, now)
         round_.add(step.ask)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ S = TypeVar("S", bound=Stream)
 
 MEBIBYTE = 1 << 20
 LONGEST_WORD = 256
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ProviderError(Exception):
@@ -279,8 +281,9 @@ def word(value: Any) -> str:
     if isinstance(value, int):
         number = decimal(value)
         return "" if number is None else str(number)
-    short = isinstance(value, str) and len(value) <= LONGEST_WORD
-    return value if short and not any("\ud800" <= sign <= "\udfff" for sign in value) else ""
+    if not isinstance(value, str) or len(value) > LONGEST_WORD or _SURROGATE.search(value):
+        return ""
+    return value
 
 
 def _refuse(text: str) -> Any:

@@ -7,31 +7,28 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from types import TracebackType
 
-from exporter.board import Board, Key, Record
+from exporter.board import Board, Record
 from exporter.callbacks import Ear
 from exporter.config import Config
 from exporter.exposition import Compressor, Exposition, Scope, Source
-from exporter.model import Account, Credentials, Reply, Request, Secret, State, Stream
+from exporter.hints import Hints
+from exporter.model import Account, Credentials, Reply, Request, Secret, Stream
 from exporter.prober import Clock, Exchange, Lane, Prober, Shared
 from exporter.provider import AnyProvider
 from exporter.tally import Tally
 from exporter.transport import Transport
 
 LONGEST_RENDER = 1.0
-# When a stream is asked after a callback: at once, then while the provider's API does not say the same yet.
-HINT_WAITS = (0.0, 1.0, 2.0, 4.0, 8.0)
-HINT_SECONDS = 5.0
-HINT_GAP = 1.0
 
 
 def clock() -> Clock:
     """Return the machine's time and chance."""
     # Nonces must not repeat, nor need they be secret: a seeded generator costs a tenth of the system's.
-    chance = random.Random(secrets.randbits(128)).getrandbits
+    chance = random.Random(secrets.randbits(128)).getrandbits  # nosec B311
     return Clock(time.time, time.monotonic, lambda: f"{chance(128):032x}")
 
 
@@ -42,31 +39,6 @@ class Document:
     version: int
     until: float
     body: asyncio.Task[bytes]
-
-
-@dataclass(slots=True)
-class Hint:
-    """What a callback told of a stream: asked for until confirmed, or outdated by newer news."""
-
-    live: bool | None
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] = field(init=False)
-
-    async def newer(self, seconds: float) -> bool:
-        """Wait; return at once, and True, if newer news come."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.news.wait()
-        newer = self.news.is_set()
-        self.news.clear()
-        return newer
-
-    def confirmed(self, record: Record) -> bool:
-        """Whether the provider's API says the same by now, or there is nothing to confirm."""
-        if self.live is None:
-            return True
-        live = record.answer is not None and record.answer.state is State.ACTIVE
-        return record.succeeded and live == self.live
 
 
 class Service:
@@ -93,7 +65,7 @@ class Service:
         self._open = AsyncExitStack()
         self._documents: dict[tuple[bool, bool], Document] = {}
         self.ear = Ear(self.board, self.tally)
-        self._hints: dict[Key, Hint] = {}
+        self.hints = Hints(self.prober, self.board, clock)
         self._render_seconds = 0.0
         self.configure(config)
 
@@ -103,8 +75,7 @@ class Service:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for hint in self._hints.values():
-            hint.task.cancel()
+        await self.hints.close()
         await self._open.aclose()
 
     def configure(self, config: Config) -> None:
@@ -112,6 +83,7 @@ class Service:
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
         self.ear.configure(self._listening(config))
+        self.hints.keep()
         self.config = config
         self.source.label_names = config.label_names
         self.source.reload_ok = True
@@ -119,13 +91,13 @@ class Service:
         self.exposition.forget()
         self._documents.clear()
 
-    def _listening(self, config: Config) -> Iterator[tuple[AnyProvider, Account, str, Iterable[Stream]]]:
+    def _listening(self, config: Config) -> Iterator[tuple[AnyProvider, Account, Secret, Iterable[Stream]]]:
         """Yield the accounts that have a callback secret."""
         for account in config.accounts:
             provider = self.providers[account.provider]
             secret = self._callback_secret(provider, account)
             if secret is not None:
-                yield provider, account, secret.reveal(), self.prober.lanes[account.name].streams
+                yield provider, account, secret, self.prober.lanes[account.name].streams
 
     def refused(self) -> None:
         """Note that the configuration last read was refused; the one before stays in force."""
@@ -147,30 +119,8 @@ class Service:
         self.board.outdate(self.clock.now())
 
     def hint(self, record: Record, live: bool | None) -> None:
-        """Ask for a stream at once, because a callback told of it; what comes meanwhile is one more look."""
-        hint = self._hints.get(record.key)
-        if hint is not None and not hint.task.done():
-            hint.live = live
-            hint.news.set()
-            return
-        hint = self._hints[record.key] = Hint(live)
-        hint.task = asyncio.create_task(self._follow(record, hint))
-
-    async def _follow(self, record: Record, hint: Hint) -> None:
-        """Ask until the provider's API says what the callback said, or has had time enough to."""
-        waits = iter(HINT_WAITS)
-        while (wait := next(waits, None)) is not None:
-            if await hint.newer(wait):
-                # However many callbacks come, a stream is asked for once a second at most.
-                waits = iter(HINT_WAITS[1:])
-                await asyncio.sleep(HINT_GAP)
-            lane = self.prober.lanes.get(record.stream.account)
-            if lane is None or self.board.get(record.key) is not record:
-                return
-            now = self.clock.mono()
-            await lane.refresh_one(record, now + HINT_SECONDS, now)
-            if hint.confirmed(record) and not hint.news.is_set():
-                return
+        """Ask for a stream at once, because a callback told of it."""
+        self.hints.give(record, live)
 
     async def watch_calls(self, lane: Lane, deadline: float, record: Record | None) -> list[Exchange]:
         """Ask for one stream, or all of an account, whatever is known of it; return each call as it went."""

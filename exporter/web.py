@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -32,6 +32,9 @@ PIECE: Final = 1 << 16
 MOST_FOLLOWERS: Final = 64
 MOST_UNREAD: Final = 1000
 HEARTBEAT_SECONDS: Final = 15.0
+LOOK_SECONDS: Final = 1.0
+CALLBACK_SECONDS: Final = 4.0  # less than any cloud waits for its answer
+MOST_CALLBACK: Final = 1 << 16
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
@@ -77,7 +80,7 @@ class Face:
 
     def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
         """Return the aiohttp application."""
-        application = web.Application(middlewares=[_headers, _errors, *middlewares], client_max_size=1 << 16)
+        application = web.Application(middlewares=[_headers, _errors, *middlewares], client_max_size=MOST_CALLBACK)
         application.add_routes(
             [
                 web.get(self.telemetry_path, self.metrics),
@@ -94,6 +97,7 @@ class Face:
                 web.get("/static/{name}", self.asset),
             ]
         )
+        application.on_shutdown.append(self.let_go)
         return application
 
     # --- metrics -----------------------------------------------------------------------------------------------------
@@ -214,9 +218,9 @@ class Face:
         try:
             await response.prepare(request)
             await response.write(b"retry: 3000\n\n")
-            while (change := await _next_change(changes)) is not None:
+            async for told in _told(request, changes):
                 async with asyncio.timeout(SEND_SECONDS):
-                    await response.write(change)
+                    await response.write(told)
         except (TimeoutError, ConnectionError):
             if request.transport is not None:
                 request.transport.abort()
@@ -248,17 +252,16 @@ class Face:
         if listener is None:
             return _text("no account of this name has a callback secret\n", 404)
         try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            ear.refuse(listener)
-            return _text("too large\n", 413)
-        headers = {key.lower(): value for key, value in request.headers.items()}
-        received = Received(request.method, request.host.partition(":")[0], headers, dict(request.query), body)
+            received = await _received(request)
+        except (web.HTTPException, web.RequestPayloadError, TimeoutError, ConnectionError, ValueError) as error:
+            ear.refuse(listener, self.service.clock.unix())
+            status_code = error.status if isinstance(error, web.HTTPException) else 400
+            return _hung_up(_text("not a whole callback\n", status_code))
         verdict = ear.hear(listener, received, self.service.clock.unix())
-        if verdict.record is not None and verdict.heard is not None:
-            self.service.hint(verdict.record, verdict.heard.live)
         if verdict.heard is None:
             return _text(f"{verdict.outcome}\n", 403)
+        for record in verdict.records:
+            self.service.hint(record, verdict.heard.live)
         answer = listener.callbacks.answer
         return web.Response(text=answer, content_type="application/json" if answer else "text/plain")
 
@@ -282,6 +285,20 @@ class Face:
         return _text("the configuration was reloaded\n")
 
 
+async def _received(request: web.Request) -> Received:
+    """Read a callback; raises what aiohttp raises for one that is too large, broken or cut off."""
+    async with asyncio.timeout(CALLBACK_SECONDS):
+        body = await request.read()
+    headers = {key.lower(): value for key, value in request.headers.items()}
+    return Received(request.method, request.host.partition(":")[0], headers, dict(request.query), body)
+
+
+def _hung_up(response: web.Response) -> web.Response:
+    """Close the connection after the answer: what is left of the request is not waited for."""
+    response.force_close()
+    return response
+
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -301,21 +318,36 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
     if not response.prepared:
+        if _takes_gzip(request.headers.get("Accept-Encoding", "")) and response.content_type != "text/plain":
+            response.enable_compression(web.ContentCoding.gzip)
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
     return response
 
 
-async def _next_change(changes: asyncio.Queue[Change | None]) -> bytes | None:
-    """Return the next change as an event, a comment where none comes for a while, or None at the end."""
-    try:
-        async with asyncio.timeout(HEARTBEAT_SECONDS):
-            change = await changes.get()
-    except TimeoutError:
-        return b": still here\n\n"
-    if change is None:
-        return None
-    event = {
+async def _told(request: web.Request, changes: asyncio.Queue[Change | None]) -> AsyncIterator[bytes]:
+    """Yield each change as an event, and a comment where none comes for a while, until the end or nobody listens."""
+    silent = 0.0
+    # A follower that has gone is noticed by looking: nothing that is written to it would tell for minutes.
+    while request.transport is not None and not request.transport.is_closing():
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                change = await changes.get()
+        except TimeoutError:
+            silent += LOOK_SECONDS
+            if silent < HEARTBEAT_SECONDS:
+                continue
+            yield b": still here\n\n"
+        else:
+            if change is None:
+                return
+            yield event(change)
+        silent = 0.0
+
+
+def event(change: Change) -> bytes:
+    """Return a change of state as a server-sent event."""
+    told = {
         "time": rfc3339(change.at),
         "provider": change.provider,
         "stream": change.stream,
@@ -323,7 +355,7 @@ async def _next_change(changes: asyncio.Queue[Change | None]) -> bytes | None:
         "new": str(change.new),
         "evidence": change.evidence,
     }
-    return f"event: change\ndata: {json.dumps(event)}\n\n".encode()
+    return f"event: change\ndata: {json.dumps(told)}\n\n".encode()
 
 
 async def _send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:

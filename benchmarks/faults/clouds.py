@@ -1,4 +1,4 @@
-"""The four clouds of the campaign without a socket: the simulator's own fakes, behind a network that breaks to order."""
+"""The campaign's clouds without a socket: the simulator's own fakes, behind a network that breaks to order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from random import Random
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.faults.script import Life, Spell, Spells, life, spells
@@ -116,13 +117,14 @@ class Clouds:
         return now + (spell.seconds if spell is not None else 0.0)
 
     def _settle(self, provider: str, fields: dict[str, FieldValue], seed: str) -> None:
-        quota = {action: 100_000.0 for action in fakes()[provider].actions}
-        self.world.add_account(provider, provider, quota=quota, **fields)
+        quota = dict.fromkeys(fakes()[provider].actions, 100_000.0)
+        self.world.add_account(provider, provider, quota=quota, **fields)  # type: ignore[arg-type]
         for number in range(STREAMS_EACH):
             name = f"{provider}-{number:02d}"
             chance = Random(f"{seed} life {name}")
             drawn = self.lives[f"{provider}/{name}"] = life(provider, chance, self.begin, self.seconds)
-            self.world.add_stream(name, provider, state=drawn, **address(provider, number))
+            where = address(provider, number)
+            self.world.add_stream(name, provider, state=drawn, **where)  # type: ignore[arg-type]
 
     def _chaos(self, seed: str, intensity: float) -> Chaos:
         """Draw faults so that a stream cannot be asked for this part of the time, a third of it for its account's."""
@@ -185,7 +187,7 @@ class Clouds:
         exchange.received = _at(received, now + sum(spell.seconds for spell in spells_now if spell.kind == "skew"))
         faults = [made for spell in spells_now if (made := self._fault(exchange, spell)) is not None]
         wire = write(decide(exchange, faults), exchange.fake, faults)
-        exchange.verified = exchange.verified and not spells_now
+        exchange.verified = exchange.verified and not faults and not kinds & BROKEN
         await asyncio.sleep(self.chance.uniform(0.005, 0.040))
         _break(kinds)
         if len(wire.body) > largest:
@@ -199,10 +201,11 @@ class Clouds:
             return None
         if spell.kind == "throttle" and self.chance.random() > 0.7:
             return None
-        value = self.chance.choice((True, [], {}, -7, 1.5, "live", "ACTIVE", "", None))
+        value: Any = self.chance.choice((True, [], {}, -7, 1.5, "live", "ACTIVE", "", None))
         return Fault(spell.kind, code=spell.code, message="made to fail", value=value)
 
 
+BROKEN = frozenset({"reset", "close", "cut"})
 CLOCK_STEPS = ((400.0, 3600.0), (1000.0, -3600.0))
 
 
@@ -221,4 +224,3 @@ def _received(request: Request) -> Received:
 
 def _at(received: Received, now: float) -> Received:
     return Received(received.method, received.path, received.raw_query, received.headers, received.body, now)
-

@@ -30,7 +30,7 @@ def key(found: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def pair(found: Mapping[str, Any], key_id: str, key_secret: str, token: str = "") -> Credentials:
+def pair(found: Mapping[str, Any], key_id: str, key_secret: str, token: str = "") -> Credentials:  # nosec B107
     """Return the credentials that stand under these names; `token` may be missing unless it is the server's.
 
     Raises:

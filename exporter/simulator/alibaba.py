@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape  # nosec B406 - writes, reads nothing
 
 from exporter.model import State
 from exporter.signing import acs3, acs_rpc

@@ -140,7 +140,7 @@ def _details(row: Row, answer: Answer, now: float) -> Iterator[Html]:
     """Yield what else a definite answer tells: the push, the media and the inputs; and which API said so."""
     if answer.started is not None and answer.state is State.ACTIVE:
         yield fill("pushed for {ago}", ago=ago(now - answer.started))
-    if answer.ingest is not None:
+    if answer.ingest is not None and answer.state is State.ACTIVE:
         yield fill("comes in by {ingest}", ingest=answer.ingest)
     for media, on in answer.media:
         yield fill("{media} {on}", media=media, on="on" if on else "off")

@@ -27,7 +27,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "alibaba": {"access_key_id": "alibaba-id", "access_key_secret": "alibaba-secret"},
     "volcengine": {"access_key_id": "volcengine-id", "secret_access_key": "volcengine-secret", "app_id": "app"},
 }
-ADDRESS: dict[str, dict[str, str]] = {
+ADDRESS: dict[str, dict[str, Any]] = {
     "zego": {},
     "tencent": {"domain": "push.example"},
     "alibaba": {"domain": "push.example", "app": "live"},

@@ -1,0 +1,144 @@
+"""Asking at once: what a callback told is asked for until the provider's API says so too, or has had time enough to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from exporter.board import Board, Key, Record
+from exporter.model import State
+from exporter.prober import Clock, Lane, Prober
+from exporter.quota import Pace
+
+# How long to wait before asking again while the provider's API does not yet say what the callback said.
+WAITS = (1.0, 2.0, 4.0, 8.0)
+CALL_SECONDS = 5.0
+# However many callbacks come, a stream is asked for once in so many seconds, after a few that go at once.
+GAP_SECONDS = 1.0
+AT_ONCE = 3
+# However many streams they name, at least half of the quota is left to the scrapes.
+QUOTA_SHARE = 0.5
+
+
+@dataclass(slots=True, eq=False)
+class Hint:
+    """What callbacks told of one stream.
+
+    Attributes:
+        record: The stream.
+        live: What the newest of them said; None where there is nothing to confirm.
+        since: Monotonic seconds at which it said so.
+        news: Set while a callback has come that was not asked for yet.
+        asked: When the last few calls went out, in monotonic seconds.
+    """
+
+    record: Record
+    live: bool | None = None
+    since: float = 0.0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: deque[float] = field(default_factory=lambda: deque(maxlen=AT_ONCE))
+    task: asyncio.Task[None] | None = None
+
+    def confirmed(self) -> bool:
+        """Whether the provider's API has been asked since, and says the same."""
+        record = self.record
+        if record.tried < self.since or self.live is None:
+            return record.tried >= self.since
+        active = record.answer is not None and record.answer.state is State.ACTIVE
+        return record.succeeded and active == self.live
+
+    def gap(self, now: float) -> float:
+        """Return the seconds until this stream may be asked for again."""
+        return self.asked[0] + AT_ONCE * GAP_SECONDS - now if len(self.asked) == AT_ONCE else 0.0
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Hints:
+    """Follows what callbacks told, one task a stream, within a share of each account's quota."""
+
+    def __init__(self, prober: Prober, board: Board, clock: Clock) -> None:
+        self._prober = prober
+        self._board = board
+        self._clock = clock
+        self._hints: dict[Key, Hint] = {}
+        self._paces: dict[str, Pace] = {}
+        self._turnstiles: dict[str, asyncio.Lock] = {}
+
+    def give(self, record: Record, live: bool | None) -> None:
+        """Ask for a stream at once; whatever comes until the call goes out is answered by it."""
+        hint = self._hints.get(record.key)
+        if hint is None:
+            hint = self._hints[record.key] = Hint(record)
+        hint.live, hint.since = live, self._clock.mono()
+        hint.news.set()
+        if hint.task is None or hint.task.done():
+            hint.task = asyncio.create_task(self._follow(hint), name=f"hint {record.stream.name}")
+
+    def keep(self) -> None:
+        """Forget streams and accounts that are no longer configured."""
+        for key, hint in tuple(self._hints.items()):
+            if self._board.get(key) is not hint.record:
+                hint.stop()
+                del self._hints[key]
+        self._paces = {name: pace for name, pace in self._paces.items() if name in self._prober.lanes}
+        self._turnstiles = {name: lock for name, lock in self._turnstiles.items() if name in self._prober.lanes}
+
+    async def close(self) -> None:
+        """Follow nothing any more."""
+        tasks = [hint.task for hint in self._hints.values() if hint.task is not None]
+        for hint in self._hints.values():
+            hint.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, hint: Hint) -> None:
+        """Ask until the provider's API says what the callback said, or has had time enough to."""
+        waits = iter(WAITS)
+        while (lane := await self._ready(hint)) is not None:
+            if hint.news.is_set():
+                hint.news.clear()
+                waits = iter(WAITS)
+            await self._ask(lane, hint)
+            if hint.news.is_set():
+                continue
+            wait = None if hint.confirmed() else next(waits, None)
+            if wait is None:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await hint.news.wait()
+
+    async def _ask(self, lane: Lane, hint: Hint) -> None:
+        now = self._clock.mono()
+        # While calls are held back, only scrapes try whether the account answers again.
+        if not lane.held_back and not hint.confirmed():
+            hint.asked.append(now)
+            await lane.refresh_one(hint.record, now + CALL_SECONDS, now, hinted=True)
+
+    async def _ready(self, hint: Hint) -> Lane | None:
+        """Wait for the stream's and the account's turn; return who asks, or None where the stream is gone."""
+        if (wait := hint.gap(self._clock.mono())) > 0:
+            await asyncio.sleep(wait)
+        lane = self._lane(hint)
+        if lane is not None:
+            await self._turn(lane)
+        return self._lane(hint)
+
+    def _lane(self, hint: Hint) -> Lane | None:
+        record = hint.record
+        return self._prober.lanes.get(record.stream.account) if self._board.get(record.key) is record else None
+
+    async def _turn(self, lane: Lane) -> None:
+        name = lane.account.name
+        async with self._turnstiles.setdefault(name, asyncio.Lock()):
+            limit = QUOTA_SHARE * lane.kept()[lane.provider.single.action]
+            pace = self._paces.setdefault(name, Pace(limit))
+            pace.change(limit)
+            if (wait := pace.wait(self._clock.mono())) > 0:
+                await asyncio.sleep(wait)
+            pace.take(self._clock.mono())
