@@ -184,7 +184,7 @@ def _own() -> _Own:
 
 
 def _parse(file: Traversable) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.load(file.read_bytes(), Loader=_LOADER)  # noqa: S506 # nosec B506 - a safe loader in either case
+    document: dict[str, Any] = yaml.load(file.read_bytes(), Loader=_LOADER)  # noqa: S506 # nosec B506
     return document
 
 

@@ -38,7 +38,11 @@ class OwnResolver(ThreadedResolver):
     ) -> list[ResolveResult]:
         """Return the addresses of a host; raises OSError where there are none."""
         look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
-        found = await asyncio.get_running_loop().run_in_executor(self._pool, look_up)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._pool, look_up)
+        except UnicodeError:
+            # A label that is empty or longer than 63 characters cannot even be written as a question.
+            raise OSError(socket.EAI_NONAME, "no name of a host") from None
         numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
         return [
             ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=numeric)

@@ -22,7 +22,7 @@ from statistics import median
 from benchmarks.faults.clouds import COMING_AND_GOING, Clouds
 from benchmarks.faults.exporters import BUDGET, CALL_SECONDS, MAX_AGE, REUSE, Shown
 
-PATIENCE = 30.0
+PATIENCE = 45.0
 HAIR = 0.001
 
 

@@ -9,7 +9,7 @@ from exporter.commands.options import SimulateOptions
 from exporter.commands.serve import addresses
 from exporter.simulator import Simulator, WorldError, demo_world, describe, load_world
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 # nosec B104 - what `:PORT` asks for
+EVERYWHERE = "0.0.0.0"  # noqa: S104 # nosec B104
 
 
 async def run(options: SimulateOptions, terminal: Terminal) -> int:

@@ -370,6 +370,29 @@ def _marks(received: Received) -> bool:
     )
 
 
+def _write(event: Event, secret: str | None, _manners: Manners) -> Letter:
+    """Put a push into Alibaba's words: all of it in the query, what it is signed with in two headers."""
+    address = event.stream.address
+    name, sent = "publish" if event.live else "publish_done", str(int(event.sent))
+    query = {
+        "action": name,
+        "app": address["domain"],
+        "appname": address["app"],
+        "id": address["stream"],
+        "ip": "192.0.2.2",
+        "node": "192.0.2.1",
+        "time": str(int(event.at)),
+        "usrargs": f"vhost={address['domain']}",
+        "height": "720",
+        "width": "1280",
+    }
+    headers = {}
+    if secret is not None:
+        signature = callbacks.alibaba(domain=address["domain"], timestamp=sent, key=secret)
+        headers = {"ALI-LIVE-TIMESTAMP": sent, "ALI-LIVE-SIGNATURE": signature}
+    return Letter(name, "GET", urlencode(query), headers)
+
+
 FAKE = Fake(
     name="alibaba",
     key="access_key_id",

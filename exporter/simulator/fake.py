@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
-from exporter.simulator.nouns import Account, Stream, Tricks
+from exporter.simulator.nouns import Account, Event, Letter, Manners, Stream, Tricks
 
 if TYPE_CHECKING:
     from exporter.simulator.world import World
@@ -140,6 +140,27 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """How one cloud calls back.
+
+    Attributes:
+        key_field: The account field that callbacks are signed with.
+        write: Puts an event into the vendor's words, given the secret (None: unsigned) and the manners.
+        retries: Seconds before each further attempt.
+        patience: Seconds that it waits for an answer.
+        settles: Seconds for which a push has to last before its beginning is told.
+        strict: Whether only 200 counts as an answer, not any 2XX.
+    """
+
+    key_field: str
+    write: Callable[[Event, str | None, Manners], Letter]
+    retries: Sequence[float]
+    patience: float
+    settles: float = 0.0
+    strict: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fake:
     """One fake cloud.
 
@@ -166,6 +187,7 @@ class Fake:
         throttled: The refusal of an action called too often, given the seconds until the next slot.
         spoil: Puts a value wherever the payload tells a state (or, for a list, its rows); `GONE` removes it.
         unknown: A value of the state that no documentation lists.
+        post: How it calls back, if it does.
     """
 
     name: str
@@ -190,6 +212,7 @@ class Fake:
     throttled: Callable[[Exchange, float], Refusal]
     spoil: Callable[[Any, Any], None]
     unknown: Any
+    post: Post | None = None
 
 
 GONE = object()

@@ -43,6 +43,10 @@ class Script:
             step -= 1
         return step * self.every - self.offset
 
+    def next_step(self, now: float) -> float:
+        """Return when the next state begins, in Unix seconds; infinity where there is but one."""
+        return float("inf") if len(set(self.states)) == 1 else (self._step(now) + 1) * self.every - self.offset
+
     def _step(self, now: float) -> int:
         return int((now + self.offset) // self.every)
 
@@ -195,6 +199,90 @@ class Tricks:
     total: int | None = None
     pages: int | None = None
     null: bool = False
+
+
+@dataclass(slots=True)
+class Manners:
+    """How a provider sends its callbacks; as it documents by default.
+
+    Attributes:
+        duplicates: Each is sent this many times more.
+        swapped: Two events of a stream that follow each other come in the wrong order.
+        unsigned: As where no key is set in the console.
+        wrong_secret: Signed with another secret.
+        age: Seconds by which the times in them lie back.
+        pace: Factor on the documented seconds before a retry.
+        lost: Share that is never sent.
+        reason: Vendor's number for why pushes end (ZEGO's `type`, Tencent's `errcode`); 0 and 1 by default.
+        recreate: ZEGO: beginnings are republished streams that the server still had.
+        body: ZEGO: JSON, JSON that is percent-encoded, or a form.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    duplicates: int = 0
+    swapped: bool = False
+    unsigned: bool = False
+    wrong_secret: bool = False
+    age: float = 0.0
+    pace: float = 1.0
+    lost: float = 0.0
+    reason: int | None = None
+    recreate: bool = False
+    body: Literal["json", "percent", "form"] = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A push that began or ended.
+
+    Attributes:
+        at: Unix seconds.
+        number: Grows by one with each event of the world.
+        began: `number` and `at` of the beginning of the same push.
+        sent: Unix seconds at which its callback goes out.
+        nonce: Random decimal digits.
+    """
+
+    stream: Stream
+    live: bool
+    at: float
+    number: int
+    began: tuple[int, float]
+    sent: float
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One callback as an HTTP request; `query` is encoded already."""
+
+    event: str
+    method: Literal["GET", "POST"]
+    query: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One attempt to deliver a callback.
+
+    Attributes:
+        time: Unix seconds by the world's clock.
+        stream: `provider/name`.
+        event: The vendor's word for it.
+        attempt: Counted from 1.
+        status: What was answered, or None for nothing.
+    """
+
+    time: float
+    provider: str
+    account: str
+    stream: str
+    event: str
+    attempt: int
+    status: int | None
 
 
 @dataclass(frozen=True, slots=True)

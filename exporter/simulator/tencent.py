@@ -340,6 +340,37 @@ def _marks(received: Received) -> bool:
     )
 
 
+def _write(event: Event, secret: str | None, manners: Manners) -> Letter:
+    """Put a push into Tencent's words; without a key set in the console there is neither `sign` nor `t`."""
+    address = event.stream.address
+    at, back = int(event.at), int(event.at - event.began[1])
+    fields: dict[str, Any] = {
+        "app": address["domain"],
+        "appid": 1250000000,
+        "appname": address["app"],
+        "channel_id": address["stream"],
+        "errcode": 0 if event.live else 1 if manners.reason is None else manners.reason,
+        "errmsg": "ok" if event.live else "The push client actively stopped the push",
+        "event_time": at,
+        "event_type": int(event.live),
+        "height": 0,
+        "idc_id": 34,
+        "node": "192.0.2.1",
+        "sequence": str(2_210_464_508_000_000_000 + event.began[0]),
+        "set_id": 2,
+        "stream_id": address["stream"],
+        "stream_param": "txSecret=made-up&txTime=made-up",
+        "user_ip": "192.0.2.2",
+        "width": 0,
+    }
+    if not event.live:
+        fields["push_duration"] = str(back * 1000)
+    if secret is not None:
+        fields |= {"sign": callbacks.tencent(key=secret, t=at + CALLBACK_SECONDS), "t": at + CALLBACK_SECONDS}
+    name = "push_begin" if event.live else "push_end"
+    return Letter(name, "POST", "", {"Content-Type": "application/json"}, json.dumps(fields).encode())
+
+
 FAKE = Fake(
     name="tencent",
     key="secret_id",

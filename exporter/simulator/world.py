@@ -17,7 +17,19 @@ from typing import Any
 from exporter.model import State
 from exporter.simulator.fake import Exchange, Fake
 from exporter.simulator.faults import KINDS, Fault
-from exporter.simulator.nouns import Account, Call, FieldValue, Input, Memory, Quirks, Script, Stream, Tricks
+from exporter.simulator.nouns import (
+    Account,
+    Call,
+    FieldValue,
+    Input,
+    Manners,
+    Memory,
+    Quirks,
+    Script,
+    Sent,
+    Stream,
+    Tricks,
+)
 
 PACKAGE = "exporter.simulator"
 
@@ -32,6 +44,8 @@ def fakes() -> Mapping[str, Fake]:
 
 class World:
     """Accounts, streams, faults and the log of calls; all of it may be changed while a simulator serves it.
+
+    Callbacks go to `callbacks`/ACCOUNT while that is set; `letters` is the log of what was sent.
 
     Args:
         clock: Unix seconds, for states, quotas and signatures.
@@ -49,6 +63,10 @@ class World:
         self.listings: dict[str, Tricks] = {}
         self.log: deque[Call] = deque(maxlen=log_size)
         self.memory = Memory()
+        self.callbacks = ""
+        self.manners: dict[str, Manners] = {}
+        self.letters: deque[Sent] = deque(maxlen=log_size)
+        self.listeners: list[Callable[[Stream, bool], None]] = []
         self._keys: dict[tuple[str, str], Account] = {}
         self._addresses: dict[tuple[str, tuple[str, ...]], Stream] = {}
         self._streams_of: dict[str, list[Stream]] = {}
@@ -145,10 +163,30 @@ class World:
             ValueError: There is no such state or detail.
         """
         stream = self.streams[key]
+        before = stream.is_active(self.clock())
         if state is not None:
             stream.script = self._script(state)
         self._detail(stream, details)
+        if stream.is_active(self.clock()) != before:
+            self.tell(key, not before)
         return stream
+
+    def tell(self, key: str, live: bool) -> None:
+        """Make the cloud call back that a push began or ended, whatever the truth."""
+        for listener in self.listeners:
+            listener(self.streams[key], live)
+
+    def behave(self, provider: str, **manners: Any) -> Manners:
+        """Make a provider send its callbacks otherwise than documented; with nothing given, as documented again.
+
+        Raises:
+            ValueError: The provider or one of the manners is unknown.
+        """
+        unknown = manners.keys() - {each.name for each in fields_of(Manners)}
+        if unknown:
+            raise ValueError(f"callbacks have no {sorted(unknown)[0]}")
+        found = self.manners[_fake(provider).name] = Manners(**manners)
+        return found
 
     def _detail(self, stream: Stream, details: Mapping[str, Any]) -> None:
         unknown = details.keys() - {"media", "inputs", "ingest", "in_room"}

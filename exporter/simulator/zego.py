@@ -216,6 +216,47 @@ def _marks(received: Received) -> bool:
     return not {"AppId", "SignatureNonce", "SignatureVersion"}.isdisjoint(received.query)
 
 
+def _write(event: Event, secret: str | None, manners: Manners) -> Letter:
+    """Put a push into ZEGO's words: every scalar is a string."""
+    account, address = event.stream.account, event.stream.address
+    name = "stream_create" if event.live else "stream_close"
+    room, sent = address.get("room_id") or f"room-{address['stream_id']}", str(int(event.sent))
+    stream_id = _prefix(account) + address["stream_id"] if account.fields.get("is_test") else address["stream_id"]
+    fields: dict[str, Any] = {
+        "event": name,
+        "appid": account.text("app_id"),
+        "timestamp": sent,
+        "nonce": event.nonce,
+        "signature": callbacks.zego(secret=secret, timestamp=sent, nonce=event.nonce) if secret is not None else "",
+        "room_id": room,
+        "room_session_id": str(1_000_000 + crc32(room.encode())),
+        "user_id": event.stream.name,
+        "user_name": event.stream.name,
+        "channel_id": room,
+        "stream_alias": stream_id,
+        "stream_id": stream_id,
+        "stream_sid": f"s-{event.began[0]}",
+        "stream_seq": str(event.number),
+        "create_time_ms": str(int(event.began[1] * 1000)),
+    }
+    if event.live:
+        started = {"create_time": str(int(event.at)), "recreate": "1" if manners.recreate else "0", "title": ""}
+        fields |= started | dict.fromkeys(("rtmp_url", "hls_url", "hdl_url", "pic_url"), [])
+    else:
+        fields |= {"type": str(manners.reason or 0), "destroy_timemillis": str(int(event.at * 1000))}
+    return _enclose(name, fields, manners)
+
+
+def _enclose(name: str, fields: dict[str, Any], manners: Manners) -> Letter:
+    if manners.body == "form":
+        pairs = [(key, value) for key, value in fields.items() if isinstance(value, str)]
+        kind, body = "application/x-www-form-urlencoded", urlencode(pairs).encode()
+    else:
+        kind, text = "application/json", json.dumps(fields, ensure_ascii=False)
+        body = quote(text, safe="").encode() if manners.body == "percent" else text.encode()
+    return Letter(name, "POST", "", {"Content-Type": kind}, body)
+
+
 FAKE = Fake(
     name="zego",
     key="app_id",
@@ -239,4 +280,5 @@ FAKE = Fake(
     throttled=_throttled,
     spoil=_spoil,
     unknown=49999,
+    post=Post(key_field="callback_secret", write=_write, retries=(2, 4, 8, 16, 32), patience=5.0, strict=False),
 )

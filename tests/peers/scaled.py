@@ -24,6 +24,7 @@ TIMES = frozenset(
     }
 )
 SHIPPED_HOOK = "http://127.0.0.1:9095"
+SHIPPED_EXPORTER = "localhost:10180"
 
 
 @cache
@@ -60,6 +61,13 @@ def alertmanager(hook: str) -> str:
     text = yaml.safe_dump(_shipped("alertmanager/alertmanager.yml"), sort_keys=False)
     assert text.count(SHIPPED_HOOK) == 3
     return text.replace(SHIPPED_HOOK, hook)
+
+
+def per_stream(exporter: str) -> str:
+    """Return the shipped example with a target per stream, for an exporter at HOST:PORT."""
+    text = yaml.safe_dump(_shipped("prometheus/per-stream.yml"), sort_keys=False)
+    assert text.count(SHIPPED_EXPORTER) == 3
+    return text.replace(SHIPPED_EXPORTER, exporter)
 
 
 def prometheus(exporter: str, alertmanager: str) -> str:

@@ -154,7 +154,7 @@ SPOILT: dict[str, dict[str, Any]] = {
     "not JSON": {"kind": "text"},
     "not UTF-8": {"kind": "utf8"},
 }
-OVERSIZED = {"huge": {"kind": "huge"}, "bomb": {"kind": "bomb", "size": 8 << 20}}
+OVERSIZED: dict[str, dict[str, Any]] = {"huge": {"kind": "huge"}, "bomb": {"kind": "bomb", "size": 8 << 20}}
 PAGES: dict[str, dict[str, Any]] = {
     "HTML 502": {"kind": "html"},
     "HTML 200": {"kind": "html", "status": 200},
@@ -162,7 +162,11 @@ PAGES: dict[str, dict[str, Any]] = {
     "right body under 500": {"kind": "status"},
     "right body under 404": {"kind": "status", "status": 404},
 }
-BROKEN = {"reset": ({"kind": "reset"}, 2), "closed": ({"kind": "close"}, 2), "cut": ({"kind": "cut"}, 1)}
+BROKEN: dict[str, tuple[dict[str, Any], int]] = {
+    "reset": ({"kind": "reset"}, 2),
+    "closed": ({"kind": "close"}, 2),
+    "cut": ({"kind": "cut"}, 1),
+}
 SLOW: dict[str, dict[str, Any]] = {
     "hangs": {"kind": "hang"},
     "late": {"kind": "delay", "seconds": 5.0},

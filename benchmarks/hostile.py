@@ -1,0 +1,359 @@
+"""`python -m benchmarks.hostile`: clients that mean harm, against the real server; prints each promise with its figure.
+
+All scenarios run at the same time, each against a process of its own, because most of their time is waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import provider
+from benchmarks.serving import Serving, serving, tencent
+
+NOWHERE = "http://127.0.0.1:9"
+DRIPPERS, NON_READERS, BIG = 300, 50, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One promise, and what was measured of it."""
+
+    promise: str
+    figure: str
+    kept: bool
+
+
+Scenario = Callable[[], Awaitable[list[Finding]]]
+
+
+# --- a client of our own, below HTTP ---------------------------------------------------------------------------------
+
+
+async def exchange(server: Serving, data: bytes, seconds: float = 30.0) -> bytes:
+    """Send bytes, and return all that comes back until the server closes or time is over."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    received = b""
+    try:
+        writer.write(data)
+        async with asyncio.timeout(seconds):
+            while part := await reader.read(65536):
+                received += part
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    return received
+
+
+def request(path: str = "/metrics", *headers: str, method: str = "GET", close: bool = True) -> bytes:
+    """Return a request's bytes."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: exporter", *headers, *(["Connection: close"] if close else [])]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def status(answer: bytes) -> int:
+    """Return the status of an answer, 0 where there is none."""
+    words = answer.split(b"\r\n", 1)[0].split()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+
+
+def whole(answer: bytes) -> bool:
+    """Whether an answer has status 200 and all of its body."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return status(answer) == 200 and len(lengths) == 1 and int(lengths[0].split(b":")[1]) == len(body)
+
+
+class Honest:
+    """A Prometheus that scrapes once a second all the while."""
+
+    def __init__(self, server: Serving) -> None:
+        self._server = server
+        self.scrapes = self.lost = 0
+
+    async def scrape(self) -> None:
+        """Scrape once, with a timeout of ten seconds."""
+        answer = await exchange(self._server, request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 10"), 10)
+        self.scrapes += 1
+        self.lost += not whole(answer)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Scrape while the block runs."""
+        task = asyncio.create_task(self._scrape())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _scrape(self) -> None:
+        while True:
+            await asyncio.shield(self.scrape())
+            await asyncio.sleep(1)
+
+    def finding(self, whom: str) -> Finding:
+        """Say how many scrapes were lost."""
+        return Finding(f"no honest scrape is lost to {whom}", f"{self.lost} of {self.scrapes}", self.lost == 0)
+
+
+def connected(server: Serving, data: bytes = b"") -> socket.socket:
+    """Return a connection on which something was sent and nothing is read."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.settimeout(5)
+    made.connect((server.host, server.port))
+    made.sendall(data)
+    made.setblocking(False)
+    return made
+
+
+def still_open(connections: list[socket.socket]) -> int:
+    """Return how many the server has not closed, without reading what it sent."""
+    poller = select.poll()
+    for one in connections:
+        poller.register(one, select.POLLRDHUP)
+    return len(connections) - len(poller.poll(0))
+
+
+async def closed_after(connections: list[socket.socket], most: float) -> float:
+    """Return after how many seconds all were closed, or `most`."""
+    started = time.monotonic()
+    while still_open(connections) and time.monotonic() - started < most:
+        await asyncio.sleep(0.1)
+    return time.monotonic() - started
+
+
+# --- the scenarios ---------------------------------------------------------------------------------------------------
+
+
+async def drippers() -> list[Finding]:
+    """Three hundred clients send their header byte by byte; others connect and say nothing, or stay after an answer."""
+    with serving(tencent(NOWHERE, 3)) as server:
+        honest = Honest(server)
+        async with honest.watching():
+            started = time.monotonic()
+            slow = [connected(server, b"GET /metrics HTTP/1.1\r\nHost: exporter\r\nX-Slow: ") for _ in range(DRIPPERS)]
+            silent = [connected(server) for _ in range(20)]
+            kept = [connected(server, request("/-/healthy", close=False)) for _ in range(20)]
+            gone: dict[int, float] = {}
+            while (now := time.monotonic() - started) < 25:
+                for one in slow:
+                    with contextlib.suppress(OSError):
+                        one.send(b"a")
+                for name, group in enumerate((slow, silent, kept)):
+                    if name not in gone and still_open(group) == 0:
+                        gone[name] = now
+                await asyncio.sleep(1)
+            left = [still_open(group) for group in (slow, silent, kept)]
+        for one in (*slow, *silent, *kept):
+            one.close()
+    words = [f"{DRIPPERS} clients that drip a header", "clients that say nothing", "idle kept-alive clients"]
+    shown = [f"{left[n]} open at 25 s, the last closed after {gone.get(n, 99):.0f} s" for n in range(3)]
+    closed = [Finding(f"{word}: 0 open at 25 s, closed within 15 s", figure, left[n] == 0 and gone.get(n, 99) <= 16)
+              for n, (word, figure) in enumerate(zip(words, shown, strict=True))]  # fmt: skip
+    return [*closed, honest.finding("drippers")]
+
+
+async def non_readers() -> list[Finding]:
+    """Fifty clients ask for ten thousand streams' metrics and do not read."""
+    with provider.running() as endpoint, serving(tencent(endpoint, BIG, reuse="1h")) as server:
+        for _ in range(3):
+            body = await exchange(server, request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 60"), 60)
+            # One for each encoding, so that both documents stand ready before memory is measured.
+            await exchange(server, request("/metrics", "Accept-Encoding: gzip"), 60)
+        before = most = server.rss()
+        honest = Honest(server)
+        async with honest.watching():
+            started = time.monotonic()
+            lazy = [connected(server, request(close=False)) for _ in range(NON_READERS)]
+            while still_open(lazy) and time.monotonic() - started < 30:
+                most = max(most, server.rss())
+                await asyncio.sleep(0.2)
+            seconds = time.monotonic() - started
+            left = still_open(lazy)
+        for one in lazy:
+            one.close()
+    growth = (most - before) / (1 << 20)
+    what = f"{NON_READERS} clients that do not read {len(body) / 1e6:.1f} MB"
+    return [
+        Finding(f"{what}: at most 20 MiB more memory", f"{growth:.1f} MiB", growth <= 20 and status(body) == 200),
+        Finding(f"{what}: closed within 20 s", f"{left} open after {seconds:.0f} s", not left and seconds <= 20),
+        honest.finding("non-readers"),
+    ]
+
+
+@asynccontextmanager
+async def black_hole() -> AsyncIterator[str]:
+    """Run a provider that accepts and never answers; yield its address."""
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read(-1)
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0, backlog=1024)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def crowd() -> list[Finding]:
+    """A hundred scrapes wait for a provider that does not answer."""
+    async with black_hole() as endpoint:
+        with serving(tencent(endpoint, 3)) as server:
+            started = time.monotonic()
+            data = request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 4")
+            answers = await asyncio.gather(*(exchange(server, data) for _ in range(100)))
+            seconds = time.monotonic() - started
+            after = await exchange(server, data)
+    good, refused = sum(map(whole, answers)), sum(status(answer) == 503 for answer in answers)
+    return [
+        Finding("of 100 waiting scrapes 64 are answered and the rest get 503 at once", f"{good} and {refused}",
+                (good, refused) == (64, 36)),
+        Finding("whoever waits is answered at the deadline (3.5 s)", f"{seconds:.1f} s", 3.4 <= seconds <= 5.0),
+        Finding("the next scrape is answered again", f"HTTP {status(after)}", whole(after)),
+    ]  # fmt: skip
+
+
+async def few_descriptors() -> list[Finding]:
+    """More connections come than there are descriptors."""
+    with serving(tencent(NOWHERE, 3), files=48) as server:
+        first = await exchange(server, request())
+        greedy = []
+        for _ in range(120):
+            with contextlib.suppress(OSError):
+                greedy.append(connected(server, b"GET /metrics HTTP/1.1\r\n"))
+        await asyncio.sleep(3)
+        held, alive = server.descriptors(), server.process.poll() is None
+        for one in greedy:
+            one.close()
+        started = time.monotonic()
+        last = b""
+        while not whole(last) and time.monotonic() - started < 15:
+            last = await exchange(server, request(), 5)
+        seconds, lines = time.monotonic() - started, len(server.log().splitlines())
+    return [
+        Finding("48 descriptors and 120 connections: it goes on serving afterwards", f"after {seconds:.1f} s",
+                whole(first) and alive and whole(last)),
+        Finding("running out of descriptors does not flood the log", f"{lines} lines with {held} descriptors open",
+                lines < 200),
+    ]  # fmt: skip
+
+
+ODD_TIMEOUTS = ("NaN", "Inf", "-Inf", "0.4", "abc", "-1", "1e308", "1e999", "", "0", "0x10", "1_0", "９", "10, 10", "1e-9")
+ODD_HEADERS = (
+    "Accept: \x00", "Accept: ;;;q=,=,,", "Accept: */*;q=9e999", "Accept: " + "a/b," * 1500,
+    "Accept: application/openmetrics-text; version=99", "Accept: application/openmetrics-text;version=1.0.0;q=nan",
+    "Accept: \xff\xfe", "Accept-Encoding: gzip;q=abc", "Accept-Encoding: ,,;", "Accept-Encoding: gzip;q=0, *;q=1",
+    "Accept-Encoding: \xe9", "Accept-Encoding: zstd, br, identity;q=0", "Cookie: " + "x" * 7000, "Range: bytes=5-1",
+    "If-None-Match: *", "If-Modified-Since: never", "Host: other", "Connection: upgrade", "Upgrade: websocket",
+)  # fmt: skip
+
+
+async def odd_requests() -> list[Finding]:
+    """What no well-behaved client sends: never an answer of 5xx, never a process that ends."""
+    with serving(tencent(NOWHERE, 3)) as server:
+        lines = [f"X-Prometheus-Scrape-Timeout-Seconds: {value}" for value in ODD_TIMEOUTS]
+        timed = [await _timed(server, line.encode("utf-8").decode("latin-1")) for line in lines]
+        twice = await _timed(server, "X-Prometheus-Scrape-Timeout-Seconds: 1", "X-Prometheus-Scrape-Timeout-Seconds: x")
+        answers = [status(await exchange(server, request("/metrics", line), 10)) for line in ODD_HEADERS]
+        crooked = {name: await exchange(server, data, 3) for name, data in CROOKED.items()}
+        calm = whole(await exchange(server, request()))
+    smuggled = [name for name, answer in crooked.items() if name.startswith("smuggled") and answer.count(b"HTTP/1.") > 1]
+    failed = [name for name, answer in crooked.items() if status(answer) >= 500]
+    codes = {name: status(answer) for name, answer in crooked.items()}
+    bad_times = [good for good, _ in (*timed, twice)].count(False)
+    return [
+        Finding(f"{len(timed) + 1} odd scrape timeouts are answered with 200", f"{bad_times} were not", not bad_times),
+        Finding("odd Accept, Accept-Encoding and others are never a 5xx", str(sorted(set(answers))),
+                0 not in answers and max(answers) < 500),
+        Finding("crooked requests are refused or answered, never a 5xx", f"{failed or codes}", not failed and calm),
+        Finding("no second request hides in a first one's body", str(smuggled or 0), not smuggled),
+        Finding("HTTP/1.0 is answered and closed", f"HTTP {codes['HTTP/1.0']}", whole(crooked["HTTP/1.0"])),
+        Finding("Expect: 100-continue is answered", str(crooked["expect"].split(b"\r\n", 1)[0].decode()),
+                b" 200 OK" in crooked["expect"]),
+    ]  # fmt: skip
+
+
+async def _timed(server: Serving, *lines: str) -> tuple[bool, float]:
+    started = time.monotonic()
+    answer = await exchange(server, request("/metrics", *lines), 20)
+    return whole(answer), time.monotonic() - started
+
+
+_HIDDEN = b"GET /-/healthy HTTP/1.1\r\nHost: exporter\r\n\r\n"
+CROOKED = {
+    "HTTP/1.0": b"GET /metrics HTTP/1.0\r\n\r\n",
+    "HTTP/0.9": b"GET /metrics\r\n\r\n",
+    "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
+    "no host": b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n",
+    "two hosts": b"GET /metrics HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
+    "expect": request("/-/healthy", "Expect: 100-continue"),
+    "odd expect": request("/-/healthy", "Expect: a-pony"),
+    "huge header": request("/metrics", "X-Big: " + "x" * 100_000),
+    "many headers": request("/metrics", *(f"X-{number}: y" for number in range(20_000))),
+    "huge path": request("/" + "x" * 100_000),
+    "folded header": b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\nConnection: close\r\n\r\n",
+    "bare line feeds": b"GET /metrics HTTP/1.1\nHost: a\nConnection: close\n\n",
+    "NUL": b"GET /metrics\x00 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "absolute": b"GET http://elsewhere/metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    "connect": b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere:443\r\n\r\n",
+    "asterisk": b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    "bad escape": request("/probe?target=%ff%zz%00&account=%"),
+    "dots": request("/static/../../etc/passwd"),
+    "escaped dots": request("/static/%2e%2e%2f%2e%2e%2fetc%2fpasswd"),
+    "garbage": bytes(range(256)) * 8,
+    "smuggled: length and chunked": (
+        b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + _HIDDEN
+    ),
+    "smuggled: two lengths": (
+        b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 42\r\n\r\n" + _HIDDEN
+    ),
+    "smuggled: odd encoding": (
+        b"POST /-/reload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\nContent-Length: 42\r\n\r\n" + _HIDDEN
+    ),
+    "smuggled: signed length": b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: +0\r\n\r\n" + _HIDDEN,
+    "smuggled: space before colon": b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length : 0\r\n\r\n" + _HIDDEN,
+}  # fmt: skip
+
+
+SCENARIOS: tuple[Scenario, ...] = (drippers, non_readers, crowd, few_descriptors, odd_requests)
+
+
+async def everything() -> list[Finding]:
+    """Run all scenarios at the same time."""
+    found = await asyncio.gather(*(asyncio.to_thread(asyncio.run, scenario()) for scenario in SCENARIOS))  # type: ignore[arg-type]
+    return [finding for findings in found for finding in findings]
+
+
+def main() -> int:
+    """Print the table."""
+    started = time.monotonic()
+    table = Table("promise", "figure", "")
+    found = asyncio.run(everything())
+    for one in found:
+        table.add_row(one.promise, one.figure, "kept" if one.kept else "BROKEN")
+    Console(width=190).print(table)
+    print(f"{time.monotonic() - started:.0f} s")
+    return 0 if all(one.kept for one in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

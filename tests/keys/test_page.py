@@ -1,0 +1,64 @@
+"""The page on credentials: what it tells to write is read as it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporter import ambient
+from exporter.ambient import Around
+from exporter.keys import keyring
+from exporter.providers import found
+
+PAGE = Path(__file__).parents[2] / "docs" / "credentials.md"
+TEXT = PAGE.read_text()
+BLOCKS = re.findall(r"^```(ini|json|yaml)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+FILES = [(content.partition("\n")[0].removeprefix("# "), content) for kind, content in BLOCKS if kind == "ini"]
+FILES += [("~/.volc/config", content) for kind, content in BLOCKS if kind == "json"]
+
+
+@pytest.mark.parametrize(("path", "content"), FILES, ids=[path for path, _ in FILES])
+def test_profile_files(path: str, content: str) -> None:
+    """Each profile file of the page gives its keys at the place that it names."""
+    place = path.replace("~", "/home/me")
+    around = Around({"HOME": "/home/me"}, lambda file: str(file) == place)
+    keys = []
+    for provider in found().values():
+        way = ambient.choose(provider, (), around)
+        if way is not None:
+            recipe = way.obtain(around, 0.0)
+            assert next(recipe) == Path(place)
+            with pytest.raises(StopIteration) as end:
+                recipe.send(content.encode())
+            keys.append(end.value.value.credentials)
+    assert [(made.key_id[-7:], made.key_secret.reveal()) for made in keys] == [("example", "example")]
+
+
+def test_every_provider_has_its_profile_file() -> None:
+    """Four files are shown: two of Volcengine's, one of each other cloud that has one."""
+    assert len(FILES) == 4
+
+
+def test_accounts() -> None:
+    """Each account of the page is one that its provider's fields allow."""
+    accounts = [one for kind, content in BLOCKS if kind == "yaml" for one in yaml.safe_load(content)["accounts"]]
+    assert len(accounts) == 2
+    for account in accounts:
+        fields = {re.sub(r"_(file|env)$", "", key) for key in account}
+        assert fields <= set(found()[account["provider"]].account.model_fields)
+
+
+def test_variables() -> None:
+    """Every variable that the page names is one that the code knows, and the figures are the code's."""
+    code = "".join(path.read_text() for path in Path(ambient.__file__).parent.glob("*.py"))
+    known = {name for provider in found().values() for names in provider.environment.values() for name in names}
+    for name in re.findall(r"\b(?:TENCENTCLOUD|ALIBABA_CLOUD|TKE|VOLC|ZEGO)_[A-Z_]+\b", TEXT):
+        assert name in known or name in code, name
+    early = {provider: {way.early for way in ambient.ways(provider)} for provider in ("tencent", "alibaba")}
+    assert early == {"tencent": {300.0}, "alibaba": {900.0}}
+    assert "300 s (Tencent) or 900 s (Alibaba)" in TEXT
+    assert f"at most {keyring.LONGEST_PAUSE:.0f} s |" in TEXT
+    assert f"at most {keyring.ATTEMPT_SECONDS:.0f} s over all its calls, {keyring.LARGEST_REPLY >> 10} KiB" in TEXT
