@@ -140,6 +140,13 @@ class Board:
         """Return the record of a watched stream."""
         return self._records.get(key)
 
+    def current(self, provider: str, stream: Stream) -> Record | None:
+        """Return the record of a stream, unless a reload has taken it away or given it another address."""
+        record = self._records.get((provider, stream.name))
+        if record is None or record.stream is stream or address(record.stream) == address(stream):
+            return record
+        return None
+
     def watch(self, streams: Iterable[tuple[str, Stream]], max_age: float) -> None:
         """Watch these streams (provider, stream) and no others; what is known of the same address stays."""
         records: dict[Key, Record] = {}

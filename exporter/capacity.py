@@ -23,7 +23,7 @@ ASSUMED_LATENCY = 0.1
 """Seconds that one call takes where the exporter runs near the provider."""
 
 ROUNDING = 1 + 1e-9
-"""What forgives that 15 × 0.96 × 10 is a hair less than 144."""
+"""What forgives that a product of floats is a hair less than the whole number it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,15 +282,24 @@ def _unset(shape: Account | Stream) -> Iterable[str]:
 
 
 def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterator[str]:
+    """Name the quota of the slowest API that would suffice, or the whole limit where not even that does."""
     slowest = round_.slowest
-    needed = slowest.kept * round_.seconds / schedule.usable
+    others = round_.seconds - slowest.seconds
+
+    def takes(kept: float) -> float:
+        return others + slowest.calls / paced(kept)
+
     if slowest.action in account.quota:
-        if needed <= slowest.documented:
-            yield f"quota: {{{slowest.action}: {math.ceil(needed)}}} (now {number(slowest.kept)})"
-    elif account.quota_share < 1:
-        share = min(1.0, math.ceil(needed / slowest.documented * 100) / 100)
-        takes = spoken(round_.seconds * account.quota_share / share)
-        yield f"quota_share: {share:g} (now {account.quota_share:g}), by which a round takes {takes}"
+        enough = (rate for rate in range(1, int(slowest.documented) + 1) if takes(rate) <= schedule.usable)
+        if rate := next(enough, None):
+            yield f"quota: {{{slowest.action}: {rate}}} (now {number(slowest.kept)})"
+        return
+    larger = [hundredth / 100 for hundredth in range(1, 101) if hundredth / 100 > account.quota_share]
+    if larger:
+        suffice = (share for share in larger if takes(share * slowest.documented) <= schedule.usable)
+        share = next(suffice, 1.0)
+        seconds = spoken(takes(share * slowest.documented))
+        yield f"quota_share: {share:g} (now {account.quota_share:g}), by which a round takes {seconds}"
 
 
 def _time_helps(schedule: Schedule, round_: Round) -> Iterator[str]:

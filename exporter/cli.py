@@ -136,7 +136,7 @@ def _simulate(flags: argparse.Namespace, terminal: Terminal) -> int:
     from exporter.commands import simulate
 
     world = None if flags.world is None else Path(flags.world)
-    return asyncio.run(simulate.run(SimulateOptions(flags.listen, world), terminal))
+    return asyncio.run(simulate.run(SimulateOptions(flags.listen, world, flags.callbacks), terminal))
 
 
 def _demo(flags: argparse.Namespace, terminal: Terminal) -> int:
@@ -195,6 +195,8 @@ def _simulate_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", type=_address, default="127.0.0.1:10181",
                         help="where; port 0 takes a free one (default: %(default)s)")  # fmt: skip
     parser.add_argument("--world", metavar="FILE", help="accounts, streams and faults (default: the demo's world)")
+    parser.add_argument("--callbacks", metavar="URL", type=_url,
+                        help="where callbacks go: URL/ACCOUNT, as http://127.0.0.1:10180/callbacks")  # fmt: skip
 
 
 def _demo_flags(parser: argparse.ArgumentParser) -> None:
@@ -344,6 +346,12 @@ def _address(text: str) -> str:
         addresses(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")) or set(text) & set(" ?#"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address like http://127.0.0.1:10180/callbacks")
     return text
 
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import structlog
 
 from exporter import catalogue
-from exporter.board import Board, Instant, Key, Record, address
+from exporter.board import Board, Instant, Key, Record
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
 from exporter.planner import Listed, Outlook, Plan, Query, plan
 from exporter.provider import (
@@ -226,10 +226,11 @@ class Lane:
                 break
             else:
                 started, present = True, self._start(due, deadline)
-            await self._wait(deadline)
+            await self._wait([present], deadline)
             if present.held:
                 break
-        await self._wait(deadline)
+        # Calls of earlier rounds that are still in flight are waited for too: none of them is asked twice.
+        await self._wait(self._rounds, deadline)
         self._settle()
 
     async def refresh_one(self, record: Record, deadline: float, fresh: float, *, hinted: bool = False) -> None:
@@ -309,9 +310,9 @@ class Lane:
         self._rounds.append(round_)
         return round_
 
-    async def _wait(self, deadline: float) -> None:
-        """Wait for all calls under way, those of earlier rounds too, at most until the deadline."""
-        tasks = [one.task for one in self._rounds if one.task is not None and not one.over]
+    async def _wait(self, rounds: Iterable[Round], deadline: float) -> None:
+        """Wait for the calls of some rounds, at most until the deadline."""
+        tasks = [one.task for one in rounds if one.task is not None and not one.over]
         left = deadline - self.shared.clock.mono()
         if tasks and left > 0:
             await asyncio.wait(tasks, timeout=left)
@@ -465,11 +466,7 @@ class Lane:
         return True
 
     def _record(self, stream: Stream) -> Record | None:
-        """Return the stream's record, unless a reload has taken the stream away or given it another address."""
-        record = self.shared.board.get((self.provider.name, stream.name))
-        # A reload makes every stream anew, those that it leaves as they are too.
-        same = record is not None and (record.stream is stream or address(record.stream) == address(stream))
-        return record if same else None
+        return self.shared.board.current(self.provider.name, stream)
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
@@ -703,7 +700,10 @@ class Prober:
     async def refresh(self, deadline: float, fresh: float, lanes: Iterable[Lane] | None = None) -> None:
         """Ask every account's streams at once; return when all are asked, or at the deadline (monotonic seconds)."""
         wanted = [lane for lane in (self.lanes.values() if lanes is None else lanes) if lane.streams]
-        await asyncio.gather(*(lane.refresh(deadline, fresh) for lane in wanted))
+        asked = await asyncio.gather(*(lane.refresh(deadline, fresh) for lane in wanted), return_exceptions=True)
+        for lane, problem in zip(wanted, asked, strict=True):
+            if isinstance(problem, Exception):
+                log.error("bug", account=lane.account.name, kind=type(problem).__name__, place=place(problem))
 
     def present(self) -> Iterable[Lane]:
         """Return the lanes of the configuration in force."""

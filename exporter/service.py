@@ -113,8 +113,10 @@ class Service:
 
     async def refresh(self, deadline: float, lane: Lane | None = None) -> None:
         """Ask all streams, or those of one account, unless they were asked a moment ago (`scrape.reuse`)."""
-        fresh = self.clock.mono() - self.config.scrape.reuse
-        await self.prober.refresh(deadline - self._render_seconds, fresh, None if lane is None else [lane])
+        now = self.clock.mono()
+        # Rendering comes out of the same budget; what it took last is what it will take.
+        until = deadline - min(self._render_seconds, (deadline - now) / 2)
+        await self.prober.refresh(until, now - self.config.scrape.reuse, None if lane is None else [lane])
         self.board.outdate(self.clock.now())
 
     async def refresh_one(self, record: Record, deadline: float, fresh: float | None = None) -> None:

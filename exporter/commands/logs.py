@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -16,6 +17,10 @@ LEVELS: dict[str, int] = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
+
+
+SAME_WORDS_SECONDS = 60.0
+MOST_WORDS = 100
 
 
 class Writer:
@@ -56,6 +61,29 @@ def configure(level: Level, form: Literal["logfmt", "json"], stream: TextIO) -> 
     # Libraries speak here too, and their errors may carry a signed URL: only their names get through.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").addFilter(_without_details)
+
+
+class Complaints:
+    """Logs what the event loop complains of in its own words, the same words once a minute.
+
+    Without descriptors left it complains a hundred times a second; and the exception behind may carry a signed URL.
+    """
+
+    def __init__(self, mono: Callable[[], float]) -> None:
+        self._mono = mono
+        self._said: dict[str, float] = {}
+
+    def __call__(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take a complaint, as `loop.set_exception_handler` hands it over."""
+        words, error = str(context.get("message", "")), context.get("exception")
+        now = self._mono()
+        if now - self._said.get(words, float("-inf")) < SAME_WORDS_SECONDS:
+            return
+        if len(self._said) >= MOST_WORDS:
+            self._said.clear()
+        self._said[words] = now
+        log = structlog.get_logger("asyncio")
+        log.error("the event loop complains", words=words, kind=type(error).__name__ if error is not None else None)
 
 
 def _without_details(record: logging.LogRecord) -> bool:

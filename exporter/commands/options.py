@@ -61,10 +61,11 @@ class ExplainOptions:
 
 @dataclass(frozen=True, slots=True)
 class SimulateOptions:
-    """Flags of `simulate`."""
+    """Flags of `simulate`; callbacks go to `callbacks`/ACCOUNT, where it is given."""
 
     listen: str = "127.0.0.1:10181"
     world: Path | None = None
+    callbacks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ FEW_CALLS = 8
 """Up to this many calls are shown whole: more would hide what matters."""
 
 PAUSE_SECONDS = 0.2
+PATIENCE = 3
+"""An account is given up when nothing was asked for so many times what its slowest call may have to wait."""
+
 LONGEST_MESSAGE = 80
 HEAD = ("stream", "state", "asked", "came back")
 
@@ -178,11 +181,14 @@ async def _ask_lanes(probed: Probed, lanes: Iterable[Lane]) -> None:
 
 async def _ask(probed: Probed, lane: Lane) -> None:
     """Ask in rounds until every stream of an account had its turn, or nothing is to be had from the account."""
-    service = probed.service
-    while (waiting := probed.waiting(lane)) and not lane.held_back:
-        deadline = service.clock.mono() + service.config.scrape.timeout
-        await service.prober.refresh(deadline, probed.started, [lane])
-        if probed.waiting(lane) == waiting:
+    service, mono = probed.service, probed.service.clock.mono
+    slowest = max(service.config.scrape.timeout + lane.account.timeout, 1 / min(lane.kept().values()))
+    moved = mono()
+    while (waiting := probed.waiting(lane)) and not lane.held_back and mono() - moved < PATIENCE * slowest:
+        await service.prober.refresh(mono() + service.config.scrape.timeout, probed.started, [lane])
+        if probed.waiting(lane) < waiting:
+            moved = mono()
+        else:
             # The quota's next slot lies beyond a whole round.
             await asyncio.sleep(PAUSE_SECONDS)
 

@@ -15,10 +15,11 @@ import structlog
 from aiohttp import web
 
 from exporter import __version__, config, providers
+from exporter.board import Change
 from exporter.commands import logs
 from exporter.commands.options import ServeOptions
 from exporter.keys import Keyring
-from exporter.model import Account, Secret
+from exporter.model import Account, Secret, State
 from exporter.provider import AnyProvider
 from exporter.reload import Reloader
 from exporter.service import Service, clock
@@ -71,6 +72,14 @@ class Site(web.BaseSite):
         )
 
 
+def tell_change(change: Change) -> None:
+    """Log what a provider says of a stream when it says something else; what nobody knows is told of accounts."""
+    known = State.UNKNOWN not in (change.old, change.new)
+    say = log.info if known else log.debug
+    say("stream changed", provider=change.provider, stream=change.stream, old=str(change.old), new=str(change.new),
+        evidence=change.evidence)  # fmt: skip
+
+
 def callback_secret(provider: AnyProvider, account: Account) -> Secret | None:
     """Return what an account's callbacks are verified with, if it is configured."""
     if provider.callbacks is None:
@@ -94,6 +103,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
         ready: Called with the addresses once all of them listen.
     """
     logs.configure(options.log_level, options.log_format, sys.stderr)
+    asyncio.get_running_loop().set_exception_handler(logs.Complaints(time.monotonic))
 
     def load() -> config.Config:
         return config.load(Path(options.config_file), providers.found(), os.environ)
@@ -110,6 +120,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
     for warning in loaded.warnings:
         log.warning("configuration", warning=str(warning))
     async with Service(loaded, providers.found(), clock(), Keyring(os.environ), callback_secret) as service:
+        service.board.listeners.append(tell_change)
         reloader = Reloader(service, load)
         face = Face(service, reloader.reload, options.timeout_offset, options.enable_lifecycle, options.telemetry_path)
         application = face.application()

@@ -17,6 +17,7 @@ async def run(options: SimulateOptions, terminal: Terminal) -> int:
     try:
         host, port = addresses(options.listen)
         world = demo_world() if options.world is None else load_world(options.world)
+        world.callbacks = options.callbacks or world.callbacks
     except (WorldError, ValueError) as error:
         terminal.complain(str(error))
         return 2

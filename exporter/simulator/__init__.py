@@ -4,7 +4,7 @@ from exporter.simulator.demo import demo_configuration, demo_world
 from exporter.simulator.describe import describe
 from exporter.simulator.faults import Fault
 from exporter.simulator.load import WorldError, load_world, parse_world
-from exporter.simulator.nouns import Input, Quirks, Script, Tricks
+from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks
 from exporter.simulator.server import Simulator
 from exporter.simulator.thread import serving
 from exporter.simulator.world import World
@@ -12,6 +12,7 @@ from exporter.simulator.world import World
 __all__ = [
     "Fault",
     "Input",
+    "Manners",
     "Quirks",
     "Script",
     "Simulator",

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import escape  # nosec B406 - writes, reads nothing
 
 from exporter.model import State
-from exporter.signing import acs3, acs_rpc
+from exporter.signing import acs3, acs_rpc, callbacks
 from exporter.signing.encoding import sha256_hex
-from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Received, Refusal, page, put, spend, uuid
-from exporter.simulator.nouns import Account, Stream
+from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, page, put, spend, uuid
+from exporter.simulator.nouns import Account, Event, Letter, Manners, Stream
 
 STATE = "DescribeLiveStreamState"
 ONLINE = "DescribeLiveStreamsOnlineList"
@@ -416,4 +416,5 @@ FAKE = Fake(
     throttled=_throttled,
     spoil=_spoil,
     unknown="paused",
+    post=Post(key_field="callback_key", write=_write, retries=(1,) * 5, patience=5.0, settles=2.0),
 )

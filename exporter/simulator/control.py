@@ -11,7 +11,14 @@ from typing import Any
 
 from aiohttp import web
 
-from exporter.simulator.load import read_fault, read_inputs, read_quirks, read_script, read_tricks
+from exporter.simulator.load import (
+    read_fault,
+    read_inputs,
+    read_manners,
+    read_quirks,
+    read_script,
+    read_tricks,
+)
 from exporter.simulator.world import World
 
 PREFIX = "/-/simulator/"
@@ -63,6 +70,8 @@ def _show(world: World, _sent: dict[str, Any]) -> Any:
         "faults": [asdict(fault) for fault in world.faults],
         "quirks": asdict(world.quirks),
         "listings": {name: asdict(tricks) for name, tricks in world.listings.items()},
+        "callbacks": world.callbacks,
+        "manners": {name: asdict(manners) for name, manners in world.manners.items()},
         "calls": len(world.log),
     }
 
@@ -104,6 +113,31 @@ def _set_listing(world: World, sent: dict[str, Any]) -> Any:
     return asdict(world.mislead(sent.pop("provider"), read_tricks(sent)))
 
 
+def _set_callbacks(world: World, sent: dict[str, Any]) -> Any:
+    to = sent.pop("to")
+    if sent or not isinstance(to, str):
+        raise ValueError("give to, where callbacks are sent, as text")
+    world.callbacks = to
+    return {"to": to}
+
+
+def _set_manners(world: World, sent: dict[str, Any]) -> Any:
+    return asdict(world.behave(sent.pop("provider"), **read_manners(sent)))
+
+
+def _tell(world: World, sent: dict[str, Any]) -> Any:
+    key, live = sent.pop("stream"), sent.pop("live")
+    if sent or not isinstance(live, bool):
+        raise ValueError("give stream, and live as true or false")
+    world.tell(key, live)
+    return {"stream": key, "live": live}
+
+
+def _letters(world: World, sent: dict[str, Any]) -> Any:
+    since = int(sent.get("since", 0))
+    return {"letters": [asdict(letter) for letter in islice(world.letters, since, None)], "next": len(world.letters)}
+
+
 def _calls(world: World, sent: dict[str, Any]) -> Any:
     since = int(sent.get("since", 0))
     return {"calls": [asdict(call) for call in islice(world.log, since, None)], "next": len(world.log)}
@@ -122,6 +156,11 @@ ACTIONS: dict[tuple[str, str], Callable[[World, dict[str, Any]], Any]] = {
     ("DELETE", "faults"): _clear_faults,
     ("POST", "quirks"): _set_quirks,
     ("POST", "listings"): _set_listing,
+    ("POST", "callbacks"): _set_callbacks,
+    ("POST", "manners"): _set_manners,
+    ("POST", "tell"): _tell,
+    ("GET", "letters"): _letters,
+    ("POST", "letters"): _letters,
     ("GET", "calls"): _calls,
     ("POST", "calls"): _calls,
     ("DELETE", "calls"): _clear_calls,

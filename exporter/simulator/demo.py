@@ -18,11 +18,31 @@ HOUR = 3600.0
 STATES = {"A": State.ACTIVE, "I": State.INACTIVE, "F": State.FORBIDDEN, "N": State.NOT_FOUND}
 
 ACCOUNTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "zego-main": ("zego", {"app_id": 1000000001, "server_secret": "demo0zego0main0secret00000000001"}),
-    "zego-test": ("zego", {"app_id": 1000000002, "server_secret": "demo0zego0test0secret00000000002", "is_test": True}),
+    "zego-main": (
+        "zego",
+        {
+            "app_id": 1000000001,
+            "server_secret": "demo0zego0main0secret00000000001",
+            "callback_secret": "demo-zego-main-callbacks",
+        },
+    ),
+    "zego-test": (
+        "zego",
+        {
+            "app_id": 1000000002,
+            "server_secret": "demo0zego0test0secret00000000002",
+            "callback_secret": "demo-zego-test-callbacks",
+            "is_test": True,
+        },
+    ),
     "tencent-main": (
         "tencent",
-        {"secret_id": "demo-tencent-main-id", "secret_key": "demo-tencent-main-key", "region": "ap-guangzhou"},
+        {
+            "secret_id": "demo-tencent-main-id",
+            "secret_key": "demo-tencent-main-key",
+            "callback_key": "demo-tencent-main-callbacks",
+            "region": "ap-guangzhou",
+        },
     ),
     "tencent-edge": (
         "tencent",
@@ -34,7 +54,11 @@ ACCOUNTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "alibaba-main": (
         "alibaba",
-        {"access_key_id": "demo-alibaba-id", "access_key_secret": "demo-alibaba-key"},
+        {
+            "access_key_id": "demo-alibaba-id",
+            "access_key_secret": "demo-alibaba-key",
+            "callback_key": "demo-alibaba-main-callbacks",
+        },
     ),
     "alibaba-old": ("alibaba", {"access_key_id": "demo-alibaba-old-id", "access_key_secret": "demo-alibaba-old-key"}),
     "volcengine-main": (
@@ -47,6 +71,14 @@ ACCOUNTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+CALLBACKS = {
+    "zego-main": {"callback_secret": "demo-zego-main-callbacks"},
+    "zego-test": {"callback_secret": "demo-zego-test-callbacks"},
+    "tencent-main": {"callback_key": "demo-tencent-main-callbacks"},
+    "alibaba-main": {"callback_key": "demo-alibaba-main-callbacks"},
+}
+for _name, _secret in CALLBACKS.items():
+    ACCOUNTS[_name][1].update(_secret)
 THROTTLED = "tencent-edge"
 QUOTA = {"DescribeLiveStreamState": 0.5, "DescribeLiveStreamOnlineList": 0.05, "DescribeBackupStreamList": 0.05}
 REJECTED = {"alibaba-old": {"access_key_secret": "demo-alibaba-old-key-before-its-rotation"}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from exporter.model import State, duration
 from exporter.simulator.faults import Fault
-from exporter.simulator.nouns import Input, Quirks, Script, Tricks
+from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks
 from exporter.simulator.world import World
 
 T = TypeVar("T")
@@ -82,6 +83,8 @@ class _World(_Part):
     faults: list[dict[str, Any]] = Field(default_factory=list)
     quirks: dict[str, Any] = Field(default_factory=dict)
     listings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    callbacks: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
+    manners: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 @lru_cache(maxsize=16)
@@ -125,6 +128,17 @@ def read_tricks(value: Mapping[str, Any]) -> Tricks:
     found = _read(Tricks, value)
     assert isinstance(found, Tricks)
     return found
+
+
+def read_manners(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Read how callbacks are sent strictly.
+
+    Raises:
+        ValueError: A field is unknown or of a wrong type.
+    """
+    found = _read(Manners, value)
+    assert isinstance(found, Manners)
+    return asdict(found)
 
 
 def read_script(value: Any, now: float) -> Script:
@@ -205,6 +219,9 @@ def _build(document: Any, clock: Callable[[], float], problems: Problems) -> Wor
         _collect(problems, ("faults", place), partial(_add_fault, world, fault))
     for provider, tricks in found.listings.items():
         _collect(problems, ("listings", provider), partial(_add_tricks, world, provider, tricks))
+    for provider, manners in found.manners.items():
+        _collect(problems, ("manners", provider), partial(_add_manners, world, provider, manners))
+    world.callbacks = found.callbacks
     world.quirks = _collect(problems, ("quirks",), lambda: read_quirks(found.quirks)) or world.quirks
     return world
 
@@ -256,6 +273,10 @@ def _add_fault(world: World, found: Mapping[str, Any]) -> None:
 
 def _add_tricks(world: World, provider: str, found: Mapping[str, Any]) -> None:
     world.mislead(provider, read_tricks(found))
+
+
+def _add_manners(world: World, provider: str, found: Mapping[str, Any]) -> None:
+    world.behave(provider, **read_manners(found))
 
 
 def _twice(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, str]]:

@@ -16,6 +16,7 @@ from exporter.simulator import control
 from exporter.simulator.fake import Exchange, Fake, Outgoing, Received, Refusal
 from exporter.simulator.faults import SILENT, Fault, Wire, refusal, write
 from exporter.simulator.nouns import Call
+from exporter.simulator.post import Postman
 from exporter.simulator.world import World, fakes
 
 
@@ -49,6 +50,7 @@ class Simulator:
         wanted = set(fakes() if providers is None else providers)
         self._fakes = [fake for name, fake in fakes().items() if name in wanted]
         self._runner: web.ServerRunner | None = None
+        self._postman: Postman | None = None
 
     async def __aenter__(self) -> Simulator:
         await self.start()
@@ -71,6 +73,8 @@ class Simulator:
         runner = web.ServerRunner(server, shutdown_timeout=0.01)
         await runner.setup()
         self._runner = runner
+        self._postman = Postman(self.world)
+        self._postman.start()
         try:
             await web.TCPSite(runner, self._host, self._port, ssl_context=self._tls).start()
         except BaseException:
@@ -83,7 +87,8 @@ class Simulator:
     async def stop(self) -> None:
         """Stop listening and drop every connection, hanging ones too; a second call does nothing."""
         runner, self._runner = self._runner, None
-        if runner is not None:
+        if runner is not None and self._postman is not None:
+            await self._postman.stop()
             await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

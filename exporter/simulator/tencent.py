@@ -13,16 +13,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.model import State
-from exporter.signing import tc3
+from exporter.signing import callbacks, tc3
 from exporter.signing.header import ParsedAuthorization
-from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Received, Refusal, page, put, spend, uuid
-from exporter.simulator.nouns import Account, Input, Script, Stream
+from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, page, put, spend, uuid
+from exporter.simulator.nouns import Account, Event, Input, Letter, Manners, Script, Stream
 
 STATE = "DescribeLiveStreamState"
 BACKUP = "DescribeBackupStreamList"
 ONLINE = "DescribeLiveStreamOnlineList"
 VERSION = "2018-08-01"
 WINDOW = 300
+CALLBACK_SECONDS = 600
 STATES = {State.ACTIVE: "active", State.INACTIVE: "inactive", State.FORBIDDEN: "forbid"}
 PARAMETERS: Mapping[str, Mapping[str, type]] = {
     STATE: {"AppName": str, "DomainName": str, "StreamName": str},
@@ -394,4 +395,5 @@ FAKE = Fake(
     throttled=_throttled,
     spoil=_spoil,
     unknown="paused",
+    post=Post(key_field="callback_key", write=_write, retries=(60,) * 12, patience=20.0),
 )

@@ -7,14 +7,18 @@ Sequence that is missing or does not grow: the media family has no code of its o
 from __future__ import annotations
 
 import hmac
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, urlencode
+from zlib import crc32
 
 from exporter.model import State
+from exporter.signing import callbacks
 from exporter.signing import zego as signing
-from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Received, Refusal, page, put, spend, take
-from exporter.simulator.nouns import Account, Stream
+from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, page, put, spend, take
+from exporter.simulator.nouns import Account, Event, Letter, Manners, Stream
 
 STATE = "DescribeRTCStreamState"
 LIST = "DescribeSimpleStreamList"
@@ -240,8 +244,8 @@ def _write(event: Event, secret: str | None, manners: Manners) -> Letter:
         "create_time_ms": str(int(event.began[1] * 1000)),
     }
     if event.live:
-        started = {"create_time": str(int(event.at)), "recreate": "1" if manners.recreate else "0", "title": ""}
-        fields |= started | dict.fromkeys(("rtmp_url", "hls_url", "hdl_url", "pic_url"), [])
+        fields |= {"create_time": str(int(event.at)), "recreate": str(int(manners.recreate)), "title": ""}
+        fields |= {name: [] for name in ("rtmp_url", "hls_url", "hdl_url", "pic_url")}
     else:
         fields |= {"type": str(manners.reason or 0), "destroy_timemillis": str(int(event.at * 1000))}
     return _enclose(name, fields, manners)

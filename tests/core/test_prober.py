@@ -518,3 +518,41 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
         assert sum(made.shared.tally.responses.values()) == 3
 
     run(main())
+
+
+def test_a_reload_in_the_middle_of_a_round_costs_it_nothing() -> None:
+    """Streams whose address stays are asked and answered though the configuration was read again meanwhile."""
+
+    async def main() -> None:
+        network = Network(answering("active"), latency=0.1)
+        made = prober(network, [account(concurrency=5)], streams(50))
+        scraping = asyncio.get_running_loop().create_task(scrape(made))
+        for _ in range(4):
+            await asyncio.sleep(0.15)
+            made.configure([(found()["tencent"], account(concurrency=5))], streams(50), 60)
+        await scraping
+        assert states(made) == {State.ACTIVE: 50}
+        assert len(network.calls) == 50
+
+    run(main())
+
+
+def test_hanging_calls_of_an_earlier_round_do_not_hold_up_the_next() -> None:
+    """A call that hangs longer than a scrape keeps only its own stream waiting."""
+
+    async def main() -> None:
+        async def behave(_provider: str, request: Request) -> Reply:
+            if params(request)["StreamName"] == "s00000":
+                await asyncio.sleep(50)
+            return tencent_state("active")
+
+        made = prober(Network(behave), [account(timeout="60s", concurrency=4)], streams(20))
+        for _ in range(3):
+            await scrape(made, budget=3)
+            assert states(made)[State.ACTIVE] == 19
+            await asyncio.sleep(10)
+        assert all(
+            record.tried > asyncio.get_running_loop().time() - 14 for record in made.shared.board if record.answer
+        )
+
+    run(main())

@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -293,7 +292,7 @@ def test_a_body_of_exactly_the_size_allowed_is_read_and_one_byte_more_is_not(chu
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_the_cap_holds_after_decompression(encoding: str) -> None:
     """A body of the size allowed passes, one byte more does not, however small it was on the wire."""
-    pack = {"gzip": gzip.compress, "deflate": zlib.compress}[encoding]
+    pack = gzip.compress if encoding == "gzip" else zlib.compress
     head = f"Content-Encoding: {encoding}"
     assert len(success(answer(pack(b"x" * SIZE), head), SIZE).body) == SIZE
     assert failure(closing(answer(pack(b"x" * (SIZE + 1)), head)), SIZE).reason is Reason.MALFORMED
@@ -476,7 +475,7 @@ def server_context(file: Path) -> ssl.SSLContext:
 def over_tls(file: Path, context: ssl.SSLContext | None) -> Reply | TransportError:
     """Return what comes of a request to a server with this certificate."""
 
-    async def main() -> Any:
+    async def main() -> Reply | TransportError:
         async with serving(saying(OK), server_context(file)) as heard, Transport(context) as transport:
             try:
                 return await transport.send(get(heard.url), 5, MEBIBYTE)

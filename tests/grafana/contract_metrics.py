@@ -1,10 +1,17 @@
-"""The exporter's metrics with their types and labels, as the documentation of its public face fixes them."""
+"""The metrics that dashboards may use: the exporter's own table, and the contract's copy of it to hold it to."""
+
+from __future__ import annotations
+
+from exporter.exposition import FAMILIES
 
 P = frozenset({"provider", "stream"})
 A = frozenset({"provider", "account"})
 NONE: frozenset[str] = frozenset()
 
-METRICS: dict[str, tuple[str, frozenset[str]]] = {
+Metrics = dict[str, tuple[str, frozenset[str]]]
+
+# Written down by hand from the documentation of the public face: a renamed metric or label has to be renamed here too.
+CONTRACT: Metrics = {
     "stream_active": ("gauge", P),
     "stream_state": ("gauge", P | {"state"}),
     "stream_probe_success": ("gauge", P),
@@ -33,14 +40,19 @@ METRICS: dict[str, tuple[str, frozenset[str]]] = {
     "stream_exporter_build_info": ("gauge", frozenset({"version", "python"})),
     "stream_exporter_config_last_reload_successful": ("gauge", NONE),
     "stream_exporter_config_last_reload_success_timestamp_seconds": ("gauge", NONE),
-    # Those of prometheus-client that the dashboards use.
+}
+
+# Those of prometheus-client that the dashboards use.
+CLIENT: Metrics = {
     "process_cpu_seconds_total": ("counter", NONE),
     "process_resident_memory_bytes": ("gauge", NONE),
     "process_start_time_seconds": ("gauge", NONE),
 }
 
+METRICS: Metrics = {family.name: (family.kind, frozenset(family.labels)) for family in FAMILIES} | CLIENT
 
-def samples(metrics: dict[str, tuple[str, frozenset[str]]] = METRICS) -> dict[str, frozenset[str]]:
+
+def samples(metrics: Metrics = METRICS) -> dict[str, frozenset[str]]:
     """Return the names of all samples with their labels: a histogram has three kinds of them."""
     found: dict[str, frozenset[str]] = {}
     for name, (kind, labels) in metrics.items():

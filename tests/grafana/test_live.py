@@ -15,8 +15,9 @@ from grafana import render
 from grafana.ask import instant
 from grafana.promql import ACTIVE, UNKNOWN, counted, share, total
 from grafana.queries import filled, load, panels, queries
+from tests.peers import servers
+from tests.peers.servers import until
 
-from . import peer
 from .live import WINDOWS, check, check_all
 from .sample import served
 
@@ -24,12 +25,10 @@ from .sample import served
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prometheus that scrapes two exporters which watch the same streams and disagree about some."""
-    if peer.BINARY is None:
-        pytest.skip("Prometheus is not installed: no query of the dashboards was tried")
     folder: Path = tmp_path_factory.mktemp("prometheus")
     with ExitStack() as running:
         pair = [running.enter_context(served()), running.enter_context(served(ahead=4))]
-        yield running.enter_context(peer.prometheus(pair, folder))
+        yield running.enter_context(servers.prometheus(servers.scraping(*pair), folder)).url
 
 
 def test_every_query_finds_data(prometheus: str) -> None:
@@ -41,8 +40,8 @@ def test_every_query_finds_data(prometheus: str) -> None:
         return not failures
 
     try:
-        peer.wait_until(all_well, 60, "some queries never found data")
-    except TimeoutError:
+        until(all_well, "every query finds data", 60)
+    except AssertionError:
         pytest.fail("\n".join(failures))
 
 
@@ -72,7 +71,7 @@ def test_two_exporters_of_the_same_streams_count_once(prometheus: str) -> None:
         found = instant(prometheus, filled(expr), now)
         return float(found[0]["value"][1])
 
-    peer.wait_until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, 30, "two exporters are not seen")
+    until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, "two exporters are seen")
     now = time.time()
     assert one(total()) == 12
     assert one(counted(ACTIVE)) + one(counted(f"{ACTIVE} == bool 0")) + one(counted(UNKNOWN)) == 12
@@ -82,7 +81,7 @@ def test_two_exporters_of_the_same_streams_count_once(prometheus: str) -> None:
 @pytest.mark.parametrize("label", ["account", "provider", "team"])
 def test_fleet_can_be_grouped_by_any_label(prometheus: str, label: str) -> None:
     """Whichever label is chosen, the groups add up to the fleet, and no label breaks the query."""
-    peer.wait_until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, 30, "two exporters are not seen")
+    until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, "two exporters are seen")
     chosen = [expr for title, expr in queries(load()["fleet"], {"label": label}) if title == "By $label"]
     answers = [instant(prometheus, expr, time.time()) for expr in chosen]
     assert sum(float(group["value"][1]) for group in answers[0]) == 12
@@ -93,7 +92,7 @@ def test_pictures_show_every_panel(prometheus: str, tmp_path: Path) -> None:
     """The pictures for the documentation hold each panel by its title, and say that they are renderings."""
     if shutil.which("chromium") is None:
         pytest.skip("Chromium is not installed: no picture was drawn")
-    peer.wait_until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, 30, "two exporters are not seen")
+    until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, "two exporters are seen")
     render.main(
         ["--prometheus", prometheus, "--out", str(tmp_path), "--range", "60", "--scrape-interval", "1", "--html"]
     )

@@ -1,17 +1,22 @@
-"""The made-up exporter says nothing that the real one could not say."""
+"""The made-up exporter says nothing that the real one could not say, and the real one what the contract says."""
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from grafana.promql import CODES
 
-from .contract_metrics import METRICS
+from .contract_metrics import CLIENT, CONTRACT, METRICS
 from .sample import SAMPLE, exposition
 
 CONFIGURED = {"team", "tier"}
 
 
-def test_sample_is_true_to_the_contract() -> None:
-    """Every family has the contract's type and labels, and every metric of the contract is in the sample."""
+def test_exporter_has_the_metrics_of_the_contract() -> None:
+    """Names, types and labels that people build alerts on do not change by accident."""
+    assert {name: metric for name, metric in METRICS.items() if name not in CLIENT} == CONTRACT
+
+
+def test_sample_is_true_to_the_exporter() -> None:
+    """Every family has the exporter's type and labels, and every metric of the exporter is in the sample."""
     families = list(text_string_to_metric_families(exposition(SAMPLE.read_text(encoding="utf-8"), 0, 1e9)))
     seen = set()
     for family in families:

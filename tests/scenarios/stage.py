@@ -122,7 +122,7 @@ class Stage:
         watched = [stream(one.provider, name) for one in accounts for name in (VICTIM, NEIGHBOUR)]
         config = Config(Scrape(reuse=0.0), tuple(accounts), tuple(watched if streams is None else streams))
         self.simulator.world = world
-        self.service.configure(Config())
+        self.service.prober.configure([], [], 1.0)
         self.service.configure(config)
         return self.scrape(seconds)
 

@@ -1,0 +1,176 @@
+"""The clouds' callbacks: each push that begins or ends is told as its vendor would, with the vendor's retries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import count
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from exporter.simulator.fake import Post
+from exporter.simulator.nouns import Event, Letter, Manners, Sent, Stream
+from exporter.simulator.world import World, fakes
+
+LONGEST_SLEEP, SHORTEST_SLEEP = 1.0, 0.01
+HONEST = Manners()
+
+
+class Postman:
+    """Watches a world and delivers its callbacks to `world.callbacks`/ACCOUNT while that is set.
+
+    A change by hand is told at once; a change by a stream's script when the clock gets there.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._numbers = count(1)
+        self._live: dict[str, bool] = {}
+        self._began: dict[str, tuple[int, float]] = {}
+        self._held: dict[str, Letter] = {}
+        self._changed = asyncio.Event()
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    def start(self) -> None:
+        """Begin to watch; what is live when the callbacks get their address is not told."""
+        self._loop = asyncio.get_running_loop()
+        self._session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+        self._world.listeners.append(self._told)
+        self._watching = asyncio.create_task(self._watch(), name="postman")
+
+    async def stop(self) -> None:
+        """Deliver nothing more; a second call does nothing."""
+        if self._watching is None or self._session is None:
+            return
+        self._world.listeners.remove(self._told)
+        tasks = [self._watching, *self._deliveries]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._session.close()
+        self._watching = None
+
+    def _told(self, stream: Stream, live: bool) -> None:
+        """Hear of a change by hand, perhaps from another thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._happened, stream, live)
+
+    async def _watch(self) -> None:
+        while True:
+            self._look()
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(self._sleep()):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    def _look(self) -> None:
+        """Tell what the scripts have changed."""
+        if not self._world.callbacks:
+            self._live.clear()
+            return
+        now = self._world.clock()
+        for key, stream in list(self._world.streams.items()):
+            live = stream.is_active(now)
+            if self._live.setdefault(key, live) != live:
+                self._happened(stream, live)
+
+    def _sleep(self) -> float:
+        """Return the seconds until the next script may change something."""
+        if not self._world.callbacks:
+            return LONGEST_SLEEP
+        now = self._world.clock()
+        streams = list(self._world.streams.values())
+        due = min((stream.script.next_step(now) for stream in streams), default=now + LONGEST_SLEEP)
+        return min(max(due - now, SHORTEST_SLEEP), LONGEST_SLEEP)
+
+    def _happened(self, stream: Stream, live: bool) -> None:
+        now, key = self._world.clock(), stream.key
+        self._live[key] = live
+        self._changed.set()
+        post = fakes()[stream.account.provider].post
+        if post is None or not self._world.callbacks or not stream.account.text(post.key_field):
+            return
+        number = next(self._numbers)
+        if live or key not in self._began:
+            self._began[key] = number, now
+        event = Event(stream, live, now, number, self._began[key], now, str(self._world.random.getrandbits(62)))
+        task = asyncio.create_task(self._tell(post, event))
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+
+    async def _tell(self, post: Post, event: Event) -> None:
+        manners = self._world.manners.get(event.stream.account.provider, HONEST)
+        if event.live and post.settles:
+            await asyncio.sleep(post.settles * manners.pace)
+            if not event.stream.is_active(self._world.clock()):
+                return
+        if self._world.random.random() < manners.lost:
+            return
+        for letter in self._in_order(event.stream.key, written(post, event, manners), manners):
+            copies = (self._deliver(post, event.stream, letter, manners) for _ in range(manners.duplicates + 1))
+            await asyncio.gather(*copies)
+
+    def _in_order(self, key: str, letter: Letter, manners: Manners) -> Iterator[Letter]:
+        """Yield the letters to be sent now: where they are to be swapped, the first waits for the second."""
+        if manners.swapped and key not in self._held:
+            self._held[key] = letter
+            return
+        yield letter
+        if key in self._held:
+            yield self._held.pop(key)
+
+    async def _deliver(self, post: Post, stream: Stream, letter: Letter, manners: Manners) -> None:
+        """Try until it is answered as the vendor wants it, or the vendor's retries are used up."""
+        for attempt, wait in enumerate((0.0, *post.retries), 1):
+            await asyncio.sleep(wait * manners.pace)
+            status = await self._send(post, stream, letter)
+            names = stream.account.provider, stream.account.name, stream.key
+            self._world.letters.append(Sent(self._world.clock(), *names, letter.event, attempt, status))
+            if status is not None and (status == 200 or (not post.strict and 200 <= status < 300)):
+                return
+
+    async def _send(self, post: Post, stream: Stream, letter: Letter) -> int | None:
+        assert self._session is not None
+        url = f"{self._world.callbacks.rstrip('/')}/{quote(stream.account.name, safe='')}"
+        address = URL(f"{url}?{letter.query}" if letter.query else url, encoded=True)
+        timeout = aiohttp.ClientTimeout(total=post.patience)
+        try:
+            async with self._session.request(
+                letter.method,
+                address,
+                data=letter.body or None,
+                headers=letter.headers,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as reply:
+                await reply.read()
+                return reply.status
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+
+def written(post: Post, event: Event, manners: Manners = HONEST) -> Letter:
+    """Write an event's callback in its vendor's words, signed as the manners say."""
+    secret: str | None = event.stream.account.text(post.key_field)
+    if manners.wrong_secret:
+        secret = f"{secret}-wrong"
+    if manners.unsigned:
+        secret = None
+    number, began = event.began
+    older = Event(
+        event.stream,
+        event.live,
+        event.at - manners.age,
+        event.number,
+        (number, began - manners.age),
+        event.sent - manners.age,
+        event.nonce,
+    )
+    return post.write(older, secret, manners)

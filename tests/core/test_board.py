@@ -1,0 +1,217 @@
+"""The board: answers in, what stands now out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.board import MOST_FAILURES, Board, Change, Instant, Record
+from exporter.model import Answer, Fault, Reason, State, Stream
+from exporter.providers import found
+
+EPOCH = 1_800_000_000.0
+FAULT = Fault(Reason.TIMEOUT, "timeout")
+
+
+def at(mono: float) -> Instant:
+    """Return a time on both clocks."""
+    return Instant(EPOCH + mono, mono)
+
+
+def stream(name: str = "a", **fields: object) -> Stream:
+    """Return a stream of Tencent's."""
+    made: Stream = found()["tencent"].stream(**{"name": name, "account": "main", "domain": "d", **fields})
+    return made
+
+
+def board(*streams: Stream, max_age: float = 60.0) -> tuple[Board, list[Change]]:
+    """Return a board that watches these streams (by default one), and the changes that it tells of."""
+    made, told = Board(max_age), []
+    made.watch([("tencent", one) for one in streams or (stream(),)], max_age)
+    told = list[Change]()
+    made.listeners.append(told.append)
+    return made, told
+
+
+def record(made: Board, name: str = "a") -> Record:
+    """Return a stream's record."""
+    known = made.get(("tencent", name))
+    assert known is not None
+    return known
+
+
+def test_a_stream_begins_unknown_and_without_success() -> None:
+    """Before the first attempt nothing is known, and nothing has failed."""
+    made, told = board()
+    one = record(made)
+    assert (one.state(0, 60), one.succeeded, one.since(State.UNKNOWN)) == (State.UNKNOWN, False, None)
+    assert told == []
+
+
+@pytest.mark.parametrize("state", set(State) - {State.UNKNOWN})
+def test_a_definite_answer_stands_until_max_age(state: State) -> None:
+    """An answer stands to the last moment of `max_age`, and not beyond."""
+    made, _ = board()
+    made.answered(record(made), Answer(state), "Action", at(100))
+    one = record(made)
+    assert one.state(160, 60) is state
+    assert one.state(160.001, 60) is State.UNKNOWN
+    assert one.succeeded
+    assert (one.action, one.answered, one.tried) == ("Action", EPOCH + 100, 100)
+
+
+def test_a_failure_withdraws_at_once_and_keeps_the_last_answer() -> None:
+    """Unknown from the first failure on, since that failure; when the last answer came stays known."""
+    made, _ = board()
+    one = record(made)
+    made.answered(one, Answer(State.ACTIVE), "Action", at(100))
+    made.failed(one, FAULT, at(110))
+    made.failed(one, FAULT, at(120))
+    assert (one.state(121, 60), one.succeeded) == (State.UNKNOWN, False)
+    assert (one.answered, one.answer) == (EPOCH + 100, Answer(State.ACTIVE))
+    assert (one.since(State.UNKNOWN), one.faulted) == (EPOCH + 110, EPOCH + 120)
+    made.answered(one, Answer(State.ACTIVE), "Action", at(130))
+    assert (one.state(131, 60), one.fault, one.fault_since) == (State.ACTIVE, None, None)
+    assert one.since(State.ACTIVE) == EPOCH + 100
+
+
+def test_changes_are_told_once_with_what_showed_them() -> None:
+    """Listeners hear of each change of the state shown, and of nothing else."""
+    made, told = board()
+    one = record(made)
+    for seconds, state in enumerate((State.ACTIVE, State.ACTIVE, State.INACTIVE)):
+        made.answered(one, Answer(state), "Action", at(seconds))
+    made.failed(one, FAULT, at(3))
+    made.failed(one, FAULT, at(4))
+    made.answered(one, Answer(State.INACTIVE), "List", at(5))
+    assert [(change.old, change.new, change.evidence) for change in told] == [
+        (State.UNKNOWN, State.ACTIVE, "Action"),
+        (State.ACTIVE, State.INACTIVE, "Action"),
+        (State.INACTIVE, State.UNKNOWN, "timeout"),
+        (State.UNKNOWN, State.INACTIVE, "List"),
+    ]
+    assert (told[0].provider, told[0].stream, told[0].at) == ("tencent", "a", EPOCH)
+    assert one.changes == 1
+
+
+def test_an_answer_that_grows_too_old_is_told_once() -> None:
+    """Listeners hear that an answer has passed `max_age`, and hear it once."""
+    made, told = board()
+    made.answered(record(made), Answer(State.ACTIVE), "Action", at(0))
+    for seconds in (60, 61, 62):
+        made.outdate(at(seconds))
+    assert [(change.new, change.evidence) for change in told[1:]] == [(State.UNKNOWN, "max_age")]
+
+
+def test_what_a_breaker_withholds_is_unknown_but_was_not_tried() -> None:
+    """A stream that is held back shows why its account fails, and stays first in the queue."""
+    made, told = board()
+    one = record(made)
+    made.answered(one, Answer(State.ACTIVE), "Action", at(0))
+    made.withhold(one, FAULT, at(10))
+    made.withhold(one, Fault(Reason.DNS, "dns"), at(20))
+    assert (one.state(11, 60), one.fault, one.tried) == (State.UNKNOWN, FAULT, 0)
+    assert len(told) == 2
+
+
+STEPS = st.lists(st.sampled_from([*(set(State) - {State.UNKNOWN}), None]), max_size=40)
+
+
+@settings(max_examples=200)
+@given(steps=STEPS)
+def test_the_rules_hold_over_any_history(steps: list[State | None]) -> None:
+    """State, success and number of changes follow from the answers and failures alone, whatever their order."""
+    made, told = board()
+    one, definite = record(made), []
+    for seconds, step in enumerate(steps):
+        if step is None:
+            made.failed(one, FAULT, at(seconds))
+        else:
+            made.answered(one, Answer(step), "Action", at(seconds))
+            definite.append(step)
+        assert one.state(seconds, 60) is (step or State.UNKNOWN)
+        assert one.succeeded is (step is not None)
+    assert one.changes == sum(sooner is not later for sooner, later in pairwise(definite))
+    assert all(change.old is not change.new for change in told)
+    assert [change.old for change in told[1:]] == [change.new for change in told[:-1]]
+
+
+Changing = Callable[[], Stream]
+KEEPS: dict[str, tuple[Changing, bool]] = {
+    "nothing": (stream, True),
+    "a label": (lambda: stream(labels={"team": "x"}), True),
+    "its address": (lambda: stream(domain="other"), False),
+    "its account": (lambda: stream(account="other"), False),
+}
+
+
+@pytest.mark.parametrize("what", KEEPS)
+def test_a_reload_keeps_what_is_known_of_the_same_address(what: str) -> None:
+    """An answer belongs to what was asked: labels may change, an address may not."""
+    make, kept = KEEPS[what]
+    made, _ = board()
+    made.answered(record(made), Answer(State.ACTIVE), "Action", at(0))
+    changed = make()
+    made.watch([("tencent", changed)], 60)
+    assert record(made).state(1, 60) is (State.ACTIVE if kept else State.UNKNOWN)
+    assert record(made).stream is changed
+
+
+def test_a_reload_forgets_what_is_no_longer_watched_and_keeps_the_order() -> None:
+    """Removed streams vanish, new ones come, and all stand in the configuration's order."""
+    made, _ = board(stream("a"), stream("b"))
+    made.failed(record(made, "b"), FAULT, at(0))
+    before = made.version
+    made.watch([("tencent", stream(name)) for name in ("c", "a")], 30)
+    assert [one.key[1] for one in made] == ["c", "a"]
+    assert (len(made), made.max_age) == (2, 30)
+    assert made.get(("tencent", "b")) is None
+    assert made.failures == {}
+    assert made.version > before
+
+
+def test_the_same_name_at_two_clouds_is_two_streams() -> None:
+    """Names are unique per cloud alone."""
+    made = Board(60)
+    zego = found()["zego"].stream(name="a", account="z")
+    made.watch([("tencent", stream("a")), ("zego", zego)], 60)
+    made.answered(record(made), Answer(State.ACTIVE), "Action", at(0))
+    other = made.get(("zego", "a"))
+    assert other is not None
+    assert other.state(1, 60) is State.UNKNOWN
+
+
+def test_an_outage_of_many_streams_is_one_kind_of_failure() -> None:
+    """Failures are remembered by kind with how often and since when, and the kinds are bounded."""
+    names = [f"s{number}" for number in range(30)]
+    made, _ = board(*(stream(name) for name in names))
+    for seconds, name in enumerate(names):
+        made.failed(record(made, name), FAULT, at(seconds))
+    (failure,) = made.failures.values()
+    assert (failure.count, failure.first, failure.last, failure.stream) == (30, EPOCH, EPOCH + 29, "s29")
+    for number in range(MOST_FAILURES + 7):
+        made.failed(record(made, "s0"), Fault(Reason.PROVIDER_ERROR, f"code-{number}"), at(100 + number))
+    assert len(made.failures) == MOST_FAILURES
+    assert list(made.failures.values())[-1].fault.code == f"code-{MOST_FAILURES + 6}"
+
+
+def test_every_change_of_what_is_shown_has_a_version_of_its_own() -> None:
+    """Equal versions show equal samples, so that a rendered document may be used again."""
+    made, _ = board()
+    one, seen = record(made), [made.version]
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: made.answered(one, Answer(State.ACTIVE), "Action", at(0)),
+        lambda: made.answered(one, Answer(State.ACTIVE), "Action", at(1)),
+        lambda: made.failed(one, FAULT, at(2)),
+        lambda: made.answered(one, Answer(State.ACTIVE), "Action", at(3)),
+        lambda: made.withhold(one, FAULT, at(4)),
+        lambda: made.watch([("tencent", stream())], 60),
+    )
+    for step in steps:
+        step()
+        seen.append(made.version)
+    assert sorted(set(seen)) == seen

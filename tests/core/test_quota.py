@@ -1,0 +1,193 @@
+"""Pacing, back-off and breaker: arithmetic on a time that the tests own."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.quota import LEAST_SHARE, RECOVERY_SECONDS, Breaker, Pace, paced, window
+
+RATES = st.floats(1, 2000)
+
+
+def calls(pace: Pace, count: int, late: Random, most: float, start: float = 0.0) -> list[float]:
+    """Return when calls go out if each is made as soon as allowed, by a clock that wakes up late by up to `most`."""
+    now, made = start, []
+    for _ in range(count):
+        queued = False
+        while (wait := pace.wait(now)) > 0:
+            now += wait + late.uniform(0, most)
+            queued = True
+        pace.take(now, queued)
+        made.append(now)
+    return made
+
+
+def busiest(times: list[float], seconds: float = 1.0) -> int:
+    """Return the most calls in any window of that length, its end left out."""
+    most, first = 0, 0
+    for last, time in enumerate(times):
+        while times[first] <= time - seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+@settings(max_examples=60, deadline=None)
+@given(rate=st.integers(1, 300), most=st.sampled_from([0.0, 0.001, 0.02, 0.3, 2.0]), seed=st.integers())
+def test_no_second_holds_more_than_the_rate(rate: int, most: float, seed: int) -> None:
+    """However late the process wakes up, no window of one second has more calls than are kept."""
+    assert busiest(calls(Pace(rate), 3 * rate + 5, Random(seed), most)) <= rate
+
+
+@settings(max_examples=60, deadline=None)
+@given(rate=RATES, gaps=st.lists(st.floats(0, 3), max_size=60))
+def test_demand_that_comes_and_goes_makes_no_burst(rate: float, gaps: list[float]) -> None:
+    """Time without demand is not saved up: what comes after it is spaced as ever."""
+    pace, now, made = Pace(rate), 0.0, []
+    for gap in gaps:
+        now += gap
+        for _ in range(5):
+            queued = pace.wait(now) > 0
+            while (wait := pace.wait(now)) > 0:
+                now += wait
+            pace.take(now, queued)
+            made.append(now)
+    assert busiest(made) <= max(1, rate)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rate=st.integers(20, 300), most=st.sampled_from([0.0, 0.001, 0.004]), seed=st.integers())
+def test_nearly_all_of_the_rate_is_used(rate: int, most: float, seed: int) -> None:
+    """Late wake-ups of a few milliseconds are made good: at least 94 % of the rate goes out while there is demand."""
+    made = calls(Pace(rate), 10 * rate, Random(seed), min(most, 1 / rate))
+    assert len(made) / made[-1] >= 0.94 * rate
+
+
+@pytest.mark.parametrize(
+    ("late", "queued", "left"), [(0.0, True, 1.0), (0.004, True, 0.96), (5.0, True, 0.5), (0.004, False, 1.0)]
+)
+def test_a_late_wake_up_is_made_good_at_twice_the_pace_at_most(late: float, queued: bool, left: float) -> None:
+    """What a call in the queue was late shortens the next gap, down to half of it; a call that did not queue owes nothing."""
+    pace = Pace(10)
+    gap = 1 / paced(10)
+    pace.take(0.0)
+    assert pace.wait(0.0) == pytest.approx(gap)
+    pace.take(gap + late * gap * 10, queued)
+    assert pace.wait(gap + late * gap * 10) == pytest.approx(left * gap)
+
+
+@given(rate=st.floats(0.01, 5000))
+def test_a_window_holds_the_rate_and_nearly_all_of_it(rate: float) -> None:
+    """However odd the rate, its window allows no second more than the rate, or one call, and wastes little."""
+    most, seconds = window(rate)
+    assert 1 <= most <= max(1.0, rate)
+    assert seconds > 1
+    assert paced(rate) == most / seconds
+    assert paced(rate) <= rate
+    assert paced(rate) >= 0.96 * min(rate, int(rate) or rate) - 1e-9
+
+
+def test_a_rate_below_one_is_one_call_in_so_many_seconds() -> None:
+    """A tenth of a call a second is a call every ten seconds, a little more slowly."""
+    made = calls(Pace(0.1), 5, Random(1), 0.0)
+    assert all(10.0 <= later - sooner <= 10.5 for sooner, later in pairwise(made))
+
+
+def test_throttling_halves_the_rate_and_it_comes_back_in_steps() -> None:
+    """Half at once; then a tenth of the limit every five seconds, up to the limit and no further."""
+    pace = Pace(100)
+    pace.throttled(0.0)
+    shown = [pace.rate(seconds) for seconds in (0, 4.9, 5, 10, 15, 20, 25, 1000)]
+    assert shown == [50, 50, 60, 70, 80, 90, 100, 100]
+    assert pace.rate(0.0) == 100  # recovered for good
+
+
+def test_refusals_of_calls_in_flight_together_count_once() -> None:
+    """Thirty answers that come within a second are one refusal; one that comes later is another."""
+    pace = Pace(100)
+    for number in range(30):
+        pace.throttled(number / 100)
+    assert pace.rate(0.3) == 50
+    pace.throttled(1.1)
+    assert pace.rate(1.1) == 25
+
+
+def test_the_rate_never_falls_below_a_share() -> None:
+    """An endless outage leaves a trickle that finds out when it is over."""
+    pace = Pace(64)
+    for number in range(100):
+        pace.throttled(2.0 * number)
+    assert pace.rate(200.0) == pytest.approx(64 * LEAST_SHARE)
+    assert pace.rate(200.0 + 10 * RECOVERY_SECONDS) == 64
+
+
+def test_no_second_holds_more_than_the_halved_rate() -> None:
+    """After a refusal the calls thin out at once, not only when the next step comes."""
+    pace = Pace(100)
+    calls(pace, 50, Random(1), 0.0)
+    pace.throttled(0.6)
+    later = [time for time in calls(pace, 100, Random(1), 0.0, start=0.6) if time < 5.6]
+    assert busiest(later) <= 50
+
+
+def test_a_hint_is_waited_out() -> None:
+    """A provider that says how long to wait is asked nothing before, and the longest hint stands."""
+    pace = Pace(100)
+    pace.throttled(10.0, 3.0)
+    pace.throttled(10.5, 1.0)
+    assert pace.wait(10.5) == pytest.approx(2.5)
+    assert pace.wait(13.0) <= 1 / paced(50)
+    assert pace.wait(14.0) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(rate=RATES, used=st.booleans(), span=st.floats(0, 20))
+def test_capacity_is_what_really_goes_out(rate: float, used: bool, span: float) -> None:
+    """The number of calls foretold is the number made, give or take one for rounding."""
+    pace = Pace(rate)
+    if used:
+        pace.take(0.0)
+    foretold, now, made = pace.capacity(0.0, span), 0.0, 0
+    while made <= 2000 and now + pace.wait(now) <= span:
+        now += pace.wait(now)
+        pace.take(now, queued=True)
+        made += 1
+    assert abs(min(foretold, 2001) - made) <= 1
+
+
+def test_there_is_no_capacity_while_held() -> None:
+    """A hint beyond the deadline leaves nothing to hope for."""
+    pace = Pace(100)
+    pace.throttled(0.0, 30.0)
+    assert pace.capacity(0.0, 10.0) == 0
+
+
+def test_another_limit_keeps_throttling_and_use() -> None:
+    """A reload neither forgives a refusal nor forgets the last call."""
+    pace = Pace(100)
+    pace.take(0.0)
+    due = pace.wait(0.0)
+    pace.throttled(0.0, 4.0)
+    pace.change(200)
+    assert (pace.limit, pace.rate(0.0)) == (200, 100)
+    assert pace.wait(0.0) == 4.0 > due
+    assert [pace.rate(seconds) for seconds in (5, 25)] == [120, 200]
+    pace.change(10)
+    assert pace.rate(30.0) == 10
+
+
+def test_the_breaker_opens_after_bad_rounds_in_a_row_and_closes_at_the_first_answer() -> None:
+    """Three bad rounds in a row open it, two do not, and any answer closes it at once."""
+    breaker, seen = Breaker(), []
+    for good in (False, False, True, False, False, False, False, True, False):
+        if good:
+            breaker.answered()
+        else:
+            breaker.failed()
+        seen.append(breaker.open)
+    assert seen == [False, False, False, False, False, True, True, False, False]
