@@ -52,10 +52,17 @@ $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.development: pyproject.toml | $(VENV)/bin/pip
+$(VENV)/.development: requirements.lock pyproject.toml | $(VENV)/bin/pip
 	@echo "installing stream-exporter and its checks into $(VENV) ..."
-	$(BIN)/pip install --quiet --editable . --group dev --group peers
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.runtime
+
+lock: $(VENV)/.development ## Resolve all dependencies anew into requirements.lock and the image's requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --group peers --universal --python-version 3.11 --quiet \
+	  --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra uvloop --universal --python-version 3.13 --quiet \
+	  --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" -o deploy/docker/requirements.txt
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

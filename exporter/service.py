@@ -161,12 +161,15 @@ class Service:
         return await asyncio.shield(known.body)
 
     async def _render(self, openmetrics: bool, compressed: bool) -> bytes:
-        started = self.clock.mono()
+        started, config = self.clock.mono(), self.config
         compressor = Compressor() if compressed else None
         parts: list[bytes] = []
         for part in self.exposition.render(started, openmetrics):
             parts.append(compressor.add(part) if compressor is not None else part)
             await asyncio.sleep(0)
+            if self.config is not config:
+                # Begun under another configuration, it would show some of each.
+                return await self._render(openmetrics, compressed)
         if compressor is not None:
             parts.append(compressor.end())
         self._render_seconds = min(self.clock.mono() - started, LONGEST_RENDER)

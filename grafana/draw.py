@@ -36,8 +36,8 @@ section {{ position: absolute; padding: 4px }}
 table {{ border-collapse: collapse; width: 100%; font-size: 12px }}
 th, td {{ text-align: left; padding: 3px 6px; border-bottom: 1px solid {RULE}; white-space: nowrap }}
 th {{ color: {FAINT}; font-weight: normal }} td.n, th.n {{ text-align: right }}
-.legend {{ font-size: 11px; max-height: 44px; overflow: hidden; line-height: 1.3 }}
-.legend span {{ margin-right: 10px; white-space: nowrap; display: inline-block }}
+.legend {{ font-size: 11px; max-height: 45px; overflow: hidden; line-height: 15px }}
+.legend span {{ margin-right: 10px; white-space: nowrap; display: inline-block; height: 15px; vertical-align: top }}
 .legend i {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 4px }}
 svg text {{ font: 11px 'DejaVu Sans', sans-serif; fill: {FAINT} }}
 """
@@ -232,8 +232,10 @@ def _bounds(shown: Shown, stacked: bool) -> tuple[float, float]:
                 sums[at] = sums.get(at, 0.0) + value
         values = list(sums.values())
     high = defaults.get("max") or _nice(max([*values, *_marks(shown, max(values))]))
-    low = defaults.get("min", 0)
-    return (low, high) if min(values) >= 0 else (-_nice(-min(values)), high)
+    if min(values) >= 0:
+        return defaults.get("min", 0), high
+    furthest = max(high, _nice(-min(values)))
+    return -furthest, furthest
 
 
 def _marks(shown: Shown, top: float) -> list[float]:
@@ -331,7 +333,9 @@ def lanes(shown: Shown) -> str:
     parts = []
     for place, one in enumerate(series):
         y = place * lane
-        parts.append(f'<text x="{left - 8}" y="{y + lane / 2 + 4}" text-anchor="end">{escape(one.name)}</text>')
+        size = min(11.0, lane - 2)
+        text = f'x="{left - 8}" y="{y + lane / 2 + 4}" text-anchor="end" style="font-size:{size:.1f}px"'
+        parts.append(f"<text {text}>{escape(one.name)}</text>")
         parts.append(_lane(plane, one, (y + 1, lane - 2), defaults["mappings"]))
     words = {
         option["text"]: option["color"] for mapping in defaults["mappings"] for option in mapping["options"].values()
@@ -359,8 +363,9 @@ def _lane(plane: Plane, series: Series, place: tuple[float, float], mappings: Se
 
 
 def bars(shown: Shown) -> str:
-    """Draw a bar gauge."""
-    series = sorted(shown.series, key=lambda one: -one.points[-1][1])
+    """Draw a bar gauge, as many bars as there is room for."""
+    room = int(shown.size[1] // 23)
+    series = sorted(shown.series, key=lambda one: -one.points[-1][1])[:room]
     defaults = shown.panel["fieldConfig"]["defaults"]
     top = max(one.points[-1][1] for one in series) or 1
     found = [

@@ -90,6 +90,15 @@ def test_a_forced_listing_is_paid_on_top() -> None:
     assert made.dark.seconds == pytest.approx(1 / 10 * 1.04 + 10 / 150 * 1.04)
 
 
+def test_a_listing_and_what_follows_it_add_up() -> None:
+    """Where the listing and the single calls fit a scrape each, but not both together, a second scrape is needed."""
+    loads = tuple(Load(action, action == "list", 57, 10.0, 20.0) for action in ("list", "single"))
+    assert [Round((load,)).rounds(Schedule()) for load in loads] == [1, 1]
+    both = Round(loads)
+    assert both.seconds == pytest.approx(2 * 57 / 10 * 1.04)  # above the budget of 10 s, below the interval of 15 s
+    assert both.rounds(Schedule()) == 2
+
+
 def test_an_account_without_streams_costs_nothing() -> None:
     """An idle account has a plan all the same, with no calls and no warning."""
     made = planned("zego", 0)

@@ -141,6 +141,14 @@ def test_a_directory_as_configuration(tmp_path: Path) -> None:
     assert (done.code, done.err) == (1, f"{tmp_path}:1:1: document: cannot be read: Is a directory\n")
 
 
+def test_a_configuration_beneath_a_file(tmp_path: Path) -> None:
+    """Where it cannot even be told whether there is a configuration, the reason is given and no advice."""
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "c.yml"
+    done = run("check", "--config.file", str(place))
+    assert (done.code, done.err) == (1, f"{place}:1:1: document: cannot be read: Not a directory\n")
+
+
 def test_a_reader_that_goes_away() -> None:
     """`stream-exporter schema | head` ends quietly: no traceback, and no complaint when Python closes the stream."""
     with process("schema") as child:

@@ -468,8 +468,8 @@ def test_id_and_key_of_one_version(tmp_path: Path) -> None:
     assert secret_of(Keyring({}, read), configured(tmp_path)) == (f"{CANARY}-2",) * 2
 
 
-def test_a_change_that_the_file_system_does_not_show(tmp_path: Path) -> None:
-    """After a refusal files are read even if they look the same: same size, same time, same inode."""
+def test_rotation_that_keeps_the_time_of_modification(tmp_path: Path) -> None:
+    """A copy that keeps time and size of the file before is seen as the other file that it is."""
     publish(tmp_path, 1)
     ring, account = Keyring({}), configured(tmp_path)
     secret_of(ring, account)
@@ -478,9 +478,36 @@ def test_a_change_that_the_file_system_does_not_show(tmp_path: Path) -> None:
         before = path.stat()
         path.write_text(f"{CANARY}-9\n")
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert secret_of(ring, account) == (f"{CANARY}-1",) * 2
-    ring.doubt(found()["tencent"], account)
     assert secret_of(ring, account) == (f"{CANARY}-9",) * 2
+
+
+def test_a_change_that_the_file_system_does_not_show(tmp_path: Path) -> None:
+    """After a refusal files are read even if they look the same, as on a network's file system that lags behind."""
+    publish(tmp_path, 1)
+    content = [b"old"]
+    ring, account = Keyring({}, lambda _path: content[0]), configured(tmp_path)
+    secret_of(ring, account)
+    content[0] = b"new"
+    assert secret_of(ring, account) == ("old", "old")
+    ring.doubt(found()["tencent"], account)
+    assert secret_of(ring, account) == ("new", "new")
+
+
+def test_files_are_tried_at_every_round(tmp_path: Path) -> None:
+    """Pauses are for servers: a file that could not be read for a moment costs that round alone."""
+    publish(tmp_path, 1)
+    broken = [True]
+
+    def read(path: Path) -> bytes:
+        if broken[0]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return path.read_bytes()
+
+    ring, account = Keyring({}, read), configured(tmp_path)
+    with pytest.raises(CredentialsError, match="Input/output error"):
+        secret_of(ring, account)
+    broken[0] = False
+    assert secret_of(ring, account) == (f"{CANARY}-1",) * 2
 
 
 Spoil = Callable[[Path], object]

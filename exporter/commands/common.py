@@ -91,12 +91,12 @@ def show_table(stdout: TextIO, head: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def _drawn(stdout: TextIO, head: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]) -> None:
-    table = Table(box=SIMPLE, header_style="bold", show_edge=False, pad_edge=False)
-    # What a row is about is kept whole as long as it can be.
-    first = min(LONGEST_FIRST, max((cell_len(row[0]) for row in rows), default=0))
+    table = Table(box=SIMPLE, header_style="bold", show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    # What a row is about is kept whole where that is possible; narrow terminals fold the other columns.
+    first = min(LONGEST_FIRST, max(cell_len(row[0]) for row in (head, *rows)))
     for place, title in enumerate(head):
         side: Literal["left", "right"] = "right" if place in right else "left"
-        table.add_column(Text(title), justify=side, overflow="fold", min_width=None if place else first)
+        table.add_column(Text(title), justify=side, overflow="fold", width=None if place else first)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Rich(file=stdout).print(table)

@@ -59,6 +59,7 @@ class Config:
         label_names: Every key of the streams' labels, sorted.
         warnings: What is allowed and likely not meant.
         files: Every file that was read, secrets' files too, for watching.
+        patterns: The patterns of `stream_files`, from the file system's root or the working directory, for watching.
         accounts_by_name: The accounts again.
     """
 
@@ -68,6 +69,7 @@ class Config:
     label_names: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = ()
+    patterns: tuple[str, ...] = ()
     accounts_by_name: Mapping[str, Account] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -120,6 +122,7 @@ class _Loading:
     ) -> None:
         self.path = path
         self.contents: dict[Path, bytes] = {}
+        self.patterns: list[str] = []
         self._read = read
         self.findings = Findings(self.open(path))
         self.scrape = Scrape()
@@ -139,6 +142,7 @@ class _Loading:
             label_names=self.streams.label_names(),
             warnings=tuple(self.findings.warnings()),
             files=tuple(self.contents),
+            patterns=tuple(self.patterns),
         )
 
     def read(self, path: Path) -> bytes:
@@ -192,6 +196,7 @@ class _Loading:
 
     def matches(self, pattern: str, place: Place) -> list[Path]:
         directory = self.path.parent
+        self.patterns.append(str(directory / pattern))
         try:
             found = sorted(glob.glob(pattern, root_dir=directory, recursive=True))
         except (OSError, ValueError, re.error):

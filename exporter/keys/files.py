@@ -32,7 +32,8 @@ def signature(path: Path) -> tuple[int, ...] | None:
         found = os.stat(path)
     except (OSError, ValueError):
         return None
-    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+    # The time of change, too: copies may keep the time of modification, and a new mode makes a file readable.
+    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
 class Files:

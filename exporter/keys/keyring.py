@@ -252,8 +252,6 @@ class Keyring:
         except StopIteration as end:
             grant: Grant = end.value
             return grant
-        finally:
-            recipe.close()
 
     def _file(self, held: Held, path: Path) -> bytes:
         try:

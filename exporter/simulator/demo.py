@@ -71,14 +71,6 @@ ACCOUNTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-CALLBACKS = {
-    "zego-main": {"callback_secret": "demo-zego-main-callbacks"},
-    "zego-test": {"callback_secret": "demo-zego-test-callbacks"},
-    "tencent-main": {"callback_key": "demo-tencent-main-callbacks"},
-    "alibaba-main": {"callback_key": "demo-alibaba-main-callbacks"},
-}
-for _name, _secret in CALLBACKS.items():
-    ACCOUNTS[_name][1].update(_secret)
 THROTTLED = "tencent-edge"
 QUOTA = {"DescribeLiveStreamState": 0.5, "DescribeLiveStreamOnlineList": 0.05, "DescribeBackupStreamList": 0.05}
 REJECTED = {"alibaba-old": {"access_key_secret": "demo-alibaba-old-key-before-its-rotation"}}

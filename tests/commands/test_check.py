@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 
 from exporter import config, providers
 from tests.commands.running import CANARY, run, tencent, written
@@ -59,6 +60,19 @@ def test_the_plan_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert done.code == 0
     assert "──" in done.out
     assert "[red]main[/red] (tencent)" in done.out
+
+
+def test_the_plan_on_a_narrow_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On 80 columns the names of APIs stay whole and no column is cut off."""
+    monkeypatch.setenv("COLUMNS", "80")
+    streams = [{**STREAMS[0], "names": [f"s{i}" for i in range(100)]}]
+    file = written(tmp_path / "c.yml", [tencent()], streams)
+    done = run("check", "--config.file", file, screen=True)
+    table = Text.from_ansi(done.out.split("\n\n")[1]).plain.splitlines()
+    (row,) = (line.split() for line in table if "DescribeLiveStreamOnlineList" in line)
+    assert row[1:4] == ["1", "…", "0"]
+    assert any(line.endswith("limit") for line in table)
+    assert max(map(len, table)) <= 80
 
 
 def test_figures_for_live_and_dark(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,17 +96,15 @@ def _best(prometheus: str, target: dict[str, Any], choices: list[dict[str, str]]
     return problem
 
 
-def check_all(prometheus_url: str, windows: Values = WINDOWS, may_be_empty: Collection[str] = ()) -> list[Failure]:
+def check_all(prometheus_url: str, windows: Values = WINDOWS) -> list[Failure]:
     """Ask a Prometheus every query of every committed dashboard.
 
     Args:
         prometheus_url: For instance http://127.0.0.1:9090; it has scraped an exporter for a while.
         windows: `__rate_interval`, `__interval` and `__range` to fill in, as durations in s, m or h; the range should
             not be longer than Prometheus has been scraping, the rate interval at least four scrapes.
-        may_be_empty: Titles of panels that need no data, only a query that Prometheus can answer.
 
     Returns:
         The queries that failed or found no number; empty when all is well.
     """
-    found = [failure for name, board in load().items() for failure in check(prometheus_url, name, board, windows)]
-    return [one for one in found if not (one.panel in may_be_empty and one.problem == "no data")]
+    return [failure for name, board in load().items() for failure in check(prometheus_url, name, board, windows)]

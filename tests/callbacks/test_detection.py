@@ -1,0 +1,158 @@
+"""From the provider's own change to `/api/v1/streams`: a second, not a scrape."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+
+import pytest
+
+from exporter.simulator import World
+
+from .rig import CLOUDS, opened, world
+
+STOPS = 100
+GOAL_SECONDS = 1.5
+
+
+def test_a_stop_shows_within_a_second_and_a_half() -> None:
+    """A hundred stops over three clouds show in the median well under the goal, and nobody has scraped."""
+
+    async def main() -> list[float]:
+        names = {provider: [f"s{number:02d}" for number in range(34)] for provider in CLOUDS}
+        took: list[float] = []
+        async with opened(names) as rig:
+            stops = [key for key in rig.world.streams if rig.world.state(key) == "active"][:STOPS]
+
+            async def stop(key: str, after: float) -> None:
+                await asyncio.sleep(after)
+                rig.world.set(key, "inactive")
+                took.append(await rig.shows(key, "inactive"))
+
+            await asyncio.gather(*(stop(key, number * 0.05) for number, key in enumerate(stops)))
+        return took
+
+    took = asyncio.run(main())
+    assert len(took) == STOPS
+    assert statistics.median(took) <= GOAL_SECONDS
+
+
+@pytest.mark.parametrize("provider", CLOUDS)
+def test_a_push_that_begins_shows_too(provider: str) -> None:
+    """Alibaba tells of a push once it has lasted for two seconds; with the wait shortened all three are alike."""
+
+    async def main() -> float:
+        names = {provider: ["one"]}
+        clouds = world(names)
+        clouds.set(f"{provider}/one", "inactive")
+        clouds.behave("alibaba", pace=0.01)
+        async with opened(names, the_world=clouds) as rig:
+            assert (await rig.states())[f"{provider}/one"] != "active"
+            clouds.set(f"{provider}/one", "active")
+            return await rig.shows(f"{provider}/one", "active")
+
+    assert asyncio.run(main()) <= GOAL_SECONDS
+
+
+def test_flaps_between_two_scrapes_are_counted() -> None:
+    """What begins and ends unseen by a scrape stands in `stream_state_changes_total`, with its reason."""
+
+    async def main() -> str:
+        async with opened({"tencent": ["one"]}) as rig:
+            rig.world.behave("tencent", reason=14)
+            for _ in range(2):
+                rig.world.set("tencent/one", "inactive")
+                await rig.shows("tencent/one", "inactive")
+                rig.world.set("tencent/one", "active")
+                await rig.shows("tencent/one", "active")
+            return await rig.scrape()
+
+    text = asyncio.run(main())
+    assert 'stream_state_changes_total{provider="tencent",stream="one"} 4.0' in text
+    assert 'stream_pushes_ended_total{provider="tencent",stream="one",reason="network"} 2.0' in text
+    assert (
+        'stream_callbacks_total{provider="tencent",account="tencent",event="push_begin",outcome="accepted"} 2.0' in text
+    )
+    assert 'stream_last_callback_timestamp_seconds{provider="tencent",stream="one"} 1' in text
+
+
+def test_a_callback_sets_no_state() -> None:
+    """A good callback that is not true makes the exporter ask, and what the cloud answers stands."""
+
+    async def main() -> tuple[dict[str, str], int, str]:
+        async with opened({"zego": ["one", "two"]}) as rig:
+            before = len(rig.world.log)
+            rig.world.tell("zego/one", live=False)
+            await rig.counted(accepted=1)
+            async with asyncio.timeout(3):
+                while len(rig.world.log) == before:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            asked = [call.stream for call in list(rig.world.log)[before:]]
+            return await rig.states(), len(asked), asked[0]
+
+    states, calls, stream = asyncio.run(main())
+    assert set(states.values()) == {"active"}
+    assert (calls, stream) == (1, "zego/one")
+
+
+@pytest.mark.parametrize("provider", CLOUDS)
+def test_troubled_deliveries_end_well(provider: str) -> None:
+    """Duplicates, wrong order, forged and unsigned callbacks: the state is the cloud's, and each has its outcome."""
+
+    async def main() -> None:
+        async with opened({provider: ["one"]}) as rig:
+            key, clouds = f"{provider}/one", rig.world
+            clouds.behave(provider, duplicates=2)
+            clouds.set(key, "inactive")
+            await rig.counted(accepted=1, replayed=2)
+            clouds.behave(provider, wrong_secret=True, pace=0.001)
+            clouds.tell(key, live=False)
+            await rig.counted(forged=1)
+            clouds.behave(provider, unsigned=True, pace=0.001)
+            clouds.tell(key, live=False)
+            await rig.counted(forged=2)
+            clouds.behave(provider, age=3600, pace=0.001)
+            clouds.tell(key, live=False)
+            await rig.counted(expired=1)
+            await rig.shows(key, "inactive")
+
+    asyncio.run(main())
+
+
+def test_wrong_order_is_put_right() -> None:
+    """An end that overtakes its beginning stays the newest news; the beginning asks for nothing."""
+
+    async def main() -> None:
+        async with opened({"zego": ["one"]}) as rig:
+            rig.world.set("zego/one", "inactive")
+            await rig.shows("zego/one", "inactive")
+            rig.world.behave("zego", swapped=True)
+            rig.world.set("zego/one", "active")
+            rig.world.set("zego/one", "inactive")
+            await rig.counted(accepted=2, replayed=1)
+            assert [letter.event for letter in rig.world.letters] == ["stream_close", "stream_close", "stream_create"]
+            assert (await rig.states())["zego/one"] == "inactive"
+
+    asyncio.run(main())
+
+
+def test_the_demo_world_calls_back_by_its_scripts() -> None:
+    """A script's change is told when the clock gets there, by every cloud that calls back."""
+
+    async def main() -> World:
+        clouds = world({provider: ["one"] for provider in CLOUDS})
+        clouds.behave("alibaba", pace=0.001)
+        from exporter.simulator import Script
+        from exporter.model import State
+
+        for provider in CLOUDS:
+            clouds.set(f"{provider}/one", Script((State.ACTIVE, State.INACTIVE), 0.2))
+        async with opened({provider: ["one"] for provider in CLOUDS}, the_world=clouds):
+            async with asyncio.timeout(5):
+                while len({(letter.provider, letter.event) for letter in clouds.letters}) < 6:
+                    await asyncio.sleep(0.02)
+        return clouds
+
+    clouds = asyncio.run(main())
+    assert {letter.status for letter in clouds.letters} == {200}

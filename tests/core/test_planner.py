@@ -1,0 +1,378 @@
+"""List, then confirm: the test plays the network, and looks at what is asked and what is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.model import Account, Answer, Call, State, Stream
+from exporter.planner import LARGEST_PAGE, Listed, Outlook, Query, choose, cost, plan
+from exporter.provider import AnyProvider, Listing, Page
+from exporter.providers import found
+
+LIVE = Answer(State.ACTIVE)
+GONE = Answer(State.INACTIVE)
+Network = Callable[[Query], Page | None]
+
+
+def listing(action: str = "List", **fields: Any) -> Listing[Any, Any]:
+    """Return a listing of all streams of a room, a hundred rows a page."""
+    given: dict[str, Any] = {
+        "action": action,
+        "version": "1",
+        "limit": lambda _account: 50.0,
+        "scope": lambda _account, stream: stream.domain,
+        "keys": lambda _account, stream: (stream.name,),
+        "ask": lambda _account, scope, page: Call(action, "1", {"Scope": scope, "Page": page}),
+        "read": lambda _account, _reply: Page({}),
+        "pages": lambda _account, streams: -(-streams // 100),
+        **fields,
+    }
+    return Listing(**given)
+
+
+def cloud(*listings: Listing[Any, Any]) -> AnyProvider:
+    """Return a cloud with these listings, and Tencent's single-stream API."""
+    return replace(found()["tencent"], listings=listings or (listing(),))
+
+
+def account(**fields: Any) -> Account:
+    """Return an account."""
+    made: Account = found()["tencent"].account(name="main", provider="tencent", **fields)
+    return made
+
+
+def streams(count: int, domain: str = "room", prefix: str = "s") -> list[Stream]:
+    """Return streams of one room."""
+    kind = found()["tencent"].stream
+    return [kind(name=f"{prefix}{number}", account="main", domain=domain) for number in range(count)]
+
+
+def outlook(**fields: Any) -> Outlook:
+    """Return an outlook with rates for every API."""
+    rates = {"DescribeLiveStreamState": 100.0, "List": 20.0, "Other": 20.0}
+    return Outlook(**{"now": 1000.0, "rates": rates, **fields})
+
+
+@dataclass
+class Played:
+    """How a plan went.
+
+    Attributes:
+        listed: (scope, page) of each listing call, in order.
+        single: Names of streams asked singly.
+        settled: Answers by name, as learned from lists.
+    """
+
+    listed: list[tuple[str, int]] = field(default_factory=list)
+    single: list[str] = field(default_factory=list)
+    settled: dict[str, Answer] = field(default_factory=dict)
+
+    def check(self, watched: Sequence[Stream]) -> None:
+        """Check that each stream is either settled or asked singly, and only once."""
+        assert sorted([*self.single, *self.settled]) == sorted(stream.name for stream in watched)
+
+
+def play(
+    watched: Sequence[Stream],
+    network: Network,
+    provider: AnyProvider | None = None,
+    configured: Account | None = None,
+    seen: Outlook | None = None,
+) -> Played:
+    """Run a plan to its end on a network of lists; each stream must be accounted for exactly once."""
+    played = Played()
+    steps = plan(provider or cloud(), configured or account(plan="list"), watched, seen or outlook())
+    pending: list[Query] = []
+    step = next(steps)
+    while True:
+        for stream, answer in step.settled:
+            assert stream.name not in played.settled
+            played.settled[stream.name] = answer
+        for query in step.ask:
+            if query.page:
+                pending.append(query)
+            else:
+                played.single.append(query.streams[0].name)
+        if not pending:
+            break
+        query = pending.pop(0)
+        played.listed.append((query.scope, query.page))
+        try:
+            step = steps.send((query, network(query)))
+        except StopIteration:
+            break
+    assert not pending
+    played.check(watched)
+    return played
+
+
+def paged(rows: Iterable[Hashable], size: int = 100, **fields: Any) -> Network:
+    """Return a network whose one list has these rows, so many on a page, all of them live."""
+    every = list(rows)
+
+    def network(query: Query) -> Page:
+        start = (query.page - 1) * size
+        pages = max(1, -(-len(every) // size))
+        return Page(dict.fromkeys(every[start : start + size], LIVE), **{"pages": pages, **fields})
+
+    return network
+
+
+def names(watched: Iterable[Stream]) -> list[str]:
+    """Return the names of streams."""
+    return [stream.name for stream in watched]
+
+
+# --- what is learned from a list --------------------------------------------------------------------------------------
+
+
+def test_present_streams_are_settled_and_absent_ones_confirmed() -> None:
+    """Presence proves active; absence proves nothing, so who is missing is asked singly."""
+    watched = streams(10)
+    played = play(watched, paged(names(watched)[:7]))
+    assert played.listed == [("room", 1)]
+    assert set(played.settled) == set(names(watched)[:7])
+    assert played.single == names(watched)[7:]
+    assert set(played.settled.values()) == {LIVE}
+
+
+def test_a_stream_that_is_listed_is_not_asked_whether_it_is_forbidden() -> None:
+    """Presence is the list's word; a ban that a single call would tell of is found when the stream leaves the list."""
+    watched = streams(2)
+    assert play(watched, paged(["s0", "s1"])).single == []
+    assert play(watched, paged(["s0"])).single == ["s1"]
+
+
+def test_pages_are_read_in_turn_and_no_further_than_needed() -> None:
+    """A second page is asked for while somebody is missing, and not once all are found."""
+    watched = streams(150)
+    assert play(watched, paged(names(watched))).listed == [("room", 1), ("room", 2)]
+    assert play(watched[:100], paged(names(watched))).listed == [("room", 1)]
+
+
+def test_twenty_thousand_foreign_streams_are_read_past() -> None:
+    """The rows of others cost pages and settle nothing."""
+    watched = streams(5)
+    foreign = [f"foreign-{number}" for number in range(20_000)]
+    played = play(watched, paged([*foreign, *names(watched)], size=1000))
+    assert len(played.listed) == 21
+    assert set(played.settled) == set(names(watched))
+
+
+def test_rows_that_come_twice_settle_once() -> None:
+    """Overlapping pages repeat rows; what was settled stays settled."""
+    watched = streams(4)
+    pages = {1: ["s0", "s1"], 2: ["s1", "s2"], 3: ["s2", "s3"]}
+    played = play(watched, lambda query: Page(dict.fromkeys(pages[query.page], LIVE), pages=3))
+    assert len(played.listed) == 3
+    assert set(played.settled) == {"s0", "s1", "s2", "s3"}
+
+
+def test_rows_lost_between_drifting_pages_are_asked_singly() -> None:
+    """Who slips through between two pages is confirmed and not taken for gone."""
+    watched = streams(6)
+    pages = {1: ["s0", "s1"], 2: ["s3", "s4"]}
+    played = play(watched, lambda query: Page(dict.fromkeys(pages[query.page], LIVE), pages=2))
+    assert played.single == ["s2", "s5"]
+
+
+def test_a_list_that_loops_is_left_at_the_first_page_without_news() -> None:
+    """The same page for ever costs two calls, and who is missing is asked singly."""
+    watched = streams(3)
+    played = play(watched, lambda query: Page({"s0": LIVE, "x": LIVE}, pages=query.page + 1))
+    assert played.listed == [("room", 1), ("room", 2)]
+    assert played.single == ["s1", "s2"]
+
+
+@pytest.mark.parametrize("pages", [10**400, 10**9, LARGEST_PAGE + 1])
+def test_no_number_of_pages_keeps_us_reading_for_ever(pages: int) -> None:
+    """A list that has always one more page with news is left after a thousand."""
+    watched = streams(1)
+    played = play(watched, lambda query: Page({f"foreign-{query.page}": LIVE}, pages=pages))
+    assert len(played.listed) == LARGEST_PAGE
+    assert played.single == ["s0"]
+
+
+@pytest.mark.parametrize("page", [Page({}), Page({}, pages=0), Page({}, pages=-5), Page({}, complete=False)])
+def test_an_empty_list_sends_everybody_to_single_calls(page: Page) -> None:
+    """No rows, or null ones, prove nothing about anybody."""
+    watched = streams(3)
+    played = play(watched, lambda _query: page)
+    assert (played.listed, played.single) == ([("room", 1)], names(watched))
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_page_that_fails_leaves_the_rest_to_single_calls(failing: int) -> None:
+    """A failed page ends the list; what earlier pages settled stays."""
+    watched = streams(4)
+    good = paged(["s0", "x", "s1", "s2"], size=2)
+    played = play(watched, lambda query: None if query.page == failing else good(query))
+    assert len(played.listed) == failing
+    assert list(played.settled) == (["s0"] if failing == 2 else [])
+
+
+def test_a_row_that_only_says_that_it_is_there_settles_nothing() -> None:
+    """Who is in the room may or may not publish: that is asked singly."""
+    watched = streams(2)
+    played = play(watched, lambda _query: Page({"s0": None}))
+    assert (played.settled, sorted(played.single)) == ({}, ["s0", "s1"])
+
+
+def test_a_stream_is_found_by_any_of_its_keys() -> None:
+    """Primary and backup may stand under different addresses: one of them is enough."""
+    twofold = listing(keys=lambda _account, stream: (stream.name, f"{stream.name}-backup"))
+    played = play(streams(2), paged(["s0-backup", "s1"]), cloud(twofold))
+    assert set(played.settled) == {"s0", "s1"}
+
+
+# --- absence that settles ---------------------------------------------------------------------------------------------
+
+SETTLING = cloud(listing(absent=GONE))
+
+
+def test_absence_settles_where_the_list_says_so() -> None:
+    """Who is not in the room publishes nothing; who is there is asked, or settled by the row."""
+    watched = streams(4)
+    played = play(watched, lambda _query: Page({"s0": None, "s1": LIVE}), SETTLING)
+    assert played.settled == {"s1": LIVE, "s2": GONE, "s3": GONE}
+    assert played.single == ["s0"]
+
+
+UNSURE: dict[str, Network] = {
+    "a page that says it is not whole": lambda _query: Page({}, complete=False),
+    "a page that failed": lambda _query: None,
+    "a first page that is not whole": lambda query: Page({f"x{query.page}": LIVE}, pages=2, complete=query.page == 2),
+    "a second page that failed": lambda query: Page({"x": LIVE}, pages=2) if query.page == 1 else None,
+    "a page without news before the last": lambda query: Page({"x": LIVE}, pages=3),
+    "more pages than are read": lambda query: Page({f"x{query.page}": LIVE}, pages=LARGEST_PAGE + 1),
+}
+
+
+@pytest.mark.parametrize("why", UNSURE)
+def test_absence_settles_nothing_unless_the_whole_list_was_read(why: str) -> None:
+    """A list of which a part is missing proves nobody's absence."""
+    watched = streams(3)
+    played = play(watched, UNSURE[why], SETTLING)
+    assert (played.settled, played.single) == ({}, names(watched))
+
+
+# --- which lists are asked --------------------------------------------------------------------------------------------
+
+
+def chosen(
+    watched: Sequence[Stream], provider: AnyProvider | None = None, seen: Outlook | None = None, plan: str = "auto"
+) -> list[tuple[str, str]]:
+    """Return (action, scope) of the listings that are worth it."""
+    groups = choose(provider or cloud(), account(plan=plan), watched, seen or outlook())
+    return [(group.listing.action, group.scope) for group in groups]
+
+
+@pytest.mark.parametrize(("plan", "lists"), [("single", 0), ("auto", 0), ("list", 1)])
+def test_the_plan_of_the_account_decides(plan: str, lists: int) -> None:
+    """`single` never lists, `list` always does, `auto` does where it costs less: not for a single stream."""
+    assert len(chosen(streams(1), plan=plan)) == lists
+    assert len(chosen(streams(100), plan=plan)) == (plan != "single")
+
+
+def test_streams_of_one_room_are_one_list() -> None:
+    """Each scope is listed once, each stream stands in one list, and single streams are asked beside them."""
+    watched = [*streams(50, "a", "a"), *streams(50, "b", "b"), *streams(1, "c", "c")]
+    assert chosen(watched) == [("List", "a"), ("List", "b")]
+    played = play(watched, paged(names(watched)), configured=account(plan="auto"))
+    assert sorted(played.listed) == [("a", 1), ("b", 1)]
+    assert played.single == ["c0"]
+
+
+def test_streams_that_no_list_covers_are_asked_singly() -> None:
+    """A stream without a scope has no list."""
+    partly = cloud(listing(scope=lambda _account, stream: stream.domain if stream.name < "s5" else None))
+    played = play(streams(10), paged(["s0", "s1"]), partly)
+    assert played.listed == [("room", 1)]
+    assert set(played.settled) == {"s0", "s1"}
+
+
+def test_the_first_list_that_covers_a_stream_is_taken() -> None:
+    """Listings stand in order of preference."""
+    both = cloud(listing("Other"), listing("List"))
+    assert chosen(streams(50), both) == [("Other", "room")]
+    second = cloud(listing("Other", scope=lambda _account, _stream: None), listing("List"))
+    assert chosen(streams(50), second) == [("List", "room")]
+
+
+def test_a_list_is_not_asked_more_often_than_allowed() -> None:
+    """Within `every` seconds of the last list of a scope its streams are asked singly, even where lists are wanted."""
+    rare, watched = cloud(listing(every=10.0)), streams(50)
+    for ago, lists in ((9.9, 0), (10.0, 1)):
+        seen = outlook(listed={("List", "room"): Listed(1000.0 - ago, 1)})
+        assert len(chosen(watched, rare, seen)) == lists
+        assert len(chosen(watched, rare, seen, plan="list")) == lists
+    other = outlook(listed={("List", "elsewhere"): Listed(1000.0, 1)})
+    assert len(chosen(watched, rare, other)) == 1
+
+
+def test_details_that_only_the_list_tells_are_worth_any_cost() -> None:
+    """One stream of which inputs are expected makes the list of inputs be asked."""
+    detailed = cloud(listing(details=lambda stream: stream.inputs is not None))
+    assert chosen(streams(1), detailed) == []
+    wanted = [streams(1)[0].model_copy(update={"inputs": 2})]
+    assert chosen(wanted, detailed) == [("List", "room")]
+
+
+def test_a_list_that_costs_more_calls_or_more_time_is_not_asked() -> None:
+    """Many down, many pages, or a slow list: then single calls are cheaper."""
+    watched = streams(100)
+    assert chosen(watched, seen=outlook(down=set(names(watched)[:90]))) == [("List", "room")]
+    assert chosen(watched, seen=outlook(down=set(names(watched)[:99]))) == []
+    assert chosen(watched, seen=outlook(listed={("List", "room"): Listed(0.0, 100)})) == []
+    slow = {"DescribeLiveStreamState": 100.0, "List": 0.5}
+    assert chosen(watched, seen=outlook(rates=slow)) == []
+
+
+def test_the_cost_is_pages_and_confirmations() -> None:
+    """Those who were down are asked again; where absence settles, those who were up are."""
+    watched = streams(150)
+    seen = outlook(down={"s0", "s1"})
+    (group,) = choose(cloud(), account(plan="list"), watched, seen)
+    assert cost(account(), group, seen, None) == (2, 2)
+    assert cost(account(), group, seen, Listed(0.0, 7)) == (7, 2)
+    assert cost(account(), group, seen, Listed(0.0, 10**400)) == (LARGEST_PAGE, 2)
+    (group,) = choose(SETTLING, account(plan="list"), watched, seen)
+    assert cost(account(), group, seen, None) == (2, 148)
+
+
+def test_a_plan_without_streams_asks_nothing() -> None:
+    """Nothing due, nothing asked."""
+    assert play([], paged([])) == Played()
+
+
+def test_single_calls_stand_in_the_order_of_urgency() -> None:
+    """The stream that waited longest is asked first."""
+    watched = list(reversed(streams(20)))
+    assert play(watched, paged([]), configured=account(plan="single")).single == names(watched)
+
+
+# --- any list at all --------------------------------------------------------------------------------------------------
+
+ROWS = st.dictionaries(st.integers(0, 9).map("s{}".format), st.sampled_from([LIVE, None]))
+PAGES = st.none() | st.builds(Page, ROWS, st.integers(-3, 8), st.booleans())
+
+
+@settings(max_examples=100, deadline=None)
+@given(told=st.lists(PAGES, min_size=8, max_size=8), settles=st.booleans(), rooms=st.integers(1, 3))
+def test_every_stream_is_settled_or_asked_whatever_lists_say(
+    told: list[Page | None], settles: bool, rooms: int
+) -> None:
+    """No sequence of pages loses a stream, asks it twice, settles an unlisted one as live, or goes on for ever."""
+    watched = [stream for room in range(rooms) for stream in streams(4, f"room{room}", f"{'stu'[room]}")]
+    played = play(watched, lambda query: told[query.page - 1], SETTLING if settles else cloud())
+    assert len(played.listed) <= 8 * rooms
+    listed = {name for page in told if page for name, answer in page.rows.items() if answer}
+    assert {name for name, answer in played.settled.items() if answer is LIVE} <= listed
+    gone = {name for name, answer in played.settled.items() if answer is GONE}
+    assert not gone or (settles and any(page and page.complete for page in told))

@@ -1,0 +1,1 @@
+"""Promises that docs/reliability.md lists, each with its figure."""
