@@ -18,8 +18,8 @@ CALL_SECONDS = 5.0
 # However many callbacks come, a stream is asked for once in so many seconds, after a few that go at once.
 GAP_SECONDS = 1.0
 AT_ONCE = 3
-# However many streams they name, at least half of the quota is left to the scrapes.
-QUOTA_SHARE = 0.5
+# However many streams they name, half of the quota is left to a scrape under way.
+SHARE_BESIDE_SCRAPE = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -134,9 +134,11 @@ class Hints:
         return self._prober.lanes.get(record.stream.account) if self._board.get(record.key) is record else None
 
     async def _turn(self, lane: Lane) -> None:
+        """Wait here rather than in the lane: what queues there would stand before the next scrape."""
         name = lane.account.name
         async with self._turnstiles.setdefault(name, asyncio.Lock()):
-            limit = QUOTA_SHARE * lane.kept()[lane.provider.single.action]
+            share = SHARE_BESIDE_SCRAPE if lane.scraped else 1.0
+            limit = share * lane.kept()[lane.provider.single.action]
             pace = self._paces.setdefault(name, Pace(limit))
             pace.change(limit)
             if (wait := pace.wait(self._clock.mono())) > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -84,7 +84,7 @@ class SecretSource:
 class Credentials:
     """What one call is signed with. ZEGO uses `key_secret` alone; `token` is set for temporary credentials."""
 
-    key_id: str
+    key_id: str = field(repr=False)
     key_secret: Secret
     token: Secret | None = None
 
@@ -283,7 +283,7 @@ class Call(NamedTuple):
 class Request(NamedTuple):
     """One signed HTTP request; `url` is percent-encoded already and goes out byte for byte."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT"]
     url: str
     headers: Mapping[str, str] = {}
     body: bytes = b""

@@ -274,6 +274,11 @@ class Lane:
         """Whether calls are held back after repeated failures."""
         return self.breaker.open
 
+    @property
+    def scraped(self) -> bool:
+        """Whether a round over many streams is under way."""
+        return self._present(self.shared.clock.mono()) is not None
+
     def kept(self) -> dict[str, float]:
         """Return the calls per second allowed now, by action."""
         now = self.shared.clock.mono()
@@ -532,6 +537,8 @@ class Lane:
             round_.fault = outcome
             key = (self.provider.name, self.account.name, outcome.code, str(outcome.reason))
             self.shared.tally.errors[key] += 1
+            if outcome.reason is Reason.AUTH:
+                self.shared.doubt(self.provider, self.account)
         if not isinstance(outcome, Fault) or outcome.reason not in ACCOUNT_WIDE:
             round_.good += 1
             self.breaker.answered()
@@ -657,6 +664,7 @@ class Shared:
         clock: Time and chance.
         send: Makes an HTTP call through a provider's own connections: (provider, request, timeout, largest).
         credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
+        doubt: Told that the provider refused an account's credentials.
         sequence: Issues ZEGO's Sequence.
     """
 
@@ -665,6 +673,7 @@ class Shared:
     clock: Clock
     send: Callable[[str, Request, float, int], Awaitable[Reply]]
     credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]]
+    doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None
     sequence: Counter = field(default_factory=Counter)
 
 

@@ -52,6 +52,7 @@ class Service:
         clock: Clock,
         credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]],
         callback_secret: Callable[[AnyProvider, Account], Secret | None] = lambda _provider, _account: None,
+        doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None,
     ) -> None:
         self.config = config
         self._callback_secret = callback_secret
@@ -59,7 +60,7 @@ class Service:
         self.clock = clock
         self.board = Board(config.scrape.max_age)
         self.tally = Tally()
-        self.prober = Prober(Shared(self.board, self.tally, clock, self._send, credentials))
+        self.prober = Prober(Shared(self.board, self.tally, clock, self._send, credentials, doubt))
         self.source = Source(self.board, self.tally, self.prober.present)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}

@@ -10,6 +10,7 @@ from grafana.promql import (
     JOB,
     STREAMS,
     UNKNOWN,
+    age,
     counted,
     grouped,
     known,
@@ -129,7 +130,7 @@ def _troubles() -> list[look.Panel]:
             "there: no definite answer since the exporter started. An account that fails shows in Providers and quota.",
             [
                 Query(with_account(BLIND), "Unknown"),
-                Query(f"time() - {LAST_ANSWER} and on (provider, stream) {BLIND}", "Age of the last answer"),
+                Query(f"{age(LAST_ANSWER)} and on (provider, stream) {BLIND}", "Age of the last answer"),
             ],
             [look.STREAM_CELL, look.ACCOUNT_CELL, Column(AGE.name, unit=AGE.unit, steps=AGE.steps, empty="none yet")],
             size=(10, 9),

@@ -77,6 +77,11 @@ def with_account(expr: str) -> str:
     return f"group by (provider, stream, account) ({INFO}) * on (provider, stream) group_left () {expr}"
 
 
+def age(moment: str) -> str:
+    """Return the seconds since a time; 0 for an answer that came during a scrape, which is dated by its beginning."""
+    return f"clamp_min(time() - {moment}, 0)"
+
+
 def last_time(condition: str, labels: str) -> str:
     """Return when a condition last held within the time range, in Unix seconds, to the step of the panel."""
     return f"max by ({labels}) (max_over_time(timestamp({condition})[$__range:$__interval]))"

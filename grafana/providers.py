@@ -6,6 +6,7 @@ from grafana.promql import (
     ACCOUNT,
     ACCOUNTS,
     JOB,
+    age,
     increased,
     known,
     last_time,
@@ -274,7 +275,7 @@ def _rounds() -> list[look.Panel]:
         rows(
             "Oldest answers",
             "The 20 streams whose last definite answer is oldest: whom the quota or the failures leave behind.",
-            [Query(f"topk(20, {with_account(f'(time() - {answer})')})", "Age")],
+            [Query(f"topk(20, {with_account(age(answer))})", "Age")],
             [look.STREAM_CELL, look.ACCOUNT_CELL, Column("Age", unit="dtdurations", steps=[(120, look.ORANGE)])],
             size=(12, 8),
             sort=("Age", True),

@@ -86,7 +86,7 @@ def photograph(page: Path, picture: Path, height: int, chromium: str) -> None:
 def shrink(picture: Path) -> None:
     """Keep 256 colours of a PNG: a drawing has no more worth keeping, and it takes a third of the room."""
     with Image.open(picture) as drawn:
-        reduced = drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        reduced = drawn.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     reduced.save(picture, optimize=True)
 
 

@@ -2,7 +2,7 @@
 
 from grafana import look
 from grafana.look import Column, Query, curves, number, rows, timeline, words
-from grafana.promql import ONE, code, increased, last_time, times
+from grafana.promql import ONE, age, code, increased, last_time, times
 
 UID = "stream-exporter-stream"
 
@@ -40,7 +40,7 @@ def _now() -> list[look.Panel]:
         number(
             "Last definite answer",
             "How long ago the last definite answer came. It is kept across failures.",
-            [Query(f"time() - {one('stream_last_success_timestamp_seconds')}", "age")],
+            [Query(age(one("stream_last_success_timestamp_seconds")), "age")],
             unit="dtdurations",
             steps=[(120, look.ORANGE), (300, look.RED)],
             base=look.GREEN,
@@ -145,7 +145,7 @@ def _answers() -> list[look.Panel]:
         curves(
             "Age of the last definite answer",
             "Rises while attempts fail or no turn comes. Beyond `max_age` a stream without a turn is unknown.",
-            [Query(f"time() - {one('stream_last_success_timestamp_seconds')}", "age")],
+            [Query(age(one("stream_last_success_timestamp_seconds")), "age")],
             unit="s",
             steps=[(120, look.ORANGE)],
         ),
@@ -202,7 +202,7 @@ def _answers() -> list[look.Panel]:
             "Last callback",
             "How long ago the provider last called back about this stream. A callback changes no state; it makes the "
             "exporter ask at once.",
-            [Query(f"time() - {one('stream_last_callback_timestamp_seconds')}", "age")],
+            [Query(age(one("stream_last_callback_timestamp_seconds")), "age")],
             unit="dtdurations",
             size=(4, 8),
             empty="no callbacks",

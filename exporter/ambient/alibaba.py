@@ -43,7 +43,7 @@ def _from_instance(around: Around, _now: float) -> Recipe:
 def _instance(name: str) -> Recipe:
     """See https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata: version 2, with a token of its own."""
     ttl = {"X-aliyun-ecs-metadata-token-ttl-seconds": str(METADATA_TOKEN_SECONDS)}
-    opened = yield from ask(Request("PUT", f"{METADATA}/latest/api/token", ttl))  # type: ignore[arg-type]
+    opened = yield from ask(Request("PUT", f"{METADATA}/latest/api/token", ttl))
     reading.succeeded(opened)
     token = reading.key({"the metadata token": opened.body.decode("ascii", "replace").strip()}, "the metadata token")
     headers = {"X-aliyun-ecs-metadata-token": token}

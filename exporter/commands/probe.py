@@ -28,6 +28,7 @@ from exporter.model import State
 from exporter.prober import Exchange, Lane
 from exporter.provider import printable
 from exporter.service import Service, clock
+from exporter.transport import Transport
 from exporter.web import judgement, stream_object
 
 FEW_CALLS = 8
@@ -56,9 +57,15 @@ async def run(options: ProbeOptions, terminal: Terminal) -> int:
     if unknown:
         return 2
     with _logs_to(terminal):
-        async with Service(
-            _only(found, options.targets), providers.found(), clock(), Keyring(terminal.environ)
-        ) as made:
+        async with (
+            Transport() as outbound,
+            Service(
+                _only(found, options.targets),
+                providers.found(),
+                clock(),
+                Keyring(terminal.environ, send=outbound.send),
+            ) as made,
+        ):
             probed = Probed(made)
             await _ask_all(probed, terminal)
     if options.output == "json":

@@ -23,6 +23,7 @@ from exporter.model import Account, Secret, State
 from exporter.provider import AnyProvider
 from exporter.reload import Reloader
 from exporter.service import Service, clock
+from exporter.transport import Transport
 from exporter.web import Face
 from exporter.webconfig import WebConfigError, WebGuard
 
@@ -119,7 +120,17 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
         return 1
     for warning in loaded.warnings:
         log.warning("configuration", warning=str(warning))
-    async with Service(loaded, providers.found(), clock(), Keyring(os.environ), callback_secret) as service:
+    async with (
+        Transport() as outbound,
+        Service(
+            loaded,
+            providers.found(),
+            clock(),
+            keyring := Keyring(os.environ, send=outbound.send),
+            callback_secret,
+            keyring.doubt,
+        ) as service,
+    ):
         service.board.listeners.append(tell_change)
         reloader = Reloader(service, load)
         face = Face(service, reloader.reload, options.timeout_offset, options.enable_lifecycle, options.telemetry_path)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from exporter import ambient
 from exporter.config.checking import Keys, Mistake, others, validated, wrong_type
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
@@ -132,6 +133,10 @@ class Accounts:
                     secret(field, source, self.environ, self.read_file)
             except CredentialsMissing as error:
                 self.findings.wrong((*place, field + SUFFIXES[source.kind]), error.advice)
+        way = ambient.choose(provider, fields, ambient.Around(self.environ))
+        if way is not None:
+            self.findings.warn((*place, "provider"), f"gives no key: its keys come from the {way.title}")
+            return
         for field, advice in missing(provider, self.environ, fields):
             self.findings.report(Mistake((*place, field), advice, missing=True))
 

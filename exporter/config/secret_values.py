@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
+from exporter import ambient
 from exporter.config.document import LARGEST
 from exporter.model import Account, Credentials, Secret, SecretSource
 from exporter.provider import AnyProvider
@@ -115,7 +116,9 @@ def missing(provider: AnyProvider, environ: Mapping[str, str], given: Collection
         if field and field not in given and not _variable(provider, field, environ):
             names = " or ".join(provider.environment.get(field, ()))
             fallback = f", or the environment variable {names}" if names else ""
-            yield field, f"is missing: set {field}, {field}_file or {field}_env{fallback}"
+            ways = ambient.hints(provider.name) if field == provider.credentials[0] else ""
+            otherwise = f"; or give no key and {ways}" if ways else ""
+            yield field, f"is missing: set {field}, {field}_file or {field}_env{fallback}{otherwise}"
 
 
 def _token(account: Account, provider: AnyProvider, field: str, environ: Mapping[str, str]) -> str:

@@ -199,8 +199,9 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     ),
     sign=_sign,
     environment={
-        "access_key_id": ("VOLC_ACCESSKEY",),
-        "secret_access_key": ("VOLC_SECRETKEY",),
+        "access_key_id": ("VOLC_ACCESSKEY", "VOLCENGINE_ACCESS_KEY"),
+        "secret_access_key": ("VOLC_SECRETKEY", "VOLCENGINE_SECRET_KEY"),
+        "session_token": ("VOLCENGINE_SESSION_TOKEN",),
     },
     credentials=("access_key_id", "secret_access_key", "session_token"),
     problems=_problems,

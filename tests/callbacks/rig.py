@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from aiohttp import web
 
 from exporter.config import Config, Scrape
 from exporter.keys import Keyring
-from exporter.model import Account, Secret, SecretSource, Stream
+from exporter.model import Account, Secret, SecretSource
 from exporter.provider import AnyProvider
 from exporter.providers import found
 from exporter.service import Service, clock
@@ -88,7 +88,7 @@ class Rig:
         """Ask until a stream shows a state; return after how many seconds it did."""
         started = time.monotonic()
         async with asyncio.timeout(seconds):
-            while (await self.states())[key] != state:
+            while (await self.states())[key] != state:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return time.monotonic() - started
 
@@ -100,9 +100,7 @@ class Rig:
 
     async def counted(self, seconds: float = 5.0, **wanted: int) -> None:
         """Wait until so many callbacks were counted under each outcome."""
-        async with asyncio.timeout(seconds):
-            while any(self.outcomes().get(outcome, 0) < count for outcome, count in wanted.items()):
-                await asyncio.sleep(0.01)
+        await until(lambda: all(self.outcomes().get(name, 0) >= count for name, count in wanted.items()), seconds)
 
     def outcomes(self) -> dict[str, int]:
         """Return how many callbacks were counted under each outcome."""
@@ -111,6 +109,13 @@ class Rig:
             if count:
                 totals[key[3]] = totals.get(key[3], 0) + count
         return totals
+
+
+async def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Look again and again until something is true; fail after so many seconds."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - there is nobody who could tell
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

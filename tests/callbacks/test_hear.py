@@ -14,7 +14,6 @@ from exporter.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECONDS
 from exporter.model import Secret
 from exporter.provider import END_REASONS, Received
 from exporter.providers import found
-
 from tests.signing.known_answers import load
 
 from . import letters

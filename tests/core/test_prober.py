@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -554,5 +555,30 @@ def test_hanging_calls_of_an_earlier_round_do_not_hold_up_the_next() -> None:
         assert all(
             record.tried > asyncio.get_running_loop().time() - 14 for record in made.shared.board if record.answer
         )
+
+    run(main())
+
+
+def test_one_stream_without_quota_before_the_deadline_is_given_up_at_once() -> None:
+    """A probe that cannot have its turn in time does not spin until the deadline."""
+
+    async def main() -> None:
+        network = Network(answering("active"))
+        made = prober(network, [account(quota={"DescribeLiveStreamState": 0.05})], streams(2))
+        first, second = made.shared.board
+        loop = asyncio.get_running_loop()
+        await lane(made).refresh_one(first, loop.time() + 5, loop.time())
+        rounds = 0
+
+        def count(_loop: asyncio.AbstractEventLoop, coroutine: Any, **_: Any) -> asyncio.Future[Any]:
+            nonlocal rounds
+            rounds += 1
+            assert rounds < 5
+            return asyncio.Task(coroutine)
+
+        loop.set_task_factory(count)
+        await lane(made).refresh_one(second, loop.time() + 5, loop.time())
+        assert len(network.calls) == 1
+        assert 1 <= rounds
 
     run(main())

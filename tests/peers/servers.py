@@ -174,13 +174,13 @@ def scraping(*targets: str, interval: str = "1s", job: str = "stream-exporter") 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One notification: which receiver got it, of which alert, firing or resolved, about which streams."""
+    """One notification: who got it, of which alert at which provider, and which streams it says are in or out of it."""
 
     receiver: str
     alert: str
-    status: str
     provider: str
-    streams: tuple[str, ...]
+    firing: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -190,15 +190,15 @@ class Hook:
     url: str
     messages: list[Message] = field(default_factory=list)
 
-    def of(self, alert: str) -> list[Message]:
-        """Return the messages of one alert."""
-        return [one for one in self.messages if one.alert == alert]
-
 
 def _message(path: str, body: dict[str, Any]) -> Message:
-    common = body["commonLabels"]
-    streams = sorted(one["labels"].get("stream", "") for one in body["alerts"])
-    return Message(path.strip("/"), common["alertname"], body["status"], common.get("provider", ""), tuple(streams))
+    def streams(status: str) -> tuple[str, ...]:
+        return tuple(sorted(one["labels"].get("stream", "") for one in body["alerts"] if one["status"] == status))
+
+    group = body["groupLabels"]
+    return Message(
+        path.strip("/"), group["alertname"], group.get("provider", ""), streams("firing"), streams("resolved")
+    )
 
 
 @contextmanager

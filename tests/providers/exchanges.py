@@ -27,6 +27,7 @@ from exporter import catalogue
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Secret, Stream
 from exporter.provider import AnyProvider, Api, Listing, Malformed, NoEnvelope, Page, ProviderError
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 HERE = Path(__file__).parent
 MOMENT = Moment(1673334120.5, "0123456789abcdef0123456789abcdef", 1673334120500)
 KEYS = Credentials("made-up-key-id", Secret("made-up-key-secret"))
@@ -122,7 +123,7 @@ def _details(answer: Answer, *wanted: str) -> dict[str, Any]:
 def document(provider: str, folder: Path = HERE) -> dict[str, Any]:
     """Return a provider's file, or nothing where there is none."""
     file = folder / provider / "exchanges.yml"
-    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return yaml.load(file.read_bytes(), LOADER) if file.exists() else {}
 
 
 def make(provider: AnyProvider, fields: dict[str, Any], *overrides: dict[str, Any]) -> tuple[Account, Stream]:

@@ -1,0 +1,87 @@
+"""What an answer may be taken for, decided without the exporter: strict, and as the vendors document it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from exporter.model import Reply, State
+
+Judge = Callable[[dict[str, Any]], State | None]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+
+def _no(text: str) -> Any:
+    raise ValueError(text)
+
+
+def document(reply: Reply) -> dict[str, Any] | None:
+    """Return the answer's object, or None where no answer can be definite."""
+    if not 200 <= reply.status < 300:
+        return None
+    try:
+        text = reply.body.decode("utf-8-sig")
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _zego(found: dict[str, Any]) -> State | None:
+    code = found.get("Code")
+    return {0: State.ACTIVE, 41006: State.INACTIVE, 41004: State.NOT_FOUND}.get(code) if type(code) is int else None
+
+
+def _word(found: Any, error: str, words: dict[str, State]) -> State | None:
+    if not isinstance(found, dict) or found.get(error) is not None:
+        return None
+    word = found.get("StreamState")
+    return words.get(word) if isinstance(word, str) else None
+
+
+def _tencent(found: dict[str, Any]) -> State | None:
+    words = {"active": State.ACTIVE, "inactive": State.INACTIVE, "forbid": State.FORBIDDEN}
+    return _word(found.get("Response"), "Error", words)
+
+
+def _alibaba(found: dict[str, Any]) -> State | None:
+    words = {"online": State.ACTIVE, "offline": State.INACTIVE, "forbidden": State.FORBIDDEN}
+    nested = found.get("DescribeLiveStreamStateResponse")
+    return _word(found if nested is None else nested, "Code", words)
+
+
+def _volcengine(found: dict[str, Any]) -> State | None:
+    metadata, result = found.get("ResponseMetadata"), found.get("Result")
+    if not isinstance(metadata, dict) or metadata.get("Error") is not None or not isinstance(result, dict):
+        return None
+    rows = result.get("StreamStates")
+    rows = [] if rows is None else rows
+    if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
+        return None
+    known = {"Audio", "Video", "ScreenAudio", "ScreenVideo"}
+    published = any(row["State"] for row in rows if row["MediaType"] in known)
+    return State.ACTIVE if published else State.INACTIVE
+
+
+def _is_row(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("MediaType"), str)
+        and type(row.get("State")) is int
+        and row["State"] in (0, 1)
+    )
+
+
+SINGLE: dict[str, Judge] = {"zego": _zego, "tencent": _tencent, "alibaba": _alibaba, "volcengine": _volcengine}
+
+
+def verdict(provider: str, reply: Reply) -> State | None:
+    """Return the only definite state for which a single stream's answer may be taken, or None for none at all."""
+    found = document(reply)
+    return None if found is None else SINGLE[provider](found)

@@ -1,0 +1,115 @@
+"""Any answer at all, through reading, round, board and exposition: nothing raises, nothing lies, everything parses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.model import State
+from exporter.providers import found
+from tests.providers.exchanges import load
+
+from . import conftest
+from .answers import replies
+from .judges import SINGLE, document, verdict
+from .theatre import Theatre
+
+EFFORT = settings.get_profile("nightly" if conftest.NIGHTLY else "short")
+FIELDS: dict[str, dict[str, Any]] = {
+    "DescribeSimpleStreamList": {"stream": {"room_id": "lobby"}},
+    "DescribeLiveStreamOnlineList": {"account": {"region": None}},
+    "DescribeLiveStreamsOnlineList": {"stream": {"streaming_domain": "live.shop.example"}},
+}
+LISTS = [(name, listing.action) for name, provider in found().items() for listing in provider.listings]
+
+
+RECORDED = {name: load(provider) for name, provider in found().items()}
+
+
+def true_answers(provider: str, action: str) -> list[Any]:
+    """Return the JSON of the recorded answers of an API."""
+    answers = [one.given["answer"] for one in RECORDED[provider] if one.api.action == action]
+    return [answer["json"] for answer in answers if "json" in answer]
+
+
+TRUE = {
+    (name, action): replies(true_answers(name, action))
+    for name, provider in found().items()
+    for action in provider.apis()
+}
+
+
+@pytest.fixture(scope="module")
+def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
+    """One stream that is asked as the parameter says: (provider, action)."""
+    name, action = request.param
+    plan = "single" if action == found()[name].single.action else "list"
+    opened = Theatre(found()[name], action, plan, FIELDS.get(action, {}))
+    yield opened
+    opened.close()
+
+
+def test_every_cloud_has_a_judge() -> None:
+    """Whoever adds a cloud writes down, apart from it, what its answers may be taken for."""
+    assert set(SINGLE) == set(found())
+
+
+@pytest.mark.parametrize(
+    "theatre", [(name, one.single.action) for name, one in found().items()], indirect=True, ids=list(found())
+)
+@given(data=st.data())
+@EFFORT
+def test_no_answer_for_a_stream_breaks_anything_or_is_taken_for_what_it_is_not(
+    theatre: Theatre, data: st.DataObject
+) -> None:
+    """A state is shown only where the vendor's documentation says so; all else is unknown, counted, and harmless."""
+    reply = data.draw(TRUE[theatre.provider.name, theatre.action])
+    state = theatre.play(reply)
+    assert state in (State.UNKNOWN, verdict(theatre.provider.name, reply))
+
+
+@pytest.mark.parametrize("theatre", LISTS, indirect=True, ids=[f"{name}-{action}" for name, action in LISTS])
+@given(data=st.data())
+@EFFORT
+def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, data: st.DataObject) -> None:
+    """Live only by a row with the stream's own name; gone only where the list can prove it; else unknown."""
+    reply = data.draw(TRUE[theatre.provider.name, theatre.action])
+    state = theatre.play(reply)
+    if state is not State.UNKNOWN:
+        told = document(reply)
+        assert told is not None
+        if state is State.ACTIVE:
+            assert json.dumps(theatre.stream.name) in json.dumps(told)
+        else:
+            assert (theatre.provider.name, state) == ("volcengine", State.INACTIVE)
+            assert isinstance(told["Result"]["RoomExists"], bool)
+            assert json.dumps(theatre.stream.name) not in json.dumps(told["Result"].get("VisibleUserList"))
+
+
+@pytest.mark.parametrize(
+    "theatre", [(name, one.single.action) for name, one in found().items()], indirect=True, ids=list(found())
+)
+def test_the_theatre_shows_the_truth_when_it_is_told(theatre: Theatre) -> None:
+    """The recorded answers give their states here too: what is proven above is proven of the real thing."""
+    seen = set()
+    for one in RECORDED[theatre.provider.name]:
+        if one.api.action == theatre.action and "json" in one.given["answer"] and "stream" not in one.given:
+            state = theatre.play(one.reply)
+            assert str(state) == one.expected.get("state", "unknown"), one.name
+            seen.add(state)
+    assert seen >= {State.ACTIVE, State.INACTIVE, State.UNKNOWN}
+
+
+@pytest.mark.parametrize("theatre", LISTS, indirect=True, ids=[f"{name}-{action}" for name, action in LISTS])
+def test_a_list_is_believed_here_when_it_is_true(theatre: Theatre) -> None:
+    """What a recorded list proves of the stream, by presence or by absence, is shown here by the list alone."""
+    seen = set()
+    for one in RECORDED[theatre.provider.name]:
+        if one.api.action == theatre.action and "rows" in one.expected and "account" not in one.given:
+            seen.add(theatre.play(one.reply))
+    assert seen == {State.INACTIVE if theatre.provider.name == "volcengine" else State.ACTIVE, State.UNKNOWN}

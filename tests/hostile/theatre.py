@@ -1,0 +1,109 @@
+"""One stream of one cloud, asked through the real round in virtual time; what it answers is handed in."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from typing import Any
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from structlog.testing import capture_logs
+
+from exporter import catalogue
+from exporter.exposition import Exposition, Scope, Source
+from exporter.model import Reason, Reply, Request, State
+from exporter.prober import Prober
+from exporter.provider import AnyProvider
+from tests.providers.exchanges import document, load, make
+from tests.virtual import Network, VirtualLoop, prober
+
+VALUE = re.compile(r" -?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|inf|nan|\+Inf)$", re.MULTILINE)
+
+
+class Theatre:
+    """A round for one stream, again and again.
+
+    Args:
+        provider: The cloud.
+        action: The API that is answered; every other one refuses the stream.
+        fields: Fields of account and stream that differ from those of the recorded exchanges.
+    """
+
+    def __init__(self, provider: AnyProvider, action: str, plan: str, fields: dict[str, Any]) -> None:
+        self.provider = provider
+        self.action = action
+        # A stream that is asked wrongly is no outage of the account, so that the breaker never keeps lists away.
+        refused = [one for one in load(provider) if one.expected.get("fault") == "bad_request"]
+        self._otherwise = next(one.reply for one in refused if one.api is provider.single)
+        self.reply = self._otherwise
+        self._parsed: set[str] = set()
+        self._formats: deque[tuple[bool, Any]] = deque([(False, parse_text), (True, parse_openmetrics)])
+        self._listed = {entry.code for entry in catalogue.load(provider.name).entries()}
+        quota = dict.fromkeys(provider.apis(), 1_000_000.0)
+        override = {
+            "account": {"plan": plan, "quota": quota, **fields.get("account", {})},
+            "stream": fields.get("stream", {}),
+        }
+        self.account, self.stream = make(provider, document(provider.name), override)
+        self._runner = asyncio.Runner(loop_factory=VirtualLoop)
+        self._prober = self._runner.run(self._made())
+        board, tally = self._prober.shared.board, self._prober.shared.tally
+        self._exposition = Exposition(Source(board, tally, self._prober.present))
+        self._scope = Scope((provider.name, "main"), frozenset({(provider.name, self.stream.name)}))
+
+    async def _made(self) -> Prober:
+        return prober(Network(self._behave, latency=0.0), [self.account], [self.stream], max_age=1e9)
+
+    async def _behave(self, _provider: str, request: Request) -> Reply:
+        asked = request.url + "".join(request.headers.values())
+        return self.reply if self.action in asked else self._otherwise
+
+    def close(self) -> None:
+        """Let the loop go."""
+        self._runner.close()
+
+    def play(self, reply: Reply) -> State:
+        """Answer one round, check what must hold whatever was answered, and return the state that is shown."""
+        self.reply = reply
+        with capture_logs() as logs:
+            self._runner.run(self._scrape())
+        assert not [entry for entry in logs if entry["event"] == "bug"], logs
+        self._check_series()
+        (record,) = self._prober.shared.board
+        now = self._runner.get_loop().time()
+        state = record.state(now, 1e9)
+        self._check_exposition(state, now)
+        return state
+
+    async def _scrape(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(61)  # the longest that a provider may ask us to wait
+        await self._prober.refresh(loop.time() + 5, loop.time())
+
+    def _check_series(self) -> None:
+        """Label values are of the catalogue or ours; `other` is there once for each reason at most."""
+        tally = self._prober.shared.tally
+        listed = self._listed
+        ours = {str(reason) for reason in Reason} | {"other", "ok"}
+        assert {key[2] for key in tally.errors} <= listed | ours
+        assert {key[3] for key in tally.errors} <= {str(reason) for reason in Reason} - {"bug"}
+        assert {key[3] for key in tally.responses} <= listed | ours
+
+    def _check_exposition(self, state: State, now: float) -> None:
+        """Both formats, in turn, are parsed whole and tell the state."""
+        self._formats.rotate()
+        openmetrics, parse = self._formats[0]
+        text = b"".join(self._exposition.render(now, openmetrics, self._scope)).decode()
+        lines = [line for line in text.split("\n") if line.startswith("stream_active{")]
+        assert [float(line.rpartition(" ")[2]) for line in lines] == (
+            [] if state is State.UNKNOWN else [float(state is State.ACTIVE)]
+        )
+        # A document that differs from one before only in its values, all of them numbers, was parsed already.
+        shape = VALUE.sub(" 0", text)
+        if shape not in self._parsed:
+            self._parsed.add(shape)
+            samples = [sample for family in parse(text) for sample in family.samples]
+            assert sum(sample.name == "stream_state" for sample in samples) == 5
+            assert len(samples) == sum(line != "" and line[0] != "#" for line in text.split("\n"))
