@@ -32,7 +32,7 @@ COMES: Mapping[str, str] = {
     "stream_last_success_timestamp_seconds": "the last definite answer, kept across failures; absent before the first",
     "stream_state_changes_total": f"definite answers, compared; {ALWAYS}",
     "stream_info": f"the configuration; {ALWAYS}",
-    "stream_media_active": "volcengine: `Audio`, `Video`, `ScreenAudio`, `ScreenVideo`",
+    "stream_media_active": "volcengine: all four media types, whichever of them count",
     "stream_inputs": "tencent with `region`; 0 where an expected stream is not live",
     "stream_inputs_expected": "tencent: `inputs` of the configuration",
     "stream_primary_input_info": "tencent with `region`: `MasterFlag`, `SourceFrom`",
@@ -71,8 +71,8 @@ SERIES = """\
 ## How many series
 
 Ten for each stream (five of them are `stream_state`), and up to four more where the cloud tells more. For each account
-some thirty to sixty, most of them buckets of the histogram. No message, RequestId or other text without bounds ever is a
-label. A code that the catalogue does not list becomes `other`."""
+some thirty to sixty, most of them buckets of the histogram. No message, RequestId or other text without bounds ever is
+a label. A code that the catalogue does not list becomes `other`."""
 
 QUERIES = """\
 ## Queries to begin with

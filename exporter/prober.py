@@ -8,7 +8,6 @@ command `probe` and a callback's immediate probe are all the same `refresh`.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import structlog
 
 from exporter import catalogue
 from exporter.board import Board, Instant, Key, Record
+from exporter.exchange import Exchange, hide_push_secrets, redact
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
 from exporter.planner import Listed, Outlook, Plan, Query, plan
 from exporter.provider import (
@@ -83,27 +83,6 @@ class Counter:
         """Return a number above all before it."""
         self._last = max(int(unix * 1000), self._last + 1)
         return self._last
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One call as it went, for people: nothing in it holds a secret.
-
-    Attributes:
-        query: What was asked, of which streams.
-        asked: The request as text, redacted.
-        status: HTTP status, or None where there was no answer.
-        body: The answer's beginning as text, redacted.
-        seconds: How long it took.
-        outcome: How it was judged.
-    """
-
-    query: Query
-    asked: str
-    status: int | None
-    body: str
-    seconds: float
-    outcome: Answer | Page | Fault
 
 
 Observer = Callable[[Exchange], None]
@@ -639,7 +618,9 @@ class Lane:
         asked = self._scrub(redact(request)) if request is not None else ""
         body = reply.body[:4096].decode("utf-8", "replace") if reply is not None else ""
         status = reply.status if reply is not None else None
-        exchange = Exchange(query, asked, status, self._scrub(hide_push_secrets(body)), seconds, outcome)
+        streams = tuple(stream.name for stream in query.streams)
+        told = self._scrub(hide_push_secrets(body))
+        exchange = Exchange(query.api.action, streams, asked, status, told, seconds, outcome)
         for observer in tuple(self.observers):
             observer(exchange)
 
@@ -738,23 +719,3 @@ def _date(text: str) -> float | None:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-
-
-_SIGNED = re.compile(r"(?i)((?:[?&]|^)(?:[\w-]*signature|[\w-]*token|accesskeyid)=)[^&\s]*")
-_SECRET_HEADERS = re.compile(r"(?i)^(authorization|x-tc-token|x-acs-security-token|x-security-token)$")
-_PUSH_SECRETS = re.compile(r"(?i)((?:tx_?secret|auth_key|tx_?time|token|sign(?:ature)?)=)[^&\"'\s\\]+")
-
-
-def redact(request: Request) -> str:
-    """Return a request as text without what it was signed with."""
-    lines = [f"{request.method} " + _SIGNED.sub(r"\1<redacted>", request.url)]
-    for name, value in request.headers.items():
-        lines.append(f"{name}: {'<redacted>' if _SECRET_HEADERS.match(name) else value}")
-    if request.body:
-        lines += ["", request.body.decode("utf-8", "replace")]
-    return "\n".join(lines)
-
-
-def hide_push_secrets(text: str) -> str:
-    """Take push secrets (txSecret, auth_key) out of a provider's answer."""
-    return _PUSH_SECRETS.sub(r"\1<redacted>", text)

@@ -15,10 +15,11 @@ from types import TracebackType
 from exporter.board import Board, Record
 from exporter.callbacks import Ear
 from exporter.config import Config
+from exporter.exchange import Exchange
 from exporter.exposition import Compressor, Exposition, Scope, Source
 from exporter.hints import Hints
 from exporter.model import Account, Credentials, Reply, Request, Secret, Stream
-from exporter.prober import Clock, Exchange, Lane, Prober, Shared
+from exporter.prober import Clock, Lane, Prober, Shared
 from exporter.provider import AnyProvider
 from exporter.tally import Tally
 from exporter.transport import Transport

@@ -9,18 +9,16 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
-from exporter import catalogue, status
+from exporter import report, status
 from exporter.board import Change, Record
 from exporter.config import redacted
 from exporter.exposition import negotiate
-from exporter.model import Answer, Fault, State
-from exporter.prober import Exchange, Lane, place
+from exporter.prober import Lane, place
 from exporter.provider import Received
 from exporter.service import Service
 
@@ -138,7 +136,7 @@ class Face:
             return _text(f"{error.args[0]}\n", 400)
         if request.query.get("debug") == "true":
             calls = await self.service.watch_calls(lane, deadline, record)
-            return _text(transcript(calls, [record] if record else [], self.service))
+            return _text(report.transcript(calls, [self._object(record)] if record else []))
         if record is not None:
             await self.service.refresh_one(record, deadline)
         else:
@@ -171,10 +169,11 @@ class Face:
 
     async def streams(self, _request: web.Request) -> web.Response:
         """Return what is known of each stream as JSON."""
+        return web.json_response([self._object(record) for record in self.service.board], headers=NEVER_STORED)
+
+    def _object(self, record: Record) -> dict[str, Any]:
         service = self.service
-        mono, max_age = service.clock.mono(), service.board.max_age
-        rows = [stream_object(record, record.state(mono, max_age)) for record in service.board]
-        return web.json_response(rows, headers=NEVER_STORED)
+        return report.stream_object(record, record.state(service.clock.mono(), service.board.max_age))
 
     async def page(self, request: web.Request) -> web.Response:
         """Return the status page."""
@@ -350,7 +349,7 @@ async def _told(request: web.Request, changes: asyncio.Queue[Change | None]) -> 
 def event(change: Change) -> bytes:
     """Return a change of state as a server-sent event."""
     told = {
-        "time": rfc3339(change.at),
+        "time": report.rfc3339(change.at),
         "provider": change.provider,
         "stream": change.stream,
         "old": str(change.old),
@@ -422,68 +421,3 @@ def _target(record: Record) -> dict[str, Any]:
             **labels,
         },
     }
-
-
-def stream_object(record: Record, state: State) -> dict[str, Any]:
-    """Return what is known of a stream as a JSON object; times are RFC 3339 in UTC."""
-    provider, name = record.key
-    return {
-        "provider": provider,
-        "stream": name,
-        "account": record.stream.account,
-        "labels": record.stream.labels,
-        "state": str(state),
-        "active": None if state is State.UNKNOWN else state is State.ACTIVE,
-        "since": rfc3339(record.since(state)),
-        "last_success": rfc3339(record.answered if record.answer is not None else None),
-        "error": None if record.fault is None else error_object(provider, record.fault),
-    }
-
-
-def error_object(provider: str, fault: Fault) -> dict[str, str]:
-    """Return a fault for people: what it means and what to do stands in the catalogue."""
-    entry = catalogue.of_fault(provider, fault.code, str(fault.reason))
-    message = f"{entry.meaning} ({fault.message})" if fault.message else entry.meaning
-    return {"code": fault.code, "reason": str(fault.reason), "message": message, "advice": entry.advice,
-            "request_id": fault.request_id}  # fmt: skip
-
-
-def rfc3339(seconds: float | None) -> str | None:
-    """Return Unix seconds as `2026-01-02T03:04:05.678Z`."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def transcript(calls: list[Exchange], records: list[Record], service: Service) -> str:
-    """Return each call as text: what was asked (redacted), what came back, how it was judged."""
-    parts = [_call_text(number, call) for number, call in enumerate(calls, 1)]
-    if not calls:
-        parts.append("No call was made: the quota or the deadline left no room, or a breaker is open.\n")
-    for record in records:
-        state = record.state(service.clock.mono(), service.board.max_age)
-        parts.append(
-            f"{'/'.join(record.key)}: {json.dumps(stream_object(record, state), ensure_ascii=False, indent=2)}\n"
-        )
-    return "\n".join(parts)
-
-
-def _call_text(number: int, call: Exchange) -> str:
-    streams = ", ".join(stream.name for stream in call.query.streams[:10])
-    status_line = "no answer" if call.status is None else f"HTTP {call.status}"
-    return (
-        f"--- call {number}: {call.query.api.action} for {streams}\n{call.asked}\n\n"
-        f"--- came back after {call.seconds * 1000:.0f} ms: {status_line}\n{call.body}\n\n"
-        f"--- judged: {judgement(call)}\n"
-    )
-
-
-def judgement(call: Exchange) -> str:
-    """Say in words how an answer was judged."""
-    match call.outcome:
-        case Answer() as answer:
-            return f"{answer.state} (code {answer.code})"
-        case Fault() as fault:
-            return f"failed, reason {fault.reason}, code {fault.code}: {fault.message}"
-        case page:
-            return f"a page with {len(page.rows)} rows, of {page.pages}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 import shlex
@@ -23,7 +24,7 @@ EVERY = pytest.mark.parametrize("document", PAGES, ids=[one.name for one in PAGE
 PROVIDERS = providers.found()
 HAND_WRITTEN = {"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
 
-# Words that look like a metric of ours but name something else: keys of the configuration, events and families of codes.
+# Words that look like a metric of ours but name something else: keys, events and families of codes.
 NO_METRICS = {"stream_files", "stream_id", "stream_create", "stream_close", "stream_mixing", "stream_exporter"}
 SUFFIXES = ("_bucket", "_count", "_sum")
 CONFIGURATION_KEYS = {"scrape", "accounts", "streams", "stream_files"}
@@ -77,9 +78,8 @@ def broken(document: Page) -> Iterator[str]:
             continue
         path, _, anchor = link.partition("#")
         target = (document.path.parent / path).resolve() if path else document.path
-        if not target.exists() or not target.is_relative_to(ROOT):
-            yield link
-        elif anchor and (target.suffix != ".md" or anchor not in page(target).anchors):
+        inside = target.exists() and target.is_relative_to(ROOT)
+        if not inside or (anchor and not (target.suffix == ".md" and anchor in page(target).anchors)):
             yield link
 
 
@@ -113,7 +113,7 @@ def typed(document: Page) -> Iterator[str]:
             yield from (line[2:] for line in lines if line.startswith("$ "))
             if block.kind != "console":
                 yield from (line for line in lines if not line.startswith("$ "))
-    yield from (span for span in document.spans if span.startswith("stream-exporter "))
+    yield from (span for span in document.spans if span.startswith(("stream-exporter ", "make ")))
 
 
 def ours(line: str) -> list[str] | None:
@@ -158,8 +158,6 @@ def test_commands_are_found() -> None:
 
 def flags() -> set[str]:
     """Return every flag of every command."""
-    import argparse
-
     found: set[str] = set()
     for command in cli.COMMANDS.values():
         parser = argparse.ArgumentParser()
@@ -303,4 +301,12 @@ def test_no_page_names_a_machine(document: Page) -> None:
 
 def test_first_pages_are_there() -> None:
     """Readers, reporters and contributors find the page they look for."""
-    assert HAND_WRITTEN <= {one.name for one in PAGES}
+    assert {one.name for one in PAGES} >= HAND_WRITTEN
+
+
+@EVERY
+def test_make_targets_exist(document: Page) -> None:
+    """Every `make` that a page names is a target of the Makefile."""
+    named = [re.match(r"make ([a-z]+)", line) for line in typed(document)]
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {found[1] for found in named if found} - targets == set()

@@ -23,13 +23,14 @@ from exporter.commands.common import Terminal, read_configuration, show_table, s
 from exporter.commands.options import ProbeOptions
 from exporter.config import Config
 from exporter.config.problems import suggestion
+from exporter.exchange import Exchange
 from exporter.keys import Keyring
 from exporter.model import State
-from exporter.prober import Exchange, Lane
+from exporter.prober import Lane
 from exporter.provider import printable
+from exporter.report import stream_object
 from exporter.service import Service, clock
 from exporter.transport import Transport
-from exporter.web import judgement, stream_object
 
 FEW_CALLS = 8
 """Up to this many calls are shown whole: more would hide what matters."""
@@ -130,8 +131,8 @@ class Probed:
         self.made += 1
         if len(self.calls) < FEW_CALLS:
             self.calls.append(call)
-        for stream in call.query.streams:
-            self.last[provider, stream.name] = call
+        for stream in call.streams:
+            self.last[provider, stream] = call
 
     def definite(self, record: Record) -> bool:
         """Whether a stream got a definite answer."""
@@ -151,12 +152,12 @@ class Probed:
         call = self.last.get(record.key)
         asked = came_back = None
         if call is not None:
-            asked = {"action": call.query.api.action, "request": call.asked}
+            asked = {"action": call.action, "request": call.asked}
             came_back = {
                 "status": call.status,
                 "seconds": round(call.seconds, 3),
                 "body": call.body,
-                "judged": judgement(call),
+                "judged": call.judgement(),
             }
         return {**stream_object(record, self.state(record)), "asked": asked, "came_back": came_back}
 
@@ -249,7 +250,7 @@ def _tell(probed: Probed, terminal: Terminal) -> None:
 
 def _row(probed: Probed, record: Record) -> list[str]:
     call = probed.last.get(record.key)
-    asked = "-" if call is None else call.query.api.action
+    asked = "-" if call is None else call.action
     return [printable("/".join(record.key)), str(probed.state(record)), asked, _came_back(record, call)]
 
 
@@ -288,14 +289,14 @@ def _meaning(record: Record) -> catalogue.Entry | None:
 
 def _call(number: int, call: Exchange) -> str:
     """Return a call as it went; what a provider sent must not steer the terminal."""
-    streams = ", ".join(printable(stream.name) for stream in call.query.streams[:10])
-    more = len(call.query.streams) - 10
+    streams = ", ".join(printable(stream) for stream in call.streams[:10])
+    more = len(call.streams) - 10
     status = "no answer" if call.status is None else f"HTTP {call.status}"
     return (
-        f"Call {number}: {call.query.api.action} for {streams}{f' and {more} more' if more > 0 else ''}\n"
+        f"Call {number}: {call.action} for {streams}{f' and {more} more' if more > 0 else ''}\n"
         f"  asked\n{_indented(call.asked)}\n"
         f"  came back after {call.seconds * 1000:.0f} ms: {status}\n{_indented(call.body)}\n"
-        f"  judged {printable(judgement(call), 512)}\n"
+        f"  judged {printable(call.judgement(), 512)}\n"
     )
 
 

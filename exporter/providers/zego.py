@@ -125,7 +125,7 @@ def _keys(account: ZegoAccount, stream: ZegoStream) -> tuple[str, ...]:
 
 def _bare(account: ZegoAccount, stream_id: str) -> str:
     """Return a StreamId without the test prefix: whether room listings carry it is not documented."""
-    return stream_id.removeprefix(f"zegotest-{account.app_id}-")
+    return stream_id.removeprefix(f"zegotest-{account.app_id}-") if account.is_test else stream_id
 
 
 def _ask_room(_account: ZegoAccount, room: str, _page: int) -> Call:

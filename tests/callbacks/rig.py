@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -97,6 +98,16 @@ class Rig:
         async with self.session.get(f"{self.url}/metrics") as reply:
             assert reply.status == 200
             return await reply.text()
+
+    async def callbacks(self) -> set[str]:
+        """Return the samples of `stream_callbacks_total` above 0, each as `provider event outcome count`."""
+        found = set()
+        for line in (await self.scrape()).splitlines():
+            if line.startswith("stream_callbacks_total{") and not line.endswith(" 0.0"):
+                labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+                assert labels["account"] == labels["provider"]
+                found.add(" ".join([labels["provider"], labels["event"], labels["outcome"], line.rpartition(" ")[2]]))
+        return found
 
     async def counted(self, seconds: float = 5.0, **wanted: int) -> None:
         """Wait until so many callbacks were counted under each outcome."""

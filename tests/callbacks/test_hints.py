@@ -48,11 +48,9 @@ class Desk:
         ]
 
 
-def desk(
-    behave: Callable[[str, Request], Awaitable[Reply]], count: int = 1, rate: float = 100.0, **fields: float
-) -> Desk:
+def desk(behave: Callable[[str, Request], Awaitable[Reply]], count: int = 1, rate: float = 100.0) -> Desk:
     """Return a desk for some streams."""
-    network = Network(behave, **fields)
+    network = Network(behave)
     made = prober(network, [account(quota={ACTION: rate})], streams(count))
     return Desk(made, network, Hints(made, made.shared.board, made.shared.clock))
 
@@ -293,7 +291,8 @@ def test_flaps_are_counted() -> None:
             made.hints.give(made.record(), live=state == "active")
             await asyncio.sleep(2)
         assert made.record().changes == 4
-        assert made.record().answer is not None
-        assert made.record().answer.state is State.ACTIVE
+        answer = made.record().answer
+        assert answer is not None
+        assert answer.state is State.ACTIVE
 
     run(main())

@@ -85,8 +85,7 @@ def test_a_signed_callback_with_any_content_is_a_hint_or_refused(
     fields = data.draw(st.dictionaries(names, EVENTS | JUNK | WORDS, max_size=8))
     try:
         heard = hooks.hear(account, KEY, SIGNED[provider.name](account, fields, form), float(NOW))
-    except Refused as refused:
-        assert refused.outcome in ("forged", "expired")
+    except Refused:
         return
     assert isinstance(heard, Heard)
     assert heard.ended is None or (heard.ended in END_REASONS and heard.live is False)

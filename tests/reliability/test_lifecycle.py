@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks import provider
 from benchmarks.hostile import NOWHERE, black_hole, exchange, request, status, whole
-from benchmarks.serving import Serving, serving, start, tencent, written
+from benchmarks.serving import serving, start, tencent, written
 
 FOUR_SECONDS = "X-Prometheus-Scrape-Timeout-Seconds: 4"
 COUNTER = re.compile(r"^(\w+_total(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)

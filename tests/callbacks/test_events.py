@@ -1,0 +1,124 @@
+"""`/api/v1/events`: who follows is told of each change, and who does not read is let go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+
+from exporter import web as face
+from exporter.board import Change
+from exporter.model import State
+
+from .rig import Rig, opened, until
+
+
+async def follow(rig: Rig, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
+    """Begin to follow."""
+    reply = await session.get(f"{rig.url}/api/v1/events")
+    if reply.status == 200:
+        await reply.content.readuntil(b"\n\n")
+    return reply
+
+
+async def change(reply: aiohttp.ClientResponse) -> dict[str, Any]:
+    """Return the next event's data."""
+    async with asyncio.timeout(5):
+        while (event := await reply.content.readuntil(b"\n\n")).startswith(b":"):
+            pass
+    name, data = event.decode().strip().split("\n")
+    assert name == "event: change"
+    found: dict[str, Any] = json.loads(data.removeprefix("data: "))
+    return found
+
+
+def some_change(number: int) -> Change:
+    """Return a change of no stream of ours."""
+    return Change(float(number), "zego", f"s{number}", State.ACTIVE, State.INACTIVE, "x" * 1000)
+
+
+def test_each_change_is_told() -> None:
+    """Time, stream, both states and what showed it, to everybody who follows, as soon as a callback brought it."""
+
+    async def main() -> None:
+        async with opened({"zego": ["one"]}) as rig:
+            first, second = await follow(rig, rig.session), await follow(rig, rig.session)
+            assert first.headers["Content-Type"] == "text/event-stream"
+            assert first.headers["Cache-Control"] == "no-store"
+            rig.world.set("zego/one", "inactive")
+            told = await change(first)
+            assert told == await change(second)
+            assert told.pop("time").endswith("Z")
+            assert told == {
+                "provider": "zego", "stream": "one", "old": "active", "new": "inactive",
+                "evidence": "DescribeRTCStreamState",
+            }  # fmt: skip
+            first.close()
+            second.close()
+
+    asyncio.run(main())
+
+
+def test_followers_are_counted_and_those_who_left_are_not() -> None:
+    """The 65th waits for a place, and one that hangs up leaves its place within seconds."""
+
+    async def main() -> None:
+        async with (
+            opened({"zego": ["one"]}) as rig,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as many,
+        ):
+            replies = await asyncio.gather(*(follow(rig, many) for _ in range(face.MOST_FOLLOWERS)))
+            assert {reply.status for reply in replies} == {200}
+            refused = await follow(rig, many)
+            assert refused.status == 503
+            for reply in replies[:8]:
+                reply.close()
+            await until(lambda: len(rig.face._followers) == face.MOST_FOLLOWERS - 8)
+            again = await follow(rig, many)
+            assert again.status == 200
+            for reply in (*replies, again, refused):
+                reply.close()
+            await until(lambda: not rig.face._followers)
+
+    asyncio.run(main())
+
+
+def test_who_does_not_read_is_let_go() -> None:
+    """A follower that has stopped reading holds no more than its share of memory, and keeps nobody else waiting."""
+
+    async def main() -> None:
+        async with opened({"zego": ["one"]}) as rig:
+            slow = await follow(rig, rig.session)
+            for number in range(20 * face.MOST_UNREAD):
+                for listener in rig.service.board.listeners:
+                    listener(some_change(number))
+                if number % 100 == 0:
+                    await asyncio.sleep(0)
+            assert not rig.face._followers
+            fresh = await follow(rig, rig.session)
+            for listener in rig.service.board.listeners:
+                listener(some_change(7))
+            assert (await change(fresh))["stream"] == "s7"
+            slow.close()
+            fresh.close()
+
+    asyncio.run(main())
+
+
+def test_the_server_stops_though_somebody_follows() -> None:
+    """Streams of events end at shutdown instead of holding it up."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        async with aiohttp.ClientSession() as session:
+            async with opened({"zego": ["one"]}) as rig:
+                reply = await follow(rig, session)
+                started = loop.time()
+            took = loop.time() - started
+            assert await reply.content.read() == b""
+            reply.close()
+        return took
+
+    assert asyncio.run(main()) < 0.9
