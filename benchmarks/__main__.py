@@ -19,6 +19,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "paced": rounds.paced,
     "exposition": exposition.rows,
     "reuse": scrapes.reused,
+    "deadline": scrapes.deadlines,
     "listed": scrapes.listed,
     "config": config_load.rows,
 }

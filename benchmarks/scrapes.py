@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -71,30 +72,66 @@ async def _compare(url: str) -> tuple[float, float, int]:
     return statistics.median(ours), statistics.median(theirs), len(body)
 
 
-def reused() -> list[Row]:
-    """Measure a scrape answered from `reuse`, and the process's memory at that size."""
-    with running() as endpoint, tempfile.TemporaryDirectory() as folder:
+@contextmanager
+def exporter(text: str) -> Iterator[tuple[str, int]]:
+    """Run an exporter on a configuration in a process of its own; yield the address of its metrics and its pid."""
+    with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stream-exporter.yml"
-        file.write_text(configuration(endpoint, STREAMS))
+        file.write_text(text)
         command = [sys.executable, "-m", "exporter", "serve", "--config.file", str(file),
                    "--web.listen-address", "127.0.0.1:0"]  # fmt: skip
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ})
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
         try:
             line = next(line for line in process.stderr if "listening" in line)
-            url = line.split("addresses=")[1].split()[0].strip('"') + "/metrics"
-            ours, theirs, size = asyncio.run(_compare(url))
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            resident = int(status.split("VmHWM:")[1].split()[0]) / 1024
+            yield line.split("addresses=")[1].split()[0].strip('"') + "/metrics", process.pid
         finally:
             process.terminate()
+            process.stderr.read()
             process.wait()
             process.stderr.close()
+
+
+def reused() -> list[Row]:
+    """Measure a scrape answered from `reuse`, and the process's memory at that size."""
+    with running() as endpoint, exporter(configuration(endpoint, STREAMS)) as (url, pid):
+        ours, theirs, size = asyncio.run(_compare(url))
+        status = Path(f"/proc/{pid}/status").read_text()
+        resident = int(status.split("VmHWM:")[1].split()[0]) / 1024
     return [
         Row("a scrape answered from reuse against the same bytes served from memory", ours / theirs, "x", "<=", 1.5,
             f"{ours * 1e3:.2f} ms, static {theirs * 1e3:.2f} ms, {size >> 10} KiB"),
         Row(f"memory at {STREAMS:,} streams, at most", resident, "MiB", "<=", 110.0, "peak resident set"),
     ]  # fmt: skip
+
+
+async def _overshoot(url: str, scrapes: int, budget: float) -> list[float]:
+    late = []
+    headers = {**HEADERS, "X-Prometheus-Scrape-Timeout-Seconds": str(budget + 0.5)}
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        for _ in range(scrapes):
+            started = time.perf_counter()
+            async with session.get(url, headers=headers) as response:
+                assert response.status == 200
+                await response.read()
+            late.append((time.perf_counter() - started - budget) * 1e3)
+    return late
+
+
+def deadlines(scrapes: int = 40, budget: float = 0.5) -> list[Row]:
+    """Measure how late an answer comes after its deadline while the provider hangs, and while it is only slow."""
+    rows = []
+    for streams, goal in ((500, 100.0), (2000, 250.0)):
+        for delay, word in ((1000.0, "hangs"), (0.2, "takes 200 ms")):
+            text = configuration("ENDPOINT", streams).replace("reuse: 1h", "reuse: 0")
+            with running(delay) as endpoint, exporter(text.replace("ENDPOINT", endpoint)) as (url, _):
+                late = asyncio.run(_overshoot(url, scrapes, budget))
+            p99 = statistics.quantiles(late, n=100)[98]
+            rows.append(
+                Row(f"answer after the deadline, {streams:,} streams, a provider that {word}, p99", p99, "ms", "<=",
+                    goal, f"{scrapes} scrapes with a budget of {budget} s")
+            )  # fmt: skip
+    return rows
 
 
 async def _listed(count: int, down: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -38,8 +39,6 @@ async def call(rig: Rig, path: str, method: str = "POST", **request: Any) -> tup
 
 def now() -> int:
     """Return the second by the machine's clock, which the exporter under test goes by."""
-    import time
-
     return int(time.time())
 
 
@@ -159,7 +158,7 @@ def test_hostile_strings_touch_nothing() -> None:
         for body in HOSTILE:
             for provider in ("zego", "tencent"):
                 assert (await call(rig, provider, data=body))[0] == 403
-        for text in ("\x01", "%00", "%ED%A0%80", "é" * 3000, "1" * 8000):
+        for text in ("\x01", "%00", "%ED%A0%80", "é" * 200, "1" * 1500):
             headers = {"ALI-LIVE-TIMESTAMP": "1" * 50, "ALI-LIVE-SIGNATURE": "f" * 50, "Host": "h\xe9"}
             status, _ = await call(
                 rig, f"alibaba?action={text}&app={text}&id={text}&time={text}", "GET", headers=headers
@@ -195,7 +194,6 @@ def test_counts_stand_in_the_next_scrape() -> None:
     async def check(rig: Rig) -> None:
         await rig.scrape()
         await call(rig, "zego", data=b"x")
-        told = 'stream_callbacks_total{provider="zego",account="zego",event="unknown",outcome="forged"} 1.0'
-        assert told in await rig.scrape()
+        assert await rig.callbacks() == {"zego unknown forged 1.0"}
 
     on_the_rig(check)

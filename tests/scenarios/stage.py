@@ -104,7 +104,7 @@ class Stage:
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
         self.simulator = Simulator(small_world())
-        self.service = Service(Config(), found(), clock(), Keyring({}))
+        self.service = Service(Config(Scrape(reuse=0.0)), found(), clock(), Keyring({}))
 
     def open(self) -> None:
         """Listen."""
@@ -120,10 +120,13 @@ class Stage:
     ) -> Scraped:
         """Forget everything, put a world on, and scrape it once."""
         watched = [stream(one.provider, name) for one in accounts for name in (VICTIM, NEIGHBOUR)]
-        config = Config(Scrape(reuse=0.0), tuple(accounts), tuple(watched if streams is None else streams))
         self.simulator.world = world
-        self.service.prober.configure([], [], 1.0)
-        self.service.configure(config)
+        # Without accounts in between, nothing is known or counted any more.
+        self.service.prober.configure([], [], 60.0)
+        self.service.prober.configure(
+            [(found()[one.provider], one) for one in accounts], watched if streams is None else streams, 60.0
+        )
+        self.service.exposition.forget()
         return self.scrape(seconds)
 
     def scrape(self, seconds: float = 20.0) -> Scraped:
