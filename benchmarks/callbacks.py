@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "tencent": {"secret_id": "id", "secret_key": "made-up", "callback_key": SECRET},
     "alibaba": {"access_key_id": "id", "access_key_secret": "made-up", "callback_key": SECRET},
 }
-ADDRESS: dict[str, dict[str, str]] = {
+ADDRESS: dict[str, dict[str, Any]] = {
     "zego": {},
     "tencent": {"domain": DOMAIN},
     "alibaba": {"domain": DOMAIN, "app": "live"},
@@ -50,7 +51,8 @@ class Bench:
     async def state(self, key: str) -> str:
         """Return a stream's state as `/api/v1/streams` tells it."""
         async with self.session.get(f"{self.url}/api/v1/streams") as reply:
-            return next(row["state"] for row in await reply.json() if f"{row['provider']}/{row['stream']}" == key)
+            rows: list[dict[str, str]] = await reply.json()
+        return next(row["state"] for row in rows if f"{row['provider']}/{row['stream']}" == key)
 
     async def scrape(self) -> float:
         """Scrape once; return the seconds it took."""
@@ -64,7 +66,9 @@ class Bench:
 @asynccontextmanager
 async def bench(streams: int) -> AsyncIterator[Bench]:
     """Run clouds with this many streams each, and an exporter that they call back."""
-    world, accounts, watched = World(), [], []
+    world = World()
+    accounts: list[dict[str, Any]] = []
+    watched: list[dict[str, Any]] = []
     for provider, keys in KEYS.items():
         world.add_account(provider, provider, **keys)
         names = [f"s{number:03d}" for number in range(streams)]
@@ -124,7 +128,8 @@ class Flooded:
         quiet: Seconds that scrapes took before it.
         beside: Seconds that scrapes took beside it.
         busiest: Most calls at Tencent's API in any second.
-        asked: Calls at Tencent's API by callbacks alone, before the first scrape beside the flood.
+        calls: Calls at Tencent's API altogether.
+        expected: What scrapes alone make of them.
         rate: Callbacks a second that were answered.
         statuses: How they were answered.
     """
@@ -133,6 +138,8 @@ class Flooded:
     quiet: list[float] = field(default_factory=list)
     beside: list[float] = field(default_factory=list)
     busiest: int = 0
+    calls: int = 0
+    expected: int = 0
     rate: float = 0.0
     statuses: dict[str, int] = field(default_factory=dict)
 
@@ -147,12 +154,14 @@ async def flooded(seconds: float, rate: float, kinds: str, scrapes: int = 3, str
         )  # fmt: skip
         answering = asyncio.create_task(process.communicate())
         await asyncio.sleep(1.0)
-        beside = []
+        beside: list[float] = []
         while not answering.done() and len(beside) < scrapes:
             beside.append(await made.scrape())
         told = json.loads((await answering)[0])
-        busiest = made.world.busiest(provider="tencent")
-    return Flooded(told["answers"], quiet, beside, busiest, len(told["answers"]) / told["seconds"], told["statuses"])
+        busiest, calls = made.world.busiest(provider="tencent"), len(made.world.calls(provider="tencent"))
+    expected = (1 + len(quiet) + len(beside)) * streams
+    rate = len(told["answers"]) / told["seconds"]
+    return Flooded(told["answers"], quiet, beside, busiest, calls, expected, rate, told["statuses"])
 
 
 # --- the flood, in a process of its own ------------------------------------------------------------------------------
@@ -182,7 +191,7 @@ KINDS = {
     "garbage": lambda: _posted("/callbacks/zego", {"event": "stream_close", "nonce": "x" * 500}),
     "nobody": lambda: _posted("/callbacks/nobody", {}),
     "unwatched": lambda: _tencent(f"unwatched-{next(_numbers)}", next(_numbers)),
-    "replayed": lambda: _tencent("s000", 7),
+    "replayed": cache(lambda: _tencent("s000", 7)),
     "signed": lambda: _tencent(f"s{next(_numbers) % 20:03d}", next(_numbers)),
 }
 
@@ -195,10 +204,10 @@ async def _answer(reader: asyncio.StreamReader) -> str:
 
 
 async def _pour(
-    host: str, port: int, kinds: list[str], until: float, gap: float, told: list[tuple[float, str]]
+    host: str, port: int, kinds: list[str], begin: float, until: float, gap: float, told: list[tuple[float, str]]
 ) -> None:
     reader, writer = await asyncio.open_connection(host, port)
-    due, number = time.perf_counter(), 0
+    due, number = begin, 0
     while (now := time.perf_counter()) < until:
         if due > now:
             await asyncio.sleep(due - now)
@@ -213,8 +222,9 @@ async def _flood(url: str, seconds: float, rate: float, kinds: list[str], connec
     host, _, port = url.removeprefix("http://").partition(":")
     told: list[tuple[float, str]] = []
     started = time.perf_counter()
-    pours = (_pour(host, int(port), kinds, started + seconds, connections / rate, told) for _ in range(connections))
-    await asyncio.gather(*pours)
+    gap = connections / rate
+    begins = [started + number / rate for number in range(connections)]
+    await asyncio.gather(*(_pour(host, int(port), kinds, begin, started + seconds, gap, told) for begin in begins))
     statuses = {status: sum(one == status for _, one in told) for status in {status for _, status in told}}
     answers = [took for took, _ in told]
     print(json.dumps({"answers": answers, "seconds": time.perf_counter() - started, "statuses": statuses}))

@@ -154,7 +154,7 @@ def _row(family: Family) -> str:
 
 def _values(providers: Mapping[str, AnyProvider]) -> str:
     events = {event for one in providers.values() if one.callbacks for event in one.callbacks.events}
-    rows = {
+    rows: Mapping[str, Iterable[str]] = {
         "provider": providers,
         "state": State,
         "action": sorted({action for one in providers.values() for action in one.apis()}),

@@ -56,7 +56,7 @@ stream_exporter_config_last_reload_success_timestamp_seconds | gauge |
 """
 SHORT = {"P": ["provider", "stream"], "A": ["provider", "account"]}
 EPOCH = 1_800_000_000.0
-AWKWARD = 'q"uo\\te\nline 直播😀 مباشر {a="b"}'
+AWKWARD = 'q"uo\\te\\n\nline 直播😀 مباشر {a="b"}\\'
 
 
 def contract() -> dict[str, tuple[str, tuple[str, ...]]]:

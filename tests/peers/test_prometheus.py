@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ import yaml
 
 from exporter.exposition import FAMILIES
 from exporter.simulator import Simulator, demo_configuration, demo_world, serving
-from tests.deploy.tools import program
+from tests.deploy.tools import ROOT, program
 
 from . import scaled, servers
 from .servers import Server, fetch, number, told, until, vector
@@ -219,6 +220,14 @@ def test_each_stream_can_be_a_target_of_its_own(exporter: Server, tmp_path: Path
         assert {labels["job"] for labels, _ in active} == {"stream-exporter"}
         calls = vector(server.url, "stream_provider_responses_total")
         assert {labels["instance"] for labels, _ in calls} == {exporter.address}
+
+
+def test_readme_shows_the_example_that_is_tried() -> None:
+    """What a reader copies from the README is the job that a real Prometheus has scraped."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    shown = [job for block in blocks if "http_sd_configs" in block for job in yaml.safe_load(block)["scrape_configs"]]
+    shipped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "per-stream.yml").read_text(encoding="utf-8"))
+    assert shown == shipped["scrape_configs"][1:]
 
 
 def test_a_pair_of_prometheus_costs_one_round(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from exporter.model import Reason, State
 
 PROVIDERS = ("zego", "tencent", "alibaba", "volcengine")
 LIVE = {"zego": "0", "tencent": "ok", "alibaba": "ok", "volcengine": "ok"}
-SHORT = "300ms"
+SHORT = "400ms"
 
 
 @dataclass(frozen=True)

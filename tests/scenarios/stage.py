@@ -123,11 +123,15 @@ class Stage:
         self.simulator.world = world
         # Without accounts in between, nothing is known or counted any more.
         self.service.prober.configure([], [], 60.0)
-        self.service.prober.configure(
-            [(found()[one.provider], one) for one in accounts], watched if streams is None else streams, 60.0
-        )
-        self.service.exposition.forget()
+        self.change(accounts, watched if streams is None else streams)
         return self.scrape(seconds)
+
+    def change(self, accounts: list[Account], streams: list[Stream] | None = None) -> None:
+        """Take other accounts, and what is known of the same streams along."""
+        kept = list(self.service.prober.shared.board)
+        watched = [record.stream for record in kept] if streams is None else streams
+        self.service.prober.configure([(found()[one.provider], one) for one in accounts], watched, 60.0)
+        self.service.exposition.forget()
 
     def scrape(self, seconds: float = 20.0) -> Scraped:
         """Scrape once."""

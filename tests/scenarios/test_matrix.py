@@ -12,14 +12,13 @@ from .stage import NEIGHBOUR, VICTIM, Scraped, Stage, one_hot, small_world, stat
 
 
 def check_stream(scraped: Scraped, provider: str, name: str, state: State) -> None:
-    """Check the samples that each stream has."""
+    """Check the samples that each stream has, one scrape after it was live."""
     labels = {"provider": provider, "stream": name}
     known = state is not State.UNKNOWN
     assert scraped.value("stream_active", **labels) == (float(state is State.ACTIVE) if known else None)
     assert states(scraped, provider, name) == one_hot(state)
     assert scraped.value("stream_probe_success", **labels) == float(known)
-    assert (scraped.value("stream_last_success_timestamp_seconds", **labels) is not None) is known
-    assert scraped.value("stream_state_changes_total", **labels) == 0
+    assert scraped.value("stream_state_changes_total", **labels) == float(known and state is not State.ACTIVE)
     assert scraped.value("stream_info", **labels, account=provider) == 1
 
 
@@ -31,7 +30,7 @@ def check_account(scraped: Scraped, case: Case) -> None:
     )
     assert scraped.all("stream_probe_errors_total", **labels) == errors
     action = found()[case.provider].single.action
-    counted = [LIVE[case.provider]] + [case.response] * (case.response is not None)
+    counted = [LIVE[case.provider]] * 3 + [case.response] * (case.response is not None)
     responses = {frozenset({("code", code)}): float(counted.count(code)) for code in counted if code}
     assert scraped.all("stream_provider_responses_total", **labels, action=action) == responses
     assert scraped.value("stream_provider_up", **labels) == 1
@@ -39,24 +38,40 @@ def check_account(scraped: Scraped, case: Case) -> None:
     assert scraped.value("stream_provider_breaker_open", **labels) == 0
 
 
+def last_success(scraped: Scraped, provider: str, name: str = VICTIM) -> float:
+    """Return when a stream's last definite answer came."""
+    value = scraped.value("stream_last_success_timestamp_seconds", provider=provider, stream=name)
+    assert value is not None
+    return value
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_answer_gives_the_contracted_samples(stage: Stage, case: Case) -> None:
-    """One stream gets the answer; its samples are as contracted, and all other streams and clouds are unaffected."""
-    world = small_world()
-    world.set(f"{case.provider}/{VICTIM}", case.state)
+    """A stream was live; now it gets the answer: its samples are as contracted, and nobody else is affected."""
+    world, victim = small_world(), f"{case.provider}/{VICTIM}"
+    before = stage.show(world, stage.accounts())
+    assert set(before.all("stream_active").values()) == {1.0}
+    world.log.clear()
+    if case.state is not State.ACTIVE:
+        world.set(victim, case.state)
     for name, value in case.quirks.items():
         setattr(world.quirks, name, value)
-    fault = world.fault(**case.fault, stream=f"{case.provider}/{VICTIM}") if case.fault else None
-    scraped = stage.show(world, stage.accounts(case.provider, timeout=case.timeout))
+    fault = world.fault(**case.fault, stream=victim) if case.fault else None
+    stage.change(stage.accounts(case.provider, timeout=case.timeout))
+    scraped = stage.scrape()
 
     assert fault is None or fault.hits == case.calls
-    assert len(world.calls(stream=f"{case.provider}/{VICTIM}")) == case.calls
-    check_stream(scraped, case.provider, VICTIM, case.told if isinstance(case.told, State) else State.UNKNOWN)
+    assert len(world.calls(stream=victim)) == case.calls
+    told = case.told if isinstance(case.told, State) else State.UNKNOWN
+    check_stream(scraped, case.provider, VICTIM, told)
+    kept = last_success(scraped, case.provider) == last_success(before, case.provider)
+    assert kept is (told is State.UNKNOWN)
     check_stream(scraped, case.provider, NEIGHBOUR, State.ACTIVE)
     check_account(scraped, case)
     for other in set(PROVIDERS) - {case.provider}:
-        check_stream(scraped, other, VICTIM, State.ACTIVE)
-        check_stream(scraped, other, NEIGHBOUR, State.ACTIVE)
+        for name in (VICTIM, NEIGHBOUR):
+            check_stream(scraped, other, name, State.ACTIVE)
+            assert last_success(scraped, other, name) > last_success(before, other, name)
         assert not scraped.all("stream_probe_errors_total", provider=other)
         assert scraped.value("stream_provider_up", provider=other, account=other) == 1
 

@@ -1,0 +1,221 @@
+"""`python -m benchmarks.soak [--scrapes 10000]`: scrape for long while four clouds in ten answers fail; nothing may grow.
+
+The exporter's parts and its web server run in this process, the simulated clouds in another. Memory is resident memory,
+its slope that of a straight line through the samples after warming up, times the scrapes it covers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import logging
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from benchmarks.faults.clouds import ACCOUNTS, address
+from exporter import config, providers
+from exporter.keys import Keyring
+from exporter.service import Service, clock
+from exporter.simulator.world import fakes
+from exporter.web import Face
+
+FAULTS = 0.40
+QUICK = (
+    "code", "throttle", "reset", "close", "cut", "html", "redirect", "status", "value", "unknown", "missing", "nan",
+    "huge_int", "surrogate", "document", "deep", "huge", "bomb", "duplicate_keys", "truncated", "empty", "text", "utf8",
+)  # fmt: skip
+SLOW = ("hang", "delay", "drip_head", "drip_body")
+SLOW_CHANCE = 0.003
+CALL_SECONDS = 0.1
+SAMPLE_EVERY = 50
+WARM_UP = 0.2
+CODES = {"zego": "99"}
+
+
+@dataclass(slots=True)
+class Soak:
+    """What was measured.
+
+    Attributes:
+        scrapes: How many there were.
+        memory: Resident bytes, sampled after warming up, by number of the scrape.
+        descriptors: Open files, likewise.
+        tasks: Tasks of the event loop, likewise.
+        samples: How often `stream_active` was shown, of how often it could have been.
+        failed: Scrapes that were not answered with 200.
+    """
+
+    scrapes: int = 0
+    memory: dict[int, int] = field(default_factory=dict)
+    descriptors: dict[int, int] = field(default_factory=dict)
+    tasks: dict[int, int] = field(default_factory=dict)
+    samples: Counter[bool] = field(default_factory=Counter)
+    failed: int = 0
+    seconds: float = 0.0
+
+    @property
+    def growth(self) -> float:
+        """Return how much memory grew over the run, in MiB, by a straight line through all samples."""
+        xs, ys = list(self.memory), list(self.memory.values())
+        middle, level = sum(xs) / len(xs), sum(ys) / len(ys)
+        slope = sum((x - middle) * (y - level) for x, y in zip(xs, ys, strict=True))
+        slope /= sum((x - middle) ** 2 for x in xs)
+        return slope * (xs[-1] - xs[0]) / (1 << 20)
+
+    @property
+    def descriptor_drift(self) -> int:
+        """Return how far the number of open files was from its first value at most."""
+        values = list(self.descriptors.values())
+        return max(abs(value - values[0]) for value in values)
+
+    @property
+    def task_drift(self) -> int:
+        """Return how far the number of tasks was from its first value at most."""
+        values = list(self.tasks.values())
+        return max(abs(value - values[0]) for value in values)
+
+    @property
+    def share_failed(self) -> float:
+        """Return the share of streams of which nothing was known at a scrape."""
+        return self.samples[False] / max(1, sum(self.samples.values()))
+
+    def broken(self) -> list[str]:
+        """Return the promises that were not kept."""
+        kept = {
+            f"memory grew by {self.growth:.2f} MiB": self.growth <= 1.0,
+            f"descriptors moved by {self.descriptor_drift}": self.descriptor_drift <= 5,
+            f"tasks moved by {self.task_drift}": self.task_drift == 0,
+            f"{self.failed} scrapes failed": self.failed == 0,
+        }
+        return [words for words, good in kept.items() if not good]
+
+
+def world(streams_each: int) -> dict[str, Any]:
+    """Return the world of the clouds, with faults by chance."""
+    quick = 1 - (1 - FAULTS) ** (1 / len(QUICK))
+    faults = [{"kind": kind, "provider": provider, "code": CODES.get(provider, "InternalError"), "probability": quick}
+              for kind in QUICK for provider in ACCOUNTS]  # fmt: skip
+    faults += [{"kind": kind, "seconds": 0.2, "probability": SLOW_CHANCE} for kind in SLOW]
+    accounts = [
+        {"name": name, "provider": name, "quota": dict.fromkeys(fakes()[name].actions, 1_000_000), **fields}
+        for name, fields in ACCOUNTS.items()
+    ]
+    state = {"cycle": ["active", "inactive"], "every": "1s"}
+    return {"accounts": accounts, "streams": _streams(streams_each, state=state), "faults": faults}
+
+
+def document(endpoint: str, streams_each: int) -> dict[str, Any]:
+    """Return the exporter's configuration of that world."""
+    accounts = [
+        {"name": name, "provider": name, "endpoint": endpoint, "timeout": f"{CALL_SECONDS * 1000:.0f}ms",
+         "quota": dict.fromkeys(providers.found()[name].apis(), 1_000_000), **fields}
+        for name, fields in ACCOUNTS.items()
+    ]  # fmt: skip
+    return {"scrape": {"reuse": "0s"}, "accounts": accounts, "streams": _streams(streams_each)}
+
+
+def _streams(each: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"name": f"{name}-{number}", "account": name, **address(name, number), **more}
+            for name in ACCOUNTS for number in range(each)]  # fmt: skip
+
+
+@contextmanager
+def simulating(home: Path, streams_each: int) -> Iterator[str]:
+    """Run the simulated clouds in another process; yield their address."""
+    path = home / "world.yml"
+    path.write_text(json.dumps(world(streams_each)), encoding="utf-8")
+    command = [sys.executable, "-m", "exporter", "simulate", "--listen", "127.0.0.1:0", "--world", str(path)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    assert child.stdout is not None
+    try:
+        line = child.stdout.readline()
+        yield next(word for word in line.split() if word.startswith("endpoint=")).removeprefix("endpoint=")
+    finally:
+        child.kill()
+        child.communicate()
+
+
+async def soak(scrapes: int, streams_each: int = 2) -> Soak:
+    """Scrape so many times, one after another, and watch this process."""
+    with tempfile.TemporaryDirectory() as home, simulating(Path(home), streams_each) as endpoint:
+        text = json.dumps(document(endpoint, streams_each)).encode()
+        loaded = config.load(Path("soak.yml"), providers.found(), {}, lambda _path: text)
+        async with Service(loaded, providers.found(), clock(), Keyring({})) as service:
+            runner = web.AppRunner(Face(service, _never).application(), access_log=None)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            try:
+                host, port = runner.addresses[0][:2]
+                async with aiohttp.ClientSession() as session:
+                    return await _scrape(session, f"http://{host}:{port}/metrics", scrapes, len(loaded.streams))
+            finally:
+                await runner.cleanup()
+
+
+async def _never() -> list[str]:
+    return ["nothing to reload"]
+
+
+async def _scrape(session: aiohttp.ClientSession, url: str, scrapes: int, streams: int) -> Soak:
+    found, started = Soak(), time.monotonic()
+    headers = {"X-Prometheus-Scrape-Timeout-Seconds": "3"}
+    for number in range(scrapes):
+        async with session.get(url, headers=headers) as response:
+            body = await response.read()
+            found.failed += response.status != 200
+        known = body.count(b"\nstream_active{")
+        found.samples[True] += known
+        found.samples[False] += streams - known
+        found.scrapes += 1
+        if number >= scrapes * WARM_UP and number % SAMPLE_EVERY == 0:
+            await _look(found, number)
+    found.seconds = time.monotonic() - started
+    return found
+
+
+async def _look(found: Soak, number: int) -> None:
+    # A connection that is closed takes a turn of the loop or two until its file is.
+    await asyncio.sleep(0.01)
+    gc.collect()
+    found.memory[number] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    found.descriptors[number] = len(os.listdir("/proc/self/fd"))
+    found.tasks[number] = len(asyncio.all_tasks())
+
+
+def main() -> int:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", allow_abbrev=False, description=__doc__)
+    parser.add_argument("--scrapes", type=int, default=10_000)
+    flags = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    found = asyncio.run(soak(flags.scrapes))
+    memory, files = list(found.memory.values()), list(found.descriptors.values())
+    print(f"{found.scrapes} scrapes in {found.seconds:.0f} s, {found.failed} failed, "
+          f"streams unknown {found.share_failed:.0%} of the time")  # fmt: skip
+    print(f"memory: {found.growth:+.2f} MiB by its slope; from {memory[0] >> 10} to {memory[-1] >> 10} KiB, "
+          f"between {min(memory) >> 10} and {max(memory) >> 10}")  # fmt: skip
+    print(f"descriptors: moved by {found.descriptor_drift} at most, between {min(files)} and {max(files)}")
+    print(f"tasks: moved by {found.task_drift} at most")
+    print("goal met" if not found.broken() else f"goal MISSED: {found.broken()}")
+    return 1 if found.broken() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Reloads of a real process while it is scraped: none fails, none shows some of each configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.hostile import exchange, request, status
+from benchmarks.serving import Serving, serving
+from exporter.providers import found
+from exporter.simulator import World
+from exporter.simulator import serving as simulated
+from tests.scenarios.stage import ADDRESS, KEYS
+
+LABELS = re.compile(r'^(stream_\w+)\{(?:[^}]*,)?stream="([^"]+)"', re.MULTILINE)
+INFO = re.compile(r'^stream_info\{[^}]*,(team|tribe)="(\w+)"\}', re.MULTILINE)
+SIZES = re.compile(r"^stream_streams\{[^}]*\} (\S+)$", re.MULTILINE)
+COUNTERS = re.compile(r"^(stream_(?:provider_responses|probe_errors)_total\{[^}]*\}) (\S+)$", re.MULTILINE)
+COUNT = 15  # streams of each configuration at each cloud; ten of them stand in both
+SCRAPES, RELOADS = 300, 30
+
+
+def names(turn: int) -> list[str]:
+    """Return the streams of one of the two configurations."""
+    return [f"s{number:02d}" for number in range(turn * 5, turn * 5 + COUNT)]
+
+
+def document(endpoint: str, turn: int) -> dict[str, Any]:
+    """Return one of two configurations, which differ in streams, labels and timeouts."""
+    label = {"team": "blue"} if turn else {"tribe": "red"}
+    accounts = [
+        {"name": name, "provider": name, "endpoint": endpoint, "timeout": f"{2 + turn}s", "plan": "single",
+         "quota": dict.fromkeys(found()[name].apis(), 100_000), **keys}
+        for name, keys in KEYS.items()
+    ]  # fmt: skip
+    streams = [{"name": one, "account": name, "labels": label, **ADDRESS[name]} for name in KEYS for one in names(turn)]
+    return {"scrape": {"reuse": "50ms"}, "accounts": accounts, "streams": streams}
+
+
+def world() -> World:
+    """Return all streams of both configurations, live."""
+    made = World()
+    for name, keys in KEYS.items():
+        made.add_account(name, name, quota=dict.fromkeys(found()[name].apis(), 100_000.0), **keys)
+        for one in sorted({*names(0), *names(1)}):
+            made.add_stream(one, name, **ADDRESS[name])
+    return made
+
+
+def shape(text: str) -> tuple[Any, ...]:
+    """Return by what the two configurations can be told apart, from each family by itself."""
+    streams: dict[str, list[str]] = {}
+    for family, stream in LABELS.findall(text):
+        streams.setdefault(family, []).append(stream)
+    every = {family: tuple(sorted(set(found))) for family, found in streams.items() if family != "stream_active"}
+    return tuple(sorted(every.items())), tuple(sorted(set(INFO.findall(text)))), tuple(sorted(set(SIZES.findall(text))))
+
+
+class Scraper:
+    """Scrapes again and again, and remembers what it saw."""
+
+    def __init__(self, server: Serving) -> None:
+        self.server = server
+        self.shapes: list[tuple[Any, ...]] = []
+        self.failed = self.fell = 0
+        self._counted: dict[str, float] = {}
+
+    async def run(self, scrapes: int) -> None:
+        """Scrape so many times."""
+        for _ in range(scrapes):
+            answer = await exchange(self.server, request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 10"))
+            text = answer.decode()
+            self.failed += status(answer) != 200
+            self.shapes.append(shape(text))
+            counted = {name: float(value) for name, value in COUNTERS.findall(text)}
+            self.fell += sum(counted.get(name, 0.0) < before for name, before in self._counted.items())
+            self._counted = counted
+            await asyncio.sleep(0.01)
+
+
+async def reload(server: Serving, text: dict[str, Any], turn: int) -> None:
+    """Put a configuration into force by a signal, a request, or the file alone, in turns; wait until it is."""
+    _replace(server, text)
+    if turn % 3 == 0:
+        server.signal(signal.SIGHUP)
+    elif turn % 3 == 1:
+        assert status(await exchange(server, request("/-/reload", method="POST"))) == 200
+    wanted = "team" if turn % 2 else "tribe"
+    end = time.monotonic() + 10
+    while f"{wanted}:".encode() not in (shown := await exchange(server, request("/config"))) and wanted not in str(
+        shown
+    ):
+        assert time.monotonic() < end, "the configuration was not taken"
+        await asyncio.sleep(0.05)
+
+
+def _replace(server: Serving, text: dict[str, Any]) -> None:
+    import json
+
+    fresh = Path(f"{server.config}.new")
+    fresh.write_text(json.dumps(text), encoding="utf-8")
+    fresh.chmod(0o600)
+    os.replace(fresh, server.config)
+
+
+@pytest.mark.timeout(120)
+def test_scrapes_during_reloads_see_one_configuration_or_the_other() -> None:
+    """Three hundred scrapes during thirty alternating reloads: none fails, none is mixed, no counter falls."""
+
+    async def main(endpoint: str) -> tuple[Scraper, int, tuple[Any, Any], bytes]:
+        with serving(document(endpoint, 0), "--web.enable-lifecycle") as server:
+            pure = []
+            for turn in (1, 0):
+                pure.append(shape((await exchange(server, request())).decode()))
+                await reload(server, document(endpoint, turn), 3 * turn + turn % 2)
+            scraper, done = Scraper(server), 0
+            scraping = asyncio.create_task(scraper.run(SCRAPES))
+            for turn in range(RELOADS):
+                await reload(server, document(endpoint, (turn + 1) % 2), turn + 1)
+                done += 1
+            await scraping
+            last = await exchange(server, request())
+        return scraper, done, (pure[0], pure[1]), last
+
+    with simulated(world()) as cloud:
+        scraper, done, pure, last = asyncio.run(main(cloud.url))
+    mixed = [one for one in scraper.shapes if one not in pure]
+    seen = {pure.index(one) for one in scraper.shapes if one in pure}
+    assert (done, len(scraper.shapes), scraper.failed, len(mixed), scraper.fell) == (RELOADS, SCRAPES, 0, 0, 0)
+    assert pure[0] != pure[1]
+    assert seen == {0, 1}
+    # ZEGO refuses a Sequence that does not grow; nothing was refused, so it survived every reload.
+    assert b"stream_probe_errors_total{" not in last
