@@ -6,6 +6,7 @@ from grafana.promql import (
     ACCOUNT,
     ACCOUNTS,
     JOB,
+    STREAMS,
     age,
     increased,
     known,
@@ -13,6 +14,7 @@ from grafana.promql import (
     quantile,
     rate,
     times,
+    watched,
     with_account,
 )
 
@@ -25,6 +27,7 @@ API = "provider, account, action"
 CALLS = rate(f"{SECONDS}_count{{{ACCOUNT}}}", API)
 KEPT = f"sum by ({API}) (stream_provider_quota_per_second{{{ACCOUNT}}})"
 UNPROBED = f"max by (provider, account, why) (stream_round_unprobed{{{ACCOUNT}}})"
+CHANGES = f"max by (provider, stream) (increase(stream_state_changes_total{{{STREAMS}}}[1h]))"
 USED_STEPS = [(0.8, look.ORANGE), (1.0, look.RED)]
 ANSWERING = words({1: ("answers", look.GREEN), 0: ("no answer", look.RED)})
 HELD = words({0: ("closed", look.GREEN), 1: ("open: calls held back", look.RED)})
@@ -293,6 +296,26 @@ def _rounds() -> list[look.Panel]:
             unit="cpm",
             calcs=("lastNotNull", "max"),
             empty="no callbacks",
+            size=(6, 8),
+        ),
+        curves(
+            "Changes and callbacks",
+            "Changes of state that answers showed, and callbacks accepted, in an hour. Changes without callbacks: "
+            "the providers do not reach the exporter any more.",
+            [
+                Query(
+                    f"sum by (provider) ({watched(CHANGES)})",
+                    "{{provider}} changes",
+                ),
+                Query(
+                    f'sum by (provider) (increase(stream_callbacks_total{{{ACCOUNT}, outcome="accepted"}}[1h]))',
+                    "{{provider}} callbacks",
+                ),
+            ],
+            unit="none",
+            calcs=("lastNotNull", "max"),
+            empty="no changes",
+            size=(6, 8),
         ),
     ]
 

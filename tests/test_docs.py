@@ -40,9 +40,8 @@ class Environment(dict[str, str]):
         return "made-up-value"
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a made-up value for credentials alone."""
-        wanted = re.search(r"SECRET|KEY|TOKEN", name) and not name.endswith("_FILE")
-        return "made-up-value" if wanted else default
+        """Return a made-up value, but for what leads to a profile file or a role."""
+        return default if re.search(r"_FILE$|^HOME$|PROFILE|ROLE|METADATA|OIDC|TKE_", name) else "made-up-value"
 
 
 # --- generated documents ----------------------------------------------------------------------------------------------

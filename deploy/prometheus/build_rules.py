@@ -257,6 +257,25 @@ sum without (account, code, reason) (increase(stream_probe_errors_total{reason="
     description="They differ by more than 30 s, or {{ $labels.provider }} rejects requests as expired. "
     "Signed requests fail altogether once the difference reaches a few minutes.",
 )
+# An account that listens has its counters from 0 on; one whose callbacks are not set up has none and is left alone.
+CALLBACKS_STOPPED = Alert(
+    name="StreamCallbacksStopped",
+    severity="warning",
+    pending="30m",
+    expr="""\
+sum without (stream) (
+  max without ($replica) (increase(stream_state_changes_total[1h]))
+  * on (job, provider, stream) group_left (account)
+  topk by (job, provider, stream) (
+    1, count by (job, provider, stream, account) (last_over_time(stream_info[1m])) > bool 0
+  )
+) >= 4
+and
+sum without ($replica, event, outcome) (increase(stream_callbacks_total{outcome="accepted"}[1h])) == 0""",
+    summary="No callback of {{ $labels.provider }} has come for {{ $labels.account }}, and its streams change",
+    description='Streams of {{ $labels.account }} have changed their state {{ $value | printf "%.0f" }} times in an '
+    "hour, and no callback that told of it was accepted. Changes are noticed at the next scrape only.",
+)
 
 ALERTS = Group(
     name="stream-exporter-alerts",
@@ -277,6 +296,7 @@ ALERTS = Group(
         CREDENTIALS_REJECTED,
         RELOAD_FAILED,
         CLOCK_SKEW,
+        CALLBACKS_STOPPED,
     ),
 )
 

@@ -42,6 +42,7 @@ ALERTS = {
     "StreamCredentialsRejected": {"critical"},
     "StreamConfigReloadFailed": {"warning"},
     "StreamClockSkew": {"warning"},
+    "StreamCallbacksStopped": {"warning"},
 }
 
 

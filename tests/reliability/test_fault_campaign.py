@@ -32,19 +32,19 @@ def quiet() -> Iterator[None]:
 @pytest.mark.parametrize(("intensity", "seed"), [(0.0, "1"), (0.10, "2"), (0.25, "3"), (0.50, "4"), (0.80, "5")])
 def test_our_exporter_neither_lies_nor_misses_nor_overspends(intensity: float, seed: str) -> None:
     """No false down, no missed down, no call above quota and no late scrape, whatever share of the time is faulty."""
-    found = campaign(OURS, seed, 5, intensity)
+    found = campaign(OURS, seed, 4, intensity)
     assert faults_of(found) == []
-    assert found.downs > 100
+    assert found.downs > 80
     assert found.known > (1 - intensity) * 0.5
     assert (found.known == 1.0) == (intensity == 0)
 
 
 def test_the_simple_exporters_fail_where_ours_does_not() -> None:
-    """The campaign is hard: who shows 0 on an error, or the last value, shows falsehoods by the hundred."""
-    zero, last = (campaign(name, "3", 5, 0.5) for name in (ZERO, LAST))
-    assert zero.false_downs > 500
-    assert last.false_downs > 50
-    assert last.false_ups > 50
+    """The campaign is hard: who shows 0 on an error, or the last value, shows falsehoods by the dozen."""
+    zero, last = (campaign(name, "3", 2.5, 0.5) for name in (ZERO, LAST))
+    assert zero.false_downs > 200
+    assert last.false_downs > 20
+    assert last.false_ups > 20
     assert zero.quota > 1.5
 
 
@@ -58,7 +58,7 @@ def test_the_judge_sees_a_false_value_and_an_old_one() -> None:
         for key, life in clouds.lives.items():
             clouds.tried[key] = begin + 1
             live = life.state(begin) is State.ACTIVE
-            judge.scraped(begin + 1, begin + SHORTEST - 1, {key: int(not live)})
+            judge.scraped(begin + SHORTEST - 5, begin + SHORTEST - 1, {key: int(not live)})
         assert judge.verdict.false_downs + judge.verdict.false_ups == len(clouds.lives)
         assert judge.verdict.false_downs > 50
         honest = Judge("honest", clouds)
