@@ -42,6 +42,9 @@ docs: $(VENV)/.development ## Write the generated documents and dashboards anew
 bench: $(VENV)/.development ## Print the table of benchmarks
 	$(BIN)/python -m benchmarks
 
+nightly: $(VENV)/.development ## Hostile answers by the hundred thousand
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest --timeout 0 tests/hostile
+
 $(VENV)/bin/pip:
 	@test -n "$(PYTHON)" || { echo "stream-exporter needs Python 3.11 or newer; none was found" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -44,6 +44,7 @@ class Exchange:
 
 _SIGNED = re.compile(r"(?i)((?:[?&]|^)(?:[\w-]*signature|[\w-]*token|accesskeyid)=)[^&\s]*")
 _SECRET_HEADERS = re.compile(r"(?i)^(authorization|x-tc-token|x-acs-security-token|x-security-token)$")
+_ADDRESS = re.compile(r"(?i)[a-z0-9+.-]*:(?:\\?/){2}[^\s\"'<>]*")
 _PUSH_SECRETS = re.compile(r"(?i)((?:tx_?secret|auth_key|tx_?time|token|sign(?:ature)?)=)[^&\"'\s\\]+")
 
 
@@ -58,5 +59,5 @@ def redact(request: Request) -> str:
 
 
 def hide_push_secrets(text: str) -> str:
-    """Take push secrets (txSecret, auth_key) out of a provider's answer."""
-    return _PUSH_SECRETS.sub(r"\1<redacted>", text)
+    """Take push addresses and secrets (txSecret, auth_key) out of what a provider sent."""
+    return _PUSH_SECRETS.sub(r"\1<redacted>", _ADDRESS.sub("<address>", text))

@@ -15,6 +15,7 @@ from exporter.model import Account, Answer, Call, Stream
 from exporter.provider import AnyProvider, Api, Listing, Page
 
 LARGEST_PAGE = 1000
+LISTED_SECONDS = 600.0  # how long the page count of an earlier listing is believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,8 @@ def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], o
         last = outlook.listed.get((group.listing.action, group.scope))
         if last is not None and outlook.now - last.at < group.listing.every:
             continue
+        if last is not None and outlook.now - last.at > LISTED_SECONDS:
+            last = None
         forced = account.plan == "list" or any(map(group.listing.details, group.left))
         if forced or _pays(provider, account, group, outlook, last):
             yield group

@@ -482,9 +482,10 @@ class Lane:
             page = outcome if isinstance(outcome, Page) else None
             if isinstance(outcome, Fault) and (record := self._record(query.streams[0])) is not None:
                 self.shared.board.remember(record, outcome, self.shared.clock.now())
-            if page is not None:
-                listed = Listed(self.shared.clock.mono(), page.pages)
-                self._listed[query.api.action, query.scope] = listed
+            # A listing that failed counts too: ZEGO allows one in ten seconds for a room.
+            key = (query.api.action, query.scope)
+            pages = page.pages if page is not None else self._listed[key].pages if key in self._listed else 1
+            self._listed[key] = Listed(sent, pages)
             self._learn(round_, query, page, sent)
         finally:
             round_.listings -= 1
@@ -578,7 +579,7 @@ class Lane:
             hint = retry_after(reply)
             self.paces[query.api.action].throttled(self.shared.clock.mono(), hint)
         shown = error.code if entry.listed else printable(error.code)
-        message = self._scrub(error.message if entry.listed else f"{shown}: {error.message}")
+        message = self._scrub(hide_push_secrets(error.message if entry.listed else f"{shown}: {error.message}"))
         return Fault(reason, catalogue.label(entry), message, error.request_id, hint)
 
     def _bug(self, error: Exception) -> Fault:

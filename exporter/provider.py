@@ -401,10 +401,13 @@ def object_of(found: Mapping[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
 def request_id_of(found: Mapping[str, Any]) -> str:
-    """Return the provider's RequestId as short printable text, or nothing."""
+    """Return the provider's RequestId, or nothing where it is not the kind of word that ids are."""
     value = found.get("RequestId")
-    return printable(value) if isinstance(value, str) else ""
+    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 
 def printable(text: str, limit: int = 128) -> str:
@@ -432,7 +435,8 @@ def retry_after(reply: Reply) -> float | None:
     Known hints: Retry-After in seconds; Alibaba's x-acs-retry-after in milliseconds, and TimeLeft in milliseconds
     inside x-ratelimit-user-api.
     """
-    fields = dict(part.partition(":")[::2] for part in reply.headers.get("x-ratelimit-user-api", "").split(","))
+    told = reply.headers.get("x-ratelimit-user-api", "").split(",")
+    fields = dict(part.strip().partition(":")[::2] for part in told)
     exhausted = _number(fields.get("Remain")) == 0
     hints = (
         (reply.headers.get("x-acs-retry-after"), 0.001),

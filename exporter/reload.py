@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import glob
 import os
 import re
@@ -72,6 +73,13 @@ class Reloader:
     def _signature(self) -> tuple[object, ...]:
         config = self._service.config
         return signature(config.files, config.patterns)
+
+
+def settle_memory() -> None:
+    """Keep the collector from walking again and again what lives as long as the configuration does."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def signature(files: Iterable[Path], patterns: Iterable[str] = ()) -> tuple[object, ...]:

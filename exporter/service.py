@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 import secrets
 import time
@@ -93,10 +92,6 @@ class Service:
         self.source.reloaded = self.clock.unix()
         self.exposition.forget()
         self._documents.clear()
-        # What stands in the configuration lives as long as it does: the collector need not walk it again and again.
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
 
     def _listening(self, config: Config) -> Iterator[tuple[AnyProvider, Account, Secret, Iterable[Stream]]]:
         """Yield the accounts that have a callback secret."""

@@ -80,7 +80,7 @@ class Face:
 
     def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
         """Return the aiohttp application."""
-        application = web.Application(middlewares=[_headers, _errors, *middlewares], client_max_size=MOST_CALLBACK)
+        application = web.Application(middlewares=[_compress, _errors, *middlewares], client_max_size=MOST_CALLBACK)
         application.add_routes(
             [
                 web.get(self.telemetry_path, self.metrics),
@@ -97,6 +97,7 @@ class Face:
                 web.get("/static/{name}", self.asset),
             ]
         )
+        application.on_response_prepare.append(_secure)
         application.on_shutdown.append(self.let_go)
         return application
 
@@ -316,14 +317,18 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 @web.middleware
-async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _compress(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
-    if not response.prepared:
-        if _takes_gzip(request.headers.get("Accept-Encoding", "")) and response.content_type != "text/plain":
-            response.enable_compression(web.ContentCoding.gzip)
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
+    packed = _takes_gzip(request.headers.get("Accept-Encoding", "")) and response.content_type != "text/plain"
+    if packed and not response.prepared:
+        response.enable_compression(web.ContentCoding.gzip)
     return response
+
+
+async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
+    """Give every answer the security headers, those of errors and of refused users too."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 async def _told(request: web.Request, changes: asyncio.Queue[Change | None]) -> AsyncIterator[bytes]:
@@ -388,7 +393,8 @@ def _hang_up(request: web.Request) -> None:
 def _positive(text: str) -> float | None:
     """Return a finite positive number, or None for anything else."""
     try:
-        seconds = float(text)
+        # Python would take 1_0 and digits of other scripts, too.
+        seconds = float(text) if text.isascii() and "_" not in text else 0.0
     except ValueError:
         return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None

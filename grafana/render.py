@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ from grafana.ask import Window, instant, ranged
 from grafana.queries import Dashboard, filled, load, of_one_stream, panels, quoted
 
 CAPTION = "Drawn from the queries of the panels against a running Prometheus; a rendering, not a screenshot of Grafana."
+_COLOR = re.compile(r"#([0-9A-Fa-f]{6})\b")
 MOST_CHANGED = "topk(1, max by (provider, stream) (stream_state_changes_total))"
 
 
@@ -80,14 +82,35 @@ def photograph(page: Path, picture: Path, height: int, chromium: str) -> None:
         done = subprocess.run(command, capture_output=True, timeout=120, check=False)  # noqa: S603
     if done.returncode or not picture.exists():
         raise RuntimeError(f"Chromium drew nothing: {done.stderr.decode(errors='replace')[-500:]}")
-    shrink(picture)
+    shrink(picture, page.read_text(encoding="utf-8"))
 
 
-def shrink(picture: Path) -> None:
-    """Keep 256 colours of a PNG: a drawing has no more worth keeping, and it takes a third of the room."""
+def shrink(picture: Path, page: str = "") -> None:
+    """Keep 256 colours of a PNG, which takes a third of the room: those that its page names, and the most frequent."""
     with Image.open(picture) as drawn:
-        reduced = drawn.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        image = drawn.convert("RGB")
+    named = [tuple(bytes.fromhex(color)) for color in _COLOR.findall(page)]
+    kept = list(dict.fromkeys([*named, *_frequent(image)]))[:256]
+    reduced = image.quantize(palette=_palette(kept), dither=Image.Dither.NONE)
+    # Pillow takes a near colour for the nearest: let each place show what stands there most often, so white is white.
+    places = Image.frombytes("L", image.size, reduced.tobytes())
+    exact: dict[int, tuple[int, ...]] = {}
+    for *color, place in _frequent(Image.merge("RGBA", (*image.split(), places))):
+        exact.setdefault(place, tuple(color))
+    reduced.putpalette([part for place in range(256) for part in exact.get(place, (0, 0, 0))])
     reduced.save(picture, optimize=True)
+
+
+def _frequent(image: Image.Image) -> list[tuple[int, ...]]:
+    """Return the colours of an image, the most frequent first."""
+    counted: Any = image.getcolors(image.width * image.height)
+    return [color for _, color in sorted(counted, reverse=True)]
+
+
+def _palette(colors: Sequence[tuple[int, ...]]) -> Image.Image:
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for color in colors for part in color])
+    return palette
 
 
 def stream_to_show(prometheus: str, wanted: str | None, at: float) -> dict[str, str]:

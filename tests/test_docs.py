@@ -25,7 +25,16 @@ PROVIDERS = providers.found()
 HAND_WRITTEN = {"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
 
 # Words that look like a metric of ours but name something else: keys, events and families of codes.
-NO_METRICS = {"stream_files", "stream_id", "stream_create", "stream_close", "stream_mixing", "stream_exporter"}
+NO_METRICS = {
+    "stream_files",
+    "stream_id",
+    "stream_param",
+    "stream_seq",
+    "stream_create",
+    "stream_close",
+    "stream_mixing",
+    "stream_exporter",
+}
 SUFFIXES = ("_bucket", "_count", "_sum")
 CONFIGURATION_KEYS = {"scrape", "accounts", "streams", "stream_files"}
 

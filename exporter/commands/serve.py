@@ -21,7 +21,7 @@ from exporter.commands.options import ServeOptions
 from exporter.keys import Keyring
 from exporter.model import Account, Secret, State
 from exporter.provider import AnyProvider
-from exporter.reload import Reloader
+from exporter.reload import Reloader, settle_memory
 from exporter.service import Service, clock
 from exporter.transport import Transport
 from exporter.web import Face
@@ -156,6 +156,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
         log.info("listening", version=__version__, addresses=" ".join(where), streams=len(loaded.streams))
         if ready is not None:
             ready(where)
+        settle_memory()
         await _until_stopped(reloader)
         log.info("stopping; scrapes in flight are finished")
         face.ready = False

@@ -35,6 +35,7 @@ class Postman:
         self._watching: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._stopped = False
 
     def start(self) -> None:
         """Begin to watch; what is live when the callbacks get their address is not told."""
@@ -47,6 +48,7 @@ class Postman:
         """Deliver nothing more; a second call does nothing."""
         if self._watching is None or self._session is None:
             return
+        self._stopped = True
         self._world.listeners.remove(self._told)
         tasks = [self._watching, *self._deliveries]
         for task in tasks:
@@ -56,9 +58,9 @@ class Postman:
         self._watching = None
 
     def _told(self, stream: Stream, live: bool) -> None:
-        """Hear of a change by hand, perhaps from another thread."""
+        """Hear of a change by hand, perhaps from another thread; how it is told is settled at once."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._happened, stream, live)
+        self._loop.call_soon_threadsafe(self._happened, stream, live, self._world.clock(), self._manners(stream))
 
     async def _watch(self) -> None:
         while True:
@@ -79,7 +81,7 @@ class Postman:
         for key, stream in list(self._world.streams.items()):
             live = stream.is_active(now)
             if self._live.setdefault(key, live) != live:
-                self._happened(stream, live)
+                self._happened(stream, live, now, self._manners(stream))
 
     def _sleep(self) -> float:
         """Return the seconds until the next script may change something."""
@@ -90,23 +92,26 @@ class Postman:
         due = min((stream.script.next_step(now) for stream in streams), default=now + LONGEST_SLEEP)
         return min(max(due - now, SHORTEST_SLEEP), LONGEST_SLEEP)
 
-    def _happened(self, stream: Stream, live: bool) -> None:
-        now, key = self._world.clock(), stream.key
+    def _manners(self, stream: Stream) -> Manners:
+        return self._world.manners.get(stream.account.provider, HONEST)
+
+    def _happened(self, stream: Stream, live: bool, now: float, manners: Manners) -> None:
+        key = stream.key
         self._live[key] = live
         self._changed.set()
         post = fakes()[stream.account.provider].post
-        if post is None or not self._world.callbacks or not stream.account.text(post.key_field):
+        told = post is not None and self._world.callbacks and stream.account.text(post.key_field)
+        if post is None or not told or self._stopped:
             return
         number = next(self._numbers)
         if live or key not in self._began:
             self._began[key] = number, now
         event = Event(stream, live, now, number, self._began[key], now, str(self._world.random.getrandbits(62)))
-        task = asyncio.create_task(self._tell(post, event))
+        task = asyncio.create_task(self._tell(post, event, manners))
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
 
-    async def _tell(self, post: Post, event: Event) -> None:
-        manners = self._world.manners.get(event.stream.account.provider, HONEST)
+    async def _tell(self, post: Post, event: Event, manners: Manners) -> None:
         if event.live and post.settles:
             await asyncio.sleep(post.settles * manners.pace)
             if not event.stream.is_active(self._world.clock()):

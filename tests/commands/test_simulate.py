@@ -118,3 +118,26 @@ def test_demo_on_a_port_in_use() -> None:
         done = run("demo", "--web.listen-address", f"127.0.0.1:{taken.getsockname()[1]}")
     assert (done.code, done.out) == (1, "")
     assert "choose another --web.listen-address" in done.err
+
+
+def test_simulate_calls_back(tmp_path: Path) -> None:
+    """With `--callbacks` a change by script is told there; an address that is none is refused."""
+    file = tmp_path / "world.yml"
+    cycle = "{cycle: [active, inactive], every: 200ms}"
+    keys = "secret_id: an-id, secret_key: a-key, callback_key: another-key"
+    file.write_text(
+        f"accounts:\n- {{name: main, provider: tencent, {keys}}}\n"
+        f"streams:\n- {{name: up, account: main, domain: push.example, state: {cycle}}}\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/callbacks"
+        with process("simulate", "--listen", "127.0.0.1:0", "--world", str(file), "--callbacks", url) as child:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(20)
+                assert connection.recv(65536).startswith(b"POST /callbacks/main HTTP/1.1\r\n")
+            assert stop(child, signal.SIGTERM)[0] == 0
+    done = run("simulate", "--callbacks", "here")
+    assert done.code == 2
+    assert "is not an address like" in done.err

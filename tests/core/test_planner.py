@@ -329,7 +329,7 @@ def test_a_list_that_costs_more_calls_or_more_time_is_not_asked() -> None:
     watched = streams(100)
     assert chosen(watched, seen=outlook(down=set(names(watched)[:90]))) == [("List", "room")]
     assert chosen(watched, seen=outlook(down=set(names(watched)[:99]))) == []
-    assert chosen(watched, seen=outlook(listed={("List", "room"): Listed(0.0, 100)})) == []
+    assert chosen(watched, seen=outlook(listed={("List", "room"): Listed(990.0, 100)})) == []
     slow = {"DescribeLiveStreamState": 100.0, "List": 0.5}
     assert chosen(watched, seen=outlook(rates=slow)) == []
 

@@ -23,6 +23,7 @@ LABELS = re.compile(r'^(stream_\w+)\{(?:[^}]*,)?stream="([^"]+)"', re.MULTILINE)
 INFO = re.compile(r'^stream_info\{[^}]*,(team|tribe)="(\w+)"\}', re.MULTILINE)
 SIZES = re.compile(r"^stream_streams\{[^}]*\} (\S+)$", re.MULTILINE)
 COUNTERS = re.compile(r"^(stream_(?:provider_responses|probe_errors)_total\{[^}]*\}) (\S+)$", re.MULTILINE)
+ALWAYS = ("stream_info", "stream_state", "stream_probe_success", "stream_state_changes_total")
 COUNT = 15  # streams of each configuration at each cloud; ten of them stand in both
 SCRAPES, RELOADS = 300, 30
 
@@ -55,12 +56,16 @@ def world() -> World:
 
 
 def shape(text: str) -> tuple[Any, ...]:
-    """Return by what the two configurations can be told apart, from each family by itself."""
-    streams: dict[str, list[str]] = {}
+    """Return by what the two configurations can be told apart, from each family by itself.
+
+    Families that only known streams have may lack some (they have just come), but show none that is not watched.
+    """
+    streams: dict[str, set[str]] = {}
     for family, stream in LABELS.findall(text):
-        streams.setdefault(family, []).append(stream)
-    every = {family: tuple(sorted(set(found))) for family, found in streams.items() if family != "stream_active"}
-    return tuple(sorted(every.items())), tuple(sorted(set(INFO.findall(text)))), tuple(sorted(set(SIZES.findall(text))))
+        streams.setdefault(family, set()).add(stream)
+    always = tuple(tuple(sorted(streams.get(family, ()))) for family in ALWAYS)
+    strangers = set().union(*streams.values()) - set(always[0])
+    return always, strangers, set(INFO.findall(text)), set(SIZES.findall(text))
 
 
 class Scraper:
@@ -85,12 +90,17 @@ class Scraper:
             await asyncio.sleep(0.01)
 
 
-async def reload(server: Serving, text: dict[str, Any], how: str) -> None:
-    """Put a configuration into force by a signal, a request, or the file alone; wait until it is."""
+def replace(server: Serving, text: dict[str, Any]) -> None:
+    """Change the file as an editor does, at once."""
     fresh = Path(f"{server.config}.new")
     fresh.write_text(json.dumps(text), encoding="utf-8")
     fresh.chmod(0o600)
     fresh.replace(server.config)
+
+
+async def reload(server: Serving, text: dict[str, Any], how: str) -> None:
+    """Put a configuration into force by a signal, a request, or the file alone; wait until it is."""
+    replace(server, text)
     if how == "signal":
         server.signal(signal.SIGHUP)
     elif how == "request":

@@ -117,3 +117,25 @@ def test_only_this_machine_may_control() -> None:
     assert control(world, "GET", "nothing")[0] == 404
     assert world.state("zego/active") is State.ACTIVE
     assert control(world, "POST", "streams", body, remote="::1")[0] == 200
+
+
+def test_callbacks_are_steered() -> None:
+    """Another process says where callbacks go and how, has one sent whatever the truth, and reads what was sent."""
+    world, told = small_world(), []
+    world.listeners.append(lambda stream, live: told.append((stream.key, live)))
+    to = "http://127.0.0.1:1/callbacks"
+    assert control(world, "POST", "callbacks", {"to": to}) == (200, {"to": to})
+    assert control(world, "POST", "manners", {"provider": "zego", "duplicates": 2})[1]["duplicates"] == 2
+    assert control(world, "POST", "tell", {"stream": "zego/active", "live": False})[0] == 200
+    assert (world.callbacks, world.manners["zego"].duplicates, told) == (to, 2, [("zego/active", False)])
+    assert world.state("zego/active") is State.ACTIVE
+    assert control(world, "GET", "letters") == (200, {"letters": [], "next": 0})
+    for path, wrong in (
+        ("callbacks", {"to": 1}),
+        ("callbacks", {}),
+        ("manners", {"provider": "zego", "duplicates": "2"}),
+        ("manners", {"provider": "nobody"}),
+        ("tell", {"stream": "zego/active", "live": "no"}),
+        ("tell", {"stream": "nobody", "live": True}),
+    ):
+        assert control(world, "POST", path, wrong)[0] == 400

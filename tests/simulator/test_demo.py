@@ -73,7 +73,8 @@ def test_each_account_and_stream_has_its_line() -> None:
     assert kinds == {"account": len(world.accounts), "stream": len(world.streams)}
     assert lines[1] == (
         "account=zego-test provider=zego app_id=1000000002 "
-        f"server_secret=demo0zego0test0secret00000000002 is_test=true callback_secret=demo-zego-test-callbacks endpoint={URL}"
+        "server_secret=demo0zego0test0secret00000000002 is_test=true "
+        f"callback_secret=demo-zego-test-callbacks endpoint={URL}"
     )
     assert "stream=tencent/pirate state=forbidden account=tencent-main domain=5000.livepush.example app=live " in (
         "\n".join(lines)

@@ -1,0 +1,412 @@
+"""The paths of the public face over loopback: deadlines, limits, negotiation, headers, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+
+from exporter import config, providers
+from exporter.commands import logs
+from exporter.keys import Keyring
+from exporter.model import Reply, Request
+from exporter.service import Service, clock
+from exporter.web import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER, Face
+from tests.virtual import params, tencent_error, tencent_state
+
+ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "CANARY0key", "plan": "single"}
+STREAMS = [{"name": name, "account": "main", "domain": "d.example", "labels": {"team": "x"}} for name in ("a", "b/c")]
+Client = TestClient[web.Request, web.Application]
+
+
+class Staged(Service):
+    """The running parts on a provider that is a function."""
+
+    def __init__(self, behave: Callable[[Request], Awaitable[Reply]], **scrape: str) -> None:
+        self.behave = behave
+        self.asked = 0
+        text = json.dumps({"scrape": {"reuse": "0s", **scrape}, "accounts": [ACCOUNT], "streams": STREAMS}).encode()
+        loaded = config.load(Path("config.yml"), providers.found(), {}, lambda _path: text)
+        super().__init__(loaded, providers.found(), clock(), Keyring({}))
+
+    async def __aenter__(self) -> Staged:
+        """Return itself."""
+        return self
+
+    async def _send(self, _provider: str, request: Request, _timeout: float, _largest: int) -> Reply:
+        self.asked += 1
+        return await self.behave(request)
+
+
+async def live(_request: Request) -> Reply:
+    """Say that a stream is live."""
+    return tencent_state("active")
+
+
+async def silent(_request: Request) -> Reply:
+    """Never answer."""
+    await asyncio.sleep(1e6)
+    raise AssertionError
+
+
+async def nothing() -> list[str]:
+    """Reload without a problem."""
+    return []
+
+    return None
+
+
+@asynccontextmanager
+async def facing(service: Service, **fields: Any) -> AsyncIterator[tuple[Client, Face]]:
+    """Serve a face on a free port, and yield a client of it."""
+    face = Face(service, fields.pop("reload", nothing), **fields)
+    async with TestClient(TestServer(face.application())) as client:
+        yield client, face
+
+
+def asking(
+    behave: Callable[[Request], Awaitable[Reply]], *paths: str, **fields: Any
+) -> list[tuple[ClientResponse, str]]:
+    """Return the answers to some paths, one after another."""
+
+    async def main() -> list[tuple[ClientResponse, str]]:
+        async with Staged(behave) as service, facing(service, **fields) as (client, _):
+            found = []
+            for path in paths:
+                response = await client.get(path)
+                found.append((response, await response.text()))
+            return found
+
+    return asyncio.run(main())
+
+
+@pytest.fixture
+def said() -> Iterator[io.StringIO]:
+    """Return what is logged, from debug on."""
+    before, text = structlog.get_config(), io.StringIO()
+    logs.configure("debug", "logfmt", text)
+    yield text
+    structlog.configure(**before)
+
+
+# --- deadlines -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10", 9.5), ("2.5", 2.0), ("0.4", 0.05), ("1e-9", 0.05), ("1e308", MOST_SECONDS), (" 3 ", 2.5), ("+3", 2.5),
+        ("NaN", 7.0), ("inf", 7.0), ("-Infinity", 7.0), ("1e999", 7.0), ("-1", 7.0), ("0", 7.0), ("", 7.0),
+        ("abc", 7.0), ("0x10", 7.0), ("1_0", 7.0), ("\uff13", 7.0), ("10, 10", 7.0), ("9" * 5000, 7.0), (None, 7.0),
+    ],
+)  # fmt: skip
+def test_the_deadline_comes_from_the_header_where_it_is_a_number(text: str | None, seconds: float) -> None:
+    """A finite positive number, less the offset, within bounds; anything else counts as no header."""
+
+    async def main() -> float:
+        async with Staged(live, timeout="7s") as service:
+            face = Face(service, nothing)
+            headers = {} if text is None else {TIMEOUT_HEADER: text}
+            return face.deadline(make_mocked_request("GET", "/metrics", headers)) - service.clock.mono()
+
+    assert asyncio.run(main()) == pytest.approx(seconds, abs=0.04)
+
+
+def test_of_two_headers_the_first_counts() -> None:
+    """A proxy that adds a second header changes nothing."""
+
+    async def main() -> tuple[int, float]:
+        async with Staged(silent) as service, facing(service) as (client, _):
+            headers = [(TIMEOUT_HEADER, "0.7"), (TIMEOUT_HEADER, "60")]
+            started = asyncio.get_running_loop().time()
+            async with client.get("/metrics", headers=headers) as response:
+                await response.read()
+                return response.status, asyncio.get_running_loop().time() - started
+
+    status, seconds = asyncio.run(main())
+    assert status == 200
+    assert seconds < 5
+
+
+def test_a_scrape_is_answered_whatever_the_provider_does() -> None:
+    """At the deadline, with 200, and with what is known: that the streams were not answered for."""
+
+    async def main() -> str:
+        async with (
+            Staged(silent) as service,
+            facing(service) as (client, _),
+            client.get("/metrics", headers={TIMEOUT_HEADER: "0.6"}) as response,
+        ):
+            assert response.status == 200
+            return await response.text()
+
+    text = asyncio.run(main())
+    assert text.count("stream_probe_success{") == 2
+    assert "stream_active{" not in text
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_beyond_sixty_four_waiting_scrapes_there_is_503() -> None:
+    """A crowd waits in bounds; whoever is too many is told at once, and a place is free again afterwards."""
+
+    async def main() -> list[int]:
+        go = asyncio.Event()
+
+        async def late(_request: Request) -> Reply:
+            await go.wait()
+            return tencent_state("active")
+
+        async with Staged(late) as service, facing(service) as (client, face):
+
+            async def scrape() -> int:
+                async with client.get("/metrics") as response:
+                    await response.read()
+                    return response.status
+
+            crowd = [asyncio.create_task(scrape()) for _ in range(MOST_WAITING)]
+            while face.waiting < MOST_WAITING:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+            refused = [await scrape() for _ in range(3)]
+            assert refused == [503] * 3
+            go.set()
+            served = await asyncio.gather(*crowd)
+            assert face.waiting == 0
+            return [*served, await scrape()]
+
+    assert asyncio.run(main()) == [200] * (MOST_WAITING + 1)
+
+
+def test_scrapes_at_one_time_cost_one_round_and_one_document() -> None:
+    """Twenty scrapers at once get the same bytes for two calls."""
+
+    async def main() -> tuple[set[bytes], int]:
+        async def slow(_request: Request) -> Reply:
+            await asyncio.sleep(0.2)
+            return tencent_state("active")
+
+        async with Staged(slow) as service, facing(service) as (client, _):
+
+            async def scrape() -> bytes:
+                async with client.get("/metrics") as response:
+                    return await response.read()
+
+            bodies = await asyncio.gather(*(scrape() for _ in range(20)))
+            return set(bodies), service.asked
+
+    bodies, asked = asyncio.run(main())
+    assert (len(bodies), asked) == (1, 2)
+
+
+# --- negotiation -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accept", "openmetrics"),
+    [
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", True),
+        ("text/plain", False), ("*/*", False), ("", False), (";;q=,,", False),
+    ],
+)  # fmt: skip
+def test_the_format_is_what_was_accepted(accept: str, openmetrics: bool) -> None:
+    """OpenMetrics for who asks for it, Prometheus's text for all others."""
+
+    async def main() -> tuple[str, str]:
+        async with (
+            Staged(live) as service,
+            facing(service) as (client, _),
+            client.get("/metrics", headers={"Accept": accept}) as response,
+        ):
+            return response.headers["Content-Type"], await response.text()
+
+    kind, text = asyncio.run(main())
+    assert kind.startswith("application/openmetrics-text" if openmetrics else "text/plain")
+    assert text.endswith("# EOF\n") == openmetrics
+
+
+@pytest.mark.parametrize(
+    ("accept", "packed"),
+    [("gzip", True), ("deflate, gzip;q=0.5", True), ("*", True), ("", False), ("identity", False), ("gzip;q=0", False),
+     ("gzip; q=0.000, br", False), ("gzip;q=abc", True), (",,;", False)],
+)  # fmt: skip
+def test_gzip_goes_to_whom_takes_it(accept: str, packed: bool) -> None:
+    """The packed document unpacks to the document."""
+
+    async def main() -> tuple[str | None, bytes]:
+        async with Staged(live) as service, facing(service) as (client, _):
+            headers = {"Accept-Encoding": accept}
+            async with client.session.get(
+                client.make_url("/metrics"), headers=headers, auto_decompress=False
+            ) as response:
+                return response.headers.get("Content-Encoding"), await response.read()
+
+    encoding, body = asyncio.run(main())
+    assert (encoding == "gzip") == packed
+    assert (gzip.decompress(body) if packed else body).startswith(b"# HELP")
+
+
+# --- what is shown, and what is refused ------------------------------------------------------------------------------
+
+
+def test_a_probe_asks_for_its_target_alone() -> None:
+    """One stream, or one account; its samples and no others."""
+    (one, text), (account, all_text) = asking(live, "/probe?target=tencent/b/c", "/probe?account=main")
+    assert (one.status, account.status) == (200, 200)
+    assert text.count("stream_active{") == 1
+    assert 'stream="b/c"' in text
+    assert all_text.count("stream_active{") == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "?target=", "?target=tencent/x", "?target=nobody/a", "?target=a", "?account=nobody",
+     "?account=main&account=main", "?target=tencent/a&account=main", "?target=http://169.254.169.254/",
+     "?target=tencent/a%00", "?target=%ff", "?module=x"],
+)  # fmt: skip
+def test_nothing_unlisted_can_be_probed(query: str) -> None:
+    """Whatever is not configured is 400, and no call is made."""
+
+    async def main() -> tuple[int, int]:
+        async with (
+            Staged(live) as service,
+            facing(service) as (client, _),
+            client.get(f"/probe{query}") as response,
+        ):
+            return response.status, service.asked
+
+    assert asyncio.run(main()) == (400, 0)
+
+
+def test_debug_shows_what_was_asked_what_came_back_and_how_it_was_judged() -> None:
+    """For people: the action, the answer, the verdict; nothing that it was signed with."""
+
+    async def behave(request: Request) -> Reply:
+        return tencent_state("active") if params(request)["StreamName"] == "a" else tencent_error("InternalError")
+
+    (_, good), (_, bad) = asking(behave, "/probe?target=tencent/a&debug=true", "/probe?target=tencent/b/c&debug=true")
+    assert "DescribeLiveStreamState" in good
+    assert "StreamState" in good
+    assert "judged: active" in good
+    assert "reason provider_error, code InternalError" in bad
+    assert "CANARY0" not in good + bad
+    assert "Signature=" not in good + bad
+
+
+def test_service_discovery_lists_the_watched_streams() -> None:
+    """As http_sd wants it: targets, and labels that lead a scrape to `/probe`."""
+    ((response, text),) = asking(live, "/sd")
+    rows = json.loads(text)
+    assert response.content_type == "application/json"
+    assert [row["targets"] for row in rows] == [["tencent/a"], ["tencent/b/c"]]
+    assert rows[1]["labels"]["__param_target"] == "tencent/b/c"
+    assert rows[1]["labels"]["__meta_stream_label_team"] == "x"
+
+
+def test_the_api_tells_each_streams_state() -> None:
+    """True, false or null, since when, and why not."""
+
+    async def behave(request: Request) -> Reply:
+        return tencent_state("inactive") if params(request)["StreamName"] == "a" else tencent_error("InternalError")
+
+    _, (_, text) = asking(behave, "/metrics", "/api/v1/streams")
+    down, unknown = json.loads(text)
+    assert (down["state"], down["active"], down["error"]) == ("inactive", False, None)
+    assert down["since"] == down["last_success"]
+    assert (unknown["state"], unknown["active"], unknown["last_success"]) == ("unknown", None, None)
+    assert unknown["error"]["reason"] == "provider_error"
+    assert unknown["error"]["advice"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics", "/config", "/sd", "/nothing-here", "/probe", "/-/healthy", "/-/ready"]
+)
+def test_every_answer_carries_the_security_headers(path: str) -> None:
+    """Errors too."""
+    ((response, _),) = asking(live, path)
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["X-Frame-Options"] == "deny"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+
+def test_the_configuration_is_shown_without_secrets() -> None:
+    """As YAML, with `<secret>` where one stands."""
+    ((response, text),) = asking(live, "/config")
+    assert response.content_type == "application/yaml"
+    assert "<secret>" in text
+    assert "CANARY0" not in text
+
+
+def test_a_fault_of_our_own_is_500_without_its_text(said: io.StringIO) -> None:
+    """The answer says where to look, the log where it was; neither what was in the exception."""
+
+    async def broken() -> list[str]:
+        raise ZeroDivisionError("CANARY0")
+
+    async def main() -> tuple[int, str]:
+        async with (
+            Staged(live) as service,
+            facing(service, lifecycle=True, reload=broken) as (client, _),
+            client.post("/-/reload") as response,
+        ):
+            return response.status, await response.text()
+
+    status, text = asyncio.run(main())
+    assert status == 500
+    assert "ZeroDivisionError" in said.getvalue()
+    assert "CANARY0" not in text + said.getvalue()
+
+
+# --- life cycle ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "problems", "status"), [(False, [], 403), (True, [], 200), (True, ["config.yml:1:1: bad"], 500)]
+)
+def test_reload_is_closed_unless_opened_and_says_what_is_wrong(
+    lifecycle: bool, problems: list[str], status: int
+) -> None:
+    """403 by default; 200, or 500 with every error."""
+    called = []
+
+    async def reload() -> list[str]:
+        called.append(1)
+        return problems
+
+    async def main() -> tuple[int, int, str]:
+        async with (
+            Staged(live) as service,
+            facing(service, lifecycle=lifecycle, reload=reload) as (client, _),
+            client.get("/-/reload") as got,
+            client.post("/-/reload") as posted,
+        ):
+            return got.status, posted.status, await posted.text()
+
+    got, posted, text = asyncio.run(main())
+    assert (got, posted) == (405, status)
+    assert len(called) == lifecycle
+    assert all(problem in text for problem in problems)
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_readiness_is_told(ready: bool) -> None:
+    """200 while able to probe, 503 otherwise; alive either way."""
+    (healthy, _), (told, _) = asking(live, "/-/healthy", "/-/ready", ready=ready)
+    assert healthy.status == 200
+    assert told.status == (200 if ready else 503)
+
+
+def test_the_path_of_the_metrics_can_be_another() -> None:
+    """`--web.telemetry-path` moves it, and nothing is left at the old place."""
+    (moved, _), (old, _) = asking(live, "/own/metrics", "/metrics", telemetry_path="/own/metrics")
+    assert (moved.status, old.status) == (200, 404)
