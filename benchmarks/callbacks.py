@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -186,7 +186,7 @@ def _tencent(stream: str, sequence: int, key: str = SECRET) -> bytes:
 
 
 _numbers = count(1)
-KINDS = {
+KINDS: dict[str, Callable[[], bytes]] = {
     "forged": lambda: _tencent("s000", next(_numbers), "another key"),
     "garbage": lambda: _posted("/callbacks/zego", {"event": "stream_close", "nonce": "x" * 500}),
     "nobody": lambda: _posted("/callbacks/nobody", {}),

@@ -24,6 +24,7 @@ from benchmarks.serving import Serving, serving, tencent
 
 NOWHERE = "http://127.0.0.1:9"
 DRIPPERS, NON_READERS, BIG = 300, 50, 10_000
+SPARE = 2  # connections that the honest client may have at any moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +132,6 @@ def still_open(connections: list[socket.socket]) -> int:
     return len(connections) - len(poller.poll(0))
 
 
-async def closed_after(connections: list[socket.socket], most: float) -> float:
-    """Return after how many seconds all were closed, or `most`."""
-    started = time.monotonic()
-    while still_open(connections) and time.monotonic() - started < most:
-        await asyncio.sleep(0.1)
-    return time.monotonic() - started
-
-
 # --- the scenarios ---------------------------------------------------------------------------------------------------
 
 
@@ -171,29 +164,35 @@ async def drippers() -> list[Finding]:
 
 
 async def non_readers() -> list[Finding]:
-    """Fifty clients ask for ten thousand streams' metrics and do not read."""
+    """Fifty clients ask for ten thousand streams' metrics, fifty for their states as JSON, and none reads."""
     with provider.running() as endpoint, serving(tencent(endpoint, BIG, reuse="1h")) as server:
         for _ in range(3):
             body = await exchange(server, request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 60"), 60)
             # One for each encoding, so that both documents stand ready before memory is measured.
             await exchange(server, request("/metrics", "Accept-Encoding: gzip"), 60)
+            page = await exchange(server, request("/api/v1/streams"), 60)
         before = most = server.rss()
+        files = server.descriptors()
         honest = Honest(server)
         async with honest.watching():
             started = time.monotonic()
-            lazy = [connected(server, request(close=False)) for _ in range(NON_READERS)]
-            while still_open(lazy) and time.monotonic() - started < 30:
+            lazy = [connected(server, request(path, close=False)) for path in ("/metrics", "/api/v1/streams")
+                    for _ in range(NON_READERS)]  # fmt: skip
+            await asyncio.sleep(1)
+            # Seen from the server: what fits into the kernel's buffers is sent, and its end is never read.
+            while (left := server.descriptors() - files - SPARE) > 0 and time.monotonic() - started < 30:
                 most = max(most, server.rss())
                 await asyncio.sleep(0.2)
             seconds = time.monotonic() - started
-            left = still_open(lazy)
         for one in lazy:
             one.close()
     growth = (most - before) / (1 << 20)
-    what = f"{NON_READERS} clients that do not read {len(body) / 1e6:.1f} MB"
+    what = f"2 × {NON_READERS} clients that do not read {len(body) / 1e6:.1f} and {len(page) / 1e6:.1f} MB"
     return [
-        Finding(f"{what}: at most 20 MiB more memory", f"{growth:.1f} MiB", growth <= 20 and status(body) == 200),
-        Finding(f"{what}: closed within 20 s", f"{left} open after {seconds:.0f} s", not left and seconds <= 20),
+        Finding(
+            f"{what}: at most 20 MiB more memory", f"{growth:.1f} MiB", growth <= 20 and whole(body) and whole(page)
+        ),
+        Finding(f"{what}: closed within 20 s", f"{max(left, 0)} open after {seconds:.0f} s", 2 < seconds <= 20),
         honest.finding("non-readers"),
     ]
 
@@ -341,7 +340,8 @@ CROOKED = {
     "escaped dots": request("/static/%2e%2e%2f%2e%2e%2fetc%2fpasswd"),
     "garbage": bytes(range(256)) * 8,
     "smuggled: length and chunked": (
-        b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + _HIDDEN
+        b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + _HIDDEN
     ),
     "smuggled: two lengths": (
         b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 42\r\n\r\n" + _HIDDEN

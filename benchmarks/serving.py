@@ -140,7 +140,7 @@ def _address(child: subprocess.Popen[bytes], said: Path) -> str:
 
 
 def tencent(endpoint: str, streams: int, *, reuse: str = "0s", timeout: str = "10s", **fields: Any) -> dict[str, Any]:
-    """Return a configuration of one Tencent account that asks for each stream singly and without a quota to speak of."""
+    """Return a configuration of one Tencent account that asks for each stream singly, without a quota to speak of."""
     account = {
         "name": "main",
         "provider": "tencent",

@@ -43,6 +43,7 @@ class Exchange:
 
 
 _SIGNED = re.compile(r"(?i)((?:[?&]|^)(?:[\w-]*signature|[\w-]*token|accesskeyid)=)[^&\s]*")
+_SIGNATURE = re.compile(r"(?i)\bsignature=([^&,\s]+)")
 _SECRET_HEADERS = re.compile(r"(?i)^(authorization|x-tc-token|x-acs-security-token|x-security-token)$")
 _ADDRESS = re.compile(r"(?i)[a-z0-9+.-]*:(?:\\?/){2}[^\s\"'<>]*")
 _PUSH_SECRETS = re.compile(r"(?i)((?:tx_?secret|auth_key|tx_?time|token|sign(?:ature)?)=)[^&\"'\s\\]+")
@@ -56,6 +57,12 @@ def redact(request: Request) -> str:
     if request.body:
         lines += ["", request.body.decode("utf-8", "replace")]
     return "\n".join(lines)
+
+
+def signatures(request: Request) -> list[str]:
+    """Return what a request was signed with, wherever it stands: a provider's error may repeat it."""
+    places = (request.url, *(value for name, value in request.headers.items() if name.lower() == "authorization"))
+    return [found for place in places for found in _SIGNATURE.findall(place)]
 
 
 def hide_push_secrets(text: str) -> str:

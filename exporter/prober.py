@@ -20,7 +20,7 @@ import structlog
 
 from exporter import catalogue
 from exporter.board import Board, Instant, Key, Record
-from exporter.exchange import Exchange, hide_push_secrets, redact
+from exporter.exchange import Exchange, hide_push_secrets, redact, signatures
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
 from exporter.planner import Listed, Outlook, Plan, Query, plan
 from exporter.provider import (
@@ -39,6 +39,8 @@ from exporter.quota import Breaker, Pace
 from exporter.tally import Tally
 
 log = structlog.get_logger("prober")
+
+SHOWN = 4096  # characters of an answer that are shown
 
 # Failures that say something of the account or the provider as a whole; a bad request speaks of one stream alone.
 ACCOUNT_WIDE = frozenset(Reason) - {Reason.BAD_REQUEST, Reason.BUG}
@@ -541,7 +543,7 @@ class Lane:
             again = error.broke_early
             outcome = Fault(error.reason, error.reason, error.message)
         except Exception as error:
-            outcome = self._fault(query, reply, error)
+            outcome = self._fault(query, request, reply, error)
         seconds = clock.mono() - started
         self._count(query, outcome, reply is not None, seconds)
         if self.observers:
@@ -559,11 +561,11 @@ class Lane:
             return query.api.read(self.account, reply)
         return query.api.read(self.account, query.streams[0], reply)
 
-    def _fault(self, query: Query, reply: Reply | None, error: Exception) -> Fault:
+    def _fault(self, query: Query, request: Request | None, reply: Reply | None, error: Exception) -> Fault:
         """Turn a failure into a fault: the catalogue knows the codes, all else has its own reason."""
         match error:
             case ProviderError() if reply is not None:
-                return self._provider_fault(query, reply, error)
+                return self._provider_fault(query, request, reply, error)
             case NoEnvelope():
                 return Fault(Reason.HTTP, Reason.HTTP, str(error))
             case Malformed():
@@ -571,15 +573,16 @@ class Lane:
             case _:
                 return self._bug(error)
 
-    def _provider_fault(self, query: Query, reply: Reply, error: ProviderError) -> Fault:
+    def _provider_fault(self, query: Query, request: Request | None, reply: Reply, error: ProviderError) -> Fault:
         entry = self._catalogue.lookup(query.api.action, error.code, reply.status)
         reason = Reason(entry.reason or Reason.MALFORMED)
         hint = None
         if reason is Reason.THROTTLED:
             hint = retry_after(reply)
             self.paces[query.api.action].throttled(self.shared.clock.mono(), hint)
-        shown = error.code if entry.listed else printable(error.code)
-        message = self._scrub(hide_push_secrets(error.message if entry.listed else f"{shown}: {error.message}"))
+        told = error.message if entry.listed else f"{error.code}: {error.message}"
+        # Cut last: half a secret would not be recognised.
+        message = printable(self._scrub(hide_push_secrets(told), request))
         return Fault(reason, catalogue.label(entry), message, error.request_id, hint)
 
     def _bug(self, error: Exception) -> Fault:
@@ -616,21 +619,22 @@ class Lane:
     def _observe(
         self, query: Query, request: Request | None, reply: Reply | None, seconds: float, outcome: Any
     ) -> None:
-        asked = self._scrub(redact(request)) if request is not None else ""
-        body = reply.body[:4096].decode("utf-8", "replace") if reply is not None else ""
+        asked = self._scrub(redact(request), request) if request is not None else ""
+        body = reply.body.decode("utf-8", "replace") if reply is not None else ""
         status = reply.status if reply is not None else None
         streams = tuple(stream.name for stream in query.streams)
-        told = self._scrub(hide_push_secrets(body))
+        told = self._scrub(hide_push_secrets(body), request)[:SHOWN]
         exchange = Exchange(query.api.action, streams, asked, status, told, seconds, outcome)
         for observer in tuple(self.observers):
             observer(exchange)
 
-    def _scrub(self, text: str) -> str:
-        """Take the credentials out of text that a provider sent or that is to be shown."""
+    def _scrub(self, text: str, request: Request | None) -> str:
+        """Take the credentials and the signature out of text that a provider sent or that is to be shown."""
         held = self._credentials
         secrets = (held.key_secret, held.token) if held is not None else ()
         known = [held.key_id] if held is not None else []
         known += [secret.reveal() for secret in secrets if secret is not None]
+        known += signatures(request) if request is not None else ()
         for value in sorted((value for value in known if len(value) >= 4), key=len, reverse=True):
             text = text.replace(value, "<secret>")
         return text

@@ -28,7 +28,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ProviderError(Exception):
-    """The provider answered with one of its error codes."""
+    """The provider answered with one of its error codes; `message` is its text, which may repeat what was sent."""
 
     def __init__(self, code: str, message: str = "", request_id: str = "") -> None:
         super().__init__(code)
@@ -399,6 +399,12 @@ def object_of(found: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed(f"{name} is missing or not an object")
     return value
+
+
+def message_of(found: Mapping[str, Any], name: str = "Message") -> str:
+    """Return an error's text as the provider sent it, or nothing; what it may repeat is taken out before it is cut."""
+    value = found.get(name)
+    return value if isinstance(value, str) else ""
 
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")

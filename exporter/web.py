@@ -17,7 +17,7 @@ from aiohttp import web
 from exporter import report, status
 from exporter.board import Change, Record
 from exporter.config import redacted
-from exporter.exposition import negotiate
+from exporter.exposition import Compressor, negotiate
 from exporter.prober import Lane, place
 from exporter.provider import Received
 from exporter.service import Service
@@ -27,8 +27,9 @@ log = structlog.get_logger("web")
 TIMEOUT_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 LEAST_SECONDS, MOST_SECONDS = 0.05, 120.0
 MOST_WAITING: Final = 64
-SEND_SECONDS: Final = 15.0
+SEND_SECONDS: Final = 12.0
 PIECE: Final = 1 << 16
+MOST_HELD: Final = 12 << 20  # bytes of large pages that are being sent; a page larger than that goes alone
 MOST_FOLLOWERS: Final = 64
 MOST_UNREAD: Final = 1000
 HEARTBEAT_SECONDS: Final = 15.0
@@ -51,6 +52,7 @@ EVENT_HEADERS: Final = {
 }
 
 Reload = Callable[[], Awaitable[list[str]]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(slots=True)
@@ -73,6 +75,7 @@ class Face:
     telemetry_path: str = "/metrics"
     ready: bool = True
     waiting: int = 0
+    held: int = 0
     _followers: set[asyncio.Queue[Change | None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -80,7 +83,7 @@ class Face:
 
     def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
         """Return the aiohttp application."""
-        application = web.Application(middlewares=[_compress, _errors, *middlewares], client_max_size=MOST_CALLBACK)
+        application = web.Application(middlewares=[self._bounded, _errors, *middlewares], client_max_size=MOST_CALLBACK)
         application.add_routes(
             [
                 web.get(self.telemetry_path, self.metrics),
@@ -100,6 +103,30 @@ class Face:
         application.on_response_prepare.append(_secure)
         application.on_shutdown.append(self.let_go)
         return application
+
+    @web.middleware
+    async def _bounded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Pack what is not metrics; send large pages piece by piece, and hold only so many bytes of them at a time."""
+        response = await handler(request)
+        if not isinstance(response, web.Response) or response.prepared or not isinstance(response.body, bytes):
+            return response
+        packed = _takes_gzip(request.headers.get("Accept-Encoding", "")) and response.content_type != "text/plain"
+        if response.status != 200 or len(response.body) <= PIECE:
+            if packed:
+                response.enable_compression(web.ContentCoding.gzip)
+            return response
+        body, headers = response.body, {"Vary": "Accept-Encoding", **response.headers}
+        if packed:
+            compressor = Compressor()
+            body = compressor.add(body) + compressor.end()
+            headers["Content-Encoding"] = "gzip"
+        if self.held and self.held + len(body) > MOST_HELD:
+            return _text("too many large pages are being read; try again later\n", 503)
+        self.held += len(body)
+        try:
+            return await _send(request, body, headers)
+        finally:
+            self.held -= len(body)
 
     # --- metrics -----------------------------------------------------------------------------------------------------
 
@@ -301,9 +328,6 @@ def _hung_up(response: web.Response) -> web.Response:
     return response
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a fault of our own with 500 and its kind: its text might hold anything."""
@@ -314,15 +338,6 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:
         log.error("bug", path=request.path, kind=type(error).__name__, place=place(error))
         return _text("an error of the exporter itself; its log says where\n", 500)
-
-
-@web.middleware
-async def _compress(request: web.Request, handler: Handler) -> web.StreamResponse:
-    response = await handler(request)
-    packed = _takes_gzip(request.headers.get("Accept-Encoding", "")) and response.content_type != "text/plain"
-    if packed and not response.prepared:
-        response.enable_compression(web.ContentCoding.gzip)
-    return response
 
 
 async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
@@ -372,7 +387,7 @@ async def _send(request: web.Request, body: bytes, headers: dict[str, str]) -> w
     try:
         async with asyncio.timeout(SEND_SECONDS):
             await response.prepare(request)
-            for start in range(0, len(body), PIECE):
+            for start in range(0, 0 if request.method == "HEAD" else len(body), PIECE):
                 await response.write(view[start : start + PIECE])
             await response.write_eof()
     except TimeoutError:

@@ -37,8 +37,8 @@ from exporter.provider import (
     envelope,
     host,
     integer_of,
+    message_of,
     object_of,
-    printable,
     request_id_of,
     rows_of,
     same,
@@ -90,10 +90,7 @@ def _response(reply: Reply, action: str) -> dict[str, Any]:
     if nested is not None:
         found = object_of(found, f"{action}Response")
     if found.get("Code") is not None:
-        message = found.get("Message")
-        raise ProviderError(
-            text_of(found, "Code"), printable(message) if isinstance(message, str) else "", request_id_of(found)
-        )
+        raise ProviderError(text_of(found, "Code"), message_of(found), request_id_of(found))
     definite(reply)
     return found
 

@@ -39,9 +39,9 @@ from exporter.provider import (
     envelope,
     host,
     integer_of,
+    message_of,
     object_in,
     object_of,
-    printable,
     request_id_of,
     rows_of,
     same,
@@ -94,10 +94,7 @@ def _response(reply: Reply) -> dict[str, Any]:
     response = object_of(envelope(reply), "Response")
     if response.get("Error") is not None:
         error = object_of(response, "Error")
-        message = error.get("Message")
-        raise ProviderError(
-            text_of(error, "Code"), printable(message) if isinstance(message, str) else "", request_id_of(response)
-        )
+        raise ProviderError(text_of(error, "Code"), message_of(error), request_id_of(response))
     definite(reply)
     return response
 

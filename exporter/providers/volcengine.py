@@ -32,8 +32,8 @@ from exporter.provider import (
     envelope,
     host,
     integer_of,
+    message_of,
     object_of,
-    printable,
     request_id_of,
     rows_of,
     text_of,
@@ -88,8 +88,7 @@ def _result(reply: Reply) -> tuple[dict[str, Any], str]:
     request_id = request_id_of(metadata)
     if metadata.get("Error") is not None:
         error = object_of(metadata, "Error")
-        message = error.get("Message")
-        raise ProviderError(text_of(error, "Code"), printable(message) if isinstance(message, str) else "", request_id)
+        raise ProviderError(text_of(error, "Code"), message_of(error), request_id)
     definite(reply)
     return object_of(found, "Result"), request_id
 

@@ -39,8 +39,8 @@ from exporter.provider import (
     envelope,
     host,
     integer_of,
+    message_of,
     object_in,
-    printable,
     request_id_of,
     rows_of,
     same,
@@ -93,8 +93,7 @@ def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
     code = integer_of(found, "Code")
     request_id = request_id_of(found)
     if code not in DEFINITE:
-        message = found.get("Message")
-        raise ProviderError(str(code), printable(message) if isinstance(message, str) else "", request_id)
+        raise ProviderError(str(code), message_of(found), request_id)
     definite(reply)
     return code, data if isinstance(data, dict) else {}, request_id
 

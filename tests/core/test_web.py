@@ -32,10 +32,11 @@ Client = TestClient[web.Request, web.Application]
 class Staged(Service):
     """The running parts on a provider that is a function."""
 
-    def __init__(self, behave: Callable[[Request], Awaitable[Reply]], **scrape: str) -> None:
+    def __init__(self, behave: Callable[[Request], Awaitable[Reply]], streams: int = 0, **scrape: str) -> None:
         self.behave = behave
         self.asked = 0
-        text = json.dumps({"scrape": {"reuse": "0s", **scrape}, "accounts": [ACCOUNT], "streams": STREAMS}).encode()
+        watched = [{**STREAMS[0], "name": f"s{number}"} for number in range(streams)] or STREAMS
+        text = json.dumps({"scrape": {"reuse": "0s", **scrape}, "accounts": [ACCOUNT], "streams": watched}).encode()
         loaded = config.load(Path("config.yml"), providers.found(), {}, lambda _path: text)
         super().__init__(loaded, providers.found(), clock(), Keyring({}))
 
@@ -62,8 +63,6 @@ async def silent(_request: Request) -> Reply:
 async def nothing() -> list[str]:
     """Reload without a problem."""
     return []
-
-    return None
 
 
 @asynccontextmanager
@@ -404,6 +403,31 @@ def test_readiness_is_told(ready: bool) -> None:
     (healthy, _), (told, _) = asking(live, "/-/healthy", "/-/ready", ready=ready)
     assert healthy.status == 200
     assert told.status == (200 if ready else 503)
+
+
+def test_large_pages_are_sent_whole_and_packed_for_whom_takes_that() -> None:
+    """What is sent piece by piece is the same page; a HEAD request gets its headers alone."""
+
+    async def main() -> tuple[bytes, bytes, str | None, tuple[int, bytes]]:
+        async with Staged(live, streams=2000) as service, facing(service) as (client, face):
+            url = client.make_url("/api/v1/streams")
+            async with client.session.get(url, headers={"Accept-Encoding": "identity"}) as plain:
+                body = await plain.read()
+            async with client.session.get(url, headers={"Accept-Encoding": "gzip"}) as packed:
+                unpacked = await packed.read()
+            async with client.session.head(url) as head:
+                empty = head.status, await head.read()
+            # What followed the head of an answer to HEAD would be taken for the next answer.
+            async with client.session.head(client.make_url("/metrics")) as head, client.get("/-/healthy") as next_one:
+                assert (head.status, await head.read(), next_one.status) == (200, b"", 200)
+            assert face.held == 0
+            return body, unpacked, packed.headers.get("Content-Encoding"), empty
+
+    body, unpacked, encoding, empty = asyncio.run(main())
+    assert len(json.loads(body)) == 2000
+    assert body == unpacked
+    assert encoding == "gzip"
+    assert empty == (200, b"")
 
 
 def test_the_path_of_the_metrics_can_be_another() -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -129,12 +129,12 @@ def _ours(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-u", "-m", "exporter", *map(str, arguments)]
 
 
-def simulator(world: Path, folder: Path, listen: str = ANY_PORT) -> Any:
+def simulator(world: Path, folder: Path, listen: str = ANY_PORT) -> AbstractContextManager[Server]:
     """Run `stream-exporter simulate` with a world file."""
     return running(_ours("simulate", "--listen", listen, "--world", world), folder, SIMULATOR_SAYS)
 
 
-def exporter(config: Path, folder: Path, *flags: str) -> Any:
+def exporter(config: Path, folder: Path, *flags: str) -> AbstractContextManager[Server]:
     """Run `stream-exporter serve` with a configuration."""
     command = _ours("serve", "--config.file", config, "--web.listen-address", ANY_PORT, *flags)
     return running(command, folder, EXPORTER_SAYS)
@@ -154,7 +154,7 @@ def prometheus(config: str, folder: Path, *flags: str) -> Iterator[Server]:
         yield one
 
 
-def alertmanager(config: str, folder: Path) -> Any:
+def alertmanager(config: str, folder: Path) -> AbstractContextManager[Server]:
     """Run Alertmanager with the text of a configuration."""
     server = program("prometheus-alertmanager", "apt-get install prometheus-alertmanager")
     folder.mkdir(parents=True, exist_ok=True)

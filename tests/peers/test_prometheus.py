@@ -138,12 +138,11 @@ def test_both_formats_say_the_same(scraped: Scraped) -> None:
     """The same series come of both formats."""
 
     def series(job: str) -> set[frozenset[tuple[str, str]]]:
-        selector = f'{{job="{job}", __name__=~"(stream|process)_.+"}}'
-        found = told(scraped.prometheus.url, "series", **{"match[]": selector})
-        return {frozenset({**one, "job": "", "instance": ""}.items()) for one in found}
+        found = vector(scraped.prometheus.url, f'{{job="{job}", __name__=~"(stream|process)_.+"}}')
+        return {frozenset({**labels, "job": "", "instance": ""}.items()) for labels, _ in found}
 
     assert len(series("text")) > 500
-    # A code that comes for the first time is in one scrape before it is in the other.
+    # The two are scraped in turn: what has just changed is in one before it is in the other.
     until(lambda: series("openmetrics") == series("text"), "both jobs have the same series")
 
 
