@@ -166,7 +166,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
 
 def _shown(address: tuple[str, ...]) -> str:
     host, port = address[0], address[1]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 # nosec B104
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  # nosec
     return f"{shown}:{port}"
 
 
