@@ -45,7 +45,8 @@ class Exchange:
 _SIGNED = re.compile(r"(?i)((?:[?&]|^)(?:[\w-]*signature|[\w-]*token|accesskeyid)=)[^&\s]*")
 _SIGNATURE = re.compile(r"(?i)\bsignature=([^&,\s]+)")
 _SECRET_HEADERS = re.compile(r"(?i)^(authorization|x-tc-token|x-acs-security-token|x-security-token)$")
-_ADDRESS = re.compile(r"(?i)[a-z0-9+.-]*:(?:\\?/){2}[^\s\"'<>]*")
+# The scheme is bounded: without that, a long word without a colon would take the square of its length.
+_ADDRESS = re.compile(r"(?i)[a-z0-9+.-]{0,16}:(?:\\?/){2}[^\s\"'<>]*")
 _PUSH_SECRETS = re.compile(r"(?i)((?:tx_?secret|auth_key|tx_?time|token|sign(?:ature)?)=)[^&\"'\s\\]+")
 
 

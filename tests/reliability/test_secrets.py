@@ -23,6 +23,7 @@ import structlog
 from benchmarks.hostile import request
 from benchmarks.serving import Serving, serving
 from exporter.commands import logs
+from exporter.exchange import hide_push_secrets
 from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, Stream
 from exporter.prober import Prober
 from exporter.providers import found
@@ -268,6 +269,15 @@ def test_a_crash_in_a_plug_in_shows_no_secret() -> None:
     assert "bug" in said.getvalue()
     assert "burst" in said.getvalue()
     assert "CANARY0" not in said.getvalue() + repr(faults)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["x", "a:", ":/", "&sign", "rtmp://", "token=", "\\/", "signature=&"])
+def test_a_long_message_is_cleaned_in_time(text: str) -> None:
+    """A mebibyte of whatever a cloud sends costs no more than its length: it must not stop the exporter for minutes."""
+    long = text * ((1 << 20) // len(text))
+    assert len(hide_push_secrets(long)) <= 4 * len(long)
+    assert "CANARY0" not in hide_push_secrets(f"{long} rtmp://push.example/live/s?txSecret=CANARY0 {long}")
 
 
 def test_what_holds_a_secret_does_not_print_it() -> None:
