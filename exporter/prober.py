@@ -44,6 +44,9 @@ SHOWN = 4096  # characters of an answer that are shown
 
 # Failures that say something of the account or the provider as a whole; a bad request speaks of one stream alone.
 ACCOUNT_WIDE = frozenset(Reason) - {Reason.BAD_REQUEST, Reason.BUG}
+# Answers that may be broken for one stream alone; while they are, up to a tenth of the streams is tried in a round.
+MAYBE_ITS_OWN = frozenset({Reason.MALFORMED, Reason.HTTP, Reason.PROVIDER_ERROR})
+MOST_TRIALS, TRIAL_SHARE = 8, 10
 
 
 class Sender(Protocol):
@@ -326,12 +329,20 @@ class Lane:
         self._judge(round_)
 
     async def _trial(self, round_: Round, due: list[Record]) -> list[Record]:
-        """While the breaker is open ask for one stream; return the others if the account answers again."""
-        first, rest = due[0], due[1:]
-        if await self._turn(self.provider.single.action, round_.deadline):
+        """While the breaker is open ask for one stream; return the others if the account answers again.
+
+        A broken answer shows that somebody is there, and may be that stream's own trouble: the next one is tried.
+        """
+        rest = deque(due)
+        for _ in range(min(MOST_TRIALS, max(1, self.size // TRIAL_SHARE))):
+            if not rest or not await self._turn(self.provider.single.action, round_.deadline):
+                break
+            first = rest.popleft()
             await self._single(round_, Query(self.provider.single, (first.stream,)), first)
-        if not self.breaker.open:
-            return rest
+            if not self.breaker.open:
+                return list(rest)
+            if first.fault is None or first.fault.reason not in MAYBE_ITS_OWN:
+                break
         fault = round_.fault or self.fault or Fault(Reason.TIMEOUT, Reason.TIMEOUT)
         round_.held = len(rest)
         now = self.shared.clock.now()

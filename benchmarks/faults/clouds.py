@@ -100,6 +100,7 @@ class Clouds:
         self.listed: dict[str, float] = {}
         self.arrivals: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.calls = 0
+        self._broken: set[str] = set()
         self.world = World(clock=self.now, seed=f"{seed} world", log_size=1)
         self.world.quirks.alibaba_retry_hints = True
         for provider, fields in ACCOUNTS.items():
@@ -151,17 +152,29 @@ class Clouds:
         received = _received(request)
         sent = self.now()
         exchange = examine(self.world, fakes()[provider], _at(received, sent))
+        again = False
         try:
             async with asyncio.timeout(timeout):
                 return await self._answer(exchange, received, largest)
+        except TransportError as error:
+            again = error.broke_early
+            raise
         except TimeoutError:
             raise TransportError(Reason.TIMEOUT, "no complete answer in time") from None
         finally:
-            if exchange.stream is not None:
-                key = exchange.stream.key
-                self.tried[key] = max(sent, self.tried.get(key, 0.0))
-            elif exchange.verified:
-                self.listed.update(dict.fromkeys(self._settled(exchange), sent))
+            self._note(exchange, sent, again)
+
+    def _note(self, exchange: Exchange, sent: float, again: bool) -> None:
+        """Note which streams an attempt was about that has finished; one that broke early may be made once more."""
+        if exchange.stream is not None:
+            key = exchange.stream.key
+            if again and key not in self._broken:
+                self._broken.add(key)
+                return
+            self._broken.discard(key)
+            self.tried[key] = max(sent, self.tried.get(key, 0.0))
+        elif exchange.verified:
+            self.listed.update(dict.fromkeys(self._settled(exchange), sent))
 
     def _settled(self, exchange: Exchange) -> list[str]:
         """Return the streams that a sound listing settles: those in it; with volcengine those that are not."""

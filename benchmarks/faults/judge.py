@@ -3,6 +3,7 @@
 - **False down**: a scrape shows 0 for a stream that was live at every moment from the sending of the last finished
   attempt at it until the scrape ended. So an answer may be overtaken while it travels, and a stream whose turn has
   not come may keep its answer, at most `max_age`; but no failure and no answer older than the last attempt may show 0.
+  A connection that broke before an answer may be tried once more, and both are one attempt.
   (An answer younger than `reuse` may serve another scrape although a listing has passed by the stream since.)
 - **False up**: the same for 1 and a stream that was not live.
 - **Missed down**: a stream was down, and nothing was wrong with it, its account or our clock, for `PATIENCE` seconds

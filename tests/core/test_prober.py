@@ -307,6 +307,25 @@ def test_the_breaker_tries_once_a_scrape_and_recovers_at_once() -> None:
     run(main())
 
 
+def test_an_account_that_only_errs_is_asked_for_a_tenth_of_its_streams() -> None:
+    """After three bad rounds an outage costs at most a tenth of the calls, whatever the provider answers in it."""
+
+    async def main() -> None:
+        async def behave(_provider: str, _request: Request) -> Reply:
+            return tencent_error("InternalError")
+
+        network = Network(behave)
+        made = prober(network, [account()], streams(60))
+        counts = []
+        for _ in range(5):
+            before = len(network.calls)
+            await scrape(made)
+            counts.append(len(network.calls) - before)
+        assert counts == [60, 60, 60, 6, 6]
+
+    run(main())
+
+
 def test_an_open_breaker_withdraws_what_it_does_not_ask() -> None:
     """While an account is known to answer nothing, none of its streams shows an old answer."""
 

@@ -418,7 +418,8 @@ def test_large_pages_are_sent_whole_and_packed_for_whom_takes_that() -> None:
             async with client.session.head(url) as head:
                 empty = head.status, await head.read()
             # What followed the head of an answer to HEAD would be taken for the next answer.
-            async with client.session.head(client.make_url("/metrics")) as head, client.get("/-/healthy") as next_one:
+            soon = {TIMEOUT_HEADER: "1"}
+            async with client.head("/metrics", headers=soon) as head, client.get("/-/healthy") as next_one:
                 assert (head.status, await head.read(), next_one.status) == (200, b"", 200)
             assert face.held == 0
             return body, unpacked, packed.headers.get("Content-Encoding"), empty
