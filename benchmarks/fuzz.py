@@ -1,0 +1,92 @@
+"""`python -m benchmarks.fuzz [SECONDS]`: coverage-guided bytes through every parser that reads what a cloud sent.
+
+It needs atheris (`pip install atheris`), which has wheels for Linux on some Python versions only; the same promise is
+held by `tests/hostile` everywhere. A parser may answer, or refuse in one of the three ways that it has; anything else
+ends the run with the input that did it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+import tempfile
+from typing import Any
+
+from exporter.model import Account, Answer, Reply, Stream
+from exporter.provider import AnyProvider, Malformed, NoEnvelope, Page, ProviderError, Received, Refused
+from exporter.providers import found
+
+STATUSES = (200, 200, 200, 302, 400, 403, 429, 500)
+FIELDS: dict[str, dict[str, Any]] = {
+    "zego": {"app_id": 1234567890},
+    "tencent": {"region": "ap-guangzhou"},
+    "alibaba": {},
+    "volcengine": {"app_id": "app"},
+}
+ADDRESSES: dict[str, dict[str, Any]] = {
+    "zego": {"room_id": "room"},
+    "tencent": {"domain": "push.example", "inputs": 2},
+    "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
+    "volcengine": {"room_id": "room"},
+}
+
+
+def watched(name: str) -> tuple[AnyProvider, Account, Stream]:
+    """Return a provider with an account and a stream of it."""
+    provider = found()[name]
+    account = provider.account(name="main", provider=name, **FIELDS[name])
+    return provider, account, provider.stream(name="one", account="main", **ADDRESSES[name])
+
+
+ALL = [watched(name) for name in found()]
+
+
+def one_input(data: bytes) -> None:
+    """Read bytes as an answer, as a page of each listing, and as a callback of each cloud."""
+    if len(data) < 2:
+        return
+    provider, account, stream = ALL[data[0] % len(ALL)]
+    reply = Reply(STATUSES[data[1] % len(STATUSES)], {"content-type": "application/json"}, data[2:])
+    with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
+        assert isinstance(provider.single.read(account, stream, reply), Answer)
+    for listing in provider.listings:
+        with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
+            assert isinstance(listing.read(account, reply), Page)
+    if provider.callbacks is not None:
+        received = Received(provider.callbacks.method, "host", {}, {"action": "publish"}, data[2:])
+        with contextlib.suppress(Refused):
+            provider.callbacks.hear(account, "made-up-key", received, 1_800_000_000.0)
+
+
+def main() -> int:
+    """Fuzz for some seconds, a minute by default."""
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    try:
+        atheris = importlib.import_module("atheris")
+    except ImportError:
+        print("atheris is not installed: pip install atheris", file=sys.stderr)
+        return 2
+    atheris.instrument_all()
+    with tempfile.TemporaryDirectory() as corpus:
+        seeds = (
+            b'{"Code":0,"Message":"ok","RequestId":"1","Data":{"create_time":"1673334117","close_time":""}}',
+            b'{"Response":{"StreamState":"active","RequestId":"1"}}',
+            b'{"Response":{"Error":{"Code":"InternalError","Message":"m"},"RequestId":"1"}}',
+            b'{"Response":{"StreamInfoList":[{"StreamName":"one","BackupList":[{"DomainName":"d","AppName":"a","MasterFlag":1}]}]}}',
+            b'{"StreamState":"online","Type":"push","RequestId":"1"}',
+            b'{"OnlineInfo":{"LiveStreamOnlineInfo":[{"AppName":"a","StreamName":"s"}]},"TotalPage":1}',
+            b'{"ResponseMetadata":{"RequestId":"1"},"Result":{"StreamStates":[{"MediaType":"Audio","State":1}]}}',
+            b'{"event":"stream_create","timestamp":"1800000000","nonce":"1","signature":"x","appid":"1234567890"}',
+        )
+        for number, seed in enumerate(seeds):
+            for kind in range(len(ALL)):
+                with open(f"{corpus}/{number}-{kind}", "wb") as file:
+                    file.write(bytes((kind, 0)) + seed)
+        atheris.Setup([sys.argv[0], corpus, f"-max_total_time={seconds}", "-max_len=65536"], one_input)
+        atheris.Fuzz()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
