@@ -99,8 +99,7 @@ class Input:
     primary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A provider's definite answer about one stream.
 
     Attributes:
