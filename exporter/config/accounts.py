@@ -59,6 +59,7 @@ class Accounts:
         provider = self._provider(raw, place)
         self._own(raw.get("name"), provider, place)
         if provider is None:
+            self._check_common(raw, place)
             return
         prepared = self._with_sources(raw, provider, place)
         self._check_secrets(prepared, provider, place)
@@ -69,6 +70,15 @@ class Accounts:
         if account is not None:
             self._check_quota(account, provider, place)
             self.valid.setdefault(account.name, account)
+
+    def _check_common(self, raw: dict[str, Any], place: Place) -> None:
+        """Find in an account of no known provider what is wrong whosever it is."""
+        common = {key: value for key, value in raw.items() if key in Account.model_fields}
+        validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place, self.findings.report)
+        known = Keys(tuple({key for provider in self.providers.values() for key in _keys_of(provider)}))
+        for key in raw:
+            if key not in known.own:
+                self.findings.wrong((*place, key), known.unknown(key), at_key=True)
 
     def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
         """Return the account's provider, or None after saying why there is none."""

@@ -43,11 +43,24 @@ class Streams:
             place = (*prefix, index)
             provider = self._provider(raw, place)
             if provider is None:
+                self._check_common(raw, place)
                 continue
             if "names" in raw:
                 self._many(raw, provider, place)
             else:
                 self._one(raw, provider, place)
+
+    def _check_common(self, raw: Any, place: Place) -> None:
+        """Find in a stream of no known account what is wrong whosever it is."""
+        if not isinstance(raw, dict):
+            return
+        common = {key: value for key, value in raw.items() if key in Stream.model_fields}
+        stand_in = {"name": "any"} if "names" in raw else {}
+        validated(Stream, {**stand_in, **common, "account": "any"}, place, self.findings.report)
+        known = Keys(tuple({key for keys in self.keys.values() for key in keys.own}))
+        for key in raw:
+            if isinstance(key, str) and key not in known.own:
+                self.findings.wrong((*place, key), known.unknown(key), at_key=True)
 
     def _provider(self, raw: Any, place: Place) -> AnyProvider | None:
         """Return the provider of a stream's account, or None after saying why there is none."""
