@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from exporter.model import Account, Stream, format_duration
 from exporter.planner import Outlook, choose, cost
-from exporter.provider import AnyProvider
+from exporter.provider import AnyProvider, kept
 from exporter.quota import paced
 
 ASSUMED_INTERVAL = 15.0
@@ -162,10 +162,7 @@ class Plan:
 
 def kept_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
     """Return the calls per second that the exporter allows itself, by action."""
-    return {
-        action: account.quota.get(action, account.quota_share * api.limit(account))
-        for action, api in provider.apis().items()
-    }
+    return {action: kept(account, api) for action, api in provider.apis().items()}
 
 
 def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule) -> Plan:

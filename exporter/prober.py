@@ -32,6 +32,7 @@ from exporter.provider import (
     Page,
     ProviderError,
     TransportError,
+    kept,
     printable,
     retry_after,
 )
@@ -187,7 +188,7 @@ class Lane:
         for one in self._rounds:
             one.whole = False
         for action, api in self.provider.apis().items():
-            limit = account.quota.get(action, account.quota_share * api.limit(account))
+            limit = kept(account, api)
             if action in self.paces:
                 self.paces[action].change(limit)
             else:

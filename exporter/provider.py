@@ -132,6 +132,11 @@ class Listing(Generic[A, S]):
     largest: int = MEBIBYTE
 
 
+def kept(account: Account, api: Api[Any, Any] | Listing[Any, Any]) -> float:
+    """Return the calls per second that the exporter allows itself: as configured, else a share of the documented."""
+    return account.quota.get(api.action, account.quota_share * api.limit(account))
+
+
 END_REASONS = ("client", "network", "timeout", "kicked", "rejected", "content", "internal", "unknown")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter import ambient
-from exporter.config.checking import Keys, Mistake, others, validated, wrong_type
+from exporter.config.checking import Keys, Mistake, others, strangers, validated, wrong_type
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
 from exporter.config.secret_values import SUFFIXES, CredentialsMissing, Read, missing, secret, secret_fields
@@ -76,9 +76,7 @@ class Accounts:
         common = {key: value for key, value in raw.items() if key in Account.model_fields}
         validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place, self.findings.report)
         known = Keys(tuple({key for provider in self.providers.values() for key in _keys_of(provider)}))
-        for key in raw:
-            if key not in known.own:
-                self.findings.wrong((*place, key), known.unknown(key), at_key=True)
+        strangers(raw, place, self.findings.report, known)
 
     def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
         """Return the account's provider, or None after saying why there is none."""

@@ -91,6 +91,13 @@ class Keys:
         return f"unknown key{suggestion(key, self.own)}"
 
 
+def strangers(raw: Mapping[str, Any], place: Place, report: Report, keys: Keys) -> None:
+    """Report each key that no shape has."""
+    for key in raw:
+        if key not in keys.own:
+            report(Mistake((*place, key), keys.unknown(key), at_key=True))
+
+
 def told(error: ValidationError, raw: Any, place: Place, report: Report, keys: Keys) -> None:
     """Report each of pydantic's findings."""
     for found in error.errors(include_url=False, include_input=False):

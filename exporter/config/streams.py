@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from exporter.config.accounts import Accounts
-from exporter.config.checking import Keys, Mistake, others, told, validated, wrong_type
+from exporter.config.checking import Keys, Mistake, others, strangers, told, validated, wrong_type
 from exporter.config.document import Document
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
@@ -58,9 +58,7 @@ class Streams:
         stand_in = {"name": "any"} if "names" in raw else {}
         validated(Stream, {**stand_in, **common, "account": "any"}, place, self.findings.report)
         known = Keys(tuple({key for keys in self.keys.values() for key in keys.own}))
-        for key in raw:
-            if isinstance(key, str) and key not in known.own:
-                self.findings.wrong((*place, key), known.unknown(key), at_key=True)
+        strangers(raw, place, self.findings.report, known)
 
     def _provider(self, raw: Any, place: Place) -> AnyProvider | None:
         """Return the provider of a stream's account, or None after saying why there is none."""
