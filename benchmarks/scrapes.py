@@ -16,11 +16,12 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from benchmarks.network import Plain
 from benchmarks.provider import running
 from benchmarks.rounds import keys, watching
 from benchmarks.table import Row
 from exporter import providers
-from exporter.model import Reply
+from exporter.model import Account, Reply, Request
 from exporter.service import Service, clock
 
 STREAMS = 10_000
@@ -145,14 +146,15 @@ async def _listed(count: int, down: int) -> int:
     single = json.dumps({"Response": {"StreamState": "inactive", "RequestId": "r"}}).encode()
     calls = 0
 
-    class Network(Service):
-        async def _send(self, provider: str, request: object, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
-            nonlocal calls
-            calls += 1
-            action = request.headers["X-TC-Action"]  # type: ignore[attr-defined]
-            return Reply(200, {}, listing if action == "DescribeBackupStreamList" else single)
+    async def send(request: Request, _timeout: float, _largest: int) -> Reply:
+        nonlocal calls
+        calls += 1
+        return Reply(200, {}, listing if request.headers["X-TC-Action"] == "DescribeBackupStreamList" else single)
 
-    async with Network(config, providers.found(), clock(), keys) as service:
+    async def connect(_provider: str, _account: Account, _gap: float, _new: bool) -> Plain:
+        return Plain(send)
+
+    async with Service(config, providers.found(), clock(), keys, connect=connect) as service:
         await service.refresh(time.monotonic() + 600)
         assert all(record.succeeded for record in service.board)
     return calls

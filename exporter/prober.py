@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from exporter import catalogue
 from exporter.board import Board, Instant, Key, Record
 from exporter.exchange import Exchange, hide_push_secrets, redact, signatures
+from exporter.gate import Connection, Gate
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
 from exporter.planner import Listed, Outlook, Plan, Query, plan
 from exporter.provider import (
@@ -48,14 +49,6 @@ ACCOUNT_WIDE = frozenset(Reason) - {Reason.BAD_REQUEST, Reason.BUG}
 # Answers that may be broken for one stream alone; while they are, up to a tenth of the streams is tried in a round.
 MAYBE_ITS_OWN = frozenset({Reason.MALFORMED, Reason.HTTP, Reason.PROVIDER_ERROR})
 MOST_TRIALS, TRIAL_SHARE = 8, 10
-
-
-class Sender(Protocol):
-    """What makes one HTTP call: `exporter.transport.Transport` or a test's network."""
-
-    async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
-        """Return the reply, or raise `TransportError`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +105,7 @@ class Round:
     good: int = 0
     definite: int = 0
     held: int = 0
+    connecting: int = 0
     fault: Fault | None = None
     judged: bool = False
     over: bool = False
@@ -168,7 +162,7 @@ class Lane:
         self.round_seconds: float | None = None
         self.unprobed: dict[str, int] = dict.fromkeys(("quota", "deadline", "breaker"), 0)
         self._catalogue = catalogue.load(provider.name)
-        self._turnstiles: dict[str, asyncio.Lock] = {}
+        self._gates: dict[str, Gate] = {}
         self._calls = asyncio.Semaphore(account.concurrency)
         self._flying: set[Key] = set()
         self._rounds: list[Round] = []
@@ -193,7 +187,7 @@ class Lane:
                 self.paces[action].change(limit)
             else:
                 self.paces[action] = Pace(limit)
-                self._turnstiles[action] = asyncio.Lock()
+                self._gates[action] = Gate(self.paces[action], self.shared.clock.mono, self._connect)
 
     # --- what is asked of a lane -------------------------------------------------------------------------------------
 
@@ -336,10 +330,13 @@ class Lane:
         """
         rest = deque(due)
         for _ in range(min(MOST_TRIALS, max(1, self.size // TRIAL_SHARE))):
-            if not rest or not await self._turn(self.provider.single.action, round_.deadline):
+            if not rest or (connection := await self._turn(round_, self.provider.single.action)) is None:
                 break
             first = rest.popleft()
-            await self._single(round_, Query(self.provider.single, (first.stream,)), first)
+            try:
+                await self._single(round_, Query(self.provider.single, (first.stream,)), first, connection)
+            finally:
+                connection.release()
             if not self.breaker.open:
                 return list(rest)
             if first.fault is None or first.fault.reason not in MAYBE_ITS_OWN:
@@ -374,7 +371,7 @@ class Lane:
         flying = 0 if round_.over else len(self._flying)
         self.unprobed = {"quota": quota, "deadline": left - quota + flying, "breaker": round_.held}
         self.round_seconds = min(clock.mono(), max(round_.deadline, round_.started)) - round_.started
-        if round_.calls == 0 and round_.fault is None:
+        if round_.calls + round_.connecting == 0 and round_.fault is None:
             return
         up = round_.definite > 0
         if not round_.good:
@@ -418,28 +415,29 @@ class Lane:
         action = round_.choose()
         if action is None:
             return
-        if await self._claim(round_, action):
-            await self._take(round_, action)
-        else:
-            round_.refuse(action)
-
-    async def _claim(self, round_: Round, action: str) -> bool:
         round_.claimed[action] = round_.claimed.get(action, 0) + 1
         try:
-            return await self._turn(action, round_.deadline)
+            connection = await self._turn(round_, action)
         finally:
             round_.claimed[action] -= 1
+        if connection is None:
+            round_.refuse(action)
+            return
+        try:
+            await self._take(round_, action, connection)
+        finally:
+            connection.release()
 
-    async def _take(self, round_: Round, action: str) -> None:
+    async def _take(self, round_: Round, action: str, connection: Connection) -> None:
         queue = round_.pending[action]
         while queue:
             query = queue.popleft()
             if query.page:
-                await self._list(round_, query)
+                await self._list(round_, query, connection)
                 return
             record = self._record(query.streams[0])
             if record is not None and self._wanted(round_, record):
-                await self._single(round_, query, record)
+                await self._single(round_, query, record, connection)
                 return
 
     def _wanted(self, round_: Round, record: Record) -> bool:
@@ -447,31 +445,26 @@ class Lane:
         fresh = max(round_.started, self._urgent.get(record.key, float("-inf")))
         return record.tried < fresh and record.key not in self._flying
 
-    async def _turn(self, action: str, deadline: float) -> bool:
-        """Wait until the quota allows a call; False if that would be after the deadline."""
-        pace, mono, turnstile = self.paces[action], self.shared.clock.mono, self._turnstiles[action]
-        if not turnstile.locked() and pace.wait(now := mono()) <= 0 and now <= deadline:
-            pace.take(now)
-            return True
-        async with turnstile:
-            while (wait := pace.wait(now := mono())) > 0:
-                if now + wait > deadline:
-                    return False
-                await asyncio.sleep(wait)
-            if now > deadline:
-                return False
-            pace.take(now, queued=True)
-        return True
+    async def _turn(self, round_: Round, action: str) -> Connection | None:
+        """Wait until a connection is there and the quota allows a call; None if that would be after the deadline."""
+        round_.connecting += 1
+        try:
+            return await self._gates[action].turn(round_.deadline)
+        finally:
+            round_.connecting -= 1
+
+    async def _connect(self, gap: float, new: bool) -> Connection:
+        return await self.shared.connect(self.provider.name, self.account, gap, new)
 
     def _record(self, stream: Stream) -> Record | None:
         return self.shared.board.current(self.provider.name, stream)
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    async def _single(self, round_: Round, query: Query, record: Record) -> None:
+    async def _single(self, round_: Round, query: Query, record: Record, connection: Connection) -> None:
         self._flying.add(record.key)
         try:
-            outcome = await self._call(round_, query)
+            outcome = await self._call(round_, query, connection)
         finally:
             self._flying.discard(record.key)
         if self._record(query.streams[0]) is record:
@@ -489,10 +482,10 @@ class Lane:
             if not done.done():
                 done.set_result(None)
 
-    async def _list(self, round_: Round, query: Query) -> None:
+    async def _list(self, round_: Round, query: Query, connection: Connection) -> None:
         sent = self.shared.clock.mono()
         try:
-            outcome = await self._call(round_, query)
+            outcome = await self._call(round_, query, connection)
             page = outcome if isinstance(outcome, Page) else None
             if isinstance(outcome, Fault) and (record := self._record(query.streams[0])) is not None:
                 self.shared.board.remember(record, outcome, self.shared.clock.now())
@@ -521,12 +514,19 @@ class Lane:
                 self.shared.board.answered(record, answer, query.api.action, now)
         round_.add(step.ask)
 
-    async def _call(self, round_: Round, query: Query) -> Answer | Page | Fault:
-        """Make a call, and once more if its connection broke before an answer; count what came of it."""
+    async def _call(self, round_: Round, query: Query, connection: Connection) -> Answer | Page | Fault:
+        """Make a call, and once more on a new connection if its own broke before an answer; count what came of it."""
         round_.calls += 1
-        outcome, again = await self._attempt(query)
-        if again and await self._turn(query.api.action, round_.deadline):
-            outcome, _ = await self._attempt(query)
+        outcome, again = await self._attempt(query, connection)
+        if again and (other := await self._gates[query.api.action].turn(round_.deadline, new=True)) is not None:
+            again = False
+            try:
+                outcome, _ = await self._attempt(query, other)
+            finally:
+                other.release()
+        if again and connection.reused:
+            # A kept connection that has ended meanwhile says nothing of the account.
+            round_.calls -= 1
         if isinstance(outcome, Fault):
             round_.fault = outcome
             key = (self.provider.name, self.account.name, outcome.code, str(outcome.reason))
@@ -538,17 +538,17 @@ class Lane:
             self.breaker.answered()
         return outcome
 
-    async def _attempt(self, query: Query) -> tuple[Answer | Page | Fault, bool]:
+    async def _attempt(self, query: Query, connection: Connection) -> tuple[Answer | Page | Fault, bool]:
         """Sign, send and read once; also say whether the call may be made again."""
         clock = self.shared.clock
         request: Request | None = None
         reply: Reply | None = None
         outcome: Answer | Page | Fault
         again = False
-        started = clock.mono()
+        started = clock.mono() - connection.spent
         try:
             request = self._sign(query.ask(self.account))
-            reply = await self.shared.send(self.provider.name, request, self.account.timeout, query.api.largest)
+            reply = await connection.send(request, self.account.timeout, query.api.largest)
             self._skew(reply)
             outcome = self._read(query, reply)
         except TransportError as error:
@@ -660,7 +660,8 @@ class Shared:
         board: What is known of each stream.
         tally: Counters.
         clock: Time and chance.
-        send: Makes an HTTP call through a provider's own connections: (provider, request, timeout, largest).
+        connect: Returns a connection to an account's endpoint: (provider, account, seconds between two calls, whether
+            it must be new); raises `TransportError`.
         credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
         doubt: Told that the provider refused an account's credentials.
         sequence: Issues ZEGO's Sequence.
@@ -669,7 +670,7 @@ class Shared:
     board: Board
     tally: Tally
     clock: Clock
-    send: Callable[[str, Request, float, int], Awaitable[Reply]]
+    connect: Callable[[str, Account, float, bool], Awaitable[Connection]]
     credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]]
     doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None
     sequence: Counter = field(default_factory=Counter)

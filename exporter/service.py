@@ -16,14 +16,17 @@ from exporter.callbacks import Ear
 from exporter.config import Config
 from exporter.exchange import Exchange
 from exporter.exposition import Compressor, Exposition, Scope, Source
+from exporter.gate import Connection
 from exporter.hints import Hints
-from exporter.model import Account, Credentials, Reply, Request, Secret, Stream
+from exporter.model import Account, Credentials, Secret, Stream
 from exporter.prober import Clock, Lane, Prober, Shared
 from exporter.provider import AnyProvider
 from exporter.tally import Tally
 from exporter.transport import Transport
 
 LONGEST_RENDER = 1.0
+
+Connect = Callable[[str, Account, float, bool], Awaitable[Connection]]
 
 
 def clock() -> Clock:
@@ -53,6 +56,7 @@ class Service:
         credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]],
         callback_secret: Callable[[AnyProvider, Account], Secret | None] = lambda _provider, _account: None,
         doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None,
+        connect: Connect | None = None,
     ) -> None:
         self.config = config
         self._callback_secret = callback_secret
@@ -60,7 +64,7 @@ class Service:
         self.clock = clock
         self.board = Board(config.scrape.max_age)
         self.tally = Tally()
-        self.prober = Prober(Shared(self.board, self.tally, clock, self._send, credentials, doubt))
+        self.prober = Prober(Shared(self.board, self.tally, clock, connect or self._connect, credentials, doubt))
         self.source = Source(self.board, self.tally, self.prober.present)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
@@ -137,13 +141,13 @@ class Service:
                 await lane.refresh(deadline, now)
         return calls
 
-    async def _send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+    async def _connect(self, provider: str, account: Account, gap: float, new: bool) -> Connection:
         transport = self._transports.get(provider)
         if transport is None:
             # Stored before anything is awaited, so that one provider never gets two sets of connections.
             transport = self._transports[provider] = Transport()
             await self._open.enter_async_context(transport)
-        return await transport.send(request, timeout, largest)
+        return await transport.connect(account.endpoint, account.timeout, gap, account.concurrency, new=new)
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

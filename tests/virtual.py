@@ -8,8 +8,10 @@ import selectors
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
+from benchmarks.network import Plain
 from exporter.board import Board
 from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, Stream
 from exporter.prober import Clock, Lane, Prober, Shared
@@ -86,8 +88,11 @@ class Network:
     latency: float = 0.02
     calls: list[Sent] = field(default_factory=list)
 
-    async def send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
-        """Do what a transport does."""
+    async def connect(self, provider: str, _account: Account, _gap: float, _new: bool) -> Plain:
+        """Do what a transport does that always has a connection."""
+        return Plain(partial(self._send, provider))
+
+    async def _send(self, provider: str, request: Request, timeout: float, _largest: int) -> Reply:  # noqa: ASYNC109
         self.calls.append(Sent(asyncio.get_running_loop().time(), provider, request))
         try:
             async with asyncio.timeout(timeout):
@@ -153,7 +158,7 @@ def prober(network: Network, accounts: Iterable[Account], watched: Iterable[Stre
     """Return a prober on a network, by the running loop's time."""
     loop = asyncio.get_running_loop()
     clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-    made = Prober(Shared(Board(max_age), Tally(), clock, network.send, credentials))
+    made = Prober(Shared(Board(max_age), Tally(), clock, network.connect, credentials))
     made.configure([(found()[one.provider], one) for one in accounts], watched, max_age)
     return made
 

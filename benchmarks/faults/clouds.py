@@ -7,18 +7,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
+from benchmarks.faults.lines import Line
 from benchmarks.faults.script import Life, Spell, Spells, life, spells
-from exporter.model import Reason, Reply, Request
+from exporter.model import Account, Reason, Reply, Request
 from exporter.provider import TransportError
 from exporter.simulator.fake import Exchange, Received
 from exporter.simulator.faults import Fault, write
 from exporter.simulator.nouns import FieldValue
 from exporter.simulator.server import decide, examine
 from exporter.simulator.world import World, fakes
+from exporter.transport.pool import Pool
 
 EPOCH = 1_800_000_000.0
 STREAMS_EACH = 50
@@ -101,6 +104,7 @@ class Clouds:
         self.arrivals: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.calls = 0
         self._broken: set[str] = set()
+        self._pools: dict[str, Pool[Line]] = {}
         self.world = World(clock=self.now, seed=f"{seed} world", log_size=1)
         self.world.quirks.alibaba_retry_hints = True
         for provider, fields in ACCOUNTS.items():
@@ -146,8 +150,20 @@ class Clouds:
 
     # --- the network -------------------------------------------------------------------------------------------------
 
+    async def connect(self, provider: str, account: Account, gap: float, new: bool) -> Line:
+        """Return a connection to a cloud, as a transport does."""
+        pool = self._pools.get(provider)
+        if pool is None:
+            pool = self._pools[provider] = Pool(partial(self._dial, provider), asyncio.get_running_loop().time)
+        return await (pool.new(account.timeout) if new else pool.get(account.timeout, gap, account.concurrency))
+
+    async def _dial(self, provider: str, _timeout: float) -> Line:
+        spent = self.chance.uniform(0.02, 0.3)
+        await asyncio.sleep(spent)
+        return Line(self._pools[provider], partial(self.send, provider), spent)
+
     async def send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
-        """Do what a transport does."""
+        """Make a call."""
         self.calls += 1
         received = _received(request)
         sent = self.now()

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from benchmarks.faults.clouds import ACCOUNTS, COMING_AND_GOING, STREAMS_EACH, Clouds, address
 from exporter import config, providers
 from exporter.keys import Keyring
-from exporter.model import Moment, Reply, Request, State
+from exporter.model import Moment, State
 from exporter.prober import Clock, Counter
 from exporter.provider import Malformed, NoEnvelope, ProviderError, TransportError
 from exporter.service import Service
@@ -64,10 +64,7 @@ class Offline(Service):
         chance = Random("nonces")
         loop = asyncio.get_running_loop()
         clock = Clock(clouds.our_time, loop.time, lambda: f"{chance.getrandbits(128):032x}")
-        super().__init__(loaded(True), providers.found(), clock, Keyring({}))
-
-    async def _send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
-        return await self._clouds.send(provider, request, timeout, largest)
+        super().__init__(loaded(True), providers.found(), clock, Keyring({}), connect=clouds.connect)
 
 
 class Ours:

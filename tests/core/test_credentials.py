@@ -27,7 +27,7 @@ def test_a_rotated_key_costs_one_bad_round() -> None:
         loop = asyncio.get_running_loop()
         ring = Keyring({}, lambda _path: written[0], unix=lambda: EPOCH + loop.time(), mono=loop.time)
         clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-        made = Prober(Shared(Board(120), Tally(), clock, Network(behave).send, ring, ring.doubt))
+        made = Prober(Shared(Board(120), Tally(), clock, Network(behave).connect, ring, ring.doubt))
         sources: dict[str, Any] = dict.fromkeys(("secret_id", "secret_key"), SecretSource("file", str(Path(__file__))))
         made.configure([(found()["tencent"], account(**sources))], streams(1), 120)
         seen = []

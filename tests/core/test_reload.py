@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 import structlog
 
+from benchmarks.network import Plain
 from exporter import config, providers
 from exporter.board import address
 from exporter.commands import logs
 from exporter.keys import Keyring
-from exporter.model import Reply, Request, State
+from exporter.model import Account, Reply, Request, State
 from exporter.prober import Clock
 from exporter.reload import Reloader, signature
 from exporter.service import Service
@@ -45,7 +46,13 @@ class Quiet(Service):
     calls = 0
     latency = 0.01
 
-    async def _send(self, _provider: str, _request: Request, _timeout: float, _largest: int) -> Reply:
+    def __init__(self, loaded: config.Config, clock: Clock) -> None:
+        super().__init__(loaded, providers.found(), clock, Keyring({}), connect=self._connected)
+
+    async def _connected(self, _provider: str, _account: Account, _gap: float, _new: bool) -> Plain:
+        return Plain(self._send)
+
+    async def _send(self, _request: Request, _timeout: float, _largest: int) -> Reply:
         self.calls += 1
         await asyncio.sleep(self.latency)
         return tencent_state("active")
@@ -59,7 +66,7 @@ class Stage:
         self.write(text)
         loop = asyncio.get_running_loop()
         clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-        self.service = Quiet(self.load(), providers.found(), clock, Keyring({}))
+        self.service = Quiet(self.load(), clock)
         self.reloader = Reloader(self.service, self.load)
 
     def write(self, text: str) -> None:

@@ -216,7 +216,10 @@ def test_cookies_are_not_kept() -> None:
     """A provider's gateway cannot mark us."""
 
     async def main() -> None:
-        async with serving(saying(answer(b"{}", "Set-Cookie: mark=1; Path=/"))) as heard, Transport() as transport:
+        async with (
+            serving(saying(answer(b"{}", "Set-Cookie: mark=1; Path=/"))) as heard,
+            Transport(rest=0) as transport,
+        ):
             for _ in range(2):
                 await transport.send(get(heard.url), 10, MEBIBYTE)
         assert heard.connections == 1
@@ -236,7 +239,7 @@ def test_nothing_is_sent_again_by_itself_when_a_kept_connection_breaks(
         await (saying(OK) if number == 1 else end)(writer, number)
 
     async def main() -> None:
-        async with serving(behave) as heard, Transport() as transport:
+        async with serving(behave) as heard, Transport(rest=0) as transport:
             await transport.send(make(heard.url), 10, MEBIBYTE)
             with pytest.raises(TransportError) as caught:
                 await transport.send(make(heard.url), 10, MEBIBYTE)

@@ -16,10 +16,11 @@ import structlog
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
+from benchmarks.network import Plain
 from exporter import config, providers
 from exporter.commands import logs
 from exporter.keys import Keyring
-from exporter.model import Reply, Request
+from exporter.model import Account, Reply, Request
 from exporter.service import Service, clock
 from exporter.web import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER, Face
 from tests.virtual import params, tencent_error, tencent_state
@@ -38,13 +39,16 @@ class Staged(Service):
         watched = [{**STREAMS[0], "name": f"s{number}"} for number in range(streams)] or STREAMS
         text = json.dumps({"scrape": {"reuse": "0s", **scrape}, "accounts": [ACCOUNT], "streams": watched}).encode()
         loaded = config.load(Path("config.yml"), providers.found(), {}, lambda _path: text)
-        super().__init__(loaded, providers.found(), clock(), Keyring({}))
+        super().__init__(loaded, providers.found(), clock(), Keyring({}), connect=self._connected)
 
     async def __aenter__(self) -> Staged:
         """Return itself."""
         return self
 
-    async def _send(self, _provider: str, request: Request, _timeout: float, _largest: int) -> Reply:
+    async def _connected(self, _provider: str, _account: Account, _gap: float, _new: bool) -> Plain:
+        return Plain(self._send)
+
+    async def _send(self, request: Request, _timeout: float, _largest: int) -> Reply:
         self.asked += 1
         return await self.behave(request)
 

@@ -1,0 +1,131 @@
+"""Where the calls of one action wait: for a connection first, and then for their slot.
+
+A slot that is taken before the connection is there would be used late, and late calls bunch up at the cloud.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from exporter.model import Reason, Reply, Request
+from exporter.provider import TransportError
+from exporter.quota import Pace, paced
+
+MOST_SPOILED: Final = 3
+
+
+class Connection(Protocol):
+    """A connection that is held for one call."""
+
+    @property
+    def reused(self) -> bool:
+        """Whether a call was made on it before."""
+        ...
+
+    @property
+    def spent(self) -> float:
+        """Seconds that making it took, until its first call."""
+        ...
+
+    async def quiet(self) -> bool:
+        """Say whether a request may go out now."""
+        ...
+
+    def send(self, request: Request, timeout: float, largest: int, /) -> Awaitable[Reply]:
+        """Return the reply, or raise `TransportError`."""
+        ...
+
+    def release(self) -> None:
+        """Give it back."""
+        ...
+
+
+Connect = Callable[[float, bool], Awaitable[Connection]]
+"""Makes or finds a connection, given the seconds between two calls, and whether it must be one that nobody has used;
+raises `TransportError`."""
+
+
+class Unreachable:
+    """Stands for a connection that could not be made: the call on it fails as the connecting did."""
+
+    reused = False
+
+    def __init__(self, error: TransportError, spent: float) -> None:
+        self._error = error
+        self.spent = spent
+
+    async def quiet(self) -> bool:
+        """Say that the call may be made, and fail."""
+        return True
+
+    async def send(self, _request: Request, _timeout: float, _largest: int) -> Reply:
+        """Raise why there is no connection."""
+        raise self._error
+
+    def release(self) -> None:
+        """Give nothing back."""
+
+
+class Gate:
+    """Lets the calls of one action out one by one, each on a connection that is ready, at the pace that is allowed."""
+
+    def __init__(self, pace: Pace, mono: Callable[[], float], connect: Connect) -> None:
+        self.pace = pace
+        self._mono = mono
+        self._connect = connect
+        self._lock = asyncio.Lock()
+
+    async def turn(self, deadline: float, *, new: bool = False) -> Connection | None:
+        """Wait for a connection and a slot; the call has to go out at once, and to release the connection.
+
+        Args:
+            deadline: Monotonic seconds after which no call may begin.
+            new: Whether the connection must be one that nobody has used.
+
+        Returns:
+            The connection, or None if the call's turn would come too late.
+        """
+        other = await self._ready(new=True) if new else None
+        async with self._lock:
+            now = self._mono()
+            if now + self.pace.wait(now) > deadline:
+                if other is not None:
+                    other.release()
+                return None
+            return await self._slot(other or await self._ready(), deadline)
+
+    async def _slot(self, connection: Connection, deadline: float) -> Connection | None:
+        """Wait for the slot of a call whose connection is there; a connection that does not last is replaced."""
+        pace, mono = self.pace, self._mono
+        while True:
+            wait = pace.wait(now := mono())
+            lost = isinstance(connection, Unreachable)
+            if now + wait > deadline and not lost:
+                connection.release()
+                return None
+            if wait > 0 and now < deadline:
+                await asyncio.sleep(min(wait, deadline - now) if lost else wait)
+            elif await connection.quiet():
+                # What cannot be sent counts too, or a dead endpoint would be tried as fast as it refuses.
+                pace.take(mono(), queued=True)
+                return connection
+            else:
+                connection.release()
+                connection = await self._ready()
+
+    async def _ready(self, *, new: bool = False) -> Connection:
+        """Return a connection on which nothing has come unasked."""
+        started = self._mono()
+        gap = 1 / paced(self.pace.rate(started))
+        try:
+            for _ in range(MOST_SPOILED):
+                connection = await self._connect(gap, new)
+                if await connection.quiet():
+                    return connection
+                connection.release()
+            error = TransportError(Reason.HTTP, "the endpoint speaks before it is asked")
+        except TransportError as met:
+            error = met
+        return Unreachable(error, self._mono() - started)

@@ -1,0 +1,228 @@
+"""Calls over kept connections: no redirects, no cookies, no proxy, nothing sent twice by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from functools import lru_cache, partial
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+from aiohttp.connector import Connection as Held
+from aiohttp.http import StreamWriter
+from multidict import CIMultiDict
+from yarl import URL
+
+from exporter import __version__
+from exporter.model import Reply, Request
+from exporter.provider import MEBIBYTE
+from exporter.transport.body import unpacked
+from exporter.transport.errors import translate
+from exporter.transport.pool import REST_SECONDS, Pool
+from exporter.transport.resolver import Resolver
+from exporter.transport.wire import Wire, oversized
+
+DNS_SECONDS: Final = 60
+CONNECT_GAP: Final = 0.25  # seconds after which another connection is tried, where no pace says how many are wanted
+USER_AGENT: Final = f"stream-exporter/{__version__}"
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return a context that verifies the provider's certificate and speaks TLS 1.2 or newer."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Connection:
+    """A connection that is held for one call at a time.
+
+    Attributes:
+        reused: Whether a call was made on it before.
+        idle_since: When its last call ended, in seconds of the loop's clock.
+        spent: Seconds that making it took, until its first call: a call's time limit covers both.
+    """
+
+    __slots__ = ("_held", "_pool", "_wire", "idle_since", "reused", "spent")
+
+    def __init__(self, pool: Pool[Connection], held: Held, spent: float) -> None:
+        self._pool = pool
+        self._held = held
+        wire = held.protocol
+        assert isinstance(wire, Wire)
+        self._wire = wire
+        self.reused = False
+        self.idle_since = 0.0
+        self.spent = spent
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may go out on it, as far as is known."""
+        return self._wire.usable
+
+    async def quiet(self) -> bool:
+        """Look whether anything has arrived that nobody asked for; say whether a request may go out now."""
+        return await self._wire.quiet()
+
+    async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        """Make one call.
+
+        Args:
+            request: Signed request; its URL goes out byte for byte.
+            timeout: Seconds for the whole call, from connecting to the last byte.
+            largest: Bytes that the body may have, compressed or not.
+
+        Raises:
+            TransportError: There was no usable answer.
+        """
+        spent, self.spent = self.spent, 0.0
+        try:
+            async with asyncio.timeout(timeout - spent):
+                return await self._exchange(request, largest)
+        except Exception as error:
+            raise translate(error) from None
+        finally:
+            self.reused = True
+
+    async def _exchange(self, request: Request, largest: int) -> Reply:
+        wire = self._wire
+        wire.expect(largest)
+        writer = StreamWriter(wire, asyncio.get_running_loop())
+        await writer.write_headers(f"{request.method} {_target(request.url)} HTTP/1.1", _headers(request, largest))
+        await writer.write_eof(request.body)
+        message, content = await wire.read()
+        length = message.headers.get("Content-Length")
+        if length is not None and int(length) > largest:
+            raise oversized(largest)
+        body = await content.read()
+        return Reply(message.code, message.headers, unpacked(body, message.headers, largest))
+
+    def release(self) -> None:
+        """Give it back; it is kept if its call ended as it should."""
+        self._pool.release(self)
+
+    def close(self) -> None:
+        """End it."""
+        self._held.close()
+
+
+def _headers(request: Request, largest: int) -> CIMultiDict[str]:
+    headers = CIMultiDict(
+        {
+            "Host": _parsed(request.url).host_port_subcomponent or "",
+            "User-Agent": USER_AGENT,
+            "Accept": "*/*",
+            "Accept-Encoding": "gzip" if largest > MEBIBYTE else "identity",
+        }
+    )
+    headers.update(request.headers)
+    if request.body or request.method != "GET":
+        headers["Content-Length"] = str(len(request.body))
+        headers.setdefault("Content-Type", "application/octet-stream")
+    return headers
+
+
+@lru_cache(maxsize=128)
+def _parsed(text: str) -> URL:
+    return URL(text, encoded=True)
+
+
+def _target(url: str) -> str:
+    return _parsed(url).raw_path_qs
+
+
+@lru_cache(maxsize=128)
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL."""
+    return str(URL(url, encoded=True).origin())
+
+
+class Dialler(aiohttp.TCPConnector):
+    """Makes connections that let no byte in but those of the answer that is due."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(limit=0, ttl_dns_cache=DNS_SECONDS, ssl=context, resolver=Resolver())
+        self._factory = partial(Wire, loop=self._loop)  # type: ignore[assignment]
+
+
+class Transport:
+    """One provider's connections, kept for the life of the process.
+
+    Args:
+        context: What certificates are verified with, and how.
+        rest: Seconds for which a connection is left alone after an answer.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None = None, rest: float = REST_SECONDS) -> None:
+        self._context = context
+        self._rest = rest
+        self._dialler: Dialler | None = None
+        self._pools: dict[str, Pool[Connection]] = {}
+
+    async def __aenter__(self) -> Self:
+        self._dialler = Dialler(self._context or tls_context())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pool in self._pools.values():
+            pool.close()
+        if self._dialler is not None:
+            await self._dialler.close()
+
+    async def connect(
+        self,
+        url: str,
+        timeout: float,  # noqa: ASYNC109
+        gap: float = CONNECT_GAP,
+        most: int = 1,
+        *,
+        new: bool = False,
+    ) -> Connection:
+        """Return a connection to a URL's host that is free for one call; `release` gives it back.
+
+        Args:
+            url: Any URL there.
+            timeout: Seconds that making a connection may take.
+            gap: Seconds between two calls: while no connection is free, one more is begun that often.
+            most: How many may be in the making at once.
+            new: Whether it must be one that nobody has used.
+
+        Raises:
+            TransportError: None could be made.
+        """
+        pool = self._pool(origin(url))
+        return await (pool.new(timeout) if new else pool.get(timeout, gap, most))
+
+    async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        """Connect and make one call; raises `TransportError`."""
+        connection = await self.connect(request.url, timeout)
+        try:
+            return await connection.send(request, timeout, largest)
+        finally:
+            connection.release()
+
+    def _pool(self, where: str) -> Pool[Connection]:
+        pool = self._pools.get(where)
+        if pool is None:
+            loop = asyncio.get_running_loop()
+            pool = self._pools[where] = Pool(lambda timeout: self._dial(where, timeout), loop.time, self._rest)
+        return pool
+
+    async def _dial(self, where: str, timeout: float) -> Connection:  # noqa: ASYNC109
+        if self._dialler is None:
+            raise RuntimeError("the transport is not open")
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        wanted = aiohttp.ClientRequest("GET", URL(where), loop=loop)
+        try:
+            async with asyncio.timeout(timeout):
+                held = await self._dialler.connect(wanted, [], NO_LIMIT)
+        except Exception as error:
+            raise translate(error) from None
+        return Connection(self._pools[where], held, loop.time() - started)
+
+
+NO_LIMIT: Final = aiohttp.ClientTimeout(total=None)

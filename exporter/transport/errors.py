@@ -1,0 +1,34 @@
+"""What the HTTP client's errors mean to us."""
+
+from __future__ import annotations
+
+import ssl
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from exporter.model import Reason
+from exporter.provider import TransportError
+
+
+def translate(error: Exception) -> TransportError:
+    """Return what to report for an error of the HTTP client, without anything of its text."""
+    match error:
+        case TransportError():
+            return error
+        case TimeoutError():
+            return TransportError(Reason.TIMEOUT, "no complete answer in time")
+        case aiohttp.ClientConnectorDNSError():
+            return TransportError(Reason.DNS, "the endpoint's name was not resolved")
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
+            return TransportError(Reason.TLS, "no trusted TLS connection to the endpoint")
+        case aiohttp.ClientConnectorError():
+            return TransportError(Reason.CONNECTION, "the endpoint refused the connection or cannot be reached")
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientConnectionResetError():
+            return TransportError(Reason.CONNECTION, "the connection broke before an answer", broke_early=True)
+        case aiohttp.ClientPayloadError() | OSError():
+            return TransportError(Reason.CONNECTION, "the connection broke within the answer")
+        case aiohttp.ClientError() | HttpProcessingError():
+            return TransportError(Reason.HTTP, "the answer is not HTTP as it should be")
+        case _:
+            return TransportError(Reason.BUG, f"unexpected {type(error).__name__} in the HTTP client")

@@ -1,0 +1,199 @@
+"""Connections to one endpoint: made when needed, handed out one call at a time, and looked at again before each.
+
+A connection rests a moment after each answer, so that a second answer which comes late finds nobody waiting for it.
+Whoever waits gets what is there first: a new connection, or one that has rested meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, Protocol, TypeVar
+
+from exporter.provider import TransportError
+
+REST_SECONDS: Final = 0.15
+KEEP_SECONDS: Final = 10.0
+"""How long an idle connection is kept: less than load balancers in front of the clouds keep theirs (15 s and more)."""
+
+LEAST_GAP: Final = 0.002
+MOST_OPEN: Final = 32  # connections up to which each may rest as long as it should
+
+
+class Poolable(Protocol):
+    """A connection, as far as a pool cares."""
+
+    idle_since: float
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may go out on it."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+C = TypeVar("C", bound=Poolable)
+
+
+class Pool(Generic[C]):
+    """The connections to one endpoint.
+
+    Args:
+        dial: Makes a connection within so many seconds; raises `TransportError`.
+        time: The event loop's clock, in seconds.
+        rest: Seconds for which a connection is left alone after an answer.
+    """
+
+    def __init__(
+        self, dial: Callable[[float], Awaitable[C]], time: Callable[[], float], rest: float = REST_SECONDS
+    ) -> None:
+        self._dial = dial
+        self._time = time
+        self._rest = rest
+        self._idle: deque[C] = deque()
+        self._busy = 0
+        self._waiting: deque[asyncio.Future[C]] = deque()
+        self._dials: set[asyncio.Task[None]] = set()
+        self._offering: asyncio.TimerHandle | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    async def get(self, timeout: float, gap: float, most: int) -> C:  # noqa: ASYNC109
+        """Return a rested connection, or the first that is made.
+
+        Args:
+            timeout: Seconds that making one may take.
+            gap: Seconds between two calls: while none is there, one more is begun that often.
+            most: How many may be in the making at once.
+
+        Raises:
+            TransportError: No connection could be made.
+        """
+        found = self._rested()
+        if found is not None:
+            return found
+        waiter: asyncio.Future[C] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        started, begun = self._time(), 0
+        try:
+            while not waiter.done():
+                wanted = 1 + int((self._time() - started) / gap)
+                while begun < wanted and len(self._dials) < most:
+                    self._begin(timeout)
+                    begun += 1
+                begun = wanted
+                self._offer()
+                await asyncio.wait([waiter], timeout=max(gap, LEAST_GAP))
+            return waiter.result()
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.release(waiter.result())
+            raise
+        finally:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+    async def new(self, timeout: float) -> C:  # noqa: ASYNC109
+        """Return a connection that nobody has used; raises `TransportError`."""
+        made = await self._dial(timeout)
+        self._busy += 1
+        return made
+
+    def release(self, connection: C) -> None:
+        """Take a connection back after its call."""
+        self._busy -= 1
+        if not connection.usable:
+            connection.close()
+            return
+        connection.idle_since = self._time()
+        self._idle.append(connection)
+        self._offer()
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().call_later(KEEP_SECONDS, self._sweep)
+
+    def close(self) -> None:
+        """End all connections that are idle or in the making."""
+        for task in self._dials:
+            task.cancel()
+        for timer in (self._offering, self._sweeping):
+            if timer is not None:
+                timer.cancel()
+        while self._idle:
+            self._idle.popleft().close()
+
+    def _rested(self) -> C | None:
+        """Return the connection that is idle longest, if it has rested; taken by whoever asks."""
+        now = self._time()
+        while self._idle:
+            first = self._idle[0]
+            if not first.usable or now - first.idle_since > KEEP_SECONDS:
+                self._idle.popleft().close()
+            elif now - first.idle_since >= self._rest or self._crowded():
+                self._busy += 1
+                return self._idle.popleft()
+            else:
+                break
+        return None
+
+    def _crowded(self) -> bool:
+        """Whether there are so many connections that rest must be shorter."""
+        return len(self._idle) + self._busy >= max(MOST_OPEN, 2 * self._busy)
+
+    def _offer(self) -> None:
+        """Hand idle connections to those who wait; come again when the next one has rested."""
+        while self._waiting:
+            found = self._rested()
+            if found is None:
+                break
+            self._hand(found)
+        if self._waiting and self._idle and self._offering is None:
+            left = self._idle[0].idle_since + self._rest - self._time()
+            self._offering = asyncio.get_running_loop().call_later(max(left, 0.0), self._offer_again)
+
+    def _offer_again(self) -> None:
+        self._offering = None
+        self._offer()
+
+    def _hand(self, connection: C) -> None:
+        """Give a connection, counted as busy, to who waits longest, or put it with the idle ones."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        self.release(connection)
+
+    def _begin(self, timeout: float) -> None:
+        task = asyncio.create_task(self._make(timeout), name="connect")
+        self._dials.add(task)
+        task.add_done_callback(self._dials.discard)
+
+    async def _make(self, timeout: float) -> None:  # noqa: ASYNC109
+        try:
+            made = await self.new(timeout)
+        except TransportError as error:
+            while self._waiting:
+                waiter = self._waiting.popleft()
+                if not waiter.done():
+                    waiter.set_exception(error)
+                    return
+        else:
+            self._hand(made)
+
+    def _sweep(self) -> None:
+        """Close what has been idle too long or has ended."""
+        self._sweeping = None
+        now = self._time()
+        kept: deque[C] = deque()
+        for connection in self._idle:
+            if connection.usable and now - connection.idle_since < KEEP_SECONDS:
+                kept.append(connection)
+            else:
+                connection.close()
+        self._idle = kept
+        if kept:
+            left = kept[0].idle_since + KEEP_SECONDS - now
+            self._sweeping = asyncio.get_running_loop().call_later(left, self._sweep)

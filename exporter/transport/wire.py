@@ -1,0 +1,122 @@
+"""One connection's stream of bytes: lets none in but those of the answer that is due.
+
+aiohttp hands out a kept connection without looking whether something has arrived on it meanwhile, and takes that for
+the next answer (https://github.com/aio-libs/aiohttp/issues/13656). So its protocol class is extended here, and its
+pool is not used. This touches the inside of aiohttp: `pyproject.toml` allows the versions that the tests have run on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import Final
+
+from aiohttp import StreamReader
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
+
+from exporter.model import Reason
+from exporter.provider import TransportError
+
+SLICE: Final = 1 << 14  # bytes that are parsed at once
+MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
+SPARE: Final = 1 << 15  # bytes of heads and chunk sizes, beside a quarter of the body's
+YIELDS: Final = 3  # turns of the loop in which bytes that wait in the socket are read
+
+
+class Wire(ResponseHandler):
+    """A connection on which a byte that comes while no answer is due is the last.
+
+    Attributes:
+        spoiled: Whether it must never be used again.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.spoiled = False
+        self._awaiting = False
+        self._content: StreamReader | None = None
+        self._interim = 0
+        self._came = 0
+        self._largest = 0
+        self._poll: select.poll | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether an answer, or the rest of one, is still to come."""
+        return self._awaiting and (self._content is None or not self._content.is_eof())
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may go out: connected, the last answer whole, and nothing came since."""
+        return not (self.spoiled or self.due or self.should_close) and self.is_connected()
+
+    async def quiet(self) -> bool:
+        """Look into the socket for bytes that nobody has read yet; say whether a request may go out now."""
+        for _ in range(YIELDS):
+            if not self.usable or not self._arrived():
+                break
+            await asyncio.sleep(0)
+        return self.usable
+
+    def _arrived(self) -> bool:
+        if self._poll is None:
+            assert self.transport is not None
+            self._poll = select.poll()
+            self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
+
+    def expect(self, largest: int) -> None:
+        """Begin to wait for one answer, of so many bytes at most: its request goes out now."""
+        self._awaiting, self._content, self._largest = True, None, largest
+        self._interim = self._came = 0
+        # A buffer of this size is never full, so the parser never pauses within an answer.
+        self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=largest + SLICE)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what belongs to the answer that is due; anything else spoils the connection."""
+        for start in range(0, len(data), SLICE):
+            if not self.due:
+                self.spoil()
+                return
+            part = data[start : start + SLICE]
+            self._came += len(part)
+            super().data_received(part)
+            self._limit()
+
+    def _limit(self) -> None:
+        """Give up an answer that is too large, or costs more to parse than it can be worth."""
+        body = self._content.total_bytes if self._content is not None else 0
+        if body > self._largest:
+            self._refuse(oversized(self._largest))
+        elif self._interim > MOST_INTERIM or self._came - body > SPARE + body / 4:
+            self._refuse(TransportError(Reason.HTTP, "the answer is more packing than content"))
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """Take a parsed head: interim answers are dropped, and a request has one answer."""
+        message, content = data
+        if 100 <= message.code < 200:
+            # Nobody asked for another protocol (101).
+            self._interim += 1 if message.code != 101 else MOST_INTERIM + 1
+        elif self._content is not None:
+            self.spoil()
+        else:
+            self._content = content
+            super().feed_data(data, size)
+
+    def _refuse(self, error: TransportError) -> None:
+        if self._content is not None:
+            self._content.set_exception(error)
+        self.set_exception(error)
+        self.spoil()
+
+    def spoil(self) -> None:
+        """Never use this connection again."""
+        self.spoiled = True
+        if self.transport is not None:
+            self.transport.abort()
+
+
+def oversized(largest: int) -> TransportError:
+    """Return what to report for a body of more than so many bytes."""
+    return TransportError(Reason.MALFORMED, f"the body is larger than {largest >> 10} KiB")
