@@ -197,8 +197,8 @@ class Transport:
         return await (pool.new(timeout) if new else pool.get(timeout, gap, most))
 
     async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
-        """Connect and make one call; raises `TransportError`."""
-        connection = await self.connect(request.url, timeout)
+        """Make one call on a connection of its own; raises `TransportError`."""
+        connection = await self.connect(request.url, timeout, new=True)
         try:
             return await connection.send(request, timeout, largest)
         finally:

@@ -56,6 +56,7 @@ class Pool(Generic[C]):
         self._rest = rest
         self._idle: deque[C] = deque()
         self._busy = 0
+        self._ending = False
         self._waiting: deque[asyncio.Future[C]] = deque()
         self._dials: set[asyncio.Task[None]] = set()
         self._offering: asyncio.TimerHandle | None = None
@@ -74,6 +75,8 @@ class Pool(Generic[C]):
         """
         found = self._rested()
         if found is not None:
+            if self._ending and len(self._dials) < most:
+                self._begin(timeout)
             return found
         waiter: asyncio.Future[C] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
@@ -105,7 +108,9 @@ class Pool(Generic[C]):
     def release(self, connection: C) -> None:
         """Take a connection back after its call."""
         self._busy -= 1
-        if not connection.usable:
+        # Where connections do not outlive their call, the next one is wanted as soon as one is taken.
+        self._ending = not connection.usable
+        if self._ending:
             connection.close()
             return
         connection.idle_since = self._time()
