@@ -88,15 +88,16 @@ class Gate:
             The connection, or None if the call's turn would come too late.
         """
         other = await self._ready(new=True) if new else None
+        queued = self._lock.locked()
         async with self._lock:
             now = self._mono()
             if now + self.pace.wait(now) > deadline:
                 if other is not None:
                     other.release()
                 return None
-            return await self._slot(other or await self._ready(), deadline)
+            return await self._slot(other or await self._ready(), deadline, queued)
 
-    async def _slot(self, connection: Connection, deadline: float) -> Connection | None:
+    async def _slot(self, connection: Connection, deadline: float, queued: bool) -> Connection | None:
         """Wait for the slot of a call whose connection is there; a connection that does not last is replaced."""
         pace, mono = self.pace, self._mono
         while True:
@@ -106,10 +107,11 @@ class Gate:
                 connection.release()
                 return None
             if wait > 0 and now < deadline:
+                queued = True
                 await asyncio.sleep(min(wait, deadline - now) if lost else wait)
             elif await connection.quiet():
                 # What cannot be sent counts too, or a dead endpoint would be tried as fast as it refuses.
-                pace.take(mono(), queued=True)
+                pace.take(mono(), queued)
                 return connection
             else:
                 connection.release()

@@ -524,11 +524,12 @@ class Lane:
                 outcome, _ = await self._attempt(query, other)
             finally:
                 other.release()
-        if again and connection.reused:
-            # A kept connection that has ended meanwhile says nothing of the account.
-            round_.calls -= 1
+        # A kept connection that has ended meanwhile says nothing of the account.
+        stale = again and connection.reused
+        round_.calls -= stale
         if isinstance(outcome, Fault):
-            round_.fault = outcome
+            if not stale:
+                round_.fault = outcome
             key = (self.provider.name, self.account.name, outcome.code, str(outcome.reason))
             self.shared.tally.errors[key] += 1
             if outcome.reason is Reason.AUTH:

@@ -87,10 +87,12 @@ class Network:
     behaviour: Behaviour
     latency: float = 0.02
     calls: list[Sent] = field(default_factory=list)
+    asked_for_new: list[bool] = field(default_factory=list)
 
-    async def connect(self, provider: str, _account: Account, _gap: float, _new: bool) -> Plain:
-        """Do what a transport does that always has a connection."""
-        return Plain(partial(self._send, provider))
+    async def connect(self, provider: str, _account: Account, _gap: float, new: bool) -> Plain:
+        """Do what a transport does that always has a kept connection, and makes a new one where it must."""
+        self.asked_for_new.append(new)
+        return Plain(partial(self._send, provider), reused=not new)
 
     async def _send(self, provider: str, request: Request, timeout: float, _largest: int) -> Reply:  # noqa: ASYNC109
         self.calls.append(Sent(asyncio.get_running_loop().time(), provider, request))

@@ -30,9 +30,9 @@ class Fault:
         code: The vendor's code, for kind `code`.
         message: Its text.
         status: HTTP status, for the kinds that answer with one.
-        seconds: Length of a delay, gap between two bytes of a drip, or error of the clock.
+        seconds: Length of a delay, gap between two bytes of a drip, error of the clock, or time after the answer.
         field: Path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state.
-        value: The value of kinds `value` and `document`, the target of `redirect`, the content type, raw text.
+        value: The value of kinds `value` and `document`, the target of `redirect`, the content type, raw or stray text.
         size: Bytes of a huge body or of a bomb after decompression.
         hits: How many calls it was put upon so far.
     """
@@ -173,7 +173,7 @@ BYTES: Mapping[str, Callable[[Fault, Wire], Wire]] = {
     "duplicate_keys": _twice,
 }
 CODES = ("code", "throttle")
-CONDUCT = ("hang", "delay", "reset", "close", "drip_head", "drip_body", "cut")
+CONDUCT = ("hang", "delay", "reset", "close", "drip_head", "drip_body", "cut", "stray", "again", "idle")
 CLOCK = ("skew",)
 SILENT = ("hang", "reset", "close")
 KINDS = (*CODES, *CONDUCT, *CLOCK, *PAYLOAD, *BYTES)

@@ -19,6 +19,8 @@ from exporter.simulator.nouns import Call
 from exporter.simulator.post import Postman
 from exporter.simulator.world import World, fakes
 
+TIMED_OUT = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
 
 class Simulator:
     """All clouds of a world, or some, on one address; an asynchronous context manager.
@@ -183,6 +185,7 @@ async def _deliver(request: web.BaseRequest, wire: Wire, faults: list[Fault], da
         _hang_up(request, reset="reset" in conduct)
     elif "drip_head" in conduct or "drip_body" in conduct or "cut" in conduct:
         await _raw(request, wire, conduct, date)
+    _afterwards(request, wire, conduct, date)
     return web.Response(status=wire.status, headers={**wire.headers, "Date": date}, body=wire.body)
 
 
@@ -200,11 +203,29 @@ def _hang_up(request: web.BaseRequest, *, reset: bool) -> None:
         transport.close()
 
 
-async def _raw(request: web.BaseRequest, wire: Wire, conduct: dict[str, Fault], date: str) -> None:
-    """Write the answer past aiohttp: byte by byte, or with a body shorter than promised."""
+def _afterwards(request: web.BaseRequest, wire: Wire, conduct: dict[str, Fault], date: str) -> None:
+    """Arrange what happens on the connection after the answer: bytes that nobody asked for, or its end."""
+    transport = request.transport
+    if transport is None:
+        return
+    later = asyncio.get_running_loop().call_later
+    if (stray := conduct.get("stray")) is not None:
+        later(stray.seconds, transport.write, str(stray.value or TIMED_OUT).encode())
+    if (again := conduct.get("again")) is not None:
+        later(again.seconds, transport.write, _head(wire, date) + wire.body)
+    if (idle := conduct.get("idle")) is not None:
+        later(idle.seconds, transport.close)
+
+
+def _head(wire: Wire, date: str) -> bytes:
     lines = [f"HTTP/1.1 {wire.status} OK", f"Date: {date}", f"Content-Length: {len(wire.body)}"]
     lines += [f"{name}: {value}" for name, value in wire.headers.items()]
-    head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def _raw(request: web.BaseRequest, wire: Wire, conduct: dict[str, Fault], date: str) -> None:
+    """Write the answer past aiohttp: byte by byte, or with a body shorter than promised."""
+    head = _head(wire, date)
     body = wire.body[: len(wire.body) // 2] if "cut" in conduct else wire.body
     await _drip(request, head, conduct.get("drip_head"))
     await _drip(request, body, conduct.get("drip_body"))

@@ -20,7 +20,7 @@ from exporter.provider import MEBIBYTE
 from exporter.transport.body import unpacked
 from exporter.transport.errors import translate
 from exporter.transport.pool import REST_SECONDS, Pool
-from exporter.transport.resolver import Resolver
+from exporter.transport.resolver import LookUp, Resolver, look_up
 from exporter.transport.wire import Wire, oversized
 
 DNS_SECONDS: Final = 60
@@ -141,8 +141,8 @@ def origin(url: str) -> str:
 class Dialler(aiohttp.TCPConnector):
     """Makes connections that let no byte in but those of the answer that is due."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(limit=0, ttl_dns_cache=DNS_SECONDS, ssl=context, resolver=Resolver())
+    def __init__(self, context: ssl.SSLContext, resolver: Resolver) -> None:
+        super().__init__(limit=0, ttl_dns_cache=DNS_SECONDS, ssl=context, resolver=resolver)
         self._factory = partial(Wire, loop=self._loop)  # type: ignore[assignment]
 
 
@@ -152,16 +152,20 @@ class Transport:
     Args:
         context: What certificates are verified with, and how.
         rest: Seconds for which a connection is left alone after an answer.
+        look_up: What names are resolved by.
     """
 
-    def __init__(self, context: ssl.SSLContext | None = None, rest: float = REST_SECONDS) -> None:
+    def __init__(
+        self, context: ssl.SSLContext | None = None, rest: float = REST_SECONDS, look_up: LookUp = look_up
+    ) -> None:
         self._context = context
         self._rest = rest
+        self._look_up = look_up
         self._dialler: Dialler | None = None
         self._pools: dict[str, Pool[Connection]] = {}
 
     async def __aenter__(self) -> Self:
-        self._dialler = Dialler(self._context or tls_context())
+        self._dialler = Dialler(self._context or tls_context(), Resolver(self._look_up))
         return self
 
     async def __aexit__(

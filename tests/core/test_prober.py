@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from itertools import pairwise
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -407,20 +408,73 @@ def test_a_retry_hint_is_honoured() -> None:
 
 
 def test_a_connection_that_broke_early_is_tried_once_more_signed_anew() -> None:
-    """One retry, with another Sequence and within the quota; a second break is a failure."""
+    """One retry, on a new connection, with another Sequence and within the quota; a second break is a failure."""
 
     async def main() -> None:
         async def behave(_provider: str, _request: Request) -> Reply:
             raise TransportError(Reason.CONNECTION, "broke", broke_early=True)
 
         network = Network(behave)
-        zego = account("zego", app_id=1)
+        zego = account("zego", app_id=1, quota={"DescribeRTCStreamState": 2.0})
         made = prober(network, [zego], [])
         made.configure([(found()["zego"], zego)], [found()["zego"].stream(name="a", account="main")], 60)
         await scrape(made)
-        first, second = (call.request.url for call in network.calls)
-        assert first != second
+        queries = [parse_qs(urlsplit(call.request.url).query) for call in network.calls]
+        assert len(queries) == 2
+        assert int(queries[1]["Sequence"][0]) > int(queries[0]["Sequence"][0])
+        assert network.asked_for_new == [False, True]
+        assert network.calls[1].at - network.calls[0].at >= 0.5
         assert made.shared.tally.errors == {("zego", "main", "connection", "connection"): 1}
+
+    run(main())
+
+
+def test_kept_connections_that_have_ended_say_nothing_of_the_account() -> None:
+    """Balancers drop idle connections: each call goes out again on a new one, and no scrape shows anything of it."""
+
+    async def main() -> None:
+        stale = True
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            if stale and not network.asked_for_new[-1]:
+                raise TransportError(Reason.CONNECTION, "broke", broke_early=True)
+            return tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account(concurrency=1)], streams(3))
+        for _ in range(4):
+            await scrape(made)
+            assert states(made) == {State.ACTIVE: 3}
+        assert not made.shared.tally.errors
+        assert lane(made).up is True
+
+    run(main())
+
+
+def test_a_kept_connection_that_ended_opens_no_breaker_even_if_no_call_is_left() -> None:
+    """Three probes that met a dropped connection, with no quota for another try, do not darken the account."""
+
+    async def main() -> None:
+        stale = True
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            if stale:
+                raise TransportError(Reason.CONNECTION, "broke", broke_early=True)
+            return tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account(quota={"DescribeLiveStreamState": 0.1})], streams(1))
+        (record,) = made.shared.board
+        loop = asyncio.get_running_loop()
+        for _ in range(4):
+            await lane(made).refresh_one(record, loop.time() + 2, loop.time())
+            await asyncio.sleep(15)
+        assert len(network.calls) == 4
+        assert not lane(made).breaker.open
+        assert states(made) == {State.UNKNOWN: 1}
+        stale = False
+        await lane(made).refresh_one(record, loop.time() + 2, loop.time())
+        assert states(made) == {State.ACTIVE: 1}
 
     run(main())
 
