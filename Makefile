@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 10180
+# The oldest aiohttp that pyproject.toml allows: its inside is touched, so the tests of the wire run on it too.
+OLDEST := tests/core/aiohttp-oldest.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types floors tests format docs bench nightly lock clean
@@ -55,10 +57,11 @@ $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.development: requirements.lock pyproject.toml | $(VENV)/bin/pip
+$(VENV)/.development: requirements.lock pyproject.toml $(OLDEST) | $(VENV)/bin/pip
 	@echo "installing stream-exporter and its checks into $(VENV) ..."
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install --quiet --no-deps --require-hashes --upgrade --target $(VENV)/aiohttp-oldest --requirement $(OLDEST)
 	@touch $@ $(VENV)/.runtime
 
 lock: $(VENV)/.development ## Resolve all dependencies anew into requirements.lock and the image's requirements.txt
@@ -66,6 +69,8 @@ lock: $(VENV)/.development ## Resolve all dependencies anew into requirements.lo
 	  --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra uvloop --universal --python-version 3.13 --quiet \
 	  --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" -o deploy/docker/requirements.txt
+	sed -n 's/.*"aiohttp>=\([0-9.]*\),.*/aiohttp==\1/p' pyproject.toml | $(BIN)/uv pip compile - --no-deps --universal \
+	  --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header -o $(OLDEST)
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

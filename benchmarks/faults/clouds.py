@@ -160,7 +160,7 @@ class Clouds:
     async def _dial(self, provider: str, _timeout: float) -> Line:
         spent = self.chance.uniform(0.02, 0.3)
         await asyncio.sleep(spent)
-        return Line(self._pools[provider], partial(self.send, provider), spent)
+        return Line(self._pools[provider], partial(self.send, provider), spent, self.chance)
 
     async def send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
         """Make a call."""
