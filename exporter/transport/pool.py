@@ -17,8 +17,8 @@ REST_SECONDS: Final = 0.15
 KEEP_SECONDS: Final = 10.0
 """How long an idle connection is kept: less than load balancers in front of the clouds keep theirs (15 s and more)."""
 
-LEAST_GAP: Final = 0.002
-MOST_OPEN: Final = 32  # connections up to which each may rest as long as it should
+LEAST_LOOK, LONGEST_LOOK = 0.002, 0.25  # seconds after which who waits looks whether more are wanted
+MOST_OPEN: Final = 32  # connections up to which each rests as long as it should, whatever is in use
 
 
 class Poolable(Protocol):
@@ -75,8 +75,8 @@ class Pool(Generic[C]):
         """
         found = self._rested()
         if found is not None:
-            if self._ending and len(self._dials) < most:
-                self._begin(timeout)
+            if self._ending:
+                self._begin(timeout, most)
             return found
         waiter: asyncio.Future[C] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
@@ -84,12 +84,12 @@ class Pool(Generic[C]):
         try:
             while not waiter.done():
                 wanted = 1 + int((self._time() - started) / gap)
-                while begun < wanted and len(self._dials) < most:
-                    self._begin(timeout)
+                while (begun < wanted or not self._dials) and self._begin(timeout, most):
                     begun += 1
-                begun = wanted
+                begun = max(begun, wanted)
                 self._offer()
-                await asyncio.wait([waiter], timeout=max(gap, LEAST_GAP))
+                left = started + wanted * gap - self._time()
+                await asyncio.wait([waiter], timeout=min(max(left, LEAST_LOOK), LONGEST_LOOK))
             return waiter.result()
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
@@ -136,16 +136,16 @@ class Pool(Generic[C]):
             first = self._idle[0]
             if not first.usable or now - first.idle_since > KEEP_SECONDS:
                 self._idle.popleft().close()
-            elif now - first.idle_since >= self._rest or self._crowded():
+            elif now - first.idle_since >= self._rest or not self._room():
                 self._busy += 1
                 return self._idle.popleft()
             else:
                 break
         return None
 
-    def _crowded(self) -> bool:
-        """Whether there are so many connections that rest must be shorter."""
-        return len(self._idle) + self._busy >= max(MOST_OPEN, 2 * self._busy)
+    def _room(self) -> bool:
+        """Whether one more connection may be made; where there is no room, rest is shorter."""
+        return len(self._idle) + len(self._dials) + self._busy < max(MOST_OPEN, 2 * self._busy)
 
     def _offer(self) -> None:
         """Hand idle connections to those who wait; come again when the next one has rested."""
@@ -171,10 +171,14 @@ class Pool(Generic[C]):
                 return
         self.release(connection)
 
-    def _begin(self, timeout: float) -> None:
+    def _begin(self, timeout: float, most: int) -> bool:
+        """Begin to make a connection, if there is room and fewer than so many are in the making."""
+        if len(self._dials) >= most or not self._room():
+            return False
         task = asyncio.create_task(self._make(timeout), name="connect")
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
+        return True
 
     async def _make(self, timeout: float) -> None:  # noqa: ASYNC109
         try:
