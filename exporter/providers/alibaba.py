@@ -35,6 +35,7 @@ from exporter.provider import (
     decimal,
     definite,
     envelope,
+    hallmark,
     host,
     integer_of,
     message_of,
@@ -85,13 +86,13 @@ def _ask(_account: AlibabaAccount, stream: AlibabaStream) -> Call:
 
 def _response(reply: Reply, action: str) -> dict[str, Any]:
     """Return the answer's object, flat as the API sends it or nested as its old pages show it; raise its error."""
-    found = envelope(reply)
+    document = found = envelope(reply)
     nested = found.get(f"{action}Response")
     if nested is not None:
-        found = object_of(found, f"{action}Response")
+        found = hallmark(reply, found, f"{action}Response", dict)
     if found.get("Code") is not None:
-        raise ProviderError(text_of(found, "Code"), message_of(found), request_id_of(found))
-    definite(reply)
+        raise ProviderError(hallmark(reply, found, "Code", str), message_of(found), request_id_of(found))
+    definite(reply, document)
     return found
 
 

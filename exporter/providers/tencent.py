@@ -37,6 +37,7 @@ from exporter.provider import (
     decimal,
     definite,
     envelope,
+    hallmark,
     host,
     integer_of,
     message_of,
@@ -91,11 +92,12 @@ def _ask(_account: TencentAccount, stream: TencentStream) -> Call:
 
 def _response(reply: Reply) -> dict[str, Any]:
     """Return the object under Response, or raise the error that stands there; its HTTP status is 200 all the same."""
-    response = object_of(envelope(reply), "Response")
+    found = envelope(reply)
+    response = hallmark(reply, found, "Response", dict)
     if response.get("Error") is not None:
         error = object_of(response, "Error")
         raise ProviderError(text_of(error, "Code"), message_of(error), request_id_of(response))
-    definite(reply)
+    definite(reply, found)
     return response
 
 
