@@ -25,7 +25,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "volcengine": {"app_id": "app"},
 }
 ADDRESSES: dict[str, dict[str, Any]] = {
-    "zego": {"room_id": "room"},
+    "zego": {},
     "tencent": {"domain": "push.example", "inputs": 2},
     "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
     "volcengine": {"room_id": "room"},

@@ -165,17 +165,18 @@ class Heard:
         event: The vendor's word for it, of the provider's closed set, or `unknown`.
         live: Whether it tells of a beginning (True), an end (False) or neither (None).
         keys: The streams it may mean, by `Callbacks.keys`; none for an event that is not about a stream's pushes.
-        identity: Equal for deliveries of the same event.
+        sent: Unix seconds by what is signed. Of all that a callback says of its order, only this is certain.
+        identity: Equal for deliveries of the same event, if `sent` is equal too.
         session: Within one session a lower `order` is older news; between sessions an earlier `at` is.
-        order: See `session`.
-        at: Unix seconds of the event, never later than the signed time says: what is not signed must not outrank
-            news to come.
+        order: See `session`; a number that grows by 1 with each event, or Unix seconds.
+        at: Unix seconds of the event, from 0 to `sent`.
         ended: Why a push ended, of `END_REASONS`; None for anything but an end.
     """
 
     event: str
     live: bool | None
     keys: tuple[Hashable, ...]
+    sent: float
     identity: Hashable
     session: str
     order: float
@@ -234,6 +235,7 @@ class Provider(Generic[A, S]):
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
+        retired: Stream fields of earlier versions, each with what to tell those who still write it.
     """
 
     name: str
@@ -247,6 +249,7 @@ class Provider(Generic[A, S]):
     credentials: tuple[str, str, str]
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
+    retired: Mapping[str, str] = field(default_factory=dict)
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""

@@ -171,11 +171,12 @@ def _hear(_account: AlibabaAccount, key: str, received: Received, now: float) ->
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
     told = decimal(received.query.get("time"))
-    at = float(min(told, sent) if told else sent)
+    at = float(min(told, sent) if told is not None and told > 0 else sent)
     return Heard(
         event=event,
         live=EVENTS.get(event),
         keys=((domain, app, stream), ("", app, stream)) if stream and event in EVENTS else (),
+        sent=float(sent),
         identity=(event, domain, app, stream, at),
         session="",
         order=at,

@@ -235,12 +235,14 @@ def _hear(_account: TencentAccount, key: str, received: Received, now: float) ->
         raise Refused("forged", event)
     if now > expires:
         raise Refused("expired", event)
-    address, at = _called(body), _happened(body, expires - VALID_SECONDS)
+    sent = expires - VALID_SECONDS
+    address, at = _called(body), _happened(body, sent)
     sequence, code = word(body.get("sequence")), decimal(body.get("errcode"))
     return Heard(
         event=event,
         live=LIVE.get(event),
         keys=(address,) if all(address) and event != "unknown" else (),
+        sent=float(sent),
         identity=(event, address, sequence, at),
         session=sequence,
         # The end of a push comes after its beginning, within the same second too.
@@ -258,9 +260,11 @@ def _called(body: dict[str, Any]) -> tuple[str, str, str]:
 
 def _happened(body: dict[str, Any], signed: int) -> float:
     """Return when the event happened, in Unix seconds, and never later than the signed time says."""
-    milliseconds = decimal(body.get("data_time"))
-    at = decimal(body.get("event_time")) or (milliseconds / 1000 if milliseconds else None)
-    return float(signed) if at is None else min(float(at), float(signed))
+    for name, unit in (("event_time", 1.0), ("data_time", 0.001)):
+        number = decimal(body.get(name))
+        if number is not None and number > 0:
+            return min(number * unit, float(signed))
+    return float(signed)
 
 
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(

@@ -169,7 +169,7 @@ def _happened(fields: Mapping[str, Any], sent: int) -> float:
     """Return when the event happened, in Unix seconds, and never later than its callback was sent."""
     for name, unit in (("destroy_timemillis", 0.001), ("create_time_ms", 0.001), ("create_time", 1.0)):
         number = decimal(fields.get(name))
-        if number:
+        if number is not None and number > 0:
             return min(number * unit, float(sent))
     return float(sent)
 
@@ -194,6 +194,7 @@ def _hear(account: ZegoAccount, secret: str, received: Received, now: float) -> 
         event=event,
         live=EVENTS.get(event),
         keys=(_bare(account, stream_id),) if stream_id and event in EVENTS else (),
+        sent=float(sent),
         identity=(event, stream_id, session, order) if order is not None else (event, stream_id, stamp, nonce),
         session=session if order is not None else "",
         order=at if order is None else order,
@@ -218,4 +219,5 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     environment={"server_secret": ("ZEGO_SERVER_SECRET",)},
     credentials=("", "server_secret", ""),
     callbacks=Callbacks(method="POST", events=tuple(EVENTS), key_field="callback_secret", hear=_hear, keys=_keys),
+    retired={"room_id": "it is no longer used, because a room's list holds streams that nobody publishes; remove it"},
 )

@@ -21,7 +21,6 @@ from .theatre import Theatre
 
 EFFORT = settings.get_profile("nightly" if conftest.NIGHTLY else "short")
 FIELDS: dict[str, dict[str, Any]] = {
-    "DescribeSimpleStreamList": {"stream": {"room_id": "lobby"}},
     "DescribeLiveStreamOnlineList": {"account": {"region": None}},
     "DescribeLiveStreamsOnlineList": {"stream": {"streaming_domain": "live.shop.example"}},
 }

@@ -27,7 +27,6 @@ TRICKS: dict[str, dict[str, Any]] = {
     "a negative number of pages": {"pages": -1},
 }
 ADDRESS: dict[str, dict[str, Any]] = {
-    "zego": {"room_id": "room"},
     "tencent": {"domain": "push.example"},
     "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
     "volcengine": {"room_id": "room"},
@@ -38,13 +37,11 @@ TRUTH = {f"live-{number}": State.ACTIVE for number in range(6)} | {
     "nobody": State.NOT_FOUND,
 }
 SHOWN: dict[str, dict[State, State]] = {
-    "zego": {State.FORBIDDEN: State.INACTIVE},
     "tencent": {State.NOT_FOUND: State.INACTIVE},
     "alibaba": {State.NOT_FOUND: State.INACTIVE},
     "volcengine": {State.FORBIDDEN: State.INACTIVE, State.NOT_FOUND: State.INACTIVE},
 }
 LISTS = {
-    "zego": ("DescribeSimpleStreamList", {}),
     "tencent": ("DescribeLiveStreamOnlineList", {}),
     "tencent, backup": ("DescribeBackupStreamList", {"region": "ap-guangzhou"}),
     "alibaba": ("DescribeLiveStreamsOnlineList", {}),
