@@ -28,6 +28,7 @@ LONGEST_WORD = 256
 TELLS_OF_ERROR = frozenset(
     f"{error}{gap}{part}" for error in ("err", "error") for gap in ("", "_") for part in ("code", "msg", "message")
 ) | {"err", "error", "errors", "code", "coden", "message"}
+_HTTP_ERROR = re.compile("[45][0-9][0-9]")
 _ZEROS = re.compile(r"\s*0+\s*")
 _KINDS: Mapping[type, str] = {int: "a whole number", str: "text", dict: "an object"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -369,14 +370,15 @@ def hallmark(reply: Reply, found: Mapping[str, Any], name: str, kind: type[T]) -
     """Return the member by which an API's envelope is known; without it, an error page in JSON is somebody else's.
 
     Raises:
-        NoEnvelope: It is missing or something else under a status other than 200, or repeats that status.
+        NoEnvelope: It is missing, something else, or an HTTP status, under a status other than 200.
         Malformed: It is so under 200, or beside a RequestId, which only the API gives.
     """
     value = found.get(name)
-    repeated = reply.status != OK and str(value) == str(reply.status)
-    if not repeated and not isinstance(value, bool) and isinstance(value, kind):
+    foreign = reply.status != OK and "RequestId" not in found
+    status_again = foreign and _HTTP_ERROR.fullmatch(str(value))
+    if not status_again and not isinstance(value, bool) and isinstance(value, kind):
         return value
-    if reply.status != OK and "RequestId" not in found:
+    if foreign:
         raise NoEnvelope(f"HTTP {reply.status} with JSON that is not the API's")
     raise Malformed(f"{name} is missing or not {_KINDS[kind]}")
 
@@ -428,7 +430,7 @@ def _odd(names: tuple[str, ...]) -> _Odd:
 def _refuse_odd(part: Mapping[str, Any], odd: _Odd, own: Collection[str]) -> None:
     if any(part[name] is not None and name not in own for name in odd.telling):
         raise Malformed("a member that tells of an error stands beside a success")
-    if any(part[one] != part[other] for one, other in odd.alike):
+    if any(None not in (part[one], part[other]) and part[one] != part[other] for one, other in odd.alike):
         raise Malformed("two members differ only by case, and tell different things")
 
 
