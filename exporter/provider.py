@@ -30,6 +30,7 @@ TELLS_OF_ERROR = frozenset(
 ) | {"err", "error", "errors", "code", "coden", "message"}
 _HTTP_ERROR = re.compile("[45][0-9][0-9]")
 _ZEROS = re.compile(r"\s*0+\s*")
+CONTAINERS = frozenset((dict, list))
 _KINDS: Mapping[type, str] = {int: "a whole number", str: "text", dict: "an object"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -398,33 +399,32 @@ def definite(reply: Reply, found: dict[str, Any], own: Collection[str] = ()) -> 
     if reply.status != OK:
         raise NoEnvelope(f"HTTP {reply.status} without an error code")
     # The rows of a list have the same names, so that each set of them is looked at once.
-    known: dict[tuple[str, ...], _Odd] = {}
+    known: dict[tuple[str, ...], _Odd | None] = {}
     rest: list[Any] = [found]
     while rest:
         part = rest.pop()
         if isinstance(part, dict):
             names = tuple(part)
-            odd = known.get(names) or known.setdefault(names, _odd(names))
-            if odd != PLAIN:
+            if names not in known:
+                known[names] = _odd(names)
+            if (odd := known[names]) is not None:
                 _refuse_odd(part, odd, own if part is found else ())
             part = part.values()
-        rest += [inner for inner in part if isinstance(inner, (dict, list))]
+        rest += [inner for inner in part if type(inner) in CONTAINERS]
 
 
 class _Odd(NamedTuple):
     """What is odd about the names of an object: those that tell of an error, and pairs that differ only by case."""
 
-    telling: tuple[str, ...] = ()
-    alike: tuple[tuple[str, str], ...] = ()
+    telling: tuple[str, ...]
+    alike: tuple[tuple[str, str], ...]
 
 
-PLAIN = _Odd()
-
-
-def _odd(names: tuple[str, ...]) -> _Odd:
+def _odd(names: tuple[str, ...]) -> _Odd | None:
     first: dict[str, str] = {}
     alike = [(first[name.lower()], name) for name in names if first.setdefault(name.lower(), name) != name]
-    return _Odd(tuple(name for name in names if name.lower() in TELLS_OF_ERROR), tuple(alike))
+    telling = tuple(name for name in names if name.lower() in TELLS_OF_ERROR)
+    return _Odd(telling, tuple(alike)) if telling or alike else None
 
 
 def _refuse_odd(part: Mapping[str, Any], odd: _Odd, own: Collection[str]) -> None:
