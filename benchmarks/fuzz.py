@@ -25,7 +25,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "volcengine": {"app_id": "app"},
 }
 ADDRESSES: dict[str, dict[str, Any]] = {
-    "zego": {"room_id": "room"},
+    "zego": {},
     "tencent": {"domain": "push.example", "inputs": 2},
     "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
     "volcengine": {"room_id": "room"},
@@ -52,7 +52,7 @@ def one_input(data: bytes) -> None:
         assert isinstance(provider.single.read(account, stream, reply), Answer)
     for listing in provider.listings:
         with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
-            assert isinstance(listing.read(account, reply), Page)
+            assert isinstance(listing.read(account, listing.scope(account, stream) or "", reply), Page)
     if provider.callbacks is not None:
         received = Received(provider.callbacks.method, "host", {}, {"action": "publish"}, data[2:])
         with contextlib.suppress(Refused):

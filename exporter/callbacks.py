@@ -18,8 +18,10 @@ log = structlog.get_logger("callbacks")
 ACCEPTED, FORGED, EXPIRED, REPLAYED, UNKNOWN_STREAM = "accepted", "forged", "expired", "replayed", "unknown_stream"
 UNKNOWN_EVENT = "unknown"
 MOST_REMEMBERED = 16_384
-# Older signatures are refused anyway. What an event claims of its order is not signed and so does not count for longer.
+# Older signatures are refused anyway, so that nothing older than this can still come.
 ORDER_SECONDS = 600.0
+# Of callbacks that were signed in the same second, numbers that are further apart were made up.
+LARGEST_STEP = 100.0
 # An outcome is told in the log when it begins: not again before it has been away for this long.
 QUIET_SECONDS = 600.0
 ADVICE = {
@@ -78,9 +80,11 @@ class Listener:
 
     def repeated(self, heard: Heard) -> bool:
         """Whether this event was delivered before; remember it."""
-        if heard.identity in self.heard:
+        # Who numbers a replayed signature like the next event does not take the place of that event.
+        identity = heard.identity, heard.sent
+        if identity in self.heard:
             return True
-        self.heard[heard.identity] = None
+        self.heard[identity] = None
         if len(self.heard) > MOST_REMEMBERED:
             self.heard.popitem(last=False)
         return False
@@ -103,9 +107,17 @@ class Listener:
 
 
 def _older(heard: Heard, known: Heard) -> bool:
+    """Whether an event is older news than another.
+
+    Numbers, sessions and the event's own time are not signed: they count only among what was signed before or at the
+    same time, so that nothing made up outranks news to come.
+    """
+    if heard.sent > known.sent:
+        return False
     if heard.session == known.session:
-        return heard.order < known.order
-    return heard.at < known.at
+        gap = known.order - heard.order
+        return gap > 0 and (heard.sent < known.sent or gap <= LARGEST_STEP)
+    return heard.sent < known.sent and heard.at < known.at
 
 
 class Ear:

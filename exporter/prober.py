@@ -489,7 +489,7 @@ class Lane:
             page = outcome if isinstance(outcome, Page) else None
             if isinstance(outcome, Fault) and (record := self._record(query.streams[0])) is not None:
                 self.shared.board.remember(record, outcome, self.shared.clock.now())
-            # A listing that failed counts too: ZEGO allows one in ten seconds for a room.
+            # A listing that failed counts too: it was a call of those that the provider allows only every so often.
             key = (query.api.action, query.scope)
             pages = page.pages if page is not None else self._listed[key].pages if key in self._listed else 1
             self._listed[key] = Listed(sent, pages)
@@ -571,7 +571,7 @@ class Lane:
 
     def _read(self, query: Query, reply: Reply) -> Answer | Page:
         if isinstance(query.api, Listing):
-            return query.api.read(self.account, reply)
+            return query.api.read(self.account, query.scope, reply)
         return query.api.read(self.account, query.streams[0], reply)
 
     def _fault(self, query: Query, request: Request | None, reply: Reply | None, error: Exception) -> Fault:

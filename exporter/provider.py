@@ -10,11 +10,11 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
@@ -22,8 +22,16 @@ from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, R
 A = TypeVar("A", bound=Account)
 S = TypeVar("S", bound=Stream)
 
+OK = 200
 MEBIBYTE = 1 << 20
 LONGEST_WORD = 256
+TELLS_OF_ERROR = frozenset(
+    f"{error}{gap}{part}" for error in ("err", "error") for gap in ("", "_") for part in ("code", "msg", "message")
+) | {"err", "error", "errors", "code", "coden", "message"}
+_HTTP_ERROR = re.compile("[45][0-9][0-9]")
+_ZEROS = re.compile(r"\s*0+\s*")
+CONTAINERS = frozenset((dict, list))
+_KINDS: Mapping[type, str] = {int: "a whole number", str: "text", dict: "an object"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -110,7 +118,7 @@ class Listing(Generic[A, S]):
         scope: What one listing covers (an account, a domain, a room), or None where the stream is not covered.
         keys: The rows that are this stream, any of them.
         ask: Build the call for a scope and a page, counted from 1.
-        read: Turn one answer into a `Page`.
+        read: Turn one answer for a scope into a `Page`; raises like `Api.read`, also where it names another scope.
         pages: Expected number of pages for this many watched streams.
         absent: What absence from a complete listing proves, or None where it proves nothing.
         every: Least seconds between two listings of one scope.
@@ -124,7 +132,7 @@ class Listing(Generic[A, S]):
     scope: Callable[[A, S], str | None]
     keys: Callable[[A, S], tuple[Hashable, ...]]
     ask: Callable[[A, str, int], Call]
-    read: Callable[[A, Reply], Page]
+    read: Callable[[A, str, Reply], Page]
     pages: Callable[[A, int], int] = lambda _account, _streams: 1
     absent: Answer | None = None
     every: float = 0.0
@@ -159,17 +167,18 @@ class Heard:
         event: The vendor's word for it, of the provider's closed set, or `unknown`.
         live: Whether it tells of a beginning (True), an end (False) or neither (None).
         keys: The streams it may mean, by `Callbacks.keys`; none for an event that is not about a stream's pushes.
-        identity: Equal for deliveries of the same event.
+        sent: Unix seconds by what is signed. Of all that a callback says of its order, only this is certain.
+        identity: Equal for deliveries of the same event, if `sent` is equal too.
         session: Within one session a lower `order` is older news; between sessions an earlier `at` is.
-        order: See `session`.
-        at: Unix seconds of the event, never later than the signed time says: what is not signed must not outrank
-            news to come.
+        order: See `session`; a number that grows by 1 with each event, or Unix seconds.
+        at: Unix seconds of the event, from 0 to `sent`.
         ended: Why a push ended, of `END_REASONS`; None for anything but an end.
     """
 
     event: str
     live: bool | None
     keys: tuple[Hashable, ...]
+    sent: float
     identity: Hashable
     session: str
     order: float
@@ -228,6 +237,7 @@ class Provider(Generic[A, S]):
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
+        retired: Stream fields of earlier versions, each with what to tell those who still write it.
     """
 
     name: str
@@ -241,6 +251,7 @@ class Provider(Generic[A, S]):
     credentials: tuple[str, str, str]
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
+    retired: Mapping[str, str] = field(default_factory=dict)
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""
@@ -328,9 +339,12 @@ def envelope(reply: Reply) -> dict[str, Any]:
     """Read a reply's body as one strict JSON object.
 
     Raises:
-        NoEnvelope: It is a redirect, an HTML page, or an error status without JSON.
+        NoEnvelope: It is a cache's answer, a redirect, an HTML page, or a status other than 200 without JSON.
         Malformed: It is a broken JSON document, or JSON that is no object.
     """
+    # Only a cache sends Age, and what it kept answers somebody else's request.
+    if any(name.lower() == "age" and not _ZEROS.fullmatch(value) for name, value in reply.headers.items()):
+        raise NoEnvelope("the answer of a cache, which was made for an earlier request")
     if 300 <= reply.status < 400:
         raise NoEnvelope(f"HTTP {reply.status} redirect, which is not followed")
     try:
@@ -346,14 +360,94 @@ def envelope(reply: Reply) -> dict[str, Any]:
 
 def _refuse_page(reply: Reply, cause: Exception | None) -> None:
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if reply.status >= 400 or reply.body.lstrip()[:1] == b"<" or kind.startswith("text/html"):
+    if reply.status != OK or reply.body.lstrip()[:1] == b"<" or kind.startswith("text/html"):
         raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's") from cause
 
 
-def definite(reply: Reply) -> None:
-    """Refuse an answer that looks like success but came under an error status."""
-    if not 200 <= reply.status < 300:
+T = TypeVar("T", int, str, dict[str, Any])
+
+
+def hallmark(reply: Reply, found: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """Return the member by which an API's envelope is known; without it, an error page in JSON is somebody else's.
+
+    Raises:
+        NoEnvelope: It is missing, something else, or an HTTP status, under a status other than 200.
+        Malformed: It is so under 200, or beside a RequestId, which only the API gives.
+    """
+    value = found.get(name)
+    foreign = reply.status != OK and "RequestId" not in found
+    status_again = foreign and _HTTP_ERROR.fullmatch(str(value))
+    if not status_again and not isinstance(value, bool) and isinstance(value, kind):
+        return value
+    if foreign:
+        raise NoEnvelope(f"HTTP {reply.status} with JSON that is not the API's")
+    raise Malformed(f"{name} is missing or not {_KINDS[kind]}")
+
+
+def definite(reply: Reply, found: dict[str, Any], own: Collection[str] = ()) -> None:
+    """Refuse a document without an error code that is no plain success all the same: call it before reading a state.
+
+    Args:
+        reply: The answer.
+        found: All of its document.
+        own: Members of the document itself that success has too, though they sound like an error's.
+
+    Raises:
+        NoEnvelope: The status is not 200.
+        Malformed: Some object in it has a member that tells of an error, or two that differ only by case.
+    """
+    if reply.status != OK:
         raise NoEnvelope(f"HTTP {reply.status} without an error code")
+    # The rows of a list have the same names, so that each set of them is looked at once.
+    known: dict[tuple[str, ...], _Odd | None] = {}
+    rest: list[Any] = [found]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, dict):
+            names = tuple(part)
+            if names not in known:
+                known[names] = _odd(names)
+            if (odd := known[names]) is not None:
+                _refuse_odd(part, odd, own if part is found else ())
+            part = part.values()
+        rest += [inner for inner in part if type(inner) in CONTAINERS]
+
+
+class _Odd(NamedTuple):
+    """What is odd about the names of an object: those that tell of an error, and pairs that differ only by case."""
+
+    telling: tuple[str, ...]
+    alike: tuple[tuple[str, str], ...]
+
+
+def _odd(names: tuple[str, ...]) -> _Odd | None:
+    first: dict[str, str] = {}
+    alike = [(first[name.lower()], name) for name in names if first.setdefault(name.lower(), name) != name]
+    telling = tuple(name for name in names if name.lower() in TELLS_OF_ERROR)
+    return _Odd(telling, tuple(alike)) if telling or alike else None
+
+
+def _refuse_odd(part: Mapping[str, Any], odd: _Odd, own: Collection[str]) -> None:
+    if any(part[name] is not None and name not in own for name in odd.telling):
+        raise Malformed("a member that tells of an error stands beside a success")
+    if any(None not in (part[one], part[other]) and part[one] != part[other] for one, other in odd.alike):
+        raise Malformed("two members differ only by case, and tell different things")
+
+
+def fits(found: Mapping[str, Any], asked: Mapping[str, str | int]) -> None:
+    """Refuse an answer that names something else than was asked for; one that names nothing fits.
+
+    Args:
+        found: An object of the answer.
+        asked: What its members have to say, by their names, which count in any case.
+
+    Raises:
+        Malformed: One of them says something else.
+    """
+    wanted = {name.lower(): value for name, value in asked.items()}
+    for name, value in found.items():
+        if value is not None and value != wanted.get(name.lower(), value):
+            raise Malformed(f"{name} names something else than was asked for")
 
 
 def text_of(found: Mapping[str, Any], name: str) -> str:

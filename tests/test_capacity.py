@@ -203,7 +203,6 @@ def test_rates_are_those_of_the_prober() -> None:
 @pytest.mark.parametrize(
     ("provider", "fields", "help_"),
     [
-        ("zego", {}, "room_id on its streams, by which DescribeSimpleStreamList"),
         ("alibaba", {}, "streaming_domain on its streams, by which DescribeLiveStreamsOnlineList"),
         ("tencent", {"plan": "single"}, "region on the account, by which DescribeBackupStreamList"),
         ("tencent", {"plan": "single"}, "plan: auto, by which a round costs 5 instead of 5,000 calls"),

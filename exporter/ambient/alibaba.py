@@ -95,7 +95,7 @@ def _assumed(around: Around, now: float, arn: str, provider: str, file: str) -> 
     found = envelope(reply)
     if found.get("Code") is not None:
         raise CredentialsError(f"STS answers {reading.code(found['Code'])}")
-    definite(reply)
+    definite(reply, found)
     return _granted(object_of(found, "Credentials"))
 
 

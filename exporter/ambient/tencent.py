@@ -61,10 +61,11 @@ def _from_pod(around: Around, now: float) -> Recipe:
         "X-TC-Region": region,
     }
     reply = yield from ask(Request("POST", f"{STS}/", headers, json.dumps(wanted).encode()))
-    found = object_of(envelope(reply), "Response")
+    document = envelope(reply)
+    found = object_of(document, "Response")
     if found.get("Error") is not None:
         raise CredentialsError(f"STS answers {reading.code(object_of(found, 'Error').get('Code'))}")
-    definite(reply)
+    definite(reply, document)
     keys = reading.temporary(object_of(found, "Credentials"), "TmpSecretId", "TmpSecretKey", "Token")
     return Grant(keys, reading.moment(found.get("ExpiredTime"), "ExpiredTime"))
 

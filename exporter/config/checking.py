@@ -78,14 +78,24 @@ def validated(
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys a mapping may have, who else has one that it may not have, and what to say of one that is not there."""
+    """The keys a mapping may have, and what to say of others.
+
+    Attributes:
+        own: The keys that it may have.
+        others: Who else has a key that it may not have.
+        absent: What to say of a key that is missing.
+        retired: What to say of a key that it had in an earlier version.
+    """
 
     own: tuple[str, ...] = ()
     others: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
+    retired: Mapping[str, str] = field(default_factory=dict)
 
     def unknown(self, key: str) -> str:
         """Say that a key is unknown, and which was likely meant."""
+        if key in self.retired:
+            return f"unknown key; {self.retired[key]}"
         if key in self.others:
             return f"unknown key; it belongs to {self.others[key]}"
         return f"unknown key{suggestion(key, self.own)}"

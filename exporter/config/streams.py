@@ -178,4 +178,5 @@ def _stream_keys(name: str, providers: Mapping[str, AnyProvider]) -> Keys:
         own=(*own.model_fields, "names"),
         others={field: f"streams of {whose}; this account's are {name}" for field, whose in elsewhere.items()},
         absent={"name": "is missing; give name, or names for several streams"},
+        retired=providers[name].retired,
     )

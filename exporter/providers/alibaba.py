@@ -35,6 +35,7 @@ from exporter.provider import (
     decimal,
     definite,
     envelope,
+    hallmark,
     host,
     integer_of,
     message_of,
@@ -85,13 +86,13 @@ def _ask(_account: AlibabaAccount, stream: AlibabaStream) -> Call:
 
 def _response(reply: Reply, action: str) -> dict[str, Any]:
     """Return the answer's object, flat as the API sends it or nested as its old pages show it; raise its error."""
-    found = envelope(reply)
+    document = found = envelope(reply)
     nested = found.get(f"{action}Response")
     if nested is not None:
-        found = object_of(found, f"{action}Response")
+        found = hallmark(reply, found, f"{action}Response", dict)
     if found.get("Code") is not None:
-        raise ProviderError(text_of(found, "Code"), message_of(found), request_id_of(found))
-    definite(reply)
+        raise ProviderError(hallmark(reply, found, "Code", str), message_of(found), request_id_of(found))
+    definite(reply, document)
     return found
 
 
@@ -117,7 +118,7 @@ def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, VERSION, {"DomainName": domain, "OnlyStream": "yes", "PageNum": page, "PageSize": PAGE_SIZE})
 
 
-def _read_online(_account: AlibabaAccount, reply: Reply) -> Page:
+def _read_online(_account: AlibabaAccount, _domain: str, reply: Reply) -> Page:
     found = _response(reply, ONLINE)
     request_id = request_id_of(found)
     info = object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}
@@ -170,11 +171,12 @@ def _hear(_account: AlibabaAccount, key: str, received: Received, now: float) ->
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
     told = decimal(received.query.get("time"))
-    at = float(min(told, sent) if told else sent)
+    at = float(min(told, sent) if told is not None and told > 0 else sent)
     return Heard(
         event=event,
         live=EVENTS.get(event),
         keys=((domain, app, stream), ("", app, stream)) if stream and event in EVENTS else (),
+        sent=float(sent),
         identity=(event, domain, app, stream, at),
         session="",
         order=at,

@@ -37,6 +37,7 @@ from exporter.provider import (
     decimal,
     definite,
     envelope,
+    hallmark,
     host,
     integer_of,
     message_of,
@@ -91,11 +92,12 @@ def _ask(_account: TencentAccount, stream: TencentStream) -> Call:
 
 def _response(reply: Reply) -> dict[str, Any]:
     """Return the object under Response, or raise the error that stands there; its HTTP status is 200 all the same."""
-    response = object_of(envelope(reply), "Response")
+    found = envelope(reply)
+    response = hallmark(reply, found, "Response", dict)
     if response.get("Error") is not None:
         error = object_of(response, "Error")
         raise ProviderError(text_of(error, "Code"), message_of(error), request_id_of(response))
-    definite(reply)
+    definite(reply, found)
     return response
 
 
@@ -134,7 +136,7 @@ def _backup_input(row: dict[str, Any]) -> Input:
     return Input(text_of(row, "DomainName"), text_of(row, "AppName"), _source(row.get("SourceFrom")), master == 1)
 
 
-def _read_backup(_account: TencentAccount, reply: Reply) -> Page:
+def _read_backup(_account: TencentAccount, _region: str, reply: Reply) -> Page:
     response = _response(reply)
     groups: dict[str, dict[Any, tuple[Input, float | None]]] = {}
     for group in rows_of(response, "StreamInfoList"):
@@ -166,7 +168,7 @@ def _ask_online(account: TencentAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, VERSION, {"DomainName": domain, "PageNum": page, "PageSize": _online_page_size(account)})
 
 
-def _read_online(_account: TencentAccount, reply: Reply) -> Page:
+def _read_online(_account: TencentAccount, _domain: str, reply: Reply) -> Page:
     response = _response(reply)
     request_id = request_id_of(response)
     rows: dict[Any, Answer | None] = {}
@@ -233,12 +235,14 @@ def _hear(_account: TencentAccount, key: str, received: Received, now: float) ->
         raise Refused("forged", event)
     if now > expires:
         raise Refused("expired", event)
-    address, at = _called(body), _happened(body, expires - VALID_SECONDS)
+    sent = expires - VALID_SECONDS
+    address, at = _called(body), _happened(body, sent)
     sequence, code = word(body.get("sequence")), decimal(body.get("errcode"))
     return Heard(
         event=event,
         live=LIVE.get(event),
         keys=(address,) if all(address) and event != "unknown" else (),
+        sent=float(sent),
         identity=(event, address, sequence, at),
         session=sequence,
         # The end of a push comes after its beginning, within the same second too.
@@ -256,9 +260,11 @@ def _called(body: dict[str, Any]) -> tuple[str, str, str]:
 
 def _happened(body: dict[str, Any], signed: int) -> float:
     """Return when the event happened, in Unix seconds, and never later than the signed time says."""
-    milliseconds = decimal(body.get("data_time"))
-    at = decimal(body.get("event_time")) or (milliseconds / 1000 if milliseconds else None)
-    return float(signed) if at is None else min(float(at), float(signed))
+    for name, unit in (("event_time", 1.0), ("data_time", 0.001)):
+        number = decimal(body.get(name))
+        if number is not None and number > 0:
+            return min(number * unit, float(signed))
+    return float(signed)
 
 
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(

@@ -30,6 +30,8 @@ from exporter.provider import (
     ProviderError,
     definite,
     envelope,
+    fits,
+    hallmark,
     host,
     integer_of,
     message_of,
@@ -44,6 +46,7 @@ from exporter.signing.encoding import EMPTY_SHA256, canonical_query
 
 STATE = "GetUserStreamState"
 USERS = "GetRoomOnlineUsers"
+SERVICE = "rtc"
 MEDIA = {"Audio": "audio", "Video": "video", "ScreenAudio": "screen_audio", "ScreenVideo": "screen_video"}
 Media = Literal["audio", "video", "screen_audio", "screen_video"]
 
@@ -81,34 +84,44 @@ def _ask(account: VolcengineAccount, stream: VolcengineStream) -> Call:
     return Call(STATE, "2020-12-01", {"AppId": _app_id(account, stream), "RoomId": stream.room_id, "UserId": user})
 
 
-def _result(reply: Reply) -> tuple[dict[str, Any], str]:
-    """Return Result and RequestId, or raise the error of ResponseMetadata, which may come with any status."""
+def _result(reply: Reply, asked: Call) -> tuple[dict[str, Any], str]:
+    """Return Result and RequestId, or raise the error of ResponseMetadata, which may come with any status.
+
+    Both name what they answer; what they name has to be what was asked for.
+    """
     found = envelope(reply)
-    metadata = object_of(found, "ResponseMetadata")
+    metadata = hallmark(reply, found, "ResponseMetadata", dict)
     request_id = request_id_of(metadata)
     if metadata.get("Error") is not None:
         error = object_of(metadata, "Error")
         raise ProviderError(text_of(error, "Code"), message_of(error), request_id)
-    definite(reply)
-    return object_of(found, "Result"), request_id
+    definite(reply, found)
+    fits(metadata, {"Action": asked.action, "Version": asked.version, "Service": SERVICE})
+    result = object_of(found, "Result")
+    fits(result, asked.params)
+    return result, request_id
 
 
-def _media(result: dict[str, Any]) -> dict[str, bool]:
+def _media(result: dict[str, Any], asked: Call) -> dict[str, bool]:
     """Return for each media type whether it is published; a type that is not told of is not."""
-    found: dict[str, bool] = {}
+    states: dict[str, int] = {}
     for row in rows_of(result, "StreamStates"):
-        name = MEDIA.get(text_of(row, "MediaType"))
-        state = integer_of(row, "State")
+        fits(row, asked.params)
+        kind, state = text_of(row, "MediaType"), integer_of(row, "State")
         if state not in (0, 1):
             raise Malformed("State holds an unknown value")
-        if name is not None and found.setdefault(name, state == 1) != (state == 1):
+        if states.setdefault(kind.lower(), state) != state:
             raise Malformed("one MediaType stands twice with different State")
-    return {name: found.get(name, False) for name in MEDIA.values()}
+        # Whether it counts cannot be said: neither 0 nor 1 is certain.
+        if state and kind not in MEDIA:
+            raise Malformed("a MediaType that is not known is published")
+    return {name: states.get(kind.lower()) == 1 for kind, name in MEDIA.items()}
 
 
-def _read(_account: VolcengineAccount, stream: VolcengineStream, reply: Reply) -> Answer:
-    result, request_id = _result(reply)
-    media = _media(result)
+def _read(account: VolcengineAccount, stream: VolcengineStream, reply: Reply) -> Answer:
+    asked = _ask(account, stream)
+    result, request_id = _result(reply, asked)
+    media = _media(result, asked)
     active = any(media[name] for name in stream.media)
     return Answer(State.ACTIVE if active else State.INACTIVE, media=tuple(media.items()), request_id=request_id)
 
@@ -126,21 +139,20 @@ def _ask_users(_account: VolcengineAccount, scope: str, _page: int) -> Call:
     return Call(USERS, "2023-11-01", {"AppId": app_id, "RoomId": room_id})
 
 
-def _read_users(_account: VolcengineAccount, reply: Reply) -> Page:
-    """Read who is in the room; presence says nothing of publishing, absence from a whole list settles it."""
-    result, _ = _result(reply)
-    users: list[str] = []
-    for name in ("VisibleUserList", "InvisibleUserList"):
-        listed = result.get(name)
-        if listed is None:
-            continue
-        if not isinstance(listed, list):
-            raise Malformed(f"{name} is not a list")
-        users += [user if isinstance(user, str) else _user_id(user) for user in listed]
+def _read_users(account: VolcengineAccount, scope: str, reply: Reply) -> Page:
+    """Read who is in the room; presence says nothing of publishing, absence from a whole list settles it.
+
+    The list is whole only where both its parts are there, nobody stands in it twice, and its total says as many.
+    """
+    result, _ = _result(reply, _ask_users(account, scope, 1))
+    lists = [result.get(name) for name in ("VisibleUserList", "InvisibleUserList")]
+    if not all(listed is None or isinstance(listed, list) for listed in lists):
+        raise Malformed("a list of users is not a list")
+    users = [user if isinstance(user, str) else _user_id(user) for listed in lists for user in listed or ()]
     exists = result.get("RoomExists")
-    total = integer_of(result, "TotalUser") if exists is not False or result.get("TotalUser") is not None else 0
-    whole = isinstance(exists, bool) and total == len(set(users)) and (exists or not users)
-    return Page(dict.fromkeys(users), complete=whole)
+    total = integer_of(result, "TotalUser") if result.get("TotalUser") is not None else None
+    agrees = total == len(users) == len(set(users)) and (exists is True or (exists is False and not users))
+    return Page(dict.fromkeys(users), complete=agrees and None not in lists)
 
 
 def _user_id(user: Any) -> str:
@@ -163,7 +175,7 @@ def _sign(account: VolcengineAccount, credentials: Credentials, call: Call, mome
         access_key_id=credentials.key_id,
         secret_access_key=credentials.key_secret.reveal(),
         region=account.region,
-        service="rtc",
+        service=SERVICE,
         query=query,
         headers=headers,
     )

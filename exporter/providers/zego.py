@@ -1,4 +1,8 @@
-"""ZEGO RTC server API, version 2: DescribeRTCStreamState, and DescribeSimpleStreamList for rooms."""
+"""ZEGO RTC server API, version 2: DescribeRTCStreamState.
+
+DescribeSimpleStreamList is not used: AddStream puts rows into a room's list that nobody publishes
+(https://www.zegocloud.com/article/9786), so a row proves nothing.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +31,7 @@ from exporter.provider import (
     Api,
     Callbacks,
     Heard,
-    Listing,
     Malformed,
-    Page,
     Provider,
     ProviderError,
     Received,
@@ -37,14 +39,12 @@ from exporter.provider import (
     decimal,
     definite,
     envelope,
+    hallmark,
     host,
-    integer_of,
     message_of,
     object_in,
     request_id_of,
-    rows_of,
     same,
-    text_of,
     word,
 )
 from exporter.signing import callbacks
@@ -52,7 +52,6 @@ from exporter.signing import zego as signing
 from exporter.signing.encoding import percent
 
 STATE = "DescribeRTCStreamState"
-LIST = "DescribeSimpleStreamList"
 DEFINITE = {0: State.ACTIVE, 41006: State.INACTIVE, 41004: State.NOT_FOUND}
 
 
@@ -72,7 +71,6 @@ class ZegoStream(Stream):
     """A stream published to ZEGO's media servers; streams pushed straight to a CDN are not covered by the API."""
 
     stream_id: Text | None = Field(None, description="StreamId; default: name")
-    room_id: Text | None = Field(None, description="RoomId, which allows one call for all streams of the room")
 
 
 def _stream_id(account: ZegoAccount, stream: ZegoStream) -> str:
@@ -90,11 +88,11 @@ def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
     """Return Code, Data (empty where it is missing, as it may be) and RequestId."""
     found = envelope(reply)
     data = found.get("Data")
-    code = integer_of(found, "Code")
+    code = hallmark(reply, found, "Code", int)
     request_id = request_id_of(found)
     if code not in DEFINITE:
         raise ProviderError(str(code), message_of(found), request_id)
-    definite(reply)
+    definite(reply, found, ("Code", "Message"))
     return code, data if isinstance(data, dict) else {}, request_id
 
 
@@ -114,36 +112,13 @@ def _read(_account: ZegoAccount, _stream: ZegoStream, reply: Reply) -> Answer:
     return Answer(state, str(code), started=started or None, request_id=request_id)
 
 
-def _scope(_account: ZegoAccount, stream: ZegoStream) -> str | None:
-    return stream.room_id
-
-
 def _keys(account: ZegoAccount, stream: ZegoStream) -> tuple[str, ...]:
     return (_bare(account, _stream_id(account, stream)),)
 
 
 def _bare(account: ZegoAccount, stream_id: str) -> str:
-    """Return a StreamId without the test prefix: whether room listings carry it is not documented."""
+    """Return a StreamId without the test prefix: whether callbacks carry it is not documented."""
     return stream_id.removeprefix(f"zegotest-{account.app_id}-") if account.is_test else stream_id
-
-
-def _ask_room(_account: ZegoAccount, room: str, _page: int) -> Call:
-    return Call(LIST, "2.0", {"RoomId": room})
-
-
-def _read_room(account: ZegoAccount, reply: Reply) -> Page:
-    code, data, request_id = _data(reply)
-    if code != 0:
-        raise ProviderError(str(code), "", request_id)
-    rows: dict[Any, Answer | None] = {}
-    for row in rows_of(data, "StreamList"):
-        created = row.get("CreateTime")
-        known = isinstance(created, int) and not isinstance(created, bool) and 0 < created < 1 << 53
-        started = created / 1000 if isinstance(created, int) and known else None
-        rows[_bare(account, text_of(row, "StreamId"))] = Answer(
-            State.ACTIVE, str(code), started=started, request_id=request_id
-        )
-    return Page(rows, code=str(code))
 
 
 def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
@@ -159,9 +134,8 @@ def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Mo
     if account.is_test is not None:
         query += f"&IsTest={'true' if account.is_test else 'false'}"
     query += "".join(f"&{name}={percent(str(value))}" for name, value in call.params.items())
-    if call.action == STATE:
-        # Must grow strictly for one StreamId within any ten seconds.
-        query += f"&Sequence={moment.sequence}"
+    # Must grow strictly for one StreamId within any ten seconds.
+    query += f"&Sequence={moment.sequence}"
     return Request(
         "GET", f"{account.endpoint}/?{query}", {"Host": host(account.endpoint), "Accept": "application/json"}
     )
@@ -195,7 +169,7 @@ def _happened(fields: Mapping[str, Any], sent: int) -> float:
     """Return when the event happened, in Unix seconds, and never later than its callback was sent."""
     for name, unit in (("destroy_timemillis", 0.001), ("create_time_ms", 0.001), ("create_time", 1.0)):
         number = decimal(fields.get(name))
-        if number:
+        if number is not None and number > 0:
             return min(number * unit, float(sent))
     return float(sent)
 
@@ -220,6 +194,7 @@ def _hear(account: ZegoAccount, secret: str, received: Received, now: float) -> 
         event=event,
         live=EVENTS.get(event),
         keys=(_bare(account, stream_id),) if stream_id and event in EVENTS else (),
+        sent=float(sent),
         identity=(event, stream_id, session, order) if order is not None else (event, stream_id, stamp, nonce),
         session=session if order is not None else "",
         order=at if order is None else order,
@@ -240,20 +215,9 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
         ask=_ask,
         read=_read,
     ),
-    listings=(
-        Listing(
-            action=LIST,
-            version="2.0",
-            limit=lambda _account: 50.0,
-            scope=_scope,
-            keys=_keys,
-            ask=_ask_room,
-            read=_read_room,
-            every=10.0,
-        ),
-    ),
     sign=_sign,
     environment={"server_secret": ("ZEGO_SERVER_SECRET",)},
     credentials=("", "server_secret", ""),
     callbacks=Callbacks(method="POST", events=tuple(EVENTS), key_field="callback_secret", hear=_hear, keys=_keys),
+    retired={"room_id": "it is no longer used, because a room's list holds streams that nobody publishes; remove it"},
 )

@@ -90,15 +90,14 @@ class _Row:
 
 
 def _zego() -> list[_Row]:
-    lobby, arena = {"room_id": "lobby"}, {"room_id": "arena"}
     return [
-        _Row("lobby-host", "A", "community", "gold", lobby),
-        _Row("lobby-guest-1", "AI", "community", "silver", lobby),
-        _Row("lobby-guest-2", "AAI", "community", "silver", lobby),
-        _Row("lobby-guest-3", "I", "community", "silver", lobby),
-        _Row("arena-caster", "A", "esports", "gold", arena),
-        _Row("arena-player-1", "AAAI", "esports", "gold", arena),
-        _Row("arena-player-2", "IAAA", "esports", "gold", arena),
+        _Row("lobby-host", "A", "community", "gold"),
+        _Row("lobby-guest-1", "AI", "community", "silver"),
+        _Row("lobby-guest-2", "AAI", "community", "silver"),
+        _Row("lobby-guest-3", "I", "community", "silver"),
+        _Row("arena-caster", "A", "esports", "gold"),
+        _Row("arena-player-1", "AAAI", "esports", "gold"),
+        _Row("arena-player-2", "IAAA", "esports", "gold"),
         _Row("arena-replay", "N", "esports", "silver", {"stream_id": "arena-replay-2024"}),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -32,7 +33,8 @@ class Fault:
         status: HTTP status, for the kinds that answer with one.
         seconds: Length of a delay, gap between two bytes of a drip, error of the clock, or time after the answer.
         field: Path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state.
-        value: The value of kinds `value` and `document`, the target of `redirect`, the content type, raw or stray text.
+        value: The value of kinds `value` and `document`, the target of `redirect`, the content type, raw or stray text, the
+            page of `gateway`, the Age of `cached`.
         size: Bytes of a huge body or of a bomb after decompression.
         hits: How many calls it was put upon so far.
     """
@@ -148,6 +150,16 @@ def _html(fault: Fault, _wire: Wire) -> Wire:
     return Wire(status, {"Content-Type": "text/html"}, HTML.format(status=status).encode())
 
 
+def _gateway(fault: Fault, _wire: Wire) -> Wire:
+    status = fault.status or 502
+    page = {"code": status, "message": "upstream busy"} if fault.value is None else fault.value
+    return Wire(status, {"Content-Type": "application/json"}, json.dumps(page).encode())
+
+
+def _cached(fault: Fault, wire: Wire) -> Wire:
+    return replace(wire, headers={**wire.headers, "Age": str(60 if fault.value is None else fault.value)})
+
+
 def _redirect(fault: Fault, _wire: Wire) -> Wire:
     target = str(fault.value or "https://login.example.com/")
     return Wire(fault.status or 302, {"Location": target, "Content-Type": "text/html"}, b"moved")
@@ -164,6 +176,8 @@ BYTES: Mapping[str, Callable[[Fault, Wire], Wire]] = {
     "empty": lambda _fault, wire: replace(wire, body=b""),
     "text": lambda fault, wire: replace(wire, body=str(fault.value or "upstream busy").encode()),
     "html": _html,
+    "gateway": _gateway,
+    "cached": _cached,
     "redirect": _redirect,
     "status": lambda fault, wire: replace(wire, status=fault.status or 500),
     "utf8": lambda _fault, wire: replace(wire, body=wire.body.replace(b'":', b'\xff":', 1)),

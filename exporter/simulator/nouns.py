@@ -141,8 +141,6 @@ class Quirks:
         zego_history: Whether ended streams answer 41006; without the paid permission they answer 41004.
         zego_data: What `Data` is on any Code but 0.
         zego_sequence: Whether a Sequence that does not grow is refused.
-        zego_absent_room: Answer for an unknown room: an empty list, or a code.
-        zego_list_prefix: Whether room lists of a test environment carry the prefix `zegotest-AppId-`.
         tencent_site: The international site lists at most 100 rows a page and has no DescribeBackupStreamList.
         tencent_absent: Answer for an unknown stream: a StreamState, or an error code.
         tencent_backup_list: Whether every stream being pushed is in the backup list, or only those with several inputs.
@@ -161,8 +159,6 @@ class Quirks:
     zego_history: bool = True
     zego_data: Literal["times", "empty", "null", "missing"] = "empty"
     zego_sequence: Literal["refuse", "ignore"] = "refuse"
-    zego_absent_room: Literal["empty", "104", "154", "5024", "50001"] = "empty"
-    zego_list_prefix: bool = True
     tencent_site: Literal["mainland", "international"] = "mainland"
     tencent_absent: str = "inactive"
     tencent_backup_list: Literal["all", "redundant"] = "all"

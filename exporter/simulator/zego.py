@@ -17,16 +17,14 @@ from zlib import crc32
 from exporter.model import State
 from exporter.signing import callbacks
 from exporter.signing import zego as signing
-from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, page, put, spend, take
+from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, put, spend
 from exporter.simulator.nouns import Account, Event, Letter, Manners, Stream
 
 STATE = "DescribeRTCStreamState"
-LIST = "DescribeSimpleStreamList"
 WINDOW = 600
 SEQUENCE_SPAN = 10.0
-PER_ROOM = Limit(1, 10.0)
-LIMITS = {STATE: Limit(40), LIST: Limit(50)}
-TEST_LIMITS = {STATE: Limit(10), LIST: Limit(50)}
+LIMIT = Limit(40)
+TEST_LIMIT = Limit(10)
 MESSAGES = {"0": "ok", "41004": "stream not exist", "41006": "stream closed"}
 _STREAM_ID = re.compile(r"[0-9A-Za-z_-]{1,256}")
 
@@ -41,8 +39,6 @@ def _prefix(account: Account) -> str:
 
 def _asked(exchange: Exchange) -> tuple[str, ...]:
     query, account = exchange.received.query, exchange.account
-    if exchange.action == LIST:
-        return (query.get("RoomId", ""),)
     stream_id = query.get("StreamId", "")
     is_test = account is not None and account.fields.get("is_test") is True
     return (stream_id.removeprefix(_prefix(account)) if account is not None and is_test else stream_id,)
@@ -62,7 +58,7 @@ def _decimal(text: str, code: str, most: int) -> int:
 
 def _gateway(exchange: Exchange) -> None:
     query = exchange.received.query
-    if _filled(query, "Action", "100000006") not in (STATE, LIST):
+    if _filled(query, "Action", "100000006") != STATE:
         raise Refusal("100000007", "action is not supported")
     app_id = _decimal(query.get("AppId", ""), "100000001", 4294967295)
     timestamp = _decimal(_filled(query, "Timestamp", "100000002"), "100000003", 1 << 63)
@@ -93,7 +89,7 @@ def _environment(exchange: Exchange) -> None:
     if exchange.received.query.get("IsTest", "false") not in ("true", "false") or (
         exchange.received.query.get("IsTest") == "true" and test is not True
     ):
-        raise Refusal("30004" if exchange.action == STATE else "2", "isTest is wrong")
+        raise Refusal("30004", "isTest is wrong")
 
 
 def _stream_id(exchange: Exchange) -> None:
@@ -159,47 +155,14 @@ def _describe(exchange: Exchange) -> Outgoing:
     return _envelope(exchange, code, MESSAGES[code], _times(exchange.stream, exchange.now))
 
 
-def _row(exchange: Exchange, stream: Stream) -> dict[str, Any]:
-    test = exchange.known.fields.get("is_test") is True and exchange.world.quirks.zego_list_prefix
-    created = int(stream.script.started(exchange.now) * 1000)
-    return {
-        "StreamId": (_prefix(exchange.known) if test else "") + stream.address["stream_id"],
-        "UserId": f"user-{stream.name}",
-        "UserName": stream.name,
-        "CreateTime": created,
-        "StreamNumberId": len(stream.name) + created % 4294967000,
-    }
-
-
-def _foreign(number: int) -> dict[str, Any]:
-    return {"StreamId": f"foreign-{number}", "UserId": "u", "UserName": "u", "CreateTime": 1, "StreamNumberId": number}
-
-
-def _list(exchange: Exchange) -> Outgoing:
-    spend(exchange)
-    room = exchange.received.query.get("RoomId", "")
-    if take(exchange, (exchange.known.name, LIST, room), PER_ROOM):
-        raise Refusal("207", "room qps is too high")
-    _environment(exchange)
-    if not room:
-        raise Refusal("2", "RoomId is empty")
-    members = exchange.world.group(exchange.known, (room,))
-    quirk = exchange.world.quirks.zego_absent_room
-    if not members and quirk != "empty":
-        raise Refusal(quirk, "room does not exist")
-    rows = [_row(exchange, stream) for stream in members if stream.is_active(exchange.now)]
-    listed = page(rows, 1, 1 << 30, exchange.tricks, _foreign)
-    return _envelope(exchange, "0", "success", {"StreamList": listed.rows})
-
-
 def _answer(exchange: Exchange) -> Outgoing:
     _gateway(exchange)
     _service(exchange)
-    return _describe(exchange) if exchange.action == STATE else _list(exchange)
+    return _describe(exchange)
 
 
-def _throttled(exchange: Exchange, _wait: float) -> Refusal:
-    return Refusal("206" if exchange.action == LIST else "30002", "the call is made too often")
+def _throttled(_exchange: Exchange, _wait: float) -> Refusal:
+    return Refusal("30002", "the call is made too often")
 
 
 def _refuse(exchange: Exchange, refusal: Refusal) -> Outgoing:
@@ -213,7 +176,7 @@ def _spoil(payload: Any, value: Any) -> None:
 
 
 def _limit(exchange: Exchange) -> Limit:
-    return (TEST_LIMITS if exchange.known.fields.get("is_test") is True else LIMITS)[exchange.action]
+    return TEST_LIMIT if exchange.known.fields.get("is_test") is True else LIMIT
 
 
 def _marks(received: Received) -> bool:
@@ -224,7 +187,7 @@ def _write(event: Event, secret: str | None, manners: Manners) -> Letter:
     """Put a push into ZEGO's words: every scalar is a string."""
     account, address = event.stream.account, event.stream.address
     name = "stream_create" if event.live else "stream_close"
-    room, sent = address.get("room_id") or f"room-{address['stream_id']}", str(int(event.sent))
+    room, sent = f"room-{address['stream_id']}", str(int(event.sent))
     stream_id = _prefix(account) + address["stream_id"] if account.fields.get("is_test") else address["stream_id"]
     fields: dict[str, Any] = {
         "event": name,
@@ -266,12 +229,12 @@ FAKE = Fake(
     key="app_id",
     account_fields={"app_id": int, "server_secret": str, "is_test": bool, "callback_secret": str},
     account_needs=("app_id", "server_secret"),
-    stream_fields=("stream_id", "room_id"),
+    stream_fields=("stream_id",),
     stream_needs=(),
     complete=_complete,
     addresses=lambda stream: [(stream.address["stream_id"],)],
-    group=lambda stream: (stream.address.get("room_id", ""),),
-    actions=(STATE, LIST),
+    group=lambda stream: (stream.address["stream_id"],),
+    actions=(STATE,),
     limit=_limit,
     content_type="application/json",
     marks=_marks,

@@ -171,26 +171,50 @@ def test_alibaba_order() -> None:
     assert [hearing.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
 
 
-@pytest.mark.parametrize(
-    ("provider", "poison", "honest"),
-    [
-        ("tencent", tencent(1, event_time=1 << 60, sequence="x"), tencent(0, at=NOW + 1)),
-        ("alibaba", alibaba("publish", time=str(1 << 60)), alibaba("publish_done", at=NOW + 1)),
-    ],
-)
+FAR = 1 << 60
+POISON = [
+    ("zego", zego(seq=10**17), zego("stream_close", seq=2)),
+    ("zego", zego(seq=10**17), zego("stream_close", seq=2, timestamp=NOW + 1)),
+    ("zego", zego(stream_seq=-FAR), zego("stream_close", seq=2)),
+    ("zego", zego(seq=9), zego("stream_close", seq=2, timestamp=NOW + 1)),
+    ("zego", zego(seq=1, room_session_id="9" * 18), zego("stream_close", seq=2)),
+    ("zego", zego(seq=1, room_session_id="6", create_time_ms=str(FAR)), zego("stream_close", seq=2)),
+    ("zego", zego(seq=1, stream_seq="x", create_time=str(FAR)), zego("stream_close", seq=2)),
+    ("zego", zego(seq=1, stream_seq="2", event="stream_close"), zego("stream_close", seq=2, timestamp=NOW + 1)),
+    ("tencent", tencent(1, event_time=FAR, sequence="x"), tencent(0, at=NOW + 1)),
+    ("tencent", tencent(0, event_time=FAR), tencent(0, at=NOW + 1)),
+    ("tencent", tencent(1, event_time=-FAR, sequence="x"), tencent(0)),
+    ("tencent", tencent(1, sequence="x"), tencent(0, at=NOW - 1, t=NOW + 601)),
+    ("alibaba", alibaba("publish", time=str(FAR)), alibaba("publish_done", at=NOW + 1)),
+    ("alibaba", alibaba("publish"), alibaba("publish_done", at=NOW - 1, sent=NOW + 1)),
+    ("alibaba", alibaba("publish_done", at=NOW), alibaba("publish_done", at=NOW, sent=NOW + 1)),
+]
+
+
+@pytest.mark.parametrize(("provider", "poison", "honest"), POISON)
 def test_what_is_not_signed_outranks_nothing(provider: str, poison: Received, honest: Received) -> None:
-    """Whoever replays a signature with a far future in its body does not silence the events to come."""
+    """Whoever replays a signature with absurd numbers, times or sessions does not silence the events to come."""
     hearing = Hearing(provider)
     assert [hearing.outcome(poison), hearing.outcome(honest)] == ["accepted", "accepted"]
 
 
-def test_zego_order_is_believed_for_ten_minutes() -> None:
-    """ZEGO signs neither session nor number: a poisoned number silences a stream no longer than a signature lives."""
+def test_order_among_what_was_signed_before() -> None:
+    """What was signed earlier is older news by its number too; a claim against the signature is heard."""
     hearing = Hearing("zego")
-    assert hearing.outcome(zego(seq=10**17)) == "accepted"
-    assert hearing.outcome(zego("stream_close", seq=2)) == "replayed"
-    later = NOW + int(ORDER_SECONDS) + 1
-    assert hearing.outcome(zego("stream_close", seq=3, timestamp=later), later) == "accepted"
+    told = [
+        (zego("stream_close", seq=7, timestamp=NOW), "accepted"),
+        (zego("stream_create", seq=6, timestamp=NOW - 9), "replayed"),
+        (zego("stream_create", seq=8, timestamp=NOW - 9), "accepted"),
+    ]
+    assert [hearing.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
+
+
+def test_order_is_remembered_for_ten_minutes() -> None:
+    """No older signature is accepted any more by then, so that nothing is compared with it."""
+    hearing, later = Hearing("zego"), NOW + int(ORDER_SECONDS) + 1
+    assert hearing.outcome(zego(seq=9, timestamp=NOW + 2)) == "accepted"
+    assert hearing.outcome(zego("stream_close", seq=3, timestamp=NOW + 1), later - 1) == "replayed"
+    assert hearing.outcome(zego("stream_close", seq=4, timestamp=NOW + 1), later) == "accepted"
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

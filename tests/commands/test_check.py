@@ -90,7 +90,7 @@ def test_a_round_that_is_too_long(tmp_path: Path) -> None:
     zego = {"name": "z", "provider": "zego", "app_id": 1, "server_secret": CANARY}
     out = check(tmp_path, zego, streams=[{"names": [f"s{i}" for i in range(500)], "account": "z"}])
     assert "warning: account z: a round takes 26s under the quota, longer than the scrape interval of 15s" in out
-    assert "  - room_id on its streams, by which DescribeSimpleStreamList answers for many in one call\n" in out
+    assert "  - quota_share: 1 (now 0.5)" in out
 
 
 def test_scrape_settings_count(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from exporter.model import Reply
 TEXT = st.text(st.characters(), max_size=12)
 WORDS = st.sampled_from(
     [
+        "error", "Error", "code", "message", "RoomId", "Action", "AudioAux",
         "active", "inactive", "forbid", "forbidden", "online", "offline", "ok", "other", "0", "1", "true", "", "\ud800",
         "timeout", "State=1", "AuthFailure", "RequestLimitExceeded", "Throttling", "RoomNotExist", "x" * 5000,
         '"}\n# TYPE stream_active gauge\nstream_active 1\n', "\\", "\x00", "\u2028", "{}", "2018-06-29T19:00:00Z",
@@ -28,7 +29,9 @@ JUNK = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | TEXT, inner, max_size=3),
     max_leaves=6,
 )
-STATUS = st.sampled_from([200] * 8 + [100, 201, 204, 301, 302, 307, 400, 401, 403, 404, 429, 500, 502, 503, 599])
+STATUS = st.sampled_from(
+    [200] * 8 + [100, 201, 203, 204, 206, 301, 302, 307, 400, 401, 403, 404, 429, 500, 502, 503, 599]
+)
 HINTS = WORDS | TEXT | st.integers().map(str) | st.sampled_from(["Limit:1,Remain:0,TimeLeft:2000", "Remain:0", ":,:"])
 DATES = HINTS | st.sampled_from(
     [
@@ -42,6 +45,7 @@ HEADERS = st.fixed_dictionaries(
     {},
     optional={
         "content-type": HINTS | st.just("text/html"),
+        "age": st.sampled_from(["0"] * 8 + ["00", "1", "x", "-1"]),
         "date": DATES,
         "retry-after": HINTS,
         "x-acs-retry-after": HINTS,

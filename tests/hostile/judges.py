@@ -8,6 +8,7 @@ from typing import Any
 
 from exporter.model import Reply, State
 
+APP_ID = "661e0000000000000543cf00"
 Judge = Callable[[dict[str, Any]], State | None]
 
 
@@ -23,7 +24,7 @@ def _no(text: str) -> Any:
 
 def document(reply: Reply) -> dict[str, Any] | None:
     """Return the answer's object, or None where no answer can be definite."""
-    if not 200 <= reply.status < 300:
+    if reply.status != 200 or reply.headers.get("age", "0").strip(" 0"):
         return None
     try:
         text = reply.body.decode("utf-8-sig")
@@ -33,8 +34,24 @@ def document(reply: Reply) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def _names(value: Any) -> list[str]:
+    """Return the lower-case names of all members that say something, at any depth."""
+    if isinstance(value, list):
+        return [name for part in value for name in _names(part)]
+    if not isinstance(value, dict):
+        return []
+    own = [name.lower() for name, part in value.items() if part is not None]
+    return own + [name for part in value.values() for name in _names(part)]
+
+
+def _tells_of_error(found: dict[str, Any]) -> bool:
+    return bool({"error", "code", "message"} & set(_names(found)))
+
+
 def _zego(found: dict[str, Any]) -> State | None:
     code = found.get("Code")
+    if _tells_of_error({name: value for name, value in found.items() if name not in ("Code", "Message")}):
+        return None
     return {0: State.ACTIVE, 41006: State.INACTIVE, 41004: State.NOT_FOUND}.get(code) if type(code) is int else None
 
 
@@ -47,25 +64,32 @@ def _word(found: Any, error: str, words: dict[str, State]) -> State | None:
 
 def _tencent(found: dict[str, Any]) -> State | None:
     words = {"active": State.ACTIVE, "inactive": State.INACTIVE, "forbid": State.FORBIDDEN}
-    return _word(found.get("Response"), "Error", words)
+    return None if _tells_of_error(found) else _word(found.get("Response"), "Error", words)
 
 
 def _alibaba(found: dict[str, Any]) -> State | None:
     words = {"online": State.ACTIVE, "offline": State.INACTIVE, "forbidden": State.FORBIDDEN}
     nested = found.get("DescribeLiveStreamStateResponse")
+    if _tells_of_error(found):
+        return None
     return _word(found if nested is None else nested, "Code", words)
 
 
 def _volcengine(found: dict[str, Any]) -> State | None:
     metadata, result = found.get("ResponseMetadata"), found.get("Result")
-    if not isinstance(metadata, dict) or metadata.get("Error") is not None or not isinstance(result, dict):
+    if not isinstance(metadata, dict) or _tells_of_error(found) or not isinstance(result, dict):
+        return None
+    if metadata.get("Action") not in (None, "GetUserStreamState") or result.get("UserId") not in (None, "caster"):
+        return None
+    if result.get("RoomId") not in (None, "board") or result.get("AppId") not in (None, APP_ID):
         return None
     rows = result.get("StreamStates")
     rows = [] if rows is None else rows
     if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
         return None
-    known = {"Audio", "Video", "ScreenAudio", "ScreenVideo"}
-    published = any(row["State"] for row in rows if row["MediaType"] in known)
+    published = {row["MediaType"] for row in rows if row["State"]}
+    if published - {"Audio", "Video", "ScreenAudio", "ScreenVideo"}:
+        return None
     return State.ACTIVE if published else State.INACTIVE
 
 

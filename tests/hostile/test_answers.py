@@ -21,7 +21,6 @@ from .theatre import Theatre
 
 EFFORT = settings.get_profile("nightly" if conftest.NIGHTLY else "short")
 FIELDS: dict[str, dict[str, Any]] = {
-    "DescribeSimpleStreamList": {"stream": {"room_id": "lobby"}},
     "DescribeLiveStreamOnlineList": {"account": {"region": None}},
     "DescribeLiveStreamsOnlineList": {"stream": {"streaming_domain": "live.shop.example"}},
 }
@@ -87,8 +86,10 @@ def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, da
             assert json.dumps(theatre.stream.name) in json.dumps(told)
         else:
             assert (theatre.provider.name, state) == ("volcengine", State.INACTIVE)
-            assert isinstance(told["Result"]["RoomExists"], bool)
-            assert json.dumps(theatre.stream.name) not in json.dumps(told["Result"].get("VisibleUserList"))
+            result = told["Result"]
+            assert isinstance(result["RoomExists"], bool)
+            assert result["TotalUser"] == len(result["VisibleUserList"]) + len(result["InvisibleUserList"])
+            assert json.dumps(theatre.stream.name) not in json.dumps(result)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_signed_callback_with_any_content_is_a_hint_or_refused(
     assert heard.ended is None or (heard.ended in END_REASONS and heard.live is False)
     assert len(heard.event) < 40
     assert isinstance(hash((heard.identity, heard.keys, heard.session)), int)
-    assert 0 <= heard.at <= NOW + 600
+    assert 0 <= heard.at <= heard.sent <= NOW + 600
     assert heard.order == heard.order
 
 

@@ -27,8 +27,8 @@ def simulator() -> Iterator[Simulator]:
     world.add_account("test", "zego", app_id=TEST_APP, server_secret=TEST_SECRET, is_test=True)
     world.add_account("anchor", "zego", app_id=12345, server_secret="9193cc662a4c0ec135ec71fb57194b38")
     for state in ("active", "inactive", "forbidden", "not_found"):
-        world.add_stream(state, "main", state=state, room_id="room")
-    world.add_stream("canary", "test", room_id="room")
+        world.add_stream(state, "main", state=state)
+    world.add_stream("canary", "test")
     with serving(world) as running:
         yield running
 
@@ -130,17 +130,3 @@ def test_throttling_is_seen(simulator: Simulator) -> None:
     assert codes == [0] * 40 + [30002]
     now[0] += 1.0
     assert ask(simulator, StreamId="active")["Code"] == 0
-
-
-def test_a_room_is_listed_once_in_ten_seconds(simulator: Simulator) -> None:
-    """The room list names the live streams with times in milliseconds, once in ten seconds for one room."""
-    now = [time.time()]
-    simulator.world.clock = lambda: now[0]
-    answer = ask(simulator, "DescribeSimpleStreamList", RoomId="room")
-    assert [row["StreamId"] for row in answer["Data"]["StreamList"]] == ["active"]
-    assert answer["Data"]["StreamList"][0]["CreateTime"] > 10**12
-    for seconds in (0.0, 9.9):
-        now[0] += seconds
-        assert ask(simulator, "DescribeSimpleStreamList", RoomId="room")["Code"] == 207
-    now[0] += 0.2
-    assert ask(simulator, "DescribeSimpleStreamList", RoomId="room")["Code"] == 0

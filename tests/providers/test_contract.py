@@ -338,8 +338,9 @@ def test_nothing_but_its_envelope_says_anything(provider: AnyProvider, reply: Re
     """Bytes, documents, statuses and headers of any kind end in one of three errors, and never in a state."""
     account, stream = example(provider)
     for api in provider.apis().values():
+        scope = (api.scope(account, stream) or "") if isinstance(api, Listing) else ""
         with pytest.raises((ProviderError, NoEnvelope, Malformed)):
-            read(api, account, stream, reply)
+            read(api, account, stream, scope, reply)
 
 
 @EVERY
@@ -355,12 +356,76 @@ def test_an_envelope_with_a_spoilt_part_is_read_or_refused(
         value[data.draw(st.sampled_from(sorted(value)))] = junk
     reply = Reply(status, exchange.reply.headers, json.dumps(value).encode())
     try:
-        answer = read(exchange.api, exchange.account, exchange.stream, reply)
+        answer = read(exchange.api, exchange.account, exchange.stream, exchange.scope, reply)
     except (ProviderError, NoEnvelope, Malformed):
         return
-    assert 200 <= status < 300
+    assert status == 200
     assert isinstance(answer, Page if isinstance(exchange.api, Listing) else Answer)
     assert not isinstance(answer, Answer) or answer.state is not State.UNKNOWN
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _objects(part)
+
+
+def _definite(provider: AnyProvider) -> list[Exchange]:
+    told = [one for one in RECORDED[provider.name] if "json" in one.given["answer"]]
+    return [one for one in told if "state" in one.expected or "rows" in one.expected]
+
+
+@EVERY
+def test_only_200_fresh_from_the_cloud_is_definite(provider: AnyProvider) -> None:
+    """A true answer under any other status, or with an Age above 0, is no answer to this request."""
+    for one in _definite(provider):
+        headers = dict(one.reply.headers)
+        spoilt = [Reply(status, headers, one.reply.body) for status in (201, 202, 203, 204, 205, 206, 207, 226, 299)]
+        spoilt += [
+            Reply(200, {**headers, "Age": age}, one.reply.body) for age in ("1", "99999", "0.5", "-1", "old", "")
+        ]
+        for reply in spoilt:
+            with pytest.raises(NoEnvelope):
+                read(one.api, one.account, one.stream, one.scope, reply)
+        fresh = Reply(200, {**headers, "age": "0"}, one.reply.body)
+        assert read(one.api, one.account, one.stream, one.scope, fresh)
+
+
+@EVERY
+@pytest.mark.parametrize("name", ["error", "ERROR", "code", "message", "errCode", "Errors"])
+def test_what_tells_of_an_error_beside_a_state_is_believed(provider: AnyProvider, name: str) -> None:
+    """Wherever it stands in a true answer, a member named like an error's makes it none; a null one is nothing."""
+    for one in _definite(provider):
+        for place in range(len(list(_objects(json.loads(one.reply.body))))):
+            for value in ("busy", 0, {"Code": "InternalError"}, None):
+                document = json.loads(one.reply.body)
+                list(_objects(document))[place][name] = value
+                reply = Reply(200, one.reply.headers, json.dumps(document).encode())
+                if value is None:
+                    assert read(one.api, one.account, one.stream, one.scope, reply)
+                else:
+                    with pytest.raises((Malformed, ProviderError)):
+                        read(one.api, one.account, one.stream, one.scope, reply)
+
+
+@EVERY
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("page", [{}, {"code": 1}, {"Code": 429}, {"Code": None}, {"error": {"code": "busy"}}, [], 1])
+def test_json_of_an_intermediary_is_no_envelope(provider: AnyProvider, status: int, page: Any) -> None:
+    """An error page in JSON that is not the API's says that something stands between, and nothing of an account."""
+    account, stream = example(provider)
+    reply = Reply(status, {"content-type": "application/json"}, json.dumps(page).encode())
+    for api in provider.apis().values():
+        scope = (api.scope(account, stream) or "") if isinstance(api, Listing) else ""
+        with pytest.raises(NoEnvelope):
+            read(api, account, stream, scope, reply)
+
+
+def test_what_a_provider_no_longer_has_is_gone() -> None:
+    """A key that is told to be of earlier versions is not one of the present ones."""
+    for provider in PROVIDERS.values():
+        assert provider.retired.keys().isdisjoint(provider.stream.model_fields)
 
 
 @EVERY
@@ -372,7 +437,7 @@ def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
             continue
         keys = listing.keys(account, stream)
         recorded = [one for one in RECORDED[provider.name] if one.api is listing and one.expected.get("rows")]
-        row = listing.read(account, recorded[0].reply).rows
+        row = listing.read(account, recorded[0].scope, recorded[0].reply).rows
         assert keys
         assert {type(key) for key in keys} == {type(key) for key in row}
 

@@ -44,7 +44,7 @@ SENT = {provider: [name for name in names if "callback" not in name] for provide
 OTHERS: dict[str, dict[str, Any]] = {"zego": {}, "tencent": {"region": "ap-guangzhou"}, "alibaba": {},
                                      "volcengine": {"app_id": "app"}}  # fmt: skip
 ADDRESS = {
-    "zego": {"room_id": "room"},
+    "zego": {},
     "tencent": {"domain": "push.example"},
     "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "live.example"},
     "volcengine": {"room_id": "room"},

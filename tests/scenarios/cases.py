@@ -162,6 +162,30 @@ PAGES: dict[str, dict[str, Any]] = {
     "right body under 500": {"kind": "status"},
     "right body under 404": {"kind": "status", "status": 404},
 }
+INTERMEDIARIES: dict[str, Any] = {
+    "lower case": {"code": 502, "message": "upstream busy"},
+    "a code and a text": {"Code": 503, "Message": "Service Unavailable"},
+    "an error in an object": {"error": {"code": "overloaded", "message": "try later"}},
+    "an envelope without content": {"Response": "none", "ResponseMetadata": "none", "Code": None},
+    "a list": ["busy"],
+    "text": "busy",
+}
+NOT_PLAIN: dict[str, Any] = {
+    "error": {"Code": "InternalError"}, "code": 0, "message": "ok", "ERROR": "busy", "errorCode": 500,
+}  # fmt: skip
+OTHERS: dict[str, tuple[str, Any]] = {
+    "another room": ("Result.RoomId", "other"),
+    "another user": ("Result.UserId", "other"),
+    "another app": ("Result.AppId", "other"),
+    "another Action": ("ResponseMetadata.Action", "GetRoomOnlineUsers"),
+    "another Version": ("ResponseMetadata.Version", "2023-11-01"),
+    "another Service": ("ResponseMetadata.Service", "live"),
+    "Error beside ResponseMetadata": ("Error", {"Code": "InternalError", "Message": "busy"}),
+    "error within ResponseMetadata": ("ResponseMetadata.error", {"Code": "InternalError"}),
+    "Error within Result": ("Result.Error", {"Code": "InternalError"}),
+    "a type that is unknown and on": ("Result.StreamStates.0.MediaType", "AudioAux"),
+    "a type of another case": ("Result.StreamStates.0.MediaType", "AUDIO"),
+}
 BROKEN: dict[str, tuple[dict[str, Any], int]] = {
     "reset": ({"kind": "reset"}, 2),
     "closed": ({"kind": "close"}, 2),
@@ -180,6 +204,29 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "a little late": {"kind": "delay", "seconds": 0.05},
     "clock a minute off": {"kind": "skew", "seconds": 60.0},
 }
+
+
+def not_this_answer() -> Iterator[Case]:
+    """What looks like an answer and is none to this request: other statuses, caches, intermediaries, other names."""
+    for provider in PROVIDERS:
+        for status in (201, 202, 203, 206, 226):
+            yield Case(f"right body under {status}", provider, HTTP, "http", fault={"kind": "status", "status": status})
+        for age in ("1", "86400", "x", ""):
+            yield Case(f"Age {age!r}", provider, HTTP, "http", fault={"kind": "cached", "value": age})
+        fresh = {"kind": "cached", "value": 0}
+        yield Case("Age 0", provider, State.ACTIVE, LIVE[provider], fault=fresh)
+        for number, (name, page) in enumerate(INTERMEDIARIES.items()):
+            status = (429, 502, 503)[number % 3]
+            fault = {"kind": "gateway", "status": status, "value": page}
+            yield Case(f"JSON of an intermediary under {status}, {name}", provider, HTTP, "http", fault=fault)
+        inner = {"zego": "Data", "tencent": "Response", "volcengine": "Result"}.get(provider)
+        for name, value in NOT_PLAIN.items():
+            for path in (name, f"{inner}.{name}")[: 2 if inner else 1]:
+                fault = {"kind": "value", "field": path, "value": value}
+                yield Case(f"{path} beside a state", provider, MALFORMED, "malformed", fault=fault)
+    for name, (path, value) in OTHERS.items():
+        fault = {"kind": "value", "field": path, "value": value}
+        yield Case(name, "volcengine", MALFORMED, "malformed", fault=fault)
 
 
 def faults() -> Iterator[Case]:
@@ -203,4 +250,4 @@ def faults() -> Iterator[Case]:
             yield Case(name, provider, told, told[0], fault={"kind": kind})
 
 
-CASES = (*states(), *codes(), *faults())
+CASES = (*states(), *codes(), *faults(), *not_this_answer())

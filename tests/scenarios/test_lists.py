@@ -27,7 +27,6 @@ TRICKS: dict[str, dict[str, Any]] = {
     "a negative number of pages": {"pages": -1},
 }
 ADDRESS: dict[str, dict[str, Any]] = {
-    "zego": {"room_id": "room"},
     "tencent": {"domain": "push.example"},
     "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
     "volcengine": {"room_id": "room"},
@@ -38,13 +37,11 @@ TRUTH = {f"live-{number}": State.ACTIVE for number in range(6)} | {
     "nobody": State.NOT_FOUND,
 }
 SHOWN: dict[str, dict[State, State]] = {
-    "zego": {State.FORBIDDEN: State.INACTIVE},
     "tencent": {State.NOT_FOUND: State.INACTIVE},
     "alibaba": {State.NOT_FOUND: State.INACTIVE},
     "volcengine": {State.FORBIDDEN: State.INACTIVE, State.NOT_FOUND: State.INACTIVE},
 }
 LISTS = {
-    "zego": ("DescribeSimpleStreamList", {}),
     "tencent": ("DescribeLiveStreamOnlineList", {}),
     "tencent, backup": ("DescribeBackupStreamList", {"region": "ap-guangzhou"}),
     "alibaba": ("DescribeLiveStreamsOnlineList", {}),
@@ -106,6 +103,49 @@ def test_a_broken_list_is_one_failed_call_and_the_streams_are_asked_singly(stage
         assert states(scraped, provider, name) == one_hot(SHOWN[provider].get(state, state)), name
     assert sum(scraped.all("stream_probe_errors_total").values()) == 1
     assert scraped.value("stream_provider_up", provider=provider, account=provider) == 1
+
+
+NOT_WHOLE: dict[str, tuple[str, Any]] = {
+    "no list of visible users": ("Result.VisibleUserList", None),
+    "no list of invisible users": ("Result.InvisibleUserList", None),
+    "no visible users": ("Result.VisibleUserList", []),
+    "somebody else": ("Result.VisibleUserList", ["x"]),
+    "a user twice": ("Result.VisibleUserList", ["x"] * 6),
+    "no total": ("Result.TotalUser", None),
+    "another total": ("Result.TotalUser", 7),
+    "no word on whether it exists": ("Result.RoomExists", None),
+    "a room that does not exist": ("Result.RoomExists", False),
+}
+NOT_THIS_ROOM: dict[str, tuple[str, Any]] = {
+    "another room": ("Result.RoomId", "other"),
+    "another app": ("Result.AppId", "other"),
+    "another Action": ("ResponseMetadata.Action", "GetUserStreamState"),
+    "an error beside it": ("Error", {"Code": "InternalError"}),
+    "a total that is text": ("Result.TotalUser", "6"),
+}
+
+
+@pytest.mark.parametrize("why", [*NOT_WHOLE, *NOT_THIS_ROOM])
+def test_a_room_that_is_not_wholly_listed_settles_nobody(stage: Stage, why: str) -> None:
+    """Unless a list of users and its total agree about this very room, each stream is asked singly."""
+    world, watched = crowd("volcengine")
+    path, value = (NOT_WHOLE | NOT_THIS_ROOM)[why]
+    world.fault("value", action="GetRoomOnlineUsers", field=path, value=value)
+    scraped = stage.show(world, [account("volcengine", stage.endpoint, plan="list")], watched)
+    asked = {call.stream for call in world.log if call.action == "GetUserStreamState"}
+    assert asked == {f"volcengine/{name}" for name in TRUTH}
+    for name, state in TRUTH.items():
+        assert states(scraped, "volcengine", name) == one_hot(SHOWN["volcengine"].get(state, state)), name
+    assert sum(scraped.all("stream_probe_errors_total").values()) == (why in NOT_THIS_ROOM)
+
+
+def test_a_room_that_is_wholly_listed_settles_who_is_absent(stage: Stage) -> None:
+    """Who does not stand in a whole list publishes nothing, and costs no call."""
+    world, watched = crowd("volcengine")
+    scraped = stage.show(world, [account("volcengine", stage.endpoint, plan="list")], watched)
+    asked = {call.stream for call in world.log if call.action == "GetUserStreamState"}
+    assert "volcengine/nobody" not in asked
+    assert states(scraped, "volcengine", "nobody") == one_hot(State.INACTIVE)
 
 
 PAGES = {"tencent": "Response.TotalPage", "alibaba": "TotalPage"}

@@ -35,7 +35,7 @@ def small_world() -> World:
     world.add_account("a", "alibaba", access_key_id="id", access_key_secret="secret")
     world.add_account("v", "volcengine", access_key_id="id", secret_access_key="secret", app_id=APP)
     for state in ("active", "inactive", "forbidden", "not_found"):
-        world.add_stream(state, "z", state=state, room_id="room")
+        world.add_stream(state, "z", state=state)
         world.add_stream(state, "t", state=state, domain="push.example")
         world.add_stream(state, "a", state=state, domain="push.example", app="live", streaming_domain="play.example")
         world.add_stream(state, "v", state=state, room_id="room")

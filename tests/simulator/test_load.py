@@ -17,7 +17,7 @@ accounts:
   - {name: z, provider: zego, app_id: 77, server_secret: secret, quota: {DescribeRTCStreamState: 5}}
   - {name: t, provider: tencent, secret_id: id, secret_key: key, denied: [DescribeBackupStreamList]}
 streams:
-  - {name: active, account: z, room_id: room}
+  - {name: active, account: z}
   - name: changing
     account: t
     domain: push.example

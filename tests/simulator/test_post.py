@@ -23,7 +23,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "volcengine": {"access_key_id": "id", "secret_access_key": "s", "app_id": "app"},
 }
 ADDRESS: dict[str, dict[str, Any]] = {
-    "zego": {"room_id": "room"},
+    "zego": {},
     "tencent": {"domain": "push.example.com"},
     "alibaba": {"domain": "push.example.com", "app": "live"},
     "volcengine": {"room_id": "room"},
@@ -103,7 +103,7 @@ def test_zego_in_words() -> None:
     assert (found["event"], found["stream_id"], found["room_id"], found["type"]) == (
         "stream_close",
         "rtc01",
-        "room",
+        "room-rtc01",
         "4",
     )
     joined = "".join(sorted((KEYS["zego"]["callback_secret"], found["timestamp"], found["nonce"])))

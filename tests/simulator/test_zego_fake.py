@@ -91,19 +91,6 @@ def test_names_that_older_sdks_allowed_are_answered() -> None:
     assert code(world, StreamId="直播 2") == "30009"
 
 
-@pytest.mark.parametrize(("quirk", "expected"), [("empty", "0"), ("104", "104"), ("50001", "50001")])
-def test_an_unknown_room_is_a_switch(quirk: Any, expected: str) -> None:
-    """What a room answers that does not exist is not documented, so each way can be chosen."""
-    world = small_world()
-    world.quirks.zego_absent_room = quirk
-    assert code(world, action="DescribeSimpleStreamList", RoomId="nowhere") == expected
-
-
-def test_a_room_without_name_is_refused() -> None:
-    """The room family has its own code for a parameter error."""
-    assert code(small_world(), action="DescribeSimpleStreamList") == "2"
-
-
 def test_the_test_environment_is_slower() -> None:
     """A test project may ask ten times a second, a production project forty."""
     world = small_world()
