@@ -33,8 +33,8 @@ class Fault:
         status: HTTP status, for the kinds that answer with one.
         seconds: Length of a delay, gap between two bytes of a drip, error of the clock, or time after the answer.
         field: Path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state.
-        value: The value of kinds `value` and `document`, the target of `redirect`, the content type, raw or stray text, the
-            page of `gateway`, the Age of `cached`.
+        value: The value of kinds `value` and `document`, the target of `redirect`, the content type, raw or stray
+            text, the page of `gateway`, the Age of `cached`.
         size: Bytes of a huge body or of a bomb after decompression.
         hits: How many calls it was put upon so far.
     """
