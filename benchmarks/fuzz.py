@@ -52,7 +52,7 @@ def one_input(data: bytes) -> None:
         assert isinstance(provider.single.read(account, stream, reply), Answer)
     for listing in provider.listings:
         with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
-            assert isinstance(listing.read(account, reply), Page)
+            assert isinstance(listing.read(account, listing.scope(account, stream) or "", reply), Page)
     if provider.callbacks is not None:
         received = Received(provider.callbacks.method, "host", {}, {"action": "publish"}, data[2:])
         with contextlib.suppress(Refused):

@@ -570,7 +570,7 @@ class Lane:
 
     def _read(self, query: Query, reply: Reply) -> Answer | Page:
         if isinstance(query.api, Listing):
-            return query.api.read(self.account, reply)
+            return query.api.read(self.account, query.scope, reply)
         return query.api.read(self.account, query.streams[0], reply)
 
     def _fault(self, query: Query, request: Request | None, reply: Reply | None, error: Exception) -> Fault:

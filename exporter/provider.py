@@ -110,7 +110,7 @@ class Listing(Generic[A, S]):
         scope: What one listing covers (an account, a domain, a room), or None where the stream is not covered.
         keys: The rows that are this stream, any of them.
         ask: Build the call for a scope and a page, counted from 1.
-        read: Turn one answer into a `Page`.
+        read: Turn one answer for a scope into a `Page`; raises like `Api.read`, also where it names another scope.
         pages: Expected number of pages for this many watched streams.
         absent: What absence from a complete listing proves, or None where it proves nothing.
         every: Least seconds between two listings of one scope.
@@ -124,7 +124,7 @@ class Listing(Generic[A, S]):
     scope: Callable[[A, S], str | None]
     keys: Callable[[A, S], tuple[Hashable, ...]]
     ask: Callable[[A, str, int], Call]
-    read: Callable[[A, Reply], Page]
+    read: Callable[[A, str, Reply], Page]
     pages: Callable[[A, int], int] = lambda _account, _streams: 1
     absent: Answer | None = None
     every: float = 0.0

@@ -117,7 +117,7 @@ def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, VERSION, {"DomainName": domain, "OnlyStream": "yes", "PageNum": page, "PageSize": PAGE_SIZE})
 
 
-def _read_online(_account: AlibabaAccount, reply: Reply) -> Page:
+def _read_online(_account: AlibabaAccount, _domain: str, reply: Reply) -> Page:
     found = _response(reply, ONLINE)
     request_id = request_id_of(found)
     info = object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}

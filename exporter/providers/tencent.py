@@ -134,7 +134,7 @@ def _backup_input(row: dict[str, Any]) -> Input:
     return Input(text_of(row, "DomainName"), text_of(row, "AppName"), _source(row.get("SourceFrom")), master == 1)
 
 
-def _read_backup(_account: TencentAccount, reply: Reply) -> Page:
+def _read_backup(_account: TencentAccount, _region: str, reply: Reply) -> Page:
     response = _response(reply)
     groups: dict[str, dict[Any, tuple[Input, float | None]]] = {}
     for group in rows_of(response, "StreamInfoList"):
@@ -166,7 +166,7 @@ def _ask_online(account: TencentAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, VERSION, {"DomainName": domain, "PageNum": page, "PageSize": _online_page_size(account)})
 
 
-def _read_online(_account: TencentAccount, reply: Reply) -> Page:
+def _read_online(_account: TencentAccount, _domain: str, reply: Reply) -> Page:
     response = _response(reply)
     request_id = request_id_of(response)
     rows: dict[Any, Answer | None] = {}

@@ -126,7 +126,7 @@ def _ask_users(_account: VolcengineAccount, scope: str, _page: int) -> Call:
     return Call(USERS, "2023-11-01", {"AppId": app_id, "RoomId": room_id})
 
 
-def _read_users(_account: VolcengineAccount, reply: Reply) -> Page:
+def _read_users(_account: VolcengineAccount, _scope: str, reply: Reply) -> Page:
     """Read who is in the room; presence says nothing of publishing, absence from a whole list settles it."""
     result, _ = _result(reply)
     users: list[str] = []

@@ -131,7 +131,7 @@ def _ask_room(_account: ZegoAccount, room: str, _page: int) -> Call:
     return Call(LIST, "2.0", {"RoomId": room})
 
 
-def _read_room(account: ZegoAccount, reply: Reply) -> Page:
+def _read_room(account: ZegoAccount, _room: str, reply: Reply) -> Page:
     code, data, request_id = _data(reply)
     if code != 0:
         raise ProviderError(str(code), "", request_id)

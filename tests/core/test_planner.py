@@ -29,7 +29,7 @@ def listing(action: str = "List", **fields: Any) -> Listing[Any, Any]:
         "scope": lambda _account, stream: stream.domain,
         "keys": lambda _account, stream: (stream.name,),
         "ask": lambda _account, scope, page: Call(action, "1", {"Scope": scope, "Page": page}),
-        "read": lambda _account, _reply: Page({}),
+        "read": lambda _account, _scope, _reply: Page({}),
         "pages": lambda _account, streams: -(-streams // 100),
         **fields,
     }

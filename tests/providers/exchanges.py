@@ -67,10 +67,15 @@ class Exchange:
         body = answer["text"].encode() if "text" in answer else json.dumps(answer["json"]).encode()
         return Reply(answer.get("status", 200), answer.get("headers", {"content-type": "application/json"}), body)
 
+    @property
+    def scope(self) -> str:
+        """What its listing was asked for; nothing where the stream itself was."""
+        return str(self.given.get("scope", ""))
+
     def call(self) -> Call:
         """Build the call."""
         if isinstance(self.api, Listing):
-            return self.api.ask(self.account, str(self.given["scope"]), self.given.get("page", 1))
+            return self.api.ask(self.account, self.scope, self.given.get("page", 1))
         return self.api.ask(self.account, self.stream)
 
     def request(self, moment: Moment = MOMENT) -> Request:
@@ -80,7 +85,7 @@ class Exchange:
     def judged(self) -> dict[str, Any]:
         """Read the answer, and tell what it means in the form of `expect`."""
         try:
-            return _told(read(self.api, self.account, self.stream, self.reply))
+            return _told(read(self.api, self.account, self.stream, self.scope, self.reply))
         except ProviderError as error:
             entry = catalogue.load(self.provider.name).lookup(self.api.action, error.code, self.reply.status)
             code = {"fault": entry.reason, "code": catalogue.label(entry)}
@@ -91,9 +96,11 @@ class Exchange:
             return {"fault": str(Reason.MALFORMED)}
 
 
-def read(api: Api[Any, Any] | Listing[Any, Any], account: Account, stream: Stream, reply: Reply) -> Answer | Page:
+def read(
+    api: Api[Any, Any] | Listing[Any, Any], account: Account, stream: Stream, scope: str, reply: Reply
+) -> Answer | Page:
     """Read a reply by its API."""
-    return api.read(account, reply) if isinstance(api, Listing) else api.read(account, stream, reply)
+    return api.read(account, scope, reply) if isinstance(api, Listing) else api.read(account, stream, reply)
 
 
 def _told(found: Answer | Page) -> dict[str, Any]:

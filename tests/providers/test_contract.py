@@ -338,8 +338,9 @@ def test_nothing_but_its_envelope_says_anything(provider: AnyProvider, reply: Re
     """Bytes, documents, statuses and headers of any kind end in one of three errors, and never in a state."""
     account, stream = example(provider)
     for api in provider.apis().values():
+        scope = (api.scope(account, stream) or "") if isinstance(api, Listing) else ""
         with pytest.raises((ProviderError, NoEnvelope, Malformed)):
-            read(api, account, stream, reply)
+            read(api, account, stream, scope, reply)
 
 
 @EVERY
@@ -355,7 +356,7 @@ def test_an_envelope_with_a_spoilt_part_is_read_or_refused(
         value[data.draw(st.sampled_from(sorted(value)))] = junk
     reply = Reply(status, exchange.reply.headers, json.dumps(value).encode())
     try:
-        answer = read(exchange.api, exchange.account, exchange.stream, reply)
+        answer = read(exchange.api, exchange.account, exchange.stream, exchange.scope, reply)
     except (ProviderError, NoEnvelope, Malformed):
         return
     assert 200 <= status < 300
@@ -372,7 +373,7 @@ def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
             continue
         keys = listing.keys(account, stream)
         recorded = [one for one in RECORDED[provider.name] if one.api is listing and one.expected.get("rows")]
-        row = listing.read(account, recorded[0].reply).rows
+        row = listing.read(account, recorded[0].scope, recorded[0].reply).rows
         assert keys
         assert {type(key) for key in keys} == {type(key) for key in row}
 
