@@ -113,7 +113,8 @@ class Listing(Generic[A, S]):
         read: Turn one answer for a scope into a `Page`; raises like `Api.read`, also where it names another scope.
         pages: Expected number of pages for this many watched streams.
         absent: What absence from a complete listing proves, or None where it proves nothing.
-        every: Least seconds between two listings of one scope.
+        every: Least seconds between two listings of one scope, which is also how old its word may be.
+        inputs: Whether it tells the inputs of streams: who is missing from a whole list has none.
         details: Whether a stream wants what only this listing tells, whatever it costs.
         largest: Bytes that one answer may have after decompression.
     """
@@ -127,7 +128,8 @@ class Listing(Generic[A, S]):
     read: Callable[[A, str, Reply], Page]
     pages: Callable[[A, int], int] = lambda _account, _streams: 1
     absent: Answer | None = None
-    every: float = 0.0
+    every: Callable[[A], float] = lambda _account: 0.0
+    inputs: bool = False
     details: Callable[[S], bool] = lambda _stream: False
     largest: int = MEBIBYTE
 
@@ -430,12 +432,15 @@ def printable(text: str, limit: int = 128) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+
+
 def utc_seconds(text: Any) -> float | None:
     """Return a vendor's UTC time (`2018-06-29T19:00:00Z`) as Unix seconds, or None where it is something else."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not _UTC.fullmatch(text):
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except ValueError:
         return None
 

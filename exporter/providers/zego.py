@@ -249,7 +249,7 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
             keys=_keys,
             ask=_ask_room,
             read=_read_room,
-            every=10.0,
+            every=lambda _account: 10.0,
         ),
     ),
     sign=_sign,
