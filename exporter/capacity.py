@@ -63,6 +63,7 @@ class Load:
         calls: Calls that ask for every stream once.
         kept: Calls per second that the exporter allows itself.
         documented: Calls per second that the provider documents.
+        pause: Least seconds between two lists.
     """
 
     action: str
@@ -70,6 +71,7 @@ class Load:
     calls: int
     kept: float
     documented: float
+    pause: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -83,9 +85,13 @@ class Load:
             return -(-self.calls // fit)
         return self.calls * math.ceil(1 / (self._paced * schedule.every))
 
+    def refresh(self, schedule: Schedule) -> float:
+        """Return the seconds between two answers of this API about one stream."""
+        return max(1, self.rounds(schedule), math.ceil(self.pause / schedule.every)) * schedule.every
+
     def used(self, schedule: Schedule) -> float:
         """Return the share of the documented limit that is used, on average over time."""
-        return self.calls / (max(1, self.rounds(schedule)) * schedule.every) / self.documented
+        return self.calls / self.refresh(schedule) / self.documented
 
     @property
     def _paced(self) -> float:
@@ -122,8 +128,8 @@ class Round:
         return max(most, math.ceil(self.seconds / schedule.every), 1 if self.calls == 1 else 2)
 
     def refresh(self, schedule: Schedule) -> float:
-        """Return the seconds between two answers about one stream."""
-        return self.rounds(schedule) * schedule.every
+        """Return the seconds between two answers about one stream, at most."""
+        return max([self.rounds(schedule) * schedule.every, *(load.refresh(schedule) for load in self.loads)])
 
     @property
     def slowest(self) -> Load:
@@ -185,8 +191,11 @@ def _round(provider: AnyProvider, account: Account, streams: Sequence[Stream], d
         singles += asked - len(group.left)
     calls[provider.single.action] += singles
     apis = provider.apis()
+    pauses = {provider.single.action: 0.0} | {one.action: one.every(account) for one in provider.listings}
     loads = (
-        Load(action, action != provider.single.action, count, rates[action], apis[action].limit(account))
+        Load(
+            action, action != provider.single.action, count, rates[action], apis[action].limit(account), pauses[action]
+        )
         for action, count in calls.items()
         if count
     )
@@ -201,6 +210,7 @@ def _cautions(
 ) -> Iterator[Caution]:
     yield from _beyond_limit(made.live)
     yield from _too_few_in_flight(account, made.live)
+    yield from _too_seldom(provider, account, streams, schedule, made.live)
     if (problem := _problem(made.live, schedule)) is not None:
         helps = [*_listing_helps(provider, account, streams, made.live), *_helps(account, schedule, made.live)]
     elif made.dark.refresh(schedule) > schedule.max_age and (problem := _problem(made.dark, schedule)) is not None:
@@ -246,6 +256,21 @@ def _too_few_in_flight(account: Account, round_: Round) -> Iterator[Caution]:
                 f"{spoken(ASSUMED_LATENCY)}, less than the {number(load.kept)}/s that the quota of {load.action} "
                 "allows",
                 (f"concurrency: {needed}",),
+            )
+
+
+def _too_seldom(
+    provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule, round_: Round
+) -> Iterator[Caution]:
+    """Find lists that come less often than answers outdate, where single calls cannot fill the gap."""
+    gap = _round(provider, account.model_copy(update={"plan": "single"}), streams, down=False)
+    for load in round_.loads:
+        refresh = load.refresh(schedule)
+        if load.pause > schedule.max_age and gap.refresh(schedule) > schedule.max_age:
+            yield Caution(
+                f"{load.action} is asked every {spoken(refresh)} at most, and an answer counts for "
+                f"{spoken(schedule.max_age)} (scrape.max_age): streams will be unknown in between",
+                (f"scrape.max_age: {format_duration(math.ceil(refresh))} or more",),
             )
 
 
