@@ -321,7 +321,8 @@ class Lane:
             if self.breaker.open:
                 due = await self._trial(round_, due)
             self._begin(round_, due)
-            workers = min(self.account.concurrency, sum(map(len, round_.pending.values())))
+            # A list may bring as many single calls as there are streams.
+            workers = min(self.account.concurrency, len(due))
             await asyncio.gather(*(self._work(round_) for _ in range(workers)))
         except CredentialsError as error:
             self._fail_all(round_, due, Fault(Reason.AUTH, Reason.AUTH, str(error)))

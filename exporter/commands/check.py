@@ -64,8 +64,8 @@ def _footnote(plans: list[Plan], schedule: Schedule) -> str:
     )
     if any(load.pause for one in plans for load in one.live.loads):
         text += (
-            "\nA list that the provider wants less often than each round is asked once in that time; in between, streams "
-            "are asked singly, as\nfar as the quota goes."
+            "\nA list that the provider wants less often than each round is asked once in that time; "
+            "in between, streams\nare asked singly, as far as the quota goes."
         )
     if any(one.live != one.dark for one in plans):
         text += (
