@@ -10,10 +10,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from exporter.model import Account, Stream, format_duration
 from exporter.planner import Outlook, choose, cost
-from exporter.provider import AnyProvider, kept
+from exporter.provider import AnyProvider, Api, Listing, kept
 from exporter.quota import paced
 
 ASSUMED_INTERVAL = 15.0
@@ -64,6 +65,7 @@ class Load:
         kept: Calls per second that the exporter allows itself.
         documented: Calls per second that the provider documents.
         pause: Least seconds between two lists.
+        newer: Calls per second that newer documentation allows; 0 where it says the same.
     """
 
     action: str
@@ -72,6 +74,7 @@ class Load:
     kept: float
     documented: float
     pause: float = 0.0
+    newer: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -191,15 +194,14 @@ def _round(provider: AnyProvider, account: Account, streams: Sequence[Stream], d
         singles += asked - len(group.left)
     calls[provider.single.action] += singles
     apis = provider.apis()
-    pauses = {provider.single.action: 0.0} | {one.action: one.every(account) for one in provider.listings}
-    loads = (
-        Load(
-            action, action != provider.single.action, count, rates[action], apis[action].limit(account), pauses[action]
-        )
-        for action, count in calls.items()
-        if count
-    )
+    loads = (_load(account, apis[action], count, rates[action]) for action, count in calls.items() if count)
     return Round(tuple(loads))
+
+
+def _load(account: Account, api: Api[Any, Any] | Listing[Any, Any], calls: int, rate: float) -> Load:
+    if isinstance(api, Listing):
+        return Load(api.action, True, calls, rate, api.limit(account), pause=api.every(account))
+    return Load(api.action, False, calls, rate, api.limit(account), newer=api.newer)
 
 
 # --- cautions --------------------------------------------------------------------------------------------------------
@@ -240,9 +242,10 @@ def _problem(round_: Round, schedule: Schedule) -> str | None:
 def _beyond_limit(round_: Round) -> Iterator[Caution]:
     for load in round_.loads:
         if load.kept > load.documented:
+            newer = f" (newer documentation: {number(load.newer)}/s)" if load.newer else ""
             yield Caution(
                 f"the quota of {load.action}, {number(load.kept)}/s, is above the documented limit of "
-                f"{number(load.documented)}/s: keep it only if the provider has raised the limit for you"
+                f"{number(load.documented)}/s{newer}: keep it only if the provider has raised the limit for you"
             )
 
 
@@ -317,6 +320,9 @@ def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterato
             yield f"quota: {{{slowest.action}: {rate}}} (now {number(slowest.kept)})"
         return
     larger = [hundredth / 100 for hundredth in range(1, 101) if hundredth / 100 > account.quota_share]
+    if slowest.newer:
+        newer, most = number(slowest.newer * account.quota_share), number(slowest.newer)
+        yield f"quota: {{{slowest.action}: {newer}}}, for newer documentation allows {most}/s per account"
     if larger:
         suffice = (share for share in larger if takes(share * slowest.documented) <= schedule.usable)
         share = next(suffice, 1.0)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
@@ -74,6 +74,7 @@ class Api(Generic[A, S]):
         limit: Documented calls per second for an account.
         ask: Build the call for a stream.
         read: Turn the answer into an `Answer`; raises `ProviderError`, `NoEnvelope` or `Malformed`.
+        newer: Calls per second that newer documentation allows, for `quota`; 0 where it says the same.
         largest: Bytes that one answer may have after decompression.
     """
 
@@ -82,6 +83,7 @@ class Api(Generic[A, S]):
     limit: Callable[[A], float]
     ask: Callable[[A, S], Call]
     read: Callable[[A, S, Reply], Answer]
+    newer: float = 0.0
     largest: int = MEBIBYTE
 
 
@@ -214,6 +216,20 @@ class Callbacks(Generic[A, S]):
     answer: str = ""
 
 
+class Doubt(NamedTuple):
+    """What is allowed in a configuration and likely not meant.
+
+    Attributes:
+        field: The account's field that it is about.
+        message: What is doubted; it repeats no value.
+        options: What the field may have been meant to say, of which the likeliest is suggested.
+    """
+
+    field: str
+    message: str
+    options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider(Generic[A, S]):
     """One cloud.
@@ -230,6 +246,7 @@ class Provider(Generic[A, S]):
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
+        doubts: What is allowed at an account with its streams and likely not meant.
     """
 
     name: str
@@ -243,6 +260,7 @@ class Provider(Generic[A, S]):
     credentials: tuple[str, str, str]
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
+    doubts: Callable[[A, Sequence[S]], Iterable[Doubt]] = lambda _account, _streams: ()
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""

@@ -67,6 +67,14 @@ def _footnote(plans: list[Plan], schedule: Schedule) -> str:
             "\nA list that the provider wants less often than each round is asked once in that time; "
             "in between, streams\nare asked singly, as far as the quota goes."
         )
+    more = {
+        (load.action, load.newer)
+        for one in plans
+        for load in one.live.loads
+        if load.newer and load.kept <= load.documented
+    }
+    for action, newer in sorted(more):
+        text += f"\nNewer documentation allows {number(newer)}/s of {action} per account: quota makes use of it."
     if any(one.live != one.dark for one in plans):
         text += (
             "\nOf two figures the first holds if all streams are live, the second if none is: these are asked singly."

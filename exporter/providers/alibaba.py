@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -25,6 +26,7 @@ from exporter.provider import (
     MEBIBYTE,
     Api,
     Callbacks,
+    Doubt,
     Heard,
     Listing,
     Malformed,
@@ -40,6 +42,7 @@ from exporter.provider import (
     integer_of,
     message_of,
     object_of,
+    printable,
     request_id_of,
     rows_of,
     same,
@@ -213,12 +216,32 @@ def _callback_keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tup
     return ((domain, stream.app, stream.stream or stream.name),)
 
 
+def _doubts(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Iterator[Doubt]:
+    """Find streams that only their ingest domain tells apart in a list of their streaming domain."""
+    alike: dict[tuple[str, str, str], list[AlibabaStream]] = {}
+    for stream in streams:
+        if stream.streaming_domain:
+            key = (stream.streaming_domain, stream.app, stream.stream or stream.name)
+            alike.setdefault(key, []).append(stream)
+    for several in alike.values():
+        if len({stream.domain for stream in several}) > 1:
+            names = ", ".join(f"'{printable(stream.name, 64)}'" for stream in several[:5])
+            more = f" and {len(several) - 5} more" if len(several) > 5 else ""
+            yield Doubt(
+                "name",
+                f"the streams {names}{more} differ only by their ingest domain under one streaming_domain: {ONLINE} "
+                "tells them apart by PublishDomain, and where it names none they are asked singly",
+            )
+
+
 PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     name="alibaba",
     title="Alibaba ApsaraVideo Live",
     account=AlibabaAccount,
     stream=AlibabaStream,
-    single=Api(action=STATE, version=VERSION, limit=lambda _account: 30.0, ask=_ask, read=_read),
+    # 30/s in the older documentation, 100/s in that since 2025-12, per account with its RAM users
+    # (https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-describelivestreamstate).
+    single=Api(action=STATE, version=VERSION, limit=lambda _account: 30.0, newer=100.0, ask=_ask, read=_read),
     listings=(
         Listing(
             action=ONLINE,
@@ -240,4 +263,5 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     },
     credentials=("access_key_id", "access_key_secret", "security_token"),
     callbacks=Callbacks(method="GET", events=tuple(EVENTS), key_field="callback_key", hear=_hear, keys=_callback_keys),
+    doubts=_doubts,
 )

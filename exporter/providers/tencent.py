@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -27,6 +28,7 @@ from exporter.provider import (
     MEBIBYTE,
     Api,
     Callbacks,
+    Doubt,
     Heard,
     Listing,
     Malformed,
@@ -231,6 +233,26 @@ def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment:
     return Request("POST", f"{account.endpoint}/", headers, body)
 
 
+# https://cloud.tencent.com/document/api/267/100422
+REGIONS = ("ap-bangkok", "ap-beijing", "ap-guangzhou", "ap-hongkong", "ap-seoul", "ap-shanghai", "ap-tokyo")
+
+
+def _doubts(account: TencentAccount, streams: Sequence[TencentStream]) -> Iterator[Doubt]:
+    """Find a region that the backup list does not know, and expected inputs of which nobody will tell."""
+    if account.region and not _international(account) and account.region not in REGIONS:
+        yield Doubt("region", f"{BACKUP} is documented for {', '.join(REGIONS)} only", REGIONS)
+    expecting = sum(stream.inputs is not None for stream in streams)
+    if not expecting:
+        return
+    told = f"{expecting} {'stream expects' if expecting == 1 else 'streams expect'} inputs, which only {BACKUP} tells"
+    if _international(account):
+        yield Doubt("endpoint", f"{told}, and the international site lacks it: stream_inputs will be absent")
+    elif not account.region:
+        yield Doubt("region", f"{told}, and it wants a region, such as ap-guangzhou: stream_inputs will be absent")
+    elif account.plan == "single":
+        yield Doubt("plan", f"{told}, and with plan: single it is not asked: stream_inputs will be absent")
+
+
 ENDED = {
     **dict.fromkeys((1, 2, 3, 4, 35), "client"),
     **dict.fromkeys((5, 9, 10, 11, 24), "internal"),
@@ -333,4 +355,5 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         keys=_keys,
         answer='{"code":0}',
     ),
+    doubts=_doubts,
 )

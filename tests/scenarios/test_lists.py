@@ -202,7 +202,12 @@ def twins() -> tuple[World, list[Stream]]:
     world.add_account("alibaba", "alibaba", quota=dict.fromkeys(found()["alibaba"].apis(), PLENTY), **KEYS["alibaba"])
     watched = []
     for name in ("a", "b", "c"):
-        address = {"domain": f"{name}.example", "app": "live", "stream": "show", "streaming_domain": "play.example"}
+        address: dict[str, Any] = {
+            "domain": f"{name}.example",
+            "app": "live",
+            "stream": "show",
+            "streaming_domain": "play.example",
+        }
         world.add_stream(name, "alibaba", state="active" if name == "b" else "inactive", **address)
         watched.append(found()["alibaba"].stream(name=name, account="alibaba", **address))
     return world, watched
@@ -253,7 +258,7 @@ def test_the_row_of_another_stream_makes_none_live(stage: Stage, which: str) -> 
     """A row counts only for the stream that it names whole: streaming domain, ingest domain, app and name."""
     world = World()
     world.add_account("alibaba", "alibaba", quota=dict.fromkeys(found()["alibaba"].apis(), PLENTY), **KEYS["alibaba"])
-    address = {"domain": "push.example", "app": "live", "streaming_domain": "play.example"}
+    address: dict[str, Any] = {"domain": "push.example", "app": "live", "streaming_domain": "play.example"}
     world.add_stream("dead", "alibaba", state=State.INACTIVE, **address)
     rows = {"LiveStreamOnlineInfo": [ROW | STRANGERS[which]]}
     fault = world.fault("value", action="DescribeLiveStreamsOnlineList", field="OnlineInfo", value=rows)
