@@ -246,6 +246,16 @@ def test_a_larger_share_is_proposed_with_its_effect() -> None:
     assert again.cautions == ()
 
 
+def test_the_newer_limit_is_proposed_where_it_helps() -> None:
+    """Alibaba documents 100/s by now: a round that is too long at half of the older limit is told of it."""
+    assert "quota: {DescribeLiveStreamState: 50}, for newer documentation allows 100/s" in helps(
+        planned("alibaba", 500)
+    )
+    assert "newer documentation" not in helps(planned("zego", 500))
+    (caution,) = planned("alibaba", 10, quota={"DescribeLiveStreamState": 50.0}).cautions
+    assert "above the documented limit of 30/s (newer documentation: 100/s)" in caution.text
+
+
 def test_a_larger_quota_is_proposed_where_one_is_written() -> None:
     """An account with its own figure is told another figure, not a share that it does not use."""
     made = planned("zego", 300, quota={"DescribeRTCStreamState": 10.0})
