@@ -57,7 +57,11 @@ def render() -> str:
         limits = ", ".join(
             f"`{api.action}` {api.limit(_any(provider.account)):.3g}" for api in provider.apis().values()
         )
-        parts.append(f"Actions for `quota`, with the documented limit in calls per second: {limits}.")
+        newer = provider.single.newer
+        more = (
+            f" Newer documentation allows {newer:.3g} for the first; the default stays with the older." if newer else ""
+        )
+        parts.append(f"Actions for `quota`, with the documented limit in calls per second: {limits}.{more}")
     parts += [
         STREAMS,
         _table(_only(whole["$defs"][f"{next(iter(providers))}_stream"], {**Stream.model_fields, "names": 0})),

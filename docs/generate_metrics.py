@@ -33,7 +33,7 @@ COMES: Mapping[str, str] = {
     "stream_state_changes_total": f"definite answers, compared; {ALWAYS}",
     "stream_info": f"the configuration; {ALWAYS}",
     "stream_media_active": "volcengine: all four media types, whichever of them count",
-    "stream_inputs": "tencent with `region`; 0 where an expected stream is not live",
+    "stream_inputs": "tencent with `region`: of the stream's own group and domain; 0 if it has none or is not live",
     "stream_inputs_expected": "tencent: `inputs` of the configuration",
     "stream_primary_input_info": "tencent with `region`: `MasterFlag`, `SourceFrom`",
     "stream_start_timestamp_seconds": "zego, and lists of tencent and alibaba; there while the stream is live",

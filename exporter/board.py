@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from exporter.model import Answer, Fault, State, Stream
+from exporter.model import Answer, Fault, Input, State, Stream
 
 Key = tuple[str, str]  # provider, stream name
 
@@ -174,6 +174,15 @@ class Board:
         record.answered, record.answered_mono = now.unix, now.mono
         record.fault = record.fault_since = None
         self._tried(record, answer.state, action, now)
+
+    def supply(self, record: Record, inputs: tuple[Input, ...] | None) -> None:
+        """Add the inputs that a list told, if any, to what another API answered: that a stream is live, and no more."""
+        answer = record.answer
+        if inputs is None or answer is None or record.fault is not None:
+            return
+        if answer.state is State.ACTIVE and answer.inputs is None:
+            record.answer = answer._replace(inputs=inputs)
+            self.version += 1
 
     def failed(self, record: Record, fault: Fault, now: Instant) -> None:
         """Take a failed attempt: it withdraws the state."""

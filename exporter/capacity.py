@@ -10,10 +10,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from exporter.model import Account, Stream, format_duration
 from exporter.planner import Outlook, choose, cost
-from exporter.provider import AnyProvider, kept
+from exporter.provider import AnyProvider, Api, Listing, kept
 from exporter.quota import paced
 
 ASSUMED_INTERVAL = 15.0
@@ -63,6 +64,8 @@ class Load:
         calls: Calls that ask for every stream once.
         kept: Calls per second that the exporter allows itself.
         documented: Calls per second that the provider documents.
+        pause: Least seconds between two lists.
+        newer: Calls per second that newer documentation allows; 0 where it says the same.
     """
 
     action: str
@@ -70,6 +73,8 @@ class Load:
     calls: int
     kept: float
     documented: float
+    pause: float = 0.0
+    newer: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -83,9 +88,13 @@ class Load:
             return -(-self.calls // fit)
         return self.calls * math.ceil(1 / (self._paced * schedule.every))
 
+    def refresh(self, schedule: Schedule) -> float:
+        """Return the seconds between two answers of this API about one stream."""
+        return max(1, self.rounds(schedule), math.ceil(self.pause / schedule.every)) * schedule.every
+
     def used(self, schedule: Schedule) -> float:
         """Return the share of the documented limit that is used, on average over time."""
-        return self.calls / (max(1, self.rounds(schedule)) * schedule.every) / self.documented
+        return self.calls / self.refresh(schedule) / self.documented
 
     @property
     def _paced(self) -> float:
@@ -122,8 +131,8 @@ class Round:
         return max(most, math.ceil(self.seconds / schedule.every), 1 if self.calls == 1 else 2)
 
     def refresh(self, schedule: Schedule) -> float:
-        """Return the seconds between two answers about one stream."""
-        return self.rounds(schedule) * schedule.every
+        """Return the seconds between two answers about one stream, at most."""
+        return max([self.rounds(schedule) * schedule.every, *(load.refresh(schedule) for load in self.loads)])
 
     @property
     def slowest(self) -> Load:
@@ -185,12 +194,14 @@ def _round(provider: AnyProvider, account: Account, streams: Sequence[Stream], d
         singles += asked - len(group.left)
     calls[provider.single.action] += singles
     apis = provider.apis()
-    loads = (
-        Load(action, action != provider.single.action, count, rates[action], apis[action].limit(account))
-        for action, count in calls.items()
-        if count
-    )
+    loads = (_load(account, apis[action], count, rates[action]) for action, count in calls.items() if count)
     return Round(tuple(loads))
+
+
+def _load(account: Account, api: Api[Any, Any] | Listing[Any, Any], calls: int, rate: float) -> Load:
+    if isinstance(api, Listing):
+        return Load(api.action, True, calls, rate, api.limit(account), pause=api.every(account))
+    return Load(api.action, False, calls, rate, api.limit(account), newer=api.newer)
 
 
 # --- cautions --------------------------------------------------------------------------------------------------------
@@ -201,6 +212,7 @@ def _cautions(
 ) -> Iterator[Caution]:
     yield from _beyond_limit(made.live)
     yield from _too_few_in_flight(account, made.live)
+    yield from _too_seldom(provider, account, streams, schedule, made.live)
     if (problem := _problem(made.live, schedule)) is not None:
         helps = [*_listing_helps(provider, account, streams, made.live), *_helps(account, schedule, made.live)]
     elif made.dark.refresh(schedule) > schedule.max_age and (problem := _problem(made.dark, schedule)) is not None:
@@ -230,9 +242,10 @@ def _problem(round_: Round, schedule: Schedule) -> str | None:
 def _beyond_limit(round_: Round) -> Iterator[Caution]:
     for load in round_.loads:
         if load.kept > load.documented:
+            newer = f" (newer documentation: {number(load.newer)}/s)" if load.newer else ""
             yield Caution(
                 f"the quota of {load.action}, {number(load.kept)}/s, is above the documented limit of "
-                f"{number(load.documented)}/s: keep it only if the provider has raised the limit for you"
+                f"{number(load.documented)}/s{newer}: keep it only if the provider has raised the limit for you"
             )
 
 
@@ -246,6 +259,21 @@ def _too_few_in_flight(account: Account, round_: Round) -> Iterator[Caution]:
                 f"{spoken(ASSUMED_LATENCY)}, less than the {number(load.kept)}/s that the quota of {load.action} "
                 "allows",
                 (f"concurrency: {needed}",),
+            )
+
+
+def _too_seldom(
+    provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule, round_: Round
+) -> Iterator[Caution]:
+    """Find lists that come less often than answers outdate, where single calls cannot fill the gap."""
+    gap = _round(provider, account.model_copy(update={"plan": "single"}), streams, down=False)
+    for load in round_.loads:
+        refresh = load.refresh(schedule)
+        if load.pause > schedule.max_age and gap.refresh(schedule) > schedule.max_age:
+            yield Caution(
+                f"{load.action} is asked every {spoken(refresh)} at most, and an answer counts for "
+                f"{spoken(schedule.max_age)} (scrape.max_age): streams will be unknown in between",
+                (f"scrape.max_age: {format_duration(math.ceil(refresh))} or more",),
             )
 
 
@@ -292,6 +320,9 @@ def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterato
             yield f"quota: {{{slowest.action}: {rate}}} (now {number(slowest.kept)})"
         return
     larger = [hundredth / 100 for hundredth in range(1, 101) if hundredth / 100 > account.quota_share]
+    if slowest.newer:
+        newer, most = number(slowest.newer * account.quota_share), number(slowest.newer)
+        yield f"quota: {{{slowest.action}: {newer}}}, for newer documentation allows {most}/s per account"
     if larger:
         suffice = (share for share in larger if takes(share * slowest.documented) <= schedule.usable)
         share = next(suffice, 1.0)

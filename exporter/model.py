@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -179,6 +179,63 @@ def _clean(text: str) -> str:
         raise ValueError("holds a lone surrogate, which is no character") from None
     if "\x00" in text:
         raise ValueError("holds a NUL character")
+    if carries_credential(text):
+        raise ValueError(
+            "holds the credential of a push address (such as txSecret= or auth_key=); write it without the query, "
+            "and replace the credential if others could read this file"
+        )
+    return text
+
+
+# What clouds call the signature in the query of a push or play address: Tencent txSecret, Alibaba auth_key, Wangsu
+# wsSecret, Huawei hwSecret and auth_info, Volcengine volcSecret, and the plain words.
+_CREDENTIAL = re.compile(
+    r"(?:\w*secret|auth_?(?:key|info|token)|access_?key|(?<![a-z0-9])(?:\w+[_-])?(?:sign|signature|sig|token|auth|key|"
+    r"passwd|password|pwd|tx_?time|ws_?time|hw_?time|volc_?time))\s*=",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def carries_credential(text: str) -> bool:
+    """Say whether a text holds what signs an address (`?txSecret=…`, `auth_key=…`), percent-encoded or not."""
+    if "=" not in text and "%" not in text:
+        return False
+    once = unquote(text)
+    return any(_CREDENTIAL.search(form) for form in (text, once, unquote(once)))
+
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+
+
+def _domain(text: str) -> str:
+    """Return a domain in lower case and without the dot of a full name; nothing else is mended, for it may be meant."""
+    if re.search(r"\s|[\u200b-\u200d\u2060\ufeff]", text):
+        raise ValueError("holds a blank; write the domain alone")
+    for sign, part in (("://", "the scheme"), ("@", "a user"), ("?", "a query"), ("#", "a fragment"), ("/", "a path")):
+        if sign in text:
+            raise ValueError(f"is an address with {part}; write the domain alone, such as push.example.com")
+    if ":" in text:
+        raise ValueError("has a port; write the domain alone, such as push.example.com")
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("has letters beyond ASCII; write the domain in its ASCII form, which begins with xn--")
+    domain = text.lower().removesuffix(".")
+    if len(domain) > 253 or not _DOMAIN.fullmatch(domain):
+        raise ValueError("is not a domain such as push.example.com")
+    return domain
+
+
+_SHORT_ID = re.compile(r"[A-Za-z0-9@._-]{1,128}", re.ASCII)
+
+
+def short_id_problem(text: str) -> str:
+    """Say what keeps a text from being an id of at most 128 plain characters, or nothing."""
+    return "" if _SHORT_ID.fullmatch(text) else "may hold letters, digits and @ . _ - only, at most 128 of them"
+
+
+def _short_id(text: str) -> str:
+    if problem := short_id_problem(text):
+        raise ValueError(problem)
     return text
 
 
@@ -219,6 +276,18 @@ def is_duration(metadata: Iterable[Any]) -> bool:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean)]
+Domain = Annotated[
+    str,
+    Field(min_length=1),
+    AfterValidator(_domain),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 254, "pattern": rf"^{_LABEL}(\.{_LABEL})*\.?$"}),
+]
+ShortId = Annotated[
+    str,
+    Field(min_length=1),
+    AfterValidator(_short_id),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9@._-]+$"}),
+]
 _ENDPOINT_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[hH][tT][tT][pP][sS]?://[^/?#@\s\\]+/?$"})
 Endpoint = Annotated[str, AfterValidator(_endpoint), _ENDPOINT_SCHEMA]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.model import Account, Answer, Call, Stream
+from exporter.model import Account, Answer, Call, Input, Stream
 from exporter.provider import AnyProvider, Api, Listing, Page
 
 LARGEST_PAGE = 1000
@@ -20,12 +20,21 @@ LISTED_SECONDS = 600.0  # how long the page count of an earlier listing is belie
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One call about to be made, and the streams that it covers; `page` counts from 1 and is 0 for a single stream."""
+    """One call about to be made, and the streams that it covers.
+
+    Attributes:
+        api: What is asked.
+        streams: The streams that it covers; one for a single call.
+        scope: What a listing covers.
+        page: Counts from 1; 0 for a single call.
+        inputs: What a whole list of inputs told of a stream before it is asked singly; None where none was read.
+    """
 
     api: Api[Any, Any] | Listing[Any, Any]
     streams: Sequence[Stream]
     scope: str = ""
     page: int = 0
+    inputs: tuple[Input, ...] | None = None
 
     def ask(self, account: Account) -> Call:
         """Build the call."""
@@ -114,7 +123,7 @@ class Group:
     def learn(self, provider: AnyProvider, account: Account, number: int, page: Page | None) -> Step:
         """Take a page, or None for one that failed; say what follows from it."""
         if page is None:
-            self.finished = True
+            self.finished, self.whole = True, False
             return Step(self._singles(provider))
         new = page.rows.keys() - self.seen
         self.seen |= new
@@ -153,7 +162,9 @@ class Group:
         step.ask += self._singles(provider)
 
     def _singles(self, provider: AnyProvider) -> list[Query]:
-        return [Query(provider.single, (stream,)) for stream in self.left]
+        # Who is missing from a list of inputs that was read to its end has none, whatever the single call will say.
+        inputs = () if self.listing.inputs and self.finished and self.whole else None
+        return [Query(provider.single, (stream,), inputs=inputs) for stream in self.left]
 
 
 def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], outlook: Outlook) -> Iterable[Group]:
@@ -162,13 +173,18 @@ def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], o
         return
     for group in _groups(provider, account, streams):
         last = outlook.listed.get((group.listing.action, group.scope))
-        if last is not None and outlook.now - last.at < group.listing.every:
+        every = group.listing.every(account)
+        if last is not None and outlook.now - last.at < every:
             continue
         if last is not None and outlook.now - last.at > LISTED_SECONDS:
             last = None
         forced = account.plan == "list" or any(map(group.listing.details, group.left))
         if forced or _pays(provider, account, group, outlook, last):
-            yield group
+            if every:
+                # Its word may be as old as that, so it does not overrule an answer that a stream is not live.
+                group.left = [stream for stream in group.left if stream.name not in outlook.down]
+            if group.left:
+                yield group
 
 
 def _groups(provider: AnyProvider, account: Account, streams: Iterable[Stream]) -> list[Group]:

@@ -121,7 +121,9 @@ class Round:
 
     def add_first(self, query: Query) -> None:
         """Queue a call ahead of all others of its action."""
-        self.pending.setdefault(query.api.action, deque()).appendleft(query)
+        queue = self.pending.setdefault(query.api.action, deque())
+        # The same call may wait further behind, and know what a list told before.
+        queue.appendleft(next((one for one in queue if one.streams == query.streams and not one.page), query))
         self.news.set()
 
     def queues(self, action: str) -> bool:
@@ -313,7 +315,8 @@ class Lane:
             if self.breaker.open:
                 due = await self._trial(round_, due)
             self._begin(round_, due)
-            workers = min(self.account.concurrency, sum(map(len, round_.pending.values())))
+            # A list may bring as many single calls as there are streams.
+            workers = min(self.account.concurrency, len(due))
             await asyncio.gather(*(self._work(round_) for _ in range(workers)))
         except CredentialsError as error:
             self._fail_all(round_, due, Fault(Reason.AUTH, Reason.AUTH, str(error)))
@@ -338,7 +341,9 @@ class Lane:
             finally:
                 connection.release()
             if not self.breaker.open:
-                return list(rest)
+                # What only a list tells of the first is asked with the rest.
+                detailed = any(listing.details(first.stream) for listing in self.provider.listings)
+                return [*rest, first] if detailed else list(rest)
             if first.fault is None or first.fault.reason not in MAYBE_ITS_OWN:
                 break
         fault = round_.fault or self.fault or Fault(Reason.TIMEOUT, Reason.TIMEOUT)
@@ -474,6 +479,7 @@ class Lane:
             elif isinstance(outcome, Answer):
                 round_.definite += 1
                 self.shared.board.answered(record, outcome, query.api.action, now)
+                self.shared.board.supply(record, query.inputs)
         self._tell_waiting(record)
 
     def _tell_waiting(self, record: Record) -> None:
@@ -512,6 +518,11 @@ class Lane:
             if record is not None and record.tried <= sent:
                 round_.definite += 1
                 self.shared.board.answered(record, answer, query.api.action, now)
+            elif record is not None:
+                self.shared.board.supply(record, answer.inputs)
+        for asked in step.ask:
+            if asked.inputs is not None and (record := self._record(asked.streams[0])) is not None:
+                self.shared.board.supply(record, asked.inputs)
         round_.add(step.ask)
 
     async def _call(self, round_: Round, query: Query, connection: Connection) -> Answer | Page | Fault:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -82,6 +82,7 @@ class Api(Generic[A, S]):
         limit: Documented calls per second for an account.
         ask: Build the call for a stream.
         read: Turn the answer into an `Answer`; raises `ProviderError`, `NoEnvelope` or `Malformed`.
+        newer: Calls per second that newer documentation allows, for `quota`; 0 where it says the same.
         largest: Bytes that one answer may have after decompression.
     """
 
@@ -90,6 +91,7 @@ class Api(Generic[A, S]):
     limit: Callable[[A], float]
     ask: Callable[[A, S], Call]
     read: Callable[[A, S, Reply], Answer]
+    newer: float = 0.0
     largest: int = MEBIBYTE
 
 
@@ -121,7 +123,8 @@ class Listing(Generic[A, S]):
         read: Turn one answer for a scope into a `Page`; raises like `Api.read`, also where it names another scope.
         pages: Expected number of pages for this many watched streams.
         absent: What absence from a complete listing proves, or None where it proves nothing.
-        every: Least seconds between two listings of one scope.
+        every: Least seconds between two listings of one scope, which is also how old its word may be.
+        inputs: Whether it tells the inputs of streams: who is missing from a whole list has none.
         details: Whether a stream wants what only this listing tells, whatever it costs.
         largest: Bytes that one answer may have after decompression.
     """
@@ -135,7 +138,8 @@ class Listing(Generic[A, S]):
     read: Callable[[A, str, Reply], Page]
     pages: Callable[[A, int], int] = lambda _account, _streams: 1
     absent: Answer | None = None
-    every: float = 0.0
+    every: Callable[[A], float] = lambda _account: 0.0
+    inputs: bool = False
     details: Callable[[S], bool] = lambda _stream: False
     largest: int = MEBIBYTE
 
@@ -221,6 +225,20 @@ class Callbacks(Generic[A, S]):
     answer: str = ""
 
 
+class Doubt(NamedTuple):
+    """What is allowed in a configuration and likely not meant.
+
+    Attributes:
+        field: The account's field that it is about.
+        message: What is doubted; it repeats no value.
+        options: What the field may have been meant to say, of which the likeliest is suggested.
+    """
+
+    field: str
+    message: str
+    options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider(Generic[A, S]):
     """One cloud.
@@ -238,6 +256,7 @@ class Provider(Generic[A, S]):
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
         retired: Stream fields of earlier versions, each with what to tell those who still write it.
+        doubts: What is allowed at an account with its streams and likely not meant.
     """
 
     name: str
@@ -252,6 +271,7 @@ class Provider(Generic[A, S]):
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
     retired: Mapping[str, str] = field(default_factory=dict)
+    doubts: Callable[[A, Sequence[S]], Iterable[Doubt]] = lambda _account, _streams: ()
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""
@@ -524,12 +544,15 @@ def printable(text: str, limit: int = 128) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+
+
 def utc_seconds(text: Any) -> float | None:
     """Return a vendor's UTC time (`2018-06-29T19:00:00Z`) as Unix seconds, or None where it is something else."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not _UTC.fullmatch(text):
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except ValueError:
         return None
 

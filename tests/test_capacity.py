@@ -78,9 +78,32 @@ def test_a_long_rotation_by_hand() -> None:
 def test_a_listing_answers_for_many() -> None:
     """The plan counts a listing's pages where all streams are live, and single calls where none is."""
     made = planned("tencent", 2500)
-    assert calls(made.live) == {"DescribeLiveStreamOnlineList": 3}
+    assert calls(made.live) == {"DescribeLiveStreamOnlineList": 1}
     assert calls(made.dark) == {"DescribeLiveStreamState": 2500}
-    assert made.live.seconds == pytest.approx(3 / 40 * 1.04)
+    assert made.live.seconds == pytest.approx(1 / 40 * 1.04)
+    assert calls(planned("tencent", 20_001).live) == {"DescribeLiveStreamOnlineList": 3}
+    abroad = planned("tencent", 2500, endpoint="https://live.intl.tencentcloudapi.com")
+    assert calls(abroad.live) == {"DescribeLiveStreamOnlineList": 25}
+
+
+def test_a_list_that_is_asked_once_a_minute_refreshes_once_a_minute() -> None:
+    """Tencent's online list says nothing new within a minute, so no stream is promised sooner by it."""
+    live = planned("tencent", 2500).live
+    assert (live.fits(Schedule()), live.refresh(Schedule()), live.loads[0].used(Schedule())) == (
+        True,
+        60.0,
+        1 / 60 / 80,
+    )
+    assert live.refresh(Schedule(interval=45.0)) == 90.0
+    assert planned("tencent", 2500, region="ap-guangzhou").live.refresh(Schedule()) == 15.0
+
+
+def test_a_list_that_comes_too_seldom_is_told_of() -> None:
+    """Where answers outdate before the next list, and single calls cannot fill the gap, somebody has to know."""
+    (caution, *_) = planned("tencent", 20_000, Schedule(max_age=30.0)).cautions
+    assert "DescribeLiveStreamOnlineList is asked every 1m at most" in caution.text
+    assert caution.helps == ("scrape.max_age: 1m or more",)
+    assert not any("at most" in one.text for one in planned("tencent", 20_000).cautions)
 
 
 def test_a_forced_listing_is_paid_on_top() -> None:
@@ -205,7 +228,7 @@ def test_rates_are_those_of_the_prober() -> None:
     [
         ("alibaba", {}, "streaming_domain on its streams, by which DescribeLiveStreamsOnlineList"),
         ("tencent", {"plan": "single"}, "region on the account, by which DescribeBackupStreamList"),
-        ("tencent", {"plan": "single"}, "plan: auto, by which a round costs 5 instead of 5,000 calls"),
+        ("tencent", {"plan": "single"}, "plan: auto, by which a round costs 1 instead of 5,000 calls"),
         ("volcengine", {}, "18 accounts at the provider"),
     ],
 )
@@ -220,6 +243,16 @@ def test_a_larger_share_is_proposed_with_its_effect() -> None:
     assert "quota_share: 0.8 (now 0.5), by which a round takes 9.8s" in helps(made)
     again = planned("zego", 300, quota_share=0.8)
     assert again.cautions == ()
+
+
+def test_the_newer_limit_is_proposed_where_it_helps() -> None:
+    """Alibaba documents 100/s by now: a round that is too long at half of the older limit is told of it."""
+    assert "quota: {DescribeLiveStreamState: 50}, for newer documentation allows 100/s" in helps(
+        planned("alibaba", 500)
+    )
+    assert "newer documentation" not in helps(planned("zego", 500))
+    (caution,) = planned("alibaba", 10, quota={"DescribeLiveStreamState": 50.0}).cautions
+    assert "above the documented limit of 30/s (newer documentation: 100/s)" in caution.text
 
 
 def test_a_larger_quota_is_proposed_where_one_is_written() -> None:

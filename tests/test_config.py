@@ -36,7 +36,7 @@ from exporter.config import (
 from exporter.config.document import DEEPEST, LARGEST, locate, read_document
 from exporter.config.problems import MOST
 from exporter.config.secret_values import secret_fields
-from exporter.model import Account, Secret, SecretSource, format_duration, parse_duration
+from exporter.model import Account, Secret, SecretSource, carries_credential, format_duration, parse_duration
 from exporter.provider import AnyProvider
 from exporter.providers import found
 
@@ -200,6 +200,98 @@ def test_one_name_at_two_providers() -> None:
 def test_warnings(text: str, warning: str) -> None:
     """What is allowed and likely not meant is told of with its place, and stops nothing."""
     assert [str(problem) for problem in config(text).warnings] == [f"c.yml:{warning}"]
+
+
+KNOWN = (
+    "DescribeBackupStreamList is documented for ap-bangkok, ap-beijing, ap-guangzhou, ap-hongkong, ap-seoul, "
+    "ap-shanghai, ap-tokyo only"
+)
+EXPECTS = "1 stream expects inputs, which only DescribeBackupStreamList tells, and "
+ABSENT = "stream_inputs will be absent"
+DOUBTS: list[tuple[str, str, str]] = [
+    ("region: ap-guangzou", "", f"2:71: accounts[0].region: {KNOWN}; did you mean 'ap-guangzhou'?"),
+    ("region: AP-Tokyo", "", f"2:71: accounts[0].region: {KNOWN}; did you mean 'ap-tokyo'?"),
+    ("region: mars", "", f"2:71: accounts[0].region: {KNOWN}"),
+    ("timeout: 3s", ", inputs: 2",
+     f"2:5: accounts[0].region: {EXPECTS}it wants a region, such as ap-guangzhou: {ABSENT}"),
+    ("region: ap-seoul, plan: single", ", inputs: 1",
+     f"2:87: accounts[0].plan: {EXPECTS}with plan: single it is not asked: {ABSENT}"),
+    ("region: ap-seoul, endpoint: 'https://live.intl.tencentcloudapi.com'", ", inputs: 1",
+     f"2:91: accounts[0].endpoint: {EXPECTS}the international site lacks it: {ABSENT}"),
+    ("region: ap-seoul", ", inputs: 1", ""),
+    ("region: ap-tokyo", "", ""),
+    ("region: ap-singapore, endpoint: 'https://live.intl.tencentcloudapi.com'", "", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("account", "stream", "warning"), DOUBTS)
+def test_a_region_or_inputs_that_come_to_nothing_are_warned_of(account: str, stream: str, warning: str) -> None:
+    """Tencent's regions are compared with the documented ones, and inputs that nobody will tell of are named."""
+    text = f"accounts:\n  - {{name: t, provider: tencent, secret_id: i, secret_key: k, {account}}}\nstreams:\n"
+    found = config(text + f"  - {{name: a, account: t, domain: d{stream}}}\n").warnings
+    assert [str(problem) for problem in found] == ([f"c.yml:{warning}"] if warning else [])
+
+
+def test_streams_that_differ_only_by_their_ingest_domain_are_warned_of() -> None:
+    """One name under one streaming domain at several ingest domains works, and is told of once."""
+    head = "accounts:\n  - {name: a, provider: alibaba, access_key_id: i, access_key_secret: k}\nstreams:\n"
+    one = "  - {{name: {name}, stream: s, account: a, app: live, domain: {domain}, streaming_domain: Play.example}}\n"
+    alike = [one.format(name=name, domain=f"{name}.example") for name in ("x", "y")]
+    (problem,) = config(head + "".join(alike)).warnings
+    assert str(problem) == (
+        "c.yml:2:12: accounts[0].name: the streams 'x', 'y' differ only by their ingest domain under one "
+        "streaming_domain: DescribeLiveStreamsOnlineList tells them apart by PublishDomain, and where it names none "
+        "they are asked singly"
+    )
+    assert config(head + alike[0]).warnings == ()
+
+
+@pytest.mark.parametrize("written", ["Push.Example", "push.example.", "PUSH.EXAMPLE."])
+def test_a_domain_has_one_spelling(written: str) -> None:
+    """Case and the last dot of a full name mean nothing, and a stream is found by either spelling."""
+    (stream,) = config(HEAD + f"  - {{name: a, account: t, domain: {written}}}\n").streams
+    assert stream.domain == "push.example"  # type: ignore[attr-defined]
+
+
+FORMS = (
+    "{}", "?{}", "name?{}", "name?a=b&{}", "name&{}", "/live/name?{}", "#!::r=live/name,{}", "name%3F{}", "name%253F{}",
+)  # fmt: skip
+CREDENTIALS = (
+    "txSecret=x", "TXSECRET=x", "txTime=5F", "auth_key=1-0-0-x", "wsSecret=x", "hwSecret=x", "hwTime=1", "auth_info=x",
+    "volcSecret=x", "volcTime=1", "sign=x", "signature=x", "token=x", "secret=x", "key=x", "api_key=x", "password=x",
+    "txSecret%3Dx", "auth_key%253Dx", "auth_key =x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_a_push_address_is_no_name(form: str, credential: str) -> None:
+    """The query of a push address in a name would show its credential on every page, so it is refused."""
+    assert carries_credential(form.format(credential))
+
+
+@pytest.mark.parametrize(
+    "name", ["arena-1", "a/b?c=d&e#f", "design=1", "monkey=2", "50%", "txSecret", "auth_key", 'name="value"', "1+1=2"]
+)
+def test_an_odd_name_is_a_name(name: str) -> None:
+    """Equals signs, percents and words that only resemble a credential's name are allowed."""
+    assert not carries_credential(name)
+
+
+def test_a_refused_credential_is_not_repeated_where_a_name_stands_twice() -> None:
+    """Neither streams nor accounts that are named twice show the credential in their name."""
+    secret = "a?txSecret=CANARY"
+    text = (
+        "accounts:\n"
+        + f"  - {{name: '{secret}', provider: zego, app_id: 1, server_secret: s}}\n" * 2
+        + "  - {name: z, provider: zego, app_id: 1, server_secret: s}\nstreams:\n"
+        + f"  - {{names: ['{secret}', '{secret}'], account: z}}\n  - {{name: '{secret}', account: z}}\n"
+    )
+    with pytest.raises(ConfigErrors) as caught:
+        config(text)
+    told = str(caught.value)
+    assert CANARY not in told
+    assert told.count("has this name already, first at") == 3
 
 
 def test_collector_is_as_before() -> None:

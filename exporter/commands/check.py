@@ -62,6 +62,19 @@ def _footnote(plans: list[Plan], schedule: Schedule) -> str:
         "itself, and that the provider documents;\ntakes: how long the calls take at that rate; every: how often a "
         "stream is refreshed; of limit: mean use of the provider's limit."
     )
+    if any(load.pause for one in plans for load in one.live.loads):
+        text += (
+            "\nA list that the provider wants less often than each round is asked once in that time; "
+            "in between, streams\nare asked singly, as far as the quota goes."
+        )
+    more = {
+        (load.action, load.newer)
+        for one in plans
+        for load in one.live.loads
+        if load.newer and load.kept <= load.documented
+    }
+    for action, newer in sorted(more):
+        text += f"\nNewer documentation allows {number(newer)}/s of {action} per account: quota makes use of it."
     if any(one.live != one.dark for one in plans):
         text += (
             "\nOf two figures the first holds if all streams are live, the second if none is: these are asked singly."
@@ -88,7 +101,7 @@ def _figures(live: Load | None, dark: Load | None, schedule: Schedule) -> list[s
         _both(["0" if case is None else number(case.calls) for case in cases]),
         f"{number(any_.kept)} / {number(any_.documented)}",
         _both(["0s" if case is None else spoken(case.seconds) for case in cases]),
-        _both(["-" if case is None else spoken(case.rounds(schedule) * schedule.every) for case in cases]),
+        _both(["-" if case is None else spoken(case.refresh(schedule)) for case in cases]),
         _both(["0%" if case is None else _percent(case.used(schedule)) for case in cases]),
     ]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from exporter import ambient
-from exporter.config.checking import Keys, Mistake, others, strangers, validated, wrong_type
+from exporter.config.checking import Keys, Mistake, others, strangers, taken, validated, wrong_type
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
 from exporter.config.secret_values import SUFFIXES, CredentialsMissing, Read, missing, secret, secret_fields
 from exporter.model import Account, SecretSource
-from exporter.provider import AnyProvider, printable
+from exporter.provider import AnyProvider
 
 
 class Accounts:
@@ -99,7 +99,7 @@ class Accounts:
             return
         _, first = self.owners.setdefault(name, (provider, place))
         if first != place:
-            mistake = Mistake((*place, "name"), f"an account is named '{printable(name, 64)}' already")
+            mistake = Mistake((*place, "name"), taken("an account", name))
             self.findings.report(mistake, (self.findings.document, (*first, "name")))
 
     def _with_sources(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> dict[str, Any]:

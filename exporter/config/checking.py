@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from exporter.config.problems import Place, suggestion
-from exporter.model import format_duration
+from exporter.model import carries_credential, format_duration
+from exporter.provider import printable
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -74,6 +75,15 @@ def validated(
     except ValidationError as error:
         told(error, raw, place, report, keys or Keys(tuple(shape.model_fields)))
     return None
+
+
+def taken(whose: str, name: str) -> str:
+    """Say that a name is there already; one that has to be refused for the credential in it is not repeated."""
+    return (
+        f"{whose} has this name already"
+        if carries_credential(name)
+        else f"{whose} is named '{printable(name, 64)}' already"
+    )
 
 
 @dataclass(frozen=True, slots=True)

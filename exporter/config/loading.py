@@ -18,7 +18,7 @@ from exporter.config.accounts import Accounts
 from exporter.config.checking import Keys, validated, wrong_type
 from exporter.config.document import Document, read_document
 from exporter.config.findings import Findings
-from exporter.config.problems import ConfigErrors, Place, Problem
+from exporter.config.problems import ConfigErrors, Place, Problem, suggestion
 from exporter.config.secret_values import Read, read_file
 from exporter.config.streams import Streams
 from exporter.model import Account, Shape, Stream, duration
@@ -170,6 +170,7 @@ class _Loading:
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
         self.read_stream_files(self.findings.list_of(raw.get("stream_files", []), ("stream_files",)))
         self.notice_idle()
+        self.notice_doubts()
 
     def read_scrape(self, raw: Any) -> None:
         if not isinstance(raw, dict):
@@ -210,6 +211,18 @@ class _Loading:
         self.findings.enter(self.open(path))
         if self.findings.document.readable:
             self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
+
+    def notice_doubts(self) -> None:
+        """Warn of what the providers doubt; only accounts and streams without errors are looked at."""
+        streams: dict[str, list[Stream]] = {}
+        for stream in self.streams.valid:
+            streams.setdefault(stream.account, []).append(stream)
+        for name, account in self.accounts.valid.items():
+            provider, place = self.accounts.owners[name]
+            if provider is not None:
+                for doubt in provider.doubts(account, streams.get(name, [])):
+                    hint = suggestion(getattr(account, doubt.field), doubt.options)
+                    self.findings.warn((*place, doubt.field), doubt.message + hint)
 
     def notice_idle(self) -> None:
         used = {stream.account for stream in self.streams.valid}

@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from exporter.config.accounts import Accounts
-from exporter.config.checking import Keys, Mistake, others, strangers, told, validated, wrong_type
+from exporter.config.checking import Keys, Mistake, others, strangers, taken, told, validated, wrong_type
 from exporter.config.document import Document
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
 from exporter.model import Stream, Text
-from exporter.provider import AnyProvider, printable
+from exporter.provider import AnyProvider
 
 TAKEN_LABELS = frozenset({"provider", "stream", "account", "le", "quantile"})
 SCRAPE_LABELS = frozenset({"job", "instance"})
@@ -113,7 +113,19 @@ class Streams:
             return
         if model is not None:
             self._check(model, provider, place)
-            self.valid += _copies(model, names)
+            copies = _copies(model, names)
+            self._check_names(copies, provider, place)
+            self.valid += copies
+
+    def _check_names(self, copies: list[Stream], provider: AnyProvider, place: Place) -> None:
+        """Find the names of a short form that cannot be what they stand for by default."""
+        account = self.accounts.valid.get(copies[0].account) if copies else None
+        if account is None:
+            return
+        for index, stream in enumerate(copies):
+            for field, message in provider.problems(account, stream):
+                if field == "name":
+                    self.findings.wrong((*place, "names", index), message)
 
     def _names(self, names: list[Any], provider: str, place: Place) -> None:
         """Note the names of a short form: at once where none stands anywhere else, as is usual."""
@@ -133,8 +145,7 @@ class Streams:
         document, there, names = first = self.names[provider].setdefault(name, mine)
         if first is not mine:
             where = there if names is None else (*there, names.index(name))
-            message = f"a {provider} stream is named '{printable(name, 64)}' already"
-            self.findings.report(Mistake(place, message), (document, where))
+            self.findings.report(Mistake(place, taken(f"a {provider} stream", name)), (document, where))
 
     def _check(self, stream: Stream, provider: AnyProvider, place: Place) -> None:
         if stream.labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -11,6 +12,7 @@ from exporter.model import (
     Answer,
     Call,
     Credentials,
+    Domain,
     Endpoint,
     Moment,
     Reply,
@@ -24,6 +26,7 @@ from exporter.provider import (
     MEBIBYTE,
     Api,
     Callbacks,
+    Doubt,
     Heard,
     Listing,
     Malformed,
@@ -40,6 +43,7 @@ from exporter.provider import (
     integer_of,
     message_of,
     object_of,
+    printable,
     request_id_of,
     rows_of,
     same,
@@ -71,10 +75,10 @@ class AlibabaAccount(Account):
 class AlibabaStream(Stream):
     """A stream by its ingest (or streaming) domain, app and stream name."""
 
-    domain: Text = Field(description="ingest or streaming domain")
+    domain: Domain = Field(description="ingest or streaming domain")
     app: Text = Field(description="AppName")
     stream: Text | None = Field(None, description="StreamName; default: name")
-    streaming_domain: Text | None = Field(
+    streaming_domain: Domain | None = Field(
         None, description="main streaming domain, which allows one call for all streams of the domain"
     )
 
@@ -110,24 +114,46 @@ def _scope(_account: AlibabaAccount, stream: AlibabaStream) -> str | None:
     return stream.streaming_domain
 
 
-def _keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tuple[str, str], ...]:
-    return ((stream.app, stream.stream or stream.name),)
+def _keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tuple[str, str, str], ...]:
+    return ((stream.domain, stream.app, stream.stream or stream.name),)
 
 
 def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
-    return Call(ONLINE, VERSION, {"DomainName": domain, "OnlyStream": "yes", "PageNum": page, "PageSize": PAGE_SIZE})
+    # OnlyStream=yes would leave PublishDomain out, without which a row does not say whose ingest domain it is.
+    return Call(ONLINE, VERSION, {"DomainName": domain, "OnlyStream": "no", "PageNum": page, "PageSize": PAGE_SIZE})
 
 
-def _read_online(_account: AlibabaAccount, _domain: str, reply: Reply) -> Page:
+def _read_online(_account: AlibabaAccount, domain: str, reply: Reply) -> Page:
     found = _response(reply, ONLINE)
     request_id = request_id_of(found)
     info = object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}
     rows: dict[Any, Answer | None] = {}
     for row in rows_of(info, "LiveStreamOnlineInfo"):
-        # PublishUrl, where it is sent, may carry an auth_key: only these three fields are looked at.
-        key = (text_of(row, "AppName"), text_of(row, "StreamName"))
-        rows[key] = Answer(State.ACTIVE, started=utc_seconds(row.get("PublishTime")), request_id=request_id)
+        # PublishUrl may carry an auth_key: it is not looked at.
+        answer = Answer(State.ACTIVE, started=utc_seconds(row.get("PublishTime")), request_id=request_id)
+        live, key = _published(row, domain)
+        for address in live:
+            rows.setdefault(address, answer)
+        if not live:
+            rows.setdefault(key, None)
     return Page(rows, pages=max(1, integer_of(found, "TotalPage")))
+
+
+def _published(row: dict[str, Any], asked: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
+    """Return the addresses (domain, app, stream) that a row shows to be live, and a key of the row itself.
+
+    A row of the streaming domain that was asked for is about that domain, and about the ingest domain that it names.
+    One that names no ingest domain may be anybody's, and one of another streaming domain shows nothing.
+    """
+    app, name = text_of(row, "AppName"), text_of(row, "StreamName")
+    streaming, ingest = (_domain_of(row, field) for field in ("DomainName", "PublishDomain"))
+    live = [(one, app, name) for one in dict.fromkeys((asked, ingest)) if one] if streaming == asked else []
+    return live, ("row", streaming, ingest, app, name)
+
+
+def _domain_of(row: dict[str, Any], field: str) -> str:
+    """Return a domain that a row may name, in the form of the configuration's."""
+    return "" if row.get(field) is None else text_of(row, field).lower().removesuffix(".")
 
 
 def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
@@ -175,7 +201,7 @@ def _hear(_account: AlibabaAccount, key: str, received: Received, now: float) ->
     return Heard(
         event=event,
         live=EVENTS.get(event),
-        keys=((domain, app, stream), ("", app, stream)) if stream and event in EVENTS else (),
+        keys=((domain.lower(), app, stream), ("", app, stream)) if stream and event in EVENTS else (),
         sent=float(sent),
         identity=(event, domain, app, stream, at),
         session="",
@@ -192,12 +218,32 @@ def _callback_keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tup
     return ((domain, stream.app, stream.stream or stream.name),)
 
 
+def _doubts(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Iterator[Doubt]:
+    """Find streams that only their ingest domain tells apart in a list of their streaming domain."""
+    alike: dict[tuple[str, str, str], list[AlibabaStream]] = {}
+    for stream in streams:
+        if stream.streaming_domain:
+            key = (stream.streaming_domain, stream.app, stream.stream or stream.name)
+            alike.setdefault(key, []).append(stream)
+    for several in alike.values():
+        if len({stream.domain for stream in several}) > 1:
+            names = ", ".join(f"'{printable(stream.name, 64)}'" for stream in several[:5])
+            more = f" and {len(several) - 5} more" if len(several) > 5 else ""
+            yield Doubt(
+                "name",
+                f"the streams {names}{more} differ only by their ingest domain under one streaming_domain: {ONLINE} "
+                "tells them apart by PublishDomain, and where it names none they are asked singly",
+            )
+
+
 PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     name="alibaba",
     title="Alibaba ApsaraVideo Live",
     account=AlibabaAccount,
     stream=AlibabaStream,
-    single=Api(action=STATE, version=VERSION, limit=lambda _account: 30.0, ask=_ask, read=_read),
+    # 30/s in the older documentation, 100/s in that since 2025-12, per account with its RAM users
+    # (https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-describelivestreamstate).
+    single=Api(action=STATE, version=VERSION, limit=lambda _account: 30.0, newer=100.0, ask=_ask, read=_read),
     listings=(
         Listing(
             action=ONLINE,
@@ -208,7 +254,7 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
             ask=_ask_online,
             read=_read_online,
             pages=lambda _account, streams: -(-streams // PAGE_SIZE),
-            largest=4 * MEBIBYTE,
+            largest=6 * MEBIBYTE,
         ),
     ),
     sign=_sign,
@@ -219,4 +265,5 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     },
     credentials=("access_key_id", "access_key_secret", "security_token"),
     callbacks=Callbacks(method="GET", events=tuple(EVENTS), key_field="callback_key", hear=_hear, keys=_callback_keys),
+    doubts=_doubts,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from exporter.model import (
     Answer,
     Call,
     Credentials,
+    Domain,
     Endpoint,
     Input,
     Moment,
@@ -26,6 +28,7 @@ from exporter.provider import (
     MEBIBYTE,
     Api,
     Callbacks,
+    Doubt,
     Heard,
     Listing,
     Malformed,
@@ -56,6 +59,10 @@ VERSION = "2018-08-01"
 STATE = "DescribeLiveStreamState"
 BACKUP = "DescribeBackupStreamList"
 ONLINE = "DescribeLiveStreamOnlineList"
+ONLINE_ROWS = 10_000
+# The vendor allows 300,000 rows a page and advises one call a minute (https://cloud.tencent.com/document/api/267/20472):
+# an answer may be as old as that, and a second call within the minute brings the same one.
+ONLINE_SECONDS = 60.0
 STATES = {"active": State.ACTIVE, "inactive": State.INACTIVE, "forbid": State.FORBIDDEN}
 
 
@@ -75,7 +82,7 @@ class TencentAccount(Account):
 class TencentStream(Stream):
     """A stream by its push domain, app and stream name."""
 
-    domain: Text = Field(description="push domain")
+    domain: Domain = Field(description="push domain")
     app: Text = Field("live", description="AppName, the push path")
     stream: Text | None = Field(None, description="StreamName; default: name")
     inputs: int | None = Field(None, ge=1, le=64, description="expected number of inputs (primary and backup)")
@@ -138,22 +145,42 @@ def _backup_input(row: dict[str, Any]) -> Input:
 
 def _read_backup(_account: TencentAccount, _region: str, reply: Reply) -> Page:
     response = _response(reply)
-    groups: dict[str, dict[Any, tuple[Input, float | None]]] = {}
+    pushes: dict[tuple[str, str, str], dict[Any, tuple[Input, float | None]]] = {}
     for group in rows_of(response, "StreamInfoList"):
-        pushes = groups.setdefault(text_of(group, "StreamName"), {})
+        name = text_of(group, "StreamName")
+        host_group = text_of(group, "HostGroupName") if group.get("HostGroupName") is not None else ""
         for row in rows_of(group, "BackupList"):
             found = _backup_input(row)
             sequence = row.get("UpstreamSequence")
             identity = sequence if isinstance(sequence, str) and sequence else found
-            pushes[identity] = (found, utc_seconds(row.get("PublishTime")))
+            same_stream = pushes.setdefault((name, host_group, found.domain.lower()), {})
+            same_stream[identity] = (found, utc_seconds(row.get("PublishTime")))
     rows: dict[Any, Answer | None] = {}
-    request_id = request_id_of(response)
-    for name, pushes in groups.items():
-        inputs = tuple(push for push, _ in pushes.values())
-        for push, started in pushes.values():
-            answer = Answer(State.ACTIVE, started=started, inputs=inputs, request_id=request_id)
-            rows.setdefault((push.domain, push.app, name), answer)
-    return Page(rows)
+    for (name, _, domain), group_pushes in pushes.items():
+        for app, answer in _backup_answers(list(group_pushes.values()), request_id_of(response)).items():
+            _keep_larger(rows, (domain, app, name), answer)
+    # A list that is not there at all is no word that nothing is pushed.
+    return Page(rows, complete="StreamInfoList" in response)
+
+
+def _backup_answers(pushes: list[tuple[Input, float | None]], request_id: str) -> dict[str, Answer]:
+    """Return for each app that is pushed the answer about its stream.
+
+    The pushes are those of one stream name in one group and domain: they can stand in for each other, and their apps
+    may differ, as in the vendor's own example. Only an app that is pushed itself is live.
+    """
+    inputs = tuple(push for push, _ in pushes)
+    answers: dict[str, Answer] = {}
+    for push, started in pushes:
+        answers.setdefault(push.app, Answer(State.ACTIVE, started=started, inputs=inputs, request_id=request_id))
+    return answers
+
+
+def _keep_larger(rows: dict[Any, Answer | None], key: tuple[str, str, str], answer: Answer) -> None:
+    """Note an answer; of two groups that hold the same stream the one with more inputs feeds it, never both."""
+    known = rows.get(key)
+    if known is None or len(known.inputs or ()) < len(answer.inputs or ()):
+        rows[key] = answer
 
 
 def _online_scope(_account: TencentAccount, stream: TencentStream) -> str | None:
@@ -161,7 +188,7 @@ def _online_scope(_account: TencentAccount, stream: TencentStream) -> str | None
 
 
 def _online_page_size(account: TencentAccount) -> int:
-    return 100 if _international(account) else 1000
+    return 100 if _international(account) else ONLINE_ROWS
 
 
 def _ask_online(account: TencentAccount, domain: str, page: int) -> Call:
@@ -175,7 +202,7 @@ def _read_online(_account: TencentAccount, _domain: str, reply: Reply) -> Page:
     for row in rows_of(response, "OnlineInfo"):
         times = [utc_seconds(push.get("PublishTime")) for push in rows_of(row, "PublishTimeList")]
         started = max((time for time in times if time is not None), default=None)
-        key = (text_of(row, "DomainName"), text_of(row, "AppName"), text_of(row, "StreamName"))
+        key = (text_of(row, "DomainName").lower(), text_of(row, "AppName"), text_of(row, "StreamName"))
         rows[key] = Answer(State.ACTIVE, started=started, request_id=request_id)
     return Page(rows, pages=max(1, integer_of(response, "TotalPage")))
 
@@ -206,6 +233,26 @@ def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment:
     if credentials.token:
         headers["X-TC-Token"] = credentials.token.reveal()
     return Request("POST", f"{account.endpoint}/", headers, body)
+
+
+# https://cloud.tencent.com/document/api/267/100422
+REGIONS = ("ap-bangkok", "ap-beijing", "ap-guangzhou", "ap-hongkong", "ap-seoul", "ap-shanghai", "ap-tokyo")
+
+
+def _doubts(account: TencentAccount, streams: Sequence[TencentStream]) -> Iterator[Doubt]:
+    """Find a region that the backup list does not know, and expected inputs of which nobody will tell."""
+    if account.region and not _international(account) and account.region not in REGIONS:
+        yield Doubt("region", f"{BACKUP} is documented for {', '.join(REGIONS)} only", REGIONS)
+    expecting = sum(stream.inputs is not None for stream in streams)
+    if not expecting:
+        return
+    told = f"{expecting} {'stream expects' if expecting == 1 else 'streams expect'} inputs, which only {BACKUP} tells"
+    if _international(account):
+        yield Doubt("endpoint", f"{told}, and the international site lacks it: stream_inputs will be absent")
+    elif not account.region:
+        yield Doubt("region", f"{told}, and it wants a region, such as ap-guangzhou: stream_inputs will be absent")
+    elif account.plan == "single":
+        yield Doubt("plan", f"{told}, and with plan: single it is not asked: stream_inputs will be absent")
 
 
 ENDED = {
@@ -255,7 +302,7 @@ def _hear(_account: TencentAccount, key: str, received: Received, now: float) ->
 def _called(body: dict[str, Any]) -> tuple[str, str, str]:
     """Return domain, app and stream; push errors name the first two otherwise than begin and end do."""
     domain, app = word(body.get("app")) or word(body.get("domain")), word(body.get("appname")) or word(body.get("path"))
-    return domain, app.strip("/"), word(body.get("stream_id"))
+    return domain.lower(), app.strip("/"), word(body.get("stream_id"))
 
 
 def _happened(body: dict[str, Any], signed: int) -> float:
@@ -283,6 +330,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
             ask=_ask_backup,
             read=_read_backup,
             details=lambda stream: stream.inputs is not None,
+            inputs=True,
             largest=16 * MEBIBYTE,
         ),
         Listing(
@@ -294,7 +342,8 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
             ask=_ask_online,
             read=_read_online,
             pages=lambda account, streams: -(-streams // _online_page_size(account)),
-            largest=4 * MEBIBYTE,
+            every=lambda account: 0.0 if _international(account) else ONLINE_SECONDS,
+            largest=10 * MEBIBYTE,
         ),
     ),
     sign=_sign,
@@ -312,4 +361,5 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         keys=_keys,
         answer='{"code":0}',
     ),
+    doubts=_doubts,
 )

@@ -16,9 +16,11 @@ from exporter.model import (
     Reply,
     Request,
     SecretField,
+    ShortId,
     State,
     Stream,
     Text,
+    short_id_problem,
 )
 from exporter.provider import (
     MEBIBYTE,
@@ -65,8 +67,8 @@ class VolcengineAccount(Account):
 class VolcengineStream(Stream):
     """What one user publishes in one room."""
 
-    room_id: Text = Field(description="RoomId")
-    user_id: Text | None = Field(None, description="UserId; default: name")
+    room_id: ShortId = Field(description="RoomId")
+    user_id: ShortId | None = Field(None, description="UserId; default: name")
     app_id: Text | None = Field(None, description="AppId; default: the account's")
     media: list[Media] = Field(
         default_factory=lambda: list(MEDIA.values()),  # type: ignore[arg-type]
@@ -184,9 +186,10 @@ def _sign(account: VolcengineAccount, credentials: Credentials, call: Call, mome
 
 
 def _problems(account: VolcengineAccount, stream: VolcengineStream) -> list[tuple[str, str]]:
-    if _app_id(account, stream):
-        return []
-    return [("app_id", "is missing: set app_id here or at the account")]
+    found = [] if _app_id(account, stream) else [("app_id", "is missing: set app_id here or at the account")]
+    if stream.user_id is None and (problem := short_id_problem(stream.name)):
+        found.append(("name", f"{problem}, where it is the UserId; or give user_id"))
+    return found
 
 
 PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(

@@ -40,9 +40,7 @@ def _complete(_account: Account, name: str, fields: Mapping[str, str]) -> dict[s
 
 
 def _addresses(stream: Stream) -> list[tuple[str, ...]]:
-    address = stream.address
-    domains = [address["domain"]] + ([address["streaming_domain"]] if "streaming_domain" in address else [])
-    return [(domain, address["app"], address["stream"]) for domain in domains]
+    return [(stream.address["domain"], stream.address["app"], stream.address["stream"])]
 
 
 def _group(stream: Stream) -> tuple[str, ...]:
@@ -239,8 +237,16 @@ def _element(name: str, value: Any) -> str:
     return f"<{name}>{inner}</{name}>"
 
 
+def _streamed(exchange: Exchange, found: Mapping[str, str]) -> Stream | None:
+    """Return a stream by its streaming domain, where several ingest domains may have one of that name: a live one."""
+    wanted = (found["AppName"], found["StreamName"])
+    streams = exchange.world.group(exchange.known, (found["DomainName"],))
+    named = [each for each in streams if (each.address["app"], each.address["stream"]) == wanted]
+    return next((each for each in named if each.is_active(exchange.now)), named[0] if named else None)
+
+
 def _state(exchange: Exchange, found: Mapping[str, str]) -> Outgoing:
-    stream, now = exchange.stream, exchange.now
+    stream, now = exchange.stream or _streamed(exchange, found), exchange.now
     word = _domain(exchange, found)
     if word is None:
         state = stream.script.state(now) if stream else State.NOT_FOUND
@@ -250,15 +256,17 @@ def _state(exchange: Exchange, found: Mapping[str, str]) -> Outgoing:
     return _reply(exchange, {"StreamState": word, "Type": stream.ingest if stream else "push"})
 
 
-def _online_row(domain: str, app: str, name: str, started: float, brief: bool) -> dict[str, Any]:
+def _online_row(domain: str, ingest: str, app: str, name: str, started: float) -> dict[str, Any]:
+    """Write a row of a streaming domain; the first four fields are all that OnlyStream=yes leaves."""
     when = datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    row = {"DomainName": domain, "AppName": app, "StreamName": name, "PublishTime": when}
-    if brief:
-        return row
-    url = f"rtmp://{domain}/{app}/{name}?auth_key=1700000000-0-0-00000000000000000000000000000000"
-    return row | {
+    url = f"rtmp://{ingest}/{app}/{name}?auth_key=1700000000-0-0-00000000000000000000000000000000"
+    return {
+        "DomainName": domain,
+        "AppName": app,
+        "StreamName": name,
+        "PublishTime": when,
         "PublishUrl": url,
-        "PublishDomain": domain,
+        "PublishDomain": ingest,
         "PublishType": "edge",
         "Transcoded": "no",
         "ClientIp": "192.0.2.1",
@@ -281,18 +289,31 @@ def _matches(stream: Stream, found: Mapping[str, str]) -> bool:
     return found.get("AppName", address["app"]) == address["app"] and (not name or fuzzy or name == address["stream"])
 
 
+def _shown(
+    exchange: Exchange, found: Mapping[str, str], rows: list[dict[str, Any]] | None
+) -> list[dict[str, Any]] | None:
+    """Leave of each row what the caller wants, and the ingest domain only where the cloud tells it."""
+    hidden: set[str] = set()
+    if not exchange.world.quirks.alibaba_publish_domain:
+        hidden = {"PublishDomain", "PublishUrl"}
+    if found.get("OnlyStream") == "yes":
+        hidden = {name for row in rows or () for name in row} - {"DomainName", "AppName", "StreamName", "PublishTime"}
+    return rows and [{name: value for name, value in row.items() if name not in hidden} for row in rows]
+
+
 def _online(exchange: Exchange, found: Mapping[str, str]) -> Outgoing:
     number = _whole(found, "PageNum", 1, 10**8)
     size = _whole(found, "PageSize", 2000, 3000)
     _domain(exchange, found)
-    brief, domain, now = found.get("OnlyStream") == "yes", found["DomainName"], exchange.now
+    domain, now = found["DomainName"], exchange.now
     rows = [
-        _online_row(domain, stream.address["app"], stream.address["stream"], stream.script.started(now), brief)
+        _online_row(domain, at["domain"], at["app"], at["stream"], stream.script.started(now))
         for stream in exchange.world.group(exchange.known, (domain,))
         if stream.is_active(now) and _matches(stream, found)
+        for at in [stream.address]
     ]
     listed = page(
-        rows, number, size, exchange.tricks, lambda count: _online_row(domain, "foreign", f"foreign-{count}", 0, brief)
+        rows, number, size, exchange.tricks, lambda count: _online_row(domain, domain, "foreign", f"foreign-{count}", 0)
     )
     return _reply(
         exchange,
@@ -301,7 +322,7 @@ def _online(exchange: Exchange, found: Mapping[str, str]) -> Outgoing:
             "PageSize": size,
             "TotalNum": listed.total,
             "TotalPage": listed.pages,
-            "OnlineInfo": {"LiveStreamOnlineInfo": listed.rows},
+            "OnlineInfo": {"LiveStreamOnlineInfo": _shown(exchange, found, listed.rows)},
         },
     )
 

@@ -47,6 +47,7 @@ class _Input(_Part):
     app: str
     source: Literal["push", "pull"] = "push"
     up: bool | _Cycle = True
+    group: str = ""
 
 
 class _Account(_Part):
@@ -167,7 +168,7 @@ def _script(found: str | _Cycle, now: float) -> Script:
 
 def _input(found: _Input, now: float) -> Input:
     up = found.up if isinstance(found.up, bool) else _script(found.up, now)
-    return Input(found.domain, found.app, found.source, up)
+    return Input(found.domain, found.app, found.source, up, found.group)
 
 
 def load_world(path: Path, *, clock: Callable[[], float] = time.time) -> World:

@@ -60,12 +60,14 @@ class Input:
         app: AppName; primary and backup may differ.
         source: `push` or `pull`.
         up: Whether it is pushed while its stream is active; a script makes it come and go.
+        group: HostGroupName; inputs of different host groups stand in groups of their own.
     """
 
     domain: str
     app: str
     source: Literal["push", "pull"] = "push"
     up: bool | Script = True
+    group: str = ""
 
     def is_up(self, now: float) -> bool:
         """Tell whether this input is pushed at a time in Unix seconds."""
@@ -145,9 +147,11 @@ class Quirks:
         tencent_absent: Answer for an unknown stream: a StreamState, or an error code.
         tencent_backup_list: Whether every stream being pushed is in the backup list, or only those with several inputs.
         tencent_null_lists: Whether empty lists are null.
+        tencent_online_seconds: Seconds for which the online list stays the same; 0 for a list that is always new.
         alibaba_envelope: Flat as the API answers, or nested as an older page shows it.
         alibaba_absent: Answer for an unknown stream: a StreamState, or an error code.
         alibaba_foreign_domain: Answer for a domain of somebody else: an error code, or a StreamState.
+        alibaba_publish_domain: Whether rows of the online list name their ingest domain.
         alibaba_retry_hints: Whether throttling tells how long to wait.
         volcengine_absent: Answer for an unknown room or user.
         volcengine_rtc_status: HTTP status of errors from the service behind the gateway.
@@ -163,9 +167,11 @@ class Quirks:
     tencent_absent: str = "inactive"
     tencent_backup_list: Literal["all", "redundant"] = "all"
     tencent_null_lists: bool = False
+    tencent_online_seconds: float = 0.0
     alibaba_envelope: Literal["flat", "nested"] = "flat"
     alibaba_absent: str = "offline"
     alibaba_foreign_domain: str = "InvalidDomain.NotFound"
+    alibaba_publish_domain: bool = True
     alibaba_retry_hints: bool = False
     volcengine_absent: Literal["zeros", "empty", "null", "missing", "error"] = "zeros"
     volcengine_rtc_status: int = 200

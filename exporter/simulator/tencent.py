@@ -205,10 +205,18 @@ def _backup_row(stream: Stream, push: Input, place: int, now: float) -> dict[str
     }
 
 
-def _backup_group(stream: Stream, now: float) -> dict[str, Any]:
-    rows = [_backup_row(stream, push, place, now) for place, push in enumerate(_inputs(stream, now))]
-    rows.reverse()  # the vendor's example has the master last: the order says nothing
-    return {"StreamName": stream.address["stream"], "BackupList": rows, "OptimalEnable": 0, "HostGroupName": ""}
+def _backup_groups(stream: Stream, now: float) -> list[dict[str, Any]]:
+    """Write a stream's inputs: one group for each host group, which has a master of its own."""
+    pushes = _inputs(stream, now)
+    groups = []
+    for name in dict.fromkeys(push.group for push in pushes):
+        fed = [push for push in pushes if push.group == name]
+        rows = [_backup_row(stream, push, place, now) for place, push in enumerate(fed)]
+        rows.reverse()  # the vendor's example has the master last: the order says nothing
+        groups.append(
+            {"StreamName": stream.address["stream"], "BackupList": rows, "OptimalEnable": 0, "HostGroupName": name}
+        )
+    return groups
 
 
 def _foreign_group(number: int) -> dict[str, Any]:
@@ -225,12 +233,13 @@ def _backup(exchange: Exchange, found: dict[str, Any]) -> Outgoing:
     now = exchange.now
     least = 2 if exchange.world.quirks.tencent_backup_list == "redundant" else 1
     groups = [
-        _backup_group(stream, now)
+        group
         for stream in exchange.world.streams_of(exchange.known)
         if stream.is_active(now)
         and (len(stream.inputs) >= least or least == 1)
         and _inputs(stream, now)
         and found.get("StreamName") in (None, "", stream.address["stream"])
+        for group in _backup_groups(stream, now)
     ]
     listed = page(groups, 1, 1 << 30, exchange.tricks, _foreign_group)
     return _response(exchange, {"StreamInfoList": _nullable(exchange, listed.rows)})
@@ -258,14 +267,20 @@ def _page_size(exchange: Exchange, found: dict[str, Any]) -> tuple[int, int]:
     return number, size
 
 
+def _last_seen(exchange: Exchange) -> float:
+    """Return the time of which the online list tells, in Unix seconds: it may be made anew once a minute only."""
+    every = exchange.world.quirks.tencent_online_seconds
+    return exchange.now - exchange.now % every if every else exchange.now
+
+
 def _online(exchange: Exchange, found: dict[str, Any]) -> Outgoing:
     number, size = _page_size(exchange, found)
     wanted = tuple(found.get(name) or None for name in ("DomainName", "AppName", "StreamName"))
-    world, account = exchange.world, exchange.known
+    world, account, now = exchange.world, exchange.known, _last_seen(exchange)
     rows = [
-        _online_row(*address, stream.script.started(exchange.now))
+        _online_row(*address, stream.script.started(now))
         for stream in (world.group(account, (wanted[0],)) if wanted[0] else world.streams_of(account))
-        if stream.is_active(exchange.now)
+        if stream.is_active(now)
         for address in [(stream.address["domain"], stream.address["app"], stream.address["stream"])]
         if all(want in (None, have) for want, have in zip(wanted, address, strict=True))
     ]

@@ -93,6 +93,26 @@ def test_a_round_that_is_too_long(tmp_path: Path) -> None:
     assert "  - quota_share: 1 (now 0.5)" in out
 
 
+def test_what_newer_documentation_allows_is_told(tmp_path: Path) -> None:
+    """The default keeps the older limit of Alibaba; the plan says that more may be allowed, unless a quota is set."""
+    alibaba = {"name": "a", "provider": "alibaba", "access_key_id": "i", "access_key_secret": CANARY}
+    streams = [{"name": "s", "account": "a", "domain": "d", "app": "live"}]
+    told = "Newer documentation allows 100/s of DescribeLiveStreamState per account: quota makes use of it."
+    assert told in check(tmp_path, alibaba, streams=streams)
+    own = {**alibaba, "quota": {"DescribeLiveStreamState": 50}}
+    assert told not in check(tmp_path, own, streams=streams)
+
+
+def test_a_list_that_comes_once_a_minute_is_told(tmp_path: Path) -> None:
+    """Tencent's online list refreshes its streams once a minute, and what happens in between is said."""
+    streams = [{**STREAMS[0], "names": [f"s{i}" for i in range(5000)]}]
+    out = check(tmp_path, tencent(), streams=streams)
+    (listing,) = (line.split() for line in out.splitlines() if "DescribeLiveStreamOnlineList" in line)
+    assert listing[:4] == ["DescribeLiveStreamOnlineList", "1", "…", "0"]
+    assert "1m" in listing
+    assert "in between, streams\nare asked singly, as far as the quota goes" in out
+
+
 def test_scrape_settings_count(tmp_path: Path) -> None:
     """The plan is reckoned with the configuration's own budget, reuse and max_age."""
     out = check(tmp_path, tencent(), timeout="2s", reuse="20s", max_age="5m")

@@ -307,7 +307,7 @@ def test_the_first_list_that_covers_a_stream_is_taken() -> None:
 
 def test_a_list_is_not_asked_more_often_than_allowed() -> None:
     """Within `every` seconds of the last list of a scope its streams are asked singly, even where lists are wanted."""
-    rare, watched = cloud(listing(every=10.0)), streams(50)
+    rare, watched = cloud(listing(every=lambda _account: 10.0)), streams(50)
     for ago, lists in ((9.9, 0), (10.0, 1)):
         seen = outlook(listed={("List", "room"): Listed(1000.0 - ago, 1)})
         assert len(chosen(watched, rare, seen)) == lists

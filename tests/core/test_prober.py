@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
@@ -541,6 +542,166 @@ def test_a_list_answers_for_all_and_the_missing_are_confirmed() -> None:
         await scrape(made)
         assert states(made) == {State.ACTIVE: 19_800, State.FORBIDDEN: 200}
         assert len(network.calls) == 1 + 200
+
+    run(main())
+
+
+def online(names: Iterable[str], page: int = 1, size: int = 10_000) -> Reply:
+    """Return a page of Tencent's online list."""
+    every = list(names)
+    rows = [{"StreamName": name, "AppName": "live", "DomainName": "push.example"} for name in every]
+    body = {"TotalPage": -(-len(every) // size), "OnlineInfo": rows[(page - 1) * size : page * size], "RequestId": "r"}
+    return reply({"Response": body})
+
+
+def test_a_large_list_is_asked_once_a_minute_in_large_pages() -> None:
+    """Twenty thousand streams cost two pages; within the minute the list is not asked again, and nobody is unknown."""
+
+    async def main() -> None:
+        watched = streams(20_000)
+        down = {f"s{i:05d}" for i in range(0, 20_000, 100)}
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            found = params(request)
+            if request.headers["X-TC-Action"] == "DescribeLiveStreamState":
+                return tencent_state("inactive" if found["StreamName"] in down else "active")
+            assert found["PageSize"] == 10_000
+            return online((stream.name for stream in watched if stream.name not in down), found["PageNum"])
+
+        network = Network(behave)
+        made = prober(network, [account(plan="auto")], watched)
+        asked = []
+        for _ in range(6):
+            before = len(network.calls)
+            started = asyncio.get_running_loop().time()
+            await scrape(made, budget=2.0)
+            assert states(made) == {State.ACTIVE: 19_800, State.INACTIVE: 200}
+            new = network.calls[before:]
+            asked.append(sum(call.request.headers["X-TC-Action"] == "DescribeLiveStreamOnlineList" for call in new))
+            await asyncio.sleep(started + 15.1 - asyncio.get_running_loop().time())
+            if before == 0:
+                assert len(new) == 2 + 200
+        assert asked == [2, 0, 0, 0, 2, 0]
+
+    run(main())
+
+
+def test_a_list_that_may_be_a_minute_old_makes_no_ended_stream_live() -> None:
+    """Who was found not live is live again when the cloud says so of it singly, whatever an old list still holds."""
+
+    async def main() -> None:
+        truth = {"s00000": "active"}
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            if request.headers["X-TC-Action"] == "DescribeLiveStreamState":
+                return tencent_state(truth.get(params(request)["StreamName"], "active"))
+            return online(f"s{i:05d}" for i in range(50))
+
+        network = Network(behave)
+        made = prober(network, [account(plan="auto")], streams(50))
+        record = made.shared.board.get(("tencent", "s00000"))
+        assert record is not None
+        shown = []
+        for turn in range(7):
+            truth["s00000"] = "inactive" if 2 <= turn < 6 else "active"
+            await scrape(made)
+            shown.append((record.shown, record.action))
+            await asyncio.sleep(15)
+        single, listed = "DescribeLiveStreamState", "DescribeLiveStreamOnlineList"
+        live, ended = State.ACTIVE, State.INACTIVE
+        assert shown == [(live, listed), (live, single), *[(ended, single)] * 4, (live, single)]
+        lists = [call for call in network.calls if call.request.headers["X-TC-Action"] == listed]
+        assert len(lists) == 2
+
+    run(main())
+
+
+def inputs_of(made: Prober, name: str) -> int | None:
+    """Return how many inputs are shown for a stream, or None for unknown."""
+    record = made.shared.board.get(("tencent", name))
+    assert record is not None
+    return None if record.answer is None or record.answer.inputs is None else len(record.answer.inputs)
+
+
+def backups(*names: str) -> Reply:
+    """Return Tencent's backup list, with one input for each name."""
+    push = {"DomainName": "push.example", "AppName": "live", "MasterFlag": 1}
+    return reply({"Response": {"StreamInfoList": [{"StreamName": name, "BackupList": [push]} for name in names]}})
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_inputs_are_told_whichever_answer_comes_first(listed: bool) -> None:
+    """A probe that overtakes the list of inputs gets its inputs from it, or 0 where the list was whole without it."""
+
+    async def main() -> None:
+        async def behave(_provider: str, request: Request) -> Reply:
+            if request.headers["X-TC-Action"] == "DescribeLiveStreamState":
+                return tencent_state("active")
+            await asyncio.sleep(1.0)
+            return backups("s00000" if listed else "s00001")
+
+        watched = [*streams(1, inputs=2), *[one for one in streams(3) if one.name != "s00000"]]
+        network = Network(behave)
+        made = prober(network, [account(region="ap-guangzhou", plan="auto", timeout="3s")], watched)
+        whole = asyncio.get_running_loop().create_task(scrape(made))
+        await asyncio.sleep(0.1)
+        first = made.shared.board.get(("tencent", "s00000"))
+        assert first is not None
+        now = asyncio.get_running_loop().time()
+        await lane(made).refresh_one(first, now + 3, now)
+        await whole
+        assert states(made) == {State.ACTIVE: 3}
+        assert inputs_of(made, "s00000") == int(listed)
+
+    run(main())
+
+
+def test_a_probe_that_jumps_the_queue_knows_what_the_list_told() -> None:
+    """A stream that waits for a single call after a whole list without it has 0 inputs, also when asked first."""
+
+    async def main() -> None:
+        async def behave(_provider: str, request: Request) -> Reply:
+            single = request.headers["X-TC-Action"] == "DescribeLiveStreamState"
+            return tencent_state("active") if single else backups()
+
+        quota = {"DescribeLiveStreamState": 5.0}
+        owner = account(region="ap-guangzhou", plan="auto", quota=quota)
+        made = prober(Network(behave), [owner], streams(20, inputs=2))
+        whole = asyncio.get_running_loop().create_task(scrape(made))
+        await asyncio.sleep(0.5)
+        last = made.shared.board.get(("tencent", "s00019"))
+        assert last is not None
+        now = asyncio.get_running_loop().time()
+        await lane(made).refresh_one(last, now + 1, now)
+        assert (last.shown, inputs_of(made, "s00019")) == (State.ACTIVE, 0)
+        await whole
+        assert inputs_of(made, "s00019") == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_inputs_are_told_in_the_round_in_which_an_account_comes_back(listed: bool) -> None:
+    """The stream that is asked on trial after an outage shows its inputs with all others."""
+
+    async def main() -> None:
+        broken = True
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            if broken:
+                return tencent_error("InternalError")
+            if request.headers["X-TC-Action"] == "DescribeLiveStreamState":
+                return tencent_state("active")
+            return backups(*("s00000", "s00001") if listed else ())
+
+        made = prober(Network(behave), [account(region="ap-guangzhou", plan="auto")], streams(2, inputs=1))
+        for _ in range(3):
+            await scrape(made)
+        assert lane(made).held_back
+        broken = False
+        await scrape(made)
+        assert states(made) == {State.ACTIVE: 2}
+        assert [inputs_of(made, one.name) for one in lane(made).streams] == [int(listed)] * 2
 
     run(main())
 

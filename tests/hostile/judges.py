@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from exporter.model import Reply, State
+from exporter.model import Reply, State, Stream
 
 APP_ID = "661e0000000000000543cf00"
 Judge = Callable[[dict[str, Any]], State | None]
@@ -109,3 +109,46 @@ def verdict(provider: str, reply: Reply) -> State | None:
     """Return the only definite state for which a single stream's answer may be taken, or None for none at all."""
     found = document(reply)
     return None if found is None else SINGLE[provider](found)
+
+
+def _objects(found: Any) -> list[dict[str, Any]]:
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _is_domain(told: Any, domain: str) -> bool:
+    return isinstance(told, str) and told.lower().removesuffix(".") == domain
+
+
+def _in_online(found: dict[str, Any], stream: Any) -> bool:
+    rows = _objects(found["Response"].get("OnlineInfo"))
+    return any(_is_domain(row.get("DomainName"), stream.domain) and _is_of(row, stream) for row in rows)
+
+
+def _in_backup(found: dict[str, Any], stream: Any) -> bool:
+    groups = _objects(found["Response"].get("StreamInfoList"))
+    pushes = [
+        {**push, "StreamName": one.get("StreamName")} for one in groups for push in _objects(one.get("BackupList"))
+    ]
+    return any(_is_domain(push.get("DomainName"), stream.domain) and _is_of(push, stream) for push in pushes)
+
+
+def _in_alibaba(found: dict[str, Any], stream: Any) -> bool:
+    found = found.get("DescribeLiveStreamsOnlineListResponse", found)
+    return any(
+        _is_domain(row.get("DomainName"), stream.streaming_domain)
+        and _is_domain(row.get("PublishDomain"), stream.domain)
+        and _is_of(row, stream)
+        for row in _objects(found["OnlineInfo"].get("LiveStreamOnlineInfo"))
+    )
+
+
+def _is_of(row: dict[str, Any], stream: Any) -> bool:
+    return (row.get("AppName"), row.get("StreamName")) == (stream.app, stream.stream or stream.name)
+
+
+LISTED: dict[str, Callable[[dict[str, Any], Stream], bool]] = {
+    "DescribeLiveStreamOnlineList": _in_online,
+    "DescribeBackupStreamList": _in_backup,
+    "DescribeLiveStreamsOnlineList": _in_alibaba,
+}
+"""Whether a list says of this very stream that it is being published, by the list's action."""

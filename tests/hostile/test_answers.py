@@ -16,7 +16,7 @@ from tests.providers.exchanges import load
 
 from . import conftest
 from .answers import replies
-from .judges import SINGLE, document, verdict
+from .judges import LISTED, SINGLE, document, verdict
 from .theatre import Theatre
 
 EFFORT = settings.get_profile("nightly" if conftest.NIGHTLY else "short")
@@ -84,6 +84,8 @@ def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, da
         assert told is not None
         if state is State.ACTIVE:
             assert json.dumps(theatre.stream.name) in json.dumps(told)
+            if theatre.action in LISTED:
+                assert LISTED[theatre.action](told, theatre.stream)
         else:
             assert (theatre.provider.name, state) == ("volcengine", State.INACTIVE)
             result = told["Result"]

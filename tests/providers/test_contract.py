@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -201,9 +202,51 @@ def test_every_api_has_a_documented_limit(provider: AnyProvider) -> None:
         assert api.limit(account) > 0
         assert 1 << 16 <= api.largest <= 16 << 20
     for listing in provider.listings:
-        assert listing.every >= 0
+        assert listing.every(example(provider)[0]) >= 0
         assert listing.pages(account, 1) >= 1
         assert listing.absent is None or listing.absent.state is not State.UNKNOWN
+
+
+def largest_page(provider: AnyProvider, action: str) -> bytes:
+    """Return a page of a list as large as it can become: as many rows as are asked for, each of the longest words."""
+    account, _ = example(provider)
+    name, domain, app = "n" * 256, ".".join(["d" * 49] * 5), "a" * 64
+    call = next(listing for listing in provider.listings if listing.action == action).ask(account, domain, 1)
+    if provider.name == "tencent":
+        times = [{"PublishTime": "2017-10-24T12:00:00Z"}] * 2
+        row = {"AppName": app, "DomainName": domain, "PublishTimeList": times, "PushToDelay": 0}
+        rows = [{"StreamName": f"{number:06d}{name[6:]}", **row} for number in range(int(call.params["PageSize"]))]
+        return json.dumps({"Response": {"TotalPage": 3, "OnlineInfo": rows, "RequestId": "r"}}).encode()
+    row = {
+        "DomainName": domain, "AppName": app, "PublishTime": "2018-06-29T19:00:00Z", "PublishDomain": domain,
+        "PublishUrl": f"rtmp://{domain}/{app}/{name}?auth_key=1700000000-0-0-00000000000000000000000000000000",
+        "PublishType": "edge", "Transcoded": "no", "ClientIp": "192.0.2.1", "ServerIp": "192.0.2.1", "FrameRate": 30,
+        "Width": 1280, "Height": 720, "VideoBitRate": 10000, "VideoDataRate": 600, "AudioDataRate": 600,
+    }  # fmt: skip
+    rows = [{"StreamName": f"{number:06d}{name[6:]}", **row} for number in range(int(call.params["PageSize"]))]
+    return json.dumps({"TotalPage": 3, "OnlineInfo": {"LiveStreamOnlineInfo": rows}, "RequestId": "r"}).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [("tencent", "DescribeLiveStreamOnlineList"), ("alibaba", "DescribeLiveStreamsOnlineList")],
+)
+def test_the_largest_page_fits_and_costs_little_memory(name: str, action: str) -> None:
+    """A full page of the longest words is within what is accepted, and is read in less than 48 MiB, itself included."""
+    provider = PROVIDERS[name]
+    account, _ = example(provider)
+    listing = next(listing for listing in provider.listings if listing.action == action)
+    told = largest_page(provider, action)
+    assert len(told) <= listing.largest
+    tracemalloc.start()
+    try:
+        body = bytes(bytearray(told))
+        page = listing.read(account, ".".join(["d" * 49] * 5), Reply(200, {}, body))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(page.rows) >= 3000
+    assert peak < 48 << 20
 
 
 @EVERY

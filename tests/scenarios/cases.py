@@ -85,11 +85,15 @@ CODES: dict[str, dict[str, Reason]] = {
         "AuthFailure.SecretIdNotFound": Reason.AUTH, "AuthFailure.SignatureExpire": Reason.CLOCK,
         "ResourceNotFound.ForbidService": Reason.ACCOUNT, "RequestLimitExceeded": Reason.THROTTLED,
         "InvalidParameter": Reason.BAD_REQUEST, "InternalError": Reason.PROVIDER_ERROR,
+        "OperationDenied": Reason.ACCOUNT, "RegionError": Reason.BAD_REQUEST,
     },
     "alibaba": {
         "SignatureDoesNotMatch": Reason.AUTH, "InvalidTimeStamp.Expired": Reason.CLOCK,
         "Forbidden.RiskControl": Reason.ACCOUNT, "Throttling.User": Reason.THROTTLED,
         "InvalidDomain.NotFound": Reason.BAD_REQUEST, "InternalError": Reason.PROVIDER_ERROR,
+        "InvalidAccessKeyId": Reason.AUTH, "InvalidSecurityToken": Reason.AUTH, "MissingAccessKeyId": Reason.AUTH,
+        "Account.Arrearage": Reason.ACCOUNT, "Forbidden.Unsubscribed": Reason.ACCOUNT,
+        "ThrottlingUser": Reason.THROTTLED, "RequestThrottled": Reason.THROTTLED,
     },
     "volcengine": {
         "SignatureDoesNotMatch": Reason.AUTH, "InvalidTimestamp": Reason.CLOCK,

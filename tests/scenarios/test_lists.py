@@ -16,8 +16,8 @@ TRICKS: dict[str, dict[str, Any]] = {
     "honest": {},
     "somebody else's first": {"foreign": 2500},
     "each row three times": {"duplicates": 2},
-    "pages that overlap": {"foreign": 2500, "drift": 3},
-    "pages with gaps": {"foreign": 2500, "drift": -3},
+    "pages that overlap": {"drift": 3},
+    "pages with gaps": {"drift": -3},
     "the same page for ever": {"loop": True},
     "no rows but null": {"null": True},
     "total of nothing": {"total": 0},
@@ -26,6 +26,7 @@ TRICKS: dict[str, dict[str, Any]] = {
     "a million pages": {"pages": 1_000_000},
     "a negative number of pages": {"pages": -1},
 }
+MORE_THAN_A_PAGE = {"tencent": 10_500, "alibaba": 3500}
 ADDRESS: dict[str, dict[str, Any]] = {
     "tencent": {"domain": "push.example"},
     "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
@@ -67,7 +68,8 @@ def test_a_list_that_misleads_changes_no_state(stage: Stage, which: str, trick: 
     provider = which.partition(",")[0]
     action, fields = LISTS[which]
     world, watched = crowd(provider)
-    world.trick(provider, **TRICKS[trick])
+    more = {"foreign": MORE_THAN_A_PAGE.get(provider, 2500)} if "drift" in TRICKS[trick] else {}
+    world.trick(provider, **TRICKS[trick], **more)
     scraped = stage.show(world, [account(provider, stage.endpoint, plan="list", **fields)], watched)
     assert any(call.action == action for call in world.log)
     for name, state in TRUTH.items():
@@ -172,7 +174,7 @@ def test_the_backup_list_tells_of_inputs(stage: Stage) -> None:
     """Inputs, the one that serves as master, what is expected, and since when: as Tencent's list says them."""
     world = World()
     world.add_account("tencent", "tencent", quota=dict.fromkeys(found()["tencent"].apis(), PLENTY), **KEYS["tencent"])
-    inputs = (Input("push.example", "live"), Input("spare.example", "other", "pull"))
+    inputs = (Input("push.example", "live"), Input("push.example", "other", "pull"))
     world.add_stream("two", "tencent", domain="push.example", inputs=inputs)
     world.add_stream("gone", "tencent", domain="push.example", state=State.INACTIVE)
     kind = found()["tencent"].stream
@@ -187,3 +189,124 @@ def test_the_backup_list_tells_of_inputs(stage: Stage) -> None:
     assert scraped.all("stream_primary_input_info", **two) == {frozenset(primary.items()): 1.0}
     assert not scraped.all("stream_primary_input_info", **gone)
     assert scraped.value("stream_start_timestamp_seconds", **two) is not None
+
+
+# --- whose inputs, and whose row --------------------------------------------------------------------------------------
+
+OWN = Input("push.example", "live")
+INPUTS: dict[str, tuple[tuple[Input, ...], float]] = {
+    "primary and backup": ((OWN, OWN), 2),
+    "backup under another app": ((OWN, Input("push.example", "spare", "pull")), 2),
+    "another domain": ((OWN, Input("spare.example", "live")), 1),
+    "another host group": ((OWN, Input("push.example", "live", group="west")), 1),
+    "another app alone": ((Input("push.example", "spare"),), 0),
+    "another domain alone": ((Input("spare.example", "live"),), 0),
+    "nothing but what went": ((Input("push.example", "live", up=False),), 0),
+}
+
+
+def watched_input(stage: Stage, inputs: tuple[Input, ...], **fields: Any) -> tuple[World, list[Stream], Any]:
+    """Return a world of one live Tencent stream with these inputs, the stream as watched, and the account."""
+    world = World()
+    quota = dict.fromkeys(found()["tencent"].apis(), PLENTY)
+    world.add_account("tencent", "tencent", quota=quota, **KEYS["tencent"])
+    world.add_stream("one", "tencent", domain="push.example", inputs=inputs)
+    watched = [found()["tencent"].stream(name="one", account="tencent", domain="push.example", inputs=2)]
+    return world, watched, account("tencent", stage.endpoint, region="ap-guangzhou", plan="auto", **fields)
+
+
+@pytest.mark.parametrize("which", INPUTS)
+def test_inputs_are_those_of_the_stream_itself(stage: Stage, which: str) -> None:
+    """Own domain and group count; a push elsewhere is another stream's, and lost redundancy shows as 0."""
+    inputs, count = INPUTS[which]
+    world, watched, owner = watched_input(stage, inputs)
+    scraped = stage.show(world, [owner], watched)
+    assert scraped.value("stream_active", provider="tencent", stream="one") == 1
+    assert scraped.value("stream_inputs", provider="tencent", stream="one") == count
+
+
+def test_inputs_are_unknown_while_their_list_fails(stage: Stage) -> None:
+    """Without the list nobody knows of inputs: the sample is absent, neither 0 nor what it was."""
+    world, watched, owner = watched_input(stage, (OWN, OWN))
+    assert stage.show(world, [owner], watched).value("stream_inputs", provider="tencent", stream="one") == 2
+    fault = world.fault("html", action="DescribeBackupStreamList")
+    scraped = stage.scrape()
+    assert scraped.value("stream_active", provider="tencent", stream="one") == 1
+    assert scraped.value("stream_inputs", provider="tencent", stream="one") is None
+    world.clear(fault)
+    world.fault("missing", action="DescribeBackupStreamList", field="Response.StreamInfoList")
+    assert stage.scrape().value("stream_inputs", provider="tencent", stream="one") is None
+
+
+def twins() -> tuple[World, list[Stream]]:
+    """Return a world where one name is live at one ingest domain of three, and the same three streams as watched."""
+    world = World()
+    world.add_account("alibaba", "alibaba", quota=dict.fromkeys(found()["alibaba"].apis(), PLENTY), **KEYS["alibaba"])
+    watched = []
+    for name in ("a", "b", "c"):
+        address: dict[str, Any] = {
+            "domain": f"{name}.example",
+            "app": "live",
+            "stream": "show",
+            "streaming_domain": "play.example",
+        }
+        world.add_stream(name, "alibaba", state="active" if name == "b" else "inactive", **address)
+        watched.append(found()["alibaba"].stream(name=name, account="alibaba", **address))
+    return world, watched
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_one_name_at_several_ingest_domains_is_several_streams(stage: Stage, told: bool) -> None:
+    """The list tells them apart by PublishDomain; where it names none, every one of them is asked singly."""
+    world, watched = twins()
+    world.quirks.alibaba_publish_domain = told
+    scraped = stage.show(world, [account("alibaba", stage.endpoint, plan="list")], watched)
+    for name in ("a", "b", "c"):
+        assert scraped.value("stream_active", provider="alibaba", stream=name) == float(name == "b")
+    single = [call.stream for call in world.calls(action="DescribeLiveStreamState")]
+    assert sorted(single) == [f"alibaba/{name}" for name in ("ac" if told else "abc")]
+
+
+def test_a_stream_of_the_streaming_domain_is_live_at_any_ingest_domain(stage: Stage) -> None:
+    """A stream that is named by its streaming domain is settled by the list, wherever it is pushed to."""
+    world, _ = twins()
+    whole = found()["alibaba"].stream(
+        name="whole",
+        account="alibaba",
+        domain="play.example",
+        app="live",
+        stream="show",
+        streaming_domain="play.example",
+    )
+    scraped = stage.show(world, [account("alibaba", stage.endpoint, plan="list")], [whole])
+    assert scraped.value("stream_active", provider="alibaba", stream="whole") == 1
+    assert not world.calls(action="DescribeLiveStreamState")
+
+
+ROW = {"DomainName": "play.example", "AppName": "live", "StreamName": "dead", "PublishDomain": "push.example"}
+STRANGERS: dict[str, dict[str, Any]] = {
+    "another streaming domain": {"DomainName": "other.example"},
+    "the ingest domain for the streaming domain": {"DomainName": "push.example", "PublishDomain": None},
+    "no streaming domain": {"DomainName": None},
+    "another ingest domain": {"PublishDomain": "spare.example"},
+    "no ingest domain": {"PublishDomain": None},
+    "another app": {"AppName": "radio"},
+    "another name": {"StreamName": "DEAD"},
+}
+
+
+@pytest.mark.parametrize("which", STRANGERS)
+def test_the_row_of_another_stream_makes_none_live(stage: Stage, which: str) -> None:
+    """A row counts only for the stream that it names whole: streaming domain, ingest domain, app and name."""
+    world = World()
+    world.add_account("alibaba", "alibaba", quota=dict.fromkeys(found()["alibaba"].apis(), PLENTY), **KEYS["alibaba"])
+    address: dict[str, Any] = {"domain": "push.example", "app": "live", "streaming_domain": "play.example"}
+    world.add_stream("dead", "alibaba", state=State.INACTIVE, **address)
+    rows = {"LiveStreamOnlineInfo": [ROW | STRANGERS[which]]}
+    fault = world.fault("value", action="DescribeLiveStreamsOnlineList", field="OnlineInfo", value=rows)
+    watched = [found()["alibaba"].stream(name="dead", account="alibaba", **address)]
+    scraped = stage.show(world, [account("alibaba", stage.endpoint, plan="list")], watched)
+    assert fault.hits == 1
+    assert scraped.value("stream_active", provider="alibaba", stream="dead") == 0
+    rows["LiveStreamOnlineInfo"] = [ROW]
+    assert stage.scrape().value("stream_active", provider="alibaba", stream="dead") == 1

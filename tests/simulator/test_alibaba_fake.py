@@ -152,6 +152,26 @@ def test_the_online_list_filters_and_hides_nothing() -> None:
     assert "auth_key=" in full["OnlineInfo"]["LiveStreamOnlineInfo"][0]["PublishUrl"]
 
 
+def test_one_name_may_be_live_on_two_ingest_domains() -> None:
+    """Rows name the ingest domain unless OnlyStream leaves it out or the switch hides it."""
+    world = small_world()
+    world.add_stream("twin", "a", domain="spare.example", app="live", stream="active", streaming_domain="play.example")
+
+    def rows(**parameters: str) -> list[dict[str, object]]:
+        call = alibaba_call(ONLINE, {"DomainName": "play.example", **parameters})
+        found: list[dict[str, object]] = answer(world, "alibaba", call).payload["OnlineInfo"]["LiveStreamOnlineInfo"]
+        return found
+
+    assert [row["PublishDomain"] for row in rows()] == ["push.example", "spare.example"]
+    assert {row["DomainName"] for row in rows()} == {"play.example"}
+    assert rows(OnlyStream="yes")[0].keys() == {"DomainName", "AppName", "StreamName", "PublishTime"}
+    world.quirks.alibaba_publish_domain = False
+    assert not any("PublishDomain" in row for row in rows())
+    world.set("alibaba/active", state="inactive")
+    by_streaming_domain = {**STATE_OF_ACTIVE, "DomainName": "play.example"}
+    assert answer(world, "alibaba", alibaba_call(parameters=by_streaming_domain)).payload["StreamState"] == "online"
+
+
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [

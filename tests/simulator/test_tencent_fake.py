@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from exporter.model import State
 from exporter.signing import tc3
-from exporter.simulator import Input, World
+from exporter.simulator import Input, Script, World
 from exporter.simulator.fake import Received
 
 from .asking import NOW, answer, small_world, tencent_call
@@ -153,6 +154,42 @@ def test_the_backup_list_follows_the_inputs() -> None:
     assert inputs() == [("spare.example", 1)]
     backup.up = False
     assert inputs() == []
+
+
+def test_inputs_of_other_host_groups_stand_in_groups_of_their_own() -> None:
+    """One stream name may stand in several groups, each with its HostGroupName and its own master."""
+    world = small_world()
+    world.set("tencent/active", inputs=[Input("push.example", "live"), Input("push.example", "live", group="west")])
+    call = tencent_call(BACKUP, {"StreamName": "active"}, X_TC_Region="ap-guangzhou")
+    groups = answer(world, "tencent", call).payload["Response"]["StreamInfoList"]
+    assert [group["HostGroupName"] for group in groups] == ["", "west"]
+    assert [[row["MasterFlag"] for row in group["BackupList"]] for group in groups] == [[1], [1]]
+
+
+def test_the_online_list_may_be_a_minute_old() -> None:
+    """With the switch the list tells of the last full minute: what has ended since still stands there."""
+    world = small_world()
+    world.quirks.tencent_online_seconds = 60.0
+    world.set("tencent/active", state=Script((State.INACTIVE, State.ACTIVE), every=30.0, offset=2.0 - NOW % 60.0))
+    listed = answer(world, "tencent", tencent_call(ONLINE, {})).payload["Response"]
+    world.quirks.tencent_online_seconds = 0.0
+    now = answer(world, "tencent", tencent_call(ONLINE, {})).payload["Response"]
+    assert "active" not in {row["StreamName"] for row in now["OnlineInfo"]}
+    assert (listed["TotalNum"], now["TotalNum"]) == (1, 0)
+
+
+def test_the_mainland_site_lists_ten_thousand_rows_a_page() -> None:
+    """A page is as large as is asked for, up to the 300,000 rows that the vendor documents."""
+    world = World(clock=lambda: NOW)
+    world.add_account("t", "tencent", secret_id="id", secret_key="secret", region="ap-guangzhou")
+    for number in range(10_001):
+        world.add_stream(f"s{number}", "t", domain="push.example")
+    pages = [
+        answer(world, "tencent", tencent_call(ONLINE, {"PageNum": page, "PageSize": 10_000})).payload["Response"]
+        for page in (1, 2)
+    ]
+    assert [len(page["OnlineInfo"]) for page in pages] == [10_000, 1]
+    assert [page["TotalPage"] for page in pages] == [2, 2]
 
 
 def test_empty_lists_may_be_null() -> None:
