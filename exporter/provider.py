@@ -228,6 +228,7 @@ class Provider(Generic[A, S]):
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
+        counted_by: What the cloud counts an account's calls by, where that is not the key: ZEGO's AppID.
     """
 
     name: str
@@ -241,6 +242,17 @@ class Provider(Generic[A, S]):
     credentials: tuple[str, str, str]
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
+    counted_by: Callable[[A], str] | None = None
+
+    def identity(self, account: A, credentials: Credentials) -> str:
+        """Return what the cloud counts an account's calls by: accounts of one identity share one quota.
+
+        Keys of the machine's own role change every hour, and each account gets others: they are all of one identity.
+        """
+        if self.counted_by is not None:
+            return self.counted_by(account)
+        given = getattr(account, self.credentials[0], None) is not None
+        return credentials.key_id if given or credentials.token is None else ""
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""
