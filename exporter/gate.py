@@ -69,10 +69,16 @@ class Unreachable:
 
 
 class Gate:
-    """Lets the calls of one action out one by one, each on a connection that is ready, at the pace that is allowed."""
+    """Lets the calls of one action out one by one, each on a connection that is ready, at the pace that is allowed.
 
-    def __init__(self, pace: Pace, mono: Callable[[], float], connect: Connect) -> None:
-        self.pace = pace
+    Args:
+        pace: Returns the action's pace, which may become another one while a call waits.
+        mono: Monotonic seconds.
+        connect: Makes or finds a connection.
+    """
+
+    def __init__(self, pace: Callable[[], Pace], mono: Callable[[], float], connect: Connect) -> None:
+        self._pace = pace
         self._mono = mono
         self._connect = connect
         self._lock = asyncio.Lock()
@@ -91,7 +97,7 @@ class Gate:
         queued = self._lock.locked()
         async with self._lock:
             now = self._mono()
-            if now + self.pace.wait(now) > deadline:
+            if now + self._pace().wait(now) > deadline:
                 if other is not None:
                     other.release()
                 return None
@@ -99,9 +105,9 @@ class Gate:
 
     async def _slot(self, connection: Connection, deadline: float, queued: bool) -> Connection | None:
         """Wait for the slot of a call whose connection is there; a connection that does not last is replaced."""
-        pace, mono = self.pace, self._mono
+        mono = self._mono
         while True:
-            wait = pace.wait(now := mono())
+            wait = self._pace().wait(now := mono())
             lost = isinstance(connection, Unreachable)
             if now + wait > deadline and not lost:
                 connection.release()
@@ -111,7 +117,7 @@ class Gate:
                 await asyncio.sleep(min(wait, deadline - now) if lost else wait)
             elif await connection.quiet():
                 # What cannot be sent counts too, or a dead endpoint would be tried as fast as it refuses.
-                pace.take(mono(), queued)
+                self._pace().take(mono(), queued)
                 return connection
             else:
                 connection.release()
@@ -120,7 +126,7 @@ class Gate:
     async def _ready(self, *, new: bool = False) -> Connection:
         """Return a connection on which nothing has come unasked."""
         started = self._mono()
-        gap = 1 / paced(self.pace.rate(started))
+        gap = 1 / paced(self._pace().rate(started))
         try:
             for _ in range(MOST_SPOILED):
                 connection = await self._connect(gap, new)

@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 from exporter.board import Board, Key, Record
 from exporter.model import State
 from exporter.prober import Clock, Lane, Prober
-from exporter.quota import Pace
+from exporter.turns import GAP_SECONDS, Turns
 
 # How long to wait before asking again while the provider's API does not yet say what the callback said.
 WAITS = (1.0, 2.0, 4.0, 8.0)
 CALL_SECONDS = 5.0
 # However many callbacks come, a stream is asked for once in so many seconds, after a few that go at once.
-GAP_SECONDS = 1.0
 AT_ONCE = 3
-# However many streams they name, half of the quota is left to a scrape under way.
-SHARE_BESIDE_SCRAPE = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -62,13 +59,12 @@ class Hint:
 class Hints:
     """Follows what callbacks told, one task a stream, within a share of each account's quota."""
 
-    def __init__(self, prober: Prober, board: Board, clock: Clock) -> None:
+    def __init__(self, prober: Prober, board: Board, clock: Clock, turns: Turns | None = None) -> None:
+        self._turns = Turns(prober, clock) if turns is None else turns
         self._prober = prober
         self._board = board
         self._clock = clock
         self._hints: dict[Key, Hint] = {}
-        self._paces: dict[str, Pace] = {}
-        self._turnstiles: dict[str, asyncio.Lock] = {}
 
     def give(self, record: Record, live: bool | None) -> None:
         """Ask for a stream at once; whatever comes until the call goes out is answered by it."""
@@ -81,13 +77,11 @@ class Hints:
             hint.task = asyncio.create_task(self._follow(hint), name=f"hint {record.stream.name}")
 
     def keep(self) -> None:
-        """Forget streams and accounts that are no longer configured."""
+        """Forget streams that are no longer configured."""
         for key, hint in tuple(self._hints.items()):
             if self._board.get(key) is not hint.record:
                 hint.stop()
                 del self._hints[key]
-        self._paces = {name: pace for name, pace in self._paces.items() if name in self._prober.lanes}
-        self._turnstiles = {name: lock for name, lock in self._turnstiles.items() if name in self._prober.lanes}
 
     async def close(self) -> None:
         """Follow nothing any more."""
@@ -126,21 +120,9 @@ class Hints:
             await asyncio.sleep(wait)
         lane = self._lane(hint)
         if lane is not None:
-            await self._turn(lane)
+            await self._turns.turn(lane)
         return self._lane(hint)
 
     def _lane(self, hint: Hint) -> Lane | None:
         record = hint.record
         return self._prober.lanes.get(record.stream.account) if self._board.get(record.key) is record else None
-
-    async def _turn(self, lane: Lane) -> None:
-        """Wait here rather than in the lane: what queues there would stand before the next scrape."""
-        name = lane.account.name
-        async with self._turnstiles.setdefault(name, asyncio.Lock()):
-            share = SHARE_BESIDE_SCRAPE if lane.scraped else 1.0
-            limit = share * lane.kept()[lane.provider.single.action]
-            pace = self._paces.setdefault(name, Pace(limit))
-            pace.change(limit)
-            if (wait := pace.wait(self._clock.mono())) > 0:
-                await asyncio.sleep(wait)
-            pace.take(self._clock.mono())

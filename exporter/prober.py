@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import structlog
@@ -22,6 +22,7 @@ from exporter import catalogue
 from exporter.board import Board, Instant, Key, Record
 from exporter.exchange import Exchange, hide_push_secrets, redact, signatures
 from exporter.gate import Connection, Gate
+from exporter.limits import Limits
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
 from exporter.planner import Listed, Outlook, Plan, Query, plan
 from exporter.provider import (
@@ -49,6 +50,8 @@ ACCOUNT_WIDE = frozenset(Reason) - {Reason.BAD_REQUEST, Reason.BUG}
 # Answers that may be broken for one stream alone; while they are, up to a tenth of the streams is tried in a round.
 MAYBE_ITS_OWN = frozenset({Reason.MALFORMED, Reason.HTTP, Reason.PROVIDER_ERROR})
 MOST_TRIALS, TRIAL_SHARE = 8, 10
+
+OUT_OF_TURN = ""  # stands for no API's action, but for what asks for single streams out of turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Round:
     started: float
     deadline: float
     whole: bool = False
-    alone: bool = False
+    alone: Key | None = None
     hinted: bool = False
     plan: Plan | None = None
     pending: dict[str, deque[Query]] = field(default_factory=dict)
@@ -158,6 +161,7 @@ class Lane:
         self.streams: tuple[Stream, ...] = ()
         self.breaker = Breaker()
         self.paces: dict[str, Pace] = {}
+        self.out_of_turn = Pace(1.0)
         self.observers: set[Observer] = set()
         self.up: bool | None = None
         self.fault: Fault | None = None
@@ -171,6 +175,7 @@ class Lane:
         self._listed: dict[tuple[str, str], Listed] = {}
         self._credentials: Credentials | None = None
         self._complete = float("-inf")  # every stream was asked since then
+        self._failed_alone: Key | None = None
         self._urgent: dict[Key, float] = {}
         self._awaited: dict[Key, asyncio.Future[None]] = {}
         self.configure(account, ())
@@ -183,13 +188,22 @@ class Lane:
         self._complete = float("-inf")
         for one in self._rounds:
             one.whole = False
-        for action, api in self.provider.apis().items():
-            limit = kept(account, api)
-            if action in self.paces:
-                self.paces[action].change(limit)
-            else:
-                self.paces[action] = Pace(limit)
-                self._gates[action] = Gate(self.paces[action], self.shared.clock.mono, self._connect)
+        limits = {action: kept(account, api) for action, api in self.provider.apis().items()}
+        for action in limits:
+            if action not in self._gates:
+                self._gates[action] = Gate(partial(self._pace, action), self.shared.clock.mono, self._connect)
+        self._share(
+            self.shared.limits.configure(self.names, {**limits, OUT_OF_TURN: limits[self.provider.single.action]})
+        )
+
+    def _pace(self, action: str) -> Pace:
+        """Return the pace of an action by now: while a call waits, its account may come to share another's."""
+        return self.paces[action]
+
+    def _share(self, paces: Mapping[str, Pace]) -> None:
+        """Keep these paces from now on, which other accounts may keep, too."""
+        self.paces = {action: pace for action, pace in paces.items() if action != OUT_OF_TURN}
+        self.out_of_turn = paces[OUT_OF_TURN]
 
     # --- what is asked of a lane -------------------------------------------------------------------------------------
 
@@ -229,7 +243,7 @@ class Lane:
             elif present is not None and present.queues(self.provider.single.action):
                 present.add_first(Query(self.provider.single, (record.stream,)))
             else:
-                present = self._start([record], deadline, alone=True, hinted=hinted)
+                present = self._start([record], deadline, alone=record.key, hinted=hinted)
             tasks = {done} if present is None or present.task is None else {done, present.task}
             await asyncio.wait(tasks, timeout=deadline - now, return_when=asyncio.FIRST_COMPLETED)
             if present is not None and (present.held or self._in_vain(present, record)):
@@ -238,7 +252,7 @@ class Lane:
 
     def _in_vain(self, one: Round, record: Record) -> bool:
         """Whether a round for one stream alone ended without asking: no quota is left, or a reload took the stream."""
-        return one.alone and one.over and record.key not in self._flying
+        return one.alone is not None and one.over and record.key not in self._flying
 
     @property
     def names(self) -> tuple[str, str]:
@@ -278,7 +292,7 @@ class Lane:
 
     def _present(self, now: float) -> Round | None:
         """Return the round under way that may be joined: one over many streams that still starts calls."""
-        live = (one for one in self._rounds if not (one.over or one.alone) and one.deadline > now)
+        live = (one for one in self._rounds if not one.over and one.alone is None and one.deadline > now)
         return next(live, None)
 
     def _due(self, fresh: float) -> list[Record]:
@@ -289,7 +303,7 @@ class Lane:
         due.sort(key=lambda record: record.tried)
         return due
 
-    def _start(self, due: list[Record], deadline: float, *, alone: bool = False, hinted: bool = False) -> Round:
+    def _start(self, due: list[Record], deadline: float, *, alone: Key | None = None, hinted: bool = False) -> Round:
         whole = len(due) == len(self.streams)
         round_ = Round(self.shared.clock.mono(), deadline, whole=whole, alone=alone, hinted=hinted)
         round_.task = asyncio.create_task(self._run(round_, due), name=f"round {self.account.name}")
@@ -312,6 +326,7 @@ class Lane:
     async def _run(self, round_: Round, due: list[Record]) -> None:
         try:
             self._credentials = await self.shared.credentials(self.provider, self.account)
+            self._identify(self._credentials)
             if self.breaker.open:
                 due = await self._trial(round_, due)
             self._begin(round_, due)
@@ -325,6 +340,12 @@ class Lane:
         finally:
             round_.over = True
         self._judge(round_)
+
+    def _identify(self, credentials: Credentials) -> None:
+        """Share the quota of those whose calls the provider counts as ours."""
+        identity = self.provider.identity(self.account, credentials)
+        if paces := self.shared.limits.identify(self.names, identity, self.shared.clock.mono()):
+            self._share(paces)
 
     async def _trial(self, round_: Round, due: list[Record]) -> list[Record]:
         """While the breaker is open ask for one stream; return the others if the account answers again.
@@ -379,8 +400,10 @@ class Lane:
         if round_.calls + round_.connecting == 0 and round_.fault is None:
             return
         up = round_.definite > 0
-        if not round_.good:
+        # One stream that is asked for again and again says no more of the account than it does once.
+        if not round_.good and (round_.alone is None or self.size == 1 or round_.alone != self._failed_alone):
             self.breaker.failed()
+        self._failed_alone = None if round_.good else round_.alone
         self._tell(up, round_.fault)
         self.up = up
         self.shared.board.version += 1
@@ -557,7 +580,7 @@ class Lane:
         reply: Reply | None = None
         outcome: Answer | Page | Fault
         again = False
-        started = clock.mono() - connection.spent
+        connecting, sent = connection.spent, clock.mono()
         try:
             request = self._sign(query.ask(self.account))
             reply = await connection.send(request, self.account.timeout, query.api.largest)
@@ -568,7 +591,8 @@ class Lane:
             outcome = Fault(error.reason, error.reason, error.message)
         except Exception as error:
             outcome = self._fault(query, request, reply, error)
-        seconds = clock.mono() - started
+            self._slow_down(query.api.action, reply, outcome, sent)
+        seconds = clock.mono() - sent + connecting
         self._count(query, outcome, reply is not None, seconds)
         if self.observers:
             self._observe(query, request, reply, seconds, outcome)
@@ -603,11 +627,15 @@ class Lane:
         hint = None
         if reason is Reason.THROTTLED:
             hint = retry_after(reply)
-            self.paces[query.api.action].throttled(self.shared.clock.mono(), hint)
         told = error.message if entry.listed else f"{error.code}: {error.message}"
         # Cut last: half a secret would not be recognised.
         message = printable(self._scrub(hide_push_secrets(told), request))
         return Fault(reason, catalogue.label(entry), message, error.request_id, hint)
+
+    def _slow_down(self, action: str, reply: Reply | None, fault: Fault, sent: float) -> None:
+        """Lower the rate after a throttling answer; a gateway's status says it, too, if in no words of the API's."""
+        if reply is not None and (fault.reason is Reason.THROTTLED or reply.status == 429):
+            self.paces[action].throttled(self.shared.clock.mono(), retry_after(reply), sent)
 
     def _bug(self, error: Exception) -> Fault:
         """Report a fault of our own by its kind and place: its text might hold anything."""
@@ -677,6 +705,7 @@ class Shared:
         credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
         doubt: Told that the provider refused an account's credentials.
         sequence: Issues ZEGO's Sequence.
+        limits: The quotas, which outlive the accounts.
     """
 
     board: Board
@@ -686,6 +715,7 @@ class Shared:
     credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]]
     doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None
     sequence: Counter = field(default_factory=Counter)
+    limits: Limits = field(default_factory=Limits)
 
 
 class Prober:
@@ -710,6 +740,7 @@ class Prober:
             lane.configure(account, by_account.get(account.name, ()))
             lanes[account.name] = lane
         self.lanes = lanes
+        self.shared.limits.keep({lane.names for lane in lanes.values()}, self.shared.clock.mono())
         watched = [(lane.provider.name, stream) for lane in lanes.values() for stream in lane.streams]
         self.shared.board.watch(watched, max_age)
         self.shared.tally.keep(

@@ -257,6 +257,7 @@ class Provider(Generic[A, S]):
         problems: Cross-checks of a stream against its account: (field, message) pairs.
         retired: Stream fields of earlier versions, each with what to tell those who still write it.
         doubts: What is allowed at an account with its streams and likely not meant.
+        counted_by: What the cloud counts an account's calls by, where that is not the key: ZEGO's AppID.
     """
 
     name: str
@@ -272,6 +273,17 @@ class Provider(Generic[A, S]):
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
     retired: Mapping[str, str] = field(default_factory=dict)
     doubts: Callable[[A, Sequence[S]], Iterable[Doubt]] = lambda _account, _streams: ()
+    counted_by: Callable[[A], str] | None = None
+
+    def identity(self, account: A, credentials: Credentials) -> str:
+        """Return what the cloud counts an account's calls by: accounts of one identity share one quota.
+
+        Keys of the machine's own role change every hour, and each account gets others: they are all of one identity.
+        """
+        if self.counted_by is not None:
+            return self.counted_by(account)
+        given = getattr(account, self.credentials[0], None) is not None
+        return credentials.key_id if given or credentials.token is None else ""
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from collections import deque
+from dataclasses import dataclass, replace
 
 # A call may reach the provider later than the one behind it by what the network varies. Counting windows of 1.04
 # seconds instead of one leaves 40 ms for that, and still uses 96 % of the rate.
 WINDOW = 1.04
 # Calls that wait for their turn make good a late wake-up of up to this many seconds, at twice the pace at most.
 CATCH_UP = 0.5
-RECOVERY_STEP = 0.1
-RECOVERY_SECONDS = 5.0
+# How long calls are remembered: a throttling answer may come late, and is judged by the second before its call.
+REMEMBERED = 4.0
+
+# After throttling the rate stays level for LEVEL seconds and then grows, slowly at first: it has doubled after
+# GROWTH more seconds, and is back from the lowest rate to the limit within 13 seconds in all.
+LEVEL = 8.5
+GROWTH = 1.3
+# A throttling answer ends the second in which the provider's count was full; growth only just went beyond the limit.
+PAUSE = 1.0
+SHORT_PAUSE = 0.5
+# The part of what was let through that is asked for next, and the cut where nothing tells how much is let through.
+MEASURED_SHARE = 0.97
+CUT = 0.85
 LEAST_SHARE = 1 / 32
+LEAST_RATE = 0.5
+# A rate at which calls were throttled is forgotten after so many seconds without throttling.
+FORGET_SECONDS = 60.0
+# Demand that pauses for longer than this begins again near the rate at which calls were throttled last.
+LULL = 1.0
 
 
 def window(rate: float) -> tuple[int, float]:
@@ -26,52 +45,89 @@ def paced(rate: float) -> float:
     return most / seconds
 
 
-class Pace:
-    """The rate kept for one action of one account.
+@dataclass(slots=True)
+class Slowdown:
+    """What throttling has taught of a provider's present limit.
 
-    Calls are spaced evenly, and no window of one second holds more than the kept rate. A throttling answer halves the
-    rate; it comes back in steps of a tenth of the limit every five seconds.
+    Attributes:
+        rate: Calls per second that it seems to let through.
+        since: Monotonic seconds from which the way back counts.
+        cut: Calls sent until then tell nothing new when they are refused.
+        resumed: When the present demand began, if that was later than the throttling.
     """
 
-    __slots__ = ("_base", "_due", "_halved", "_held_until", "_sent", "_whole", "limit")
+    rate: float
+    since: float
+    cut: float
+    resumed: float = float("-inf")
 
-    def __init__(self, limit: float) -> None:
+    def grown(self, elapsed: float) -> float:
+        """Return the calls per second after so many seconds without throttling."""
+        return self.rate * (1 + (max(0.0, elapsed - LEVEL) / GROWTH) ** 3)
+
+    def tried(self, now: float) -> float:
+        """Return the seconds of the way back that calls have borne out: the rest passed while nobody called."""
+        return min(now - self.since, now - self.resumed + LEVEL - LULL)
+
+
+class Pace:
+    """The rate kept for one action, at a provider's one count of it.
+
+    Calls are spaced evenly, and no window of one second holds more than the limit. A throttling answer halves the
+    rate, further ones bring it to what the provider lets through. It comes back within 15 seconds after the last.
+    """
+
+    __slots__ = ("_from", "_held_until", "_refused", "_sent", "_slow", "_whole", "limit")
+
+    def __init__(self, limit: float, full_until: float = float("-inf")) -> None:
+        """Begin with no call made, or as if the second before a time had been full: another process may have called."""
         self.limit = limit
-        self._base = limit
-        self._halved = float("-inf")
-        self._held_until = float("-inf")
-        self._due = float("-inf")
-        self._sent: deque[float] = deque()
         self._whole = window(limit)
+        self._slow: Slowdown | None = None
+        self._held_until = float("-inf")
+        # The next call is due one gap later. At rates below one the gap is longer than the second that counts.
+        self._from = full_until - max(0.0, self._whole[1] / self._whole[0] - WINDOW)
+        self._sent: deque[float] = deque()
+        self._refused: deque[float] = deque()
 
     def _window(self, now: float) -> tuple[int, float]:
-        return self._whole if self._base >= self.limit else window(self.rate(now))
+        slow = self._slow
+        if slow is None:
+            return self._whole
+        if now - max(self._from, self._held_until) > LULL + WINDOW / slow.rate:
+            slow.resumed = now
+        rate = slow.grown(slow.tried(now))
+        if rate >= self.limit or now - slow.since > FORGET_SECONDS:
+            self._slow = None
+            return self._whole
+        # Rounded up, unlike the limit: what is estimated may not be met in every second, and low rates are used.
+        most = min(max(1, math.ceil(rate)), self._whole[0])
+        return most, WINDOW * max(1.0, most / rate)
+
+    def _due(self, gap: float) -> float:
+        return max(self._from + gap, self._held_until)
 
     def rate(self, now: float) -> float:
-        """Return the calls per second kept at this time."""
-        if self._base >= self.limit:
+        """Return the calls per second kept at this time, in steps of a second: who looks twice sees the same."""
+        if self._slow is None:
             return self.limit
-        steps = int((now - self._halved) / RECOVERY_SECONDS)
-        rate = min(self.limit, self._base + steps * RECOVERY_STEP * self.limit)
-        if rate >= self.limit:
-            self._base = self.limit
-        return rate
+        return min(self.limit, self._slow.grown(math.floor(now - self._slow.since)))
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next call may go out; 0 means now."""
         most, seconds = self._window(now)
         sent = self._sent
-        while sent and sent[0] <= now - seconds:
+        while sent and sent[0] <= now - max(seconds, REMEMBERED):
             sent.popleft()
         full = sent[-most] + seconds if len(sent) >= most else now
-        return max(now, full, self._due, self._held_until) - now
+        return max(now, full, self._due(seconds / most)) - now
 
     def take(self, now: float, queued: bool = False) -> None:
         """Count a call that goes out at this time; one that had to queue makes good what its wake-up was late."""
         most, seconds = self._window(now)
         gap = seconds / most
-        base = max(self._due, now - CATCH_UP) if queued else now
-        self._due = max(base + gap, now + gap / 2)
+        due = self._due(gap)
+        self._from = max(max(due, now - CATCH_UP) if queued else now, now - gap / 2)
         self._sent.append(now)
 
     def capacity(self, now: float, until: float) -> int:
@@ -79,24 +135,75 @@ class Pace:
         span = until - now - self.wait(now)
         return int(span * paced(self.rate(now))) + 1 if span >= 0 else 0
 
-    def throttled(self, now: float, retry_after: float | None = None) -> None:
-        """Halve the rate after a throttling answer, and wait as long as the provider asks.
+    def throttled(self, now: float, retry_after: float | None = None, sent: float | None = None) -> None:
+        """Lower the rate after a throttling answer, and wait as long as the provider asks.
 
         Calls that were in flight together are refused together; they count as one refusal.
+
+        Args:
+            now: When the answer came.
+            retry_after: Seconds that the provider asks to wait.
+            sent: When its call went out; taken to be now if it is not known.
         """
-        if now - self._halved >= 1.0:
-            self._base = max(self.rate(now) / 2, self.limit * LEAST_SHARE)
-            self._halved = now
-            self._due = max(self._due, now + 1 / self._base)
+        sent = now if sent is None else sent
+        while self._refused and self._refused[0] < now - 2 * REMEMBERED:
+            self._refused.popleft()
+        self._refused.append(sent)
+        if self._slow is None or sent > self._slow.cut:
+            self._slow = self._slowed(now, sent)
         if retry_after is not None:
             self._held_until = max(self._held_until, now + retry_after)
+        self._slow.since = max(self._slow.since, self._held_until)
+
+    def _slowed(self, now: float, sent: float) -> Slowdown:
+        """Return the slowdown after a refusal that is news, and make a pause."""
+        slow, pause = self._slow, PAUSE
+        if slow is None:
+            rate = self.limit / 2
+        else:
+            through = MEASURED_SHARE * self._through(sent)
+            if slow.tried(sent) > LEVEL:
+                # Growth found the provider's limit: what came through in the second before is what it is.
+                pause = SHORT_PAUSE
+                rate = min(through, slow.grown(slow.tried(sent)))
+            else:
+                rate = min(through, CUT * slow.rate)
+            # What was sent may have been little because little was asked for.
+            rate = max(rate, slow.rate / 2)
+        least = max(self.limit * LEAST_SHARE, min(self.limit / 2, LEAST_RATE))
+        until = max(now, sent + pause)
+        self._held_until = max(self._held_until, until)
+        return Slowdown(min(max(rate, least), self.limit), until, until)
+
+    def _through(self, sent: float) -> int:
+        """Return how many calls of the second before a call were let through."""
+        return _within(self._sent, sent - 1.0, sent) - _within(self._refused, sent - 1.0, sent)
 
     def change(self, limit: float) -> None:
         """Keep another limit from now on; what was used and the throttling in force stay."""
-        if limit != self.limit:
-            self._base = limit * min(1.0, self._base / self.limit)
-            self.limit = limit
-            self._whole = window(limit)
+        self.limit = limit
+        self._whole = window(limit)
+
+    def absorb(self, other: Pace, now: float) -> None:
+        """Count the calls and the throttling of another pace, too: its calls and these are of one quota from now on."""
+        self._sent = deque(sorted((*self._sent, *other._sent)))
+        self._refused = deque(sorted((*self._refused, *other._refused)))
+        self._from = max(self._from, other._from)
+        self._held_until = max(self._held_until, other._held_until)
+        if other._slow is not None and other.rate(now) < self.rate(now):
+            self._slow = replace(other._slow)
+
+    def settled(self, now: float) -> bool:
+        """Whether nothing that was sent or throttled matters any more: a pace that begins now would be the same."""
+        _, seconds = self._window(now)
+        recent = self._sent and self._sent[-1] > now - seconds
+        return not recent and self._due(0.0) + seconds <= now and self.rate(now) >= self.limit
+
+
+def _within(times: deque[float], start: float, end: float) -> int:
+    """Return how many of some times, nearly in order, lie between two, both left out."""
+    ordered = sorted(times)
+    return bisect_left(ordered, end) - bisect_right(ordered, start)
 
 
 class Breaker:

@@ -12,6 +12,11 @@ from exporter.board import Record
 from exporter.exchange import Exchange
 from exporter.model import Fault, State
 
+NO_CALL = (
+    "the quota or the deadline left no room, a breaker is open, or the stream was asked for less than a second ago and "
+    "there was no time to ask again"
+)
+
 
 def stream_object(record: Record, state: State) -> dict[str, Any]:
     """Return what is known of a stream as a JSON object; times are RFC 3339 in UTC."""
@@ -44,11 +49,18 @@ def rfc3339(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def transcript(calls: Sequence[Exchange], shown: Sequence[dict[str, Any]]) -> str:
-    """Return calls as text, each with what was asked (redacted), what came back and how it was judged; then streams."""
+def transcript(calls: Sequence[Exchange], shown: Sequence[dict[str, Any]], age: float = float("inf")) -> str:
+    """Return calls as text, each with what was asked (redacted), what came back and how it was judged; then streams.
+
+    Args:
+        calls: The calls, in their order.
+        shown: The streams, by `stream_object`.
+        age: Seconds since the last attempt, which are told where there was no call.
+    """
     parts = [_call_text(number, call) for number, call in enumerate(calls, 1)]
     if not calls:
-        parts.append("No call was made: the quota or the deadline left no room, or a breaker is open.\n")
+        last = f" The last attempt was {age * 1000:.0f} ms ago." if age < float("inf") else ""
+        parts.append(f"No call was made: {NO_CALL}.{last}\n")
     parts += (f"{one['provider']}/{one['stream']}: {json.dumps(one, ensure_ascii=False, indent=2)}\n" for one in shown)
     return "\n".join(parts)
 

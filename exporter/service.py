@@ -18,11 +18,13 @@ from exporter.exchange import Exchange
 from exporter.exposition import Compressor, Exposition, Scope, Source
 from exporter.gate import Connection
 from exporter.hints import Hints
+from exporter.limits import Limits
 from exporter.model import Account, Credentials, Secret, Stream
 from exporter.prober import Clock, Lane, Prober, Shared
 from exporter.provider import AnyProvider
 from exporter.tally import Tally
 from exporter.transport import Transport
+from exporter.turns import GAP_SECONDS, Turns
 
 LONGEST_RENDER = 1.0
 
@@ -64,14 +66,18 @@ class Service:
         self.clock = clock
         self.board = Board(config.scrape.max_age)
         self.tally = Tally()
-        self.prober = Prober(Shared(self.board, self.tally, clock, connect or self._connect, credentials, doubt))
+        # Another process may have called until now, one that this one replaces.
+        limits = Limits(clock.mono())
+        shared = Shared(self.board, self.tally, clock, connect or self._connect, credentials, doubt, limits=limits)
+        self.prober = Prober(shared)
         self.source = Source(self.board, self.tally, self.prober.present)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
         self._open = AsyncExitStack()
         self._documents: dict[tuple[bool, bool], Document] = {}
         self.ear = Ear(self.board, self.tally)
-        self.hints = Hints(self.prober, self.board, clock)
+        self.turns = Turns(self.prober, clock)
+        self.hints = Hints(self.prober, self.board, clock, self.turns)
         self._render_seconds = 0.0
         self.configure(config)
 
@@ -82,6 +88,7 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.hints.close()
+        await self.turns.close()
         await self._open.aclose()
 
     def configure(self, config: Config) -> None:
@@ -90,6 +97,7 @@ class Service:
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
         self.ear.configure(self._listening(config))
         self.hints.keep()
+        self.turns.keep()
         self.config = config
         self.source.label_names = config.label_names
         self.source.reload_ok = True
@@ -113,17 +121,21 @@ class Service:
     # --- asking ------------------------------------------------------------------------------------------------------
 
     async def refresh(self, deadline: float, lane: Lane | None = None) -> None:
-        """Ask all streams, or those of one account, unless they were asked a moment ago (`scrape.reuse`)."""
+        """Ask all streams, or those of one account, unless they were asked a moment ago (`scrape.reuse`).
+
+        One account is asked for itself once a second at most.
+        """
         now = self.clock.mono()
+        reuse = self.config.scrape.reuse if lane is None else max(self.config.scrape.reuse, GAP_SECONDS)
         # Rendering comes out of the same budget; what it took last is what it will take.
         until = deadline - min(self._render_seconds, (deadline - now) / 2)
-        await self.prober.refresh(until, now - self.config.scrape.reuse, None if lane is None else [lane])
+        await self.prober.refresh(until, now - reuse, None if lane is None else [lane])
         self.board.outdate(self.clock.now())
 
-    async def refresh_one(self, record: Record, deadline: float, fresh: float | None = None) -> None:
-        """Ask for one stream, unless it was asked since `fresh` (monotonic seconds; default: `scrape.reuse` ago)."""
-        since = self.clock.mono() - self.config.scrape.reuse if fresh is None else fresh
-        await self.prober.lane_of(record).refresh_one(record, deadline, since)
+    async def refresh_one(self, record: Record, deadline: float) -> None:
+        """Ask for one stream out of turn, unless it was asked a moment ago: `scrape.reuse`, and a second at least."""
+        reuse = max(self.config.scrape.reuse, GAP_SECONDS)
+        await self.turns.ask(record, deadline, self.clock.mono() - reuse)
         self.board.outdate(self.clock.now())
 
     def hint(self, record: Record, live: bool | None) -> None:
@@ -131,15 +143,19 @@ class Service:
         self.hints.give(record, live)
 
     async def watch_calls(self, lane: Lane, deadline: float, record: Record | None) -> list[Exchange]:
-        """Ask for one stream, or all of an account, whatever is known of it; return each call as it went."""
+        """Ask for one stream, or all of an account, whatever is known of it; return each call as it went.
+
+        What was asked for within the last second is asked again once that is over.
+        """
         calls: list[Exchange] = []
         now = self.clock.mono()
         with lane.observed(calls.append):
             if record is not None:
-                await lane.refresh_one(record, deadline, now)
+                await self.turns.ask(record, deadline, now)
             else:
-                await lane.refresh(deadline, now)
-        return calls
+                await self.turns.ask_all(lane, deadline)
+        # A scrape under way makes calls for other streams, too.
+        return [call for call in calls if record is None or record.stream.name in call.streams]
 
     async def _connect(self, provider: str, account: Account, gap: float, new: bool) -> Connection:
         transport = self._transports.get(provider)

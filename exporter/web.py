@@ -164,7 +164,8 @@ class Face:
             return _text(f"{error.args[0]}\n", 400)
         if request.query.get("debug") == "true":
             calls = await self.service.watch_calls(lane, deadline, record)
-            return _text(report.transcript(calls, [self._object(record)] if record else []))
+            age = self.service.clock.mono() - record.tried if record else float("inf")
+            return _text(report.transcript(calls, [self._object(record)] if record else [], age))
         if record is not None:
             await self.service.refresh_one(record, deadline)
         else:

@@ -72,19 +72,22 @@ def _loopback(host: str) -> bool:
 
 
 def _shared(found: Config, providers: Mapping[str, AnyProvider], environ: Mapping[str, str]) -> Iterator[str]:
-    """Find accounts that sign with the same key: each keeps its own pace, but the provider counts them as one."""
-    owners: dict[tuple[str, str, Secret], list[Account]] = {}
+    """Find accounts that the provider counts as one: they share one quota."""
+    owners: dict[tuple[str, str], list[Account]] = {}
     for account in found.accounts:
         # A secret that has gone since the configuration was read is told of at the next check.
         with contextlib.suppress(config.CredentialsMissing):
-            held = config.credentials(account, providers[account.provider], environ)
-            owners.setdefault((account.provider, held.key_id, held.key_secret), []).append(account)
-    for (name, _, _), accounts in owners.items():
+            provider = providers[account.provider]
+            identity = provider.identity(account, config.credentials(account, provider, environ))
+            owners.setdefault((account.provider, identity), []).append(account)
+    for (name, _), accounts in owners.items():
         if len(accounts) > 1:
+            same = f"sign with the same {name} credentials" if providers[name].counted_by is None else "are one account"
             yield (
-                f"accounts {_listed([account.name for account in accounts])} sign with the same {name} credentials and "
-                f"share one quota at the provider, of which they may use {_together(providers[name], accounts):.0%} "
-                "together: make them one account, or lower their quota_share"
+                f"accounts {_listed([account.name for account in accounts])} {same} and share one quota at {name}, of "
+                f"which by their own settings they may use {_together(providers[name], accounts):.0%} together: the "
+                "exporter keeps all of them to the smallest of their limits, so a round takes longer than is told "
+                "above; make them one account"
             )
 
 

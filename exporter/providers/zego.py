@@ -208,6 +208,7 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     title="ZEGO RTC",
     account=ZegoAccount,
     stream=ZegoStream,
+    counted_by=lambda account: str(account.app_id),
     single=Api(
         action=STATE,
         version="2.0",

@@ -132,6 +132,19 @@ def test_shared_credentials(tmp_path: Path) -> None:
     assert "accounts main and other sign with the same tencent credentials" in out
     assert "they may use 120% together" in out
     assert "third sign" not in out
+    assert "smallest of their limits" in out
+
+
+def test_shared_app_id(tmp_path: Path) -> None:
+    """ZEGO counts by AppID: two accounts of one app share a quota, whatever secrets they give."""
+    accounts = [
+        {"name": name, "provider": "zego", "app_id": app_id, "server_secret": secret * 32}
+        for name, app_id, secret in (("main", 7, "a"), ("other", 7, "b"), ("third", 8, "a"))
+    ]
+    streams = [{"account": one["name"], "names": [one["name"]]} for one in accounts]
+    out = check(tmp_path, *accounts, streams=streams)
+    assert "accounts main and other are one account and share one quota at zego" in out
+    assert "third are" not in out
 
 
 @pytest.mark.parametrize(

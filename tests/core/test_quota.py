@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.quota import LEAST_SHARE, RECOVERY_SECONDS, Breaker, Pace, paced, window
+from exporter.quota import LEAST_SHARE, LEVEL, PAUSE, Breaker, Pace, paced, window
 
 RATES = st.floats(1, 2000)
 
@@ -98,13 +98,15 @@ def test_a_rate_below_one_is_one_call_in_so_many_seconds() -> None:
     assert all(10.0 <= later - sooner <= 10.5 for sooner, later in pairwise(made))
 
 
-def test_throttling_halves_the_rate_and_it_comes_back_in_steps() -> None:
-    """Half at once; then a tenth of the limit every five seconds, up to the limit and no further."""
+def test_throttling_halves_the_rate_and_it_comes_back() -> None:
+    """Half at once; after some seconds it grows, slowly at first, up to the limit and no further."""
     pace = Pace(100)
     pace.throttled(0.0)
-    shown = [pace.rate(seconds) for seconds in (0, 4.9, 5, 10, 15, 20, 25, 1000)]
-    assert shown == [50, 50, 60, 70, 80, 90, 100, 100]
-    assert pace.rate(0.0) == 100  # recovered for good
+    shown = [pace.rate(seconds) for seconds in (0, PAUSE + LEVEL, 10, 10.5, 11, 15, 1000)]
+    assert shown[:2] == [50, 50]
+    assert shown == sorted(shown)
+    assert 50 <= shown[2] < 55
+    assert shown[-2:] == [100, 100]
 
 
 def test_refusals_of_calls_in_flight_together_count_once() -> None:
@@ -123,7 +125,7 @@ def test_the_rate_never_falls_below_a_share() -> None:
     for number in range(100):
         pace.throttled(2.0 * number)
     assert pace.rate(200.0) == pytest.approx(64 * LEAST_SHARE)
-    assert pace.rate(200.0 + 10 * RECOVERY_SECONDS) == 64
+    assert pace.rate(198.0 + 15.0) == 64
 
 
 def test_no_second_holds_more_than_the_halved_rate() -> None:
@@ -174,9 +176,9 @@ def test_another_limit_keeps_throttling_and_use() -> None:
     due = pace.wait(0.0)
     pace.throttled(0.0, 4.0)
     pace.change(200)
-    assert (pace.limit, pace.rate(0.0)) == (200, 100)
+    assert (pace.limit, pace.rate(0.0)) == (200, 50)
     assert pace.wait(0.0) == 4.0 > due
-    assert [pace.rate(seconds) for seconds in (5, 25)] == [120, 200]
+    assert [pace.rate(seconds) for seconds in (5, 25)] == [50, 200]
     pace.change(10)
     assert pace.rate(30.0) == 10
 

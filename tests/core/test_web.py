@@ -306,6 +306,26 @@ def test_debug_shows_what_was_asked_what_came_back_and_how_it_was_judged() -> No
     assert "Signature=" not in good + bad
 
 
+def test_a_loop_of_debug_probes_costs_a_call_a_second() -> None:
+    """Who asks again at once waits for the second; who has no time is told how old the last answer is."""
+
+    async def main() -> tuple[int, int, list[str]]:
+        async with Staged(live) as service, facing(service) as (client, _):
+            path, texts = "/probe?target=tencent/a&debug=true", []
+            for header in ({}, {TIMEOUT_HEADER: "0.7"}, {TIMEOUT_HEADER: "0.7"}):
+                async with client.get(path, headers=header) as response:
+                    texts.append(await response.text())
+            quick = service.asked
+            async with client.get(path) as response:
+                texts.append(await response.text())
+            return quick, service.asked, texts
+
+    quick, asked, texts = asyncio.run(main())
+    assert (quick, asked) == (1, 2)
+    assert ["judged: active" in text for text in texts] == [True, False, False, True]
+    assert all("The last attempt was " in text and " ms ago" in text for text in texts[1:3])
+
+
 def test_service_discovery_lists_the_watched_streams() -> None:
     """As http_sd wants it: targets, and labels that lead a scrape to `/probe`."""
     ((response, text),) = asking(live, "/sd")

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.config import Config, Scrape
 from exporter.keys import Keyring
+from exporter.limits import Limits
 from exporter.model import Account, SecretSource, State, Stream
 from exporter.providers import found
 from exporter.service import Service, clock
@@ -123,6 +124,8 @@ class Stage:
         self.simulator.world = world
         # Without accounts in between, nothing is known or counted any more.
         self.service.prober.configure([], [], 60.0)
+        # Quotas outlive accounts: throttling in one world would slow down the next.
+        self.service.prober.shared.limits = Limits()
         self.change(accounts, watched if streams is None else streams)
         return self.scrape(seconds)
 

@@ -1,0 +1,95 @@
+"""Who shares which pace: what a provider counts as one has one pace, whatever its accounts are called."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from exporter.quota import Pace
+
+Owner = tuple[str, str]  # provider, account
+
+
+@dataclass(slots=True)
+class Claim:
+    """What one account keeps.
+
+    Attributes:
+        limits: Calls per second by action, as configured.
+        paces: The pace of each action.
+        identity: What the provider counts the calls by; None until the account's keys are known.
+    """
+
+    limits: Mapping[str, float]
+    paces: dict[str, Pace]
+    identity: str | None = None
+
+
+class Limits:
+    """All paces, by provider, identity and action; they outlive the accounts that they were made for.
+
+    Accounts of one identity share its paces, at the smallest of their limits. A pace that no account uses any more is
+    kept for as long as its last calls or its throttling matter. Nothing that happens to a name refills a quota.
+    """
+
+    def __init__(self, full_until: float = float("-inf")) -> None:
+        """Begin without paces; new ones behave as if calls had gone out evenly until a time (monotonic seconds)."""
+        self._full_until = full_until
+        self._paces: dict[tuple[str, str, str], Pace] = {}
+        self._claims: dict[Owner, Claim] = {}
+
+    def configure(self, owner: Owner, limits: Mapping[str, float]) -> dict[str, Pace]:
+        """Return an account's paces by action, under other limits from now on."""
+        claim = self._claims.get(owner)
+        if claim is None:
+            paces = {action: Pace(limit, self._full_until) for action, limit in limits.items()}
+            claim = self._claims[owner] = Claim(limits, paces)
+        claim.limits = limits
+        if claim.identity is None:
+            for action, pace in claim.paces.items():
+                pace.change(limits[action])
+        else:
+            self._agree(owner[0], claim.identity)
+        return claim.paces
+
+    def identify(self, owner: Owner, identity: str, now: float) -> dict[str, Pace]:
+        """Return an account's paces by action, now that its keys say what the provider counts its calls by.
+
+        With other keys its calls and its throttling go on counting. An account that is no longer configured gets an
+        empty answer: it keeps the paces it has.
+        """
+        claim = self._claims.get(owner)
+        if claim is None:
+            return {}
+        if claim.identity != identity:
+            for action, before in claim.paces.items():
+                key = (owner[0], identity, action)
+                if key not in self._paces:
+                    self._paces[key] = Pace(claim.limits[action], self._full_until)
+                self._paces[key].absorb(before, now)
+                claim.paces[action] = self._paces[key]
+            claim.identity = identity
+            self._agree(owner[0], identity)
+            self._forget(now)
+        return claim.paces
+
+    def keep(self, owners: Collection[Owner], now: float) -> None:
+        """Let go of the accounts that are not among these, and of paces that nobody uses and that do not matter."""
+        gone = [owner for owner in self._claims if owner not in owners]
+        for owner in gone:
+            claim = self._claims.pop(owner)
+            if claim.identity is not None:
+                self._agree(owner[0], claim.identity)
+        self._forget(now)
+
+    def _agree(self, provider: str, identity: str) -> None:
+        """Set the paces of an identity to the smallest limit of those who use it."""
+        users = [one for owner, one in self._claims.items() if owner[0] == provider and one.identity == identity]
+        for action in {action for one in users for action in one.limits}:
+            limit = min(one.limits[action] for one in users if action in one.limits)
+            self._paces[provider, identity, action].change(limit)
+
+    def _forget(self, now: float) -> None:
+        used = {id(pace) for claim in self._claims.values() for pace in claim.paces.values()}
+        kept = {key: pace for key, pace in self._paces.items() if id(pace) in used or not pace.settled(now)}
+        self._paces = kept

@@ -1,0 +1,107 @@
+"""What asks for single streams out of turn: callbacks and probes, within a share of each account's quota."""
+
+from __future__ import annotations
+
+import asyncio
+
+from exporter.board import Key, Record
+from exporter.prober import Clock, Lane, Prober
+
+# However many ask for a stream or an account, it is asked once in so many seconds.
+GAP_SECONDS = 1.0
+# However many streams they ask for, half of the quota is left to a scrape under way.
+SHARE_BESIDE_SCRAPE = 0.5
+
+
+class Turns:
+    """Gives what asks out of turn its turns; who waits for the same stream waits for one call."""
+
+    def __init__(self, prober: Prober, clock: Clock) -> None:
+        self._prober = prober
+        self._clock = clock
+        self._turnstiles: dict[str, asyncio.Lock] = {}
+        self._asking: dict[Key, asyncio.Task[None]] = {}
+        self._asked_whole: dict[str, float] = {}
+
+    def keep(self) -> None:
+        """Forget accounts that are no longer configured."""
+        lanes = self._prober.lanes
+        self._turnstiles = {name: lock for name, lock in self._turnstiles.items() if name in lanes}
+        self._asked_whole = {name: when for name, when in self._asked_whole.items() if name in lanes}
+
+    async def close(self) -> None:
+        """Ask no more."""
+        tasks = tuple(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def turn(self, lane: Lane, deadline: float = float("inf")) -> bool:
+        """Wait for the account's turn; return False where it would come after the deadline (monotonic seconds).
+
+        It is waited for here rather than in the lane: what queues there would stand before the next scrape.
+        """
+        async with self._turnstiles.setdefault(lane.account.name, asyncio.Lock()):
+            queued = False
+            while True:
+                now, pace = self._clock.mono(), lane.out_of_turn
+                pace.change(self._share(lane) * lane.kept()[lane.provider.single.action])
+                if now + (wait := pace.wait(now)) > deadline:
+                    return False
+                if wait <= 0:
+                    pace.take(now, queued)
+                    return True
+                queued = True
+                await asyncio.sleep(wait)
+
+    def _share(self, lane: Lane) -> float:
+        """Return the part of the quota that is free: half, while an account that shares the quota is scraped."""
+        sharing = (one for one in self._prober.lanes.values() if one.out_of_turn is lane.out_of_turn)
+        return SHARE_BESIDE_SCRAPE if any(one.scraped for one in sharing) else 1.0
+
+    async def ask(self, record: Record, deadline: float, fresh: float) -> None:
+        """Ask for a stream unless it was asked since `fresh`, and once a second at most, until the deadline.
+
+        Both are monotonic seconds. A stream that was asked within the last second is waited for.
+        """
+        while record.tried < fresh and (now := self._clock.mono()) < deadline:
+            task, mine = self._asking.get(record.key), False
+            if task is None:
+                mine, task = True, asyncio.create_task(self._ask(record, deadline, fresh), name=f"turn {record.key}")
+                self._asking[record.key] = task
+                task.add_done_callback(lambda _: self._asking.pop(record.key, None))
+            await asyncio.wait({task}, timeout=deadline - now)
+            if task.done() and not task.cancelled():
+                task.result()
+            if mine:
+                return
+
+    async def _ask(self, record: Record, deadline: float, fresh: float) -> None:
+        now = self._clock.mono()
+        if (wait := record.tried + GAP_SECONDS - now) > 0:
+            if now + wait > deadline:
+                return
+            await asyncio.sleep(wait)
+        lane = self._lane(record)
+        if lane is None or not await self.turn(lane, deadline):
+            return
+        # A reload may have come while the turn was waited for.
+        lane = self._lane(record)
+        if lane is not None:
+            await lane.refresh_one(record, deadline, fresh)
+
+    def _lane(self, record: Record) -> Lane | None:
+        watched = self._prober.shared.board.get(record.key) is record
+        return self._prober.lanes.get(record.stream.account) if watched else None
+
+    async def ask_all(self, lane: Lane, deadline: float) -> None:
+        """Ask for all streams of an account, whatever is known of them, and once a second at most."""
+        name, now = lane.account.name, self._clock.mono()
+        if (wait := self._asked_whole.get(name, float("-inf")) + GAP_SECONDS - now) > 0:
+            if now + wait > deadline:
+                return
+            await asyncio.sleep(wait)
+        # Who waited beside another joins its round.
+        if self._asked_whole.get(name, float("-inf")) < now:
+            self._asked_whole[name] = self._clock.mono()
+        await lane.refresh(deadline, now)
