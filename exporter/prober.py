@@ -20,7 +20,7 @@ import structlog
 
 from exporter import catalogue
 from exporter.board import Board, Instant, Key, Record
-from exporter.exchange import Exchange, hide_push_secrets, redact, signatures
+from exporter.exchange import Exchange, known_secrets, redact
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
 from exporter.planner import Listed, Outlook, Plan, Query, plan
 from exporter.provider import (
@@ -37,6 +37,7 @@ from exporter.provider import (
     retry_after,
 )
 from exporter.quota import Breaker, Pace
+from exporter.scrubbing import scrub
 from exporter.tally import Tally
 
 log = structlog.get_logger("prober")
@@ -594,8 +595,8 @@ class Lane:
             self.paces[query.api.action].throttled(self.shared.clock.mono(), hint)
         told = error.message if entry.listed else f"{error.code}: {error.message}"
         # Cut last: half a secret would not be recognised.
-        message = printable(self._scrub(hide_push_secrets(told), request))
-        return Fault(reason, catalogue.label(entry), message, error.request_id, hint)
+        message = printable(self._scrub(told, request, addresses=True))
+        return Fault(reason, catalogue.label(entry), message, self._scrub(error.request_id, request), hint)
 
     def _bug(self, error: Exception) -> Fault:
         """Report a fault of our own by its kind and place: its text might hold anything."""
@@ -635,21 +636,14 @@ class Lane:
         body = reply.body.decode("utf-8", "replace") if reply is not None else ""
         status = reply.status if reply is not None else None
         streams = tuple(stream.name for stream in query.streams)
-        told = self._scrub(hide_push_secrets(body), request)[:SHOWN]
+        told = self._scrub(body, request, addresses=True)[:SHOWN]
         exchange = Exchange(query.api.action, streams, asked, status, told, seconds, outcome)
         for observer in tuple(self.observers):
             observer(exchange)
 
-    def _scrub(self, text: str, request: Request | None) -> str:
+    def _scrub(self, text: str, request: Request | None, *, addresses: bool = False) -> str:
         """Take the credentials and the signature out of text that a provider sent or that is to be shown."""
-        held = self._credentials
-        secrets = (held.key_secret, held.token) if held is not None else ()
-        known = [held.key_id] if held is not None else []
-        known += [secret.reveal() for secret in secrets if secret is not None]
-        known += signatures(request) if request is not None else ()
-        for value in sorted((value for value in known if len(value) >= 4), key=len, reverse=True):
-            text = text.replace(value, "<secret>")
-        return text
+        return scrub(text, known_secrets(self._credentials, request), limit=SHOWN, addresses=addresses)
 
 
 @dataclass(slots=True)
