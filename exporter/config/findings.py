@@ -39,9 +39,8 @@ class Findings:
         document, place = self.document, mistake.place
         unknown = document.unknown and any(place[:n] in document.unknown for n in range(len(place) + 1))
         excused = mistake.missing and place[:-1] in document.merged
-        misread = mistake.message.startswith("is text; ") or mistake.message == "is empty; text is expected"
-        if misread and place in document.odd:
-            mistake = replace(mistake, message=document.odd[place])
+        if place in document.odd and not mistake.at_key:
+            mistake = _with_advice(mistake, value_at(document.value, place), document.odd[place])
         if not unknown and not excused and len(self._errors) < MOST:
             self._errors.append(Found(document, mistake, first))
 
@@ -89,6 +88,13 @@ class Findings:
     def _sorted(self, problems: list[Problem]) -> list[Problem]:
         order = {document.file: number for number, document in enumerate(self.documents)}
         return sorted(problems, key=lambda problem: (order[problem.file], problem.line, problem.column))
+
+
+def _with_advice(mistake: Mistake, value: Any, advice: str) -> Mistake:
+    """Return a mistake at an odd value with the better words: a bound that another number breaks helps nobody."""
+    number = isinstance(value, (int, float)) and not mistake.message.startswith("is a number to YAML")
+    text = mistake.message.startswith("is text; ") or mistake.message == "is empty; text is expected"
+    return replace(mistake, message=advice) if number or text else mistake
 
 
 def _placed(documents: list[Document], found: list[Found]) -> list[Problem]:

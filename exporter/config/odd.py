@@ -1,4 +1,4 @@
-"""Plain scalars that YAML may read otherwise than they were meant: `0123`, `20:30:40`, `0x1F`, `1_000`, `1e3`, `null`."""
+"""Plain scalars that YAML may read otherwise than they were meant: `0123`, `20:30:40`, `0x1F`, `1_000`, `1e3`, `~`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ _ODD = (
     (r"[-+]?0[xob][0-9a-f_]+", "is no decimal number; write it in plain digits"),
     (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "has colons, which may mean base 60; write one plain number"),
     (r"[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?", "has _ between its digits; write it in plain digits"),
-    (r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)e[-+]?[0-9]+", "has an exponent; write it in plain digits"),
+    (r"[-+]?([0-9]+e[-+]?|[0-9]*\.[0-9]*e)[0-9]+", "has an exponent; write it in plain digits"),
 )
 _ODD_NUMBERS = tuple((re.compile(pattern, re.ASCII | re.IGNORECASE), advice) for pattern, advice in _ODD)
-
-
 _AS_TEXT = "or quote it to make it text"
 
 
