@@ -101,7 +101,7 @@ class Echo:
         codes: dict[str, Any] = {"listed": LISTED[provider], "throttle": THROTTLED[provider], "code": signed or said}
         payload = ENVELOPES[provider](codes.get(self.mode, "Made.Up"), said)
         if self.mode == "encoded":
-            payload = self._encoded(provider, said)
+            payload = self._encoded(provider, said.partition(" and push to ")[0])
         if self.mode in ("state", "rows"):
             payload = STATES[provider](said)
         return "200 OK", "application/json", json.dumps(payload)

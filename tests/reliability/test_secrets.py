@@ -204,13 +204,8 @@ def test_nothing_that_a_cloud_repeats_gets_out(home: Path) -> None:
         with serving(config, "--log.level", "debug", home=home, environ=environ) as server:
             collected = Collected(server)
             for mode in MODES:
-                for words in (
-                    ("all",) * 12
-                    if mode == "encoded"
-                    else WORDS
-                    if mode in ("error", "listed", "code", "state")
-                    else ("all",)
-                ):
+                wordings = {"encoded": ("all",) * 12, **dict.fromkeys(("error", "listed", "code", "state"), WORDS)}
+                for words in wordings.get(mode, ("all",)):
                     echo.mode, echo.words = mode, words
                     collected.look(f"{mode} {words}", whole=words == "all")
             shown = collected.finish()
@@ -256,7 +251,8 @@ def spoiled(config: dict[str, Any]) -> Iterator[str]:
     for provider, names in SECRETS.items():
         for name in names:
             value = canary(provider, "plain", name)
-            for wrong in (f'["{value}"]', f'{{"{value}": 1}}', f'"{value}\\n"', f'"{value}", "{name}_env": "{value}"'):
+            for wrong in (f'["{value}"]', f'{{"{value}": 1}}', f'"{value}\\n"', f'"{value}", "{name}_env": "{value}"',
+                          f'null, "{value}"', f'null, ? {value}', f'"x", {value}: 1', f'&{value} x'):  # fmt: skip
                 yield text.replace(f'"{value}"', wrong, 1)
     yield text.replace('"CANARY0', '"\tCANARY0', 1)[:-2]
 
