@@ -42,7 +42,8 @@ class _Wanted:
 
     needles: Sequence[bytes]
     addresses: bool
-    stretch: re.Pattern[bytes]  # what unpacked bytes hold at least where a secret is in them
+    least: int  # bytes of a secret, whole or cut short
+    stretch: re.Pattern[bytes]  # so many printable ones
 
     @classmethod
     def of(cls, secrets: Iterable[str], addresses: bool) -> _Wanted:
@@ -50,9 +51,9 @@ class _Wanted:
         plain = {secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST}
         bare = {_BLANK.sub(b"", each).replace(b"+", b"").lower() or each for each in plain}
         needles = sorted(bare, key=len, reverse=True)
-        least = min((len(each) for each in needles), default=_TAIL)
+        least = min([_TAIL, *map(len, needles)])
         signs = rb"\t\n\r -~" if all(each.isascii() for each in needles) else rb"\t\n\r -~\x80-\xff"
-        return cls(needles, addresses, re.compile(rb"[%b]{%d,}" % (signs, min(least, _TAIL))))
+        return cls(needles, addresses, least, re.compile(rb"[%b]{%d,}" % (signs, least)))
 
 
 class _Tangled(Exception):  # noqa: N818
@@ -122,7 +123,7 @@ def _spans(data: bytes, wanted: _Wanted) -> list[_Span]:
 def _found(whole: _View, wanted: _Wanted) -> Iterator[tuple[_View, _Span]]:
     """Yield what is found in all views of a text, with the view it was found in."""
     left = _FACTOR * len(whole.data) + _FREE
-    for view, tight in _views(whole, wanted.stretch, _PACKINGS):
+    for view, tight in _views(whole, wanted, _PACKINGS):
         left -= len(view.data)
         if left < 0:
             raise _Tangled
@@ -163,17 +164,19 @@ def _alike(one: bytes, other: bytes) -> int:
     return low
 
 
-# The scheme is bounded: without that, a long word without a colon would take the square of its length.
-_ADDRESS = re.compile(rb"(?i)[a-z0-9+.-]{0,16}:(?:\\?/){2}[^\s\"'<>\x00]*")
+_ADDRESS = re.compile(rb":(?:\\?/){2}[^\s\"'<>\x00]*")
+_SCHEME = re.compile(rb"[A-Za-z0-9+.-]*\Z")
+_LONGEST_SCHEME = 16  # or a long word without a colon would take the square of its length
 _PUSH_SECRETS = re.compile(
-    rb"(?i)(?:[a-z]{0,8}_?secret|auth_key|[a-z]{2,4}_?time|token|sign(?:ature)?)(?:=|[\"']\s{0,9}:\s{0,9}[\"'])"
-    rb"([^&\"'\s\\\x00]+)"
+    rb"(?:secret|auth_key|(?:tx|ws|hw|volc)_?time|token|sign(?:ature)?)(?:=|[\"']\s{0,9}:\s{0,9}[\"'])([^&\"'\s\\\x00]+)",
+    re.IGNORECASE,
 )
 
 
 def _addresses_in(data: bytes) -> Iterator[_Span]:
     for match in _ADDRESS.finditer(data):
-        yield match.start(), match.end(), "<address>"
+        scheme = _SCHEME.search(data, max(0, match.start() - _LONGEST_SCHEME), match.start())
+        yield scheme.start() if scheme else match.start(), match.end(), "<address>"
     for match in _PUSH_SECRETS.finditer(data):
         yield match.start(1), match.end(1), "<redacted>"
 
@@ -181,15 +184,15 @@ def _addresses_in(data: bytes) -> Iterator[_Span]:
 # --- views -----------------------------------------------------------------------------------------------------------
 
 
-def _views(view: _View, stretch: re.Pattern[bytes], packings: int) -> Iterator[tuple[_View, _View]]:
+def _views(view: _View, wanted: _Wanted, packings: int) -> Iterator[tuple[_View, _View]]:
     """Yield a view and all that can be read out of it, each also without blanks."""
     for layer in _layers(view):
         tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
         yield layer, tight
         if packings:
             for runs, offsets, unpack in _PACKED:
-                for unpacked in _unpacked(tight, runs, offsets, unpack, stretch):
-                    yield from _views(unpacked, stretch, packings - 1)
+                for unpacked in _unpacked(tight, runs, offsets, unpack, wanted):
+                    yield from _views(unpacked, wanted, packings - 1)
 
 
 def _layers(view: _View) -> Iterator[_View]:
@@ -258,27 +261,28 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     return html.unescape(match[0].decode()).encode("utf-8", "surrogatepass")
 
 
-# What a run of digits holds from an offset on, and, where that is kept, the first and last digit of each byte.
-_Unpack = Callable[[bytes, int, bool], tuple[bytes, Sequence[int], Sequence[int]]]
+# What a run of digits holds from an offset on, and how to find the first and last digit of one byte of it.
+_Digits = Callable[[int], tuple[int, int]]
+_Unpack = Callable[[bytes, int], tuple[bytes, _Digits]]
 
 
-def _unpacked(
-    view: _View, runs: re.Pattern[bytes], offsets: int, unpack: _Unpack, stretch: re.Pattern[bytes]
-) -> Iterator[_View]:
+def _unpacked(view: _View, runs: re.Pattern[bytes], offsets: int, unpack: _Unpack, wanted: _Wanted) -> Iterator[_View]:
     """Yield the texts that the runs of a view hold, for each offset at which their groups of digits may begin."""
-    places = [match.span() for match in runs.finditer(view.data)]
+    # Four digits of base64 make three bytes, of hexadecimal fewer: what is too short for any secret is passed over.
+    least = (wanted.least * 4 + 2) // 3
+    places = [match.span() for match in runs.finditer(view.data) if match.end() - match.start() >= least]
     for offset in range(offsets):
         data: list[bytes] = []
         starts: list[int] = []
         ends: list[int] = []
         for begin, end in places:
-            unpacked, firsts, lasts = unpack(view.data[begin:end], offset, view.kept)
-            for match in stretch.finditer(unpacked):
+            unpacked, digits = unpack(view.data[begin:end], offset)
+            for match in wanted.stretch.finditer(unpacked):
                 data += (match[0], b"\x00")
                 if view.kept:
-                    own = slice(*match.span())
-                    starts += [*(view.starts[begin + first] for first in firsts[own]), view.starts[end - 1]]
-                    ends += [*(view.ends[begin + last] for last in lasts[own]), view.ends[end - 1]]
+                    own = [digits(at) for at in range(*match.span())]
+                    starts += [*(view.starts[begin + first] for first, _ in own), view.starts[end - 1]]
+                    ends += [*(view.ends[begin + last] for _, last in own), view.ends[end - 1]]
         if data:
             yield _View(b"".join(data), starts, ends, view.kept)
 
@@ -286,23 +290,27 @@ def _unpacked(
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
-def _base64(run: bytes, offset: int, kept: bool) -> tuple[bytes, Sequence[int], Sequence[int]]:
+def _base64(run: bytes, offset: int) -> tuple[bytes, _Digits]:
     size = (len(run) - offset) * 6 // 8
     digits = run[offset : offset + (size * 8 + 5) // 6].translate(_STANDARD)
     found = binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
-    if not kept:
-        return found, (), ()
-    return found, [offset + at * 8 // 6 for at in range(size)], [offset + (at * 8 + 7) // 6 for at in range(size)]
+    return found, lambda at: (offset + at * 8 // 6, offset + (at * 8 + 7) // 6)
 
 
-_HEX_DIGIT = re.compile(rb"0x|([0-9A-Fa-f])")
+_BETWEEN_HEX = re.compile(rb"0x|[^0-9A-Fa-f]+")
 
 
-def _hex(run: bytes, offset: int, _kept: bool) -> tuple[bytes, Sequence[int], Sequence[int]]:
-    places = [match.start() for match in _HEX_DIGIT.finditer(run) if match[1]][offset:]
-    places = places[: len(places) // 2 * 2]
-    digits = bytes(run[at] for at in places)
-    return bytes.fromhex(digits.decode()), places[::2], places[1::2]
+def _hex(run: bytes, offset: int) -> tuple[bytes, _Digits]:
+    digits = _BETWEEN_HEX.sub(b"", run)[offset:]
+    found = bytes.fromhex(digits[: len(digits) // 2 * 2].decode())
+    places: list[int] = []
+
+    def place(at: int) -> tuple[int, int]:
+        if not places:
+            places.extend(match.start() for match in re.finditer(rb"0x|([0-9A-Fa-f])", run) if match[1])
+        return places[offset + 2 * at], places[offset + 2 * at + 1]
+
+    return found, place
 
 
 _PACKED: tuple[tuple[re.Pattern[bytes], int, _Unpack], ...] = (
