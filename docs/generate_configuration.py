@@ -29,7 +29,8 @@ account and a stream of each cloud. `stream-exporter check --config.file F` tell
   files are read again on each reload.
 - **Reading is strict**: unknown or duplicate keys, wrong types, values out of range, anchors, aliases, merges, tags, a
   second document, more than 64 levels or 16 MiB are errors. Text that looks like a number, a date's part or a truth
-  value to YAML (`007`, `1:30`, `no`) needs quotes.
+  value to YAML (`007`, `1:30`, `no`) needs quotes. Numbers are written in plain decimal digits: `0123`, `20:30`,
+  `0x1F`, `1_000` and `1e3`, which YAML may read as others, are errors.
 - With any error, `serve` does not start, and a reload keeps the configuration that was there."""
 
 STREAMS = """\

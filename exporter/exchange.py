@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
-from exporter.model import Answer, Fault, Request
+from exporter.model import Answer, Credentials, Fault, Request
 from exporter.provider import Page
+from exporter.scrubbing import scrub
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,6 @@ class Exchange:
 _SIGNED = re.compile(r"(?i)((?:[?&]|^)(?:[\w-]*signature|[\w-]*token|accesskeyid)=)[^&\s]*")
 _SIGNATURE = re.compile(r"(?i)\bsignature=([^&,\s]+)")
 _SECRET_HEADERS = re.compile(r"(?i)^(authorization|x-tc-token|x-acs-security-token|x-security-token)$")
-# The scheme is bounded: without that, a long word without a colon would take the square of its length.
-_ADDRESS = re.compile(r"(?i)[a-z0-9+.-]{0,16}:(?:\\?/){2}[^\s\"'<>]*")
-_PUSH_SECRETS = re.compile(r"(?i)((?:tx_?secret|auth_key|tx_?time|token|sign(?:ature)?)=)[^&\"'\s\\]+")
 
 
 def redact(request: Request) -> str:
@@ -60,12 +59,22 @@ def redact(request: Request) -> str:
     return "\n".join(lines)
 
 
+def known_secrets(credentials: Credentials | None, request: Request | None) -> list[str]:
+    """Return what a provider was sent and must not be shown again: the credentials, and what was computed of them."""
+    known: list[str] = []
+    if credentials is not None:
+        secrets = (credentials.key_secret, credentials.token)
+        known += [credentials.key_id, *(secret.reveal() for secret in secrets if secret is not None)]
+    return known if request is None else known + signatures(request)
+
+
 def signatures(request: Request) -> list[str]:
-    """Return what a request was signed with, wherever it stands: a provider's error may repeat it."""
+    """Return what a request was signed with, wherever it stands, as it was sent and decoded."""
     places = (request.url, *(value for name, value in request.headers.items() if name.lower() == "authorization"))
-    return [found for place in places for found in _SIGNATURE.findall(place)]
+    found = [each for place in places for each in _SIGNATURE.findall(place)]
+    return list(dict.fromkeys([*found, *map(unquote, found)]))
 
 
 def hide_push_secrets(text: str) -> str:
     """Take push addresses and secrets (txSecret, auth_key) out of what a provider sent."""
-    return _PUSH_SECRETS.sub(r"\1<redacted>", _ADDRESS.sub("<address>", text))
+    return scrub(text, (), addresses=True)

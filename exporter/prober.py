@@ -20,7 +20,7 @@ import structlog
 
 from exporter import catalogue
 from exporter.board import Board, Instant, Key, Record
-from exporter.exchange import Exchange, hide_push_secrets, redact, signatures
+from exporter.exchange import Exchange, known_secrets, redact
 from exporter.gate import Connection, Gate
 from exporter.limits import Limits
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
@@ -39,6 +39,7 @@ from exporter.provider import (
     retry_after,
 )
 from exporter.quota import Breaker, Pace
+from exporter.scrubbing import scrub
 from exporter.tally import Tally
 
 log = structlog.get_logger("prober")
@@ -629,8 +630,8 @@ class Lane:
             hint = retry_after(reply)
         told = error.message if entry.listed else f"{error.code}: {error.message}"
         # Cut last: half a secret would not be recognised.
-        message = printable(self._scrub(hide_push_secrets(told), request))
-        return Fault(reason, catalogue.label(entry), message, error.request_id, hint)
+        message = printable(self._scrub(told, request, addresses=True))
+        return Fault(reason, catalogue.label(entry), message, self._scrub(error.request_id, request), hint)
 
     def _slow_down(self, action: str, reply: Reply | None, fault: Fault, sent: float) -> None:
         """Lower the rate after a throttling answer; a gateway's status says it, too, if in no words of the API's."""
@@ -675,21 +676,14 @@ class Lane:
         body = reply.body.decode("utf-8", "replace") if reply is not None else ""
         status = reply.status if reply is not None else None
         streams = tuple(stream.name for stream in query.streams)
-        told = self._scrub(hide_push_secrets(body), request)[:SHOWN]
+        told = self._scrub(body, request, addresses=True)[:SHOWN]
         exchange = Exchange(query.api.action, streams, asked, status, told, seconds, outcome)
         for observer in tuple(self.observers):
             observer(exchange)
 
-    def _scrub(self, text: str, request: Request | None) -> str:
+    def _scrub(self, text: str, request: Request | None, *, addresses: bool = False) -> str:
         """Take the credentials and the signature out of text that a provider sent or that is to be shown."""
-        held = self._credentials
-        secrets = (held.key_secret, held.token) if held is not None else ()
-        known = [held.key_id] if held is not None else []
-        known += [secret.reveal() for secret in secrets if secret is not None]
-        known += signatures(request) if request is not None else ()
-        for value in sorted((value for value in known if len(value) >= 4), key=len, reverse=True):
-            text = text.replace(value, "<secret>")
-        return text
+        return scrub(text, known_secrets(self._credentials, request), limit=SHOWN, addresses=addresses)
 
 
 @dataclass(slots=True)

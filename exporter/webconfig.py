@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ import yaml
 from aiohttp import web
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
 
+from exporter.config.problems import speakable
 from exporter.model import Secret, Shape
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -340,7 +342,7 @@ def _scalar(node: yaml.Node) -> str | bool | int | None:
         return None
     if kind == "bool":
         return text.lower() in ("yes", "true", "on")
-    if kind == "int" and re.fullmatch(r"[-+]?\d{1,9}", text, re.ASCII):
+    if kind == "int" and re.fullmatch(r"[-+]?(0|[1-9]\d{0,8})", text, re.ASCII):
         return int(text)
     return text
 
@@ -355,15 +357,23 @@ def _spell(where: Where) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         elif part != "[key]":
-            shown = part if re.fullmatch(r"[A-Za-z<][\w>-]{0,39}", part, re.ASCII) else "<key>"
+            shown = part if part == "<user>" or speakable(part, _known_keys(), bare=True) else "<key>"
             text += f".{shown}" if text else shown
     return text
+
+
+@cache
+def _known_keys() -> frozenset[str]:
+    """Return every key that the file may have."""
+    sections = [info.annotation for info in WebConfig.model_fields.values()]
+    fields = [getattr(section, "model_fields", {}) for section in (WebConfig, *sections)]
+    return frozenset({*(name for each in fields for name in each), *_HEADERS})
 
 
 _WORDS = {
     "bool_type": "is neither true nor false",
     "dict_type": "is not a mapping",
-    "int_type": "is not a whole number",
+    "int_type": "is not a whole number in plain digits",
     "list_type": "is not a list",
     "model_type": "is not a mapping",
     "string_type": "is not a text; put it in quotes",

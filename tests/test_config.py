@@ -537,6 +537,134 @@ def test_no_secret_in_errors(provider: str, mistake: str) -> None:
         assert not any(CANARY in str(each) for each in chained(caught.value))
 
 
+MISPLACED = [
+    "{{secret_key, {canary}}}",
+    "{{secret_key {canary}}}",
+    "{{secret_key: , {canary}: }}",
+    "{{{canary}}}",
+    "{{? {canary}}}",
+    "{{{canary}: x, {canary}: y}}",
+    "{{{canary}, {canary}}}",
+    "{{quota: {{{canary}}}}}",
+    "{{quota: {{{canary}: 1}}}}",
+    "{{labels: {{{canary}}}}}",
+    "{{&{canary} secret_key: x}}",
+    "{{!{canary} secret_key: x}}",
+    "{{*{canary} : x}}",
+    "{{secret_key{canary}: x}}",
+    "{{secret_key-{canary}: x}}",
+    "{{token.{canary}: x}}",
+    "{canary}",
+    "[{canary}]",
+    "\n    secret_key:\n    {canary}",
+    "\n    secret_key:\n      {canary}",
+    "\n    secret_key:\n      {canary}: x",
+    "\n    secret_key:\n    - {canary}",
+    "\n    secret_key\n      {canary}",
+    "\n    ? {canary}\n",
+    "\n    {canary}: x",
+    "\n    {canary}:",
+    "\n    secret_key: {canary}\n   {canary}: x",
+    "\n    secret_key: {canary}\n\t{canary}: x",
+    "\n    secret_key: '{canary}\n    x: y",
+    '\n    secret_key: "x" {canary}',
+    "\n    secret_key: > {canary}",
+    "\n    provider: {canary}",
+    "\n    secret_key_env: {canary}",
+    "\n    secret_key_file: {canary}",
+    "\n    endpoint: https://u:{canary}@host",
+]
+# As the clouds issue them, and as people make them up.
+ISSUED = ["AKIDz8krbsJ5yKBZQpn74WFkmLPx3EX", "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE", "d41d8cd98f00b204e9800998ecf842ff",
+          "hunter2hunter2", "T0pSecret", "swordfishswordfishes"]  # fmt: skip
+
+
+@pytest.mark.parametrize("canary", ISSUED)
+@pytest.mark.parametrize("mistake", MISPLACED)
+def test_a_secret_where_no_value_belongs(mistake: str, canary: str) -> None:
+    """A secret in the place of a key, an item, an anchor, a tag or a line of its own is not repeated."""
+    written = mistake.format(canary=canary)
+    for text in (f"accounts:\n  - {written}\n", f"{written.strip()}\n", HEAD + f"  - {written}\n"):
+        with pytest.raises(ConfigErrors) as caught:
+            config(text)
+        assert canary not in "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+
+
+@given(st.from_regex(r"[A-Za-z0-9+/=_.-]{16,40}", fullmatch=True), st.sampled_from(MISPLACED))
+def test_any_secret_where_no_value_belongs(text: str, mistake: str) -> None:
+    """The same for whatever a cloud may issue: mixed letters and digits, base64, hexadecimal digits."""
+    canary = f"Zx9{text}"
+    with pytest.raises(ConfigErrors) as caught:
+        config("accounts:\n  - " + mistake.format(canary=canary) + "\n")
+    assert canary not in str(caught.value)
+
+
+@pytest.mark.parametrize("lower", ["correcthorsebatterystaple", "swordfish"])
+def test_a_secret_of_small_letters_where_a_key_belongs(lower: str) -> None:
+    """Even one that looks like a word is not repeated where it stands without a value, as a secret without its key."""
+    text = f"accounts:\n  - {{name: t, provider: tencent, secret_id: i, secret_key, {lower}}}\n"
+    assert errors(text) == [
+        "2:58: accounts[0].secret_key: is empty; text is expected",
+        "2:60: accounts[0].<key>: unknown key",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("regoin", "accounts[0].regoin: unknown key; did you mean 'region'?"),
+        ("Region", "accounts[0].Region: unknown key; did you mean 'region'?"),
+        ("secret_keys", "accounts[0].secret_keys: unknown key; did you mean 'secret_key'?"),
+        ("SECRET_KEY", "accounts[0].SECRET_KEY: unknown key; did you mean 'secret_key'?"),
+        ("colour", "accounts[0].colour: unknown key"),
+        ("app_id", "accounts[0].app_id: unknown key; it belongs to accounts of volcengine and zego"),
+        ("AKIDz8krbsJ5yKBZQpn7", "accounts[0].<key>: unknown key"),
+    ],
+)
+def test_a_misspelt_key_is_named(key: str, shown: str) -> None:
+    """What is plainly a key is repeated with what was likely meant; what may be a secret is not."""
+    text = f"accounts:\n  - {{name: t, provider: tencent, secret_id: i, secret_key: k, {key}: x}}\n"
+    assert errors(text) == [f"2:63: {shown}"]
+
+
+ODD = {"01234567": "begins with a zero", "08": "begins with a zero", "-07": "begins with a zero",
+       "0_1": "begins with a zero", "20:30:40": "has colons", "1:30": "has colons", "0x1F": "is no decimal number",
+       "0o17": "is no decimal number", "0b101": "is no decimal number", "1_000": "has _ between its digits",
+       "1e3": "has an exponent", "2E4": "has an exponent"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "words"), ODD.items())
+def test_odd_numbers(written: str, words: str) -> None:
+    """A number that YAML reads as octal, base 60 or otherwise is refused at its place and says how to write it."""
+    zego = f"accounts:\n  - {{name: z, provider: zego, server_secret: s, app_id: {written}}}\n"
+    quota = HEAD.replace("k}", f"k, concurrency: {written}, quota: {{DescribeLiveStreamState: {written}}}}}")
+    for text, count in ((zego, 1), (quota + "  []\n", 2)):
+        told = errors(text)
+        assert len(told) == count
+        assert all(words in line and line.endswith(", or quote it to make it text") for line in told)
+        assert all(text.splitlines()[int(line.split(":")[0]) - 1][int(line.split(":")[1]) - 1 :].startswith(written)
+                   for line in told)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "written", ["0123", "12:30:00", "0x1F", "1_000", "0b1", "1.5", "7", ".inf", "on", "no", "True", "null", "~"]
+)
+def test_text_that_yaml_takes_for_something_else(written: str) -> None:
+    """A name that YAML would read as a number, a switch or nothing is refused with the advice to quote it."""
+    [told] = errors(HEAD + f"  - {{name: {written}, account: z}}\n")
+    assert told.startswith("5:12: streams[0].name: is ")
+    assert told.endswith("quote it to make it text")
+    assert config(HEAD + f"  - {{name: '{written}', account: z}}\n").streams[0].name == written
+
+
+@pytest.mark.parametrize(
+    "written", ["0089", "1e3", "2024-01-01", "0o17", "09:00", "1.2.3", "y", "2024-01-01T00:00:00Z"]
+)
+def test_text_that_is_taken_as_it_is_written(written: str) -> None:
+    """A name that only other readers of YAML take for something else is the text that was written."""
+    assert config(HEAD + f"  - {{name: {written}, account: z}}\n").streams[0].name == written
+
+
 def account(**fields: Any) -> Account:
     """Return an account of a provider that has all three credentials."""
     prepared = {"name": "t", "provider": "tencent", **fields}

@@ -325,6 +325,48 @@ def test_hostile_content_is_refused(content: bytes, words: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "tls_server_config: {{key, {0}}}",
+        "tls_server_config: {{{0}: x}}",
+        "tls_server_config:\n  key:\n  {0}",
+        "tls_server_config:\n  key\n    {0}",
+        "{0}",
+        "{0}: x",
+        "? {0}",
+        "basic_auth_users: {{{0}}}",
+        "basic_auth_users:\n  alice {0}",
+        "basic_auth_users: {{alice: x, {0}: y, {0}: z}}",
+        "http_server_config: {{headers: {{{0}: {0}}}}}",
+        "tls_server_config: &{0} x",
+        "tls_server_config: !{0}!x y",
+        "tls_server_config: *{0}",
+        "tls_server_config: {{key: '{0}",
+        "rate_limit: {{interval: {0}, burst: {0}}}",
+        "rate_limit:\n\t{0}: 1",
+    ],
+)
+@pytest.mark.parametrize("canary", ["hunter0CANARYx", "swordfish", "d41d8cd98f00b204e98", "$2y$10$canarycanary"])
+def test_a_secret_out_of_place_is_not_repeated(text: str, canary: str, tmp_path: Path) -> None:
+    """A password or key at the place of a key, a user, an anchor or a line of its own is not in the error."""
+    path = tmp_path / "web.yml"
+    path.write_text(text.format(canary))
+    with pytest.raises(WebConfigError) as caught:
+        load(path)
+    assert canary not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", ["010", "0x10", "0o10", "0b10", "1_0", "20:30", "1e1"])
+def test_odd_numbers_are_refused(number: str, tmp_path: Path) -> None:
+    """A number that YAML reads as octal, base 60 or otherwise is refused at its place, never taken for another."""
+    path = tmp_path / "web.yml"
+    path.write_text(f"rate_limit: {{interval: 1s, burst: {number}}}\n")
+    with pytest.raises(WebConfigError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}:1:28: rate_limit.burst: is not a whole number in plain digits"
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [("0", 0), ('"0"', 0), ("1s", 1), ("250ms", 0.25), ("1m30s", 90), ("1.5h", 5400), (".5s", 0.5), ("10us", 1e-5)],
 )

@@ -75,7 +75,7 @@ class Accounts:
         """Find in an account of no known provider what is wrong whosever it is."""
         common = {key: value for key, value in raw.items() if key in Account.model_fields}
         validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place, self.findings.report)
-        known = Keys(tuple({key for provider in self.providers.values() for key in _keys_of(provider)}))
+        known = Keys(tuple({key for provider in self.providers.values() for key in keys_of(provider)}))
         strangers(raw, place, self.findings.report, known)
 
     def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
@@ -168,11 +168,12 @@ class Accounts:
 
 
 def _account_keys(provider: AnyProvider, providers: Mapping[str, AnyProvider]) -> Keys:
-    own = _keys_of(provider)
-    elsewhere = others(own, {name: _keys_of(each) for name, each in providers.items()})
+    own = keys_of(provider)
+    elsewhere = others(own, {name: keys_of(each) for name, each in providers.items()})
     return Keys(own, {field: f"accounts of {whose}" for field, whose in elsewhere.items()})
 
 
-def _keys_of(provider: AnyProvider) -> tuple[str, ...]:
+def keys_of(provider: AnyProvider) -> tuple[str, ...]:
+    """Return the keys that an account of a provider may have."""
     secrets = secret_fields(provider.account)
     return (*provider.account.model_fields, *(f"{field}{suffix}" for field in secrets for suffix in ("_file", "_env")))

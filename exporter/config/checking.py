@@ -124,16 +124,17 @@ def told(error: ValidationError, raw: Any, place: Place, report: Report, keys: K
         steps = found["loc"]
         at_key = found["type"] == "extra_forbidden" or steps[-1:] == ("[key]",)
         inner = steps[:-1] if steps[-1:] == ("[key]",) else steps
-        message = _message(found["type"], found.get("ctx", {}), _value(raw, inner), inner, keys)
+        message = _message(found["type"], found.get("ctx", {}), value_at(raw, inner), inner, keys)
         report(Mistake((*place, *inner), message, at_key, missing=found["type"] == "missing"))
 
 
-def _value(raw: Any, steps: Iterable[str | int]) -> Any:
+def value_at(raw: Any, steps: Iterable[str | int], otherwise: Any = None) -> Any:
+    """Return what stands at a place, or something else where there is no such place."""
     for step in steps:
         try:
             raw = raw[step]
         except (KeyError, IndexError, TypeError):
-            return None
+            return otherwise
     return raw
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 from yaml.constructor import SafeConstructor
 
+from exporter.config.odd import LONGEST_NUMBER, odd
 from exporter.config.problems import MOST, Place, Problem, shown
 
 LARGEST = 16 << 20
 DEEPEST = 64
-LONGEST_NUMBER = 64
 
 # libyaml where PyYAML was built with it, else the same parser in Python.
 Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -30,25 +30,31 @@ class Document:
     Attributes:
         file: Its name as messages show it.
         data: Its bytes.
+        words: The keys that it may have, which messages may repeat.
         value: Plain values: dict, list, str, int, float, bool, None.
         readable: False where no value could be built at all.
         problems: What YAML itself has to say.
         unknown: Places whose value was refused, so nothing can be said of it.
+        odd: What to say of places whose value may be read otherwise than it was meant, such as numbers like `0123`.
         merged: Mappings that wanted to merge others into them, so nothing can be said of what they lack.
     """
 
     file: str
     data: bytes = field(default=b"", repr=False)
+    words: frozenset[str] = field(default=frozenset(), repr=False)
     value: Any = field(default=None, repr=False)
     readable: bool = False
     problems: list[Problem] = field(default_factory=list)
     unknown: set[Place] = field(default_factory=set)
+    odd: dict[Place, str] = field(default_factory=dict, repr=False)
     merged: set[Place] = field(default_factory=set)
 
 
-def read_document(file: str, data: bytes, parser: Callable[[bytes], Any] = Parser) -> Document:
+def read_document(
+    file: str, data: bytes, parser: Callable[[bytes], Any] = Parser, words: frozenset[str] = frozenset()
+) -> Document:
     """Read one file's bytes; whatever they are, nothing is raised."""
-    document = Document(file, data.removeprefix(b"\xef\xbb\xbf"))
+    document = Document(file, data.removeprefix(b"\xef\xbb\xbf"), words)
     problem = _unfit(document)
     if problem is None:
         _Reader(document, parser).run()
@@ -94,10 +100,14 @@ _RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_
 class _Scalars(dict[str, Any]):
     """What plain scalars are that may be more than text: as SafeLoader has it, but times and huge numbers stay text."""
 
+    def __init__(self) -> None:
+        self.odd: dict[str, str] = {}
+
     def __missing__(self, text: str) -> Any:
         value: Any = text
         if len(text) <= LONGEST_NUMBER:
             value = _resolved(text)
+            self.odd |= {text: advice} if (advice := odd(text)) else {}
         self[text] = value
         return value
 
@@ -168,13 +178,15 @@ class _Reader:
         while (kind := type(event := get())) is not end:
             handlers[kind](event)
 
-    def note(self, place: Place, line: int, column: int, message: str) -> None:
-        if len(self.document.problems) < MOST:
-            self.document.problems.append(Problem(self.document.file, line, column, shown(place), message))
+    def note(self, place: Place, line: int, column: int, message: str, *, bare: bool = False) -> None:
+        document = self.document
+        if len(document.problems) < MOST:
+            path = shown(place, document.words, bare=bare)
+            document.problems.append(Problem(document.file, line, column, path, message))
 
-    def refuse(self, event: Any, message: str) -> None:
+    def refuse(self, event: Any, message: str, *, bare: bool = False) -> None:
         mark = event.start_mark
-        self.note(self.place(), mark.line + 1, mark.column + 1, message)
+        self.note(self.place(), mark.line + 1, mark.column + 1, message, bare=bare)
 
     def syntax(self, error: yaml.YAMLError) -> None:
         """Say what stops the parser in our own words: its own repeat the text around."""
@@ -202,6 +214,8 @@ class _Reader:
         value = event.value
         if value[:1] in _RESOLVERS and event.implicit[0]:
             value = self.scalars[value]
+            if event.value in self.scalars.odd:
+                self.document.odd[self.place()] = self.scalars.odd[event.value]
         if event.tag is not None or event.anchor is not None:
             self.decorated(event)
         box = self.box
@@ -221,7 +235,7 @@ class _Reader:
             self.refuse(event, "merges (<<) are not read; write the keys out")
         elif isinstance(value, str):
             self.key = value
-            self.refuse(event, "stands twice in one mapping")
+            self.refuse(event, "stands twice in one mapping", bare=self.box[value] is None)
         else:
             self.refuse(event, "a key is not text; quote it")
         self.key = _DROPPED

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from exporter.config.checking import Mistake, wrong_type
+from exporter.config.checking import Mistake, value_at, wrong_type
 from exporter.config.document import Document, Spot, locate
 from exporter.config.problems import MOST, Place, Problem, shown
 
@@ -39,6 +39,8 @@ class Findings:
         document, place = self.document, mistake.place
         unknown = document.unknown and any(place[:n] in document.unknown for n in range(len(place) + 1))
         excused = mistake.missing and place[:-1] in document.merged
+        if place in document.odd and not mistake.at_key:
+            mistake = _with_advice(mistake, value_at(document.value, place), document.odd[place])
         if not unknown and not excused and len(self._errors) < MOST:
             self._errors.append(Found(document, mistake, first))
 
@@ -60,13 +62,24 @@ class Findings:
 
     def errors(self) -> list[Problem]:
         """Return all errors, YAML's own too: by document, then by position."""
-        problems = _placed(self.documents, self._errors)
+        problems = _placed(self.documents, [*self._errors, *self._misread()])
         problems += [problem for document in self.documents for problem in document.problems]
         problems = self._sorted(problems)
         if len(problems) >= MOST:
             words = f"more errors follow; these are the first {len(problems):,}"
             problems.append(Problem(self.documents[0].file, 1, 1, "document", words))
         return problems
+
+    def _misread(self) -> list[Found]:
+        """Return the odd numbers that nothing else is wrong with: what YAML makes of them is not what was written."""
+        told = {(found.document.file, found.mistake.place) for found in self._errors}
+        odd = ((document, place) for document in self.documents for place in document.odd)
+        misread = [
+            Found(document, Mistake(place, document.odd[place]))
+            for document, place in odd
+            if (document.file, place) not in told and isinstance(value_at(document.value, place), (int, float))
+        ]
+        return misread[: max(0, MOST - len(self._errors))]
 
     def warnings(self) -> list[Problem]:
         """Return all warnings in the same order."""
@@ -75,6 +88,13 @@ class Findings:
     def _sorted(self, problems: list[Problem]) -> list[Problem]:
         order = {document.file: number for number, document in enumerate(self.documents)}
         return sorted(problems, key=lambda problem: (order[problem.file], problem.line, problem.column))
+
+
+def _with_advice(mistake: Mistake, value: Any, advice: str) -> Mistake:
+    """Return a mistake at an odd value with the better words: a bound that another number breaks helps nobody."""
+    number = isinstance(value, (int, float)) and not mistake.message.startswith("is a number to YAML")
+    text = mistake.message.startswith("is text; ") or mistake.message == "is empty; text is expected"
+    return replace(mistake, message=advice) if number or text else mistake
 
 
 def _placed(documents: list[Document], found: list[Found]) -> list[Problem]:
@@ -95,4 +115,10 @@ def _problem(found: Found, spots: Mapping[str, Mapping[Place, Spot]]) -> Problem
     if found.first:
         document, place = found.first
         message += f", first at {document.file}:{spots[document.file][place].value[0]}"
-    return Problem(file, line, column, shown(mistake.place), message)
+    return Problem(file, line, column, _path(found.document, mistake), message)
+
+
+def _path(document: Document, mistake: Mistake) -> str:
+    """Write the place of a mistake; a key without a value may be a value in the wrong place."""
+    bare = value_at(document.value, mistake.place, "") is None
+    return shown(mistake.place, document.words, bare=bare)

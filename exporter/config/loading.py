@@ -14,13 +14,13 @@ from typing import Any
 
 from pydantic import Field
 
-from exporter.config.accounts import Accounts
+from exporter.config.accounts import Accounts, keys_of
 from exporter.config.checking import Keys, validated, wrong_type
 from exporter.config.document import Document, read_document
 from exporter.config.findings import Findings
 from exporter.config.problems import ConfigErrors, Place, Problem, suggestion
 from exporter.config.secret_values import Read, read_file
-from exporter.config.streams import Streams
+from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
 from exporter.model import Account, Shape, Stream, duration
 from exporter.provider import AnyProvider
 
@@ -114,6 +114,14 @@ def _without_gc() -> Iterator[None]:
 TOP = Keys(("scrape", "accounts", "streams", "stream_files"))
 
 
+def _words(providers: Mapping[str, AnyProvider]) -> frozenset[str]:
+    """Return every key that a configuration may have."""
+    words = {*TOP.own, *ScrapeShape.model_fields, *TAKEN_LABELS, *SCRAPE_LABELS, "names"}
+    for provider in providers.values():
+        words |= {*keys_of(provider), *provider.stream.model_fields, *provider.apis()}
+    return frozenset(words)
+
+
 class _Loading:
     """One loading under way."""
 
@@ -124,6 +132,7 @@ class _Loading:
         self.contents: dict[Path, bytes] = {}
         self.patterns: list[str] = []
         self._read = read
+        self._words = _words(providers)
         self.findings = Findings(self.open(path))
         self.scrape = Scrape()
         self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read)
@@ -153,7 +162,7 @@ class _Loading:
 
     def open(self, path: Path) -> Document:
         try:
-            return read_document(str(path), self.read(path))
+            return read_document(str(path), self.read(path), words=self._words)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "its name is not valid"
             return Document(str(path), problems=[Problem(str(path), 1, 1, "document", f"cannot be read: {reason}")])

@@ -15,6 +15,8 @@ MOST = 1000
 """Errors told of at once; a file with more is not a file to be mended line by line."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
+_LIKE_A_NAME = re.compile(r"_{0,2}[a-z]{1,12}([_-][a-z]{1,12}){0,3}_{0,2}|[A-Za-z0-9_.-]{1,3}", re.ASCII)
+_MOST_MISSPELT = 2  # letters too many; what is glued to a key by mistake is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,38 @@ class ConfigErrors(Exception):  # noqa: N818 - it carries all the errors there a
         return "\n".join(map(str, self.problems))
 
 
-def shown(place: Place) -> str:
-    """Write a place as `accounts[0].quota`; a key that is no plain word is not repeated, for it may be anything."""
+def shown(place: Place, words: frozenset[str] = frozenset(), *, bare: bool = False) -> str:
+    """Write a place as `accounts[0].quota`; a key that may be a secret is `<key>`.
+
+    Args:
+        place: The place.
+        words: The keys that a configuration may have.
+        bare: Whether the last key stands without a value, and so may be one itself.
+    """
     text = ""
-    for step in place:
+    for index, step in enumerate(place):
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += ("." if text else "") + (step if _PLAIN_KEY.fullmatch(step) else "<key>")
+            doubtful = bare and index == len(place) - 1
+            text += ("." if text else "") + (step if speakable(step, words, bare=doubtful) else "<key>")
     return text or "document"
+
+
+def speakable(key: str, words: frozenset[str], *, bare: bool = False) -> bool:
+    """Whether a key may be repeated in a message: it is known, nearly so, or made of small letters like a name.
+
+    A secret may stand where a key belongs, as in `{secret_key, VALUE}`: then it has no value, and only what is known
+    or nearly so is repeated.
+    """
+    if key in words:
+        return True
+    if not _PLAIN_KEY.fullmatch(key):
+        return False
+    if not bare and _LIKE_A_NAME.fullmatch(key):
+        return True
+    near = _closest(key, tuple(sorted(words)), 0.75)
+    return bool(near) and len(key) <= len(near) + _MOST_MISSPELT
 
 
 def suggestion(word: object, options: Iterable[str]) -> str:
@@ -62,7 +87,7 @@ def suggestion(word: object, options: Iterable[str]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _closest(word: str, options: tuple[str, ...]) -> str:
+def _closest(word: str, options: tuple[str, ...], cutoff: float = 0.6) -> str:
     by_lower = {option.lower(): option for option in options}
-    found = difflib.get_close_matches(word.lower(), by_lower, 1)
+    found = difflib.get_close_matches(word.lower(), by_lower, 1, cutoff)
     return by_lower[found[0]] if found else ""

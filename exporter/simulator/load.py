@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -13,7 +14,10 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from exporter.config.odd import odd
+from exporter.config.problems import shown
 from exporter.model import State, duration
+from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
 from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks
 from exporter.simulator.world import World
@@ -191,18 +195,33 @@ def parse_world(text: str, *, name: str = "world", clock: Callable[[], float] = 
         WorldError: It is wrong; each line tells one error with its place.
     """
     try:
-        tree = yaml.compose(text, yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        tree = yaml.compose(text, _Loader)
+        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader that leaves dates as text
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise WorldError(f"{name}:{mark.line + 1 if mark else 1}: is not YAML") from None
-    problems = [*_twice(tree, ())]
+    problems = [*_twice(tree, ()), *_odd(tree, ())]
     world = _build(document, clock, problems) if not problems else None
     if world is None or problems:
-        lines = [f"{name}:{_line(tree, place)}: {_path(place)}: {message}" for place, message in problems]
+        secrets = {text for text in _scalars(tree) if not _PLAIN.fullmatch(text)}
+        told = [(place, scrub(message, secrets)) for place, message in problems]
+        lines = [f"{name}:{_line(tree, place)}: {_path(place)}: {message}" for place, message in told]
         raise WorldError("\n".join(lines))
     return world
 
+
+class _Loader(yaml.SafeLoader):
+    """Reads dates as text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+# A text that is no secret by its looks: words and short numbers.
+_PLAIN = re.compile(
+    r"([A-Za-z]?[a-z]{0,15}|[A-Z]{0,5}|[0-9]{0,4})([-_./: ]([A-Za-z]?[a-z]{0,15}|[0-9]{0,4}))*", re.ASCII
+)
 
 Problems = list[tuple[Place, str]]
 
@@ -294,6 +313,30 @@ def _twice(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, str]]:
             yield from _twice(child, (*place, str(key.value)))
 
 
+def _odd(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, str]]:
+    """Find numbers that YAML reads as others than were written."""
+    if isinstance(node, yaml.SequenceNode):
+        for count, child in enumerate(node.value):
+            yield from _odd(child, (*place, count))
+    elif isinstance(node, yaml.MappingNode):
+        for key, child in node.value:
+            yield from _odd(child, (*place, str(key.value)))
+    elif isinstance(node, yaml.ScalarNode) and node.style is None and node.tag.endswith((":int", ":float")):
+        yield from ((place, advice) for advice in [odd(node.value)] if advice)
+
+
+def _scalars(node: yaml.Node | None) -> Iterator[str]:
+    """Yield every key and value."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node.value
+    elif isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            yield from _scalars(child)
+    elif isinstance(node, yaml.MappingNode):
+        for key, child in node.value:
+            yield from (*_scalars(key), *_scalars(child))
+
+
 def _line(node: yaml.Node | None, place: Sequence[str | int]) -> int:
     """Return the line of the deepest node on the way to a place."""
     line = node.start_mark.line + 1 if node else 1
@@ -314,4 +357,10 @@ def _line(node: yaml.Node | None, place: Sequence[str | int]) -> int:
 
 
 def _path(place: Place) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or "world"
+    """Write a place; a key that may be a secret is not repeated."""
+    return shown(place, _WORDS) if place else "world"
+
+
+_WORDS = frozenset(name for part in (_World, _Account, _Stream, _Input, _Cycle) for name in part.model_fields) | {
+    field.name for kind in (Fault, Quirks, Tricks, Manners) for field in fields(kind)
+}

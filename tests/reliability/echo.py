@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import threading
@@ -16,13 +17,32 @@ PUSH = (
     "rtmp://push.example/live/s?txSecret=CANARY0tx0secret&txTime=6F000000 "
     "rtmp://push.example/live/s?auth_key=1893456000-0-0-CANARY0auth0key https://x.example/?sign=CANARY0sign&a=b"
 )
-MODES = ("error", "listed", "code", "state", "rows", "html", "text", "redirect", "headers", "throttle")
+MODES = ("error", "listed", "code", "state", "rows", "html", "text", "redirect", "headers", "throttle", "encoded")
 # What is repeated; messages are cut, so each has its turn to stand first.
 WORDS = ("all", "signature", "authorization", "url", "body", "push", "auth_key")
 LISTED = {"zego": 5, "tencent": "AuthFailure.SignatureFailure", "alibaba": "SignatureDoesNotMatch",
           "volcengine": "SignatureDoesNotMatch"}  # fmt: skip
 THROTTLED = {"zego": 206, "tencent": "RequestLimitExceeded", "alibaba": "Throttling.User",
              "volcengine": "FlowLimitExceeded"}  # fmt: skip
+# What the mode `encoded` makes of a secret for its RequestId, which must look like one, and for its message.
+FOR_IDS: dict[str, Callable[[str], str]] = {
+    "plain": lambda text: text,
+    "inside": lambda text: f"5D1E8A7C-{text}-22F0",
+    "capitals": str.upper,
+    "hex": lambda text: text.encode().hex(),
+    "base64": lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
+    "base64 of a pair": lambda text: (
+        base64.urlsafe_b64encode(f"id:{text}".encode()).decode().rstrip("=").replace("_", "-")
+    ),
+}
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    **FOR_IDS,
+    "json": lambda text: "".join(f"\\u{ord(sign):04x}" for sign in text),
+    "percent": lambda text: "".join(f"%{ord(sign):02X}" for sign in text),
+    "percent twice": lambda text: "".join(f"%25{ord(sign):02X}" for sign in text),
+    "html": lambda text: "".join(f"&#{ord(sign)};" for sign in text),
+    "lines": lambda text: text[:4] + "\n" + text[4:],
+}
 SIGNATURE = re.compile(r"(?:^|[?&,\s])Signature=([^&,\s]+)")
 
 
@@ -35,6 +55,7 @@ class Echo:
         words: One of `WORDS`.
         signatures: Every signature received, decoded and as it came.
         heads: How many requests came.
+        ids: How many answers had a secret for a RequestId.
     """
 
     url: str = ""
@@ -42,6 +63,7 @@ class Echo:
     words: str = "all"
     signatures: set[str] = field(default_factory=set)
     heads: int = 0
+    ids: int = 0
 
     def answer(self, head: str, body: str) -> bytes:
         """Return the answer to a request."""
@@ -78,9 +100,26 @@ class Echo:
             return "302 Found", "text/html", said
         codes: dict[str, Any] = {"listed": LISTED[provider], "throttle": THROTTLED[provider], "code": signed or said}
         payload = ENVELOPES[provider](codes.get(self.mode, "Made.Up"), said)
+        if self.mode == "encoded":
+            payload = self._encoded(provider, said.partition(" and push to ")[0])
         if self.mode in ("state", "rows"):
             payload = STATES[provider](said)
         return "200 OK", "application/json", json.dumps(payload)
+
+    def _encoded(self, provider: str, said: str) -> dict[str, Any]:
+        """Return an error whose RequestId is a secret of the request, and whose message has it, each in its turn."""
+        secrets = re.findall(r"CANARY0\w+|(?<=Signature=)[0-9a-f]{32,}", said)
+        number = self.heads
+        secret = secrets[number % len(secrets)] if secrets else "nothing"
+        number //= max(1, len(secrets))
+        shaped = list(FOR_IDS.values())[number % len(FOR_IDS)](secret)[:128]
+        message = list(ENCODINGS.values())[number % len(ENCODINGS)](secret)
+        payload = ENVELOPES[provider]("Made.Up", f"bad: {message} here")
+        for holder in (payload, payload.get("Response"), payload.get("ResponseMetadata")):
+            if isinstance(holder, dict) and "RequestId" in holder:
+                holder["RequestId"] = shaped
+                self.ids += 1
+        return payload
 
 
 def _provider(head: str) -> str:

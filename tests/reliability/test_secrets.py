@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import socket
@@ -139,9 +140,22 @@ class Collected:
 
 def hits(shown: dict[str, str], wanted: set[str]) -> list[str]:
     """Return where something stands that must not, in any of the ways in which it may be written."""
-    forms = {form for text in wanted for form in (text, quote(text, safe=""), json.dumps(text)[1:-1])}
+    forms = {form for text in wanted for form in written(text)}
     return [f"{place}: …{text[max(0, at - 90) : at + 60]}…" for place, text in shown.items()
             for form in forms if (at := text.find(form)) >= 0]  # fmt: skip
+
+
+def written(text: str) -> set[str]:
+    """Return a text in the ways in which it may be written; of base64 that part which no neighbour changes."""
+    raw = text.encode()
+    packed = {base64.b64encode(b"x" * offset + raw).decode()[offset and offset + 1 :] for offset in range(3)}
+    return {
+        text, text.upper(), text.lower(), quote(text, safe=""), json.dumps(text)[1:-1], raw.hex(), raw.hex().upper(),
+        "".join(f"\\u{byte:04x}" for byte in raw), "".join(f"\\\\u{byte:04x}" for byte in raw),
+        "".join(f"%{byte:02X}" for byte in raw), "".join(f"%25{byte:02X}" for byte in raw),
+        "".join(f"&#{byte};" for byte in raw), "".join(f"&amp;#{byte};" for byte in raw),
+        *(each.rstrip("=")[:-1] for each in packed),
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -190,12 +204,15 @@ def test_nothing_that_a_cloud_repeats_gets_out(home: Path) -> None:
         with serving(config, "--log.level", "debug", home=home, environ=environ) as server:
             collected = Collected(server)
             for mode in MODES:
-                for words in WORDS if mode in ("error", "listed", "code", "state") else ("all",):
+                wordings = {"encoded": ("all",) * 12, **dict.fromkeys(("error", "listed", "code", "state"), WORDS)}
+                for words in wordings.get(mode, ("all",)):
                     echo.mode, echo.words = mode, words
                     collected.look(f"{mode} {words}", whole=words == "all")
             shown = collected.finish()
         shown |= commands(echo, home, environ)
     assert echo.heads > 24 * len(MODES)
+    assert echo.ids > 200
+    assert any("RequestId" in text and "<secret>" in text for text in shown.values())
     assert len(echo.signatures) > 100
     assert hits(shown, {"CANARY0"}) == []
     assert hits(shown, echo.signatures) == []
@@ -204,7 +221,7 @@ def test_nothing_that_a_cloud_repeats_gets_out(home: Path) -> None:
 def commands(echo: Echo, home: Path, environ: dict[str, str]) -> dict[str, str]:
     """Return what the commands say of the same configuration."""
     said = {}
-    for mode, echo.words in (("listed", "signature"), ("error", "push")):
+    for mode, echo.words in (("listed", "signature"), ("error", "push"), ("encoded", "all")):
         echo.mode = mode
         for argv in (["probe"], ["probe", "--output", "json"], ["check"]):
             command = [sys.executable, "-m", "exporter", *argv, "--config.file", str(home / "config.yml")]
@@ -234,7 +251,8 @@ def spoiled(config: dict[str, Any]) -> Iterator[str]:
     for provider, names in SECRETS.items():
         for name in names:
             value = canary(provider, "plain", name)
-            for wrong in (f'["{value}"]', f'{{"{value}": 1}}', f'"{value}\\n"', f'"{value}", "{name}_env": "{value}"'):
+            for wrong in (f'["{value}"]', f'{{"{value}": 1}}', f'"{value}\\n"', f'"{value}", "{name}_env": "{value}"',
+                          f'null, "{value}"', f'null, ? {value}', f'"x", {value}: 1', f'&{value} x'):  # fmt: skip
                 yield text.replace(f'"{value}"', wrong, 1)
     yield text.replace('"CANARY0', '"\tCANARY0', 1)[:-2]
 

@@ -78,6 +78,41 @@ def test_each_mistake_is_told_with_its_line(text: str, expected: str) -> None:
     assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "accounts:\n- {{name: a, provider: zego, app_id: 1, server_secret, {0}}}",
+        "accounts:\n- {{name: a, provider: {0}}}",
+        "accounts: []\nstreams: [{{name: x, account: {0}}}]",
+        "accounts: []\nfaults: [{{kind: {0}}}]",
+        "accounts: []\nlistings: {{{0}: {{}}}}",
+        "{0}: 1\n{0}: 2",
+        "accounts: []\n{0}: 1",
+        "accounts: *{0}",
+        "accounts: !{0} x",
+        "accounts: '{0}",
+    ],
+)
+def test_a_secret_out_of_place_is_not_repeated(text: str) -> None:
+    """A world may be copied from a configuration: a secret in the wrong place is not in the error."""
+    with pytest.raises(WorldError) as caught:
+        parse_world(text.format("hunter0CANARYx"), name="w")
+    assert "hunter0CANARYx" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", ["01234567", "20:30:40", "0x1F", "0b1", "1_000"])
+def test_odd_numbers_are_refused(number: str) -> None:
+    """A number that YAML reads as octal, base 60 or otherwise is refused with its line."""
+    with pytest.raises(WorldError, match=r"^w:2: accounts\[0\]\.app_id: .*, or quote it to make it text$"):
+        parse_world(f"accounts:\n- {{name: a, provider: zego, server_secret: s, app_id: {number}}}\n", name="w")
+
+
+def test_a_date_is_text() -> None:
+    """A value that looks like a date is a text like any other, and no crash."""
+    with pytest.raises(WorldError, match="unknown kind of fault 2024-01-01"):
+        parse_world("accounts: []\nfaults: [{kind: 2024-01-01}]\n", name="w")
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     """One run shows every error of a part, one line each."""
     text = "accounts: []\nstreams:\n- {name: x, account: y}\n- {name: z, account: y}\nfaults:\n- kind: hangs\n"
