@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from exporter import config
+from exporter import config, files
 from exporter.capacity import kept_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
@@ -36,9 +36,10 @@ def cautions(
 def _readable(found: Config, path: Path) -> Iterator[str]:
     plain = [account.name for account in found.accounts if any(_plain(account))]
     try:
-        mode = path.stat().st_mode & 0o777
-    except OSError:  # it has gone since it was read
+        seen = files.look(path, files.SECONDS)
+    except TimeoutError:
         return
+    mode = seen.st_mode & 0o777 if seen is not None else 0  # none where it has gone since it was read
     if plain and mode & READABLE:
         yield (
             f"{path} holds the secrets of {_listed(plain)} and may be read by others (mode {mode:04o}): "

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import gc
-import glob
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
+from exporter import files
 from exporter.config.accounts import Accounts
 from exporter.config.checking import Keys, validated, wrong_type
 from exporter.config.document import Document, read_document
@@ -123,6 +123,7 @@ class _Loading:
         self.path = path
         self.contents: dict[Path, bytes] = {}
         self.patterns: list[str] = []
+        self.hung = ""
         self._read = read
         self.findings = Findings(self.open(path))
         self.scrape = Scrape()
@@ -148,15 +149,21 @@ class _Loading:
     def read(self, path: Path) -> bytes:
         """Read a file once, and remember that it was read."""
         if path not in self.contents:
-            self.contents[path] = self._read(path)
+            if self.hung:
+                # One wait is enough: there may be a thousand files on a mount that hangs.
+                raise TimeoutError(errno.ETIMEDOUT, f"was not read, because {self.hung} could not be read in time")
+            try:
+                self.contents[path] = self._read(path)
+            except TimeoutError:
+                self.hung = str(path)
+                raise
         return self.contents[path]
 
     def open(self, path: Path) -> Document:
         try:
             return read_document(str(path), self.read(path))
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "its name is not valid"
-            return Document(str(path), problems=[Problem(str(path), 1, 1, "document", f"cannot be read: {reason}")])
+            return Document(str(path), problems=[Problem(str(path), 1, 1, "document", files.problem(error))])
 
     def top(self, raw: Any) -> None:
         if not isinstance(raw, dict):
@@ -198,8 +205,12 @@ class _Loading:
         directory = self.path.parent
         self.patterns.append(str(directory / pattern))
         try:
-            found = sorted(glob.glob(pattern, root_dir=directory, recursive=True))
-        except (OSError, ValueError, re.error):
+            found = [] if self.hung else files.matches(pattern, directory)
+        except TimeoutError as error:
+            self.hung = str(directory / pattern)
+            self.findings.wrong(place, files.problem(error))
+            return []
+        except (OSError, ValueError):
             self.findings.wrong(place, "is not a pattern of file names")
             return []
         if not found:

@@ -13,10 +13,13 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from exporter import files
 from exporter.model import State, duration
 from exporter.simulator.faults import Fault
 from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks
 from exporter.simulator.world import World
+
+LARGEST = 16 << 20
 
 T = TypeVar("T")
 Place = tuple[str | int, ...]
@@ -177,9 +180,16 @@ def load_world(path: Path, *, clock: Callable[[], float] = time.time) -> World:
         WorldError: It cannot be read, or is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorldError(f"{path}: cannot be read: {type(error).__name__}") from error
+        data = files.read(path, LARGEST + 1)
+        text = data.decode("utf-8")
+    except (FileNotFoundError, PermissionError) as error:
+        raise WorldError(f"{path}: cannot be read: {type(error).__name__}") from None
+    except OSError as error:
+        raise WorldError(f"{path}: {files.problem(error)}") from None
+    except ValueError:
+        raise WorldError(f"{path}: cannot be read: it is not UTF-8 text") from None
+    if len(data) > LARGEST:
+        raise WorldError(f"{path}: is larger than {LARGEST >> 20} MiB")
     return parse_world(text, name=str(path), clock=clock)
 
 
