@@ -23,7 +23,7 @@ def cautions(
     found: Config, path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield the warnings about a configuration that is otherwise right; none holds a secret."""
-    yield from _readable(found, path)
+    yield from readable(found, path)
     yield from _in_the_clear(found)
     yield from _shared(found, providers, environ)
     if found.scrape.reuse >= found.scrape.max_age:
@@ -33,7 +33,8 @@ def cautions(
         )
 
 
-def _readable(found: Config, path: Path) -> Iterator[str]:
+def readable(found: Config, path: Path) -> Iterator[str]:
+    """Yield a warning if the configuration holds secrets and others than its owner may read it."""
     plain = [account.name for account in found.accounts if any(_plain(account))]
     try:
         seen = files.look(path, files.SECONDS)

@@ -42,9 +42,7 @@ class Aside(io.TextIOBase):
     or where it cannot be written at all.
     """
 
-    def __init__(
-        self, descriptor: int, *, most_bytes: int = MOST_BYTES, stalled: float = STALLED_SECONDS
-    ) -> None:
+    def __init__(self, descriptor: int, *, most_bytes: int = MOST_BYTES, stalled: float = STALLED_SECONDS) -> None:
         """Start the thread.
 
         Args:

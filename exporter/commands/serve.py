@@ -8,7 +8,7 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -17,7 +17,9 @@ from aiohttp import web
 from exporter import __version__, config, providers
 from exporter.board import Change
 from exporter.commands import logs
+from exporter.commands.cautions import readable
 from exporter.commands.options import ServeOptions
+from exporter.config.doubts import readable_by_all
 from exporter.keys import Keyring
 from exporter.model import Account, Secret, State
 from exporter.provider import AnyProvider
@@ -130,9 +132,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
         return await _serve(options, logs.dropped(said), ready)
 
 
-async def _serve(
-    options: ServeOptions, dropped: Callable[[], int], ready: Callable[[list[str]], None] | None
-) -> int:
+async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Callable[[list[str]], None] | None) -> int:
     load = Loader(Path(options.config_file), providers.found())
     try:
         loaded = load()
@@ -143,8 +143,8 @@ async def _serve(
     except (config.ConfigErrors, WebConfigError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    for warning in loaded.warnings:
-        log.warning("configuration", warning=str(warning))
+    for warning in [*map(str, loaded.warnings), *_readable(loaded, Path(options.config_file))]:
+        log.warning("configuration", warning=warning)
     async with (
         Transport() as outbound,
         Service(
@@ -188,6 +188,11 @@ async def _serve(
         face.ready = False
         await runner.cleanup()
     return 0
+
+
+def _readable(loaded: config.Config, path: Path) -> Iterable[str]:
+    """Return a warning if everybody may read a configuration that holds secrets."""
+    return readable(loaded, path) if readable_by_all(path) else ()
 
 
 def _shown(address: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.config.checking import Mistake, wrong_type
@@ -28,18 +28,24 @@ class Findings:
         self.document = main
         self._errors: list[Found] = []
         self._warnings: list[Found] = []
+        self._hints: dict[tuple[str, Place], str] = {}
 
     def enter(self, document: Document) -> None:
         """Go on with another document."""
         self.documents.append(document)
         self.document = document
 
+    @property
+    def full(self) -> bool:
+        """Whether no more mistakes are taken, so that there is no use in looking for them."""
+        return len(self._errors) >= MOST
+
     def report(self, mistake: Mistake, first: tuple[Document, Place] | None = None) -> None:
         """Note a mistake, unless YAML's own errors there leave nothing to say."""
         document, place = self.document, mistake.place
         unknown = document.unknown and any(place[:n] in document.unknown for n in range(len(place) + 1))
         excused = mistake.missing and place[:-1] in document.merged
-        if not unknown and not excused and len(self._errors) < MOST:
+        if not unknown and not excused and not self.full:
             self._errors.append(Found(document, mistake, first))
 
     def wrong(self, place: Place, message: str, at_key: bool = False) -> None:
@@ -51,6 +57,15 @@ class Findings:
         if len(self._warnings) < MOST:
             self._warnings.append(Found(self.document, Mistake(place, message, at_key)))
 
+    def hint(self, document: Document, hints: Mapping[Place, str]) -> None:
+        """Note what is likely the cause of errors at these places, or worth a warning where there is none."""
+        wrong = {(each.document.file, each.mistake.place) for each in self._errors}
+        for place, message in hints.items():
+            if (document.file, place) in wrong:
+                self._hints[document.file, place] = message
+            elif len(self._warnings) < MOST:
+                self._warnings.append(Found(document, Mistake(place, message)))
+
     def list_of(self, raw: Any, place: Place) -> list[Any]:
         """Return a list that may be there, or an empty one after reporting that something else is."""
         if isinstance(raw, list):
@@ -60,13 +75,19 @@ class Findings:
 
     def errors(self) -> list[Problem]:
         """Return all errors, YAML's own too: by document, then by position."""
-        problems = _placed(self.documents, self._errors)
+        problems = _placed(self.documents, [self._hinted(each) for each in self._errors])
         problems += [problem for document in self.documents for problem in document.problems]
         problems = self._sorted(problems)
         if len(problems) >= MOST:
             words = f"more errors follow; these are the first {len(problems):,}"
             problems.append(Problem(self.documents[0].file, 1, 1, "document", words))
         return problems
+
+    def _hinted(self, found: Found) -> Found:
+        hint = self._hints.get((found.document.file, found.mistake.place))
+        if hint is None:
+            return found
+        return replace(found, mistake=replace(found.mistake, message=f"{found.mistake.message}; it {hint}"))
 
     def warnings(self) -> list[Problem]:
         """Return all warnings in the same order."""

@@ -15,8 +15,9 @@ from pydantic import Field
 
 from exporter import files
 from exporter.config.accounts import Accounts
-from exporter.config.checking import Keys, validated, wrong_type
+from exporter.config.checking import Keys, strangers, validated, wrong_type
 from exporter.config.document import Document, read_document
+from exporter.config.doubts import variables
 from exporter.config.findings import Findings
 from exporter.config.problems import ConfigErrors, Place, Problem
 from exporter.config.secret_values import Read, read_file
@@ -134,6 +135,8 @@ class _Loading:
         main = self.findings.document
         if main.readable:
             self.top(main.value)
+        for document in self.findings.documents:
+            self.findings.hint(document, variables(document, self.accounts.secret_keys()))
         if errors := self.findings.errors():
             raise ConfigErrors(errors)
         return Config(
@@ -169,9 +172,7 @@ class _Loading:
         if not isinstance(raw, dict):
             self.findings.wrong((), wrong_type(raw, "a mapping"))
             return
-        for key in raw:
-            if key not in TOP.own:
-                self.findings.wrong((key,), TOP.unknown(key), at_key=True)
+        strangers(raw, (), self.findings.report, TOP)
         self.read_scrape(raw.get("scrape", {}))
         self.accounts.read(raw, self.scrape.max_age)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
