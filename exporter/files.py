@@ -187,7 +187,7 @@ def look(path: Path | str, seconds: float = LOOK_SECONDS) -> os.stat_result | No
 def is_missing(path: Path) -> bool:
     """Say whether there certainly is no file of this name."""
     try:
-        within(SECONDS, ("look", path), os.stat, path)
+        within(LOOK_SECONDS, ("look", path), os.stat, path)
     except FileNotFoundError:
         return True
     except (OSError, ValueError):

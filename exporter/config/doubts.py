@@ -53,14 +53,14 @@ def variable(text: str, field: str = "") -> str:
 
 def blemishes(text: str) -> Iterator[str]:
     """Yield what is odd about a secret and likely came with copying it, to go on with after its name."""
-    if text != text.rstrip():
+    if text.endswith(" "):
         yield "ends with a blank, which counts as part of it"
-    if text != text.lstrip():
+    if text.startswith(" "):
         yield "begins with a blank, which counts as part of it"
     bare = text.strip()
     if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
         yield "stands in quotes, which count as part of it"
-    kinds = {unicodedata.category(sign) for sign in bare if not sign.isascii()}
+    kinds = {unicodedata.category(sign) for sign in text if not sign.isascii()}
     if "Zs" in kinds:
         yield "holds a no-break space or another space that is none of ASCII's"
     if "Cf" in kinds:
