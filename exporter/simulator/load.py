@@ -182,12 +182,10 @@ def load_world(path: Path, *, clock: Callable[[], float] = time.time) -> World:
     try:
         data = files.read(path, LARGEST + 1)
         text = data.decode("utf-8")
-    except (FileNotFoundError, PermissionError) as error:
+    except (FileNotFoundError, PermissionError, UnicodeDecodeError) as error:
         raise WorldError(f"{path}: cannot be read: {type(error).__name__}") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise WorldError(f"{path}: {files.problem(error)}") from None
-    except ValueError:
-        raise WorldError(f"{path}: cannot be read: it is not UTF-8 text") from None
     if len(data) > LARGEST:
         raise WorldError(f"{path}: is larger than {LARGEST >> 20} MiB")
     return parse_world(text, name=str(path), clock=clock)
