@@ -54,6 +54,7 @@ COMES: Mapping[str, str] = {
     "stream_exporter_build_info": "the program",
     "stream_exporter_config_last_reload_successful": "the last attempt to read the configuration",
     "stream_exporter_config_last_reload_success_timestamp_seconds": "the last attempt that succeeded",
+    "stream_exporter_log_lines_dropped_total": "the exporter's own log, on standard error",
 }
 
 INTRODUCTION = """\

@@ -298,6 +298,12 @@ EXPORTER_FAMILIES: Final = (
         (),
         "When the configuration in force was read, in Unix time.",
     ),
+    Family(
+        "stream_exporter_log_lines_dropped_total",
+        "counter",
+        (),
+        "Lines of the log that were dropped because nobody reads it, or because it cannot be written.",
+    ),
 )
 
 FAMILIES: Final = (
@@ -350,6 +356,7 @@ class Source:
         label_names: Keys of the labels configured on streams.
         reload_ok: Whether the configuration last read is in force.
         reloaded: Unix seconds at which the configuration in force was read.
+        dropped: Returns how many lines of the log were dropped.
     """
 
     board: Board
@@ -358,6 +365,7 @@ class Source:
     label_names: tuple[str, ...] = ()
     reload_ok: bool = True
     reloaded: float = 0.0
+    dropped: Callable[[], int] = int
 
 
 class Scope(NamedTuple):
@@ -571,6 +579,7 @@ class _Small(Collector):
         yield self._gauge("stream_exporter_build_info", [(version, 1.0)])
         yield self._gauge("stream_exporter_config_last_reload_successful", [((), float(source.reload_ok))])
         yield self._gauge("stream_exporter_config_last_reload_success_timestamp_seconds", [((), source.reloaded)])
+        yield self._counter("stream_exporter_log_lines_dropped_total", {(): source.dropped()})
 
     def _shown(self, labels: tuple[str, ...]) -> bool:
         return self._account is None or labels[:2] == self._account

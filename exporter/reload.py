@@ -4,57 +4,94 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import glob
-import os
-import re
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
+from exporter import files
 from exporter.config import Config, ConfigErrors
 from exporter.prober import place
 from exporter.service import Service
 
 log = structlog.get_logger("reload")
 
+T = TypeVar("T")
+
 WATCH_SECONDS = 2.0
+LOOK_SECONDS = 1.0
+HASTY_SECONDS = 0.01
+"""How long a look at a file may take once another one hangs: there may be a thousand on the same mount."""
+
+STOPPING = "the exporter is stopping; nothing was read"
+
+Seen = tuple[object, ...]
 
 
 class Reloader:
-    """Reads the configuration again; one that has errors changes nothing but says so."""
+    """Reads the configuration again; one that has errors changes nothing but says so.
+
+    However many ask at a time, one reload is under way and one waits: each gets the outcome of one that began after
+    it had asked.
+    """
 
     def __init__(self, service: Service, load: Callable[[], Config]) -> None:
         self._service = service
         self._load = load
-        self._lock = asyncio.Lock()
+        self._look = Look()
         self._seen = self._signature()
+        self._under_way: asyncio.Task[list[str]] | None = None
+        self._waiting: asyncio.Task[list[str]] | None = None
 
     async def reload(self) -> list[str]:
         """Put the configuration that stands in the files now into force; return what is wrong with it."""
-        async with self._lock:
-            # Taken before the files are read: what is written meanwhile is one more change.
-            self._seen = self._signature()
-            try:
-                config = await asyncio.to_thread(self._load)
-            except ConfigErrors as error:
-                return self._refuse(str(error).splitlines())
-            except Exception as error:
-                # Its text might hold anything.
-                return self._refuse([f"an error of the exporter itself: {type(error).__name__} in {place(error)}"])
-            self._accept(config)
-            return []
+        task = self._waiting
+        if task is None:
+            task = self._waiting = asyncio.create_task(self._next(self._under_way), name="reload")
+        try:
+            # Whoever asked may leave; others want the outcome too.
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                return [STOPPING]
+            raise
+
+    def stop(self) -> None:
+        """Wait for no reload any longer: the exporter stops, and a file may hang."""
+        for task in (self._under_way, self._waiting):
+            if task is not None:
+                task.cancel()
+
+    async def _next(self, before: asyncio.Task[list[str]] | None) -> list[str]:
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+        self._under_way, self._waiting = self._waiting, None
+        return await self._reload()
+
+    async def _reload(self) -> list[str]:
+        # Taken before the files are read: what is written meanwhile is one more change.
+        self._seen = await _aside(self._signature)
+        try:
+            config = await _aside(self._load)
+        except ConfigErrors as error:
+            return self._refuse(str(error).splitlines())
+        except Exception as error:
+            # Its text might hold anything.
+            return self._refuse([f"an error of the exporter itself: {type(error).__name__} in {place(error)}"])
+        await self._accept(config)
+        return []
 
     def _refuse(self, problems: list[str]) -> list[str]:
         self._service.refused()
         log.error("configuration refused; the one before stays", problems=len(problems), first=problems[0])
         return problems
 
-    def _accept(self, config: Config) -> None:
-        files = self._service.config.files, self._service.config.patterns
+    async def _accept(self, config: Config) -> None:
+        watched = self._service.config.files, self._service.config.patterns
         self._service.configure(config)
-        if (config.files, config.patterns) != files:
-            self._seen = self._signature()
+        if (config.files, config.patterns) != watched:
+            self._seen = await _aside(self._signature)
         for warning in config.warnings:
             log.warning("configuration", warning=str(warning))
         log.info("configuration reloaded", accounts=len(config.accounts), streams=len(config.streams))
@@ -63,16 +100,21 @@ class Reloader:
         """Reload whenever a file of the configuration has changed, until cancelled."""
         while True:
             await sleep(WATCH_SECONDS)
-            now = self._signature()
+            now = await _aside(self._signature)
             # Written in two steps, a file is seen half done: wait until it has kept still.
             if now != self._seen:
                 await sleep(WATCH_SECONDS / 4)
-                if self._signature() == now:
+                if await _aside(self._signature) == now:
                     await self.reload()
 
-    def _signature(self) -> tuple[object, ...]:
+    def _signature(self) -> Seen:
         config = self._service.config
-        return signature(config.files, config.patterns)
+        return self._look(config.files, config.patterns)
+
+
+async def _aside(function: Callable[[], T]) -> T:
+    """Return what a function that reads files returns, without holding the event loop or the end of the process."""
+    return await asyncio.get_running_loop().run_in_executor(files.DAEMONS, function)
 
 
 def settle_memory() -> None:
@@ -82,21 +124,41 @@ def settle_memory() -> None:
     gc.freeze()
 
 
-def signature(files: Iterable[Path], patterns: Iterable[str] = ()) -> tuple[object, ...]:
-    """Return what changes with the files' content: follows symbolic links, as a ConfigMap's are swapped."""
-    return *map(_stat, files), *(tuple(_matches(pattern)) for pattern in patterns)
+class Look:
+    """Sees what files and patterns are like; what cannot be seen in time counts as it was seen last."""
+
+    def __init__(self, seconds: float = LOOK_SECONDS) -> None:
+        self._seconds = seconds
+        self._last: dict[Path | str, object] = {}
+
+    def __call__(self, paths: Iterable[Path], patterns: Iterable[str] = ()) -> Seen:
+        """Return what changes with the files' content: follows symbolic links, as a ConfigMap's are swapped."""
+        seconds, last = self._seconds, dict[Path | str, object]()
+        keys: list[Path | str] = [*paths, *patterns]
+        for key in keys:
+            try:
+                last[key] = _stat(key, seconds) if isinstance(key, Path) else _matches(key, seconds)
+            except TimeoutError:
+                last[key] = self._last.get(key)
+                seconds = min(seconds, HASTY_SECONDS)
+        self._last = last
+        return tuple(last.values())
 
 
-def _stat(file: Path) -> tuple[int, ...] | None:
+def signature(paths: Iterable[Path], patterns: Iterable[str] = ()) -> Seen:
+    """Return what changes with the files' content, as it is now."""
+    return Look()(paths, patterns)
+
+
+def _stat(file: Path, seconds: float) -> tuple[int, ...] | None:
+    found = files.look(file, seconds)
+    return None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def _matches(pattern: str, seconds: float) -> tuple[str, ...]:
     try:
-        found = os.stat(file)
+        return tuple(files.matches(pattern, seconds=seconds))
+    except TimeoutError:
+        raise
     except (OSError, ValueError):
-        return None
-    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
-
-
-def _matches(pattern: str) -> list[str]:
-    try:
-        return sorted(glob.glob(pattern, recursive=True))
-    except (OSError, ValueError, re.error):
-        return []
+        return ()

@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +30,7 @@ import yaml
 from aiohttp import web
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
 
+from exporter import files
 from exporter.config.problems import speakable
 from exporter.model import Secret, Shape
 
@@ -81,7 +82,7 @@ _BCRYPT = re.compile(r"\$2[abxy]\$(?P<cost>0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{2
 # Salt and digest of a password that nobody knows; compared against when the user does not exist.
 _NOBODY = "1/SP86btkfsxcsbwRTjd/.P.2x.FXYV0L4CbDC4rOBfrE4kD.KAXW"
 # What the machine lacks for the moment says nothing about the file.
-_SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT)
 _GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _GO_PART = re.compile(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 
@@ -433,9 +434,8 @@ def _syntax(name: str, error: yaml.MarkedYAMLError) -> str:
     return f"{name}:{line}:{column}: {words}"
 
 
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(LARGEST_FILE + 1)
+def _read(path: Path, seconds: float = files.SECONDS) -> bytes:
+    return files.read(path, LARGEST_FILE + 1, seconds)
 
 
 def _load(path: Path, content: bytes) -> tuple[WebConfig, _Document]:
@@ -464,7 +464,7 @@ def load(path: str | os.PathLike[str]) -> WebConfig:
 
 
 def _unreadable(path: str | os.PathLike[str], error: OSError) -> str:
-    return f"{os.fspath(path)}:1:1: cannot be read: {error.strerror or type(error).__name__}"
+    return f"{os.fspath(path)}:1:1: {files.problem(error)}"
 
 
 class _ConfigFile:
@@ -485,7 +485,8 @@ class _ConfigFile:
         """
         seen: object
         try:
-            content = _read(self._path)
+            # Requests wait for it; what was known holds while the disk hangs.
+            content = _read(self._path, files.LOOK_SECONDS if self._seen else files.SECONDS)
             seen = hashlib.sha256(content).digest()
         except OSError as error:
             if error.errno in _SHORTAGE and self._seen:
@@ -529,7 +530,7 @@ class _Tls:
         self._file = file
         self._tell = tell
         self.config = config
-        self._seen: object = _fingerprint(config)
+        self._seen: object = self._look(config, files.SECONDS)
         self._context = self._build(config)
 
     def newest(self) -> ssl.SSLContext:
@@ -538,11 +539,18 @@ class _Tls:
             config = self._file.read().tls_server_config
         except WebConfigError:
             return self._context  # the file's own change was told when it was read
-        seen = _fingerprint(config)
-        if config.enabled and seen != self._seen:
+        seen = self._look(config, files.LOOK_SECONDS)
+        if config.enabled and seen is not None and seen != self._seen:
             self._seen = seen
             self._renew(config)
         return self._context
+
+    def _look(self, config: TlsServer, seconds: float) -> object:
+        """Return what changes with the settings and files; None while a disk hangs, for then nobody knows."""
+        try:
+            return _fingerprint(config, seconds)
+        except TimeoutError:
+            return None
 
     def _renew(self, config: TlsServer) -> None:
         try:
@@ -555,6 +563,9 @@ class _Tls:
     def _build(self, config: TlsServer) -> ssl.SSLContext:
         try:
             context = _context(config)
+        except TimeoutError as error:
+            line = self._file.document.error(("tls_server_config",), files.problem(error))
+            raise WebConfigError((line,)) from None
         except _Refused as refused:
             line = self._file.document.error(("tls_server_config", refused.key), refused.message)
             raise WebConfigError((line,)) from None
@@ -563,13 +574,15 @@ class _Tls:
         return context
 
 
-def _fingerprint(config: TlsServer) -> tuple[TlsServer, tuple[bytes, ...]]:
-    return config, tuple(_file_digest(Path(path)) for path in config.files)
+def _fingerprint(config: TlsServer, seconds: float) -> tuple[TlsServer, tuple[bytes, ...]]:
+    return config, tuple(_file_digest(Path(path), seconds) for path in config.files)
 
 
-def _file_digest(path: Path) -> bytes:
+def _file_digest(path: Path, seconds: float) -> bytes:
     try:
-        return hashlib.sha256(_read(path)).digest()
+        return hashlib.sha256(_read(path, seconds)).digest()
+    except TimeoutError:
+        raise
     except OSError:
         return b""
 
@@ -614,7 +627,10 @@ def _set_certificate(context: ssl.SSLContext, config: TlsServer) -> None:
         key = _on_disk(stack, "key", config.key_file, config.key)
         try:
             # A password function keeps OpenSSL from asking at the terminal when the key is encrypted.
-            context.load_cert_chain(cert, key, password=lambda: b"")
+            load = partial(context.load_cert_chain, cert, key, password=lambda: b"")
+            files.within(files.SECONDS, ("certificate", cert, key), load)
+        except TimeoutError:
+            raise
         except (OSError, ValueError) as error:
             raise _Refused(*_certificate_problem(config, error)) from None
 
@@ -630,11 +646,16 @@ def _on_disk(stack: ExitStack, key: str, path: str, inline: Secret | None) -> st
     """Return a path for OpenSSL, which reads certificates from files only."""
     if not path:
         return stack.enter_context(_temporary(key, inline or Secret("")))
+    _readable(f"{key}_file", path)
+    return path
+
+
+def _readable(key: str, path: str) -> None:
+    """Refuse a file that cannot be read: OpenSSL, which opens it by its name, would wait for a pipe."""
     try:
         _read(Path(path))
     except OSError as error:
-        raise _Refused(f"{key}_file", f"cannot be read: {error.strerror or type(error).__name__}") from None
-    return path
+        raise _Refused(key, files.problem(error)) from None
 
 
 @contextmanager
@@ -656,7 +677,9 @@ def _set_clients(context: ssl.SSLContext, config: TlsServer) -> None:
     key = "client_ca_file" if config.client_ca_file else "client_ca"
     try:
         if config.client_ca_file:
-            context.load_verify_locations(cafile=config.client_ca_file)
+            _readable(key, config.client_ca_file)
+            load = partial(context.load_verify_locations, cafile=config.client_ca_file)
+            files.within(files.SECONDS, ("certificate", config.client_ca_file), load)
         elif config.client_ca:
             context.load_verify_locations(cadata=config.client_ca.reveal().encode("ascii", "ignore").decode())
         else:
@@ -664,7 +687,7 @@ def _set_clients(context: ssl.SSLContext, config: TlsServer) -> None:
     except (ssl.SSLError, ValueError):
         raise _Refused(key, "holds no PEM certificate") from None
     except OSError as error:
-        raise _Refused(key, f"cannot be read: {error.strerror or type(error).__name__}") from None
+        raise _Refused(key, files.problem(error)) from None
     context.verify_mode = _VERIFYING[config.client_auth_type]
     # As in Go, any certificate of the file is an anchor, also an intermediate one.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

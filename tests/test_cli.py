@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -180,14 +179,3 @@ def test_characters_that_the_terminal_lacks() -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"\\u7c7b" in done.stdout
-
-
-def test_ctrl_c_while_a_file_is_read(tmp_path: Path) -> None:
-    """An interrupt before anything runs ends the process with 130 and without a traceback."""
-    fifo = tmp_path / "pipe"
-    subprocess.run(["mkfifo", fifo], check=True)
-    with process("check", "--config.file", str(fifo)) as child, fifo.open("w"):
-        # The command has opened its end, and reads.
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=30)
-    assert (child.returncode, out, err) == (130, "", "")

@@ -287,6 +287,30 @@ def test_promtool_agrees(path: Path, folder: Path, promtool: str) -> None:
     assert theirs == (path in GOOD or "# promtool: accepts" in path.read_text())
 
 
+@pytest.mark.parametrize(("key", "name"), [("cert", "server.crt"), ("key", "server.key"), ("client_ca", "ca.crt")])
+def test_a_pipe_in_place_of_a_certificate_is_refused(key: str, name: str, folder: Path) -> None:
+    """OpenSSL would wait for the pipe's other end: the field that names it is told instead."""
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(WebConfigError) as caught:
+        WebGuard(written(folder, MUTUAL), Clock())
+    assert f"tls_server_config.{key}_file: cannot be read: it is a pipe, not a regular file" in str(caught.value)
+
+
+def test_a_file_that_becomes_a_pipe_stops_no_server(folder: Path) -> None:
+    """A certificate that is replaced by a pipe leaves the last one that worked; so it is told."""
+    told: list[str] = []
+    guard = WebGuard(written(folder, MUTUAL), Clock(), tell=told.append)
+    context = guard.ssl_context()
+    assert context is not None
+    (folder / "ca.crt").unlink()
+    os.mkfifo(folder / "ca.crt")
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+    assert len(told) == 1
+    assert "client_ca_file: cannot be read: it is a pipe, not a regular file" in told[0]
+    assert "the last TLS settings that worked stay" in told[0]
+
+
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     """A file that is not there stops the start instead of leaving the server open."""
     with pytest.raises(WebConfigError, match=r"web\.yml:1:1: cannot be read: No such file or directory"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exporter.files import may_be_file
 from exporter.model import Credentials, Reply, Request
 
 AUTO = "auto"
@@ -27,7 +27,7 @@ class Around:
     """
 
     environ: Mapping[str, str] = field(repr=False)
-    is_file: Callable[[Path], bool] = field(default=os.path.isfile, repr=False)
+    is_file: Callable[[Path], bool] = field(default=may_be_file, repr=False)
 
     def get(self, variable: str) -> str:
         """Return an environment variable, empty where it is not set."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from exporter import config
+from exporter import config, files
 from exporter.capacity import kept_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
@@ -23,7 +23,7 @@ def cautions(
     found: Config, path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield the warnings about a configuration that is otherwise right; none holds a secret."""
-    yield from _readable(found, path)
+    yield from readable(found, path)
     yield from _in_the_clear(found)
     yield from _shared(found, providers, environ)
     if found.scrape.reuse >= found.scrape.max_age:
@@ -33,12 +33,14 @@ def cautions(
         )
 
 
-def _readable(found: Config, path: Path) -> Iterator[str]:
+def readable(found: Config, path: Path) -> Iterator[str]:
+    """Yield a warning if the configuration holds secrets and others than its owner may read it."""
     plain = [account.name for account in found.accounts if any(_plain(account))]
     try:
-        mode = path.stat().st_mode & 0o777
-    except OSError:  # it has gone since it was read
+        seen = files.look(path, files.SECONDS)
+    except TimeoutError:
         return
+    mode = seen.st_mode & 0o777 if seen is not None else 0  # none where it has gone since it was read
     if plain and mode & READABLE:
         yield (
             f"{path} holds the secrets of {_listed(plain)} and may be read by others (mode {mode:04o}): "

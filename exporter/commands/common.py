@@ -16,7 +16,7 @@ from rich.console import Console as Rich
 from rich.table import Table
 from rich.text import Text
 
-from exporter import config, providers
+from exporter import config, files, providers
 from exporter.config import Config, ConfigErrors
 from exporter.config.problems import Problem
 
@@ -61,13 +61,8 @@ def read_configuration(path: Path, terminal: Terminal) -> Config | None:
 
 def advise_if_missing(path: Path, terminal: Terminal) -> None:
     """Say how to come by a configuration where there is none."""
-    try:
-        path.stat()
-    except FileNotFoundError:
+    if files.is_missing(path):
         terminal.complain("\n" + NO_FILE.format(path=path))
-    except OSError:
-        # It may be there; why it cannot be read has been said.
-        return
 
 
 def warning(found: Problem) -> str:

@@ -1,12 +1,18 @@
-"""Logging to standard error, in logfmt or JSON; a full disk or a closed stderr is survived."""
+"""Logging to standard error, in logfmt or JSON; a full disk, a closed stderr and a pipe nobody reads are survived."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
-from collections.abc import Callable, MutableMapping
-from typing import Any, Literal, TextIO
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 
@@ -21,6 +27,135 @@ LEVELS: dict[str, int] = {
 
 SAME_WORDS_SECONDS = 60.0
 MOST_WORDS = 100
+
+
+MOST_BYTES: Final = 4 << 20
+STALLED_SECONDS: Final = 0.5
+FLUSH_SECONDS: Final = 1.0
+LONGEST_LINE: Final = 1 << 16
+
+
+class Aside(io.TextIOBase):
+    """A text stream whose lines are written by a thread of its own, so that nobody who writes ever waits.
+
+    A line is dropped, and counted, while the line before it has been stuck for some time, where too much waits already,
+    or where it cannot be written at all.
+    """
+
+    def __init__(self, descriptor: int, *, most_bytes: int = MOST_BYTES, stalled: float = STALLED_SECONDS) -> None:
+        """Start the thread.
+
+        Args:
+            descriptor: Where to write; a copy of it is used, so that it may be closed meanwhile.
+            most_bytes: How much may wait.
+            stalled: Seconds after which whoever should read is taken not to.
+        """
+        self._descriptor = os.dup(descriptor)
+        self._most_bytes = most_bytes
+        self._stalled = stalled
+        self._state = threading.Condition()
+        self._lines: deque[bytes] = deque()
+        self._part = ""
+        self._bytes = 0
+        self._since: float | None = None
+        self._ended = False
+        self._dropped = 0
+        threading.Thread(target=self._work, name="log", daemon=True).start()
+
+    def writable(self) -> bool:
+        """Say that this is for writing."""
+        return True
+
+    def dropped(self) -> int:
+        """Return how many lines were dropped."""
+        return self._dropped
+
+    def write(self, text: str) -> int:
+        """Take text; each line is written as a whole, once it has its end."""
+        with self._state:
+            *lines, self._part = (self._part + text).split("\n")
+            if len(self._part) > LONGEST_LINE:
+                lines, self._part = [*lines, self._part], ""
+            for line in lines:
+                self._take(f"{line}\n".encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def _take(self, line: bytes) -> None:
+        stuck = self._since is not None and time.monotonic() - self._since > self._stalled
+        if self._ended or stuck or self._bytes + len(line) > self._most_bytes:
+            self._dropped += 1
+            return
+        self._lines.append(line)
+        self._bytes += len(line)
+        self._state.notify_all()
+
+    def finish(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Wait until all is written, or nothing was for some seconds; take nothing more."""
+        with self._state:
+            self._ended = True
+            self._state.notify_all()
+            left = -1
+            while self._bytes and self._bytes != left:
+                left = self._bytes
+                self._state.wait_for(lambda: not self._bytes, seconds)
+
+    def _work(self) -> None:
+        while (line := self._next()) is not None:
+            written = _put(self._descriptor, line)
+            with self._state:
+                self._bytes -= len(line)
+                self._since = None
+                self._dropped += not written
+                self._state.notify_all()
+        os.close(self._descriptor)
+
+    def _next(self) -> bytes | None:
+        """Wait for a line; return None once there is none and none will come."""
+        with self._state:
+            self._state.wait_for(lambda: self._lines or self._ended)
+            if not self._lines:
+                return None
+            self._since = time.monotonic()
+            return self._lines.popleft()
+
+
+def _put(descriptor: int, line: bytes) -> bool:
+    """Write a line; return False where it could not be."""
+    left = memoryview(line)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            # Another process that shares it has made it so.
+            ready = select.poll()
+            ready.register(descriptor, select.POLLOUT)
+            ready.poll()
+        except OSError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def aside(stream: TextIO) -> Iterator[TextIO]:
+    """Stand for a stream, in `sys.stderr` too, without ever waiting for its reader while the block runs.
+
+    One that is no file, pipe or terminal of the system is handed on as it is.
+    """
+    try:
+        made = Aside(stream.fileno())
+    except (OSError, ValueError):
+        yield stream
+        return
+    with contextlib.redirect_stderr(cast("TextIO", made)) as target:
+        try:
+            yield target
+        finally:
+            made.finish()
+
+
+def dropped(stream: object) -> Callable[[], int]:
+    """Return what counts the lines that a stream has dropped."""
+    return stream.dropped if isinstance(stream, Aside) else int
 
 
 class Writer:

@@ -8,7 +8,7 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -17,7 +17,9 @@ from aiohttp import web
 from exporter import __version__, config, providers
 from exporter.board import Change
 from exporter.commands import logs
+from exporter.commands.cautions import readable
 from exporter.commands.options import ServeOptions
+from exporter.config.doubts import readable_by_all
 from exporter.keys import Keyring
 from exporter.model import Account, Secret, State
 from exporter.provider import AnyProvider
@@ -32,6 +34,8 @@ log = structlog.get_logger("serve")
 # aiohttp closes a connection that is idle, or drips its header, only by this.
 KEEPALIVE_SECONDS = 10.0
 DRAIN_SECONDS = 30.0
+SETTLE_SECONDS = 0.1
+"""How long the first SIGHUP waits for others: a burst of them is one reload."""
 
 
 def addresses(listen: str) -> tuple[str | None, int]:
@@ -81,8 +85,27 @@ def tell_change(change: Change) -> None:
         evidence=change.evidence)  # fmt: skip
 
 
+class Loader:
+    """Reads the configuration and the secrets of its callbacks; what may hang is done here, off the event loop."""
+
+    def __init__(self, file: Path, known: Mapping[str, AnyProvider]) -> None:
+        self._file = file
+        self._known = known
+        self._secrets: dict[str, Secret | None] = {}
+
+    def __call__(self) -> config.Config:
+        """Read them; raises `ConfigErrors`."""
+        loaded = config.load(self._file, self._known, os.environ)
+        self._secrets = {one.name: callback_secret(self._known[one.provider], one) for one in loaded.accounts}
+        return loaded
+
+    def callback_secret(self, _provider: AnyProvider, account: Account) -> Secret | None:
+        """Return what was read for an account of the configuration last read."""
+        return self._secrets.get(account.name)
+
+
 def callback_secret(provider: AnyProvider, account: Account) -> Secret | None:
-    """Return what an account's callbacks are verified with, if it is configured."""
+    """Read what an account's callbacks are verified with, if it is configured."""
     if provider.callbacks is None:
         return None
     field = provider.callbacks.key_field
@@ -103,12 +126,14 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
         options: The flags.
         ready: Called with the addresses once all of them listen.
     """
-    logs.configure(options.log_level, options.log_format, sys.stderr)
-    asyncio.get_running_loop().set_exception_handler(logs.Complaints(time.monotonic))
+    with logs.aside(sys.stderr) as said:
+        logs.configure(options.log_level, options.log_format, said)
+        asyncio.get_running_loop().set_exception_handler(logs.Complaints(time.monotonic))
+        return await _serve(options, logs.dropped(said), ready)
 
-    def load() -> config.Config:
-        return config.load(Path(options.config_file), providers.found(), os.environ)
 
+async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Callable[[list[str]], None] | None) -> int:
+    load = Loader(Path(options.config_file), providers.found())
     try:
         loaded = load()
         listen = [addresses(one) for one in options.listen]
@@ -118,8 +143,8 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
     except (config.ConfigErrors, WebConfigError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    for warning in loaded.warnings:
-        log.warning("configuration", warning=str(warning))
+    for warning in [*map(str, loaded.warnings), *_readable(loaded, Path(options.config_file))]:
+        log.warning("configuration", warning=warning)
     async with (
         Transport() as outbound,
         Service(
@@ -127,11 +152,12 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
             providers.found(),
             clock(),
             keyring := Keyring(os.environ, send=outbound.send),
-            callback_secret,
+            load.callback_secret,
             keyring.doubt,
         ) as service,
     ):
         service.board.listeners.append(tell_change)
+        service.source.dropped = dropped
         reloader = Reloader(service, load)
         face = Face(service, reloader.reload, options.timeout_offset, options.enable_lifecycle, options.telemetry_path)
         application = face.application()
@@ -164,29 +190,39 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
     return 0
 
 
+def _readable(loaded: config.Config, path: Path) -> Iterable[str]:
+    """Return a warning if everybody may read a configuration that holds secrets."""
+    return readable(loaded, path) if readable_by_all(path) else ()
+
+
 def _shown(address: tuple[str, ...]) -> str:
     host, port = address[0], address[1]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  # nosec
     return f"{shown}:{port}"
 
 
+async def _reload_on(hung_up: asyncio.Event, reloader: Reloader) -> None:
+    """Reload after each SIGHUP, once for all that come close together or while a reload is under way."""
+    while True:
+        await hung_up.wait()
+        await asyncio.sleep(SETTLE_SECONDS)
+        hung_up.clear()
+        await reloader.reload()
+
+
 async def _until_stopped(reloader: Reloader) -> None:
     """Reload on SIGHUP and on changed files, until SIGTERM or SIGINT."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    reloads: set[asyncio.Task[list[str]]] = set()
-
-    def hang_up() -> None:
-        task = loop.create_task(reloader.reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
+    loop, stopped, hung_up = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
-    watching = asyncio.create_task(reloader.watch())
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    tasks = [asyncio.create_task(reloader.watch()), asyncio.create_task(_reload_on(hung_up, reloader))]
     try:
         await stopped.wait()
     finally:
-        watching.cancel()
+        reloader.stop()
+        for task in tasks:
+            task.cancel()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)

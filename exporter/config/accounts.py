@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from exporter import ambient
 from exporter.config.checking import Keys, Mistake, others, strangers, taken, validated, wrong_type
+from exporter.config.doubts import blemishes, readable_by_all, variable
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
 from exporter.config.secret_values import SUFFIXES, CredentialsMissing, Read, missing, secret, secret_fields
@@ -50,6 +51,8 @@ class Accounts:
         if raw["accounts"] == []:
             self.findings.wrong(("accounts",), "is empty; at least one account is needed")
         for index, entry in enumerate(entries):
+            if self.findings.full:
+                return
             self._account(entry, ("accounts", index))
 
     def _account(self, raw: Any, place: Place) -> None:
@@ -135,12 +138,9 @@ class Accounts:
         """Fetch every secret once, so that what cannot be fetched is told of now and not at the first call."""
         fields = [field for field in secret_fields(provider.account) if field in prepared]
         for field in fields:
-            source = prepared[field]
-            try:
-                if source is not None:
-                    secret(field, source, self.environ, self.read_file)
-            except CredentialsMissing as error:
-                self.findings.wrong((*place, field + SUFFIXES[source.kind]), error.advice)
+            if prepared[field] is not None:
+                self._check_secret(field, prepared[field], place)
+        self._check_environment(fields, provider, place)
         way = ambient.choose(provider, fields, ambient.Around(self.environ))
         if way is not None:
             self.findings.warn((*place, "provider"), f"gives no key: its keys come from the {way.title}")
@@ -148,9 +148,44 @@ class Accounts:
         for field, advice in missing(provider, self.environ, fields):
             self.findings.report(Mistake((*place, field), advice, missing=True))
 
+    def _check_secret(self, field: str, source: SecretSource, place: Place) -> None:
+        here = (*place, field + SUFFIXES[source.kind])
+        try:
+            found = secret(field, source, self.environ, self.read_file)
+        except CredentialsMissing as error:
+            hint = (
+                variable(source.value, field if source.kind == "env" else "") if isinstance(source.value, str) else ""
+            )
+            self.findings.wrong(here, f"{error.advice}; it {hint}" if hint else error.advice)
+            return
+        said = {"plain": "", "file": "what the file holds ", "env": "what the environment variable holds "}[source.kind]
+        for doubt in (*blemishes(found.reveal()), variable(found.reveal(), field)):
+            if doubt:
+                self.findings.warn(here, said + doubt)
+        if source.kind == "file" and isinstance(source.value, str) and readable_by_all(Path(source.value)):
+            self.findings.warn(here, "names a file that everybody on this machine may read: chmod 600, or 640")
+
+    def _check_environment(self, given: Collection[str], provider: AnyProvider, place: Place) -> None:
+        """Find what is odd about the vendor's environment variables that stand for what is not given."""
+        keys = [field for field in provider.credentials if field]
+        if any(field in given for field in keys):
+            return
+        for field in keys:
+            name = next((each for each in provider.environment.get(field, ()) if self.environ.get(each)), "")
+            for doubt in (*blemishes(self.environ.get(name, "")), variable(self.environ.get(name, ""), field)):
+                if doubt:
+                    self.findings.warn((*place, "provider"), f"the environment variable {name} {doubt}")
+
+    def secret_keys(self) -> frozenset[str]:
+        """Return every key that may hold a secret, or say where it is."""
+        fields = {field for provider in self.providers.values() for field in secret_fields(provider.account)}
+        return frozenset(field + suffix for field in fields for suffix in SUFFIXES.values())
+
     def _check_actions(self, quota: Any, provider: AnyProvider, place: Place) -> None:
         actions = provider.apis()
         for action in quota if isinstance(quota, dict) else ():
+            if self.findings.full:
+                return
             if action not in actions:
                 hint = suggestion(action, actions)
                 message = f"unknown action of {provider.name}; it is one of {', '.join(actions)}{hint}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from exporter.config.problems import Place, suggestion
+from exporter.config.problems import MOST, Place, suggestion
 from exporter.model import carries_credential, format_duration
 from exporter.provider import printable
 
@@ -113,14 +114,15 @@ class Keys:
 
 def strangers(raw: Mapping[str, Any], place: Place, report: Report, keys: Keys) -> None:
     """Report each key that no shape has."""
-    for key in raw:
-        if key not in keys.own:
-            report(Mistake((*place, key), keys.unknown(key), at_key=True))
+    unknown = (key for key in raw if key not in keys.own)
+    for key in islice(unknown, MOST):
+        report(Mistake((*place, key), keys.unknown(key), at_key=True))
 
 
 def told(error: ValidationError, raw: Any, place: Place, report: Report, keys: Keys) -> None:
     """Report each of pydantic's findings."""
-    for found in error.errors(include_url=False, include_input=False):
+    # Each costs a search for what was likely meant; more than these are not told anyway.
+    for found in error.errors(include_url=False, include_input=False)[:MOST]:
         steps = found["loc"]
         at_key = found["type"] == "extra_forbidden" or steps[-1:] == ("[key]",)
         inner = steps[:-1] if steps[-1:] == ("[key]",) else steps

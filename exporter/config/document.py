@@ -258,7 +258,8 @@ class _Reader:
         elif key is not None:
             box[key] = new
         else:
-            self.refuse(event, "a key is a list or a mapping; it must be text")
+            braces = "; {{ … }} of a template is not filled in here" if new == {} == box and event.flow_style else ""
+            self.refuse(event, f"a key is a list or a mapping; it must be text{braces}")
         self.stack.append((box, key))
         self.box, self.key = new, None
 

@@ -28,11 +28,17 @@ class Findings:
         self.document = main
         self._errors: list[Found] = []
         self._warnings: list[Found] = []
+        self._hints: dict[tuple[str, Place], str] = {}
 
     def enter(self, document: Document) -> None:
         """Go on with another document."""
         self.documents.append(document)
         self.document = document
+
+    @property
+    def full(self) -> bool:
+        """Whether no more mistakes are taken, so that there is no use in looking for them."""
+        return len(self._errors) >= MOST
 
     def report(self, mistake: Mistake, first: tuple[Document, Place] | None = None) -> None:
         """Note a mistake, unless YAML's own errors there leave nothing to say."""
@@ -41,7 +47,7 @@ class Findings:
         excused = mistake.missing and place[:-1] in document.merged
         if place in document.odd and not mistake.at_key:
             mistake = _with_advice(mistake, value_at(document.value, place), document.odd[place])
-        if not unknown and not excused and len(self._errors) < MOST:
+        if not unknown and not excused and not self.full:
             self._errors.append(Found(document, mistake, first))
 
     def wrong(self, place: Place, message: str, at_key: bool = False) -> None:
@@ -53,6 +59,15 @@ class Findings:
         if len(self._warnings) < MOST:
             self._warnings.append(Found(self.document, Mistake(place, message, at_key)))
 
+    def hint(self, document: Document, hints: Mapping[Place, str]) -> None:
+        """Note what is likely the cause of errors at these places, or worth a warning where there is none."""
+        wrong = {(each.document.file, each.mistake.place) for each in self._errors}
+        for place, message in hints.items():
+            if (document.file, place) in wrong:
+                self._hints[document.file, place] = message
+            elif len(self._warnings) < MOST:
+                self._warnings.append(Found(document, Mistake(place, message)))
+
     def list_of(self, raw: Any, place: Place) -> list[Any]:
         """Return a list that may be there, or an empty one after reporting that something else is."""
         if isinstance(raw, list):
@@ -62,7 +77,8 @@ class Findings:
 
     def errors(self) -> list[Problem]:
         """Return all errors, YAML's own too: by document, then by position."""
-        problems = _placed(self.documents, [*self._errors, *self._misread()])
+        found = [self._hinted(each) for each in (*self._errors, *self._misread())]
+        problems = _placed(self.documents, found)
         problems += [problem for document in self.documents for problem in document.problems]
         problems = self._sorted(problems)
         if len(problems) >= MOST:
@@ -80,6 +96,12 @@ class Findings:
             if (document.file, place) not in told and isinstance(value_at(document.value, place), (int, float))
         ]
         return misread[: max(0, MOST - len(self._errors))]
+
+    def _hinted(self, found: Found) -> Found:
+        hint = self._hints.get((found.document.file, found.mistake.place))
+        if hint is None:
+            return found
+        return replace(found, mistake=replace(found.mistake, message=f"{found.mistake.message}; it {hint}"))
 
     def warnings(self) -> list[Problem]:
         """Return all warnings in the same order."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import gc
-import glob
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +13,11 @@ from typing import Any
 
 from pydantic import Field
 
+from exporter import files
 from exporter.config.accounts import Accounts, keys_of
-from exporter.config.checking import Keys, validated, wrong_type
+from exporter.config.checking import Keys, strangers, validated, wrong_type
 from exporter.config.document import Document, read_document
+from exporter.config.doubts import variables
 from exporter.config.findings import Findings
 from exporter.config.problems import ConfigErrors, Place, Problem, suggestion
 from exporter.config.secret_values import Read, read_file
@@ -131,6 +132,7 @@ class _Loading:
         self.path = path
         self.contents: dict[Path, bytes] = {}
         self.patterns: list[str] = []
+        self.hung = ""
         self._read = read
         self._words = _words(providers)
         self.findings = Findings(self.open(path))
@@ -142,6 +144,8 @@ class _Loading:
         main = self.findings.document
         if main.readable:
             self.top(main.value)
+        for document in self.findings.documents:
+            self.findings.hint(document, variables(document, self.accounts.secret_keys()))
         if errors := self.findings.errors():
             raise ConfigErrors(errors)
         return Config(
@@ -157,23 +161,27 @@ class _Loading:
     def read(self, path: Path) -> bytes:
         """Read a file once, and remember that it was read."""
         if path not in self.contents:
-            self.contents[path] = self._read(path)
+            if self.hung:
+                # One wait is enough: there may be a thousand files on a mount that hangs.
+                raise TimeoutError(errno.ETIMEDOUT, f"was not read, because {self.hung} could not be read in time")
+            try:
+                self.contents[path] = self._read(path)
+            except TimeoutError:
+                self.hung = str(path)
+                raise
         return self.contents[path]
 
     def open(self, path: Path) -> Document:
         try:
             return read_document(str(path), self.read(path), words=self._words)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "its name is not valid"
-            return Document(str(path), problems=[Problem(str(path), 1, 1, "document", f"cannot be read: {reason}")])
+            return Document(str(path), problems=[Problem(str(path), 1, 1, "document", files.problem(error))])
 
     def top(self, raw: Any) -> None:
         if not isinstance(raw, dict):
             self.findings.wrong((), wrong_type(raw, "a mapping"))
             return
-        for key in raw:
-            if key not in TOP.own:
-                self.findings.wrong((key,), TOP.unknown(key), at_key=True)
+        strangers(raw, (), self.findings.report, TOP)
         self.read_scrape(raw.get("scrape", {}))
         self.accounts.read(raw, self.scrape.max_age)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
@@ -208,8 +216,12 @@ class _Loading:
         directory = self.path.parent
         self.patterns.append(str(directory / pattern))
         try:
-            found = sorted(glob.glob(pattern, root_dir=directory, recursive=True))
-        except (OSError, ValueError, re.error):
+            found = [] if self.hung else files.matches(pattern, directory)
+        except TimeoutError as error:
+            self.hung = str(directory / pattern)
+            self.findings.wrong(place, files.problem(error))
+            return []
+        except (OSError, ValueError):
             self.findings.wrong(place, "is not a pattern of file names")
             return []
         if not found:

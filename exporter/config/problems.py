@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 Place = tuple[str | int, ...]
 """The keys and list indexes that lead to a value, from the top of its file."""
@@ -82,7 +83,7 @@ def suggestion(word: object, options: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` where one of the options is likely meant, else nothing."""
     if not isinstance(word, str) or len(word) > 64:
         return ""
-    found = _closest(word, tuple(options)[:500])
+    found = _closest(word, tuple(islice(options, 500)))
     return f"; did you mean '{found}'?" if found else ""
 
 

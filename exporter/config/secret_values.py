@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
-from exporter import ambient
+from exporter import ambient, files
 from exporter.config.document import LARGEST
 from exporter.model import Account, Credentials, Secret, SecretSource
 from exporter.provider import AnyProvider
@@ -33,8 +33,7 @@ class CredentialsMissing(Exception):  # noqa: N818 - a finding, named in the fie
 
 def read_file(path: Path) -> bytes:
     """Read a file as far as anything of ours may be long; raises OSError or ValueError."""
-    with path.open("rb") as file:
-        return file.read(LARGEST + 1)
+    return files.read(path, LARGEST + 1)
 
 
 def secret_fields(account: type[Account]) -> tuple[str, ...]:
@@ -67,7 +66,7 @@ def _from_file(field: str, path: Path, read: Read) -> str:
     try:
         data = read(path)
     except OSError as error:
-        raise CredentialsMissing(field, f"names a file that cannot be read: {error.strerror}") from None
+        raise CredentialsMissing(field, f"names a file that {files.problem(error)}") from None
     except ValueError:
         raise CredentialsMissing(field, "is not the name of a file") from None
     if len(data) > LARGEST_SECRET:

@@ -18,6 +18,7 @@ from exporter.provider import AnyProvider
 
 TAKEN_LABELS = frozenset({"provider", "stream", "account", "le", "quantile"})
 SCRAPE_LABELS = frozenset({"job", "instance"})
+MOST_MEANT = 20
 
 _NAMES = TypeAdapter(list[Text], config=ConfigDict(strict=True, hide_input_in_errors=True))
 
@@ -31,6 +32,8 @@ class Streams:
         self.valid: list[Stream] = []
         self.names: dict[str, dict[str, tuple[Document, Place, list[Any] | None]]] = {name: {} for name in providers}
         self.label_sets: set[tuple[str, ...]] = set()
+        self.indexes: dict[int, dict[str, int]] = {}
+        self.nobody: dict[str, str] = {}
         self.keys = {name: _stream_keys(name, providers) for name in providers}
 
     def label_names(self) -> tuple[str, ...]:
@@ -40,6 +43,8 @@ class Streams:
     def read(self, entries: list[Any], prefix: Place) -> None:
         """Read one list that stands at `prefix` of the present document."""
         for index, raw in enumerate(entries):
+            if self.findings.full:
+                return
             place = (*prefix, index)
             provider = self._provider(raw, place)
             if provider is None:
@@ -73,10 +78,14 @@ class Streams:
         elif not isinstance(raw["account"], str):
             self.findings.wrong((*place, "account"), wrong_type(raw["account"], "text"))
         else:
-            self.findings.wrong(
-                (*place, "account"), f"no account has this name{suggestion(raw['account'], self.accounts.owners)}"
-            )
+            self.findings.wrong((*place, "account"), f"no account has this name{self._meant(raw['account'])}")
         return None
+
+    def _meant(self, account: str) -> str:
+        """Return which account was likely meant, of the first few that nobody has: comparing many names takes long."""
+        if account not in self.nobody and len(self.nobody) < MOST_MEANT:
+            self.nobody[account] = suggestion(account, self.accounts.owners)
+        return self.nobody.get(account, "")
 
     def _one(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
         try:
@@ -136,6 +145,8 @@ class Streams:
             known |= fresh
             return
         for index, name in enumerate(names):
+            if self.findings.full:
+                return
             if isinstance(name, str):
                 self._name(name, provider, (*place, index))
 
@@ -144,8 +155,17 @@ class Streams:
         mine = (self.findings.document, place, None)
         document, there, names = first = self.names[provider].setdefault(name, mine)
         if first is not mine:
-            where = there if names is None else (*there, names.index(name))
+            where = there if names is None else (*there, self._index(names, name))
             self.findings.report(Mistake(place, taken(f"a {provider} stream", name)), (document, where))
+
+    def _index(self, names: list[Any], name: str) -> int:
+        """Return where a name stands first in a short form; for all of its names that takes one look."""
+        if id(names) not in self.indexes:
+            # The first of those that are equal is the last to be set.
+            last = len(names) - 1
+            found = {each: last - back for back, each in enumerate(reversed(names)) if isinstance(each, str)}
+            self.indexes[id(names)] = found
+        return self.indexes[id(names)][name]
 
     def _check(self, stream: Stream, provider: AnyProvider, place: Place) -> None:
         if stream.labels:

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
+
+from exporter import files
 
 LARGEST = (64 << 10) + 1
 """One byte more than any secret may have, so that what is too large is seen to be."""
 
+READ_SECONDS = 3.0
+LOOK_SECONDS = 0.1
+
+Signature = tuple[int, ...] | str | None
+HANGS: Signature = "hangs"
+
 
 def read_small(path: Path) -> bytes:
-    """Return a file's first 64 KiB and one byte; never waits for a pipe's other end.
+    """Return a file's first 64 KiB and one byte; never waits for a pipe's other end, nor long for a disk.
 
     Raises:
         OSError: It cannot be read, or is no regular file.
         ValueError: It is not the name of a file.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        return file.read(LARGEST)
+    return files.read(path, LARGEST, READ_SECONDS)
 
 
-def signature(path: Path) -> tuple[int, ...] | None:
+def signature(path: Path) -> Signature:
     """Return what changes with a file's content; symbolic links are followed, as a ConfigMap's are swapped."""
     try:
-        found = os.stat(path)
-    except (OSError, ValueError):
+        found = files.look(path, LOOK_SECONDS)
+    except TimeoutError:
+        return HANGS
+    if found is None:
         return None
     # The time of change, too: copies may keep the time of modification, and a new mode makes a file readable.
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
@@ -41,14 +44,37 @@ class Files:
 
     def __init__(self, read: Callable[[Path], bytes] = read_small) -> None:
         self._read = read
-        self._seen: dict[Path, tuple[int, ...] | None] = {}
+        self._seen: dict[Path, Signature] = {}
+
+    def __bool__(self) -> bool:
+        """Say whether any file was read."""
+        return bool(self._seen)
 
     def read(self, path: Path) -> bytes:
         """Return a file's content; raises OSError or ValueError."""
         # Looked at before it is read: what changes in between is seen as a change.
-        self._seen.setdefault(path, signature(path))
+        if path not in self._seen:
+            self._seen[path] = signature(path)
         return self._read(path)
 
     def changed(self) -> bool:
-        """Say whether a file that was read, or could not be, is another one now."""
-        return any(signature(path) != seen for path, seen in self._seen.items())
+        """Say whether a file that was read, or could not be, is another one now; one that hangs has not changed."""
+        return any(signature(path) not in (seen, HANGS) for path, seen in self._seen.items())
+
+
+class Presence:
+    """Says whether files are there; of one that cannot be seen in time, what was last known.
+
+    So an account does not take another identity for the time that a disk hangs.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Path, bool] = {}
+
+    def __call__(self, path: Path) -> bool:
+        """Say whether a file is there; one that was never seen counts, so that its failure is told of."""
+        try:
+            self._known[path] = files.is_file(path)
+        except TimeoutError:
+            return self._known.get(path, True)
+        return self._known[path]

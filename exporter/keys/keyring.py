@@ -7,17 +7,20 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
-from exporter import ambient, config
+from exporter import ambient, config, files
 from exporter.ambient import Around, Grant, Way
 from exporter.config.secret_values import secret_fields
-from exporter.keys.files import Files, read_small
+from exporter.keys.files import Files, Presence, read_small
 from exporter.model import Account, Credentials, Reason, Reply, Request, SecretSource
 from exporter.provider import AnyProvider, CredentialsError, Malformed, NoEnvelope, TransportError
 
 log = structlog.get_logger("keys")
+
+T = TypeVar("T")
 
 ATTEMPT_SECONDS = 3.0
 """For all calls that one renewal takes; a round waits for it only where there are no keys that still hold."""
@@ -37,6 +40,11 @@ TRIES = 3
 """How often files are read anew that change while they are read: a key and its id are to be of one version."""
 
 Send = Callable[[Request, float, int], Awaitable[Reply]]
+
+
+async def aside(function: Callable[..., T], *args: Any) -> T:
+    """Return what a function that reads files returns, without holding the event loop or the end of the process."""
+    return await asyncio.get_running_loop().run_in_executor(files.DAEMONS, function, *args)
 
 
 async def no_network(_request: Request, _timeout: float, _largest: int) -> Reply:
@@ -82,14 +90,22 @@ class Held:
         """Say whether the keys have not expired at a Unix time."""
         return self.grant is not None and (self.grant.expires is None or now < self.grant.expires)
 
-    def fresh(self, now: float) -> bool:
-        """Say whether a round may use the keys as they are: nothing but a coming end speaks against them."""
-        lasting = self.grant is not None and self.grant.expires is None
-        return self.valid(now) and not self.doubted and not (lasting and self.files.changed())
+    def lasting(self) -> bool:
+        """Say whether the keys have no end of their own."""
+        return self.grant is not None and self.grant.expires is None
 
-    def due(self, now: float) -> bool:
+    async def changed(self) -> bool:
+        """Say whether a file is another one since it was read; a disk that hangs holds nobody up."""
+        return bool(self.files) and await aside(self.files.changed)
+
+    async def fresh(self, now: float) -> bool:
+        """Say whether a round may use the keys as they are: nothing but a coming end speaks against them."""
+        changed = self.lasting() and await self.changed()
+        return self.valid(now) and not self.doubted and not changed
+
+    async def due(self, now: float) -> bool:
         """Say whether new keys are to be fetched while the present ones still hold."""
-        return now >= self.renew_at or self.files.changed()
+        return now >= self.renew_at or await self.changed()
 
 
 class Keyring:
@@ -116,7 +132,7 @@ class Keyring:
             servers: Other addresses for metadata and STS servers: `http://100.100.100.200` to `http://localhost:1`.
         """
         self._environ = environ
-        self._around = Around(environ)
+        self._around = Around(environ, Presence())
         self._read = read
         self._send = send
         self._unix = unix
@@ -131,14 +147,16 @@ class Keyring:
             CredentialsError: There is nothing; it says what to do.
         """
         held = self._of(provider, account)
-        if held.fresh(self._unix()):
+        if await held.fresh(self._unix()):
+            grant = held.grant
             self._renew_aside(held, provider, account)
         else:
             async with held.lock:
-                if not held.fresh(self._unix()):
+                if not await held.fresh(self._unix()):
                     await self._renew(held, provider, account)
-        assert held.grant is not None
-        return held.grant.credentials
+                grant = held.grant
+        assert grant is not None
+        return grant.credentials
 
     def doubt(self, provider: AnyProvider, account: Account) -> None:
         """Have an account's keys anew at the next round: the provider refused the present ones."""
@@ -149,7 +167,8 @@ class Keyring:
     def _of(self, provider: AnyProvider, account: Account) -> Held:
         """Return what is known of an account's keys, nothing if they are to come from elsewhere by now."""
         fields = {name: getattr(account, name) for name in secret_fields(type(account))}
-        way = ambient.choose(provider, [name for name, source in fields.items() if source is not None], self._around)
+        given = [name for name, source in fields.items() if source is not None]
+        way = ambient.choose(provider, given, self._around)
         held = self._held.get((provider.name, account.name))
         if held is None or (held.fields, held.way) != (tuple(fields.values()), way):
             held = self._held[provider.name, account.name] = Held(tuple(fields.values()), way)
@@ -160,12 +179,13 @@ class Keyring:
     def _renew_aside(self, held: Held, provider: AnyProvider, account: Account) -> None:
         """Start to fetch new keys where it is time; nobody waits, as the present ones still hold."""
         under_way = held.aside is not None and not held.aside.done()
-        if under_way or self._mono() < held.retry_at or not held.due(self._unix()):
+        perhaps = self._unix() >= held.renew_at or bool(held.files)
+        if under_way or held.lasting() or not perhaps or self._mono() < held.retry_at:
             return
 
         async def renew() -> None:
             async with held.lock:
-                if held.due(self._unix()):
+                if await held.due(self._unix()):
                     await self._renew(held, provider, account)
 
         held.aside = asyncio.create_task(renew(), name=f"keys {account.name}")
@@ -177,7 +197,7 @@ class Keyring:
         Raises:
             CredentialsError: There are none, nor old ones that still hold.
         """
-        if self._mono() >= held.retry_at or held.files.changed():
+        if self._mono() >= held.retry_at or await held.changed():
             outcome = await self._attempt(held, provider, account)
             if isinstance(outcome, Grant):
                 self._renewed(held, outcome, provider, account)
@@ -210,7 +230,7 @@ class Keyring:
     async def _attempt(self, held: Held, provider: AnyProvider, account: Account) -> Grant | str:
         """Return new keys, or why there are none in words that say what to do."""
         if held.way is None:
-            return self._configured(held, provider, account)
+            return await self._configured(held, provider, account)
         held.files, held.asked = Files(self._read), False
         try:
             grant = await self._follow(held, held.way)
@@ -224,15 +244,16 @@ class Keyring:
             return f"{held.way.title}: the keys had are expired already; set this machine's clock, or {held.way.advice}"
         return grant
 
-    def _configured(self, held: Held, provider: AnyProvider, account: Account) -> Grant | str:
+    async def _configured(self, held: Held, provider: AnyProvider, account: Account) -> Grant | str:
         """Return what the account's fields or the environment hold."""
         for _ in range(TRIES):
             held.files, held.asked = Files(self._read), False
             try:
-                grant = Grant(config.credentials(account, provider, self._environ, held.files.read))
+                read = held.files.read
+                grant = Grant(await aside(config.credentials, account, provider, self._environ, read))
             except config.CredentialsMissing as error:
                 return f"{error}; mend it, no restart is needed"
-            if not held.files.changed():
+            if not await held.changed():
                 break
         return grant
 
@@ -244,7 +265,7 @@ class Keyring:
             step = next(recipe)
             while True:
                 if isinstance(step, Path):
-                    step = recipe.send(self._file(held, step))
+                    step = recipe.send(await aside(self._file, held, step))
                 else:
                     held.asked = True
                     left = max(until - self._mono(), 0.001)
@@ -257,12 +278,12 @@ class Keyring:
         try:
             data = held.files.read(path)
         except (OSError, ValueError) as error:
-            problem = getattr(error, "strerror", None) or "it is not the name of a file"
+            problem = files.problem(error)
         else:
             if len(data) <= LARGEST_REPLY:
                 return data
-            problem = "it is larger than 64 KiB"
-        raise CredentialsError(f"{path} cannot be read: {problem}; let the exporter's user read it")
+            problem = "cannot be read: it is larger than 64 KiB"
+        raise CredentialsError(f"{path} {problem}; let the exporter's user read it")
 
     def _elsewhere(self, request: Request) -> Request:
         """Return the request to the address that stands in for its server's."""

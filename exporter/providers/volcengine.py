@@ -215,7 +215,7 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     environment={
         "access_key_id": ("VOLC_ACCESSKEY", "VOLCENGINE_ACCESS_KEY"),
         "secret_access_key": ("VOLC_SECRETKEY", "VOLCENGINE_SECRET_KEY"),
-        "session_token": ("VOLCENGINE_SESSION_TOKEN",),
+        "session_token": ("VOLC_SESSIONTOKEN", "VOLCENGINE_SESSION_TOKEN"),
     },
     credentials=("access_key_id", "secret_access_key", "session_token"),
     problems=_problems,

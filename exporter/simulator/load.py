@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from exporter import files
 from exporter.config.odd import odd
 from exporter.config.problems import shown
 from exporter.model import State, duration
@@ -21,6 +22,8 @@ from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
 from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks
 from exporter.simulator.world import World
+
+LARGEST = 16 << 20
 
 T = TypeVar("T")
 Place = tuple[str | int, ...]
@@ -182,9 +185,14 @@ def load_world(path: Path, *, clock: Callable[[], float] = time.time) -> World:
         WorldError: It cannot be read, or is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorldError(f"{path}: cannot be read: {type(error).__name__}") from error
+        data = files.read(path, LARGEST + 1)
+        text = data.decode("utf-8")
+    except (FileNotFoundError, PermissionError, UnicodeDecodeError) as error:
+        raise WorldError(f"{path}: cannot be read: {type(error).__name__}") from None
+    except (OSError, ValueError) as error:
+        raise WorldError(f"{path}: {files.problem(error)}") from None
+    if len(data) > LARGEST:
+        raise WorldError(f"{path}: is larger than {LARGEST >> 20} MiB")
     return parse_world(text, name=str(path), clock=clock)
 
 

@@ -53,6 +53,7 @@ stream_pushes_ended_total | counter | P, reason
 stream_exporter_build_info | gauge | version, python
 stream_exporter_config_last_reload_successful | gauge |
 stream_exporter_config_last_reload_success_timestamp_seconds | gauge |
+stream_exporter_log_lines_dropped_total | counter |
 """
 SHORT = {"P": ["provider", "stream"], "A": ["provider", "account"]}
 EPOCH = 1_800_000_000.0

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,13 +17,13 @@ import pytest
 import structlog
 
 from benchmarks.network import Plain
-from exporter import config, providers
+from exporter import config, files, providers
 from exporter.board import address
 from exporter.commands import logs
 from exporter.keys import Keyring
 from exporter.model import Account, Reply, Request, State
 from exporter.prober import Clock
-from exporter.reload import Reloader, signature
+from exporter.reload import STOPPING, Look, Reloader, signature
 from exporter.service import Service
 from tests.virtual import EPOCH, run, tencent_state
 
@@ -407,3 +408,111 @@ def test_a_file_that_cannot_be_looked_at_has_a_signature_too(tmp_path: Path) -> 
     assert signature([gone, Path("\0")], ["[", "**/\0"]) == (None, None, (), ())
     os.mkfifo(gone)
     assert signature([gone]) != (None,)
+
+
+# --- many at a time, and files that hang -----------------------------------------------------------------------------
+
+
+def test_five_hundred_requests_are_two_reloads(tmp_path: Path) -> None:
+    """One reload is under way and one waits, however many ask; each gets the outcome of one that began after it."""
+
+    async def main() -> None:
+        stage, loads, others = Stage(tmp_path, document("a")), list[int](), list[asyncio.Task[list[str]]]()
+
+        def load() -> config.Config:
+            loads.append(1)
+            found = stage.load()
+            if len(loads) == 1:
+                # What is asked for while a reload is under way came too late for it.
+                stage.write("accounts: [")
+                others.extend(asyncio.create_task(reloader.reload()) for _ in range(500))
+            return found
+
+        reloader = Reloader(stage.service, load)
+        assert await reloader.reload() == []
+        outcomes = await asyncio.gather(*others)
+        assert len(outcomes) == 500
+        assert all(outcomes)
+        assert len(loads) == 2
+        stage.write(document("a", "b"))
+        assert await reloader.reload() == []
+        assert stage.names() == ["a", "b"]
+
+    run(main())
+
+
+def test_one_who_asks_and_leaves_stops_nobody(tmp_path: Path) -> None:
+    """A client that hangs up after POST /-/reload takes the reload away from no other."""
+
+    async def main() -> None:
+        stage = Stage(tmp_path, document("a"))
+        stage.write(document("a", "b"))
+        leaving, staying = (asyncio.create_task(stage.reloader.reload()) for _ in range(2))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await staying == []
+        assert leaving.cancelled()
+        assert stage.names() == ["a", "b"]
+
+    run(main())
+
+
+def test_a_stop_waits_for_no_reload(tmp_path: Path) -> None:
+    """While a file hangs and the exporter stops, who waits for the reload is told so at once."""
+
+    async def main() -> None:
+        stage = Stage(tmp_path, document("a"))
+        end = threading.Event()
+
+        def hanging() -> config.Config:
+            end.wait(60)
+            return stage.load()
+
+        reloader = Reloader(stage.service, hanging)
+        waiting = [asyncio.create_task(reloader.reload()) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        waiting.append(asyncio.create_task(reloader.reload()))
+        await asyncio.sleep(0.05)
+        reloader.stop()
+        assert await asyncio.wait_for(asyncio.gather(*waiting), 10) == [[STOPPING]] * 4
+        end.set()
+
+    asyncio.run(main())
+
+
+def test_what_cannot_be_seen_in_time_has_not_changed(tmp_path: Path) -> None:
+    """A disk that hangs neither causes a reload nor hides that other files change."""
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "b").write_text("1")
+    paths = [tmp_path / "a", tmp_path / "b"]
+    look = Look(10)
+    before = look(paths)
+    end = threading.Event()
+    with pytest.raises(TimeoutError):
+        files.within(0.001, ("look", tmp_path / "a"), end.wait, 60)
+    (tmp_path / "a").write_text("another")
+    assert look(paths) == before
+    (tmp_path / "b").write_text("another")
+    assert look(paths) != before
+    end.set()
+
+
+def test_only_the_first_of_many_that_hang_is_waited_for(tmp_path: Path) -> None:
+    """A thousand files on one dead mount cost one wait, and the error says which was tried."""
+    named = [f"f{number:04d}" for number in range(1000)]
+    for name in named:
+        (tmp_path / f"{name}.yml").write_text("[]")
+    tried: list[Path] = []
+
+    def read(path: Path) -> bytes:
+        if path.suffix == ".yml" and path.name != "config.yml":
+            tried.append(path)
+            raise TimeoutError(110, "could not be read in 5 s")
+        return path.read_bytes()
+
+    (tmp_path / "config.yml").write_text(document("a", stream_files=["f*.yml"]))
+    with pytest.raises(config.ConfigErrors) as caught:
+        config.load(tmp_path / "config.yml", providers.found(), {}, read)
+    assert len(tried) == 1
+    assert "f0000.yml:1:1: document: could not be read in 5 s" in str(caught.value)
+    assert str(caught.value).count("was not read, because ") == 999

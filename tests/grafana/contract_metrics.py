@@ -40,6 +40,7 @@ CONTRACT: Metrics = {
     "stream_exporter_build_info": ("gauge", frozenset({"version", "python"})),
     "stream_exporter_config_last_reload_successful": ("gauge", NONE),
     "stream_exporter_config_last_reload_success_timestamp_seconds": ("gauge", NONE),
+    "stream_exporter_log_lines_dropped_total": ("counter", NONE),
 }
 
 # Those of prometheus-client that the dashboards use.

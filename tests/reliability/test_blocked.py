@@ -1,0 +1,286 @@
+"""Files, disks and readers of the log that hang: nothing waits for them but what needs them, and that not for long."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.hostile import NOWHERE
+from benchmarks.serving import tencent, written
+from tests.hanging import can_hang, hanging
+
+LIMIT = 5.0
+"""Seconds that a file may take; what waits for it ends within some more."""
+
+
+def fetch(url: str, method: str = "GET") -> tuple[int, str]:
+    """Return status and text of an answer."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def command(config: Path, port: int, *flags: str) -> list[str]:
+    """Return the command line of `serve`."""
+    where = f"127.0.0.1:{port}"
+    return [sys.executable, "-m", "exporter", "serve", "--config.file", str(config), "--web.listen-address", where,
+            "--web.enable-lifecycle", *flags]  # fmt: skip
+
+
+@contextmanager
+def started(arguments: list[str], port: int, stderr: Any) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start a process and wait until it answers; it is killed at the end if it still runs."""
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=stderr) as child:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            end = time.monotonic() + 60
+            while True:
+                try:
+                    fetch(f"{url}/-/ready")
+                    break
+                except OSError:
+                    assert child.poll() is None
+                    assert time.monotonic() < end
+                    time.sleep(0.05)
+            yield child, url
+        finally:
+            child.kill()
+
+
+@pytest.fixture
+def port() -> int:
+    """Return a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number: int = free.getsockname()[1]
+        return number
+
+
+def stopped(child: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> float:
+    """Return the seconds that a process takes to end after a signal; its exit code is 0."""
+    began = time.monotonic()
+    child.send_signal(number)
+    assert child.wait(30) == 0
+    return time.monotonic() - began
+
+
+def with_secret(file: Path | str, streams: int = 2) -> dict[str, Any]:
+    """Return a configuration whose secret is in a file."""
+    document = tencent(NOWHERE, streams)
+    del document["accounts"][0]["secret_key"]
+    document["accounts"][0]["secret_key_file"] = str(file)
+    return document
+
+
+# --- no files --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["configuration", "secret", "streams", "web", "certificate", "key"])
+def test_a_pipe_in_place_of_a_file_is_refused_at_the_start(which: str, tmp_path: Path, port: int) -> None:
+    """Nobody waits for the pipe's other end: exit code 1, and the pipe and the place that names it are told."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "nothing.pem").write_text("")
+    config = pipe
+    flags: list[str] = []
+    if which == "secret":
+        config = written(tmp_path, with_secret(pipe))
+    elif which == "streams":
+        config = written(tmp_path, {**tencent(NOWHERE, 1), "stream_files": ["pip*"]})
+    elif which != "configuration":
+        config = written(tmp_path, tencent(NOWHERE, 1))
+        tls = {"certificate": "cert_file", "key": "key_file"}.get(which, "cert_file")
+        web = {"cert_file": "nothing.pem", "key_file": "nothing.pem", tls: "pipe"}
+        (tmp_path / "web.yml").write_text(json.dumps({"tls_server_config": web}))
+        flags = ["--web.config.file", str(pipe if which == "web" else tmp_path / "web.yml")]
+    done = subprocess.run(command(config, port, *flags), capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    place = {"secret": "accounts[0].secret_key_file", "certificate": "cert_file", "key": "key_file"}.get(which, "pipe")
+    assert place in done.stderr
+    assert "it is a pipe, not a regular file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reload_that_finds_a_pipe_is_refused_and_the_next_one_works(tmp_path: Path, port: int) -> None:
+    """The one before stays in force, the error names file and field, and nothing is wedged."""
+    secret = tmp_path / "secret"
+    secret.write_text("made-up-secret")
+    config = written(tmp_path, with_secret(secret))
+    with started(command(config, port), port, subprocess.DEVNULL) as (child, url):
+        secret.unlink()
+        os.mkfifo(secret)
+        status, text = fetch(f"{url}/-/reload", "POST")
+        assert status == 500
+        assert "accounts[0].secret_key_file: names a file that cannot be read: it is a pipe" in text
+        assert fetch(f"{url}/metrics")[1].count("stream_probe_success{") == 2
+        secret.unlink()
+        secret.write_text("made-up-secret")
+        written(tmp_path, with_secret(secret, 3))
+        assert fetch(f"{url}/-/reload", "POST")[0] == 200
+        assert fetch(f"{url}/metrics")[1].count("stream_probe_success{") == 3
+        assert stopped(child) < LIMIT
+
+
+# --- a mount that hangs ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Path:
+    """Return a directory that hangs for what is run by `hanging`."""
+    directory = tmp_path / "mount"
+    directory.mkdir()
+    if not can_hang(directory):
+        pytest.skip("this machine lets nobody mount a FUSE file system")
+    return directory
+
+
+def test_a_mount_that_hangs_ends_a_reload_and_holds_nothing_else(tmp_path: Path, mount: Path, port: int) -> None:
+    """Each reload ends with an error that names file and field; scrapes are as fast as ever, and so is the end."""
+    config = written(tmp_path, tencent(NOWHERE, 2))
+    with started(hanging(mount, command(config, port)), port, subprocess.DEVNULL) as (child, url):
+        written(tmp_path, with_secret(mount / "secret"))
+        began = time.monotonic()
+        status, text = fetch(f"{url}/-/reload", "POST")
+        assert status == 500
+        assert f"secret_key_file: names a file that could not be read in {LIMIT:g} s" in text
+        assert time.monotonic() - began < LIMIT + 3
+        written(tmp_path, {**tencent(NOWHERE, 2), "stream_files": [f"{mount}/*.yml"]})
+        child.send_signal(signal.SIGHUP)
+        for _ in range(10):
+            began = time.monotonic()
+            assert fetch(f"{url}/metrics")[1].count("stream_probe_success{") == 2
+            assert time.monotonic() - began < 2
+            time.sleep(0.05)
+        written(tmp_path, tencent(NOWHERE, 3))
+        assert fetch(f"{url}/-/reload", "POST")[0] == 200
+        assert stopped(child) < LIMIT
+
+
+def test_the_end_does_not_wait_for_a_reload_that_hangs(tmp_path: Path, mount: Path, port: int) -> None:
+    """SIGTERM in the middle of a read that never ends is exit code 0 within seconds."""
+    config = written(tmp_path, tencent(NOWHERE, 2))
+    with started(hanging(mount, command(config, port)), port, subprocess.DEVNULL) as (child, url):
+        written(tmp_path, with_secret(mount / "secret"))
+        with socket.create_connection(("127.0.0.1", port)) as waiting:
+            waiting.sendall(b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+            time.sleep(0.5)
+            assert fetch(f"{url}/-/healthy")[0] == 200
+            assert stopped(child) < LIMIT
+            assert b"the exporter is stopping" in waiting.makefile("rb").read()
+
+
+def test_a_start_with_a_mount_that_hangs_fails_in_words(tmp_path: Path, mount: Path, port: int) -> None:
+    """Whatever file it is that hangs, the start ends with exit code 1 and says which."""
+    web, plain = tmp_path / "web.yml", written(tmp_path, tencent(NOWHERE, 1))
+    web.write_text(f"tls_server_config: {{cert_file: {mount}/c.pem, key_file: {mount}/k.pem}}")
+    secret, streams = tmp_path / "secret.yml", tmp_path / "streams.yml"
+    secret.write_text(json.dumps(with_secret(mount / "secret")))
+    streams.write_text(json.dumps({**tencent(NOWHERE, 1), "stream_files": [f"{mount}/*.yml"]}))
+    cases = {
+        f"{mount}/config.yml:1:1": command(mount / "config.yml", port),
+        "accounts[0].secret_key_file": command(secret, port),
+        "stream_files[0]": command(streams, port),
+        f"{mount}/web.yml:1:1": command(plain, port, "--web.config.file", str(mount / "web.yml")),
+        "tls_server_config.cert_file": command(plain, port, "--web.config.file", str(web)),
+    }
+    children = {
+        place: subprocess.Popen(hanging(mount, arguments), stderr=subprocess.PIPE, text=True)
+        for place, arguments in cases.items()
+    }
+    for place, child in children.items():
+        _, said = child.communicate(timeout=60)
+        assert child.returncode == 1
+        assert place in said
+        assert f"could not be read in {LIMIT:g} s" in said
+        assert "Traceback" not in said
+
+
+def test_a_home_that_hangs_costs_its_account_its_keys_and_no_more(tmp_path: Path, mount: Path, port: int) -> None:
+    """An account without keys may have a profile file there: the exporter starts, answers in time, and stops."""
+    document = tencent(NOWHERE, 1)
+    del document["accounts"][0]["secret_id"], document["accounts"][0]["secret_key"]
+    arguments = hanging(mount, command(written(tmp_path, document), port))
+    with started(["env", f"HOME={mount}", *arguments], port, subprocess.DEVNULL) as (child, url):
+        began = time.monotonic()
+        assert fetch(f"{url}/metrics")[1].count("stream_probe_success{") == 1
+        assert time.monotonic() - began < LIMIT
+        assert fetch(f"{url}/-/healthy")[0] == 200
+        assert stopped(child) < LIMIT
+
+
+def test_an_interrupt_while_a_file_hangs(tmp_path: Path, mount: Path) -> None:
+    """Ctrl-C ends `check` with 130 and without a traceback, though the file is still being read."""
+    arguments = hanging(mount, [sys.executable, "-m", "exporter", "check", "--config.file", str(mount / "c.yml")])
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        while not reading(child.pid):
+            assert child.poll() is None
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+    assert (child.returncode, out, err) == (130, "", "")
+
+
+def reading(pid: int) -> bool:
+    """Say whether a process has a thread that reads a file."""
+    names = [name.read_text() for name in Path(f"/proc/{pid}/task").glob("*/comm")]
+    return len(names) > 1
+
+
+# --- a log that nobody reads -----------------------------------------------------------------------------------------
+
+
+def test_a_log_that_nobody_reads_freezes_nothing(tmp_path: Path, port: int) -> None:
+    """Scrapes, reloads and the end go on, and a metric says how many lines were dropped."""
+    document = tencent(NOWHERE, 2)
+    # Each reload warns of each of these: more than a pipe takes.
+    document["streams"] += [
+        {"name": f"n{number}", "account": "main", "domain": "d", "labels": {"job": "x"}} for number in range(900)
+    ]
+    config = written(tmp_path, document)
+    reading, writing = os.pipe()
+    try:
+        with started(command(config, port, "--log.level", "debug"), port, writing) as (child, url):
+            dropped, end = 0.0, time.monotonic() + 30
+            while dropped < 1:
+                assert time.monotonic() < end
+                assert fetch(f"{url}/-/reload", "POST")[0] == 200
+                text = fetch(f"{url}/metrics")[1]
+                assert text.count("stream_probe_success{") == 902
+                dropped = float(re.findall(r"^stream_exporter_log_lines_dropped_total (\S+)$", text, re.MULTILINE)[0])
+            assert stopped(child) < LIMIT
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_five_hundred_signals_are_a_reload_or_two(tmp_path: Path, port: int) -> None:
+    """A burst of SIGHUP costs no more than one; what was written before it is in force afterwards."""
+    config = written(tmp_path, tencent(NOWHERE, 2))
+    with open(tmp_path / "log", "wb") as log, started(command(config, port), port, log) as (child, url):
+        written(tmp_path, tencent(NOWHERE, 5))
+        for _ in range(500):
+            child.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 20
+        while fetch(f"{url}/metrics")[1].count("stream_probe_success{") != 5:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert fetch(f"{url}/-/reload", "POST")[0] == 200
+        assert stopped(child) < LIMIT
+    # The one that was asked for by hand is among them.
+    assert 2 <= (tmp_path / "log").read_text().count('msg="configuration reloaded"') <= 3
