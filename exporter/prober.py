@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import structlog
 
 from exporter import catalogue
 from exporter.board import Board, Instant, Key, Record
+from exporter.document import cheap
 from exporter.exchange import Exchange, hide_push_secrets, redact, signatures
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
 from exporter.planner import Listed, Outlook, Plan, Query, plan
@@ -37,6 +38,7 @@ from exporter.provider import (
     retry_after,
 )
 from exporter.quota import Breaker, Pace
+from exporter.reading import Aside, at_once
 from exporter.tally import Tally
 
 log = structlog.get_logger("prober")
@@ -550,12 +552,15 @@ class Lane:
             request = self._sign(query.ask(self.account))
             reply = await self.shared.send(self.provider.name, request, self.account.timeout, query.api.largest)
             self._skew(reply)
-            outcome = self._read(query, reply)
+            outcome = await self._read(query, reply)
         except TransportError as error:
             again = error.broke_early
             outcome = Fault(error.reason, error.reason, error.message)
         except Exception as error:
             outcome = self._fault(query, request, reply, error)
+        finally:
+            if reply is not None:
+                reply.let_go()
         seconds = clock.mono() - started
         self._count(query, outcome, reply is not None, seconds)
         if self.observers:
@@ -568,7 +573,14 @@ class Lane:
         moment = Moment(now, self.shared.clock.nonce(), self.shared.sequence.next(now))
         return self.provider.sign(self.account, self._credentials, call, moment)
 
-    def _read(self, query: Query, reply: Reply) -> Answer | Page:
+    async def _read(self, query: Query, reply: Reply) -> Answer | Page:
+        """Read a small answer here and now, and any other where it does not hold the event loop."""
+        if cheap(reply.body):
+            return self._judged(query, reply)
+        outcome: Answer | Page = await self.shared.aside(partial(self._judged, query, reply))
+        return outcome
+
+    def _judged(self, query: Query, reply: Reply) -> Answer | Page:
         if isinstance(query.api, Listing):
             return query.api.read(self.account, reply)
         return query.api.read(self.account, query.streams[0], reply)
@@ -664,6 +676,7 @@ class Shared:
         credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
         doubt: Told that the provider refused an account's credentials.
         sequence: Issues ZEGO's Sequence.
+        aside: Reads answers that are not small.
     """
 
     board: Board
@@ -673,6 +686,7 @@ class Shared:
     credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]]
     doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None
     sequence: Counter = field(default_factory=Counter)
+    aside: Aside = at_once
 
 
 class Prober:

@@ -20,6 +20,7 @@ from exporter.hints import Hints
 from exporter.model import Account, Credentials, Reply, Request, Secret, Stream
 from exporter.prober import Clock, Lane, Prober, Shared
 from exporter.provider import AnyProvider
+from exporter.reading import Reader
 from exporter.tally import Tally
 from exporter.transport import Transport
 
@@ -60,7 +61,9 @@ class Service:
         self.clock = clock
         self.board = Board(config.scrape.max_age)
         self.tally = Tally()
-        self.prober = Prober(Shared(self.board, self.tally, clock, self._send, credentials, doubt))
+        self._reader = Reader()
+        shared = Shared(self.board, self.tally, clock, self._send, credentials, doubt, aside=self._reader)
+        self.prober = Prober(shared)
         self.source = Source(self.board, self.tally, self.prober.present)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
@@ -79,6 +82,7 @@ class Service:
     ) -> None:
         await self.hints.close()
         await self._open.aclose()
+        self._reader.close()
 
     def configure(self, config: Config) -> None:
         """Put a configuration into force, whole; counters, answers, quotas and breakers of what stays are kept."""
@@ -141,7 +145,7 @@ class Service:
         transport = self._transports.get(provider)
         if transport is None:
             # Stored before anything is awaited, so that one provider never gets two sets of connections.
-            transport = self._transports[provider] = Transport()
+            transport = self._transports[provider] = Transport(aside=self._reader)
             await self._open.enter_async_context(transport)
         return await transport.send(request, timeout, largest)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from types import TracebackType
@@ -20,8 +19,10 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from exporter import __version__
+from exporter.intake import Intake
 from exporter.model import Reason, Reply, Request
 from exporter.provider import MEBIBYTE, TransportError
+from exporter.reading import Aside, at_once
 
 DNS_SECONDS: Final = 60
 
@@ -64,8 +65,15 @@ def tls_context() -> ssl.SSLContext:
 class Transport:
     """One provider's connections, kept for the life of the process: no redirects, no cookies, no proxy."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, aside: Aside = at_once) -> None:
+        """Make connections that are not open yet.
+
+        Args:
+            context: How TLS is spoken, where it is not `tls_context()`.
+            aside: Unpacks large bodies off the event loop.
+        """
         self._context = context
+        self._intake = Intake(aside)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Transport:
@@ -106,16 +114,23 @@ class Transport:
             raise RuntimeError("the transport is not open")
         headers = request.headers if largest <= MEBIBYTE else {**request.headers, "Accept-Encoding": "gzip"}
         try:
-            async with self._session.request(
-                request.method,
-                _url(request.url),
-                data=request.body or None,
-                headers=headers,
-                allow_redirects=False,
-                timeout=_timeout(timeout),
-                middlewares=ONCE if request.method == "GET" else (),
-            ) as response:
-                return Reply(response.status, response.headers, await _body(response, largest))
+            # The client's own limit does not count the wait until a large body is let in.
+            async with (
+                asyncio.timeout(timeout),
+                self._session.request(
+                    request.method,
+                    _url(request.url),
+                    data=request.body or None,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=_timeout(timeout),
+                    middlewares=ONCE if request.method == "GET" else (),
+                ) as response,
+            ):
+                encoding = response.headers.get("Content-Encoding", "")
+                parts = response.content.iter_any()
+                body, permit = await self._intake.take(parts, response.content_length, encoding, largest)
+                return Reply(response.status, response.headers, body, permit.give_back)
         except TransportError:
             raise
         except Exception as error:
@@ -142,52 +157,6 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 
 
 ONCE: Final = (_once,)
-
-
-async def _body(response: aiohttp.ClientResponse, largest: int) -> bytes:
-    """Read the body, never more than allowed, neither before nor after decompression."""
-    length = response.content_length
-    if length is None:
-        raw = await _unbounded(response, largest)
-    elif length <= largest:
-        raw = await response.read()
-    else:
-        raise _oversized(largest)
-    encoding = response.headers.get("Content-Encoding")
-    return raw if encoding is None or not raw else _decompress(raw, encoding.strip().lower(), largest)
-
-
-async def _unbounded(response: aiohttp.ClientResponse, largest: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > largest:
-            raise _oversized(largest)
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _decompress(raw: bytes, encoding: str, largest: int) -> bytes:
-    if encoding in ("", "identity"):
-        return raw
-    bits = {"gzip": 31, "x-gzip": 31, "deflate": 15}.get(encoding)
-    if bits is None:
-        raise TransportError(Reason.MALFORMED, "the body has a Content-Encoding that was not asked for")
-    inflater = zlib.decompressobj(bits)
-    try:
-        body = inflater.decompress(raw, largest + 1)
-    except zlib.error:
-        raise TransportError(Reason.MALFORMED, "the body's compression is broken") from None
-    if len(body) > largest:
-        raise _oversized(largest)
-    if not inflater.eof:
-        raise TransportError(Reason.MALFORMED, "the compressed body ends early")
-    return body
-
-
-def _oversized(largest: int) -> TransportError:
-    return TransportError(Reason.MALFORMED, f"the body is larger than {largest >> 10} KiB")
 
 
 def translate(error: Exception) -> TransportError:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from exporter.document import MOST_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -36,15 +37,16 @@ from exporter.provider import (
     definite,
     envelope,
     host,
-    integer_of,
     message_of,
     object_of,
+    pages_of,
     request_id_of,
     rows_of,
     same,
     text_of,
     timestamp,
     utc_seconds,
+    values_of,
     word,
 )
 from exporter.signing import acs3, callbacks
@@ -83,9 +85,9 @@ def _ask(_account: AlibabaAccount, stream: AlibabaStream) -> Call:
     return Call(STATE, VERSION, {"AppName": stream.app, "DomainName": stream.domain, "StreamName": name})
 
 
-def _response(reply: Reply, action: str) -> dict[str, Any]:
+def _response(reply: Reply, action: str, values: int = MOST_VALUES) -> dict[str, Any]:
     """Return the answer's object, flat as the API sends it or nested as its old pages show it; raise its error."""
-    found = envelope(reply)
+    found = envelope(reply, values)
     nested = found.get(f"{action}Response")
     if nested is not None:
         found = object_of(found, f"{action}Response")
@@ -118,15 +120,16 @@ def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
 
 
 def _read_online(_account: AlibabaAccount, reply: Reply) -> Page:
-    found = _response(reply, ONLINE)
+    found = _response(reply, ONLINE, values_of(PAGE_SIZE))
     request_id = request_id_of(found)
     info = object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}
     rows: dict[Any, Answer | None] = {}
-    for row in rows_of(info, "LiveStreamOnlineInfo"):
+    listed = rows_of(info, "LiveStreamOnlineInfo")
+    for row in listed:
         # PublishUrl, where it is sent, may carry an auth_key: only these three fields are looked at.
         key = (text_of(row, "AppName"), text_of(row, "StreamName"))
         rows[key] = Answer(State.ACTIVE, started=utc_seconds(row.get("PublishTime")), request_id=request_id)
-    return Page(rows, pages=max(1, integer_of(found, "TotalPage")))
+    return Page(rows, pages=pages_of(found, PAGE_SIZE), last=len(listed) < PAGE_SIZE)
 
 
 def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from exporter.document import LISTED_VALUES, MOST_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -42,11 +43,13 @@ from exporter.provider import (
     message_of,
     object_in,
     object_of,
+    pages_of,
     request_id_of,
     rows_of,
     same,
     text_of,
     utc_seconds,
+    values_of,
     word,
 )
 from exporter.signing import callbacks, tc3
@@ -89,9 +92,9 @@ def _ask(_account: TencentAccount, stream: TencentStream) -> Call:
     return Call(STATE, VERSION, {"AppName": stream.app, "DomainName": stream.domain, "StreamName": name})
 
 
-def _response(reply: Reply) -> dict[str, Any]:
+def _response(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
     """Return the object under Response, or raise the error that stands there; its HTTP status is 200 all the same."""
-    response = object_of(envelope(reply), "Response")
+    response = object_of(envelope(reply, values), "Response")
     if response.get("Error") is not None:
         error = object_of(response, "Error")
         raise ProviderError(text_of(error, "Code"), message_of(error), request_id_of(response))
@@ -135,7 +138,7 @@ def _backup_input(row: dict[str, Any]) -> Input:
 
 
 def _read_backup(_account: TencentAccount, reply: Reply) -> Page:
-    response = _response(reply)
+    response = _response(reply, LISTED_VALUES)
     groups: dict[str, dict[Any, tuple[Input, float | None]]] = {}
     for group in rows_of(response, "StreamInfoList"):
         pushes = groups.setdefault(text_of(group, "StreamName"), {})
@@ -166,16 +169,18 @@ def _ask_online(account: TencentAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, VERSION, {"DomainName": domain, "PageNum": page, "PageSize": _online_page_size(account)})
 
 
-def _read_online(_account: TencentAccount, reply: Reply) -> Page:
-    response = _response(reply)
+def _read_online(account: TencentAccount, reply: Reply) -> Page:
+    size = _online_page_size(account)
+    response = _response(reply, values_of(size))
     request_id = request_id_of(response)
     rows: dict[Any, Answer | None] = {}
-    for row in rows_of(response, "OnlineInfo"):
+    listed = rows_of(response, "OnlineInfo")
+    for row in listed:
         times = [utc_seconds(push.get("PublishTime")) for push in rows_of(row, "PublishTimeList")]
         started = max((time for time in times if time is not None), default=None)
         key = (text_of(row, "DomainName"), text_of(row, "AppName"), text_of(row, "StreamName"))
         rows[key] = Answer(State.ACTIVE, started=started, request_id=request_id)
-    return Page(rows, pages=max(1, integer_of(response, "TotalPage")))
+    return Page(rows, pages=pages_of(response, size), last=len(listed) < size)
 
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -277,7 +282,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
             ask=_ask_backup,
             read=_read_backup,
             details=lambda stream: stream.inputs is not None,
-            largest=16 * MEBIBYTE,
+            largest=8 * MEBIBYTE,
         ),
         Listing(
             action=ONLINE,

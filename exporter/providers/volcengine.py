@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from exporter.document import LISTED_VALUES, MOST_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -81,9 +82,9 @@ def _ask(account: VolcengineAccount, stream: VolcengineStream) -> Call:
     return Call(STATE, "2020-12-01", {"AppId": _app_id(account, stream), "RoomId": stream.room_id, "UserId": user})
 
 
-def _result(reply: Reply) -> tuple[dict[str, Any], str]:
+def _result(reply: Reply, values: int = MOST_VALUES) -> tuple[dict[str, Any], str]:
     """Return Result and RequestId, or raise the error of ResponseMetadata, which may come with any status."""
-    found = envelope(reply)
+    found = envelope(reply, values)
     metadata = object_of(found, "ResponseMetadata")
     request_id = request_id_of(metadata)
     if metadata.get("Error") is not None:
@@ -128,7 +129,7 @@ def _ask_users(_account: VolcengineAccount, scope: str, _page: int) -> Call:
 
 def _read_users(_account: VolcengineAccount, reply: Reply) -> Page:
     """Read who is in the room; presence says nothing of publishing, absence from a whole list settles it."""
-    result, _ = _result(reply)
+    result, _ = _result(reply, LISTED_VALUES)
     users: list[str] = []
     for name in ("VisibleUserList", "InvisibleUserList"):
         listed = result.get(name)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from pydantic import Field
 
+from exporter.document import LISTED_VALUES, MOST_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -86,9 +87,9 @@ def _ask(account: ZegoAccount, stream: ZegoStream) -> Call:
     return Call(STATE, "2.0", {"StreamId": _stream_id(account, stream)})
 
 
-def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
+def _data(reply: Reply, values: int = MOST_VALUES) -> tuple[int, dict[str, Any], str]:
     """Return Code, Data (empty where it is missing, as it may be) and RequestId."""
-    found = envelope(reply)
+    found = envelope(reply, values)
     data = found.get("Data")
     code = integer_of(found, "Code")
     request_id = request_id_of(found)
@@ -132,7 +133,7 @@ def _ask_room(_account: ZegoAccount, room: str, _page: int) -> Call:
 
 
 def _read_room(account: ZegoAccount, reply: Reply) -> Page:
-    code, data, request_id = _data(reply)
+    code, data, request_id = _data(reply, LISTED_VALUES)
     if code != 0:
         raise ProviderError(str(code), "", request_id)
     rows: dict[Any, Answer | None] = {}
