@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -18,6 +19,17 @@ async def at_once(work: Callable[[], T]) -> T:
     return work()
 
 
+def _uncollected(work: Callable[[], T]) -> T:
+    """Do a piece of work without the garbage collector: to go through a large document holds the event loop."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return work()
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class Reader:
     """Does pieces of work in a thread of its own, in the order in which they come.
 
@@ -30,7 +42,7 @@ class Reader:
 
     async def __call__(self, work: Callable[[], T]) -> T:
         """Do a piece of work in the thread; return or raise what it does."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _uncollected, work)
 
     def close(self) -> None:
         """Begin nothing more; a piece of work under way ends by itself."""

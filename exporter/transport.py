@@ -25,6 +25,8 @@ from exporter.provider import MEBIBYTE, TransportError
 from exporter.reading import Aside, at_once
 
 DNS_SECONDS: Final = 60
+RECEIVED_AHEAD: Final = 32 << 10
+"""Bytes of a connection that are received before anybody reads them; the system takes the double."""
 
 
 class OwnResolver(ThreadedResolver):
@@ -62,6 +64,14 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Make a socket that receives little ahead: what is not read yet is to wait at the sender."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_AHEAD)
+    return made
+
+
 class Transport:
     """One provider's connections, kept for the life of the process: no redirects, no cookies, no proxy."""
 
@@ -83,6 +93,7 @@ class Transport:
             ssl=self._context or tls_context(),
             keepalive_timeout=60,
             resolver=OwnResolver(),
+            socket_factory=_socket,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -90,6 +101,7 @@ class Transport:
             auto_decompress=False,
             headers={"User-Agent": f"stream-exporter/{__version__}", "Accept-Encoding": "identity"},
             trust_env=False,
+            read_bufsize=RECEIVED_AHEAD // 2,
         )
         return self
 
