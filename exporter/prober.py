@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -23,7 +23,7 @@ from exporter.board import Board, Instant, Key, Record
 from exporter.document import cheap
 from exporter.exchange import Exchange, hide_push_secrets, redact, signatures
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
-from exporter.planner import Listed, Outlook, Plan, Query, plan
+from exporter.planner import Listed, Outlook, Plan, Query, Step, plan
 from exporter.provider import (
     AnyProvider,
     CredentialsError,
@@ -43,6 +43,8 @@ from exporter.tally import Tally
 
 log = structlog.get_logger("prober")
 
+T = TypeVar("T")
+
 SHOWN = 4096  # characters of an answer that are shown
 
 # Failures that say something of the account or the provider as a whole; a bad request speaks of one stream alone.
@@ -50,6 +52,9 @@ ACCOUNT_WIDE = frozenset(Reason) - {Reason.BAD_REQUEST, Reason.BUG}
 # Answers that may be broken for one stream alone; while they are, up to a tenth of the streams is tried in a round.
 MAYBE_ITS_OWN = frozenset({Reason.MALFORMED, Reason.HTTP, Reason.PROVIDER_ERROR})
 MOST_TRIALS, TRIAL_SHARE = 8, 10
+
+PLANNED_AT_ONCE = 1000  # streams and rows that the planner goes through in a few milliseconds
+SLICE = 100
 
 
 class Sender(Protocol):
@@ -118,6 +123,7 @@ class Round:
     judged: bool = False
     over: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    planning: asyncio.Lock = field(default_factory=asyncio.Lock)
     task: asyncio.Task[None] | None = None
 
     def add(self, queries: Iterable[Query]) -> None:
@@ -320,13 +326,13 @@ class Lane:
             self._credentials = await self.shared.credentials(self.provider, self.account)
             if self.breaker.open:
                 due = await self._trial(round_, due)
-            self._begin(round_, due)
+            await self._begin(round_, due)
             workers = min(self.account.concurrency, sum(map(len, round_.pending.values())))
             await asyncio.gather(*(self._work(round_) for _ in range(workers)))
         except CredentialsError as error:
-            self._fail_all(round_, due, Fault(Reason.AUTH, Reason.AUTH, str(error)))
+            await self._fail_all(round_, due, Fault(Reason.AUTH, Reason.AUTH, str(error)))
         except Exception as error:
-            self._fail_all(round_, due, self._bug(error))
+            await self._fail_all(round_, due, self._bug(error))
         finally:
             round_.over = True
         self._judge(round_)
@@ -349,17 +355,26 @@ class Lane:
         fault = round_.fault or self.fault or Fault(Reason.TIMEOUT, Reason.TIMEOUT)
         round_.held = len(rest)
         now = self.shared.clock.now()
-        for record in rest:
+        async for record in unhurried(rest):
             self.shared.board.withhold(record, fault, now)
         return []
 
-    def _begin(self, round_: Round, due: list[Record]) -> None:
+    async def _begin(self, round_: Round, due: list[Record]) -> None:
         now = self.shared.clock.mono()
         down = {r.stream.name for r in due if r.answer is not None and r.answer.state is not State.ACTIVE}
         rates = {action: pace.rate(now) for action, pace in self.paces.items()}
         outlook = Outlook(now, rates, down, self._listed)
         round_.plan = plan(self.provider, self.account, [record.stream for record in due], outlook)
-        round_.add(next(round_.plan).ask)
+        step = await self._planned(round_, partial(next, round_.plan, None), len(due))
+        round_.add(step.ask if step is not None else ())
+
+    async def _planned(self, round_: Round, advance: Callable[[], Step | None], size: int) -> Step | None:
+        """Take a round's plan one step further, for many streams where that does not hold the event loop."""
+        async with round_.planning:
+            if size <= PLANNED_AT_ONCE:
+                return advance()
+            step: Step | None = await self.shared.aside(advance)
+            return step
 
     def _judge(self, round_: Round) -> None:
         """Say how a round went, once it is over or its deadline has come."""
@@ -500,28 +515,30 @@ class Lane:
                 self.shared.board.remember(record, outcome, self.shared.clock.now())
             # A listing that failed counts too: ZEGO allows one in ten seconds for a room.
             key = (query.api.action, query.scope)
-            pages = page.pages if page is not None else self._listed[key].pages if key in self._listed else 1
+            pages = self._listed[key].pages if key in self._listed else 1
+            if page is not None:
+                pages = query.page if page.last else page.pages
             self._listed[key] = Listed(sent, pages)
-            self._learn(round_, query, page, sent)
+            await self._learn(round_, query, page, sent)
         finally:
             round_.listings -= 1
             round_.news.set()
 
-    def _learn(self, round_: Round, query: Query, page: Page | None, sent: float) -> None:
+    async def _learn(self, round_: Round, query: Query, page: Page | None, sent: float) -> None:
         if round_.plan is None:
             return
-        try:
-            step = round_.plan.send((query, page))
-        except StopIteration:
+        size = len(query.streams) + (len(page.rows) if page is not None else 0)
+        step = await self._planned(round_, partial(_told, round_.plan, query, page), size)
+        if step is None:
             return
+        round_.add(step.ask)
         now = self.shared.clock.now()
-        for stream, answer in step.settled:
+        async for stream, answer in unhurried(step.settled):
             record = self._record(stream)
             # What was asked of a stream since the listing was sent is newer than the listing.
             if record is not None and record.tried <= sent:
                 round_.definite += 1
                 self.shared.board.answered(record, answer, query.api.action, now)
-        round_.add(step.ask)
 
     async def _call(self, round_: Round, query: Query) -> Answer | Page | Fault:
         """Make a call, and once more if its connection broke before an answer; count what came of it."""
@@ -614,11 +631,11 @@ class Lane:
         log.error("bug", provider=self.provider.name, kind=type(error).__name__, place=place(error))
         return Fault(Reason.BUG, Reason.BUG, f"{type(error).__name__} in {place(error)}")
 
-    def _fail_all(self, round_: Round, due: Iterable[Record], fault: Fault) -> None:
+    async def _fail_all(self, round_: Round, due: Iterable[Record], fault: Fault) -> None:
         """Fail every stream of a round that could not even begin."""
         round_.fault = fault
         now = self.shared.clock.now()
-        for record in due:
+        async for record in unhurried(due):
             if record.tried < round_.started:
                 self.shared.board.failed(record, fault, now)
                 key = (self.provider.name, self.account.name, fault.code, str(fault.reason))
@@ -733,6 +750,22 @@ class Prober:
     def lane_of(self, record: Record) -> Lane:
         """Return the lane that asks for a stream."""
         return self.lanes[record.stream.account]
+
+
+def _told(plan: Plan, query: Query, page: Page | None) -> Step | None:
+    """Tell a plan what came of a listing call; return what follows, or None where it is at its end."""
+    try:
+        return plan.send((query, page))
+    except StopIteration:
+        return None
+
+
+async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield items, and let others run after every hundredth."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
 
 
 def place(error: BaseException) -> str:

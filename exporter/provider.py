@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -422,10 +423,17 @@ def printable(text: str, limit: int = 128) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+
+
 def utc_seconds(text: Any) -> float | None:
     """Return a vendor's UTC time (`2018-06-29T19:00:00Z`) as Unix seconds, or None where it is something else."""
     if not isinstance(text, str):
         return None
+    if _UTC.fullmatch(text):
+        # Ten times as quick, and a list has thousands of these.
+        with suppress(ValueError):
+            return datetime.fromisoformat(text).timestamp()
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
