@@ -80,6 +80,7 @@ KINDS: dict[str, Callable[[], tuple[bytes, bytes]]] = {
     "an emoji and 3 MiB": lambda: _packed(_wide("😀", 3)),
     "a Chinese sign and 6 MiB": lambda: _packed(_wide("直", 6)),
     "an error's text of 1 MiB": lambda: (json.dumps(_error("rtmp://" + "token=a:" * (MIB // 8 - 64))).encode(), b""),
+    "an error's text of 30 KiB": lambda: (json.dumps(_error("A" * (30 << 10))).encode(), b""),
     "4,000 empty members": lambda: (gzip.compress(b"{}") + gzip.compress(b"") * 4000, b"gzip"),
     "pages with rows of nobody": lambda: _packed(_rows(3000)),
 }  # fmt: skip

@@ -19,7 +19,7 @@ LONGEST_NUMBER: Final = 512
 WIDEST_TEXT: Final = 12 << 20
 """Bytes of memory that a document may take as text: one emoji makes each character take four, one 直 makes it two."""
 
-CHEAP_BYTES, CHEAP_VALUES = 16 << 10, 256
+CHEAP_BYTES, CHEAP_VALUES = 2 << 10, 256
 HELD_VALUES: Final = 20_000
 """The C decoder lets no other thread run before an object's end; this many values take it a few milliseconds."""
 
@@ -37,7 +37,7 @@ def values_in(body: bytes, most: int) -> int:
 
 
 def cheap(body: bytes) -> bool:
-    """Say whether reading a document takes a fraction of a millisecond, whatever is in it."""
+    """Say whether reading a document takes a fraction of a millisecond, whatever is in it, and a hundred not long."""
     return len(body) <= CHEAP_BYTES and values_in(body, CHEAP_VALUES) <= CHEAP_VALUES
 
 

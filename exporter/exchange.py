@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.model import Answer, Fault, Request
@@ -48,6 +49,18 @@ _SECRET_HEADERS = re.compile(r"(?i)^(authorization|x-tc-token|x-acs-security-tok
 # The scheme is bounded: without that, a long word without a colon would take the square of its length.
 _ADDRESS = re.compile(r"(?i)[a-z0-9+.-]{0,16}:(?:\\?/){2}[^\s\"'<>]*")
 _PUSH_SECRETS = re.compile(r"(?i)((?:tx_?secret|auth_key|tx_?time|token|sign(?:ature)?)=)[^&\"'\s\\]+")
+
+
+MOST_CLEANED = 32 << 10
+LONGEST_SECRET = 16 << 10
+
+
+def beginning(text: str, clean: Callable[[str], str]) -> str:
+    """Return a text, or the beginning of a long one, without its secrets; `clean` takes them out."""
+    if len(text) <= MOST_CLEANED:
+        return clean(text)
+    # What stands at the cut may be half a secret, which is not known for one.
+    return clean(text[:MOST_CLEANED])[:-LONGEST_SECRET]
 
 
 def redact(request: Request) -> str:

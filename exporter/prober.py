@@ -21,10 +21,11 @@ import structlog
 from exporter import catalogue
 from exporter.board import Board, Instant, Key, Record
 from exporter.document import cheap
-from exporter.exchange import Exchange, hide_push_secrets, redact, signatures
+from exporter.exchange import MOST_CLEANED, Exchange, beginning, hide_push_secrets, redact, signatures
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
 from exporter.planner import Listed, Outlook, Plan, Query, Step, plan
 from exporter.provider import (
+    LONGEST_WORD,
     AnyProvider,
     CredentialsError,
     Listing,
@@ -569,7 +570,7 @@ class Lane:
             request = self._sign(query.ask(self.account))
             reply = await self.shared.send(self.provider.name, request, self.account.timeout, query.api.largest)
             self._skew(reply)
-            outcome = await self._read(query, reply)
+            outcome = await self._read(query, request, reply)
         except TransportError as error:
             again = error.broke_early
             outcome = Fault(error.reason, error.reason, error.message)
@@ -590,12 +591,23 @@ class Lane:
         moment = Moment(now, self.shared.clock.nonce(), self.shared.sequence.next(now))
         return self.provider.sign(self.account, self._credentials, call, moment)
 
-    async def _read(self, query: Query, reply: Reply) -> Answer | Page:
+    async def _read(self, query: Query, request: Request, reply: Reply) -> Answer | Page:
         """Read a small answer here and now, and any other where it does not hold the event loop."""
         if cheap(reply.body):
             return self._judged(query, reply)
-        outcome: Answer | Page = await self.shared.aside(partial(self._judged, query, reply))
+        outcome: Answer | Page = await self.shared.aside(partial(self._judged_and_cleaned, query, request, reply))
         return outcome
+
+    def _judged_and_cleaned(self, query: Query, request: Request, reply: Reply) -> Answer | Page:
+        try:
+            return self._judged(query, reply)
+        except ProviderError as error:
+            # To take secrets out of a long text takes long, too.
+            clean = partial(self._clean, request)
+            error.message = printable(beginning(error.message, clean))
+            if len(error.code) > LONGEST_WORD:
+                error.code = printable(beginning(error.code, clean), LONGEST_WORD)
+            raise
 
     def _judged(self, query: Query, reply: Reply) -> Answer | Page:
         if isinstance(query.api, Listing):
@@ -623,7 +635,7 @@ class Lane:
             self.paces[query.api.action].throttled(self.shared.clock.mono(), hint)
         told = error.message if entry.listed else f"{error.code}: {error.message}"
         # Cut last: half a secret would not be recognised.
-        message = printable(self._scrub(hide_push_secrets(told), request))
+        message = printable(beginning(told, partial(self._clean, request)))
         return Fault(reason, catalogue.label(entry), message, error.request_id, hint)
 
     def _bug(self, error: Exception) -> Fault:
@@ -661,13 +673,16 @@ class Lane:
         self, query: Query, request: Request | None, reply: Reply | None, seconds: float, outcome: Any
     ) -> None:
         asked = self._scrub(redact(request), request) if request is not None else ""
-        body = reply.body.decode("utf-8", "replace") if reply is not None else ""
+        body = reply.body[: 4 * MOST_CLEANED + 4].decode("utf-8", "replace") if reply is not None else ""
         status = reply.status if reply is not None else None
         streams = tuple(stream.name for stream in query.streams)
-        told = self._scrub(hide_push_secrets(body), request)[:SHOWN]
+        told = beginning(body, partial(self._clean, request))[:SHOWN]
         exchange = Exchange(query.api.action, streams, asked, status, told, seconds, outcome)
         for observer in tuple(self.observers):
             observer(exchange)
+
+    def _clean(self, request: Request | None, text: str) -> str:
+        return self._scrub(hide_push_secrets(text), request)
 
     def _scrub(self, text: str, request: Request | None) -> str:
         """Take the credentials and the signature out of text that a provider sent or that is to be shown."""
