@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from json import scanner
+from json.decoder import JSONObject  # type: ignore[attr-defined]
 from typing import Any, Final
 
 MOST_VALUES: Final = 2_000
@@ -13,7 +14,7 @@ LISTED_VALUES: Final = 240_000
 """The same of a list; they take about 20 MiB. Ten thousand rows have this many, with 24 each."""
 
 MOST_NAMES: Final = 1_000
-"""Names in one object."""
+"""Different names in one document, and names in one object."""
 
 LONGEST_NUMBER: Final = 512
 WIDEST_TEXT: Final = 12 << 20
@@ -58,7 +59,7 @@ def document(body: bytes, most: int = MOST_VALUES) -> Any:
         raise ValueError(f"a JSON document with more values than {most:,}")
     if _width(body) * len(body) > WIDEST_TEXT:
         raise ValueError("a JSON document that is too large for the signs in it")
-    decoder = _QUICK if count <= HELD_VALUES else _YIELDING
+    decoder = _QUICK if count <= HELD_VALUES else _yielding()
     try:
         return decoder.decode(body.decode().removeprefix("\ufeff"))
     except (ValueError, RecursionError):
@@ -107,6 +108,24 @@ def _decoder() -> json.JSONDecoder:
 
 _QUICK = _decoder()
 
-# The same in Python: slower, but it lets other threads run at any time.
-_YIELDING = _decoder()
-_YIELDING.scan_once = scanner.py_make_scanner(_YIELDING)  # type: ignore[attr-defined]
+
+class _Names(dict[str, str]):
+    """The names of a document: each is kept once, and no more of them than a true answer has."""
+
+    def setdefault(self, name: str, default: str = "", /) -> str:
+        if len(self) > MOST_NAMES:
+            raise ValueError
+        return super().setdefault(name, default)
+
+
+def _yielding() -> json.JSONDecoder:
+    """Return the same decoder in Python: slower, but it lets other threads run at any time."""
+    names, made = _Names(), _decoder()
+
+    def parse(start: tuple[str, int], *how: Any) -> tuple[Any, int]:
+        found: tuple[Any, int] = JSONObject(start, *how[:-1], names)
+        return found
+
+    made.parse_object = parse  # type: ignore[attr-defined]
+    made.scan_once = scanner.py_make_scanner(made)  # type: ignore[attr-defined]
+    return made
