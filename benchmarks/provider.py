@@ -72,7 +72,8 @@ def busiest(times: list[float]) -> int:
     return most
 
 
-async def _serve(delay: float) -> None:
+async def serve(delay: float) -> None:
+    """Serve until the process ends; say the port first."""
     server = await asyncio.get_running_loop().create_server(lambda: Provider(delay), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
@@ -95,4 +96,4 @@ def running(delay: float = 0.0) -> Iterator[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--delay", type=float, default=0.0)
-    asyncio.run(_serve(parser.parse_args().delay))
+    asyncio.run(serve(parser.parse_args().delay))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
@@ -360,9 +360,17 @@ class Request(NamedTuple):
         return f"<request {self.method}>"
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Reply(NamedTuple):
-    """A provider's HTTP answer, decompressed and within the size allowed; headers are looked up in lower case."""
+    """A provider's HTTP answer, decompressed and within the size allowed; headers are looked up in lower case.
+
+    `let_go` is to be called once the answer has been read: until then no other large one is let in.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    let_go: Callable[[], None] = _nothing

@@ -130,7 +130,7 @@ class Group:
         self.whole = self.whole and page.complete
         step = Step(settled=self._present(account, page))
         # A page without news means that the provider's pages drift or loop: what is left is asked singly.
-        if self.left and new and number < min(page.pages, LARGEST_PAGE):
+        if new and self._goes_on(account, number, page):
             step.ask.append(self.query(number + 1))
             return step
         self.finished = True
@@ -138,6 +138,16 @@ class Group:
         self.whole = self.whole and number >= page.pages
         self._rest(provider, account, step)
         return step
+
+    def _goes_on(self, account: Account, number: int, page: Page) -> bool:
+        """Whether the next page is there and worth a call.
+
+        A page that is not full is the last, whatever it says of others. More pages than streams that are left cost
+        more than asking for these singly.
+        """
+        more = min(page.pages, LARGEST_PAGE) - number
+        affordable = more <= len(self.left) or account.plan == "list"
+        return bool(self.left) and more > 0 and not page.last and affordable
 
     def _present(self, account: Account, page: Page) -> list[tuple[Stream, Answer]]:
         settled: list[tuple[Stream, Answer]] = []

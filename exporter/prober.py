@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from exporter import catalogue
 from exporter.board import Board, Instant, Key, Record
+from exporter.document import cheap
 from exporter.exchange import Exchange, known_secrets, redact
 from exporter.gate import Connection, Gate
 from exporter.limits import Limits
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request, State, Stream
-from exporter.planner import Listed, Outlook, Plan, Query, plan
+from exporter.planner import Listed, Outlook, Plan, Query, Step, plan
 from exporter.provider import (
+    LONGEST_WORD,
     AnyProvider,
     CredentialsError,
     Listing,
@@ -39,10 +41,13 @@ from exporter.provider import (
     retry_after,
 )
 from exporter.quota import Breaker, Pace
+from exporter.reading import Aside, at_once
 from exporter.scrubbing import scrub
 from exporter.tally import Tally
 
 log = structlog.get_logger("prober")
+
+T = TypeVar("T")
 
 SHOWN = 4096  # characters of an answer that are shown
 
@@ -53,6 +58,9 @@ MAYBE_ITS_OWN = frozenset({Reason.MALFORMED, Reason.HTTP, Reason.PROVIDER_ERROR}
 MOST_TRIALS, TRIAL_SHARE = 8, 10
 
 OUT_OF_TURN = ""  # stands for no API's action, but for what asks for single streams out of turn
+
+PLANNED_AT_ONCE = 1000  # streams and rows that the planner goes through in a few milliseconds
+SLICE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ class Round:
     judged: bool = False
     over: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    planning: asyncio.Lock = field(default_factory=asyncio.Lock)
     task: asyncio.Task[None] | None = None
 
     def add(self, queries: Iterable[Query]) -> None:
@@ -330,14 +339,14 @@ class Lane:
             self._identify(self._credentials)
             if self.breaker.open:
                 due = await self._trial(round_, due)
-            self._begin(round_, due)
+            await self._begin(round_, due)
             # A list may bring as many single calls as there are streams.
             workers = min(self.account.concurrency, len(due))
             await asyncio.gather(*(self._work(round_) for _ in range(workers)))
         except CredentialsError as error:
-            self._fail_all(round_, due, Fault(Reason.AUTH, Reason.AUTH, str(error)))
+            await self._fail_all(round_, due, Fault(Reason.AUTH, Reason.AUTH, str(error)))
         except Exception as error:
-            self._fail_all(round_, due, self._bug(error))
+            await self._fail_all(round_, due, self._bug(error))
         finally:
             round_.over = True
         self._judge(round_)
@@ -371,17 +380,26 @@ class Lane:
         fault = round_.fault or self.fault or Fault(Reason.TIMEOUT, Reason.TIMEOUT)
         round_.held = len(rest)
         now = self.shared.clock.now()
-        for record in rest:
+        async for record in unhurried(rest):
             self.shared.board.withhold(record, fault, now)
         return []
 
-    def _begin(self, round_: Round, due: list[Record]) -> None:
+    async def _begin(self, round_: Round, due: list[Record]) -> None:
         now = self.shared.clock.mono()
         down = {r.stream.name for r in due if r.answer is not None and r.answer.state is not State.ACTIVE}
         rates = {action: pace.rate(now) for action, pace in self.paces.items()}
         outlook = Outlook(now, rates, down, self._listed)
         round_.plan = plan(self.provider, self.account, [record.stream for record in due], outlook)
-        round_.add(next(round_.plan).ask)
+        step = await self._planned(round_, partial(next, round_.plan, None), len(due))
+        round_.add(step.ask if step is not None else ())
+
+    async def _planned(self, round_: Round, advance: Callable[[], Step | None], size: int) -> Step | None:
+        """Take a round's plan one step further, for many streams where that does not hold the event loop."""
+        async with round_.planning:
+            if size <= PLANNED_AT_ONCE:
+                return advance()
+            step: Step | None = await self.shared.aside(advance)
+            return step
 
     def _judge(self, round_: Round) -> None:
         """Say how a round went, once it is over or its deadline has come."""
@@ -521,22 +539,25 @@ class Lane:
                 self.shared.board.remember(record, outcome, self.shared.clock.now())
             # A listing that failed counts too: it was a call of those that the provider allows only every so often.
             key = (query.api.action, query.scope)
-            pages = page.pages if page is not None else self._listed[key].pages if key in self._listed else 1
+            pages = self._listed[key].pages if key in self._listed else 1
+            if page is not None:
+                pages = query.page if page.last else page.pages
             self._listed[key] = Listed(sent, pages)
-            self._learn(round_, query, page, sent)
+            await self._learn(round_, query, page, sent)
         finally:
             round_.listings -= 1
             round_.news.set()
 
-    def _learn(self, round_: Round, query: Query, page: Page | None, sent: float) -> None:
+    async def _learn(self, round_: Round, query: Query, page: Page | None, sent: float) -> None:
         if round_.plan is None:
             return
-        try:
-            step = round_.plan.send((query, page))
-        except StopIteration:
+        size = len(query.streams) + (len(page.rows) if page is not None else 0)
+        step = await self._planned(round_, partial(_told, round_.plan, query, page), size)
+        if step is None:
             return
+        round_.add(step.ask)
         now = self.shared.clock.now()
-        for stream, answer in step.settled:
+        async for stream, answer in unhurried(step.settled):
             record = self._record(stream)
             # What was asked of a stream since the listing was sent is newer than the listing.
             if record is not None and record.tried <= sent:
@@ -544,10 +565,9 @@ class Lane:
                 self.shared.board.answered(record, answer, query.api.action, now)
             elif record is not None:
                 self.shared.board.supply(record, answer.inputs)
-        for asked in step.ask:
+        async for asked in unhurried(step.ask):
             if asked.inputs is not None and (record := self._record(asked.streams[0])) is not None:
                 self.shared.board.supply(record, asked.inputs)
-        round_.add(step.ask)
 
     async def _call(self, round_: Round, query: Query, connection: Connection) -> Answer | Page | Fault:
         """Make a call, and once more on a new connection if its own broke before an answer; count what came of it."""
@@ -586,13 +606,16 @@ class Lane:
             request = self._sign(query.ask(self.account))
             reply = await connection.send(request, self.account.timeout, query.api.largest)
             self._skew(reply)
-            outcome = self._read(query, reply)
+            outcome = await self._read(query, request, reply)
         except TransportError as error:
             again = error.broke_early
             outcome = Fault(error.reason, error.reason, error.message)
         except Exception as error:
             outcome = self._fault(query, request, reply, error)
             self._slow_down(query.api.action, reply, outcome, sent)
+        finally:
+            if reply is not None:
+                reply.let_go()
         seconds = clock.mono() - sent + connecting
         self._count(query, outcome, reply is not None, seconds)
         if self.observers:
@@ -605,7 +628,24 @@ class Lane:
         moment = Moment(now, self.shared.clock.nonce(), self.shared.sequence.next(now))
         return self.provider.sign(self.account, self._credentials, call, moment)
 
-    def _read(self, query: Query, reply: Reply) -> Answer | Page:
+    async def _read(self, query: Query, request: Request, reply: Reply) -> Answer | Page:
+        """Read a small answer here and now, and any other where it does not hold the event loop."""
+        if cheap(reply.body):
+            return self._judged(query, reply)
+        outcome: Answer | Page = await self.shared.aside(partial(self._judged_and_cleaned, query, request, reply))
+        return outcome
+
+    def _judged_and_cleaned(self, query: Query, request: Request, reply: Reply) -> Answer | Page:
+        try:
+            return self._judged(query, reply)
+        except ProviderError as error:
+            # To take secrets out of a long text takes long, too.
+            error.message = self._scrub(error.message, request, addresses=True)
+            if len(error.code) > LONGEST_WORD:
+                error.code = printable(self._scrub(error.code, request), LONGEST_WORD)
+            raise
+
+    def _judged(self, query: Query, reply: Reply) -> Answer | Page:
         if isinstance(query.api, Listing):
             return query.api.read(self.account, query.scope, reply)
         return query.api.read(self.account, query.streams[0], reply)
@@ -643,11 +683,11 @@ class Lane:
         log.error("bug", provider=self.provider.name, kind=type(error).__name__, place=place(error))
         return Fault(Reason.BUG, Reason.BUG, f"{type(error).__name__} in {place(error)}")
 
-    def _fail_all(self, round_: Round, due: Iterable[Record], fault: Fault) -> None:
+    async def _fail_all(self, round_: Round, due: Iterable[Record], fault: Fault) -> None:
         """Fail every stream of a round that could not even begin."""
         round_.fault = fault
         now = self.shared.clock.now()
-        for record in due:
+        async for record in unhurried(due):
             if record.tried < round_.started:
                 self.shared.board.failed(record, fault, now)
                 key = (self.provider.name, self.account.name, fault.code, str(fault.reason))
@@ -673,7 +713,7 @@ class Lane:
         self, query: Query, request: Request | None, reply: Reply | None, seconds: float, outcome: Any
     ) -> None:
         asked = self._scrub(redact(request), request) if request is not None else ""
-        body = reply.body.decode("utf-8", "replace") if reply is not None else ""
+        body = reply.body[: 4 * SHOWN].decode("utf-8", "replace") if reply is not None else ""
         status = reply.status if reply is not None else None
         streams = tuple(stream.name for stream in query.streams)
         told = self._scrub(body, request, addresses=True)[:SHOWN]
@@ -700,6 +740,7 @@ class Shared:
         doubt: Told that the provider refused an account's credentials.
         sequence: Issues ZEGO's Sequence.
         limits: The quotas, which outlive the accounts.
+        aside: Reads answers that are not small.
     """
 
     board: Board
@@ -710,6 +751,7 @@ class Shared:
     doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None
     sequence: Counter = field(default_factory=Counter)
     limits: Limits = field(default_factory=Limits)
+    aside: Aside = at_once
 
 
 class Prober:
@@ -757,6 +799,22 @@ class Prober:
     def lane_of(self, record: Record) -> Lane:
         """Return the lane that asks for a stream."""
         return self.lanes[record.stream.account]
+
+
+def _told(plan: Plan, query: Query, page: Page | None) -> Step | None:
+    """Tell a plan what came of a listing call; return what follows, or None where it is at its end."""
+    try:
+        return plan.send((query, page))
+    except StopIteration:
+        return None
+
+
+async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield items, and let others run after every hundredth."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
 
 
 def place(error: BaseException) -> str:

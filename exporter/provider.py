@@ -8,7 +8,6 @@ A provider never waits, never reads a clock and never draws a random number: wha
 from __future__ import annotations
 
 import hmac
-import json
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from exporter.document import LISTED_VALUES, MOST_VALUES, document
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
 
 A = TypeVar("A", bound=Account)
@@ -32,6 +32,7 @@ _HTTP_ERROR = re.compile("[45][0-9][0-9]")
 _ZEROS = re.compile(r"\s*0+\s*")
 CONTAINERS = frozenset((dict, list))
 _KINDS: Mapping[type, str] = {int: "a whole number", str: "text", dict: "an object"}
+VALUES_A_ROW = 48
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -104,12 +105,14 @@ class Page:
         pages: How many pages the provider says there are, at least 1.
         complete: False where the provider's own figures say that rows are missing: absence then proves nothing.
         code: The provider's own word for success.
+        last: Whether the page is not full, so that none follows, whatever `pages` says.
     """
 
     rows: Mapping[Hashable, Answer | None]
     pages: int = 1
     complete: bool = True
     code: str = "ok"
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,45 +337,24 @@ def word(value: Any) -> str:
     return value
 
 
-def _refuse(text: str) -> Any:
-    raise ValueError(f"{text} is not JSON")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
-
-
-_JSON = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
-
-
-def _decode(body: bytes) -> Any:
-    return _JSON.decode(body.decode().removeprefix("\ufeff"))
-
-
-def object_in(body: bytes) -> dict[str, Any]:
-    """Read bytes as one strict JSON object.
+def object_in(body: bytes, values: int = MOST_VALUES) -> dict[str, Any]:
+    """Read bytes as one strict JSON object with at most so many values.
 
     Raises:
         ValueError: They are something else.
     """
-    try:
-        found = _decode(body)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    found = document(body, values)
     if not isinstance(found, dict):
-        raise ValueError("no object")
+        raise ValueError("not a JSON object")
     return found
 
 
-def envelope(reply: Reply) -> dict[str, Any]:
-    """Read a reply's body as one strict JSON object.
+def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
+    """Read a reply's body as one strict JSON object with at most so many values.
 
     Raises:
         NoEnvelope: It is a cache's answer, a redirect, an HTML page, or a status other than 200 without JSON.
-        Malformed: It is a broken JSON document, or JSON that is no object.
+        Malformed: It is a broken JSON document, JSON that is no object, or more than a true answer holds.
     """
     # Only a cache sends Age, and what it kept answers somebody else's request.
     if any(name.lower() == "age" and not _ZEROS.fullmatch(value) for name, value in reply.headers.items()):
@@ -380,20 +362,13 @@ def envelope(reply: Reply) -> dict[str, Any]:
     if 300 <= reply.status < 400:
         raise NoEnvelope(f"HTTP {reply.status} redirect, which is not followed")
     try:
-        found = _decode(reply.body)
-    except (ValueError, RecursionError) as error:
-        _refuse_page(reply, error)
-        raise Malformed("the body is not a JSON document") from error
-    if not isinstance(found, dict):
-        _refuse_page(reply, None)
-        raise Malformed("the body is not a JSON object")
-    return found
-
-
-def _refuse_page(reply: Reply, cause: Exception | None) -> None:
+        return object_in(reply.body, values)
+    except ValueError as error:
+        problem = str(error)
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if reply.status != OK or reply.body.lstrip()[:1] == b"<" or kind.startswith("text/html"):
-        raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's") from cause
+        raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's")
+    raise Malformed(f"the body is {problem}")
 
 
 T = TypeVar("T", int, str, dict[str, Any])
@@ -518,6 +493,23 @@ def rows_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise Malformed(f"{name} is not a list of objects")
     return value
+
+
+def pages_of(found: Mapping[str, Any], size: int) -> int:
+    """Return how many pages a list has by TotalPage, at least 1 and no more than TotalNum rows fill.
+
+    Raises:
+        Malformed: TotalPage is missing or not a whole number.
+    """
+    told, total = integer_of(found, "TotalPage"), found.get("TotalNum")
+    if isinstance(total, int) and not isinstance(total, bool) and total >= 0:
+        told = min(told, -(-total // size))
+    return max(1, told)
+
+
+def values_of(rows: int) -> int:
+    """Return how many values a page with so many rows may have."""
+    return min(LISTED_VALUES, MOST_VALUES + VALUES_A_ROW * rows)
 
 
 def object_of(found: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from exporter.limits import Limits
 from exporter.model import Account, Credentials, Secret, Stream
 from exporter.prober import Clock, Lane, Prober, Shared
 from exporter.provider import AnyProvider
+from exporter.reading import Reader
 from exporter.tally import Tally
 from exporter.transport import Transport
 from exporter.turns import GAP_SECONDS, Turns
@@ -67,8 +68,17 @@ class Service:
         self.board = Board(config.scrape.max_age)
         self.tally = Tally()
         # Another process may have called until now, one that this one replaces.
-        limits = Limits(clock.mono())
-        shared = Shared(self.board, self.tally, clock, connect or self._connect, credentials, doubt, limits=limits)
+        limits, self._reader = Limits(clock.mono()), Reader()
+        shared = Shared(
+            self.board,
+            self.tally,
+            clock,
+            connect or self._connect,
+            credentials,
+            doubt,
+            limits=limits,
+            aside=self._reader,
+        )
         self.prober = Prober(shared)
         self.source = Source(self.board, self.tally, self.prober.present)
         self.exposition = Exposition(self.source)
@@ -90,6 +100,7 @@ class Service:
         await self.hints.close()
         await self.turns.close()
         await self._open.aclose()
+        self._reader.close()
 
     def configure(self, config: Config) -> None:
         """Put a configuration into force, whole; counters, answers, quotas and breakers of what stays are kept."""
@@ -161,7 +172,7 @@ class Service:
         transport = self._transports.get(provider)
         if transport is None:
             # Stored before anything is awaited, so that one provider never gets two sets of connections.
-            transport = self._transports[provider] = Transport()
+            transport = self._transports[provider] = Transport(aside=self._reader)
             await self._open.enter_async_context(transport)
         return await transport.connect(account.endpoint, account.timeout, gap, account.concurrency, new=new)
 

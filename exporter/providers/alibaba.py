@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from exporter.document import MOST_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -40,9 +41,9 @@ from exporter.provider import (
     envelope,
     hallmark,
     host,
-    integer_of,
     message_of,
     object_of,
+    pages_of,
     printable,
     request_id_of,
     rows_of,
@@ -50,6 +51,7 @@ from exporter.provider import (
     text_of,
     timestamp,
     utc_seconds,
+    values_of,
     word,
 )
 from exporter.signing import acs3, callbacks
@@ -88,9 +90,9 @@ def _ask(_account: AlibabaAccount, stream: AlibabaStream) -> Call:
     return Call(STATE, VERSION, {"AppName": stream.app, "DomainName": stream.domain, "StreamName": name})
 
 
-def _response(reply: Reply, action: str) -> dict[str, Any]:
+def _response(reply: Reply, action: str, values: int = MOST_VALUES) -> dict[str, Any]:
     """Return the answer's object, flat as the API sends it or nested as its old pages show it; raise its error."""
-    document = found = envelope(reply)
+    document = found = envelope(reply, values)
     nested = found.get(f"{action}Response")
     if nested is not None:
         found = hallmark(reply, found, f"{action}Response", dict)
@@ -124,11 +126,12 @@ def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
 
 
 def _read_online(_account: AlibabaAccount, domain: str, reply: Reply) -> Page:
-    found = _response(reply, ONLINE)
+    found = _response(reply, ONLINE, values_of(PAGE_SIZE))
     request_id = request_id_of(found)
     info = object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}
     rows: dict[Any, Answer | None] = {}
-    for row in rows_of(info, "LiveStreamOnlineInfo"):
+    listed = rows_of(info, "LiveStreamOnlineInfo")
+    for row in listed:
         # PublishUrl may carry an auth_key: it is not looked at.
         answer = Answer(State.ACTIVE, started=utc_seconds(row.get("PublishTime")), request_id=request_id)
         live, key = _published(row, domain)
@@ -136,7 +139,7 @@ def _read_online(_account: AlibabaAccount, domain: str, reply: Reply) -> Page:
             rows.setdefault(address, answer)
         if not live:
             rows.setdefault(key, None)
-    return Page(rows, pages=max(1, integer_of(found, "TotalPage")))
+    return Page(rows, pages=pages_of(found, PAGE_SIZE), last=len(listed) < PAGE_SIZE)
 
 
 def _published(row: dict[str, Any], asked: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:

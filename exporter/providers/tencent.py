@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from exporter.document import MOST_VALUES, WHOLE_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -46,11 +47,13 @@ from exporter.provider import (
     message_of,
     object_in,
     object_of,
+    pages_of,
     request_id_of,
     rows_of,
     same,
     text_of,
     utc_seconds,
+    values_of,
     word,
 )
 from exporter.signing import callbacks, tc3
@@ -97,9 +100,9 @@ def _ask(_account: TencentAccount, stream: TencentStream) -> Call:
     return Call(STATE, VERSION, {"AppName": stream.app, "DomainName": stream.domain, "StreamName": name})
 
 
-def _response(reply: Reply) -> dict[str, Any]:
+def _response(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
     """Return the object under Response, or raise the error that stands there; its HTTP status is 200 all the same."""
-    found = envelope(reply)
+    found = envelope(reply, values)
     response = hallmark(reply, found, "Response", dict)
     if response.get("Error") is not None:
         error = object_of(response, "Error")
@@ -144,7 +147,7 @@ def _backup_input(row: dict[str, Any]) -> Input:
 
 
 def _read_backup(_account: TencentAccount, _region: str, reply: Reply) -> Page:
-    response = _response(reply)
+    response = _response(reply, WHOLE_VALUES)
     pushes: dict[tuple[str, str, str], dict[Any, tuple[Input, float | None]]] = {}
     for group in rows_of(response, "StreamInfoList"):
         name = text_of(group, "StreamName")
@@ -195,16 +198,18 @@ def _ask_online(account: TencentAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, VERSION, {"DomainName": domain, "PageNum": page, "PageSize": _online_page_size(account)})
 
 
-def _read_online(_account: TencentAccount, _domain: str, reply: Reply) -> Page:
-    response = _response(reply)
+def _read_online(account: TencentAccount, _domain: str, reply: Reply) -> Page:
+    size = _online_page_size(account)
+    response = _response(reply, values_of(size))
     request_id = request_id_of(response)
     rows: dict[Any, Answer | None] = {}
-    for row in rows_of(response, "OnlineInfo"):
+    listed = rows_of(response, "OnlineInfo")
+    for row in listed:
         times = [utc_seconds(push.get("PublishTime")) for push in rows_of(row, "PublishTimeList")]
         started = max((time for time in times if time is not None), default=None)
         key = (text_of(row, "DomainName").lower(), text_of(row, "AppName"), text_of(row, "StreamName"))
         rows[key] = Answer(State.ACTIVE, started=started, request_id=request_id)
-    return Page(rows, pages=max(1, integer_of(response, "TotalPage")))
+    return Page(rows, pages=pages_of(response, size), last=len(listed) < size)
 
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -331,7 +336,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
             read=_read_backup,
             details=lambda stream: stream.inputs is not None,
             inputs=True,
-            largest=16 * MEBIBYTE,
+            largest=8 * MEBIBYTE,
         ),
         Listing(
             action=ONLINE,

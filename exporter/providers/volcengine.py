@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from exporter.document import LISTED_VALUES, MOST_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -86,12 +87,12 @@ def _ask(account: VolcengineAccount, stream: VolcengineStream) -> Call:
     return Call(STATE, "2020-12-01", {"AppId": _app_id(account, stream), "RoomId": stream.room_id, "UserId": user})
 
 
-def _result(reply: Reply, asked: Call) -> tuple[dict[str, Any], str]:
+def _result(reply: Reply, asked: Call, values: int = MOST_VALUES) -> tuple[dict[str, Any], str]:
     """Return Result and RequestId, or raise the error of ResponseMetadata, which may come with any status.
 
     Both name what they answer; what they name has to be what was asked for.
     """
-    found = envelope(reply)
+    found = envelope(reply, values)
     metadata = hallmark(reply, found, "ResponseMetadata", dict)
     request_id = request_id_of(metadata)
     if metadata.get("Error") is not None:
@@ -146,7 +147,7 @@ def _read_users(account: VolcengineAccount, scope: str, reply: Reply) -> Page:
 
     The list is whole only where both its parts are there, nobody stands in it twice, and its total says as many.
     """
-    result, _ = _result(reply, _ask_users(account, scope, 1))
+    result, _ = _result(reply, _ask_users(account, scope, 1), LISTED_VALUES)
     lists = [result.get(name) for name in ("VisibleUserList", "InvisibleUserList")]
     if not all(listed is None or isinstance(listed, list) for listed in lists):
         raise Malformed("a list of users is not a list")

@@ -6,7 +6,7 @@ DescribeSimpleStreamList is not used: AddStream puts rows into a room's list tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -147,11 +147,19 @@ CALLBACK_SECONDS = 600
 MOST_FIELDS = 128
 
 
+def _documents(body: bytes) -> Iterator[bytes]:
+    """Yield what may be a callback's JSON, as it is and decoded."""
+    yield body
+    if b"%" in body and body.lstrip(b" \t\r\n+")[:1] in (b"%", b"{"):
+        yield unquote_to_bytes(body)
+        # Whether a plus sign was a space before it was encoded depends on who encoded it.
+        if b"+" in body:
+            yield unquote_to_bytes(body.replace(b"+", b" "))
+
+
 def _fields(body: bytes) -> dict[str, Any]:
     """Read a callback's fields: JSON, JSON that is itself percent-encoded, or a form; the samples show all three."""
-    decoded = unquote_to_bytes(body)
-    # Whether a plus sign was a space before it was encoded depends on who encoded it.
-    for document in (body, decoded, unquote_to_bytes(body.replace(b"+", b" "))):
+    for document in _documents(body):
         if document.lstrip()[:1] in (b"{", b"\xef"):
             with suppress(ValueError):
                 return object_in(document)

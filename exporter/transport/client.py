@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from collections.abc import AsyncIterator
 from functools import lru_cache, partial
 from types import TracebackType
 from typing import Final, Self
@@ -15,16 +17,18 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from exporter import __version__
+from exporter.intake import Intake
 from exporter.model import Reply, Request
 from exporter.provider import MEBIBYTE
-from exporter.transport.body import unpacked
+from exporter.reading import Aside, at_once
 from exporter.transport.errors import translate
 from exporter.transport.pool import REST_SECONDS, Pool
 from exporter.transport.resolver import LookUp, Resolver, look_up
-from exporter.transport.wire import Wire, oversized
+from exporter.transport.wire import Wire
 
 DNS_SECONDS: Final = 60
 CONNECT_GAP: Final = 0.25  # seconds after which another connection is tried, where no pace says how many are wanted
+RECEIVED_AHEAD: Final = 64 << 10  # bytes; the system takes the double
 USER_AGENT: Final = f"stream-exporter/{__version__}"
 
 
@@ -44,10 +48,11 @@ class Connection:
         spent: Seconds that making it took, until its first call: a call's time limit covers both.
     """
 
-    __slots__ = ("_held", "_pool", "_wire", "idle_since", "reused", "spent")
+    __slots__ = ("_held", "_intake", "_pool", "_wire", "idle_since", "reused", "spent")
 
-    def __init__(self, pool: Pool[Connection], held: Held, spent: float) -> None:
+    def __init__(self, pool: Pool[Connection], held: Held, intake: Intake, spent: float) -> None:
         self._pool = pool
+        self._intake = intake
         self._held = held
         wire = held.protocol
         assert isinstance(wire, Wire)
@@ -93,10 +98,15 @@ class Connection:
         await writer.write_eof(request.body)
         message, content = await wire.read()
         length = message.headers.get("Content-Length")
-        if length is not None and int(length) > largest:
-            raise oversized(largest)
-        body = await content.read()
-        return Reply(message.code, message.headers, unpacked(body, message.headers, largest))
+        encoding = message.headers.get("Content-Encoding", "")
+        told = None if length is None else int(length)
+        body, permit = await self._intake.take(self._parts(content), told, encoding, largest)
+        return Reply(message.code, message.headers, body, permit.give_back)
+
+    async def _parts(self, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+        async for part in content.iter_any():
+            self._wire.taken(len(part))
+            yield part
 
     def release(self) -> None:
         """Give it back; it is kept if its call ended as it should."""
@@ -138,11 +148,21 @@ def origin(url: str) -> str:
     return str(URL(url, encoded=True).origin())
 
 
+def _receiving_little_ahead(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Make a socket that leaves most of a large answer with its sender until somebody reads it."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_AHEAD)
+    return made
+
+
 class Dialler(aiohttp.TCPConnector):
     """Makes connections that let no byte in but those of the answer that is due."""
 
     def __init__(self, context: ssl.SSLContext, resolver: Resolver) -> None:
-        super().__init__(limit=0, ttl_dns_cache=DNS_SECONDS, ssl=context, resolver=resolver)
+        super().__init__(
+            limit=0, ttl_dns_cache=DNS_SECONDS, ssl=context, resolver=resolver, socket_factory=_receiving_little_ahead
+        )
         self._factory = partial(Wire, loop=self._loop)  # type: ignore[assignment]
 
 
@@ -153,12 +173,18 @@ class Transport:
         context: What certificates are verified with, and how.
         rest: Seconds for which a connection is left alone after an answer.
         look_up: What names are resolved by.
+        aside: Unpacks large bodies off the event loop.
     """
 
     def __init__(
-        self, context: ssl.SSLContext | None = None, rest: float = REST_SECONDS, look_up: LookUp = look_up
+        self,
+        context: ssl.SSLContext | None = None,
+        rest: float = REST_SECONDS,
+        look_up: LookUp = look_up,
+        aside: Aside = at_once,
     ) -> None:
         self._context = context
+        self._intake = Intake(aside)
         self._rest = rest
         self._look_up = look_up
         self._dialler: Dialler | None = None
@@ -226,7 +252,7 @@ class Transport:
                 held = await self._dialler.connect(wanted, [], NO_LIMIT)
         except Exception as error:
             raise translate(error) from None
-        return Connection(self._pools[where], held, loop.time() - started)
+        return Connection(self._pools[where], held, self._intake, loop.time() - started)
 
 
 NO_LIMIT: Final = aiohttp.ClientTimeout(total=None)

@@ -17,8 +17,10 @@ from aiohttp.http import RawResponseMessage
 
 from exporter.model import Reason
 from exporter.provider import TransportError
+from exporter.unpacking import Oversized
 
 SLICE: Final = 1 << 14  # bytes that are parsed at once
+AHEAD: Final = 1 << 14  # bytes of a body that are received before anybody reads them
 MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
 SPARE: Final = 1 << 15  # bytes of heads and chunk sizes, beside a quarter of the body's
 YIELDS: Final = 3  # turns of the loop in which bytes that wait in the socket are read
@@ -37,7 +39,7 @@ class Wire(ResponseHandler):
         self._awaiting = False
         self._content: StreamReader | None = None
         self._interim = 0
-        self._came = 0
+        self._came = self._taken = 0
         self._largest = 0
         self._poll: select.poll | None = None
 
@@ -69,8 +71,8 @@ class Wire(ResponseHandler):
     def expect(self, largest: int) -> None:
         """Begin to wait for one answer, of so many bytes at most: its request goes out now."""
         self._awaiting, self._content, self._largest = True, None, largest
-        self._interim = self._came = 0
-        # A buffer of this size is never full, so the parser never pauses within an answer.
+        self._interim = self._came = self._taken = 0
+        # A buffer of this size is never full: the client's parser never pauses within an answer, the socket does.
         self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=largest + SLICE)
 
     def data_received(self, data: bytes) -> None:
@@ -83,12 +85,23 @@ class Wire(ResponseHandler):
             self._came += len(part)
             super().data_received(part)
             self._limit()
+        if self._ahead() > AHEAD and self.transport is not None:
+            self.transport.pause_reading()
+
+    def taken(self, size: int) -> None:
+        """Note that so many bytes of the body have been read, so that more may come."""
+        self._taken += size
+        if self._ahead() <= AHEAD and self.transport is not None:
+            self.transport.resume_reading()
+
+    def _ahead(self) -> int:
+        return 0 if self._content is None else self._content.total_bytes - self._taken
 
     def _limit(self) -> None:
         """Give up an answer that is too large, or costs more to parse than it can be worth."""
         body = self._content.total_bytes if self._content is not None else 0
         if body > self._largest:
-            self._refuse(oversized(self._largest))
+            self._refuse(Oversized(self._largest))
         elif self._interim > MOST_INTERIM or self._came - body > SPARE + body / 4:
             self._refuse(TransportError(Reason.HTTP, "the answer is more packing than content"))
 
@@ -115,8 +128,3 @@ class Wire(ResponseHandler):
         self.spoiled = True
         if self.transport is not None:
             self.transport.abort()
-
-
-def oversized(largest: int) -> TransportError:
-    """Return what to report for a body of more than so many bytes."""
-    return TransportError(Reason.MALFORMED, f"the body is larger than {largest >> 10} KiB")

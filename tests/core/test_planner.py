@@ -199,6 +199,28 @@ def test_no_number_of_pages_keeps_us_reading_for_ever(pages: int) -> None:
     assert played.single == ["s0"]
 
 
+def test_a_page_that_is_not_full_is_the_last_whatever_it_says_of_others() -> None:
+    """A list of strangers that claims a thousand pages costs one call where its own rows do not explain them."""
+    watched = streams(3)
+    played = play(watched, lambda query: Page({f"x{query.page}": LIVE}, pages=1000, last=True))
+    assert played.listed == [("room", 1)]
+    assert played.single == names(watched)
+
+
+def test_a_list_goes_on_only_while_it_costs_fewer_calls_than_asking_singly() -> None:
+    """Where we choose how to ask, twenty more pages for five streams are not read; five more for five are."""
+    watched = streams(200)
+    first: dict[Hashable, Answer | None] = dict.fromkeys(names(watched)[:195], LIVE)
+    for pages, calls in ((6, 6), (7, 1), (1000, 1)):
+
+        def network(query: Query, pages: int = pages) -> Page:
+            return Page(first if query.page == 1 else {f"x{query.page}": LIVE}, pages=pages)
+
+        played = play(watched, network, configured=account(plan="auto"))
+        assert len(played.listed) == calls
+        assert played.single == names(watched)[195:]
+
+
 @pytest.mark.parametrize("page", [Page({}), Page({}, pages=0), Page({}, pages=-5), Page({}, complete=False)])
 def test_an_empty_list_sends_everybody_to_single_calls(page: Page) -> None:
     """No rows, or null ones, prove nothing about anybody."""

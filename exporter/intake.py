@@ -1,0 +1,103 @@
+"""Takes in the bodies of one provider: small ones at any time, large ones one after the other.
+
+A hundred calls may be in flight, and each of them may bring a body as large as is allowed. A large one is let in only
+when the one before it has been read and let go, and until then stays with its sender.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Final, NamedTuple
+
+from exporter.reading import Aside
+from exporter.unpacking import Oversized, plain, unpack
+
+SMALL: Final = 32 << 10
+"""Bytes that each call may hold at any time, compressed or not."""
+
+
+class Permit:
+    """The right to hold one large body, taken at most once."""
+
+    __slots__ = ("_held", "_lock")
+
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+        self._held = False
+
+    async def take(self) -> None:
+        """Wait for the right, unless it is held already."""
+        if not self._held:
+            await self._lock.acquire()
+            self._held = True
+
+    def give_back(self) -> None:
+        """Let the next one have it."""
+        if self._held:
+            self._held = False
+            self._lock.release()
+
+
+class Taken(NamedTuple):
+    """A whole body, decompressed; `permit` is to be given back once it has been read."""
+
+    body: bytes
+    permit: Permit
+
+
+class Intake:
+    """One provider's bodies."""
+
+    def __init__(self, aside: Aside) -> None:
+        """Take `aside`, which unpacks large bodies off the event loop."""
+        self._large = asyncio.Lock()
+        self._aside = aside
+
+    async def take(self, parts: AsyncIterator[bytes], length: int | None, encoding: str, largest: int) -> Taken:
+        """Return a body once it is whole; may wait for another one's permit.
+
+        Args:
+            parts: The body as it comes.
+            length: Its length as told beforehand, if it was.
+            encoding: Its Content-Encoding, "" where there is none.
+            largest: Bytes that it may have, compressed or not.
+
+        Raises:
+            TransportError: It is too large, or its compression is broken.
+        """
+        if length is not None and length > largest:
+            raise Oversized(largest)
+        permit = Permit(self._large)
+        try:
+            raw = await _received(parts, largest, permit)
+            return Taken(await self._unpacked(raw, encoding.strip().lower(), largest, permit), permit)
+        except BaseException:
+            permit.give_back()
+            raise
+
+    async def _unpacked(self, raw: bytes, encoding: str, largest: int, permit: Permit) -> bytes:
+        if plain(encoding) or not raw:
+            return raw
+        if len(raw) <= SMALL:
+            try:
+                return unpack(raw, encoding, min(SMALL, largest))
+            except Oversized:
+                if largest <= SMALL:
+                    raise
+        await permit.take()
+        body: bytes = await self._aside(partial(unpack, raw, encoding, largest))
+        return body
+
+
+async def _received(parts: AsyncIterator[bytes], largest: int, permit: Permit) -> bytes:
+    received = bytearray()
+    async for part in parts:
+        size = len(received) + len(part)
+        if size > largest:
+            raise Oversized(largest)
+        if size > SMALL:
+            await permit.take()
+        received += part
+    return bytes(received)

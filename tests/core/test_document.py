@@ -1,0 +1,174 @@
+"""Foreign JSON: strict, and refused before it costs anything."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from exporter.document import (
+    CHEAP_BYTES,
+    CHEAP_VALUES,
+    HELD_VALUES,
+    LISTED_VALUES,
+    LONGEST_NUMBER,
+    MOST_CONTAINERS,
+    MOST_NAMES,
+    MOST_VALUES,
+    WHOLE_VALUES,
+    WIDEST_TEXT,
+    cheap,
+    document,
+    values_in,
+)
+from exporter.model import Reply
+from exporter.provider import MEBIBYTE, Malformed, NoEnvelope, ProviderError, envelope, object_in
+from exporter.providers import found
+
+LARGE = HELD_VALUES + 1
+
+
+def beside(part: str) -> bytes:
+    """Return a document with so many values that the decoder is the one that lets others run."""
+    return f"[{part}{',0' * LARGE}]".encode()
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a":{"b":[1,-2.5,1e3,true,false,null,"x"]}}', {"a": {"b": [1, -2.5, 1000.0, True, False, None, "x"]}}),
+        ('"\\u76f4\\ud83d\\ude00 直😀"', "直😀 直😀"),
+        ("9" * LONGEST_NUMBER, int("9" * LONGEST_NUMBER)),
+        ("[[[[]]]]", [[[[]]]]),
+    ],
+)
+def test_json_is_read(text: str, value: Any, large: bool) -> None:
+    """Small and large documents are read alike."""
+    if large:
+        assert document(beside(text), LISTED_VALUES)[0] == value
+    else:
+        assert document(b"\xef\xbb\xbf" + text.encode()) == value
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a":1}', '{"b":{"a":1,"a":2}}', "NaN", "Infinity", "-Infinity", "01", "1.", "'a'", '"\n"', "{a:1}", "",
+        "9" * (LONGEST_NUMBER + 1), "0." + "1" * LONGEST_NUMBER, "9" * 10_000, "[" * 5000, '{"a":' * 1500,
+        "{" + ",".join(f'"{number}":0' for number in range(MOST_NAMES + 1)) + "}",
+    ],
+)  # fmt: skip
+def test_what_is_no_strict_json_or_absurd_is_refused(text: str, large: bool) -> None:
+    """Names that stand twice, words for no number, long numbers, deep nesting and crowded objects are no document."""
+    with pytest.raises(ValueError, match=r"^(not a JSON document|a JSON document with more values than 2,000)$"):
+        document(beside(text) if large else text.encode(), LISTED_VALUES if large else MOST_VALUES)
+
+
+@pytest.mark.parametrize("text", ['{"a":{}}', "{},", "[", '[""],', "1,", '"x":1,'])
+def test_too_many_values_are_refused_before_any_is_built(text: str) -> None:
+    """A MiB of values costs less memory than a hundredth of what it would hold, whether or not it is JSON."""
+    body = text.encode() * (MEBIBYTE // len(text))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="more values than 2,000"):
+            document(body)
+        assert tracemalloc.get_traced_memory()[1] <= 10_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_as_many_values_as_are_allowed_are_read() -> None:
+    """The bound is a bound: one value more is refused."""
+    body = b"[" + b"1," * (MOST_VALUES - 2) + b"1]"
+    assert values_in(body, MOST_VALUES) == MOST_VALUES - 1
+    assert len(document(body)) == MOST_VALUES - 1
+    with pytest.raises(ValueError, match="more values"):
+        document(body, MOST_VALUES - 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b'{"a":{}},' * (MOST_CONTAINERS // 2 - 1) + b"{}]",
+        b"[" + b"{}," * (MOST_CONTAINERS - 2) + b"{}]",
+        b"[" + b'["a"],' * (MOST_CONTAINERS - 2) + b"[]]",
+        b"[" + b'"a",1.5,' * (WHOLE_VALUES // 2 - 1) + b"0]",
+        b'["' + b"\\n" * (4 * MEBIBYTE) + b'"]',
+        b'["' + b"x" * (8 * MEBIBYTE) + b'"]',
+    ],
+    ids=["objects in objects", "objects", "lists", "texts and numbers", "escapes", "text"],
+)
+def test_the_largest_documents_allowed_take_bounded_memory(body: bytes) -> None:
+    """Whatever is let through needs at most 32 MiB beside its bytes."""
+    tracemalloc.start()
+    try:
+        assert document(body, WHOLE_VALUES)
+        assert tracemalloc.get_traced_memory()[1] <= 32 * MEBIBYTE
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_objects_and_lists_than_a_true_list_has_are_refused() -> None:
+    """They cost most to let go of, so that they have a bound of their own."""
+    with pytest.raises(ValueError, match="more objects and lists"):
+        document(b"[" + b"{}," * MOST_CONTAINERS + b"{}]", WHOLE_VALUES)
+
+
+@pytest.mark.parametrize(("sign", "width"), [("😀", 6), ("直", 2)])
+def test_one_wide_sign_does_not_multiply_a_large_text(sign: str, width: int) -> None:
+    """As one sign makes all others of a text as wide, a large one with it is refused; a smaller one is read."""
+    size = WIDEST_TEXT // width - 16
+    assert len(document(json.dumps([sign + "x" * (size - 16)], ensure_ascii=False).encode())[0]) > size - 20
+    with pytest.raises(ValueError, match="too large for the signs"):
+        document(json.dumps([sign + "x" * (size + 16)], ensure_ascii=False).encode())
+
+
+def test_the_error_does_not_hold_the_document() -> None:
+    """What is kept of a failure is its words, not megabytes of what failed."""
+    with pytest.raises(ValueError, match="not a JSON document") as caught:
+        document(b'"' + b"x" * MEBIBYTE)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("provider", sorted(found()))
+def test_true_answers_are_cheap_and_others_are_not(provider: str) -> None:
+    """What the event loop reads itself is small in bytes and in values."""
+    assert cheap(json.dumps({provider: {"StreamState": "active", "RequestId": "x" * 36}}).encode())
+    assert not cheap(b" " * (CHEAP_BYTES + 1))
+    assert not cheap(b"," * (CHEAP_VALUES + 1))
+
+
+def test_an_expensive_answer_is_malformed_and_an_error_page_is_not_the_apis() -> None:
+    """A page under an error status, or in HTML, has reason http as ever, however many commas it has."""
+    many = b"{}," * 1500
+    with pytest.raises(Malformed, match="the body is a JSON document with more values than 2,000"):
+        envelope(Reply(200, {}, many))
+    for reply in (Reply(502, {}, many), Reply(200, {"content-type": "text/html"}, many), Reply(200, {}, b"<" + many)):
+        with pytest.raises(NoEnvelope):
+            envelope(reply)
+
+
+def test_callbacks_and_keys_are_bounded_too() -> None:
+    """Every foreign document has the bound of a single answer unless a list says otherwise."""
+    with pytest.raises(ValueError, match="more values"):
+        object_in(b'{"a":[' + b"{}," * 1500 + b"{}]}")
+
+
+@pytest.mark.parametrize("provider", sorted(found()))
+def test_no_list_reads_more_values_than_its_page_explains(provider: str) -> None:
+    """Each cloud's single answer and each of its lists refuse what is too much."""
+    cloud = found()[provider]
+    fields = {"app_id": 1} if provider == "zego" else {}
+    account = cloud.account(name="main", provider=provider, **fields)
+    more = Reply(200, {}, b'{"a":[' + b"{}," * (LISTED_VALUES // 2) + b"{}]}")
+    few = Reply(200, {}, b'{"a":[' + b"{}," * MOST_VALUES + b"{}]}")
+    for listing in cloud.listings:
+        with pytest.raises(Malformed, match="more values|more objects"):
+            listing.read(account, "app\nroom", more)
+        with pytest.raises((Malformed, ProviderError)) as caught:
+            listing.read(account, "app\nroom", few)
+        assert " with more " not in str(caught.value)
