@@ -15,6 +15,7 @@ MOST_REMEMBERED: Final = 128
 MOST_WAITING: Final = 64
 MOST_TURNED_AWAY: Final = 1 << 15
 TURNED_AWAY_SECONDS: Final = 60.0
+AHEAD_SECONDS: Final = 1e6  # more than anybody waits
 
 
 class Busy(Exception):  # noqa: N818
@@ -36,8 +37,8 @@ class Passwords:
     """Compares passwords one at a time, off the event loop, and each only once while its verdict is remembered.
 
     Addresses take turns, and when all places are taken the address that holds most of them gives one up. Within an
-    address, who came first goes first; who was turned away keeps that rank for a minute. So a right password that comes
-    again goes ahead of all guesses that came later, while each guess of a flood is new.
+    address, who comes again within a minute after being turned away goes ahead of who is new, and of equals the first
+    one goes first. So a right password that comes again has its turn at once, while each guess of a flood is new.
 
     Args:
         checker: Compares a password with a bcrypt hash; runs in a thread.
@@ -54,7 +55,7 @@ class Passwords:
         self._places = Places(MOST_WAITING - 1)  # besides the one that is being compared
         self._line: dict[bytes, _Comparison] = {}
         self._running: asyncio.Task[None] | None = None
-        self._turned_away: dict[bytes, tuple[float, float]] = {}
+        self._turned_away: dict[bytes, tuple[float | None, float]] = {}
         # Apart, so that a flood of wrong passwords cannot push out the right ones.
         self._verdicts: dict[bool, dict[bytes, None]] = {True: {}, False: {}}
 
@@ -89,24 +90,26 @@ class Passwords:
     # --- the line ----------------------------------------------------------------------------------------------------
 
     def _enter(self, digest: bytes, comparison: _Comparison, remote: str | None) -> _Comparison:
-        rank, _ = self._turned_away.pop(digest, (self._clock(), 0.0))
+        first, _ = self._turned_away.pop(digest, (None, 0.0))
+        seen = self._clock() if first is None else first
+        rank = seen if first is None else seen - AHEAD_SECONDS
 
         def turn_away() -> None:
-            self._keep_rank(digest, rank)
+            self._remember_first(digest, seen)
             self._line.pop(digest, None)
             comparison.place = None
             comparison.verdict.set_exception(Busy())
 
         place = self._places.enter(neighbourhood(remote), rank, lambda: False, turn_away)
         if place is None:
-            self._keep_rank(digest, rank)
+            self._remember_first(digest, seen)
             raise Busy
         comparison.place = place
         self._line[digest] = comparison
         self._go_on()
         return comparison
 
-    def _keep_rank(self, digest: bytes, rank: float) -> None:
+    def _remember_first(self, digest: bytes, seen: float) -> None:
         now = self._clock()
         while self._turned_away:
             first = next(iter(self._turned_away))
@@ -114,7 +117,7 @@ class Passwords:
                 break
             del self._turned_away[first]
         if len(self._turned_away) < MOST_TURNED_AWAY:
-            self._turned_away[digest] = rank, now + TURNED_AWAY_SECONDS
+            self._turned_away[digest] = seen, now + TURNED_AWAY_SECONDS
 
     def _go_on(self) -> None:
         """Compare the next one, unless one is being compared."""

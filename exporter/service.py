@@ -157,7 +157,7 @@ class Service:
                     # One at a time: those who come while it is being made share the next.
                     await asyncio.wait({known.body})
                     continue
-                until = min(self.exposition.expires(), now + max(self.config.scrape.reuse, 0.01))
+                until = min(self.exposition.expires(), self.clock.mono() + max(self.config.scrape.reuse, 0.01))
                 task = asyncio.create_task(self._render(openmetrics, compressed))
                 known = self._documents[form] = Document(self.board.version, until, task)
             return await asyncio.shield(known.body)
