@@ -76,22 +76,30 @@ class Site(web.BaseSite):
         )
 
 
-def own_names(options: ServeOptions) -> frozenset[str]:
-    """Return the host names at which this machine is reached; `.NAME` stands for all that end so."""
+def own_names(options: ServeOptions, resolving: str) -> frozenset[str]:
+    """Return the host names at which this machine is reached, in lower case; `.NAME` stands for all that end so.
+
+    Args:
+        options: The flags.
+        resolving: What stands in /etc/resolv.conf.
+    """
     names = {socket.gethostname(), *(addresses(one)[0] or "" for one in options.listen)}
     if options.external_url is not None:
         names.add(urlsplit(options.external_url).hostname or "")
-    try:
-        resolving = Path("/etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        resolving = ""
     for line in resolving.splitlines():
-        word, *domains = line.split()[:20] or [""]
+        word, *domains = line.split() or [""]
         if word in ("search", "domain"):
-            names.update(f".{domain.strip('.')}" for domain in domains if domain.strip("."))
-            # A pod's first search domain is NAMESPACE.svc.cluster.local, and its services are called SERVICE.NAMESPACE.
+            names.update(f".{domain.strip('.')}" for domain in domains if "." in domain.strip("."))
+            # A pod's first search domain is NAMESPACE.svc.CLUSTER, and its services are called SERVICE.NAMESPACE, too.
             names.update(f".{domain.partition('.')[0]}" for domain in domains if ".svc." in domain)
     return frozenset(name.lower() for name in names if name)
+
+
+def _resolving() -> str:
+    try:
+        return Path("/etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def tell_change(change: Change) -> None:
@@ -160,7 +168,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
             options.timeout_offset,
             options.enable_lifecycle,
             options.telemetry_path,
-            names=own_names(options),
+            names=own_names(options, _resolving()),
         )
         application = face.application()
         guard.install(application)
