@@ -6,16 +6,20 @@ All scenarios run at the same time, each against a process of its own, because m
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import select
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import bcrypt
 from rich.console import Console
 from rich.table import Table
 
@@ -23,7 +27,7 @@ from benchmarks import provider
 from benchmarks.serving import Serving, serving, tencent
 
 NOWHERE = "http://127.0.0.1:9"
-DRIPPERS, NON_READERS, BIG = 300, 50, 10_000
+DRIPPERS, NON_READERS, BIG, PLACES = 300, 50, 10_000, 64
 SPARE = 2  # connections that the honest client may have at any moment
 
 
@@ -42,9 +46,9 @@ Scenario = Callable[[], Coroutine[Any, Any, list[Finding]]]
 # --- a client of our own, below HTTP ---------------------------------------------------------------------------------
 
 
-async def exchange(server: Serving, data: bytes, seconds: float = 30.0) -> bytes:
-    """Send bytes, and return all that comes back until the server closes or time is over."""
-    reader, writer = await asyncio.open_connection(server.host, server.port)
+async def exchange(server: Serving, data: bytes, seconds: float = 30.0, source: str = "127.0.0.1") -> bytes:
+    """Send bytes from an address of ours; return all that comes back until the server closes or time is over."""
+    reader, writer = await asyncio.open_connection(server.host, server.port, local_addr=(source, 0))
     received = b""
     try:
         writer.write(data)
@@ -113,9 +117,10 @@ class Honest:
         return Finding(f"no honest scrape is lost to {whom}", f"{self.lost} of {self.scrapes}", self.lost == 0)
 
 
-def connected(server: Serving, data: bytes = b"") -> socket.socket:
+def connected(server: Serving, data: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
     """Return a connection on which something was sent and nothing is read."""
     made = socket.socket()
+    made.bind((source, 0))
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     made.settimeout(5)
     made.connect((server.host, server.port))
@@ -232,6 +237,101 @@ async def crowd() -> list[Finding]:
     ]  # fmt: skip
 
 
+async def sitters() -> list[Finding]:
+    """As many strangers as there are places wait for a minute, hang up, or come again and again from elsewhere."""
+    minute, ours = (
+        "X-Prometheus-Scrape-Timeout-Seconds: 60",
+        request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 2"),
+    )
+    async with black_hole() as endpoint:
+        with serving(tencent(endpoint, 3)) as server:
+            sitting = [connected(server, request("/metrics", minute)) for _ in range(PLACES)]
+            await asyncio.sleep(1)
+            beside = await exchange(server, ours)
+            for one in sitting:
+                one.close()
+            after = await asyncio.gather(*(exchange(server, ours) for _ in range(PLACES)))
+            elsewhere = [connected(server, ours, "127.0.0.2") for _ in range(PLACES)]
+            await asyncio.sleep(0.5)
+            among = await exchange(server, ours)
+            for one in elsewhere:
+                one.close()
+    good = sum(map(whole, after))
+    return [
+        Finding(f"{PLACES} strangers sit on all places for a minute: a scrape is answered", f"HTTP {status(beside)}",
+                whole(beside)),
+        Finding(f"{PLACES} hang up: all places are free at once", f"{good} of {PLACES} scrapes answered",
+                good == PLACES),
+        Finding(f"{PLACES} of another address take all places: a scrape is answered", f"HTTP {status(among)}",
+                whole(among)),
+    ]  # fmt: skip
+
+
+async def readers() -> list[Finding]:
+    """Four read ten thousand streams' states again and again, sixteen the configuration, while Prometheus scrapes."""
+    with provider.running() as endpoint, serving(tencent(endpoint, BIG)) as server:
+        scrape = request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 100")
+
+        async def read(path: str) -> list[bool]:
+            found = []
+            while not over.is_set():
+                found.append(whole(await exchange(server, request(path, "Accept-Encoding: gzip"), 60)))
+            return found
+
+        alone = [await _seconds(server, scrape) for _ in range(2)]
+        over = asyncio.Event()
+        reading = [asyncio.create_task(read(path)) for path in ["/api/v1/streams"] * 4 + ["/config"] * 16]
+        beside = await _seconds(server, scrape)
+        over.set()
+        pages = [page for found in await asyncio.gather(*reading) for page in found]
+        longest = 2 * max(alone) + 1
+    return [
+        Finding(f"20 readers of large pages: a scrape of {BIG:,} streams takes at most twice as long",
+                f"{beside:.1f} s, alone {min(alone):.1f} to {max(alone):.1f} s", beside <= longest),
+        Finding("they get whole pages", f"{pages.count(True)} whole, {pages.count(False)} not", all(pages)),
+    ]  # fmt: skip
+
+
+async def _seconds(server: Serving, data: bytes) -> float:
+    """Return how long a whole answer takes; infinity where none comes."""
+    started = time.monotonic()
+    good = whole(await exchange(server, data, 100))
+    return time.monotonic() - started if good else float("inf")
+
+
+async def guessers() -> list[Finding]:
+    """Eighty clients of our own address guess passwords without end; the right one is not remembered yet."""
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home) / "web.yml"
+        hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(10)).decode()
+        path.write_text(f"basic_auth_users:\n  prometheus: {hashed}\n")
+        with serving(tencent(NOWHERE, 3), f"--web.config.file={path}") as server:
+            over, guesses = asyncio.Event(), 0
+
+            async def guess(number: int) -> None:
+                nonlocal guesses
+                while not over.is_set():
+                    await exchange(server, _login(f"{number}-{guesses}"))
+                    guesses += 1
+
+            guessing = [asyncio.create_task(guess(number)) for number in range(80)]
+            await asyncio.sleep(2)
+            started, tries, answer = time.monotonic(), 0, b""
+            while not whole(answer) and time.monotonic() - started < 30:
+                answer = await exchange(server, _login("right"))
+                tries += 1
+            seconds = time.monotonic() - started
+            over.set()
+            await asyncio.gather(*guessing)
+    figure = f"after {seconds:.1f} s, at try {tries}; {guesses} guesses"
+    return [Finding("80 clients guess passwords: the right one is let in within 15 s", figure, seconds <= 15)]
+
+
+def _login(password: str) -> bytes:
+    encoded = base64.b64encode(f"prometheus:{password}".encode()).decode()
+    return request("/-/ready", f"Authorization: Basic {encoded}")
+
+
 async def few_descriptors() -> list[Finding]:
     """More connections come than there are descriptors."""
     with serving(tencent(NOWHERE, 3), files=48) as server:
@@ -297,6 +397,8 @@ async def odd_requests() -> list[Finding]:
     ]
     failed = [name for name, answer in crooked.items() if status(answer) >= 500]
     codes = {name: status(answer) for name, answer in crooked.items()}
+    servers = {line for answer in crooked.values() for line in answer.partition(b"\r\n\r\n")[0].splitlines()
+               if line.lower().startswith(b"server:")}  # fmt: skip
     bad_times = [good for good, _ in (*timed, twice)].count(False)
     return [
         Finding(f"{len(timed) + 1} odd scrape timeouts are answered with 200", f"{bad_times} were not", not bad_times),
@@ -305,6 +407,8 @@ async def odd_requests() -> list[Finding]:
         Finding("crooked requests are refused or answered, never a 5xx", f"{failed or codes}", not failed and calm),
         Finding("no second request hides in a first one's body", str(smuggled or 0), not smuggled),
         Finding("HTTP/1.0 is answered and closed", f"HTTP {codes['HTTP/1.0']}", whole(crooked["HTTP/1.0"])),
+        Finding("no answer names a version of what it runs on", str(b", ".join(sorted(servers)).decode()),
+                servers == {b"Server: stream-exporter"}),
         Finding("Expect: 100-continue is answered", str(crooked["expect"].split(b"\r\n", 1)[0].decode()),
                 b" 200 OK" in crooked["expect"]),
     ]  # fmt: skip
@@ -354,7 +458,9 @@ CROOKED = {
 }  # fmt: skip
 
 
-SCENARIOS: tuple[Scenario, ...] = (drippers, non_readers, crowd, few_descriptors, odd_requests)
+SCENARIOS: tuple[Scenario, ...] = (
+    drippers, non_readers, crowd, sitters, readers, guessers, few_descriptors, odd_requests,
+)  # fmt: skip
 
 
 async def everything() -> list[Finding]:

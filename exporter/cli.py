@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
+from urllib.parse import urlsplit
 
 from exporter import __version__
 from exporter.commands.common import Terminal, advise_if_missing
@@ -115,6 +116,7 @@ def serve_options(flags: argparse.Namespace) -> ServeOptions:
         timeout_offset=flags.timeout_offset,
         log_level=flags.log_level,
         log_format=flags.log_format,
+        external_url=flags.external_url,
     )
 
 
@@ -175,6 +177,8 @@ def _serve_flags(parser: argparse.ArgumentParser) -> None:
     add("--web.telemetry-path", dest="telemetry_path", metavar="PATH", type=_path, default="/metrics",
         help="path of the metrics (default: %(default)s)")  # fmt: skip
     add("--web.enable-lifecycle", dest="enable_lifecycle", action="store_true", help="open POST /-/reload")
+    add("--web.external-url", dest="external_url", metavar="URL", type=_outside,
+        help="where people reach the exporter, such as https://streams.example.com")  # fmt: skip
     add("--scrape.timeout-offset", dest="timeout_offset", metavar="SECONDS", type=_seconds, default=0.5,
         help="answer this long before Prometheus's timeout (default: %(default)s)")  # fmt: skip
     _log_flags(parser, "info")
@@ -377,6 +381,17 @@ def _seconds(text: str) -> float:
 
 
 TAKEN_PATHS: Final = ("/", "/probe", "/sd", "/config", "/api/", "/callbacks/", "/-/")
+
+
+def _outside(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and parts.hostname and not parts.username
+    except ValueError:
+        known = False
+    if not known:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address like https://streams.example.com")
+    return text
 
 
 def _path(text: str) -> str:

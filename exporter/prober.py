@@ -314,6 +314,8 @@ class Lane:
         return due
 
     def _start(self, due: list[Record], deadline: float, *, alone: Key | None = None, hinted: bool = False) -> Round:
+        # Whoever waited for these may have gone without settling them.
+        self._rounds = [one for one in self._rounds if not one.over]
         whole = len(due) == len(self.streams)
         round_ = Round(self.shared.clock.mono(), deadline, whole=whole, alone=alone, hinted=hinted)
         round_.task = asyncio.create_task(self._run(round_, due), name=f"round {self.account.name}")

@@ -180,13 +180,18 @@ class Service:
 
     async def document(self, *, openmetrics: bool, compressed: bool) -> bytes:
         """Return the exposition of everything; all who want it at one time share the same bytes."""
-        form, now = (openmetrics, compressed), self.clock.mono()
-        known = self._documents.get(form)
-        if known is None or known.version != self.board.version or now >= known.until:
-            until = min(self.exposition.expires(), now + max(self.config.scrape.reuse, 0.01))
-            task = asyncio.create_task(self._render(openmetrics, compressed))
-            known = self._documents[form] = Document(self.board.version, until, task)
-        return await asyncio.shield(known.body)
+        form, version, now = (openmetrics, compressed), self.board.version, self.clock.mono()
+        while True:
+            known = self._documents.get(form)
+            if known is None or known.version < version or now >= known.until:
+                if known is not None and not known.body.done():
+                    # One at a time: those who come while it is being made share the next.
+                    await asyncio.wait({known.body})
+                    continue
+                until = min(self.exposition.expires(), self.clock.mono() + max(self.config.scrape.reuse, 0.01))
+                task = asyncio.create_task(self._render(openmetrics, compressed))
+                known = self._documents[form] = Document(self.board.version, until, task)
+            return await asyncio.shield(known.body)
 
     async def _render(self, openmetrics: bool, compressed: bool) -> bytes:
         started, config = self.clock.mono(), self.config
@@ -203,8 +208,8 @@ class Service:
         self._render_seconds = min(self.clock.mono() - started, LONGEST_RENDER)
         return b"".join(parts)
 
-    def part(self, lane: Lane, record: Record | None, *, openmetrics: bool) -> bytes:
-        """Return the exposition of one account, or of one stream of it."""
+    def part(self, lane: Lane, record: Record | None, *, openmetrics: bool) -> Iterator[bytes]:
+        """Yield the exposition of one account, or of one stream of it, in slices."""
         provider = lane.provider.name
         keys = frozenset({record.key}) if record else frozenset((provider, stream.name) for stream in lane.streams)
-        return b"".join(self.exposition.render(self.clock.mono(), openmetrics, Scope(lane.names, keys)))
+        return self.exposition.render(self.clock.mono(), openmetrics, Scope(lane.names, keys))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,22 +12,24 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from exporter import report, status
+from exporter import origin, report, status, views
 from exporter.board import Change, Record
-from exporter.config import redacted
 from exporter.exposition import Compressor, negotiate
+from exporter.pages import Made, Page, Pages, give_way, turn
 from exporter.prober import Lane, place
 from exporter.provider import Received
+from exporter.sending import PIECE, SEND_SECONDS, SERVER, Held, send, takes_gzip, waiting
 from exporter.service import Service
+from exporter.waiting import Places
 
 log = structlog.get_logger("web")
 
 TIMEOUT_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 LEAST_SECONDS, MOST_SECONDS = 0.05, 120.0
 MOST_WAITING: Final = 64
-SEND_SECONDS: Final = 12.0
-PIECE: Final = 1 << 16
-MOST_HELD: Final = 12 << 20  # bytes of large pages that are being sent; a page larger than that goes alone
+MOST_PROBES: Final = 1024  # Prometheus may ask for each stream by a scrape of its own
+MOST_DEBUG: Final = 8  # their transcripts are large
+MOST_READERS: Final = 64
 MOST_FOLLOWERS: Final = 64
 MOST_UNREAD: Final = 1000
 HEARTBEAT_SECONDS: Final = 15.0
@@ -43,6 +43,7 @@ SECURITY_HEADERS: Final = {
     "Content-Security-Policy": status.CONTENT_SECURITY_POLICY,
 }
 
+JSON: Final = "application/json; charset=utf-8"
 NEVER_STORED: Final = {"Cache-Control": "no-store"}
 EVENT_HEADERS: Final = {
     "Content-Type": "text/event-stream",
@@ -66,6 +67,7 @@ class Face:
         lifecycle: Whether `POST /-/reload` is open.
         telemetry_path: Path of the metrics.
         ready: Whether the service is able to probe.
+        names: Host names at which the exporter is reached; `.NAME` stands for all that end so.
     """
 
     service: Service
@@ -74,12 +76,30 @@ class Face:
     lifecycle: bool = False
     telemetry_path: str = "/metrics"
     ready: bool = True
-    waiting: int = 0
-    held: int = 0
+    names: frozenset[str] = frozenset()
+    _scrapes: Places = field(default_factory=lambda: Places(MOST_WAITING))
+    _probes: Places = field(default_factory=lambda: Places(MOST_PROBES))
+    _debugs: Places = field(default_factory=lambda: Places(MOST_DEBUG))
+    _readers: Places = field(default_factory=lambda: Places(MOST_READERS))
+    _held: Held = field(default_factory=Held)
+    _pages: Pages = field(init=False)
+    _accounts: Pages = field(init=False)
     _followers: set[asyncio.Queue[Change | None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self._pages = Pages(self.service.clock.mono, give_way)
+        self._accounts = Pages(self.service.clock.mono, turn)
         self.service.board.listeners.append(self._tell)
+
+    @property
+    def waiting(self) -> int:
+        """How many scrapes wait."""
+        return len(self._scrapes)
+
+    @property
+    def held(self) -> int:
+        """How many bytes of large pages are being sent."""
+        return self._held.bytes
 
     def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
         """Return the aiohttp application."""
@@ -110,7 +130,7 @@ class Face:
         response = await handler(request)
         if not isinstance(response, web.Response) or response.prepared or not isinstance(response.body, bytes):
             return response
-        packed = _takes_gzip(request.headers.get("Accept-Encoding", "")) and response.content_type != "text/plain"
+        packed = takes_gzip(request) and response.content_type != "text/plain"
         if response.status != 200 or len(response.body) <= PIECE:
             if packed:
                 response.enable_compression(web.ContentCoding.gzip)
@@ -120,33 +140,39 @@ class Face:
             compressor = Compressor()
             body = compressor.add(body) + compressor.end()
             headers["Content-Encoding"] = "gzip"
-        if self.held and self.held + len(body) > MOST_HELD:
-            return _text("too many large pages are being read; try again later\n", 503)
-        self.held += len(body)
-        try:
-            return await _send(request, body, headers)
-        finally:
-            self.held -= len(body)
+        with self._held.holding(body):
+            return await send(request, body, headers)
+
+    async def _paged(self, request: web.Request, page: Page, content_type: str, **headers: str) -> web.StreamResponse:
+        """Answer with a page that is shared with all who ask for it."""
+        loop = asyncio.get_running_loop()
+        async with waiting(self._readers, request, loop.time(), "readers of pages"):
+            made = await self._pages.get(page)
+        return await self._shared(request, made, content_type, **headers)
+
+    async def _shared(self, request: web.Request, made: Made, content_type: str, **headers: str) -> web.StreamResponse:
+        body, told = made.plain, {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", **headers}
+        if takes_gzip(request):
+            body, told["Content-Encoding"] = made.packed, "gzip"
+        if len(body) <= PIECE:
+            return await send(request, body, told)
+        with self._held.holding(body):
+            return await send(request, body, told)
 
     # --- metrics -----------------------------------------------------------------------------------------------------
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """Ask the providers, and answer before the deadline with what is known."""
         deadline = self.deadline(request)
-        if self.waiting >= MOST_WAITING:
-            return _text("too many scrapes are waiting; try again later\n", 503)
         openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
-        compressed = _takes_gzip(request.headers.get("Accept-Encoding", ""))
-        self.waiting += 1
-        try:
+        compressed = takes_gzip(request)
+        async with waiting(self._scrapes, request, deadline, "scrapes"):
             await self.service.refresh(deadline)
             body = await self.service.document(openmetrics=openmetrics, compressed=compressed)
-        finally:
-            self.waiting -= 1
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if compressed:
             headers["Content-Encoding"] = "gzip"
-        return await _send(request, body, headers)
+        return await send(request, body, headers)
 
     def deadline(self, request: web.Request) -> float:
         """Return until when to answer, in monotonic seconds: Prometheus's timeout less the offset."""
@@ -155,7 +181,7 @@ class Face:
         budget = self.service.config.scrape.timeout if seconds is None else seconds - self.offset
         return now + min(max(budget, LEAST_SECONDS), MOST_SECONDS)
 
-    async def probe(self, request: web.Request) -> web.Response:
+    async def probe(self, request: web.Request) -> web.StreamResponse:
         """Ask for one stream or one account; nothing that is not configured can be reached."""
         deadline = self.deadline(request)
         try:
@@ -163,15 +189,21 @@ class Face:
         except LookupError as error:
             return _text(f"{error.args[0]}\n", 400)
         if request.query.get("debug") == "true":
-            calls = await self.service.watch_calls(lane, deadline, record)
+            async with waiting(self._debugs, request, deadline, "probes with debug=true"):
+                calls = await self.service.watch_calls(lane, deadline, record)
             age = self.service.clock.mono() - record.tried if record else float("inf")
-            return _text(report.transcript(calls, [self._object(record)] if record else [], age))
-        if record is not None:
-            await self.service.refresh_one(record, deadline)
-        else:
-            await self.service.refresh(deadline, lane)
+            shown = [views.stream_object(self.service, record)] if record else []
+            return _text(report.transcript(calls, shown, age))
+        async with waiting(self._probes, request, deadline, "probes"):
+            if record is not None:
+                await self.service.refresh_one(record, deadline)
+            else:
+                await self.service.refresh(deadline, lane)
         openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
-        body = self.service.part(lane, record, openmetrics=openmetrics)
+        if record is None:
+            made = await self._accounts.get(views.exposition(self.service, lane, openmetrics=openmetrics))
+            return await self._shared(request, made, content_type)
+        body = b"".join(self.service.part(lane, record, openmetrics=openmetrics))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     def _target(self, request: web.Request) -> tuple[Lane, Record | None]:
@@ -192,36 +224,19 @@ class Face:
 
     # --- what is watched ---------------------------------------------------------------------------------------------
 
-    async def service_discovery(self, _request: web.Request) -> web.Response:
+    async def service_discovery(self, request: web.Request) -> web.StreamResponse:
         """Return the watched streams as Prometheus's http_sd targets."""
-        return web.json_response([_target(record) for record in self.service.board])
+        return await self._paged(request, views.targets(self.service), JSON)
 
-    async def streams(self, _request: web.Request) -> web.Response:
+    async def streams(self, request: web.Request) -> web.StreamResponse:
         """Return what is known of each stream as JSON."""
-        return web.json_response([self._object(record) for record in self.service.board], headers=NEVER_STORED)
+        return await self._paged(request, views.streams(self.service), JSON, **NEVER_STORED)
 
-    def _object(self, record: Record) -> dict[str, Any]:
-        service = self.service
-        return report.stream_object(record, record.state(service.clock.mono(), service.board.max_age))
-
-    async def page(self, request: web.Request) -> web.Response:
+    async def page(self, request: web.Request) -> web.StreamResponse:
         """Return the status page."""
-        service = self.service
-        known = status.Known(
-            service.board,
-            service.tally,
-            tuple(service.prober.present()),
-            service.clock.now(),
-            telemetry_path=self.telemetry_path,
-            ready=self.ready,
-            reload_ok=service.source.reload_ok,
-            events=True,
-        )
-        parts = []
-        for part in status.slices(known, status.Filter.read(request.query.items())):
-            parts.append(part)
-            await asyncio.sleep(0)
-        return web.Response(text="".join(parts), content_type="text/html", charset="utf-8", headers=NEVER_STORED)
+        wanted = status.Filter.read(request.query.items())
+        page = views.status_page(self.service, wanted, self.telemetry_path, ready=self.ready)
+        return await self._paged(request, page, "text/html; charset=utf-8", **NEVER_STORED)
 
     async def asset(self, request: web.Request) -> web.Response:
         """Return a file that the page needs; its name changes with its content."""
@@ -234,9 +249,16 @@ class Face:
             headers={"Cache-Control": "public, max-age=31536000, immutable"},
         )
 
-    async def configuration(self, _request: web.Request) -> web.Response:
+    async def configuration(self, request: web.Request) -> web.StreamResponse:
         """Return the configuration in force, without secrets."""
-        return web.Response(text=redacted(self.service.config), content_type="application/yaml", charset="utf-8")
+        if refused := self._foreign(request):
+            return refused
+        return await self._paged(request, views.configuration(self.service), "application/yaml; charset=utf-8")
+
+    def _foreign(self, request: web.Request) -> web.Response | None:
+        """Refuse what a stranger's page may have sent."""
+        why = origin.refusal(request.method, request.headers, secure=request.secure, names=self.names)
+        return None if why is None else _text(f"{why}\n", 403)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Tell of each change of state as it comes, as server-sent events."""
@@ -305,11 +327,13 @@ class Face:
         """Say whether the service is configured and able to probe."""
         return _text("stream-exporter is ready.\n") if self.ready else _text("stream-exporter is not ready.\n", 503)
 
-    async def reload_now(self, _request: web.Request) -> web.Response:
-        """Read the configuration again."""
+    async def reload_now(self, request: web.Request) -> web.Response:
+        """Read the configuration again; once begun it is finished, whether the client stays or not."""
+        if refused := self._foreign(request):
+            return refused
         if not self.lifecycle:
             return _text("the lifecycle API is not enabled; start with --web.enable-lifecycle, or send SIGHUP\n", 403)
-        problems = await self.reload()
+        problems = await asyncio.shield(asyncio.ensure_future(self.reload()))
         if problems:
             return _text("the configuration was refused; the one before stays:\n" + "\n".join(problems) + "\n", 500)
         return _text("the configuration was reloaded\n")
@@ -342,7 +366,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
-    """Give every answer the security headers, those of errors and of refused users too."""
+    """Give every answer the security headers, those of errors and of refused users too; name no versions."""
+    response.headers["Server"] = SERVER
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
 
@@ -380,32 +405,6 @@ def event(change: Change) -> bytes:
     return f"event: change\ndata: {json.dumps(told)}\n\n".encode()
 
 
-async def _send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
-    """Send a shared body piece by piece: a reader that does not read holds one piece, and not for long."""
-    response = web.StreamResponse(headers={**headers, **SECURITY_HEADERS})
-    response.content_length = len(body)
-    view = memoryview(body)
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            await response.prepare(request)
-            for start in range(0, 0 if request.method == "HEAD" else len(body), PIECE):
-                await response.write(view[start : start + PIECE])
-            await response.write_eof()
-    except TimeoutError:
-        _hang_up(request)
-    return response
-
-
-def _hang_up(request: web.Request) -> None:
-    """Cut a connection off at once: the kernel, too, would go on keeping what its reader does not read."""
-    transport = request.transport
-    if transport is None:
-        return
-    # A linger time of zero makes the kernel send RST and forget what is unsent.
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
 def _positive(text: str) -> float | None:
     """Return a finite positive number, or None for anything else."""
     try:
@@ -416,30 +415,5 @@ def _positive(text: str) -> float | None:
     return seconds if math.isfinite(seconds) and seconds > 0 else None
 
 
-def _takes_gzip(accept: str) -> bool:
-    for part in accept.lower().split(","):
-        name, _, parameters = part.partition(";")
-        if name.strip() in ("gzip", "*"):
-            return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
-
-
 def _text(text: str, status_code: int = 200) -> web.Response:
     return web.Response(text=text, status=status_code)
-
-
-def _target(record: Record) -> dict[str, Any]:
-    provider, name = record.key
-    target = f"{provider}/{name}"
-    labels = {f"__meta_stream_label_{label}": value for label, value in record.stream.labels.items()}
-    return {
-        "targets": [target],
-        "labels": {
-            "__metrics_path__": "/probe",
-            "__param_target": target,
-            "__meta_stream_provider": provider,
-            "__meta_stream_name": name,
-            "__meta_stream_account": record.stream.account,
-            **labels,
-        },
-    }

@@ -6,7 +6,6 @@ that a file written for another exporter serves here too. `docs/web-config.md` n
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import difflib
 import errno
@@ -33,14 +32,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Va
 from exporter import files
 from exporter.config.problems import speakable
 from exporter.model import Secret, Shape
+from exporter.passwords import Busy as _Busy
+from exporter.passwords import Passwords as _Passwords
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Where = tuple[str | int, ...]
 
 LARGEST_FILE = 1 << 20
 LONGEST_PASSWORD = 72  # bytes; bcrypt reads no further
-MOST_REMEMBERED = 128
-MOST_WAITING = 64
 
 # The names of Go's crypto/tls for TLS 1.2 and below, and what OpenSSL calls them.
 _CIPHERS = {
@@ -727,66 +726,6 @@ class _Bucket:
         return True
 
 
-class _Busy(Exception):  # noqa: N818
-    """More passwords wait to be compared than anyone will wait for."""
-
-
-class _Passwords:
-    """Compares passwords: one at a time, off the event loop, and each only once while it is remembered."""
-
-    def __init__(self, checker: Callable[[bytes, bytes], bool], key: bytes) -> None:
-        self._checker = checker
-        self._key = key
-        self._one_at_a_time = asyncio.Lock()
-        self._waiting: dict[bytes, asyncio.Task[bool]] = {}
-        # Apart, so that a flood of wrong passwords cannot push out the right ones.
-        self._verdicts: dict[bool, dict[bytes, None]] = {True: {}, False: {}}
-
-    async def right(self, user: bytes, password: bytes, users: dict[str, Secret]) -> bool:
-        """Tell whether a user has this password; an unknown user costs a comparison too.
-
-        Raises:
-            _Busy: Too many comparisons wait.
-        """
-        if len(password) > LONGEST_PASSWORD:
-            return False
-        known = users.get(user.decode("utf-8", "surrogateescape"))
-        hashed = (known or _nobody(users)).reveal().encode()
-        verdict = await self._verdict(self._digest(user, hashed, password), password, hashed)
-        return verdict and known is not None
-
-    def _digest(self, *parts: bytes) -> bytes:
-        """Stand for a user, hash and password without keeping them."""
-        framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        return hashlib.blake2b(framed, key=self._key, digest_size=32).digest()
-
-    async def _verdict(self, digest: bytes, password: bytes, hashed: bytes) -> bool:
-        for verdict, digests in self._verdicts.items():
-            if digest in digests:
-                return verdict
-        task = self._waiting.get(digest)
-        if task is None:
-            if len(self._waiting) >= MOST_WAITING:
-                raise _Busy
-            task = asyncio.create_task(self._compare(digest, password, hashed))
-            self._waiting[digest] = task
-            task.add_done_callback(lambda _: self._waiting.pop(digest, None))
-        # Shielded: a client that leaves must not free the lock while the thread still computes.
-        return await asyncio.shield(task)
-
-    async def _compare(self, digest: bytes, password: bytes, hashed: bytes) -> bool:
-        async with self._one_at_a_time:
-            try:
-                verdict = await asyncio.to_thread(self._checker, password, hashed)
-            except ValueError:
-                verdict = False
-        digests = self._verdicts[verdict]
-        digests[digest] = None
-        if len(digests) > MOST_REMEMBERED:
-            del digests[next(iter(digests))]
-        return verdict
-
-
 def _nobody(users: dict[str, Secret]) -> Secret:
     """Return a hash that nothing matches, as costly as the dearest of the users', so that time tells nothing."""
     costs = (_BCRYPT.fullmatch(secret.reveal()) for secret in users.values())
@@ -825,7 +764,7 @@ class WebGuard:
 
     Args:
         path: The file, or None to let everything pass in plain HTTP.
-        clock: Seconds that only grow, for the rate limit.
+        clock: Seconds that only grow, for the rate limit and the line of passwords.
         tell: Called once for each change worth a line in the log; never given a secret.
         checker: Compares a password with a bcrypt hash; runs in a thread.
         cache_key: Keys the digests under which verdicts are remembered, 16 to 64 bytes.
@@ -845,7 +784,7 @@ class WebGuard:
     ) -> None:
         self._clock = clock
         self._tell: Callable[[str], None] = _quiet  # what is wrong at the start is raised, not told
-        self._passwords = _Passwords(checker, cache_key or secrets.token_bytes(32))
+        self._passwords = _Passwords(checker, cache_key or secrets.token_bytes(32), clock)
         self._tls: _Tls | None = None
         self._file = _ConfigFile(Path(path), self._changed) if path else None
         config = self._config()
@@ -913,11 +852,19 @@ class WebGuard:
             return None
         given = _credentials(request.headers.get("Authorization", ""))
         try:
-            if given and await self._passwords.right(*given, users):
+            if given and await self._right(*given, users, request.remote):
                 return None
         except _Busy:
             return _refusal(503, "Too many passwords wait to be checked.", Retry_After="1")
         return _refusal(401, "Unauthorized", WWW_Authenticate="Basic")
+
+    async def _right(self, user: bytes, password: bytes, users: dict[str, Secret], remote: str | None) -> bool:
+        """Tell whether a user has this password; an unknown user costs a comparison too."""
+        if len(password) > LONGEST_PASSWORD:
+            return False
+        known = users.get(user.decode("utf-8", "surrogateescape"))
+        hashed = (known or _nobody(users)).reveal().encode()
+        return await self._passwords.right(user, password, hashed, remote) and known is not None
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         for name, value in request.get(_ADDED, {}).items():

@@ -19,6 +19,7 @@ FLAGS = [
     "--web.config.file",
     "--web.telemetry-path",
     "--web.enable-lifecycle",
+    "--web.external-url",
     "--scrape.timeout-offset",
     "--log.level",
     "--log.format",
@@ -40,13 +41,13 @@ def test_flags_of_serve(prefix: list[str]) -> None:
     """Every flag of serve arrives as a typed value, with and without the command's name."""
     given = (
         "--config.file=f.yml --web.listen-address 127.0.0.1:1 --web.listen-address [::1]:2 "
-        "--web.config.file web.yml --web.telemetry-path /m --web.enable-lifecycle "
+        "--web.config.file web.yml --web.telemetry-path /m --web.enable-lifecycle --web.external-url https://s.example "
         "--scrape.timeout-offset 0.25 --log.level debug --log.format json"
     )
     command, flags = parse([*prefix, *given.split()])
     assert command.name == "serve"
     assert serve_options(flags) == ServeOptions(
-        "f.yml", ("127.0.0.1:1", "[::1]:2"), "web.yml", "/m", True, 0.25, "debug", "json"
+        "f.yml", ("127.0.0.1:1", "[::1]:2"), "web.yml", "/m", True, 0.25, "debug", "json", "https://s.example"
     )
 
 
@@ -98,6 +99,9 @@ def test_every_command_refuses_unknown_flags(command: str) -> None:
         (["--web.telemetry-path", "/{x}"], "'/{x}' is not a path like /metrics"),
         (["--web.telemetry-path", "/probe"], "'/probe' is taken by another page"),
         (["--web.telemetry-path", "/-/healthy"], "'/-/healthy' is taken by another page"),
+        (["--web.external-url", "streams.example"], "'streams.example' is not an address like https://streams.ex"),
+        (["--web.external-url", "https://"], "'https://' is not an address like https://streams.ex"),
+        (["--web.external-url", "http://[::1"], "'http://[::1' is not an address like https://streams.ex"),
         (["--scrape.timeout-offset", "-1"], "'-1' is not a number of seconds from 0 to 120"),
         (["--scrape.timeout-offset", "nan"], "'nan' is not a number of seconds from 0 to 120"),
         (["--scrape.timeout-offset", "soon"], "'soon' is not a number of seconds from 0 to 120"),

@@ -29,7 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exporter.model import Secret
-from exporter.webconfig import WebConfigError, WebGuard, _Passwords, _temporary, load
+from exporter.passwords import Passwords
+from exporter.webconfig import WebConfigError, WebGuard, _temporary, load
 
 DATA = Path(__file__).parent / "webconfig_data"
 GUIDE = Path(__file__).parents[1] / "docs" / "web-config.md"
@@ -745,7 +746,7 @@ def test_unknown_users_and_long_passwords_never_match(folder: Path) -> None:
 
 def test_digests_of_verdicts_keep_their_parts_apart() -> None:
     """Text moved from the password to the user is another login, and another key gives other digests."""
-    passwords, others = _Passwords(bcrypt.checkpw, b"k" * 32), _Passwords(bcrypt.checkpw, b"l" * 32)
+    passwords, others = Passwords(bcrypt.checkpw, b"k" * 32), Passwords(bcrypt.checkpw, b"l" * 32)
     digests = {passwords._digest(b"ab", b"c"), passwords._digest(b"a", b"bc"), others._digest(b"ab", b"c")}
     assert len(digests) == 3
 

@@ -22,6 +22,7 @@ class ServeOptions:
         timeout_offset: Seconds by which an answer comes before Prometheus's timeout.
         log_level: From which level on to log.
         log_format: How a line of the log is written.
+        external_url: Where people reach the exporter, when that is another name than the machine's.
     """
 
     config_file: str = "stream-exporter.yml"
@@ -32,6 +33,7 @@ class ServeOptions:
     timeout_offset: float = 0.5
     log_level: Level = "info"
     log_format: Literal["logfmt", "json"] = "logfmt"
+    external_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import ssl
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -24,6 +26,7 @@ from exporter.keys import Keyring
 from exporter.model import Account, Secret, State
 from exporter.provider import AnyProvider
 from exporter.reload import Reloader, settle_memory
+from exporter.sending import Protocol
 from exporter.service import Service, clock
 from exporter.transport import Transport
 from exporter.web import Face
@@ -65,16 +68,42 @@ class Site(web.BaseSite):
     async def start(self) -> None:
         """Listen."""
         await super().start()
-        server = self._runner.server
+        server, loop = self._runner.server, asyncio.get_running_loop()
         assert server is not None
-        self._server = await asyncio.get_running_loop().create_server(
-            server,
+        self._server = await loop.create_server(
+            lambda: Protocol(server, loop=loop, keepalive_timeout=KEEPALIVE_SECONDS),
             self._host,
             self._port,
             ssl=self._ssl_context,
             backlog=self._backlog,
             ssl_handshake_timeout=None if self._ssl_context is None else KEEPALIVE_SECONDS,
         )
+
+
+def own_names(options: ServeOptions, resolving: str) -> frozenset[str]:
+    """Return the host names at which this machine is reached, in lower case; `.NAME` stands for all that end so.
+
+    Args:
+        options: The flags.
+        resolving: What stands in /etc/resolv.conf.
+    """
+    names = {socket.gethostname(), *(addresses(one)[0] or "" for one in options.listen)}
+    if options.external_url is not None:
+        names.add(urlsplit(options.external_url).hostname or "")
+    for line in resolving.splitlines():
+        word, *domains = line.split() or [""]
+        if word in ("search", "domain"):
+            names.update(f".{domain.strip('.')}" for domain in domains if "." in domain.strip("."))
+            # A pod's first search domain is NAMESPACE.svc.CLUSTER, and its services are called SERVICE.NAMESPACE, too.
+            names.update(f".{domain.partition('.')[0]}" for domain in domains if ".svc." in domain)
+    return frozenset(name.lower() for name in names if name)
+
+
+def _resolving() -> str:
+    try:
+        return Path("/etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def tell_change(change: Change) -> None:
@@ -159,14 +188,21 @@ async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Calla
         service.board.listeners.append(tell_change)
         service.source.dropped = dropped
         reloader = Reloader(service, load)
-        face = Face(service, reloader.reload, options.timeout_offset, options.enable_lifecycle, options.telemetry_path)
+        face = Face(
+            service,
+            reloader.reload,
+            options.timeout_offset,
+            options.enable_lifecycle,
+            options.telemetry_path,
+            names=own_names(options, _resolving()),
+        )
         application = face.application()
         guard.install(application)
         runner = web.AppRunner(
             application,
-            access_log=None,
             handle_signals=False,
-            keepalive_timeout=KEEPALIVE_SECONDS,
+            # Who has gone waits for nothing any more.
+            handler_cancellation=True,
             shutdown_timeout=DRAIN_SECONDS,
         )
         await runner.setup()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.config.loading import Config, Scrape, load
 from exporter.config.problems import ConfigErrors, Problem
-from exporter.config.redacting import redacted
+from exporter.config.redacting import redacted, redacted_slices
 from exporter.config.schema import schema
 from exporter.config.secret_values import CredentialsMissing, credentials, secret
 
@@ -17,6 +17,7 @@ __all__ = [
     "credentials",
     "load",
     "redacted",
+    "redacted_slices",
     "schema",
     "secret",
 ]

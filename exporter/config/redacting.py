@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -18,12 +19,24 @@ _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 def redacted(config: Config) -> str:
     """Return the configuration with its defaults; files and variables of secrets by name, plain ones as `<secret>`."""
-    head = {
-        "scrape": {name: format_duration(getattr(config.scrape, name)) for name in ScrapeShape.model_fields},
-        "accounts": [_account(account) for account in config.accounts],
-    }
-    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1000)
-    return text + ("streams:\n" + "".join(map(_stream, config.streams)) if config.streams else "streams: []\n")
+    return "".join(redacted_slices(config))
+
+
+def redacted_slices(config: Config) -> Iterator[str]:
+    """Yield the same account by account and stream by stream."""
+    yield _dumped(
+        {"scrape": {name: format_duration(getattr(config.scrape, name)) for name in ScrapeShape.model_fields}}
+    )
+    yield "accounts:\n" if config.accounts else "accounts: []\n"
+    for account in config.accounts:
+        yield _dumped([_account(account)])
+    yield "streams:\n" if config.streams else "streams: []\n"
+    yield from map(_stream, config.streams)
+
+
+def _dumped(value: Any) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000)
+    return text
 
 
 def _account(account: Account) -> dict[str, Any]:

@@ -28,14 +28,13 @@ from exporter.status.markup import (
     utc,
 )
 from exporter.status.streams import streams
-from exporter.status.survey import MOST_ROWS, RANK, ROWS, Filter, Known, LaneView, Survey, survey
+from exporter.status.survey import MOST_LABELS, MOST_ROWS, RANK, ROWS, Filter, Known, LaneView, Survey, survey
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 RUNBOOK: Final = "https://github.com/stream-exporter/stream-exporter/blob/main/docs/runbook.md"
-MOST_LABELS: Final = 200
 MOST_DEAD: Final = 5
 
 _HEAD: Final = """<!doctype html>
@@ -82,19 +81,24 @@ def page(known: Known, wanted: Filter) -> str:
     return "".join(slices(known, wanted))
 
 
-def slices(known: Known, wanted: Filter) -> Iterator[str]:
+def slices(known: Known, wanted: Filter, found: Survey | None = None) -> Iterator[str]:
     """Yield the page in slices, so that the event loop may run between them.
 
     What is known of the streams is read before the first slice, so that all of them tell of one moment.
+
+    Args:
+        known: What is known.
+        wanted: The filter.
+        found: What the filter finds, where that has been surveyed already.
     """
-    found = survey(known, wanted)
-    # Made at once: these read counters and quotas, which may change between slices.
-    rest = [*accounts(known, wanted, found), failures(known, wanted)]
+    if found is None:
+        found = survey(known, wanted)
     yield _head(known, found)
     yield _glance(known, found)
     yield _form(known, wanted, found)
     yield from streams(known, wanted, found)
-    yield from rest
+    yield from accounts(known, wanted, found)
+    yield failures(known, wanted)
     yield fill(_FOOT, states=definitions((badge(one, words.WORDS[one]), prose(words.LEGEND[one])) for one in RANK))
 
 
@@ -236,7 +240,7 @@ def _form(known: Known, wanted: Filter, found: Survey) -> Html:
         text=raw(wanted.text),
         provider=_select("Provider", "provider", {"": "All", **providers}, wanted.providers),
         account=_select("Account", "account", {"": "All", **by_name}, wanted.accounts),
-        labels=_label_fields(known, wanted),
+        labels=_label_fields(wanted, found),
         usual=ROWS,
         rows=_select("Rows", "limit", limits, frozenset({str(wanted.limit)})),
     )
@@ -266,10 +270,10 @@ def _option(value: str, text: str, chosen: bool) -> Html:
     return fill('<option value="{value}"{selected}>{text}</option>', value=raw(value), selected=selected, text=text)
 
 
-def _label_fields(known: Known, wanted: Filter) -> Html:
+def _label_fields(wanted: Filter, found: Survey) -> Html:
     """Return a field for each label asked for, and an empty one for another."""
     given = [label if value is None else f"{label}={value}" for label, value in wanted.labels]
-    pairs = _label_pairs(known)
+    pairs = sorted(found.labels)[:MOST_LABELS]
     if not pairs and not given:
         return EMPTY
     template = (
@@ -279,13 +283,3 @@ def _label_fields(known: Known, wanted: Filter) -> Html:
     fields = joined(fill(template, value=raw(value)) for value in [*given, ""])
     options = joined(fill('<option value="{value}"></option>', value=raw(pair)) for pair in pairs)
     return fill('{fields}<datalist id="labels">{options}</datalist>\n', fields=fields, options=options)
-
-
-def _label_pairs(known: Known) -> list[str]:
-    """Return labels to suggest, some of them if there are very many."""
-    pairs: set[str] = set()
-    for record in known.board:
-        pairs.update(f"{label}={value}" for label, value in record.stream.labels.items())
-        if len(pairs) > MOST_LABELS:
-            break
-    return sorted(pairs)[:MOST_LABELS]

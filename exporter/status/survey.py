@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -14,6 +16,9 @@ from exporter.provider import AnyProvider
 from exporter.tally import AccountKey, Tally
 
 ROWS, MOST_ROWS = 500, 2000
+
+STEP: Final = 500
+MOST_LABELS: Final = 200
 
 RANK: Final = {
     state: rank
@@ -175,6 +180,10 @@ class Row(NamedTuple):
     faulted: float
 
 
+Ranked = tuple[int, float, Key, Row]
+_RANKING: Final = itemgetter(0, 1, 2)
+
+
 @dataclass(slots=True)
 class Survey:
     """What a filter finds.
@@ -185,6 +194,7 @@ class Survey:
         rows: The streams to show, worst first.
         matching: How many would be shown without the limit.
         newest: Monotonic seconds of the last attempt of any stream; minus infinity before the first.
+        labels: Labels to suggest, as `name=value`; some of them if there are very many.
     """
 
     counts: Counter[State] = field(default_factory=Counter)
@@ -192,6 +202,7 @@ class Survey:
     rows: list[Row] = field(default_factory=list)
     matching: int = 0
     newest: float = float("-inf")
+    labels: set[str] = field(default_factory=set)
 
     @property
     def worst(self) -> State:
@@ -201,19 +212,38 @@ class Survey:
 
 def survey(known: Known, wanted: Filter) -> Survey:
     """Find the streams to show: the worst state first, and in it the latest change first."""
+    steps = surveying(known, wanted)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Survey = end.value
+            return found
+
+
+def surveying(known: Known, wanted: Filter) -> Generator[str, None, Survey]:
+    """Do the same in steps, between which the event loop may run; each yields an empty text.
+
+    Each stream is read once, so counts and rows agree, whatever changes between two steps.
+    """
     found, mono, max_age = Survey(), known.now.mono, known.board.max_age
     needle, states = wanted.text.casefold(), wanted.states
-    ranked: list[tuple[int, float, Key, Record, State]] = []
-    for record in known.board:
+    ranked: list[Ranked] = []
+    runs: list[list[Ranked]] = []
+    for number, record in enumerate(known.board, 1):
         state = record.state(mono, max_age)
         _count(found, record, state)
         if wanted.admits(record, needle):
             found.counts[state] += 1
             if not states or state in states:
-                ranked.append((RANK[state], -(record.since(state) or 0.0), record.key, record, state))
-    ranked.sort(key=itemgetter(0, 1, 2))
-    found.matching = len(ranked)
-    found.rows = [_row(record, state) for *_, record, state in ranked[: wanted.limit]]
+                ranked.append((RANK[state], -(record.since(state) or 0.0), record.key, _row(record, state)))
+        if number % STEP == 0:
+            runs.append(sorted(ranked, key=_RANKING))
+            ranked = []
+            yield ""
+    runs.append(sorted(ranked, key=_RANKING))
+    found.matching = sum(map(len, runs))
+    found.rows = [row for *_, row in islice(merge(*runs, key=_RANKING), wanted.limit)]
     return found
 
 
@@ -225,6 +255,8 @@ def _count(found: Survey, record: Record, state: State) -> None:
     counts[state] += 1
     if record.tried > found.newest:
         found.newest = record.tried
+    if len(found.labels) <= MOST_LABELS:
+        found.labels.update(f"{label}={value}" for label, value in record.stream.labels.items())
 
 
 def _row(record: Record, state: State) -> Row:

@@ -167,7 +167,7 @@ def test_no_list_reads_more_values_than_its_page_explains(provider: str) -> None
     more = Reply(200, {}, b'{"a":[' + b"{}," * (LISTED_VALUES // 2) + b"{}]}")
     few = Reply(200, {}, b'{"a":[' + b"{}," * MOST_VALUES + b"{}]}")
     for listing in cloud.listings:
-        with pytest.raises(Malformed, match="more values|more objects"):
+        with pytest.raises(Malformed, match=r"more values|more objects"):
             listing.read(account, "app\nroom", more)
         with pytest.raises((Malformed, ProviderError)) as caught:
             listing.read(account, "app\nroom", few)

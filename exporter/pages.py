@@ -1,0 +1,191 @@
+"""Pages that are made once for all who ask at the same state, in slices, and after everything that is more urgent."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from exporter.exposition import Compressor
+
+SLICE_SECONDS: Final = 0.003
+# What others took of the loop's time after a slice tells how much they have to do; they get that many times as much.
+GIVE: Final = 4.0
+LONGEST_PAUSE: Final = 0.05
+MOST_KEPT: Final = 8 << 20  # bytes of pages kept for who asks next
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How a page is made, and how long it is good.
+
+    Attributes:
+        key: Which page it is.
+        parts: Begins to make it; yields its text or bytes, in parts that take a few milliseconds at most.
+        under: Returns what must stay the same object from the first part to the last: the configuration in force.
+        state: Returns what the page tells of: while that is equal, the page is good.
+        until: Returns the monotonic seconds at which the page, made now, is too old whatever the state.
+    """
+
+    key: Hashable
+    parts: Callable[[], Iterator[str | bytes]]
+    under: Callable[[], object]
+    state: Callable[[], object] = lambda: None
+    until: Callable[[], float] = lambda: float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A page's bytes, plain and in the gzip format."""
+
+    plain: bytes
+    packed: bytes
+
+    def __len__(self) -> int:
+        return len(self.plain) + len(self.packed)
+
+
+@dataclass(slots=True)
+class _Making:
+    """A page that is being made, or was.
+
+    Attributes:
+        readers: Who waits for it. When nobody does any more, it is given up.
+        task: Makes it; None for one that was given up.
+    """
+
+    page: Page
+    readers: int = 0
+    task: asyncio.Task[Made | None] | None = None
+    under: object = None
+    state: object = None
+    until: float = field(default=float("-inf"))
+
+    def begin(self) -> None:
+        self.under, self.state, self.until = self.page.under(), self.page.state(), self.page.until()
+
+    def good(self, page: Page, mono: float) -> bool:
+        return mono < self.until and self.under is page.under() and self.state == page.state()
+
+
+class Pages:
+    """Makes one page at a time.
+
+    Whoever asks gets a page that was begun at the state of that moment or later. So at any time one making is under
+    way, and of each page one more waits for its turn: however many ask, they share these.
+
+    Args:
+        mono: The monotonic clock by which pages grow old, in seconds.
+        between: Awaited between two slices.
+    """
+
+    def __init__(self, mono: Callable[[], float], between: Callable[[], Awaitable[None]]) -> None:
+        self._mono = mono
+        self._between = between
+        self._turn = asyncio.Lock()
+        self._waiting: dict[Hashable, _Making] = {}
+        self._begun: dict[Hashable, _Making] = {}
+
+    async def get(self, page: Page) -> Made:
+        """Return a page as of now. A reader that is cancelled takes nothing from the others."""
+        made = None
+        while made is None:
+            making = self._making(page)
+            assert making.task is not None
+            making.readers += 1
+            try:
+                made = await asyncio.shield(making.task)
+            finally:
+                making.readers -= 1
+        return made
+
+    def _making(self, page: Page) -> _Making:
+        begun, waiting = self._begun.get(page.key), self._waiting.get(page.key)
+        if begun is not None and begun.good(page, self._mono()):
+            return begun
+        if waiting is None:
+            waiting = self._waiting[page.key] = _Making(page)
+            waiting.task = asyncio.create_task(self._make(waiting))
+        return waiting
+
+    async def _make(self, making: _Making) -> Made | None:
+        key = making.page.key
+        async with self._turn:
+            del self._waiting[key]
+            making.begin()
+            self._begun.pop(key, None)
+            self._begun[key] = making
+            try:
+                made = await self._made(making)
+            except BaseException:
+                self._drop(making)
+                raise
+        if made is None:
+            self._drop(making)
+        self._trim()
+        return made
+
+    async def _made(self, making: _Making) -> Made | None:
+        """Make a page slice by slice; None once nobody waits for it."""
+        plain, packed, compressor = list[bytes](), list[bytes](), Compressor()
+        parts = making.page.parts()
+        while making.readers:
+            piece = _piece(parts)
+            if making.page.under() is not making.under:
+                # Begun under another configuration, it would show some of each.
+                plain, packed, compressor = [], [], Compressor()
+                making.begin()
+                parts = making.page.parts()
+            elif piece is None:
+                packed.append(compressor.end())
+                return Made(b"".join(plain), b"".join(packed))
+            else:
+                plain.append(piece)
+                packed.append(compressor.add(piece))
+            await self._between()
+        return None
+
+    def _drop(self, making: _Making) -> None:
+        if self._begun.get(making.page.key) is making:
+            del self._begun[making.page.key]
+
+    def _trim(self) -> None:
+        """Forget what is too old to be asked for again, and the oldest of what is too much."""
+        now, kept = self._mono(), 0
+        for key, making in reversed(list(self._begun.items())):
+            if making.task is None or not making.task.done():
+                continue
+            made = making.task.result()
+            kept += 0 if made is None else len(made)
+            if made is None or kept > MOST_KEPT or now >= making.until:
+                del self._begun[key]
+
+
+def _piece(parts: Iterator[str | bytes]) -> bytes | None:
+    """Return what a slice's time yields; None at the end."""
+    end, found = time.perf_counter() + SLICE_SECONDS, list[bytes]()
+    for part in parts:
+        found.append(part.encode() if isinstance(part, str) else part)
+        if time.perf_counter() >= end:
+            break
+    else:
+        return b"".join(found) if found else None
+    return b"".join(found)
+
+
+async def turn() -> None:
+    """Let everything else run once."""
+    await asyncio.sleep(0)
+
+
+async def give_way() -> None:
+    """Let everything else run; where it has much to do, for longer."""
+    before = time.perf_counter()
+    # One turn of the loop brings in what has arrived, the next one deals with it.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    took = time.perf_counter() - before
+    if took > SLICE_SECONDS / 10:
+        await asyncio.sleep(min(GIVE * took, LONGEST_PAUSE))

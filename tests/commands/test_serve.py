@@ -1,0 +1,63 @@
+"""`serve`: what it takes for its own names, and what its connections say of it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from benchmarks.hostile import NOWHERE, exchange, request, status
+from benchmarks.serving import serving, tencent
+from exporter.commands.options import ServeOptions
+from exporter.commands.serve import own_names
+
+
+def test_its_own_names_are_the_machines_and_the_configured_ones() -> None:
+    """Host name, addresses it listens on, the outside address, and names under the search domains, a pod's too."""
+    options = ServeOptions(
+        listen=("exporter.corp.example:1", ":2", "127.0.0.1:3"), external_url="https://Streams.example:8443/path"
+    )
+    resolving = (
+        "nameserver 10.0.0.2\nsearch Media.svc.cluster.local svc.cluster.local corp.example. local\n\noptions x\n"
+    )
+    assert own_names(options, resolving) == {
+        socket.gethostname().lower(), "exporter.corp.example", "127.0.0.1", "streams.example",
+        ".media.svc.cluster.local", ".media", ".svc.cluster.local", ".corp.example",
+    }  # fmt: skip
+    assert own_names(ServeOptions(), "") == {socket.gethostname().lower()}
+
+
+@pytest.mark.parametrize("path", ["/config", "/-/reload"])
+def test_a_foreign_host_is_refused_by_the_running_process(path: str) -> None:
+    """403 under a stranger's name, 200 under an address and under the one given by `--web.external-url`."""
+
+    async def main() -> list[int]:
+        flags = "--web.enable-lifecycle", "--web.external-url=https://streams.example"
+        with serving(tencent(NOWHERE, 3), *flags) as server:
+            method = "GET" if path == "/config" else "POST"
+            hosts = ["evil.example", f"127.0.0.1:{server.port}", "streams.example"]
+            asked = [request(path, method=method).replace(b"Host: exporter", f"Host: {one}".encode()) for one in hosts]
+            asked.append(request(path, "Origin: http://evil.example", method=method))
+            return [status(await exchange(server, one)) for one in asked]
+
+    assert asyncio.run(main()) == [403, 200, 200, 403]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [request("/"), request("/nothing"), request("/-/healthy"), request("/metrics", "Expect: a-pony"),
+     b"garbage\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", request("/", "X-Big: " + "x" * 100_000)],
+    ids=["page", "404", "text", "417", "garbage", "version", "header"],
+)  # fmt: skip
+def test_no_answer_names_versions(data: bytes) -> None:
+    """Whatever is sent, the answer says `stream-exporter` and nothing of what that runs on."""
+
+    async def main() -> bytes:
+        with serving(tencent(NOWHERE, 1)) as server:
+            return await exchange(server, data)
+
+    head = asyncio.run(main()).partition(b"\r\n\r\n")[0]
+    assert b"\r\nServer: stream-exporter" in head
+    assert b"aiohttp" not in head
+    assert b"Python" not in head

@@ -1,0 +1,247 @@
+"""Strangers at the public face: they cannot keep others out, make the same work twice, or use a reader's browser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import ClientSession, TCPConnector
+from aiohttp.test_utils import TestClient, TestServer
+
+from exporter.model import Answer, Reply, Request, State
+from exporter.web import MOST_DEBUG, MOST_PROBES, MOST_WAITING, TIMEOUT_HEADER, Face
+from tests.core.test_web import Client, Staged, facing, live, silent
+from tests.virtual import tencent_state
+
+
+@asynccontextmanager
+async def from_address(client: Client, address: str) -> AsyncIterator[ClientSession]:
+    """Yield a session whose connections come from another loopback address."""
+    connector = TCPConnector(local_addr=(address, 0), limit=0)
+    async with ClientSession(client.make_url("/"), connector=connector) as session:
+        yield session
+
+
+async def statuses(session: ClientSession, path: str, count: int, **headers: str) -> list[asyncio.Task[int]]:
+    """Send so many requests; return what will be their statuses."""
+
+    async def ask() -> int:
+        async with session.get(path, headers=headers) as response:
+            await response.read()
+            return response.status
+
+    return [asyncio.create_task(ask()) for _ in range(count)]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    while not condition():  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+
+
+def test_strangers_of_one_address_cannot_keep_the_places_of_scrapes() -> None:
+    """Sixty-four of them wait; whoever comes from elsewhere takes a place of theirs, and one of them gets 503."""
+
+    async def main() -> tuple[list[int], list[int]]:
+        go = asyncio.Event()
+
+        async def late(_request: Request) -> Reply:
+            await go.wait()
+            return tencent_state("active")
+
+        async with (
+            Staged(late) as service,
+            facing(service) as (client, face),
+            from_address(client, "127.0.0.2") as strangers,
+            from_address(client, "127.0.0.1") as prometheus,
+        ):
+            crowd = await statuses(strangers, "/metrics", MOST_WAITING)
+            await until(lambda: face.waiting == MOST_WAITING)
+            ours = await statuses(prometheus, "/metrics", 2)
+            await until(lambda: sum(one.done() for one in crowd) == 2)
+            go.set()
+            return [await one for one in ours], sorted([await one for one in crowd])
+
+    ours, crowd = asyncio.run(main())
+    assert ours == [200, 200]
+    assert crowd == [200] * (MOST_WAITING - 2) + [503] * 2
+
+
+def test_who_would_sit_longest_gives_way_to_a_scrape_of_the_same_address() -> None:
+    """Behind one proxy all have one address: long waits lose their places to shorter ones."""
+
+    async def main() -> tuple[int, list[int]]:
+        async with Staged(silent) as service, facing(service) as (client, face):
+            crowd = await statuses(client.session, str(client.make_url("/metrics")), MOST_WAITING, **sitting)
+            await until(lambda: face.waiting == MOST_WAITING)
+            (ours,) = await statuses(client.session, str(client.make_url("/metrics")), 1, **{TIMEOUT_HEADER: "1"})
+            status = await ours
+            lost = [await one for one in crowd if one.done()]
+            for one in crowd:
+                one.cancel()
+            await asyncio.gather(*crowd, return_exceptions=True)
+            return status, lost
+
+    sitting = {TIMEOUT_HEADER: "120"}
+    assert asyncio.run(main()) == (200, [503])
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/probe?target=tencent/a", "/probe?target=tencent/a&debug=true"])
+def test_who_hangs_up_holds_no_place(path: str) -> None:
+    """As many as there are places ask and hang up; the next is let in at once."""
+
+    async def main() -> list[int]:
+        async with Staged(silent) as service, facing(service) as (client, face):
+            places = {"/metrics": face._scrapes}.get(path, face._debugs if "debug" in path else face._probes)
+            most = {"/metrics": MOST_WAITING}.get(path, MOST_DEBUG if "debug" in path else MOST_PROBES)
+            connected = []
+            for _ in range(most):
+                _, writer = await asyncio.open_connection(client.host, client.port)
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{TIMEOUT_HEADER}: 60\r\n\r\n".encode())
+                connected.append(writer)
+            await until(lambda: len(places) == most)
+            before = len(places)
+            for writer in connected:
+                writer.close()
+            await until(lambda: len(places) == 0)
+            (ours,) = await statuses(client.session, str(client.make_url(path)), 1, **{TIMEOUT_HEADER: "0.6"})
+            return [before, await ours]
+
+    most = MOST_WAITING if path == "/metrics" else MOST_DEBUG if "debug" in path else MOST_PROBES
+    assert asyncio.run(main()) == [most, 200]
+
+
+@pytest.mark.parametrize(
+    ("path", "most", "what"),
+    [("/probe?target=tencent/a", MOST_PROBES, "probes"), ("/probe?account=main&debug=true", MOST_DEBUG, "debug=true")],
+)
+def test_probes_wait_in_bounds(path: str, most: int, what: str) -> None:
+    """Beyond them 503; scrapes have places of their own."""
+
+    async def main() -> tuple[int, str, int]:
+        async with (
+            Staged(silent) as service,
+            facing(service) as (client, face),
+            from_address(client, "127.0.0.1") as session,
+        ):
+            crowd = await statuses(session, path, most, **{TIMEOUT_HEADER: "60"})
+            await until(lambda: len(face._probes) + len(face._debugs) == most)
+            async with client.get(path, headers={TIMEOUT_HEADER: "61"}) as refused:
+                text = await refused.text()
+            async with client.get("/metrics", headers={TIMEOUT_HEADER: "0.6"}) as scrape:
+                await scrape.read()
+            for one in crowd:
+                one.cancel()
+            await asyncio.gather(*crowd, return_exceptions=True)
+            return refused.status, text, scrape.status
+
+    status, text, scrape = asyncio.run(main())
+    assert (status, scrape) == (503, 200)
+    assert what in text
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/streams", "/sd", "/config"])
+def test_a_page_is_the_same_for_all_who_ask_at_once(path: str) -> None:
+    """Fifty readers get the same bytes; after a change the next gets another page where it tells of that."""
+
+    async def main() -> tuple[int, int, bool, bool]:
+        async with Staged(live, streams=500) as service, facing(service) as (client, face):
+
+            async def read() -> bytes:
+                async with client.get(path) as response:
+                    return await response.read()
+
+            pages = await asyncio.gather(*(read() for _ in range(50)))
+            begun = len(face._pages._begun)
+            record = next(iter(service.board))
+            service.board.answered(record, Answer(State.ACTIVE), "DescribeLiveStreamState", service.clock.now())
+            after = await read()
+            return len(set(pages)), begun, after == pages[0], face.held == 0
+
+    assert asyncio.run(main()) == (1, 1, path in ("/sd", "/config"), True)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/config"), ("HEAD", "/config"), ("POST", "/-/reload")])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "evil.example:10180", "Origin": "http://evil.example:10180"}, 403),
+        ({"Host": "127.0.0.1", "Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ({"Host": "stream-exporter.monitoring.svc:10180"}, 200),
+        ({"Host": "streams.example.com"}, 200),
+        ({}, 200),
+    ],
+)
+def test_a_strangers_page_neither_reads_the_configuration_nor_reloads(
+    method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    """403 for another site's page and for a foreign host; programs, services and the configured name are let in."""
+    called = []
+
+    async def reload() -> list[str]:
+        called.append(1)
+        return []
+
+    async def main() -> int:
+        names = frozenset({"streams.example.com"})
+        async with (
+            Staged(live) as service,
+            facing(service, lifecycle=True, reload=reload, names=names) as (client, _),
+            client.request(method, path, headers=headers) as response,
+        ):
+            return response.status
+
+    assert asyncio.run(main()) == status
+    assert len(called) == (path == "/-/reload" and status == 200)
+
+
+def test_a_reload_goes_on_when_its_client_leaves() -> None:
+    """Who hangs up in the middle does not leave half a configuration behind."""
+    done = []
+
+    async def main() -> None:
+        begun, go = asyncio.Event(), asyncio.Event()
+
+        async def reload() -> list[str]:
+            begun.set()
+            await go.wait()
+            done.append(1)
+            return []
+
+        async with Staged(live) as service:
+            face = Face(service, reload, lifecycle=True)
+            server = TestServer(face.application(), handler_cancellation=True)
+            async with TestClient(server) as client:
+                (asked,) = [asyncio.create_task(client.post("/-/reload"))]
+                await begun.wait()
+                asked.cancel()
+                await asyncio.gather(asked, return_exceptions=True)
+                await asyncio.sleep(0.05)
+                go.set()
+                await until(lambda: bool(done))
+
+    asyncio.run(main())
+    assert done == [1]
+
+
+def test_one_exposition_is_rendered_at_a_time() -> None:
+    """Scrapes that end one after another while the board changes share the next document, which knows what they do."""
+
+    async def main() -> int:
+        most, later = 0, []
+        async with Staged(live, streams=5_000) as service:
+            for record, _ in zip(service.board, range(20), strict=False):
+                service.board.answered(record, Answer(State.ACTIVE), "DescribeLiveStreamState", service.clock.now())
+                later.append(asyncio.create_task(service.document(openmetrics=False, compressed=False)))
+                await asyncio.sleep(0)
+                running = [task for task in asyncio.all_tasks() if "Service._render" in repr(task.get_coro())]
+                most = max(most, len(running))
+            bodies = await asyncio.gather(*later)
+            assert all(body.count(b"\nstream_active{") > number for number, body in enumerate(bodies))
+            return most
+
+    assert asyncio.run(main()) == 1

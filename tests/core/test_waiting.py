@@ -1,0 +1,96 @@
+"""Places for those who wait: who gets one, who loses one, who is next."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.waiting import Place, Places, neighbourhood
+
+
+class Guests:
+    """Takes places, and remembers who was turned away and who has gone."""
+
+    def __init__(self, most: int) -> None:
+        self.places = Places(most)
+        self.turned_away: list[str] = []
+        self.gone: set[str] = set()
+
+    def enter(self, name: str, group: str, rank: float = 0.0) -> Place | None:
+        """Take a place."""
+        return self.places.enter(group, rank, lambda: name in self.gone, lambda: self.turned_away.append(name))
+
+
+def test_of_one_group_the_newcomer_is_turned_away() -> None:
+    """A full house of equals takes nobody in, and nobody inside loses anything."""
+    guests = Guests(3)
+    assert all(guests.enter(str(number), "a") for number in range(3))
+    assert guests.enter("late", "a") is None
+    assert (len(guests.places), guests.turned_away) == (3, [])
+
+
+def test_whoever_sits_longest_gives_way_to_a_neighbour_who_stays_less() -> None:
+    """Of one group the highest rank loses its place, also to somebody of the same group."""
+    guests = Guests(3)
+    for name, rank in (("long", 120.0), ("longer", 121.0), ("short", 5.0)):
+        assert guests.enter(name, "a", rank)
+    assert guests.enter("brief", "a", 10.0)
+    assert guests.turned_away == ["longer"]
+
+
+def test_a_newcomer_takes_a_place_of_the_group_that_holds_most() -> None:
+    """One stranger who holds everything cannot keep out another, whatever the ranks."""
+    guests = Guests(4)
+    for number in range(4):
+        assert guests.enter(f"a{number}", "a", number)
+    assert guests.enter("b0", "b", 1000.0)
+    assert guests.enter("b1", "b", 1001.0)
+    assert guests.enter("b2", "b", 1002.0) is None
+    assert guests.turned_away == ["a3", "a2"]
+
+
+def test_who_has_gone_holds_no_place() -> None:
+    """A place is free at once when its holder has left, though nobody gave it back."""
+    guests = Guests(2)
+    assert guests.enter("one", "a")
+    assert guests.enter("two", "a")
+    guests.gone.add("one")
+    assert len(guests.places) == 1
+    assert guests.enter("three", "a")
+    assert guests.turned_away == []
+
+
+def test_a_place_is_given_back_once() -> None:
+    """Giving back a place that was lost does not free another's."""
+    guests = Guests(1)
+    place = guests.enter("long", "a", 9.0)
+    assert place is not None
+    assert guests.enter("short", "a", 1.0)
+    guests.places.leave(place)
+    assert len(guests.places) == 1
+
+
+def test_groups_take_turns_and_the_lowest_rank_goes_first() -> None:
+    """Many of one group delay another's only one by a single turn."""
+    guests = Guests(9)
+    for number in (3, 1, 2):
+        guests.enter(f"a{number}", "a", number)
+    guests.enter("b9", "b", 9)
+    served = [guests.places.serve() for _ in range(5)]
+    assert [place and (place.group, place.rank) for place in served] == [("a", 1), ("b", 9), ("a", 2), ("a", 3), None]
+
+
+@pytest.mark.parametrize(
+    ("remote", "group"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        (None, ""),
+        ("/run/socket", ""),
+    ],
+)
+def test_a_client_is_an_address_or_a_network_of_ipv6(remote: str | None, group: str) -> None:
+    """Whoever has a /64 has more addresses than there are places, and counts as one."""
+    assert neighbourhood(remote) == group
