@@ -198,6 +198,10 @@ class Board:
             record.fault, record.fault_since, record.faulted = fault, now.unix, now.unix
             self._show(record, State.UNKNOWN, str(fault.reason), now)
 
+    def changed(self) -> None:
+        """Note that something else has changed that is shown beside the streams."""
+        self.version += 1
+
     def outdate(self, now: Instant) -> None:
         """Tell the listeners of answers that have grown older than `max_age`."""
         if now.mono <= self._next_outdated:

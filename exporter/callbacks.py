@@ -183,7 +183,7 @@ class Ear:
     def _count(self, listener: Listener, event: str, verdict: Verdict, now: float) -> Verdict:
         provider, account, outcome = listener.provider.name, listener.account.name, verdict.outcome
         self._tally.callbacks[provider, account, event, outcome] += 1
-        self._board.version += 1
+        self._board.changed()
         # A flood of forgeries is one line in the log; the counter tells how many.
         if listener.begins(event, outcome, now) and outcome in ADVICE:
             log.warning(

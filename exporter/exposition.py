@@ -318,17 +318,28 @@ FAMILIES: Final = (
 _BY_NAME: Final = {family.name: family for family in FAMILIES}
 
 
-class LaneView(Protocol):
-    """What the exposition reads of an account's lane."""
+class AccountView(Protocol):
+    """What the exposition reads of an account."""
 
     @property
     def names(self) -> tuple[str, str]:
         """Provider and account."""
         ...
 
-    up: bool | None
-    round_seconds: float | None
-    unprobed: dict[str, int]
+    @property
+    def up(self) -> bool | None:
+        """Whether the last round got a definite answer; None before the first."""
+        ...
+
+    @property
+    def round_seconds(self) -> float | None:
+        """How long the last round took."""
+        ...
+
+    @property
+    def unprobed(self) -> Mapping[str, int]:
+        """Streams whose turn did not come in the last round, by why."""
+        ...
 
     @property
     def size(self) -> int:
@@ -352,7 +363,7 @@ class Source:
     Attributes:
         board: What is known of each stream.
         tally: Counters.
-        lanes: The accounts.
+        accounts: The accounts.
         label_names: Keys of the labels configured on streams.
         reload_ok: Whether the configuration last read is in force.
         reloaded: Unix seconds at which the configuration in force was read.
@@ -361,7 +372,7 @@ class Source:
 
     board: Board
     tally: Tally
-    lanes: Callable[[], Iterable[LaneView]]
+    accounts: Callable[[], Iterable[AccountView]]
     label_names: tuple[str, ...] = ()
     reload_ok: bool = True
     reloaded: float = 0.0
@@ -540,7 +551,7 @@ class _Small(Collector):
         yield self._counter("stream_probe_errors_total", tally.errors)
         yield self._counter("stream_provider_responses_total", tally.responses)
         yield self._durations()
-        yield from self._lanes()
+        yield from self._of_accounts()
         yield self._gauge("stream_provider_clock_skew_seconds", tally.skew.items())
         yield self._counter("stream_callbacks_total", tally.callbacks)
         if self._account is None:
@@ -554,23 +565,23 @@ class _Small(Collector):
                 metric.add_metric(list(key), histogram.cumulative(), histogram.total)
         return metric
 
-    def _lanes(self) -> Iterator[Metric]:
-        lanes = list(self._source.lanes())
+    def _of_accounts(self) -> Iterator[Metric]:
+        accounts = list(self._source.accounts())
         gauge = self._gauge
-        yield gauge("stream_provider_up", ((one.names, float(one.up)) for one in lanes if one.up is not None))
+        yield gauge("stream_provider_up", ((one.names, float(one.up)) for one in accounts if one.up is not None))
         yield gauge(
             "stream_provider_quota_per_second",
-            (((*one.names, action), rate) for one in lanes for action, rate in one.kept().items()),
+            (((*one.names, action), rate) for one in accounts for action, rate in one.kept().items()),
         )
-        yield gauge("stream_provider_breaker_open", ((one.names, float(one.held_back)) for one in lanes))
-        yield gauge("stream_streams", ((one.names, float(one.size)) for one in lanes))
+        yield gauge("stream_provider_breaker_open", ((one.names, float(one.held_back)) for one in accounts))
+        yield gauge("stream_streams", ((one.names, float(one.size)) for one in accounts))
         yield gauge(
             "stream_round_duration_seconds",
-            ((one.names, one.round_seconds) for one in lanes if one.round_seconds is not None),
+            ((one.names, one.round_seconds) for one in accounts if one.round_seconds is not None),
         )
         yield gauge(
             "stream_round_unprobed",
-            (((*one.names, why), float(count)) for one in lanes for why, count in one.unprobed.items()),
+            (((*one.names, why), float(count)) for one in accounts for why, count in one.unprobed.items()),
         )
 
     def _exporter(self) -> Iterator[Metric]:

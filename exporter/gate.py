@@ -74,26 +74,29 @@ class Gate:
     Args:
         pace: Returns the action's pace, which may become another one while a call waits.
         mono: Monotonic seconds.
-        connect: Makes or finds a connection.
     """
 
-    def __init__(self, pace: Callable[[], Pace], mono: Callable[[], float], connect: Connect) -> None:
+    def __init__(self, pace: Callable[[], Pace], mono: Callable[[], float]) -> None:
         self._pace = pace
         self._mono = mono
-        self._connect = connect
         self._lock = asyncio.Lock()
 
-    async def turn(self, deadline: float, *, new: bool = False) -> Connection | None:
+    def throttled(self, retry_after: float | None, sent: float) -> None:
+        """Slow down after a throttling answer to a call that was sent at a time (monotonic seconds)."""
+        self._pace().throttled(self._mono(), retry_after, sent)
+
+    async def turn(self, deadline: float, connect: Connect, *, new: bool = False) -> Connection | None:
         """Wait for a connection and a slot; the call has to go out at once, and to release the connection.
 
         Args:
             deadline: Monotonic seconds after which no call may begin.
+            connect: Makes or finds a connection.
             new: Whether the connection must be one that nobody has used.
 
         Returns:
             The connection, or None if the call's turn would come too late.
         """
-        other = await self._ready(new=True) if new else None
+        other = await self._ready(connect, new=True) if new else None
         queued = self._lock.locked()
         async with self._lock:
             now = self._mono()
@@ -101,9 +104,9 @@ class Gate:
                 if other is not None:
                     other.release()
                 return None
-            return await self._slot(other or await self._ready(), deadline, queued)
+            return await self._slot(other or await self._ready(connect), deadline, connect, queued)
 
-    async def _slot(self, connection: Connection, deadline: float, queued: bool) -> Connection | None:
+    async def _slot(self, connection: Connection, deadline: float, connect: Connect, queued: bool) -> Connection | None:
         """Wait for the slot of a call whose connection is there; a connection that does not last is replaced."""
         mono = self._mono
         while True:
@@ -121,15 +124,15 @@ class Gate:
                 return connection
             else:
                 connection.release()
-                connection = await self._ready()
+                connection = await self._ready(connect)
 
-    async def _ready(self, *, new: bool = False) -> Connection:
+    async def _ready(self, connect: Connect, *, new: bool = False) -> Connection:
         """Return a connection on which nothing has come unasked."""
         started = self._mono()
         gap = 1 / paced(self._pace().rate(started))
         try:
             for _ in range(MOST_SPOILED):
-                connection = await self._connect(gap, new)
+                connection = await connect(gap, new)
                 if await connection.quiet():
                     return connection
                 connection.release()

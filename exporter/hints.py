@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from exporter.board import Board, Key, Record
 from exporter.model import State
-from exporter.prober import Clock, Lane, Prober
+from exporter.rounds import AccountProber, Clock, Prober
 from exporter.turns import GAP_SECONDS, Turns
 
 # How long to wait before asking again while the provider's API does not yet say what the callback said.
@@ -93,11 +93,11 @@ class Hints:
     async def _follow(self, hint: Hint) -> None:
         """Ask until the provider's API says what the callback said, or has had time enough to."""
         waits = iter(WAITS)
-        while (lane := await self._ready(hint)) is not None:
+        while (prober := await self._ready(hint)) is not None:
             if hint.news.is_set():
                 hint.news.clear()
                 waits = iter(WAITS)
-            await self._ask(lane, hint)
+            await self._ask(prober, hint)
             if hint.news.is_set():
                 continue
             wait = None if hint.confirmed() else next(waits, None)
@@ -107,22 +107,22 @@ class Hints:
                 async with asyncio.timeout(wait):
                     await hint.news.wait()
 
-    async def _ask(self, lane: Lane, hint: Hint) -> None:
+    async def _ask(self, prober: AccountProber, hint: Hint) -> None:
         now = self._clock.mono()
         # While calls are held back, only scrapes try whether the account answers again.
-        if not lane.held_back and not hint.confirmed():
+        if not prober.held_back and not hint.confirmed():
             hint.asked.append(now)
-            await lane.refresh_one(hint.record, now + CALL_SECONDS, now, hinted=True)
+            await prober.refresh_one(hint.record, now + CALL_SECONDS, now, hinted=True)
 
-    async def _ready(self, hint: Hint) -> Lane | None:
+    async def _ready(self, hint: Hint) -> AccountProber | None:
         """Wait for the stream's and the account's turn; return who asks, or None where the stream is gone."""
         if (wait := hint.gap(self._clock.mono())) > 0:
             await asyncio.sleep(wait)
-        lane = self._lane(hint)
-        if lane is not None:
-            await self._turns.turn(lane)
-        return self._lane(hint)
+        prober = self._prober_of(hint)
+        if prober is not None:
+            await self._turns.turn(prober)
+        return self._prober_of(hint)
 
-    def _lane(self, hint: Hint) -> Lane | None:
+    def _prober_of(self, hint: Hint) -> AccountProber | None:
         record = hint.record
-        return self._prober.lanes.get(record.stream.account) if self._board.get(record.key) is record else None
+        return self._prober.accounts.get(record.stream.account) if self._board.get(record.key) is record else None

@@ -20,9 +20,9 @@ from exporter.gate import Connection
 from exporter.hints import Hints
 from exporter.limits import Limits
 from exporter.model import Account, Credentials, Secret, Stream
-from exporter.prober import Clock, Lane, Prober, Shared
 from exporter.provider import AnyProvider
 from exporter.reading import Reader
+from exporter.rounds import AccountProber, Clock, Prober, Shared
 from exporter.tally import Tally
 from exporter.transport import Transport
 from exporter.turns import GAP_SECONDS, Turns
@@ -122,7 +122,7 @@ class Service:
             provider = self.providers[account.provider]
             secret = self._callback_secret(provider, account)
             if secret is not None:
-                yield provider, account, secret, self.prober.lanes[account.name].streams
+                yield provider, account, secret, self.prober.accounts[account.name].streams
 
     def refused(self) -> None:
         """Note that the configuration last read was refused; the one before stays in force."""
@@ -131,16 +131,16 @@ class Service:
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
-    async def refresh(self, deadline: float, lane: Lane | None = None) -> None:
+    async def refresh(self, deadline: float, prober: AccountProber | None = None) -> None:
         """Ask all streams, or those of one account, unless they were asked a moment ago (`scrape.reuse`).
 
         One account is asked for itself once a second at most.
         """
         now = self.clock.mono()
-        reuse = self.config.scrape.reuse if lane is None else max(self.config.scrape.reuse, GAP_SECONDS)
+        reuse = self.config.scrape.reuse if prober is None else max(self.config.scrape.reuse, GAP_SECONDS)
         # Rendering comes out of the same budget; what it took last is what it will take.
         until = deadline - min(self._render_seconds, (deadline - now) / 2)
-        await self.prober.refresh(until, now - reuse, None if lane is None else [lane])
+        await self.prober.refresh(until, now - reuse, None if prober is None else [prober])
         self.board.outdate(self.clock.now())
 
     async def refresh_one(self, record: Record, deadline: float) -> None:
@@ -153,18 +153,18 @@ class Service:
         """Ask for a stream at once, because a callback told of it."""
         self.hints.give(record, live)
 
-    async def watch_calls(self, lane: Lane, deadline: float, record: Record | None) -> list[Exchange]:
+    async def watch_calls(self, prober: AccountProber, deadline: float, record: Record | None) -> list[Exchange]:
         """Ask for one stream, or all of an account, whatever is known of it; return each call as it went.
 
         What was asked for within the last second is asked again once that is over.
         """
         calls: list[Exchange] = []
         now = self.clock.mono()
-        with lane.observed(calls.append):
+        with prober.observed(calls.append):
             if record is not None:
                 await self.turns.ask(record, deadline, now)
             else:
-                await self.turns.ask_all(lane, deadline)
+                await self.turns.ask_all(prober, deadline)
         # A scrape under way makes calls for other streams, too.
         return [call for call in calls if record is None or record.stream.name in call.streams]
 
@@ -208,8 +208,8 @@ class Service:
         self._render_seconds = min(self.clock.mono() - started, LONGEST_RENDER)
         return b"".join(parts)
 
-    def part(self, lane: Lane, record: Record | None, *, openmetrics: bool) -> Iterator[bytes]:
+    def part(self, prober: AccountProber, record: Record | None, *, openmetrics: bool) -> Iterator[bytes]:
         """Yield the exposition of one account, or of one stream of it, in slices."""
-        provider = lane.provider.name
-        keys = frozenset({record.key}) if record else frozenset((provider, stream.name) for stream in lane.streams)
-        return self.exposition.render(self.clock.mono(), openmetrics, Scope(lane.names, keys))
+        provider = prober.provider.name
+        keys = frozenset({record.key}) if record else frozenset((provider, stream.name) for stream in prober.streams)
+        return self.exposition.render(self.clock.mono(), openmetrics, Scope(prober.names, keys))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from exporter.board import Key, Record
-from exporter.prober import Clock, Lane, Prober
+from exporter.rounds import AccountProber, Clock, Prober
 
 # However many ask for a stream or an account, it is asked once in so many seconds.
 GAP_SECONDS = 1.0
@@ -25,9 +25,9 @@ class Turns:
 
     def keep(self) -> None:
         """Forget accounts that are no longer configured."""
-        lanes = self._prober.lanes
-        self._turnstiles = {name: lock for name, lock in self._turnstiles.items() if name in lanes}
-        self._asked_whole = {name: when for name, when in self._asked_whole.items() if name in lanes}
+        accounts = self._prober.accounts
+        self._turnstiles = {name: lock for name, lock in self._turnstiles.items() if name in accounts}
+        self._asked_whole = {name: when for name, when in self._asked_whole.items() if name in accounts}
 
     async def close(self) -> None:
         """Ask no more."""
@@ -36,16 +36,16 @@ class Turns:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def turn(self, lane: Lane, deadline: float = float("inf")) -> bool:
+    async def turn(self, prober: AccountProber, deadline: float = float("inf")) -> bool:
         """Wait for the account's turn; return False where it would come after the deadline (monotonic seconds).
 
-        It is waited for here rather than in the lane: what queues there would stand before the next scrape.
+        It is waited for here rather than there: what queues there would stand before the next scrape.
         """
-        async with self._turnstiles.setdefault(lane.account.name, asyncio.Lock()):
+        async with self._turnstiles.setdefault(prober.account.name, asyncio.Lock()):
             queued = False
             while True:
-                now, pace = self._clock.mono(), lane.out_of_turn
-                pace.change(self._share(lane) * lane.kept()[lane.provider.single.action])
+                now, pace = self._clock.mono(), prober.out_of_turn
+                pace.change(self._share(prober) * prober.kept()[prober.provider.single.action])
                 if now + (wait := pace.wait(now)) > deadline:
                     return False
                 if wait <= 0:
@@ -54,9 +54,9 @@ class Turns:
                 queued = True
                 await asyncio.sleep(wait)
 
-    def _share(self, lane: Lane) -> float:
+    def _share(self, prober: AccountProber) -> float:
         """Return the part of the quota that is free: half, while an account that shares the quota is scraped."""
-        sharing = (one for one in self._prober.lanes.values() if one.out_of_turn is lane.out_of_turn)
+        sharing = (one for one in self._prober.accounts.values() if one.out_of_turn is prober.out_of_turn)
         return SHARE_BESIDE_SCRAPE if any(one.scraped for one in sharing) else 1.0
 
     async def ask(self, record: Record, deadline: float, fresh: float) -> None:
@@ -82,21 +82,21 @@ class Turns:
             if now + wait > deadline:
                 return
             await asyncio.sleep(wait)
-        lane = self._lane(record)
-        if lane is None or not await self.turn(lane, deadline):
+        prober = self._prober_of(record)
+        if prober is None or not await self.turn(prober, deadline):
             return
         # A reload may have come while the turn was waited for.
-        lane = self._lane(record)
-        if lane is not None:
-            await lane.refresh_one(record, deadline, fresh)
+        prober = self._prober_of(record)
+        if prober is not None:
+            await prober.refresh_one(record, deadline, fresh)
 
-    def _lane(self, record: Record) -> Lane | None:
+    def _prober_of(self, record: Record) -> AccountProber | None:
         watched = self._prober.shared.board.get(record.key) is record
-        return self._prober.lanes.get(record.stream.account) if watched else None
+        return self._prober.accounts.get(record.stream.account) if watched else None
 
-    async def ask_all(self, lane: Lane, deadline: float) -> None:
+    async def ask_all(self, prober: AccountProber, deadline: float) -> None:
         """Ask for all streams of an account, whatever is known of them, and once a second at most."""
-        name, now = lane.account.name, self._clock.mono()
+        name, now = prober.account.name, self._clock.mono()
         if (wait := self._asked_whole.get(name, float("-inf")) + GAP_SECONDS - now) > 0:
             if now + wait > deadline:
                 return
@@ -104,4 +104,4 @@ class Turns:
         # Who waited beside another joins its round.
         if self._asked_whole.get(name, float("-inf")) < now:
             self._asked_whole[name] = self._clock.mono()
-        await lane.refresh(deadline, now)
+        await prober.refresh(deadline, now)

@@ -10,7 +10,7 @@ from exporter import report, status
 from exporter.board import Record
 from exporter.config import redacted_slices
 from exporter.pages import Page
-from exporter.prober import Lane
+from exporter.rounds import AccountProber
 from exporter.service import Service
 
 # Ages and times of day on the status page are in seconds.
@@ -70,11 +70,11 @@ def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *,
     )
 
 
-def exposition(service: Service, lane: Lane, *, openmetrics: bool) -> Page:
+def exposition(service: Service, prober: AccountProber, *, openmetrics: bool) -> Page:
     """Return the exposition of one account."""
     return Page(
-        ("exposition", lane.account.name, openmetrics),
-        lambda: service.part(lane, None, openmetrics=openmetrics),
+        ("exposition", prober.account.name, openmetrics),
+        lambda: service.part(prober, None, openmetrics=openmetrics),
         lambda: service.config,
         lambda: service.board.version,
         lambda: service.clock.mono() + EXPOSITION_SECONDS,

@@ -16,8 +16,8 @@ from exporter import origin, report, status, views
 from exporter.board import Change, Record
 from exporter.exposition import Compressor, negotiate
 from exporter.pages import Made, Page, Pages, give_way, turn
-from exporter.prober import Lane, place
 from exporter.provider import Received
+from exporter.rounds import AccountProber, place
 from exporter.sending import PIECE, SEND_SECONDS, SERVER, Held, send, takes_gzip, waiting
 from exporter.service import Service
 from exporter.waiting import Places
@@ -185,12 +185,12 @@ class Face:
         """Ask for one stream or one account; nothing that is not configured can be reached."""
         deadline = self.deadline(request)
         try:
-            lane, record = self._target(request)
+            prober, record = self._target(request)
         except LookupError as error:
             return _text(f"{error.args[0]}\n", 400)
         if request.query.get("debug") == "true":
             async with waiting(self._debugs, request, deadline, "probes with debug=true"):
-                calls = await self.service.watch_calls(lane, deadline, record)
+                calls = await self.service.watch_calls(prober, deadline, record)
             age = self.service.clock.mono() - record.tried if record else float("inf")
             shown = [views.stream_object(self.service, record)] if record else []
             return _text(report.transcript(calls, shown, age))
@@ -198,29 +198,29 @@ class Face:
             if record is not None:
                 await self.service.refresh_one(record, deadline)
             else:
-                await self.service.refresh(deadline, lane)
+                await self.service.refresh(deadline, prober)
         openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
         if record is None:
-            made = await self._accounts.get(views.exposition(self.service, lane, openmetrics=openmetrics))
+            made = await self._accounts.get(views.exposition(self.service, prober, openmetrics=openmetrics))
             return await self._shared(request, made, content_type)
-        body = b"".join(self.service.part(lane, record, openmetrics=openmetrics))
+        body = b"".join(self.service.part(prober, record, openmetrics=openmetrics))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    def _target(self, request: web.Request) -> tuple[Lane, Record | None]:
+    def _target(self, request: web.Request) -> tuple[AccountProber, Record | None]:
         target, account = request.query.getall("target", []), request.query.getall("account", [])
         if len(target) + len(account) != 1:
             raise LookupError("give either target=PROVIDER/STREAM or account=NAME, once")
-        lanes = self.service.prober.lanes
+        accounts = self.service.prober.accounts
         if account:
-            lane = lanes.get(account[0])
-            if lane is None:
+            prober = accounts.get(account[0])
+            if prober is None:
                 raise LookupError("unknown account: it must be configured under accounts")
-            return lane, None
+            return prober, None
         provider, _, stream = target[0].partition("/")
         record = self.service.board.get((provider, stream))
         if record is None:
             raise LookupError("unknown target: it must be PROVIDER/STREAM of a configured stream; see /sd")
-        return self.service.prober.lane_of(record), record
+        return self.service.prober.prober_of(record), record
 
     # --- what is watched ---------------------------------------------------------------------------------------------
 

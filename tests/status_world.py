@@ -65,28 +65,28 @@ class World:
 
     board: Board = field(default_factory=lambda: Board(MAX_AGE))
     tally: Tally = field(default_factory=Tally)
-    lanes: list[FakeLane] = field(default_factory=list)
+    accounts: list[FakeLane] = field(default_factory=list)
     streams: list[tuple[str, Any]] = field(default_factory=list)
 
     def known(self, **changes: Any) -> Known:
         """Return what the page is given."""
-        return Known(self.board, self.tally, self.lanes, **{"now": NOW, **changes})
+        return Known(self.board, self.tally, self.accounts, **{"now": NOW, **changes})
 
     def account(self, name: str, provider: str, **changes: Any) -> FakeLane:
         """Add an account."""
         kind = found()[provider]
         account = kind.account(name=name, provider=provider, **SECRETS[provider])
         paces = {action: Pace(api.limit(account) * 0.5) for action, api in kind.apis().items()}
-        lane = FakeLane(kind, account, paces=paces, **changes)
-        self.lanes.append(lane)
-        return lane
+        view = FakeLane(kind, account, paces=paces, **changes)
+        self.accounts.append(view)
+        return view
 
-    def watch(self, lane: FakeLane, *names: str, labels: dict[str, str] | None = None, **fields: Any) -> list[Record]:
+    def watch(self, view: FakeLane, *names: str, labels: dict[str, str] | None = None, **fields: Any) -> list[Record]:
         """Watch streams of an account."""
-        provider = lane.provider.name
+        provider = view.provider.name
         for name in names:
             address = {**ADDRESS[provider], **fields}
-            stream = lane.provider.stream(name=name, account=lane.account.name, labels=labels or {}, **address)
+            stream = view.provider.stream(name=name, account=view.account.name, labels=labels or {}, **address)
             self.streams.append((provider, stream))
         self.board.watch(self.streams, MAX_AGE)
         return [record for name in names if (record := self.board.get((provider, name))) is not None]
@@ -130,25 +130,25 @@ def troubled() -> World:
     return world
 
 
-def _tencent_streams(world: World, lane: FakeLane) -> None:
+def _tencent_streams(world: World, view: FakeLane) -> None:
     gold, silver = {"team": "esports", "tier": "gold"}, {"team": "esports", "tier": "silver"}
-    arena, cup, studio = world.watch(lane, "arena-1", "cup-final", "studio-9", labels=gold, inputs=2)
+    arena, cup, studio = world.watch(view, "arena-1", "cup-final", "studio-9", labels=gold, inputs=2)
     world.answer(arena, State.INACTIVE, 754)
     primary = Input("5000.livepush.example", "live", "push", primary=True)
     world.answer(cup, State.ACTIVE, 5400, inputs=(primary,), started=NOW.unix - 5400)
     world.answer(studio, State.FORBIDDEN, 90_000)
-    (slow,) = world.watch(lane, "backstage", labels=silver)
+    (slow,) = world.watch(view, "backstage", labels=silver)
     world.answer(slow, State.ACTIVE, 4000)
     said = "no answer within 3 s"
     world.fail(slow, Fault(Reason.TIMEOUT, Reason.TIMEOUT, said), 61, 31, 1)
-    (late,) = world.watch(lane, "late-show", labels=silver)
+    (late,) = world.watch(view, "late-show", labels=silver)
     world.board.answered(late, Answer(State.ACTIVE), "DescribeLiveStreamState", earlier(400))
 
 
-def _zego_streams(world: World, lane: FakeLane) -> None:
-    for number, record in enumerate(world.watch(lane, *(f"room-{n:02}" for n in range(1, 9)))):
+def _zego_streams(world: World, view: FakeLane) -> None:
+    for number, record in enumerate(world.watch(view, *(f"room-{n:02}" for n in range(1, 9)))):
         world.answer(record, State.ACTIVE, 300 * (number + 1), code="0")
-    gone, closed = world.watch(lane, "old-room", "closing-room")
+    gone, closed = world.watch(view, "old-room", "closing-room")
     world.answer(gone, State.NOT_FOUND, 86_400 * 3, code="41004")
     world.answer(closed, State.INACTIVE, 42, code="41006")
 
@@ -157,23 +157,23 @@ def hostile() -> World:
     """A world where every name, label and message tries something."""
     world = World()
     for number, name in enumerate(HOSTILE):
-        lane = world.account(name, ("zego", "tencent", "alibaba", "volcengine")[number % 4], up=False)
-        lane.fault = Fault(Reason.PROVIDER_ERROR, "other", f"{name} “{name}”", name[:128])
-        live, failed = world.watch(lane, name, f"{name[:200]}-failed", labels={"team": name})
+        view = world.account(name, ("zego", "tencent", "alibaba", "volcengine")[number % 4], up=False)
+        view.fault = Fault(Reason.PROVIDER_ERROR, "other", f"{name} “{name}”", name[:128])
+        live, failed = world.watch(view, name, f"{name[:200]}-failed", labels={"team": name})
         world.answer(live, State.ACTIVE, 60)
-        world.fail(failed, lane.fault, 20)
-        world.tally.errors[lane.provider.name, name, "other", "provider_error"] = 2
+        world.fail(failed, view.fault, 20)
+        world.tally.errors[view.provider.name, name, "other", "provider_error"] = 2
     return world
 
 
 def crowd(streams: int) -> World:
     """A world of very many streams in all states."""
     world = World()
-    lane = world.account("tencent-main", "tencent")
+    view = world.account("tencent-main", "tencent")
     names = [f"stream-{number:05}" for number in range(streams)]
     states = (State.ACTIVE, State.ACTIVE, State.ACTIVE, State.INACTIVE, State.FORBIDDEN, State.UNKNOWN)
     fault = Fault(Reason.TIMEOUT, Reason.TIMEOUT, "no answer within 3 s", "3F1C-77AB-90D2")
-    for number, record in enumerate(world.watch(lane, *names, labels={"team": "esports", "tier": "gold"})):
+    for number, record in enumerate(world.watch(view, *names, labels={"team": "esports", "tier": "gold"})):
         state = states[number % len(states)]
         if state is State.UNKNOWN:
             world.fail(record, fault, 30.0)

@@ -142,8 +142,8 @@ def test_names_are_set_apart_from_the_direction_around() -> None:
 def test_lone_surrogates_do_not_break_the_page() -> None:
     """A provider's message with half a character is shown, and the page is valid UTF-8."""
     world = World()
-    lane = world.account("main", "tencent")
-    (record,) = world.watch(lane, "a")
+    view = world.account("main", "tencent")
+    (record,) = world.watch(view, "a")
     world.fail(record, Fault(Reason.MALFORMED, "malformed", "half \ud83d"), 1)
     assert "half ⟨U+D83D⟩" in shown(world).encode().decode()
     assert shown(world, "q=%ED%A0%BD").encode()
@@ -205,8 +205,8 @@ def test_counts_and_verdict() -> None:
 def test_good_news(live: int, verdict: str) -> None:
     """When nothing is wrong the heading says so."""
     world = World()
-    lane = world.account("main", "tencent")
-    for record in world.watch(lane, *(f"s{n}" for n in range(live))):
+    view = world.account("main", "tencent")
+    for record in world.watch(view, *(f"s{n}" for n in range(live))):
         world.answer(record, State.ACTIVE, 60)
     assert Reader(shown(world)).words("h1") == verdict
 
@@ -466,8 +466,8 @@ def _luminance(colour: str) -> float:
 def test_failures_of_one_kind_are_one() -> None:
     """An outage of a thousand streams leaves room for the failures of others, and memory stays bounded."""
     world = World()
-    lane = world.account("main", "tencent")
-    records = world.watch(lane, *(f"s{n}" for n in range(1000)))
+    view = world.account("main", "tencent")
+    records = world.watch(view, *(f"s{n}" for n in range(1000)))
     for record in records:
         world.fail(record, Fault(Reason.TIMEOUT, "timeout"), 10)
     (one,) = world.board.failures.values()
@@ -492,9 +492,9 @@ def test_real_lanes_are_shown() -> None:
         made = prober(Network(_refusing), [account()], streams(3))
         loop = asyncio.get_running_loop()
         await made.refresh(loop.time() + 5, loop.time())
-        lanes: list[status.LaneView] = list(made.lanes.values())
+        accounts: list[status.AccountView] = list(made.accounts.values())
         shared = made.shared
-        return status.page(status.Known(shared.board, shared.tally, lanes, shared.clock.now()), status.Filter())
+        return status.page(status.Known(shared.board, shared.tally, accounts, shared.clock.now()), status.Filter())
 
     page = run(main())
     assert "main answers nothing; 3 of 3 streams unknown." in Reader(page).words()

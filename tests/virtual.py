@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from benchmarks.network import Plain
 from exporter.board import Board
 from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, Stream
-from exporter.prober import Clock, Lane, Prober, Shared
 from exporter.provider import AnyProvider, TransportError
 from exporter.providers import found
+from exporter.rounds import AccountProber, Clock, Prober, Shared
 from exporter.tally import Tally
 
 T = TypeVar("T")
@@ -165,6 +165,6 @@ def prober(network: Network, accounts: Iterable[Account], watched: Iterable[Stre
     return made
 
 
-def lane(made: Prober, name: str = "main") -> Lane:
+def lane(made: Prober, name: str = "main") -> AccountProber:
     """Return an account's lane."""
-    return made.lanes[name]
+    return made.accounts[name]

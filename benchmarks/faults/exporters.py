@@ -15,8 +15,9 @@ from benchmarks.faults.clouds import ACCOUNTS, COMING_AND_GOING, STREAMS_EACH, C
 from exporter import config, providers
 from exporter.keys import Keyring
 from exporter.model import Moment, State
-from exporter.prober import Clock, Counter
 from exporter.provider import Malformed, NoEnvelope, ProviderError, TransportError
+from exporter.rounds import Clock
+from exporter.rounds.shared import Sequence
 from exporter.service import Service
 
 BUDGET = 9.5
@@ -86,8 +87,8 @@ class Ours:
 
     def kept(self) -> dict[tuple[str, str], float]:
         """Return the calls per second that may be made, by account and action."""
-        lanes = self.service.prober.lanes.values()
-        return {(lane.account.name, action): pace.limit for lane in lanes for action, pace in lane.paces.items()}
+        accounts = self.service.prober.accounts.values()
+        return {(view.account.name, action): pace.limit for view in accounts for action, pace in view.paces.items()}
 
 
 _SAMPLE = re.compile(r'^stream_active\{provider="(\w+)",stream="([^"]+)"\} ([01])(?:\.0)?$', re.MULTILINE)
@@ -107,7 +108,7 @@ class Simple:
         self._clouds = clouds
         self._keep_last = keep_last
         self._shown: Shown = {}
-        self._sequence = Counter()
+        self._sequence = Sequence()
         self._chance = Random("nonces")
         self._config = loaded(True)
         self._keys = Keyring({})

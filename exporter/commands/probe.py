@@ -26,9 +26,9 @@ from exporter.config.problems import suggestion
 from exporter.exchange import Exchange
 from exporter.keys import Keyring
 from exporter.model import State
-from exporter.prober import Lane
 from exporter.provider import printable
 from exporter.report import stream_object
+from exporter.rounds import AccountProber
 from exporter.service import Service, clock
 from exporter.transport import Transport
 
@@ -138,9 +138,9 @@ class Probed:
         """Whether a stream got a definite answer."""
         return record.succeeded and record.tried >= self.started
 
-    def waiting(self, lane: Lane) -> int:
+    def waiting(self, prober: AccountProber) -> int:
         """Return how many streams of an account have not had their turn."""
-        records = (self.service.board.get((lane.provider.name, stream.name)) for stream in lane.streams)
+        records = (self.service.board.get((prober.provider.name, stream.name)) for stream in prober.streams)
         return sum(record is not None and record.tried < self.started for record in records)
 
     def state(self, record: Record) -> State:
@@ -163,14 +163,14 @@ class Probed:
 
 
 async def _ask_all(probed: Probed, terminal: Terminal) -> None:
-    lanes = [lane for lane in probed.service.prober.lanes.values() if lane.streams]
+    accounts = [prober for prober in probed.service.prober.accounts.values() if prober.streams]
     with ExitStack() as stack:
-        for lane in lanes:
-            stack.enter_context(lane.observed(partial(probed.learn, lane.provider.name)))
+        for prober in accounts:
+            stack.enter_context(prober.observed(partial(probed.learn, prober.provider.name)))
         stopped = stack.enter_context(stop_signals(signal.SIGINT, signal.SIGTERM))
-        asking = asyncio.create_task(_ask_lanes(probed, lanes))
+        asking = asyncio.create_task(_ask_accounts(probed, accounts))
         stopping = asyncio.create_task(stopped.wait())
-        showing = asyncio.create_task(_show_progress(probed, lanes, terminal))
+        showing = asyncio.create_task(_show_progress(probed, accounts, terminal))
         await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not asking.done():
             terminal.complain("stopped; what follows is what was learned until now")
@@ -181,36 +181,36 @@ async def _ask_all(probed: Probed, terminal: Terminal) -> None:
             asking.result()
 
 
-async def _ask_lanes(probed: Probed, lanes: Iterable[Lane]) -> None:
+async def _ask_accounts(probed: Probed, accounts: Iterable[AccountProber]) -> None:
     async with asyncio.TaskGroup() as group:
-        for lane in lanes:
-            group.create_task(_ask(probed, lane))
+        for prober in accounts:
+            group.create_task(_ask(probed, prober))
 
 
-async def _ask(probed: Probed, lane: Lane) -> None:
+async def _ask(probed: Probed, prober: AccountProber) -> None:
     """Ask in rounds until every stream of an account had its turn, or nothing is to be had from the account."""
     service, mono = probed.service, probed.service.clock.mono
-    slowest = max(service.config.scrape.timeout + lane.account.timeout, 1 / min(lane.kept().values()))
+    slowest = max(service.config.scrape.timeout + prober.account.timeout, 1 / min(prober.kept().values()))
     moved = mono()
-    while (waiting := probed.waiting(lane)) and not lane.held_back and mono() - moved < PATIENCE * slowest:
-        await service.prober.refresh(mono() + service.config.scrape.timeout, probed.started, [lane])
-        if probed.waiting(lane) < waiting:
+    while (waiting := probed.waiting(prober)) and not prober.held_back and mono() - moved < PATIENCE * slowest:
+        await service.prober.refresh(mono() + service.config.scrape.timeout, probed.started, [prober])
+        if probed.waiting(prober) < waiting:
             moved = mono()
         else:
             # The quota's next slot lies beyond a whole round.
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _show_progress(probed: Probed, lanes: list[Lane], terminal: Terminal) -> None:
+async def _show_progress(probed: Probed, accounts: list[AccountProber], terminal: Terminal) -> None:
     """Show on a terminal how many streams had their turn."""
     if not terminal.stderr.isatty():
         return
-    total = sum(len(lane.streams) for lane in lanes)
+    total = sum(len(prober.streams) for prober in accounts)
     columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Rich(file=terminal.stderr), transient=True) as progress:
         bar = progress.add_task("asking", total=total)
         while True:
-            progress.update(bar, completed=total - sum(map(probed.waiting, lanes)))
+            progress.update(bar, completed=total - sum(map(probed.waiting, accounts)))
             await asyncio.sleep(PAUSE_SECONDS)
 
 

@@ -6,6 +6,16 @@ are relative: it works behind a proxy that gives it a path of its own.
 
 from exporter.status.assets import ASSETS, Asset
 from exporter.status.page import CONTENT_SECURITY_POLICY, page, slices
-from exporter.status.survey import Filter, Known, LaneView, surveying
+from exporter.status.survey import AccountView, Filter, Known, surveying
 
-__all__ = ["ASSETS", "CONTENT_SECURITY_POLICY", "Asset", "Filter", "Known", "LaneView", "page", "slices", "surveying"]
+__all__ = [
+    "ASSETS",
+    "CONTENT_SECURITY_POLICY",
+    "AccountView",
+    "Asset",
+    "Filter",
+    "Known",
+    "page",
+    "slices",
+    "surveying",
+]

@@ -24,7 +24,7 @@ from exporter.status.markup import (
     prose,
     utc,
 )
-from exporter.status.survey import RANK, Filter, Known, LaneView, Survey
+from exporter.status.survey import RANK, AccountView, Filter, Known, Survey
 from exporter.tally import AccountKey, Tally
 
 MOST_ACCOUNTS: Final = 200
@@ -39,33 +39,33 @@ _CARD: Final = (
 
 def accounts(known: Known, wanted: Filter, found: Survey) -> Iterator[Html]:
     """Yield the section, one account at a time; those in trouble first."""
-    lanes = sorted((lane for lane in known.lanes if wanted.admits_account(*names(lane))), key=_urgency)
+    accounts = sorted((view for view in known.accounts if wanted.admits_account(*names(view))), key=_urgency)
     shower = _Shower(known, found, _latest(known), _errors(known.tally))
     yield Html(
         '<section id="accounts" aria-labelledby="accounts-title"><h2 id="accounts-title">Accounts</h2>\n'
         '<div id="accounts-live" data-live><div class="grid">'
     )
-    for lane in lanes[:MOST_ACCOUNTS]:
-        yield shower.card(lane)
+    for view in accounts[:MOST_ACCOUNTS]:
+        yield shower.card(view)
     yield Html("</div>")
-    if len(lanes) > MOST_ACCOUNTS:
-        rest = number_of(len(lanes) - MOST_ACCOUNTS, "more account")
+    if len(accounts) > MOST_ACCOUNTS:
+        rest = number_of(len(accounts) - MOST_ACCOUNTS, "more account")
         yield fill('<p class="more">{rest} hidden: those without trouble. Narrow the filter.</p>', rest=rest)
     yield Html("</div></section>\n")
 
 
-def names(lane: LaneView) -> AccountKey:
+def names(view: AccountView) -> AccountKey:
     """Return provider and account."""
-    return lane.provider.name, lane.account.name
+    return view.provider.name, view.account.name
 
 
-def account_id(lane: LaneView) -> Html:
+def account_id(view: AccountView) -> Html:
     """Return the id of an account's card."""
-    return address("a-" + "/".join(names(lane)))
+    return address("a-" + "/".join(names(view)))
 
 
-def _urgency(lane: LaneView) -> tuple[bool, bool, bool, str]:
-    return lane.up is not False, not lane.held_back, not sum(lane.unprobed.values()), lane.account.name
+def _urgency(view: AccountView) -> tuple[bool, bool, bool, str]:
+    return view.up is not False, not view.held_back, not sum(view.unprobed.values()), view.account.name
 
 
 def _latest(known: Known) -> dict[AccountKey, Failure]:
@@ -95,56 +95,56 @@ class _Shower:
     latest: dict[AccountKey, Failure]
     errors: dict[AccountKey, Counter[str]]
 
-    def card(self, lane: LaneView) -> Html:
+    def card(self, view: AccountView) -> Html:
         return fill(
             _CARD,
-            bad=" bad" if lane.up is False else "",
-            id=account_id(lane),
-            name=bdi(lane.account.name),
-            badge=_health(lane),
-            title=lane.provider.title,
-            endpoint=lane.account.endpoint,
-            why=_why(lane),
-            facts=definitions(self._facts(lane)),
+            bad=" bad" if view.up is False else "",
+            id=account_id(view),
+            name=bdi(view.account.name),
+            badge=_health(view),
+            title=view.provider.title,
+            endpoint=view.account.endpoint,
+            why=_why(view),
+            facts=definitions(self._facts(view)),
         )
 
-    def _facts(self, lane: LaneView) -> Iterator[tuple[str, Html]]:
-        key = names(lane)
-        yield "Streams", _streams(lane, self.found.by_account.get(key, Counter()))
-        yield "Quota kept", _quota(lane)
-        yield "Not asked", _unprobed(lane)
-        yield "Breaker", _breaker(lane)
-        yield "Last round", _round(lane)
+    def _facts(self, view: AccountView) -> Iterator[tuple[str, Html]]:
+        key = names(view)
+        yield "Streams", _streams(view, self.found.by_account.get(key, Counter()))
+        yield "Quota kept", _quota(view)
+        yield "Not asked", _unprobed(view)
+        yield "Breaker", _breaker(view)
+        yield "Last round", _round(view)
         yield "Clock", _skew(self.known.tally.skew.get(key))
         yield "Failed calls", _failed(self.errors.get(key, Counter()))
         yield "Last failure", _last(self.latest.get(key), self.known.now.unix)
 
 
-def _health(lane: LaneView) -> Html:
-    if lane.up is None:
+def _health(view: AccountView) -> Html:
+    if view.up is None:
         return badge(State.NOT_FOUND, "Not asked yet")
-    return badge(State.ACTIVE, "Answers") if lane.up else badge(State.INACTIVE, "Answers nothing")
+    return badge(State.ACTIVE, "Answers") if view.up else badge(State.INACTIVE, "Answers nothing")
 
 
-def _why(lane: LaneView) -> Html:
-    if lane.fault is None:
+def _why(view: AccountView) -> Html:
+    if view.fault is None:
         return EMPTY
-    return fill('<div class="why">{what}</div>', what=words.of_fault(lane.provider.name, lane.fault))
+    return fill('<div class="why">{what}</div>', what=words.of_fault(view.provider.name, view.fault))
 
 
-def _streams(lane: LaneView, counts: Counter[State]) -> Html:
+def _streams(view: AccountView, counts: Counter[State]) -> Html:
     parts = [f"{counts[state]:,} {words.WORDS[state].lower()}" for state in RANK if counts[state]]
     told = fill("{total}", total=f"{counts.total():,}")
     link = '<a href="?account={to}">{total} watched</a>'
-    told = fill(link, to=address(lane.account.name), total=told)
+    told = fill(link, to=address(view.account.name), total=told)
     return joined([told, fill("{parts}", parts=", ".join(parts))], ": ") if parts else told
 
 
-def _quota(lane: LaneView) -> Html:
+def _quota(view: AccountView) -> Html:
     """Say how many calls a second each action may have, and how many it would have if nothing had throttled."""
     lines = []
-    for action, rate in lane.kept().items():
-        limit = lane.paces[action].limit
+    for action, rate in view.kept().items():
+        limit = view.paces[action].limit
         line = fill("<code>{action}</code> <span>{rate}/s</span>", action=action, rate=f"{rate:,.4g}")
         if rate < limit:
             slowed = '{line} <b class="warn">slowed after throttling, from {limit}/s</b>'
@@ -153,23 +153,23 @@ def _quota(lane: LaneView) -> Html:
     return fill('<ul class="rates">{lines}</ul>', lines=joined(lines))
 
 
-def _unprobed(lane: LaneView) -> Html:
+def _unprobed(view: AccountView) -> Html:
     lines = [
         fill('<li><b class="warn">{count}</b>: {why}</li>', count=f"{count:,}", why=prose(words.UNPROBED.get(why, why)))
-        for why, count in lane.unprobed.items()
+        for why, count in view.unprobed.items()
         if count
     ]
     return fill("<ul>{lines}</ul>", lines=joined(lines)) if lines else Html("none in the last round")
 
 
-def _breaker(lane: LaneView) -> Html:
-    if lane.held_back:
+def _breaker(view: AccountView) -> Html:
+    if view.held_back:
         return Html('<b class="warn">open</b>: one trial call per round; the first answer closes it')
     return Html("closed")
 
 
-def _round(lane: LaneView) -> Html:
-    return Html("none yet") if lane.round_seconds is None else fill("{took} s", took=f"{lane.round_seconds:.2f}")
+def _round(view: AccountView) -> Html:
+    return Html("none yet") if view.round_seconds is None else fill("{took} s", took=f"{view.round_seconds:.2f}")
 
 
 def _skew(seconds: float | None) -> Html:

@@ -28,7 +28,7 @@ from exporter.status.markup import (
     utc,
 )
 from exporter.status.streams import streams
-from exporter.status.survey import MOST_LABELS, MOST_ROWS, RANK, ROWS, Filter, Known, LaneView, Survey, survey
+from exporter.status.survey import MOST_LABELS, MOST_ROWS, RANK, ROWS, AccountView, Filter, Known, Survey, survey
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -168,8 +168,8 @@ def _below(known: Known, found: Survey) -> Iterator[Html]:
 
 
 def _notices(known: Known, found: Survey) -> Html:
-    dead = [lane for lane in known.lanes if lane.up is False]
-    parts = [*_own(known, found), *(_dead(found, lane) for lane in dead[:MOST_DEAD])]
+    dead = [view for view in known.accounts if view.up is False]
+    parts = [*_own(known, found), *(_dead(found, view) for view in dead[:MOST_DEAD])]
     if len(dead) > MOST_DEAD:
         rest = number_of(len(dead) - MOST_DEAD, "more account")
         parts.append(fill('<a href="#accounts">{rest} without answers</a>', rest=rest))
@@ -198,16 +198,16 @@ def _own(known: Known, found: Survey) -> Iterator[Html]:
         )
 
 
-def _dead(found: Survey, lane: LaneView) -> Html:
-    counts = found.by_account.get(names(lane), Counter())
+def _dead(found: Survey, view: AccountView) -> Html:
+    counts = found.by_account.get(names(view), Counter())
     why = EMPTY
-    if lane.fault is not None:
-        entry = words.explained(lane.provider.name, lane.fault)
+    if view.fault is not None:
+        entry = words.explained(view.provider.name, view.fault)
         why = prose(f"{entry.meaning} {entry.advice}")
     return fill(
         '<a href="#{id}">{account}</a> answers nothing; {unknown} of {all} unknown. {why}',
-        id=account_id(lane),
-        account=bdi(lane.account.name),
+        id=account_id(view),
+        account=bdi(view.account.name),
         unknown=f"{counts[State.UNKNOWN]:,}",
         all=number_of(counts.total(), "stream"),
         why=why,
@@ -231,8 +231,8 @@ _TILE: Final = (
 
 
 def _form(known: Known, wanted: Filter, found: Survey) -> Html:
-    providers = {lane.provider.name: lane.provider.title for lane in known.lanes}
-    by_name = {lane.account.name: lane.account.name for lane in known.lanes}
+    providers = {view.provider.name: view.provider.title for view in known.accounts}
+    by_name = {view.account.name: view.account.name for view in known.accounts}
     limits = {str(limit): f"{limit:,}" for limit in sorted({100, ROWS, MOST_ROWS, wanted.limit})}
     return fill(
         _FORM,

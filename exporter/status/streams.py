@@ -51,8 +51,8 @@ def streams(known: Known, wanted: Filter, found: Survey) -> Iterator[Html]:
 
 
 def _table(known: Known, wanted: Filter, found: Survey) -> Iterator[Html]:
-    titles = {lane.account.name: lane.provider.title for lane in known.lanes}
-    held = frozenset(lane.account.name for lane in known.lanes if lane.held_back)
+    titles = {view.account.name: view.provider.title for view in known.accounts}
+    held = frozenset(view.account.name for view in known.accounts if view.held_back)
     shower = _Shower(known.now.unix, known.board.max_age, titles, held)
     yield fill(_HEAD, caption=_caption(wanted, found))
     for start in range(0, len(found.rows), SLICE):

@@ -27,8 +27,8 @@ RANK: Final = {
 """The states, worst first."""
 
 
-class LaneView(Protocol):
-    """What the page reads of an account's lane."""
+class AccountView(Protocol):
+    """What the page reads of an account."""
 
     @property
     def provider(self) -> AnyProvider:
@@ -82,7 +82,7 @@ class Known:
     Attributes:
         board: What is known of each stream.
         tally: Counters.
-        lanes: The accounts.
+        accounts: The accounts.
         now: The time on both clocks.
         telemetry_path: Path of the metrics.
         ready: Whether the exporter is able to probe.
@@ -92,7 +92,7 @@ class Known:
 
     board: Board
     tally: Tally
-    lanes: Sequence[LaneView]
+    accounts: Sequence[AccountView]
     now: Instant
     telemetry_path: str = "/metrics"
     ready: bool = True

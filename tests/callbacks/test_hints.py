@@ -11,7 +11,7 @@ import pytest
 from exporter.board import Record
 from exporter.hints import Hints
 from exporter.model import Reply, Request, State
-from exporter.prober import Prober
+from exporter.rounds import Prober
 from tests.virtual import (
     Network,
     account,

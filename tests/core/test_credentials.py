@@ -9,8 +9,8 @@ from typing import Any
 from exporter.board import Board
 from exporter.keys import Keyring
 from exporter.model import Reply, Request, SecretSource, State
-from exporter.prober import Clock, Prober, Shared
 from exporter.providers import found
+from exporter.rounds import Clock, Prober, Shared
 from exporter.tally import Tally
 from tests.virtual import EPOCH, Network, account, run, streams, tencent_error, tencent_state
 

@@ -135,8 +135,8 @@ def full() -> Source:
     tally.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
     tally.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
     tally.ended["tencent", AWKWARD, "network"] = 4
-    lanes = [LaneOf(("tencent", AWKWARD)), LaneOf(("volcengine", "vol"), None, None)]
-    return Source(board, tally, lambda: lanes, ("team",), reloaded=EPOCH)
+    accounts = [LaneOf(("tencent", AWKWARD)), LaneOf(("volcengine", "vol"), None, None)]
+    return Source(board, tally, lambda: accounts, ("team",), reloaded=EPOCH)
 
 
 def render(source: Source, openmetrics: bool = False, only: Scope | None = None, mono: float = 100.0) -> str:

@@ -88,20 +88,20 @@ class Cloud:
         return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0]) / rate
 
 
-def gate_at(rate: float, cloud: Cloud) -> Gate:
+def gate_at(rate: float) -> Gate:
     """Return the gate of an action that may be called so often a second."""
     pace = Pace(rate)
-    return Gate(lambda: pace, asyncio.get_running_loop().time, cloud.connect)
+    return Gate(lambda: pace, asyncio.get_running_loop().time)
 
 
 async def rounds(cloud: Cloud, rate: float, seconds: float, workers: int = 32) -> Gate:
     """Let workers call as fast as the gate allows for some seconds."""
     loop = asyncio.get_running_loop()
-    gate = gate_at(rate, cloud)
+    gate = gate_at(rate)
     until = loop.time() + seconds
 
     async def work() -> None:
-        while (connection := await gate.turn(until)) is not None:
+        while (connection := await gate.turn(until, cloud.connect)) is not None:
             try:
                 await connection.send(REQUEST, 10.0, 1)
             except TransportError:
@@ -194,10 +194,10 @@ def test_a_stray_byte_during_the_wait_for_the_slot_costs_a_connection_and_nothin
     async def main() -> None:
         cloud = Cloud(0.3)
         loop = asyncio.get_running_loop()
-        gate = gate_at(1.0, cloud)
+        gate = gate_at(1.0)
 
         async def call() -> Connection:
-            connection = await gate.turn(loop.time() + 60)
+            connection = await gate.turn(loop.time() + 60, cloud.connect)
             assert connection is not None
             await connection.send(REQUEST, 1.0, 1)
             connection.release()
@@ -223,7 +223,7 @@ def test_an_endpoint_that_always_speaks_first_is_given_up() -> None:
     async def main() -> None:
         cloud = Cloud(0.01, speaks=True)
         loop = asyncio.get_running_loop()
-        connection = await gate_at(10.0, cloud).turn(loop.time() + 5)
+        connection = await gate_at(10.0).turn(loop.time() + 5, cloud.connect)
         assert isinstance(connection, Unreachable)
         with pytest.raises(TransportError, match="before it is asked") as caught:
             await connection.send(REQUEST, 1.0, 1)
@@ -240,10 +240,10 @@ def test_an_endpoint_that_refuses_is_not_tried_faster_than_the_pace() -> None:
     async def main() -> None:
         cloud = Cloud(0.0, refuses=TransportError(Reason.CONNECTION, "refused"))
         loop = asyncio.get_running_loop()
-        gate = gate_at(10.0, cloud)
+        gate = gate_at(10.0)
         failed = 0
         until = loop.time() + 5
-        while (connection := await gate.turn(until)) is not None and loop.time() < until:
+        while (connection := await gate.turn(until, cloud.connect)) is not None and loop.time() < until:
             assert isinstance(connection, Unreachable)
             failed += 1
         assert 45 <= failed <= 52
@@ -258,7 +258,7 @@ def test_what_hangs_while_it_connects_fails_even_after_the_deadline() -> None:
         cloud = Cloud(3.0, refuses=TransportError(Reason.TIMEOUT, "no connection in time"))
         loop = asyncio.get_running_loop()
         started = loop.time()
-        connection = await gate_at(10.0, cloud).turn(started + 1)
+        connection = await gate_at(10.0).turn(started + 1, cloud.connect)
         assert isinstance(connection, Unreachable)
         assert 3.0 <= loop.time() - started < 3.2
         assert connection.spent == pytest.approx(3.0, abs=0.01)
@@ -272,12 +272,12 @@ def test_a_slot_after_the_deadline_is_not_waited_for() -> None:
     async def main() -> None:
         cloud = Cloud(0.2)
         loop = asyncio.get_running_loop()
-        gate = gate_at(0.5, cloud)
-        first = await gate.turn(loop.time() + 9)
+        gate = gate_at(0.5)
+        first = await gate.turn(loop.time() + 9, cloud.connect)
         assert first is not None
         await first.send(REQUEST, 1.0, 1)
         first.release()
-        assert await gate.turn(loop.time() + 1) is None
+        assert await gate.turn(loop.time() + 1, cloud.connect) is None
         assert len(cloud.made) == 1
 
     run(main())

@@ -15,10 +15,10 @@ from exporter.config import Config, Scrape
 from exporter.hints import Hints
 from exporter.limits import Limits
 from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, Stream
-from exporter.prober import Clock, Prober
 from exporter.provider import AnyProvider
 from exporter.providers import found
 from exporter.quota import WINDOW, Pace
+from exporter.rounds import Clock, Prober
 from exporter.service import Service
 from tests.core.test_quota import busiest, calls
 from tests.virtual import (

@@ -12,9 +12,9 @@ import pytest
 
 from exporter.board import Change
 from exporter.model import Reason, Reply, Request, State
-from exporter.prober import Prober
 from exporter.provider import TransportError
 from exporter.providers import found
+from exporter.rounds import Prober
 from tests.virtual import (
     Behaviour,
     Network,
@@ -299,12 +299,12 @@ def test_the_breaker_tries_once_a_scrape_and_recovers_at_once() -> None:
             counts.append(len(network.calls) - before)
             await asyncio.sleep(15)
         assert counts == [100, 100, 100, 1, 1, 1]
-        assert lane(made).breaker.open
+        assert lane(made).held_back
         assert lane(made).unprobed["breaker"] == 99
         dead = False
         await scrape(made)
         assert states(made) == {State.ACTIVE: 100}
-        assert not lane(made).breaker.open
+        assert not lane(made).held_back
 
     run(main())
 
@@ -345,7 +345,7 @@ def test_an_open_breaker_withdraws_what_it_does_not_ask() -> None:
         for _ in range(4):
             await scrape(made, budget=5)
             await asyncio.sleep(10)
-        assert lane(made).breaker.open
+        assert lane(made).held_back
         assert states(made) == {State.UNKNOWN: 100}
 
     run(main())
@@ -471,7 +471,7 @@ def test_a_kept_connection_that_ended_opens_no_breaker_even_if_no_call_is_left()
             await lane(made).refresh_one(record, loop.time() + 2, loop.time())
             await asyncio.sleep(15)
         assert len(network.calls) == 4
-        assert not lane(made).breaker.open
+        assert not lane(made).held_back
         assert states(made) == {State.UNKNOWN: 1}
         stale = False
         await lane(made).refresh_one(record, loop.time() + 2, loop.time())

@@ -21,9 +21,10 @@ from exporter import config, files, providers
 from exporter.board import address
 from exporter.commands import logs
 from exporter.keys import Keyring
-from exporter.model import Account, Reply, Request, State
-from exporter.prober import Clock
+from exporter.model import Account, Reason, Reply, Request, State
+from exporter.provider import TransportError
 from exporter.reload import STOPPING, Look, Reloader, signature
+from exporter.rounds import Clock
 from exporter.service import Service
 from tests.virtual import EPOCH, run, tencent_state
 
@@ -46,6 +47,7 @@ class Quiet(Service):
 
     calls = 0
     latency = 0.01
+    refuses = False
 
     def __init__(self, loaded: config.Config, clock: Clock) -> None:
         super().__init__(loaded, providers.found(), clock, Keyring({}), connect=self._connected)
@@ -56,6 +58,8 @@ class Quiet(Service):
     async def _send(self, _request: Request, _timeout: float, _largest: int) -> Reply:
         self.calls += 1
         await asyncio.sleep(self.latency)
+        if self.refuses:
+            raise TransportError(Reason.CONNECTION, "refused")
         return tencent_state("active")
 
 
@@ -186,22 +190,28 @@ def test_a_reload_keeps_answers_counters_quota_breaker_and_sequence(tmp_path: Pa
         stage = Stage(tmp_path, document("a", "b"))
         await stage.scrape()
         service = stage.service
-        lane = service.prober.lanes["main"]
-        lane.paces["DescribeLiveStreamState"].throttled(service.clock.mono())
+        lane = service.prober.accounts["main"]
+        service.refuses = True
         for _ in range(3):
-            lane.breaker.failed()
+            await asyncio.sleep(6)
+            await stage.scrape()
+        lane.paces["DescribeLiveStreamState"].throttled(service.clock.mono())
+        assert lane.held_back
         number = service.prober.shared.sequence.next(service.clock.unix())
         stage.write(document("b:blue", "c:red", account={"timeout": "2s"}))
         await stage.reloader.reload()
-        kept = service.prober.lanes["main"]
+        kept = service.prober.accounts["main"]
         assert kept.account.timeout == 2.0
-        assert kept.breaker.open
+        assert kept.held_back
         assert kept.kept()["DescribeLiveStreamState"] == 500.0
         assert sum(service.tally.responses.values()) == 2
+        assert sum(service.tally.errors.values()) == 6
         assert service.prober.shared.sequence.next(service.clock.unix()) > number
         record = service.board.get(("tencent", "b"))
         assert record is not None
-        assert record.state(service.clock.mono(), 120) is State.ACTIVE
+        assert record.answer is not None
+        assert record.answer.state is State.ACTIVE
+        assert record.fault is not None
 
     run(main())
 

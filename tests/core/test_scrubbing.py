@@ -249,9 +249,9 @@ def test_time_grows_with_the_length_at_most(text: str) -> None:
         long = text * (size // len(text))
         took = []
         for _ in range(3):
-            started = time.perf_counter()
+            started = time.thread_time()
             scrub(long, [SECRET, PLAIN], addresses=True)
-            took.append(time.perf_counter() - started)
+            took.append(time.thread_time() - started)
         return min(took)
 
     assert seconds(1 << 16) < 8 * 4 * max(seconds(1 << 13), 0.001)

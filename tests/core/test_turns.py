@@ -11,7 +11,7 @@ import pytest
 from exporter.board import Record
 from exporter.hints import Hints
 from exporter.model import Reply, Request
-from exporter.prober import Prober
+from exporter.rounds import Prober
 from exporter.turns import Turns
 from tests.virtual import Network, account, lane, params, prober, run, streams, tencent_error, tencent_state
 

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from exporter import catalogue
 from exporter.exposition import Exposition, Scope, Source
 from exporter.model import Reason, Reply, Request, State
-from exporter.prober import Prober
 from exporter.provider import AnyProvider
+from exporter.rounds import Prober
 from tests.providers.exchanges import document, load, make
 from tests.virtual import Network, VirtualLoop, prober
 

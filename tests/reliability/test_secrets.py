@@ -26,8 +26,8 @@ from benchmarks.serving import Serving, serving
 from exporter.commands import logs
 from exporter.exchange import hide_push_secrets
 from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, Stream
-from exporter.prober import Prober
 from exporter.providers import found
+from exporter.rounds import Prober
 from exporter.simulator import World
 from exporter.simulator import serving as simulated
 from exporter.simulator.faults import KINDS

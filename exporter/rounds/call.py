@@ -1,0 +1,218 @@
+"""One call with the credentials that it was made with: sign, send, read, classify, and hide what must not be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import lru_cache, partial
+from typing import Final
+
+import structlog
+
+from exporter import catalogue
+from exporter.document import cheap
+from exporter.exchange import Exchange, known_secrets, redact
+from exporter.gate import Connection
+from exporter.model import Account, Answer, Credentials, Fault, Moment, Reason, Reply, Request
+from exporter.planner import Query
+from exporter.provider import (
+    LONGEST_WORD,
+    AnyProvider,
+    Listing,
+    Malformed,
+    NoEnvelope,
+    Page,
+    ProviderError,
+    TransportError,
+    printable,
+    retry_after,
+)
+from exporter.rounds.shared import Shared, place
+from exporter.scrubbing import scrub
+
+log = structlog.get_logger("prober")
+
+TOO_MANY_REQUESTS: Final = 429
+SHOWN: Final = 4096  # characters of an answer that are shown
+
+Outcome = Answer | Page | Fault
+Observer = Callable[[Exchange], None]
+
+UNFINISHED: Final = Fault(Reason.BUG, Reason.BUG)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One request and what came of it.
+
+    Attributes:
+        query: What was asked.
+        sent: Monotonic seconds at which its slot was taken.
+        request: What was sent, once it was signed.
+        reply: What came back, if anything did.
+        outcome: How it was judged.
+        broke_early: Whether the connection broke before an answer, so that the call may be made once more.
+        throttled: Whether the provider, or a gateway before it, asks for fewer calls.
+        retry_after: Seconds that it asks to wait.
+    """
+
+    query: Query
+    sent: float
+    request: Request | None = None
+    reply: Reply | None = None
+    outcome: Outcome = UNFINISHED
+    broke_early: bool = False
+    throttled: bool = False
+    retry_after: float | None = None
+
+
+class Caller:
+    """Makes calls of one account with one set of credentials.
+
+    Whatever comes back is searched for these very credentials, and never for those of another call: keys change, and
+    an answer may come after its own have gone.
+    """
+
+    def __init__(
+        self,
+        provider: AnyProvider,
+        account: Account,
+        credentials: Credentials,
+        shared: Shared,
+        observers: set[Observer],
+    ) -> None:
+        self.provider = provider
+        self.account = account
+        self._credentials = credentials
+        self._shared = shared
+        self._observers = observers
+        self._catalogue = catalogue.load(provider.name)
+
+    async def connect(self, gap: float, new: bool) -> Connection:
+        """Return a connection to the account's endpoint; raises `TransportError`."""
+        return await self._shared.connect(self.provider.name, self.account, gap, new)
+
+    async def call(self, query: Query, connection: Connection) -> Attempt:
+        """Sign, send and read once."""
+        clock, connecting = self._shared.clock, connection.spent
+        made = Attempt(query, clock.mono())
+        try:
+            made.request = self._sign(query)
+            made.reply = await connection.send(made.request, self.account.timeout, query.api.largest)
+            self._skew(made.reply)
+            made.outcome = await self._read(made.query, made.request, made.reply)
+        except TransportError as error:
+            made.broke_early = error.broke_early
+            made.outcome = Fault(error.reason, error.reason, error.message)
+        except Exception as error:
+            made.outcome = self._fault(made, error)
+        finally:
+            if made.reply is not None:
+                made.reply.let_go()
+        seconds = clock.mono() - made.sent + connecting
+        self._count(made, seconds)
+        if self._observers:
+            self._observe(made, seconds)
+        return made
+
+    def _sign(self, query: Query) -> Request:
+        now = self._shared.clock.unix()
+        moment = Moment(now, self._shared.clock.nonce(), self._shared.sequence.next(now))
+        return self.provider.sign(self.account, self._credentials, query.ask(self.account), moment)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    async def _read(self, query: Query, request: Request, reply: Reply) -> Answer | Page:
+        """Read a small answer here and now, and any other where it does not hold the event loop."""
+        if cheap(reply.body):
+            return self._judged(query, reply)
+        outcome: Answer | Page = await self._shared.aside(partial(self._judged_and_scrubbed, query, request, reply))
+        return outcome
+
+    def _judged(self, query: Query, reply: Reply) -> Answer | Page:
+        if isinstance(query.api, Listing):
+            return query.api.read(self.account, query.scope, reply)
+        return query.api.read(self.account, query.streams[0], reply)
+
+    def _judged_and_scrubbed(self, query: Query, request: Request, reply: Reply) -> Answer | Page:
+        try:
+            return self._judged(query, reply)
+        except ProviderError as error:
+            # To take secrets out of a long text takes long, too.
+            error.message = self._scrub(error.message, request, addresses=True)
+            if len(error.code) > LONGEST_WORD:
+                error.code = printable(self._scrub(error.code, request), LONGEST_WORD)
+            raise
+
+    # --- what went wrong ---------------------------------------------------------------------------------------------
+
+    def _fault(self, made: Attempt, error: Exception) -> Fault:
+        """Turn a failure into a fault: the catalogue knows the codes, all else has its own reason."""
+        if made.reply is not None and made.reply.status == TOO_MANY_REQUESTS:
+            made.throttled, made.retry_after = True, retry_after(made.reply)
+        match error:
+            case ProviderError() if made.reply is not None:
+                return self._provider_fault(made, made.reply, error)
+            case NoEnvelope():
+                return Fault(Reason.HTTP, Reason.HTTP, str(error))
+            case Malformed():
+                return Fault(Reason.MALFORMED, Reason.MALFORMED, str(error))
+            case _:
+                return bug(self.provider.name, error)
+
+    def _provider_fault(self, made: Attempt, reply: Reply, error: ProviderError) -> Fault:
+        entry = self._catalogue.lookup(made.query.api.action, error.code, reply.status)
+        reason = Reason(entry.reason or Reason.MALFORMED)
+        told = error.message if entry.listed else f"{error.code}: {error.message}"
+        # Cut last: half a secret would not be recognised.
+        message = printable(self._scrub(told, made.request, addresses=True))
+        request_id = self._scrub(error.request_id, made.request)
+        if reason is Reason.THROTTLED:
+            made.throttled, made.retry_after = True, retry_after(reply)
+        return Fault(reason, catalogue.label(entry), message, request_id, made.retry_after)
+
+    def _scrub(self, text: str, request: Request | None, *, addresses: bool = False) -> str:
+        """Take the credentials and the signature out of text that a provider sent or that is to be shown."""
+        return scrub(text, known_secrets(self._credentials, request), limit=SHOWN, addresses=addresses)
+
+    # --- what is counted and shown -----------------------------------------------------------------------------------
+
+    def _count(self, made: Attempt, seconds: float) -> None:
+        key = (self.provider.name, self.account.name, made.query.api.action)
+        self._shared.tally.duration(key, seconds)
+        if made.reply is not None:
+            self._shared.tally.responses[(*key, made.outcome.code)] += 1
+
+    def _skew(self, reply: Reply) -> None:
+        seconds = _date(reply.headers.get("date", ""))
+        if seconds is not None:
+            # The header is cut to whole seconds: half a second is the expected remainder.
+            skew = seconds + 0.5 - self._shared.clock.unix()
+            self._shared.tally.skew[self.provider.name, self.account.name] = skew
+
+    def _observe(self, made: Attempt, seconds: float) -> None:
+        request, reply = made.request, made.reply
+        asked = self._scrub(redact(request), request) if request is not None else ""
+        body = reply.body[: 4 * SHOWN].decode("utf-8", "replace") if reply is not None else ""
+        told = self._scrub(body, request, addresses=True)[:SHOWN]
+        status = reply.status if reply is not None else None
+        streams = tuple(stream.name for stream in made.query.streams)
+        exchange = Exchange(made.query.api.action, streams, asked, status, told, seconds, made.outcome)
+        for observer in tuple(self._observers):
+            observer(exchange)
+
+
+def bug(provider: str, error: Exception) -> Fault:
+    """Report a fault of our own by its kind and place: its text might hold anything."""
+    log.error("bug", provider=provider, kind=type(error).__name__, place=place(error))
+    return Fault(Reason.BUG, Reason.BUG, f"{type(error).__name__} in {place(error)}")
+
+
+@lru_cache(maxsize=256)
+def _date(text: str) -> float | None:
+    """Return an HTTP date as Unix seconds."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

@@ -1,0 +1,61 @@
+"""All accounts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+
+from exporter.board import Record
+from exporter.model import Account, Stream
+from exporter.provider import AnyProvider
+from exporter.rounds.account import AccountProber
+from exporter.rounds.shared import Shared, place
+
+log = structlog.get_logger("prober")
+
+
+class Prober:
+    """The probers of all accounts, by the account's name. They share nothing but what `Shared` holds."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.accounts: dict[str, AccountProber] = {}
+
+    def configure(
+        self, accounts: Iterable[tuple[AnyProvider, Account]], streams: Iterable[Stream], max_age: float
+    ) -> None:
+        """Watch these streams from now on; accounts that stay keep their quotas, breakers and calls."""
+        by_account: dict[str, list[Stream]] = {}
+        for stream in streams:
+            by_account.setdefault(stream.account, []).append(stream)
+        probers: dict[str, AccountProber] = {}
+        for provider, account in accounts:
+            prober = self.accounts.get(account.name)
+            if prober is None or prober.provider is not provider:
+                prober = AccountProber(provider, account, self.shared)
+            prober.configure(account, by_account.get(account.name, ()))
+            probers[account.name] = prober
+        self.accounts = probers
+        names = {prober.names for prober in probers.values()}
+        watched = [(prober.provider.name, stream) for prober in probers.values() for stream in prober.streams]
+        self.shared.limits.keep(names, self.shared.clock.mono())
+        self.shared.board.watch(watched, max_age)
+        self.shared.tally.keep(names, {(provider, stream.name) for provider, stream in watched})
+
+    async def refresh(self, deadline: float, fresh: float, accounts: Iterable[AccountProber] | None = None) -> None:
+        """Ask every account's streams at once; return when all are asked, or at the deadline (monotonic seconds)."""
+        wanted = [one for one in (self.accounts.values() if accounts is None else accounts) if one.streams]
+        asked = await asyncio.gather(*(one.refresh(deadline, fresh) for one in wanted), return_exceptions=True)
+        for one, problem in zip(wanted, asked, strict=True):
+            if isinstance(problem, Exception):
+                log.error("bug", account=one.account.name, kind=type(problem).__name__, place=place(problem))
+
+    def present(self) -> Iterable[AccountProber]:
+        """Return the accounts of the configuration in force."""
+        return self.accounts.values()
+
+    def prober_of(self, record: Record) -> AccountProber:
+        """Return who asks for a stream."""
+        return self.accounts[record.stream.account]

@@ -1,0 +1,101 @@
+"""What the probers of all accounts share: time, chance, what is known, and the way to the providers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from exporter.board import Board, Instant
+from exporter.gate import Connection
+from exporter.limits import Limits
+from exporter.model import Account, Credentials
+from exporter.provider import AnyProvider
+from exporter.reading import Aside, at_once
+from exporter.tally import Tally
+
+T = TypeVar("T")
+
+SLICE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time and chance, handed in so that tests own them.
+
+    Attributes:
+        unix: Seconds since 1970.
+        mono: Seconds on the event loop's own clock.
+        nonce: 32 fresh lower-case hexadecimal digits.
+    """
+
+    unix: Callable[[], float]
+    mono: Callable[[], float]
+    nonce: Callable[[], str]
+
+    def now(self) -> Instant:
+        """Return the time on both clocks."""
+        return Instant(self.unix(), self.mono())
+
+
+class Sequence:
+    """Issues ZEGO's Sequence: milliseconds, strictly growing over the life of the process, whatever the clock does."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self, unix: float) -> int:
+        """Return a number above all before it."""
+        self._last = max(int(unix * 1000), self._last + 1)
+        return self._last
+
+
+Connect = Callable[[str, Account, float, bool], Awaitable[Connection]]
+"""Returns a connection to an account's endpoint, given the provider, the account, the seconds between two calls, and
+whether it must be new; raises `TransportError`."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all account probers share.
+
+    Attributes:
+        board: What is known of each stream.
+        tally: Counters.
+        clock: Time and chance.
+        connect: The way to the providers.
+        credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
+        doubt: Told that the provider refused an account's credentials.
+        sequence: Issues ZEGO's Sequence.
+        limits: The quotas, which outlive the accounts.
+        aside: Reads answers that are not small.
+    """
+
+    board: Board
+    tally: Tally
+    clock: Clock
+    connect: Connect
+    credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]]
+    doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None
+    sequence: Sequence = field(default_factory=Sequence)
+    limits: Limits = field(default_factory=Limits)
+    aside: Aside = at_once
+
+
+async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield items, and let others run after every hundredth."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
+
+
+def place(error: BaseException) -> str:
+    """Return where an exception was raised, as function:line."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else "?"

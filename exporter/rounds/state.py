@@ -1,0 +1,124 @@
+"""What the rounds of one account share: its quotas, its calls in flight, its health, and who waits for which stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from exporter.board import Key, Record
+from exporter.gate import Gate
+from exporter.model import Account, Credentials, Stream
+from exporter.planner import Listed
+from exporter.provider import AnyProvider, kept
+from exporter.quota import Pace
+from exporter.rounds.call import Observer
+from exporter.rounds.health import Health
+from exporter.rounds.shared import Shared
+
+OUT_OF_TURN: Final = ""  # stands for no API's action, but for what asks for single streams out of turn
+
+
+class Waiting:
+    """Who waits for which stream, and how fresh its answer must be."""
+
+    def __init__(self) -> None:
+        self._fresh: dict[Key, float] = {}
+        self._done: dict[Key, asyncio.Future[None]] = {}
+
+    def expect(self, key: Key, fresh: float) -> asyncio.Future[None]:
+        """Return what is done when a stream has been asked; it must be asked later than `fresh` (monotonic seconds)."""
+        self._fresh[key] = max(fresh, self._fresh.get(key, fresh))
+        return self._done.setdefault(key, asyncio.get_running_loop().create_future())
+
+    def fresh(self, key: Key) -> float:
+        """Return how fresh the answer about a stream must be, at least."""
+        return self._fresh.get(key, float("-inf"))
+
+    def asked(self, key: Key) -> None:
+        """Tell those who wait for a stream that it has been asked."""
+        if self._done and (done := self._done.pop(key, None)) is not None:
+            self._fresh.pop(key, None)
+            if not done.done():
+                done.set_result(None)
+
+
+@dataclass(slots=True)
+class AccountState:
+    """One account, between its rounds and within them.
+
+    Attributes:
+        provider: Its cloud.
+        account: Its configuration.
+        shared: What all accounts share.
+        streams: What is watched.
+        health: Whether it answers.
+        paces: The pace of each action.
+        out_of_turn: The pace of what asks for single streams out of turn.
+        gates: Where the calls of each action wait.
+        slots: Bounds the calls in flight.
+        flying: Streams that are asked for at this moment.
+        listed: What earlier listings taught.
+        waiting: Who waits for which stream.
+        observers: Told of each call.
+        complete_since: Every stream was asked since then (monotonic seconds).
+    """
+
+    provider: AnyProvider
+    account: Account
+    shared: Shared
+    streams: tuple[Stream, ...] = ()
+    health: Health = field(default_factory=Health)
+    paces: dict[str, Pace] = field(default_factory=dict)
+    out_of_turn: Pace = field(default_factory=lambda: Pace(1.0))
+    gates: dict[str, Gate] = field(default_factory=dict)
+    slots: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
+    flying: set[Key] = field(default_factory=set)
+    listed: dict[tuple[str, str], Listed] = field(default_factory=dict)
+    waiting: Waiting = field(default_factory=Waiting)
+    observers: set[Observer] = field(default_factory=set)
+    complete_since: float = float("-inf")
+
+    def configure(self, account: Account, streams: Sequence[Stream]) -> None:
+        """Take another configuration; quotas, health and calls in flight stay."""
+        if account.concurrency != self.account.concurrency or not self.gates:
+            self.slots = asyncio.Semaphore(account.concurrency)
+        self.account, self.streams = account, tuple(streams)
+        self.complete_since = float("-inf")
+        limits = {action: kept(account, api) for action, api in self.provider.apis().items()}
+        for action in limits:
+            if action not in self.gates:
+                self.gates[action] = Gate(partial(self._pace, action), self.shared.clock.mono)
+        out_of_turn = limits[self.provider.single.action]
+        self._share(self.shared.limits.configure(self.names, {**limits, OUT_OF_TURN: out_of_turn}))
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Provider and account, as labels name them."""
+        return self.provider.name, self.account.name
+
+    def identify(self, credentials: Credentials) -> None:
+        """Share the quota of those whose calls the provider counts as ours."""
+        identity = self.provider.identity(self.account, credentials)
+        if paces := self.shared.limits.identify(self.names, identity, self.shared.clock.mono()):
+            self._share(paces)
+
+    def record(self, stream: Stream) -> Record | None:
+        """Return the record of a stream, unless a reload has taken it away or given it another address."""
+        return self.shared.board.current(self.provider.name, stream)
+
+    def rates(self) -> dict[str, float]:
+        """Return the calls per second allowed now, by action."""
+        now = self.shared.clock.mono()
+        return {action: pace.rate(now) for action, pace in self.paces.items()}
+
+    def _pace(self, action: str) -> Pace:
+        """Return the pace of an action by now: while a call waits, its account may come to share another's."""
+        return self.paces[action]
+
+    def _share(self, paces: Mapping[str, Pace]) -> None:
+        """Keep these paces from now on, which other accounts may keep, too."""
+        self.paces = {action: pace for action, pace in paces.items() if action != OUT_OF_TURN}
+        self.out_of_turn = paces[OUT_OF_TURN]
