@@ -8,11 +8,12 @@ from typing import Any
 
 from exporter.board import Board
 from exporter.keys import Keyring
-from exporter.model import Reply, Request, SecretSource, State
+from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, State
+from exporter.provider import AnyProvider
 from exporter.providers import found
 from exporter.rounds import Clock, Prober, Shared
 from exporter.tally import Tally
-from tests.virtual import EPOCH, Network, account, run, streams, tencent_error, tencent_state
+from tests.virtual import EPOCH, Network, account, params, reply, run, streams, tencent_error, tencent_state
 
 
 def test_a_rotated_key_costs_one_bad_round() -> None:
@@ -40,3 +41,39 @@ def test_a_rotated_key_costs_one_bad_round() -> None:
         return seen
 
     assert run(main()) == [State.ACTIVE, State.ACTIVE, State.UNKNOWN, State.ACTIVE, State.ACTIVE]
+
+
+def test_a_late_answer_is_searched_for_the_keys_of_its_own_call() -> None:
+    """Keys rotate while a slow call is in flight: neither its own nor the new secret is shown when it fails at last."""
+    held = [Credentials("AKIDone", Secret("first-secret-value"))]
+
+    async def keys(_provider: AnyProvider, _account: Account) -> Credentials:
+        return held[0]
+
+    async def behave(_provider: str, request: Request) -> Reply:
+        if params(request)["StreamName"] == "s00000":
+            await asyncio.sleep(5)
+            message = "AKIDone signed with first-secret-value, AKIDtwo with second-secret-value"
+            return reply({"Response": {"Error": {"Code": "InternalError", "Message": message}, "RequestId": "r"}})
+        return tencent_state("active")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
+        network = Network(behave)
+        made = Prober(Shared(Board(120), Tally(), clock, network.connect, keys))
+        made.configure([(found()["tencent"], account(timeout="20s"))], streams(2), 120)
+        slow, quick = made.shared.board
+        scrape = asyncio.create_task(made.refresh(loop.time() + 9, loop.time()))
+        await asyncio.sleep(1)
+        held[0] = Credentials("AKIDtwo", Secret("second-secret-value"))
+        await made.prober_of(quick).refresh_one(quick, loop.time() + 2, loop.time())
+        await scrape
+        signed = [request.headers["Authorization"] for request in (call.request for call in network.calls)]
+        assert ["AKIDone" in one for one in signed] == [True, True, False]
+        assert slow.fault is not None
+        assert "first-secret-value" not in slow.fault.message
+        assert "AKIDone" not in slow.fault.message
+        assert "<secret>" in slow.fault.message
+
+    run(main())
