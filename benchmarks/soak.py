@@ -46,6 +46,8 @@ QUICK = (
 )  # fmt: skip
 SLOW = ("hang", "delay", "drip_head", "drip_body")
 SLOW_CHANCE = 0.003
+UNASKED = ("stray", "again", "idle")  # bytes after an answer, the answer once more, the end of an idle connection
+UNASKED_CHANCE = 0.02
 CALL_SECONDS = 0.1
 SAMPLE_EVERY = 50
 MOST_DESCRIPTORS = 4 * MOST_OPEN + 40
@@ -125,6 +127,7 @@ def world(streams_each: int) -> dict[str, Any]:
     faults = [{"kind": kind, "provider": provider, "code": CODES.get(provider, "InternalError"), "probability": quick}
               for kind in QUICK for provider in ACCOUNTS]  # fmt: skip
     faults += [{"kind": kind, "seconds": 0.2, "probability": SLOW_CHANCE} for kind in SLOW]
+    faults += [{"kind": kind, "seconds": 0.02, "probability": UNASKED_CHANCE} for kind in UNASKED]
     accounts = [
         {"name": name, "provider": name, "quota": dict.fromkeys(fakes()[name].actions, 1_000_000), **fields}
         for name, fields in ACCOUNTS.items()
