@@ -322,7 +322,7 @@ def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterato
     larger = [hundredth / 100 for hundredth in range(1, 101) if hundredth / 100 > account.quota_share]
     if slowest.newer:
         newer, most = number(slowest.newer * account.quota_share), number(slowest.newer)
-        yield f"quota: {{{slowest.action}: {newer}}}, for newer documentation allows {most}/s per account"
+        yield f"quota: {{{slowest.action}: {newer}}}; newer documentation allows {most}/s per account"
     if larger:
         suffice = (share for share in larger if takes(share * slowest.documented) <= schedule.usable)
         share = next(suffice, 1.0)

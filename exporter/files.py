@@ -127,7 +127,7 @@ def within(seconds: float, key: object, function: Callable[..., T], *args: Any) 
     Raises:
         TimeoutError: It did not end in time; `strerror` is fit for people.
     """
-    late = TimeoutError(errno.ETIMEDOUT, f"could not be read in {seconds:g} s: the disk or mount that it is on hangs")
+    late = TimeoutError(errno.ETIMEDOUT, f"could not be read in {seconds:g} s: its disk or mount hangs")
     if _hanging.pausing(key):
         raise late
     job = DAEMONS.submit(function, *args)

@@ -212,7 +212,7 @@ def _domain(text: str) -> str:
     """Return a domain in lower case and without the dot of a full name; nothing else is mended, for it may be meant."""
     if re.search(r"\s|[\u200b-\u200d\u2060\ufeff]", text):
         raise ValueError("holds a blank; write the domain alone")
-    for sign, part in (("://", "the scheme"), ("@", "a user"), ("?", "a query"), ("#", "a fragment"), ("/", "a path")):
+    for sign, part in (("://", "a scheme"), ("@", "a user"), ("?", "a query"), ("#", "a fragment"), ("/", "a path")):
         if sign in text:
             raise ValueError(f"is an address with {part}; write the domain alone, such as push.example.com")
     if ":" in text:

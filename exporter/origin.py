@@ -31,8 +31,8 @@ def refusal(method: str, headers: Mapping[str, str], *, secure: bool, names: fro
         return "this request comes from another site's page"
     if not secure and not ours(headers.get("Host", ""), names):
         return (
-            "this host name is not known to be the exporter's; use its address, or name it by --web.external-url, "
-            "or serve TLS"
+            "the exporter does not know this host name as its own; use its address, or name it with "
+            "--web.external-url, or serve TLS"
         )
     return None
 

@@ -436,9 +436,9 @@ def _odd(names: tuple[str, ...]) -> _Odd | None:
 
 def _refuse_odd(part: Mapping[str, Any], odd: _Odd, own: Collection[str]) -> None:
     if any(part[name] is not None and name not in own for name in odd.telling):
-        raise Malformed("a member that tells of an error stands beside a success")
+        raise Malformed("an error field stands beside a success")
     if any(None not in (part[one], part[other]) and part[one] != part[other] for one, other in odd.alike):
-        raise Malformed("two members differ only by case, and tell different things")
+        raise Malformed("two fields differ only by case and have different values")
 
 
 def fits(found: Mapping[str, Any], asked: Mapping[str, str | int]) -> None:
@@ -454,7 +454,7 @@ def fits(found: Mapping[str, Any], asked: Mapping[str, str | int]) -> None:
     wanted = {name.lower(): value for name, value in asked.items()}
     for name, value in found.items():
         if value is not None and value != wanted.get(name.lower(), value):
-            raise Malformed(f"{name} names something else than was asked for")
+            raise Malformed(f"{name} names something other than what was asked for")
 
 
 def text_of(found: Mapping[str, Any], name: str) -> str:

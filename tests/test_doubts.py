@@ -34,16 +34,16 @@ def told(config: Config) -> list[str]:
 BLEMISHES = [
     ("CANARY ", "ends with a blank, which counts as part of it"),
     (" CANARY", "begins with a blank, which counts as part of it"),
-    ('"CANARY"', "stands in quotes, which count as part of it"),
-    ("'CANARY'", "stands in quotes, which count as part of it"),
-    ("“CANARY”", "stands in quotes, which count as part of it"),
-    ("CAN\u00a0ARY", "holds a no-break space or another space that is none of ASCII's"),
-    ("CANARY\u202f", "holds a no-break space or another space that is none of ASCII's"),
-    ("\u3000CANARY", "holds a no-break space or another space that is none of ASCII's"),
-    ("CAN\u200bARY", "holds a character of no width, such as a zero-width space"),
-    ("CANARY\u200d", "holds a character of no width, such as a zero-width space"),
-    ("CANARY\ufeff", "holds a character of no width, such as a zero-width space"),
-    ("CANARY\u00ad", "holds a character of no width, such as a zero-width space"),
+    ('"CANARY"', "is in quotes, which count as part of it"),
+    ("'CANARY'", "is in quotes, which count as part of it"),
+    ("“CANARY”", "is in quotes, which count as part of it"),
+    ("CAN\u00a0ARY", "holds a no-break space or another space outside ASCII"),
+    ("CANARY\u202f", "holds a no-break space or another space outside ASCII"),
+    ("\u3000CANARY", "holds a no-break space or another space outside ASCII"),
+    ("CAN\u200bARY", "holds an invisible character, such as a zero-width space"),
+    ("CANARY\u200d", "holds an invisible character, such as a zero-width space"),
+    ("CANARY\ufeff", "holds an invisible character, such as a zero-width space"),
+    ("CANARY\u00ad", "holds an invisible character, such as a zero-width space"),
 ]
 
 

@@ -59,12 +59,12 @@ def blemishes(text: str) -> Iterator[str]:
         yield "begins with a blank, which counts as part of it"
     bare = text.strip()
     if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
-        yield "stands in quotes, which count as part of it"
+        yield "is in quotes, which count as part of it"
     kinds = {unicodedata.category(sign) for sign in text if not sign.isascii()}
     if "Zs" in kinds:
-        yield "holds a no-break space or another space that is none of ASCII's"
+        yield "holds a no-break space or another space outside ASCII"
     if "Cf" in kinds:
-        yield "holds a character of no width, such as a zero-width space"
+        yield "holds an invisible character, such as a zero-width space"
 
 
 def readable_by_all(path: Path) -> bool:

@@ -8,7 +8,7 @@ LONGEST_NUMBER = 64
 
 _ODD = (
     (r"[-+]?0[0-9_]+(\.[0-9_]*)?(e[-+]?[0-9]+)?", "begins with a zero, which may mean octal; leave the zero out"),
-    (r"[-+]?0[xob][0-9a-f_]+", "is no decimal number; write it in plain digits"),
+    (r"[-+]?0[xob][0-9a-f_]+", "is not a decimal number; write it in plain digits"),
     (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "has colons, which may mean base 60; write one plain number"),
     (r"[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?", "has _ between its digits; write it in plain digits"),
     (r"[-+]?([0-9]+e[-+]?|[0-9]*\.[0-9]*e)[0-9]+", "has an exponent; write it in plain digits"),
@@ -23,7 +23,7 @@ def odd(text: str) -> str:
     Those are numbers that one reader of YAML takes for one number and the next for another or for text, and `null`.
     """
     if text[:1] in ("n", "N", "~") and text in ("null", "Null", "NULL", "~"):
-        return f"is nothing to YAML; give a value, {_AS_TEXT}"
+        return f"is null in YAML; give a value, {_AS_TEXT}"
     if text[:1] in "+-.0123456789" and 1 < len(text) <= LONGEST_NUMBER:
         for pattern, advice in _ODD_NUMBERS:
             if pattern.fullmatch(text):

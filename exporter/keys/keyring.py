@@ -278,12 +278,11 @@ class Keyring:
         try:
             data = held.files.read(path)
         except (OSError, ValueError) as error:
-            problem = files.problem(error)
-        else:
-            if len(data) <= LARGEST_REPLY:
-                return data
-            problem = "cannot be read: it is larger than 64 KiB"
-        raise CredentialsError(f"{path} {problem}; let the exporter's user read it")
+            advice = "; let the exporter's user read it" if isinstance(error, PermissionError) else ""
+            raise CredentialsError(f"{path} {files.problem(error)}{advice}") from None
+        if len(data) > LARGEST_REPLY:
+            raise CredentialsError(f"{path} cannot be read: it is larger than 64 KiB")
+        return data
 
     def _elsewhere(self, request: Request) -> Request:
         """Return the request to the address that stands in for its server's."""

@@ -245,17 +245,17 @@ REGIONS = ("ap-bangkok", "ap-beijing", "ap-guangzhou", "ap-hongkong", "ap-seoul"
 
 
 def _doubts(account: TencentAccount, streams: Sequence[TencentStream]) -> Iterator[Doubt]:
-    """Find a region that the backup list does not know, and expected inputs of which nobody will tell."""
+    """Find a region that the backup list does not know, and expected inputs that no call will report."""
     if account.region and not _international(account) and account.region not in REGIONS:
         yield Doubt("region", f"{BACKUP} is documented for {', '.join(REGIONS)} only", REGIONS)
     expecting = sum(stream.inputs is not None for stream in streams)
     if not expecting:
         return
-    told = f"{expecting} {'stream expects' if expecting == 1 else 'streams expect'} inputs, which only {BACKUP} tells"
+    told = f"{expecting} {'stream expects' if expecting == 1 else 'streams expect'} inputs, which only {BACKUP} reports"
     if _international(account):
         yield Doubt("endpoint", f"{told}, and the international site lacks it: stream_inputs will be absent")
     elif not account.region:
-        yield Doubt("region", f"{told}, and it wants a region, such as ap-guangzhou: stream_inputs will be absent")
+        yield Doubt("region", f"{told}, and it needs a region, such as ap-guangzhou: stream_inputs will be absent")
     elif account.plan == "single":
         yield Doubt("plan", f"{told}, and with plan: single it is not asked: stream_inputs will be absent")
 

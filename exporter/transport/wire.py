@@ -103,7 +103,7 @@ class Wire(ResponseHandler):
         if body > self._largest:
             self._refuse(Oversized(self._largest))
         elif self._interim > MOST_INTERIM or self._came - body > SPARE + body / 4:
-            self._refuse(TransportError(Reason.HTTP, "the answer is more packing than content"))
+            self._refuse(TransportError(Reason.HTTP, "the answer has far more headers and chunk sizes than content"))
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         """Take a parsed head: interim answers are dropped, and a request has one answer."""
