@@ -22,7 +22,7 @@ T = TypeVar("T")
 WATCH_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 HASTY_SECONDS = 0.01
-"""How long a look at a file may take once another one hangs: there may be a thousand on the same mount."""
+"""How long a look at a file may take once another has hung: a thousand may be on the same mount."""
 
 STOPPING = "the exporter is stopping; nothing was read"
 
@@ -50,7 +50,7 @@ class Reloader:
         if task is None:
             task = self._waiting = asyncio.create_task(self._next(self._under_way), name="reload")
         try:
-            # Whoever asked may leave; others want the outcome too.
+            # A caller may leave; others want the outcome too.
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
@@ -58,7 +58,7 @@ class Reloader:
             raise
 
     def stop(self) -> None:
-        """Wait for no reload any longer: the exporter stops, and a file may hang."""
+        """Give up all reloads: the exporter stops, and a file may hang."""
         for task in (self._under_way, self._waiting):
             if task is not None:
                 task.cancel()
@@ -125,14 +125,14 @@ def settle_memory() -> None:
 
 
 class Look:
-    """Sees what files and patterns are like; what cannot be seen in time counts as it was seen last."""
+    """Looks at files and patterns; what cannot be seen in time counts as it was seen last."""
 
     def __init__(self, seconds: float = LOOK_SECONDS) -> None:
         self._seconds = seconds
         self._last: dict[Path | str, object] = {}
 
     def __call__(self, paths: Iterable[Path], patterns: Iterable[str] = ()) -> Seen:
-        """Return what changes with the files' content: follows symbolic links, as a ConfigMap's are swapped."""
+        """Return what changes with the files' content; follows symbolic links, because a ConfigMap swaps them."""
         seconds, last = self._seconds, dict[Path | str, object]()
         keys: list[Path | str] = [*paths, *patterns]
         for key in keys:

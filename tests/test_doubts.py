@@ -56,11 +56,11 @@ def test_what_came_along_with_a_copied_secret(text: str, doubt: str, kind: str, 
     secret.write_text(text + "\n", encoding="utf-8")
     secret.chmod(0o600)
     more, environ, place = {
-        "file": ({"server_secret_file": "secret"}, {}, "server_secret_file: what the file holds "),
+        "file": ({"server_secret_file": "secret"}, {}, "server_secret_file: the file's content "),
         "variable": (
             {"server_secret_env": "X"},
             {"X": text},
-            "server_secret_env: what the environment variable holds ",
+            "server_secret_env: the environment variable's value ",
         ),
         "plain": ({"server_secret": text}, {}, "server_secret: "),
         "convention": ({}, {"ZEGO_SERVER_SECRET": text}, "provider: the environment variable ZEGO_SERVER_SECRET "),

@@ -81,11 +81,11 @@ class Site(web.BaseSite):
 
 
 def own_names(options: ServeOptions, resolving: str) -> frozenset[str]:
-    """Return the host names at which this machine is reached, in lower case; `.NAME` stands for all that end so.
+    """Return the host names at which this machine is reached, in lower case; `.NAME` stands for all that end in it.
 
     Args:
         options: The flags.
-        resolving: What stands in /etc/resolv.conf.
+        resolving: The text of /etc/resolv.conf.
     """
     names = {socket.gethostname(), *(addresses(one)[0] or "" for one in options.listen)}
     if options.external_url is not None:
@@ -115,7 +115,7 @@ def tell_change(change: Change) -> None:
 
 
 class Loader:
-    """Reads the configuration and the secrets of its callbacks; what may hang is done here, off the event loop."""
+    """Reads the configuration and its callback secrets, off the event loop: reading may hang."""
 
     def __init__(self, file: Path, known: Mapping[str, AnyProvider]) -> None:
         self._file = file
@@ -129,7 +129,7 @@ class Loader:
         return loaded
 
     def callback_secret(self, _provider: AnyProvider, account: Account) -> Secret | None:
-        """Return what was read for an account of the configuration last read."""
+        """Return an account's callback secret, as of the last reading."""
         return self._secrets.get(account.name)
 
 
@@ -201,7 +201,7 @@ async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Calla
         runner = web.AppRunner(
             application,
             handle_signals=False,
-            # Who has gone waits for nothing any more.
+            # A client that has gone waits for nothing.
             handler_cancellation=True,
             shutdown_timeout=DRAIN_SECONDS,
         )
@@ -238,7 +238,7 @@ def _shown(address: tuple[str, ...]) -> str:
 
 
 async def _reload_on(hung_up: asyncio.Event, reloader: Reloader) -> None:
-    """Reload after each SIGHUP, once for all that come close together or while a reload is under way."""
+    """Reload after SIGHUP, once for all signals that come close together or during a reload."""
     while True:
         await hung_up.wait()
         await asyncio.sleep(SETTLE_SECONDS)

@@ -1,4 +1,4 @@
-"""What is allowed and likely not meant in secrets and values; nothing said here holds a value."""
+"""Warnings about secrets and values that are allowed but probably not meant; none of them repeats a value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _QUICK = re.compile(rb"\$[({A-Z_]|\{\{")
 _NAME = re.compile(
     r"""[\s.$-]*(?:env(?:\.|\s+))?["']?(?P<name>[A-Za-z_]\w{0,63})["']?(?:\s*[|:?+=-].*|\s*)""", re.ASCII
 )
-# A secret may begin with a dollar: after a bare one, only words such as variables are named with are repeated.
+# A secret may begin with a dollar: after a bare one, only a word that looks like a variable's name is repeated.
 _BARE_NAME = re.compile(r"(?P<name>[A-Z]{1,64}|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)", re.ASCII)
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _NOT_FILLED_IN = "looks like a variable, and none is filled in here: write the value itself"
@@ -52,7 +52,7 @@ def variable(text: str, field: str = "") -> str:
 
 
 def blemishes(text: str) -> Iterator[str]:
-    """Yield what is odd about a secret and likely came with copying it, to go on with after its name."""
+    """Yield what is odd about a secret and probably came from copying it; each text goes on after its name."""
     if text.endswith(" "):
         yield "ends with a blank, which counts as part of it"
     if text.startswith(" "):
@@ -70,8 +70,8 @@ def blemishes(text: str) -> Iterator[str]:
 def readable_by_all(path: Path) -> bool:
     """Say whether everybody on the machine may read a secret's file.
 
-    What Kubernetes and Docker lay into a container has that mode by default (0644, 0444) and is seen in it alone, so
-    it is left out: a Secret's volume is known by its hidden directory `..DATE`, Docker's by its place.
+    Files that Kubernetes and Docker put into a container have that mode by default (0644, 0444) and are visible only
+    there, so they do not count. A Secret's volume is known by its hidden directory `..DATE`, Docker's by its place.
     """
     try:
         seen = files.look(path, files.SECONDS)

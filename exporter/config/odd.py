@@ -1,4 +1,4 @@
-"""Plain scalars that YAML may read otherwise than they were meant: `0123`, `20:30:40`, `0x1F`, `1_000`, `1e3`, `~`."""
+"""Plain scalars that YAML may read differently than meant: `0123`, `20:30:40`, `0x1F`, `1_000`, `1e3`, `~`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _AS_TEXT = "or quote it to make it text"
 
 
 def odd(text: str) -> str:
-    """Return what to say of a plain scalar that may be read otherwise than it was meant, or nothing.
+    """Return what to say of a plain scalar that may be read differently than it was meant, or nothing.
 
-    Those are numbers that one reader of YAML takes for one number and the next for another or for text, and `null`.
+    Such are `null`, and numbers that YAML readers disagree on: one number, another number, or text.
     """
     if text[:1] in ("n", "N", "~") and text in ("null", "Null", "NULL", "~"):
         return f"is null in YAML; give a value, {_AS_TEXT}"

@@ -43,7 +43,7 @@ Send = Callable[[Request, float, int], Awaitable[Reply]]
 
 
 async def aside(function: Callable[..., T], *args: Any) -> T:
-    """Return what a function that reads files returns, without holding the event loop or the end of the process."""
+    """Run a function that reads files in a thread, so that it holds up neither the event loop nor the exit."""
     return await asyncio.get_running_loop().run_in_executor(files.DAEMONS, function, *args)
 
 
@@ -95,7 +95,7 @@ class Held:
         return self.grant is not None and self.grant.expires is None
 
     async def changed(self) -> bool:
-        """Say whether a file is another one since it was read; a disk that hangs holds nobody up."""
+        """Say whether a file has changed since it was read; a disk that hangs holds nobody up."""
         return bool(self.files) and await aside(self.files.changed)
 
     async def fresh(self, now: float) -> bool:
