@@ -6,6 +6,7 @@ process waits for it.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import glob
 import os
@@ -81,6 +82,11 @@ class Daemons(Executor):
 
 
 DAEMONS: Final = Daemons()
+
+
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Run a function that reads files in a thread, so that it holds up neither the event loop nor the exit."""
+    return await asyncio.get_running_loop().run_in_executor(DAEMONS, function, *args)
 
 
 class _Hanging:

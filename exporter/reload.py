@@ -6,7 +6,6 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
@@ -16,8 +15,6 @@ from exporter.prober import place
 from exporter.service import Service
 
 log = structlog.get_logger("reload")
-
-T = TypeVar("T")
 
 WATCH_SECONDS = 2.0
 LOOK_SECONDS = 1.0
@@ -71,9 +68,9 @@ class Reloader:
 
     async def _reload(self) -> list[str]:
         # Taken before the files are read: what is written meanwhile is one more change.
-        self._seen = await _aside(self._signature)
+        self._seen = await files.in_thread(self._signature)
         try:
-            config = await _aside(self._load)
+            config = await files.in_thread(self._load)
         except ConfigErrors as error:
             return self._refuse(str(error).splitlines())
         except Exception as error:
@@ -91,7 +88,7 @@ class Reloader:
         watched = self._service.config.files, self._service.config.patterns
         self._service.configure(config)
         if (config.files, config.patterns) != watched:
-            self._seen = await _aside(self._signature)
+            self._seen = await files.in_thread(self._signature)
         for warning in config.warnings:
             log.warning("configuration", warning=str(warning))
         log.info("configuration reloaded", accounts=len(config.accounts), streams=len(config.streams))
@@ -100,21 +97,16 @@ class Reloader:
         """Reload whenever a file of the configuration has changed, until cancelled."""
         while True:
             await sleep(WATCH_SECONDS)
-            now = await _aside(self._signature)
+            now = await files.in_thread(self._signature)
             # Written in two steps, a file is seen half done: wait until it has kept still.
             if now != self._seen:
                 await sleep(WATCH_SECONDS / 4)
-                if await _aside(self._signature) == now:
+                if await files.in_thread(self._signature) == now:
                     await self.reload()
 
     def _signature(self) -> Seen:
         config = self._service.config
         return self._look(config.files, config.patterns)
-
-
-async def _aside(function: Callable[[], T]) -> T:
-    """Return what a function that reads files returns, without holding the event loop or the end of the process."""
-    return await asyncio.get_running_loop().run_in_executor(files.DAEMONS, function)
 
 
 def settle_memory() -> None:

@@ -35,7 +35,7 @@ FLUSH_SECONDS: Final = 1.0
 LONGEST_LINE: Final = 1 << 16
 
 
-class Aside(io.TextIOBase):
+class Unblocked(io.TextIOBase):
     """A text stream whose lines are written by a thread of its own, so that writing never waits.
 
     A line is dropped and counted if the line before it has been stuck for some time, if too much waits already, or if
@@ -136,13 +136,13 @@ def _put(descriptor: int, line: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def aside(stream: TextIO) -> Iterator[TextIO]:
+def unblocked(stream: TextIO) -> Iterator[TextIO]:
     """Yield a stand-in for a stream that never waits for its reader; it is `sys.stderr` too while the block runs.
 
     A stream without a file descriptor is yielded as it is.
     """
     try:
-        made = Aside(stream.fileno())
+        made = Unblocked(stream.fileno())
     except (OSError, ValueError):
         yield stream
         return
@@ -155,7 +155,7 @@ def aside(stream: TextIO) -> Iterator[TextIO]:
 
 def dropped(stream: object) -> Callable[[], int]:
     """Return a function that tells how many lines a stream has dropped."""
-    return stream.dropped if isinstance(stream, Aside) else int
+    return stream.dropped if isinstance(stream, Unblocked) else int
 
 
 class Writer:

@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -155,7 +155,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
         options: The flags.
         ready: Called with the addresses once all of them listen.
     """
-    with logs.aside(sys.stderr) as said:
+    with logs.unblocked(sys.stderr) as said:
         logs.configure(options.log_level, options.log_format, said)
         asyncio.get_running_loop().set_exception_handler(logs.Complaints(time.monotonic))
         return await _serve(options, logs.dropped(said), ready)
@@ -205,16 +205,9 @@ async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Calla
             handler_cancellation=True,
             shutdown_timeout=DRAIN_SECONDS,
         )
-        await runner.setup()
-        try:
-            for host, port in listen:
-                await Site(runner, host, port, tls).start()
-        except OSError as error:
-            print(f"cannot listen: {error.strerror}; choose another --web.listen-address", file=sys.stderr)
-            await runner.cleanup()
+        where = await _listen(runner, listen, tls)
+        if where is None:
             return 1
-        scheme = "https" if tls is not None else "http"
-        where = [f"{scheme}://{_shown(address)}" for address in runner.addresses]
         log.info("listening", version=__version__, addresses=" ".join(where), streams=len(loaded.streams))
         if ready is not None:
             ready(where)
@@ -224,6 +217,22 @@ async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Calla
         face.ready = False
         await runner.cleanup()
     return 0
+
+
+async def _listen(
+    runner: web.AppRunner, listen: Sequence[tuple[str | None, int]], tls: ssl.SSLContext | None
+) -> list[str] | None:
+    """Listen on all addresses; return their URLs, or None after saying why one cannot be used."""
+    await runner.setup()
+    try:
+        for host, port in listen:
+            await Site(runner, host, port, tls).start()
+    except OSError as error:
+        print(f"cannot listen: {error.strerror}; choose another --web.listen-address", file=sys.stderr)
+        await runner.cleanup()
+        return None
+    scheme = "https" if tls is not None else "http"
+    return [f"{scheme}://{_shown(address)}" for address in runner.addresses]
 
 
 def _readable(loaded: config.Config, path: Path) -> Iterable[str]:

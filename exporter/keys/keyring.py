@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 import structlog
 
@@ -19,8 +18,6 @@ from exporter.model import Account, Credentials, Reason, Reply, Request, SecretS
 from exporter.provider import AnyProvider, CredentialsError, Malformed, NoEnvelope, TransportError
 
 log = structlog.get_logger("keys")
-
-T = TypeVar("T")
 
 ATTEMPT_SECONDS = 3.0
 """For all calls that one renewal takes; a round waits for it only where there are no keys that still hold."""
@@ -40,11 +37,6 @@ TRIES = 3
 """How often files are read anew that change while they are read: a key and its id are to be of one version."""
 
 Send = Callable[[Request, float, int], Awaitable[Reply]]
-
-
-async def aside(function: Callable[..., T], *args: Any) -> T:
-    """Run a function that reads files in a thread, so that it holds up neither the event loop nor the exit."""
-    return await asyncio.get_running_loop().run_in_executor(files.DAEMONS, function, *args)
 
 
 async def no_network(_request: Request, _timeout: float, _largest: int) -> Reply:
@@ -96,7 +88,7 @@ class Held:
 
     async def changed(self) -> bool:
         """Say whether a file has changed since it was read; a disk that hangs holds nobody up."""
-        return bool(self.files) and await aside(self.files.changed)
+        return bool(self.files) and await files.in_thread(self.files.changed)
 
     async def fresh(self, now: float) -> bool:
         """Say whether a round may use the keys as they are: nothing but a coming end speaks against them."""
@@ -250,7 +242,7 @@ class Keyring:
             held.files, held.asked = Files(self._read), False
             try:
                 read = held.files.read
-                grant = Grant(await aside(config.credentials, account, provider, self._environ, read))
+                grant = Grant(await files.in_thread(config.credentials, account, provider, self._environ, read))
             except config.CredentialsMissing as error:
                 return f"{error}; mend it, no restart is needed"
             if not await held.changed():
@@ -265,7 +257,7 @@ class Keyring:
             step = next(recipe)
             while True:
                 if isinstance(step, Path):
-                    step = recipe.send(await aside(self._file, held, step))
+                    step = recipe.send(await files.in_thread(self._file, held, step))
                 else:
                     held.asked = True
                     left = max(until - self._mono(), 0.001)
