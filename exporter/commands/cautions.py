@@ -77,7 +77,7 @@ def _shared(found: Config, providers: Mapping[str, AnyProvider], environ: Mappin
     """Find accounts that the provider counts as one: they share one quota."""
     owners: dict[tuple[str, str], list[Account]] = {}
     for account in found.accounts:
-        # A secret that has gone since the configuration was read is told of at the next check.
+        # A secret that has gone since the configuration was read is reported at the next check.
         with contextlib.suppress(config.CredentialsMissing):
             provider = providers[account.provider]
             identity = provider.identity(account, config.credentials(account, provider, environ))

@@ -135,7 +135,7 @@ class Accounts:
         return None
 
     def _check_secrets(self, prepared: dict[str, Any], provider: AnyProvider, place: Place) -> None:
-        """Fetch every secret once, so that what cannot be fetched is told of now and not at the first call."""
+        """Fetch every secret once, so that what cannot be fetched is reported now, not at the first call."""
         fields = [field for field in secret_fields(provider.account) if field in prepared]
         for field in fields:
             if prepared[field] is not None:
