@@ -127,15 +127,8 @@ async def _serve(kind: str) -> None:
 @contextmanager
 def hostile(kind: str) -> Iterator[str]:
     """Run the server in another process; yield its address."""
-    command = [sys.executable, "-m", "benchmarks.expensive", "--serve", kind]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+    with provider.at_work("benchmarks.expensive", "--serve", kind) as url:
+        yield url
 
 
 # --- the exporter -----------------------------------------------------------------------------------------------------

@@ -82,8 +82,14 @@ async def serve(delay: float) -> None:
 @contextmanager
 def running(delay: float = 0.0) -> Iterator[str]:
     """Run the provider in another process; yield its address."""
-    command = [sys.executable, "-m", "benchmarks.provider", "--delay", str(delay)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with at_work("benchmarks.provider", "--delay", str(delay)) as url:
+        yield url
+
+
+@contextmanager
+def at_work(module: str, *arguments: str) -> Iterator[str]:
+    """Run a module that prints its port first and serves; yield its address."""
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"

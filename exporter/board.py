@@ -176,7 +176,7 @@ class Board:
         self._tried(record, answer.state, action, now)
 
     def supply(self, record: Record, inputs: tuple[Input, ...] | None) -> None:
-        """Add the inputs that a list told, if any, to what another API answered: that a stream is live, and no more."""
+        """Add a list's inputs, if any, to the answer of an API that says only whether a stream is live."""
         answer = record.answer
         if inputs is None or answer is None or record.fault is not None:
             return

@@ -18,9 +18,9 @@ log = structlog.get_logger("callbacks")
 ACCEPTED, FORGED, EXPIRED, REPLAYED, UNKNOWN_STREAM = "accepted", "forged", "expired", "replayed", "unknown_stream"
 UNKNOWN_EVENT = "unknown"
 MOST_REMEMBERED = 16_384
-# Older signatures are refused anyway, so that nothing older than this can still come.
+# Older signatures are refused, so nothing older than this can still come.
 ORDER_SECONDS = 600.0
-# Of callbacks that were signed in the same second, numbers that are further apart were made up.
+# Among callbacks signed in the same second, numbers further apart than this are made up.
 LARGEST_STEP = 100.0
 # An outcome is told in the log when it begins: not again before it has been away for this long.
 QUIET_SECONDS = 600.0
@@ -80,7 +80,7 @@ class Listener:
 
     def repeated(self, heard: Heard) -> bool:
         """Whether this event was delivered before; remember it."""
-        # Who numbers a replayed signature like the next event does not take the place of that event.
+        # A replayed signature with the next event's number must not take the place of that event.
         identity = heard.identity, heard.sent
         if identity in self.heard:
             return True
@@ -109,8 +109,8 @@ class Listener:
 def _older(heard: Heard, known: Heard) -> bool:
     """Whether an event is older news than another.
 
-    Numbers, sessions and the event's own time are not signed: they count only among what was signed before or at the
-    same time, so that nothing made up outranks news to come.
+    Numbers, sessions and the event's own time are not signed. They count only against events that were signed at the
+    same time or earlier, so that nothing made up outranks a later event.
     """
     if heard.sent > known.sent:
         return False

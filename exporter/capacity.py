@@ -65,7 +65,7 @@ class Load:
         kept: Calls per second that the exporter allows itself.
         documented: Calls per second that the provider documents.
         pause: Least seconds between two lists.
-        newer: Calls per second that newer documentation allows; 0 where it says the same.
+        newer: Calls per second that newer documentation allows; 0 where there is none.
     """
 
     action: str
@@ -265,7 +265,7 @@ def _too_few_in_flight(account: Account, round_: Round) -> Iterator[Caution]:
 def _too_seldom(
     provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule, round_: Round
 ) -> Iterator[Caution]:
-    """Find lists that come less often than answers outdate, where single calls cannot fill the gap."""
+    """Find lists that are made less often than answers expire, where single calls cannot fill the gap."""
     gap = _round(provider, account.model_copy(update={"plan": "single"}), streams, down=False)
     for load in round_.loads:
         refresh = load.refresh(schedule)
@@ -322,7 +322,7 @@ def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterato
     larger = [hundredth / 100 for hundredth in range(1, 101) if hundredth / 100 > account.quota_share]
     if slowest.newer:
         newer, most = number(slowest.newer * account.quota_share), number(slowest.newer)
-        yield f"quota: {{{slowest.action}: {newer}}}, for newer documentation allows {most}/s per account"
+        yield f"quota: {{{slowest.action}: {newer}}}; newer documentation allows {most}/s per account"
     if larger:
         suffice = (share for share in larger if takes(share * slowest.documented) <= schedule.usable)
         share = next(suffice, 1.0)

@@ -178,7 +178,8 @@ def _serve_flags(parser: argparse.ArgumentParser) -> None:
         help="path of the metrics (default: %(default)s)")  # fmt: skip
     add("--web.enable-lifecycle", dest="enable_lifecycle", action="store_true", help="open POST /-/reload")
     add("--web.external-url", dest="external_url", metavar="URL", type=_outside,
-        help="where people reach the exporter, such as https://streams.example.com")  # fmt: skip
+        help="where people reach the exporter, such as https://streams.example.com; without TLS, /config and "
+        "/-/reload refuse all other public host names")  # fmt: skip
     add("--scrape.timeout-offset", dest="timeout_offset", metavar="SECONDS", type=_seconds, default=0.5,
         help="answer this long before Prometheus's timeout (default: %(default)s)")  # fmt: skip
     _log_flags(parser, "info")

@@ -1,4 +1,4 @@
-"""Foreign JSON, read strictly and at a bounded cost: what it would take is known before anything is built of it."""
+"""Reads foreign JSON strictly and at a bounded cost: the cost is known before anything is built from it."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from json.decoder import JSONObject  # type: ignore[attr-defined]
 from typing import Any, Final
 
 MOST_VALUES: Final = 2_000
-"""No answer about one stream, no callback and no answer with keys has nearly as many."""
+"""Values in an answer about one stream, a callback or an answer with keys; real ones have far fewer."""
 
 LISTED_VALUES: Final = 240_000
-"""The same of a page of a list; they take about 20 MiB. Ten thousand rows have this many, with 24 each."""
+"""The same for a page of a list: ten thousand rows with 24 each. They take about 20 MiB."""
 
 WHOLE_VALUES: Final = 450_000
-"""The same of a list without pages: Tencent's inputs of 20,000 streams, with 22 each. They take about 30 MiB."""
+"""The same for a list without pages: Tencent's inputs of 20,000 streams, with 22 each. They take about 30 MiB."""
 
 MOST_CONTAINERS: Final = 100_000
-"""Objects and lists in one document: to let go of them holds the event loop for longer than of texts and numbers."""
+"""Objects and lists in one document: freeing them holds the event loop longer than freeing texts and numbers."""
 
 MOST_NAMES: Final = 1_000
 """Different names in one document, and names in one object."""
 
 LONGEST_NUMBER: Final = 512
 WIDEST_TEXT: Final = 12 << 20
-"""Bytes of memory that a document may take as text: one emoji makes each character take six while it is decoded (and
-four afterwards), one 直 makes it two."""
+"""Bytes of memory that a document may take as text. One emoji makes every character take six while it is decoded and
+four afterwards; one 直 makes it two."""
 
 CHEAP_BYTES, CHEAP_VALUES = 2 << 10, 256
 HELD_VALUES: Final = 20_000
-"""The C decoder lets no other thread run before an object's end; this many values take it a few milliseconds."""
+"""The C decoder lets no other thread run until it is done; this many values take it a few milliseconds."""
 
 SLICE: Final = 64 << 10
 
@@ -45,14 +45,14 @@ def values_in(body: bytes, most: int) -> int:
 
 
 def cheap(body: bytes) -> bool:
-    """Say whether reading a document takes a fraction of a millisecond, whatever is in it, and a hundred not long."""
+    """Say whether reading a document takes only a fraction of a millisecond, whatever is in it."""
     return len(body) <= CHEAP_BYTES and values_in(body, CHEAP_VALUES) <= CHEAP_VALUES
 
 
 def document(body: bytes, most: int = MOST_VALUES) -> Any:
     """Read bytes as one JSON document.
 
-    Numbers that are none (NaN), or absurdly long, and objects with a name twice are refused.
+    Refuses NaN and the like, absurdly long numbers, and objects that hold a name twice.
 
     Args:
         body: The document in UTF-8.
@@ -119,7 +119,7 @@ _QUICK = _decoder()
 
 
 class _Names(dict[str, str]):
-    """The names of a document: each is kept once, and no more of them than a true answer has."""
+    """The names in a document: each is kept once, and no more of them than a real answer has."""
 
     def setdefault(self, name: str, default: str = "", /) -> str:
         if len(self) > MOST_NAMES:

@@ -60,7 +60,7 @@ def redact(request: Request) -> str:
 
 
 def known_secrets(credentials: Credentials | None, request: Request | None) -> list[str]:
-    """Return what a provider was sent and must not be shown again: the credentials, and what was computed of them."""
+    """Return what was sent to a provider and must not be shown: the credentials, and what was computed from them."""
     known: list[str] = []
     if credentials is not None:
         secrets = (credentials.key_secret, credentials.token)
@@ -69,7 +69,7 @@ def known_secrets(credentials: Credentials | None, request: Request | None) -> l
 
 
 def signatures(request: Request) -> list[str]:
-    """Return what a request was signed with, wherever it stands, as it was sent and decoded."""
+    """Return a request's signatures, wherever they stand, as they were sent and decoded."""
     places = (request.url, *(value for name, value in request.headers.items() if name.lower() == "authorization"))
     found = [each for place in places for each in _SIGNATURE.findall(place)]
     return list(dict.fromkeys([*found, *map(unquote, found)]))

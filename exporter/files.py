@@ -1,4 +1,4 @@
-"""Reads files that may be anything and lie anywhere: a pipe is refused, and a mount that hangs holds nobody for long.
+"""Reads files of any kind from any place: a pipe is refused, and a mount that hangs holds nobody up for long.
 
 Each operation runs in a thread. One that does not end in time is abandoned: neither the event loop nor the end of the
 process waits for it.
@@ -6,6 +6,7 @@ process waits for it.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import glob
 import os
@@ -27,7 +28,7 @@ SECONDS: Final = 5.0
 """How long a file may take to be read, where the caller names no other limit."""
 
 LOOK_SECONDS: Final = 0.05
-"""How long a look at a file may take where somebody waits who has better things to do."""
+"""How long a look at a file may take where other work waits for it."""
 
 MOST_IDLE: Final = 4
 LONGEST_PAUSE: Final = 600.0
@@ -83,8 +84,13 @@ class Daemons(Executor):
 DAEMONS: Final = Daemons()
 
 
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Run a function that reads files in a thread, so that it holds up neither the event loop nor the exit."""
+    return await asyncio.get_running_loop().run_in_executor(DAEMONS, function, *args)
+
+
 class _Hanging:
-    """Who hangs, and when it may be tried again: later each time, so that few threads are lost to a dead mount."""
+    """What hangs, and when to try it again: later each time, so that a dead mount takes few threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -107,7 +113,7 @@ class _Hanging:
             self._jobs[key] = (jobs, time.monotonic() + min(2.0 ** len(jobs), LONGEST_PAUSE))
 
     def forget(self, key: object) -> None:
-        """Note that it works again, though old tries may hang for ever, as on a mount that was replaced."""
+        """Note that it works again; old tries may hang for ever, as on a mount that was replaced."""
         with self._lock:
             self._jobs.pop(key, None)
 
@@ -121,13 +127,13 @@ def within(seconds: float, key: object, function: Callable[..., T], *args: Any) 
     Args:
         seconds: How long to wait.
         key: What the function is about. While earlier tries with this key hang, there are pauses between new ones.
-        function: What may hang; it is not told that nobody waits any longer.
+        function: What may hang. When it is given up, it still runs on.
         args: Its arguments.
 
     Raises:
-        TimeoutError: It did not end in time; `strerror` is fit for people.
+        TimeoutError: It did not end in time; `strerror` is a text for people.
     """
-    late = TimeoutError(errno.ETIMEDOUT, f"could not be read in {seconds:g} s: the disk or mount that it is on hangs")
+    late = TimeoutError(errno.ETIMEDOUT, f"could not be read in {seconds:g} s: its disk or mount hangs")
     if _hanging.pausing(key):
         raise late
     job = DAEMONS.submit(function, *args)
@@ -171,10 +177,10 @@ def _regular(mode: int) -> None:
 
 
 def look(path: Path | str, seconds: float = LOOK_SECONDS) -> os.stat_result | None:
-    """Return what the system says of a file, or None where there is none; symbolic links are followed.
+    """Return a file's status, or None where there is no file; symbolic links are followed.
 
     Raises:
-        TimeoutError: It does not say so in time.
+        TimeoutError: The status did not come in time.
     """
     try:
         return within(seconds, ("look", path), os.stat, path)
@@ -185,7 +191,7 @@ def look(path: Path | str, seconds: float = LOOK_SECONDS) -> os.stat_result | No
 
 
 def is_missing(path: Path) -> bool:
-    """Say whether there certainly is no file of this name."""
+    """Say whether it is certain that there is no file of this name."""
     try:
         within(LOOK_SECONDS, ("look", path), os.stat, path)
     except FileNotFoundError:
@@ -197,13 +203,13 @@ def is_missing(path: Path) -> bool:
 
 
 def is_file(path: Path, seconds: float = LOOK_SECONDS) -> bool:
-    """Say whether there is something to be read, or refused, by this name; raises TimeoutError as `look` does."""
+    """Say whether there is something of this name, other than a directory; raises TimeoutError as `look` does."""
     found = look(path, seconds)
     return found is not None and not stat.S_ISDIR(found.st_mode)
 
 
 def may_be_file(path: Path) -> bool:
-    """Say whether there is a file; one that cannot be seen in time counts, so that its failure is told of."""
+    """Say whether there is a file; one that cannot be seen in time counts, so that its failure is reported."""
     try:
         return is_file(path, SECONDS)
     except TimeoutError:
@@ -228,7 +234,7 @@ def _matches(pattern: str, directory: Path | None) -> list[str]:
 
 
 def problem(error: OSError | ValueError) -> str:
-    """Say why a file is not read, to go on with after its name."""
+    """Say why a file is not read; the text goes on after its name."""
     if not isinstance(error, OSError):
         return "cannot be read: its name is not valid"
     if isinstance(error, TimeoutError) and error.strerror:

@@ -43,8 +43,7 @@ class Connection(Protocol):
 
 
 Connect = Callable[[float, bool], Awaitable[Connection]]
-"""Makes or finds a connection, given the seconds between two calls, and whether it must be one that nobody has used;
-raises `TransportError`."""
+"""Makes or finds a connection, given the seconds between two calls, and whether it must be a new one; raises `TransportError`."""
 
 
 class Unreachable:
@@ -57,7 +56,7 @@ class Unreachable:
         self.spent = spent
 
     async def quiet(self) -> bool:
-        """Say that the call may be made, and fail."""
+        """Always ready: `send` raises the error."""
         return True
 
     async def send(self, _request: Request, _timeout: float, _largest: int) -> Reply:
@@ -65,7 +64,7 @@ class Unreachable:
         raise self._error
 
     def release(self) -> None:
-        """Give nothing back."""
+        """Do nothing."""
 
 
 class Gate:
@@ -91,7 +90,7 @@ class Gate:
         Args:
             deadline: Monotonic seconds after which no call may begin.
             connect: Makes or finds a connection.
-            new: Whether the connection must be one that nobody has used.
+            new: Whether it must be a new connection.
 
         Returns:
             The connection, or None if the call's turn would come too late.
@@ -136,7 +135,7 @@ class Gate:
                 if await connection.quiet():
                     return connection
                 connection.release()
-            error = TransportError(Reason.HTTP, "the endpoint speaks before it is asked")
+            error = TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
         except TransportError as met:
             error = met
         return Unreachable(error, self._mono() - started)

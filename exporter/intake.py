@@ -1,7 +1,7 @@
-"""Takes in the bodies of one provider: small ones at any time, large ones one after the other.
+"""Receives the bodies of one provider: small ones at any time, large ones one after the other.
 
-A hundred calls may be in flight, and each of them may bring a body as large as is allowed. A large one is let in only
-when the one before it has been read and let go, and until then stays with its sender.
+A hundred calls may be in flight, and each may bring the largest body allowed. A large one is received only when the
+one before it has been read and freed; until then it stays with its sender.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SMALL: Final = 32 << 10
 
 
 class Permit:
-    """The right to hold one large body, taken at most once."""
+    """The right to hold one large body."""
 
     __slots__ = ("_held", "_lock")
 
@@ -34,21 +34,21 @@ class Permit:
             self._held = True
 
     def give_back(self) -> None:
-        """Let the next one have it."""
+        """Give the right back, if it is held, so that the next one has it."""
         if self._held:
             self._held = False
             self._lock.release()
 
 
 class Taken(NamedTuple):
-    """A whole body, decompressed; `permit` is to be given back once it has been read."""
+    """A whole body, decompressed; give `permit` back once it has been read."""
 
     body: bytes
     permit: Permit
 
 
 class Intake:
-    """One provider's bodies."""
+    """Receives one provider's bodies."""
 
     def __init__(self, aside: Aside) -> None:
         """Take `aside`, which unpacks large bodies off the event loop."""
@@ -56,11 +56,11 @@ class Intake:
         self._aside = aside
 
     async def take(self, parts: AsyncIterator[bytes], length: int | None, encoding: str, largest: int) -> Taken:
-        """Return a body once it is whole; may wait for another one's permit.
+        """Return a body once it is whole; a large one may have to wait for its permit.
 
         Args:
             parts: The body as it comes.
-            length: Its length as told beforehand, if it was.
+            length: Its length, if it was announced.
             encoding: Its Content-Encoding, "" where there is none.
             largest: Bytes that it may have, compressed or not.
 

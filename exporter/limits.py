@@ -1,4 +1,4 @@
-"""Who shares which pace: what a provider counts as one has one pace, whatever its accounts are called."""
+"""Decides which accounts share a pace: those that a provider counts as one, whatever they are called."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Owner = tuple[str, str]  # provider, account
 
 @dataclass(slots=True)
 class Claim:
-    """What one account keeps.
+    """The limits of one account, and the paces that it uses.
 
     Attributes:
         limits: Calls per second by action, as configured.
@@ -39,7 +39,7 @@ class Limits:
         self._claims: dict[Owner, Claim] = {}
 
     def configure(self, owner: Owner, limits: Mapping[str, float]) -> dict[str, Pace]:
-        """Return an account's paces by action, under other limits from now on."""
+        """Return an account's paces by action; the limits hold from now on."""
         claim = self._claims.get(owner)
         if claim is None:
             paces = {action: Pace(limit, self._full_until) for action, limit in limits.items()}
@@ -55,8 +55,8 @@ class Limits:
     def identify(self, owner: Owner, identity: str, now: float) -> dict[str, Pace]:
         """Return an account's paces by action, now that its keys say what the provider counts its calls by.
 
-        With other keys its calls and its throttling go on counting. An account that is no longer configured gets an
-        empty answer: it keeps the paces it has.
+        When its keys change, its earlier calls and throttling still count. For an account that is no longer configured
+        the result is empty: it keeps the paces it has.
         """
         claim = self._claims.get(owner)
         if claim is None:
@@ -74,7 +74,7 @@ class Limits:
         return claim.paces
 
     def keep(self, owners: Collection[Owner], now: float) -> None:
-        """Let go of the accounts that are not among these, and of paces that nobody uses and that do not matter."""
+        """Forget all accounts but these, and the paces that nobody uses and that no longer matter."""
         gone = [owner for owner in self._claims if owner not in owners]
         for owner in gone:
             claim = self._claims.pop(owner)
@@ -83,7 +83,7 @@ class Limits:
         self._forget(now)
 
     def _agree(self, provider: str, identity: str) -> None:
-        """Set the paces of an identity to the smallest limit of those who use it."""
+        """Set the paces of an identity to the smallest limit of the accounts that use it."""
         users = [one for owner, one in self._claims.items() if owner[0] == provider and one.identity == identity]
         for action in {action for one in users for action in one.limits}:
             limit = min(one.limits[action] for one in users if action in one.limits)

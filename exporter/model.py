@@ -197,7 +197,7 @@ _CREDENTIAL = re.compile(
 
 
 def carries_credential(text: str) -> bool:
-    """Say whether a text holds what signs an address (`?txSecret=…`, `auth_key=…`), percent-encoded or not."""
+    """Say whether a text holds the signature of an address (`?txSecret=…`, `auth_key=…`), percent-encoded or not."""
     if "=" not in text and "%" not in text:
         return False
     once = unquote(text)
@@ -209,10 +209,10 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
 def _domain(text: str) -> str:
-    """Return a domain in lower case and without the dot of a full name; nothing else is mended, for it may be meant."""
+    """Return a domain in lower case and without a trailing dot; refuse everything else that is not a plain domain."""
     if re.search(r"\s|[\u200b-\u200d\u2060\ufeff]", text):
         raise ValueError("holds a blank; write the domain alone")
-    for sign, part in (("://", "the scheme"), ("@", "a user"), ("?", "a query"), ("#", "a fragment"), ("/", "a path")):
+    for sign, part in (("://", "a scheme"), ("@", "a user"), ("?", "a query"), ("#", "a fragment"), ("/", "a path")):
         if sign in text:
             raise ValueError(f"is an address with {part}; write the domain alone, such as push.example.com")
     if ":" in text:
@@ -229,7 +229,7 @@ _SHORT_ID = re.compile(r"[A-Za-z0-9@._-]{1,128}", re.ASCII)
 
 
 def short_id_problem(text: str) -> str:
-    """Say what keeps a text from being an id of at most 128 plain characters, or nothing."""
+    """Say why a text is not an id of at most 128 plain characters; return an empty text if it is one."""
     return "" if _SHORT_ID.fullmatch(text) else "may hold letters, digits and @ . _ - only, at most 128 of them"
 
 
@@ -367,7 +367,7 @@ def _nothing() -> None:
 class Reply(NamedTuple):
     """A provider's HTTP answer, decompressed and within the size allowed; headers are looked up in lower case.
 
-    `let_go` is to be called once the answer has been read: until then no other large one is let in.
+    Call `let_go` once the answer has been read: until then no other large answer is received.
     """
 
     status: int

@@ -1,4 +1,4 @@
-"""Which requests to the sensitive paths a web page of somebody else may have sent."""
+"""Tells which requests to sensitive paths another site's page may have sent."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 def refusal(method: str, headers: Mapping[str, str], *, secure: bool, names: frozenset[str]) -> str | None:
     """Return why a request is refused, or None.
 
-    Two ways lead a stranger's page here. It may send a request that its reader's browser would send: then the browser
-    names the page's own site. Or its own name may suddenly mean our address ("DNS rebinding"): then the browser takes
-    the page for ours, and only the foreign name in `Host` gives it away. Which other headers a browser sends says
-    nothing reliable, so that rule holds for everybody; over TLS our certificate answers the question already.
+    Another site's page can reach us in two ways. It may have its reader's browser send us a request: then the browser
+    names the page's site. Or it may point its own name at our address ("DNS rebinding"): then the browser takes the
+    page for ours, and only the foreign name in `Host` gives it away. No header tells reliably whether a browser sent a
+    request, so the rule about `Host` holds for all clients. Over TLS our certificate has settled the question.
 
     Args:
         method: The request's method.
         headers: Its headers, whatever the case of their names.
         secure: Whether it came over TLS to us.
         names: Host names in lower case at which the exporter is reached, besides those that are always good; `.NAME`
-            stands for all names that end so.
+            stands for all names that end in it.
     """
     if _foreign_page(method, headers, names):
         return "this request comes from another site's page"
     if not secure and not ours(headers.get("Host", ""), names):
         return (
-            "this host name is not known to be the exporter's; use its address, or name it by --web.external-url, "
-            "or serve TLS"
+            "the exporter does not know this host name as its own; use its address, or name it with "
+            "--web.external-url, or serve TLS"
         )
     return None
 
@@ -53,14 +53,14 @@ def _foreign_page(method: str, headers: Mapping[str, str], names: frozenset[str]
 
 
 def _same(sender: tuple[str, int | None], own: tuple[str, int | None]) -> bool:
-    """Compare hosts, and ports where both are told: without one, either scheme's default may be meant."""
+    """Compare hosts, and ports where both are given: without one, either scheme's default may be meant."""
     return sender[0] == own[0] and (sender[1] == own[1] or own[1] is None)
 
 
 def ours(host: str, names: frozenset[str]) -> bool:
     """Whether a `Host` header can only mean this exporter: an address, a name that is private, or one of ours.
 
-    A request without `Host` is no browser's.
+    A request without `Host` does not come from a browser.
     """
     if not host:
         return True
@@ -77,7 +77,7 @@ def ours(host: str, names: frozenset[str]) -> bool:
 
 
 def _authority(url: str) -> tuple[str, int | None] | None:
-    """Return host and port of a page's address; None where it has none, as in `null`."""
+    """Return the host and port of a page's address, or None where it has no host, as in `null`."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -89,7 +89,7 @@ def _authority(url: str) -> tuple[str, int | None] | None:
 
 
 def _host_and_port(host: str) -> tuple[str, int | None] | None:
-    """Read a `Host` header; None where it is none."""
+    """Return the host and port of a `Host` header, or None where it is not valid."""
     if any(sign in host for sign in "/@\\?# ,"):
         return None
     try:

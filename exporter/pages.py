@@ -1,4 +1,4 @@
-"""Pages that are made once for all who ask at the same state, in slices, and after everything that is more urgent."""
+"""Makes a page once for all who ask for it at the same state, in slices, after everything more urgent."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Final
 from exporter.exposition import Compressor
 
 SLICE_SECONDS: Final = 0.003
-# What others took of the loop's time after a slice tells how much they have to do; they get that many times as much.
+# After each slice the page pauses for this many times as long as other work has just taken.
 GIVE: Final = 4.0
 LONGEST_PAUSE: Final = 0.05
-MOST_KEPT: Final = 8 << 20  # bytes of pages kept for who asks next
+MOST_KEPT: Final = 8 << 20  # bytes of pages kept for later readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Page:
     """How a page is made, and how long it is good.
 
     Attributes:
-        key: Which page it is.
-        parts: Begins to make it; yields its text or bytes, in parts that take a few milliseconds at most.
+        key: Identifies the page.
+        parts: Yields the page's text or bytes, in parts that take a few milliseconds at most.
         under: Returns what must stay the same object from the first part to the last: the configuration in force.
-        state: Returns what the page tells of: while that is equal, the page is good.
+        state: Returns what the page shows: while that is equal, the page is good.
         until: Returns the monotonic seconds at which the page, made now, is too old whatever the state.
     """
 
@@ -52,7 +52,7 @@ class _Making:
     """A page that is being made, or was.
 
     Attributes:
-        readers: Who waits for it. When nobody does any more, it is given up.
+        readers: How many wait for it. When nobody does any more, it is given up.
         task: Makes it; None for one that was given up.
     """
 
@@ -73,8 +73,8 @@ class _Making:
 class Pages:
     """Makes one page at a time.
 
-    Whoever asks gets a page that was begun at the state of that moment or later. So at any time one making is under
-    way, and of each page one more waits for its turn: however many ask, they share these.
+    A reader gets a page that was begun at the state of the moment it asked, or later. So however many ask, at any time
+    only one page is being made, and at most one more of each waits for its turn.
 
     Args:
         mono: The monotonic clock by which pages grow old, in seconds.
@@ -134,7 +134,7 @@ class Pages:
         while making.readers:
             piece = _piece(parts)
             if making.page.under() is not making.under:
-                # Begun under another configuration, it would show some of each.
+                # Begun under another configuration, it would mix the two.
                 plain, packed, compressor = [], [], Compressor()
                 making.begin()
                 parts = making.page.parts()
@@ -152,7 +152,7 @@ class Pages:
             del self._begun[making.page.key]
 
     def _trim(self) -> None:
-        """Forget what is too old to be asked for again, and the oldest of what is too much."""
+        """Forget pages that are too old to be used, and the oldest where there are too many."""
         now, kept = self._mono(), 0
         for key, making in reversed(list(self._begun.items())):
             if making.task is None or not making.task.done():
@@ -164,7 +164,7 @@ class Pages:
 
 
 def _piece(parts: Iterator[str | bytes]) -> bytes | None:
-    """Return what a slice's time yields; None at the end."""
+    """Return what is made in one slice of time; None at the end."""
     end, found = time.perf_counter() + SLICE_SECONDS, list[bytes]()
     for part in parts:
         found.append(part.encode() if isinstance(part, str) else part)

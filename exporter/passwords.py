@@ -15,7 +15,7 @@ MOST_REMEMBERED: Final = 128
 MOST_WAITING: Final = 64
 MOST_TURNED_AWAY: Final = 1 << 15
 TURNED_AWAY_SECONDS: Final = 60.0
-AHEAD_SECONDS: Final = 1e6  # more than anybody waits
+AHEAD_SECONDS: Final = 1e6  # longer than anybody waits
 
 
 class Busy(Exception):  # noqa: N818
@@ -37,8 +37,8 @@ class Passwords:
     """Compares passwords one at a time, off the event loop, and each only once while its verdict is remembered.
 
     Addresses take turns, and when all places are taken the address that holds most of them gives one up. Within an
-    address, who comes again within a minute after being turned away goes ahead of who is new, and of equals the first
-    one goes first. So a right password that comes again has its turn at once, while each guess of a flood is new.
+    address, a password that was turned away and comes again within a minute goes ahead of new ones; otherwise first
+    come, first served. So a right password that comes again has its turn at once, while each guess of a flood is new.
 
     Args:
         checker: Compares a password with a bcrypt hash; runs in a thread.
@@ -83,7 +83,7 @@ class Passwords:
                 self._line.pop(digest, None)
 
     def _digest(self, *parts: bytes) -> bytes:
-        """Stand for a user, hash and password without keeping them."""
+        """Return what identifies a user, hash and password without keeping them."""
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hashlib.blake2b(framed, key=self._key, digest_size=32).digest()
 

@@ -27,7 +27,7 @@ class Query:
         streams: The streams that it covers; one for a single call.
         scope: What a listing covers.
         page: Counts from 1; 0 for a single call.
-        inputs: What a whole list of inputs told of a stream before it is asked singly; None where none was read.
+        inputs: For a single call, the stream's inputs by a complete list of inputs; None where none was read.
     """
 
     api: Api[Any, Any] | Listing[Any, Any]
@@ -142,8 +142,8 @@ class Group:
     def _goes_on(self, account: Account, number: int, page: Page) -> bool:
         """Whether the next page is there and worth a call.
 
-        A page that is not full is the last, whatever it says of others. More pages than streams that are left cost
-        more than asking for these singly.
+        A page that is not full is the last, whatever it says of others. If more pages are left than streams, asking
+        for the streams singly costs less.
         """
         more = min(page.pages, LARGEST_PAGE) - number
         affordable = more <= len(self.left) or account.plan == "list"
@@ -172,7 +172,7 @@ class Group:
         step.ask += self._singles(provider)
 
     def _singles(self, provider: AnyProvider) -> list[Query]:
-        # Who is missing from a list of inputs that was read to its end has none, whatever the single call will say.
+        # A stream missing from a complete list of inputs has none, whatever the single call will say.
         inputs = () if self.listing.inputs and self.finished and self.whole else None
         return [Query(provider.single, (stream,), inputs=inputs) for stream in self.left]
 
@@ -191,7 +191,7 @@ def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], o
         forced = account.plan == "list" or any(map(group.listing.details, group.left))
         if forced or _pays(provider, account, group, outlook, last):
             if every:
-                # Its word may be as old as that, so it does not overrule an answer that a stream is not live.
+                # The list may be as old as that, so it does not overrule an answer that a stream is not live.
                 group.left = [stream for stream in group.left if stream.name not in outlook.down]
             if group.left:
                 yield group

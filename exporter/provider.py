@@ -83,7 +83,7 @@ class Api(Generic[A, S]):
         limit: Documented calls per second for an account.
         ask: Build the call for a stream.
         read: Turn the answer into an `Answer`; raises `ProviderError`, `NoEnvelope` or `Malformed`.
-        newer: Calls per second that newer documentation allows, for `quota`; 0 where it says the same.
+        newer: Calls per second that newer documentation allows, which `quota` can use; 0 where there is none.
         largest: Bytes that one answer may have after decompression.
     """
 
@@ -101,7 +101,7 @@ class Page:
     """One page of a listing.
 
     Attributes:
-        rows: What the page says of the keys that it names; a value None says only that the key is there.
+        rows: The answer for each key that the page names; None if it says only that the key is there.
         pages: How many pages the provider says there are, at least 1.
         complete: False where the provider's own figures say that rows are missing: absence then proves nothing.
         code: The provider's own word for success.
@@ -126,8 +126,8 @@ class Listing(Generic[A, S]):
         read: Turn one answer for a scope into a `Page`; raises like `Api.read`, also where it names another scope.
         pages: Expected number of pages for this many watched streams.
         absent: What absence from a complete listing proves, or None where it proves nothing.
-        every: Least seconds between two listings of one scope, which is also how old its word may be.
-        inputs: Whether it tells the inputs of streams: who is missing from a whole list has none.
+        every: Least seconds between two listings of one scope; a listing may also be as old as that.
+        inputs: Whether it lists the inputs of streams: a stream missing from a complete list has none.
         details: Whether a stream wants what only this listing tells, whatever it costs.
         largest: Bytes that one answer may have after decompression.
     """
@@ -229,12 +229,12 @@ class Callbacks(Generic[A, S]):
 
 
 class Doubt(NamedTuple):
-    """What is allowed in a configuration and likely not meant.
+    """A warning about something that is allowed in a configuration but probably not meant.
 
     Attributes:
         field: The account's field that it is about.
         message: What is doubted; it repeats no value.
-        options: What the field may have been meant to say, of which the likeliest is suggested.
+        options: Values that may have been meant; the likeliest is suggested.
     """
 
     field: str
@@ -258,8 +258,8 @@ class Provider(Generic[A, S]):
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
-        retired: Stream fields of earlier versions, each with what to tell those who still write it.
-        doubts: What is allowed at an account with its streams and likely not meant.
+        retired: Stream fields of earlier versions, each with the advice to show where it is still used.
+        doubts: Find what is allowed at an account and its streams but probably not meant.
         counted_by: What the cloud counts an account's calls by, where that is not the key: ZEGO's AppID.
     """
 
@@ -281,7 +281,7 @@ class Provider(Generic[A, S]):
     def identity(self, account: A, credentials: Credentials) -> str:
         """Return what the cloud counts an account's calls by: accounts of one identity share one quota.
 
-        Keys of the machine's own role change every hour, and each account gets others: they are all of one identity.
+        Keys of the machine's own role change every hour and differ between accounts, so they all count as one identity.
         """
         if self.counted_by is not None:
             return self.counted_by(account)
@@ -341,7 +341,7 @@ def object_in(body: bytes, values: int = MOST_VALUES) -> dict[str, Any]:
     """Read bytes as one strict JSON object with at most so many values.
 
     Raises:
-        ValueError: They are something else.
+        ValueError: They are not.
     """
     found = document(body, values)
     if not isinstance(found, dict):
@@ -354,9 +354,9 @@ def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
 
     Raises:
         NoEnvelope: It is a cache's answer, a redirect, an HTML page, or a status other than 200 without JSON.
-        Malformed: It is a broken JSON document, JSON that is no object, or more than a true answer holds.
+        Malformed: It is broken JSON, JSON that is not an object, or has more values than a real answer.
     """
-    # Only a cache sends Age, and what it kept answers somebody else's request.
+    # Only a cache sends Age, and what it kept answers an earlier request.
     if any(name.lower() == "age" and not _ZEROS.fullmatch(value) for name, value in reply.headers.items()):
         raise NoEnvelope("the answer of a cache, which was made for an earlier request")
     if 300 <= reply.status < 400:
@@ -375,11 +375,11 @@ T = TypeVar("T", int, str, dict[str, Any])
 
 
 def hallmark(reply: Reply, found: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    """Return the member by which an API's envelope is known; without it, an error page in JSON is somebody else's.
+    """Return the field that marks an API's envelope; JSON without it may be the error page of an intermediary.
 
     Raises:
-        NoEnvelope: It is missing, something else, or an HTTP status, under a status other than 200.
-        Malformed: It is so under 200, or beside a RequestId, which only the API gives.
+        NoEnvelope: Under a status other than 200 it is missing, of another type, or merely an HTTP status.
+        Malformed: The same under 200, or beside a RequestId, which only the API gives.
     """
     value = found.get(name)
     foreign = reply.status != OK and "RequestId" not in found
@@ -392,20 +392,20 @@ def hallmark(reply: Reply, found: Mapping[str, Any], name: str, kind: type[T]) -
 
 
 def definite(reply: Reply, found: dict[str, Any], own: Collection[str] = ()) -> None:
-    """Refuse a document without an error code that is no plain success all the same: call it before reading a state.
+    """Refuse a document that has no error code and yet is not a plain success; call this before reading a state.
 
     Args:
         reply: The answer.
         found: All of its document.
-        own: Members of the document itself that success has too, though they sound like an error's.
+        own: Top-level fields that a success has too, though their names sound like an error's.
 
     Raises:
         NoEnvelope: The status is not 200.
-        Malformed: Some object in it has a member that tells of an error, or two that differ only by case.
+        Malformed: An object in it has an error field, or two fields that differ only by case.
     """
     if reply.status != OK:
         raise NoEnvelope(f"HTTP {reply.status} without an error code")
-    # The rows of a list have the same names, so that each set of them is looked at once.
+    # The rows of a list have the same names, so each set of names is looked at once.
     known: dict[tuple[str, ...], _Odd | None] = {}
     rest: list[Any] = [found]
     while rest:
@@ -421,7 +421,7 @@ def definite(reply: Reply, found: dict[str, Any], own: Collection[str] = ()) -> 
 
 
 class _Odd(NamedTuple):
-    """What is odd about the names of an object: those that tell of an error, and pairs that differ only by case."""
+    """The odd names of an object: those of error fields, and pairs that differ only by case."""
 
     telling: tuple[str, ...]
     alike: tuple[tuple[str, str], ...]
@@ -436,25 +436,25 @@ def _odd(names: tuple[str, ...]) -> _Odd | None:
 
 def _refuse_odd(part: Mapping[str, Any], odd: _Odd, own: Collection[str]) -> None:
     if any(part[name] is not None and name not in own for name in odd.telling):
-        raise Malformed("a member that tells of an error stands beside a success")
+        raise Malformed("an error field stands beside a success")
     if any(None not in (part[one], part[other]) and part[one] != part[other] for one, other in odd.alike):
-        raise Malformed("two members differ only by case, and tell different things")
+        raise Malformed("two fields differ only by case and have different values")
 
 
 def fits(found: Mapping[str, Any], asked: Mapping[str, str | int]) -> None:
-    """Refuse an answer that names something else than was asked for; one that names nothing fits.
+    """Refuse an answer that names something other than what was asked for; one that names nothing fits.
 
     Args:
         found: An object of the answer.
-        asked: What its members have to say, by their names, which count in any case.
+        asked: The values that its fields must have, by name in any case.
 
     Raises:
-        Malformed: One of them says something else.
+        Malformed: One of them has another value.
     """
     wanted = {name.lower(): value for name, value in asked.items()}
     for name, value in found.items():
         if value is not None and value != wanted.get(name.lower(), value):
-            raise Malformed(f"{name} names something else than was asked for")
+            raise Malformed(f"{name} names something other than what was asked for")
 
 
 def text_of(found: Mapping[str, Any], name: str) -> str:

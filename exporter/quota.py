@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 WINDOW = 1.04
 # Calls that wait for their turn make good a late wake-up of up to this many seconds, at twice the pace at most.
 CATCH_UP = 0.5
-# How long calls are remembered: a throttling answer may come late, and is judged by the second before its call.
+# How long calls are remembered: a throttling answer may come late, and counts against the second before its call.
 REMEMBERED = 4.0
 
 # After throttling the rate stays level for LEVEL seconds and then grows, slowly at first: it has doubled after
@@ -22,14 +22,14 @@ GROWTH = 1.3
 # A throttling answer ends the second in which the provider's count was full; growth only just went beyond the limit.
 PAUSE = 1.0
 SHORT_PAUSE = 0.5
-# The part of what was let through that is asked for next, and the cut where nothing tells how much is let through.
+# The next rate as a part of what was let through, and the cut to make while that is not known.
 MEASURED_SHARE = 0.97
 CUT = 0.85
 LEAST_SHARE = 1 / 32
 LEAST_RATE = 0.5
-# A rate at which calls were throttled is forgotten after so many seconds without throttling.
+# A throttled rate is forgotten after so many seconds without throttling.
 FORGET_SECONDS = 60.0
-# Demand that pauses for longer than this begins again near the rate at which calls were throttled last.
+# After a pause in demand longer than this, calls begin again near the rate that was throttled last.
 LULL = 1.0
 
 
@@ -47,12 +47,12 @@ def paced(rate: float) -> float:
 
 @dataclass(slots=True)
 class Slowdown:
-    """What throttling has taught of a provider's present limit.
+    """What throttling has shown of a provider's present limit.
 
     Attributes:
         rate: Calls per second that it seems to let through.
-        since: Monotonic seconds from which the way back counts.
-        cut: Calls sent until then tell nothing new when they are refused.
+        since: Monotonic seconds from which the recovery counts.
+        cut: A refusal of a call that was sent before this time tells nothing new.
         resumed: When the present demand began, if that was later than the throttling.
     """
 
@@ -66,15 +66,15 @@ class Slowdown:
         return self.rate * (1 + (max(0.0, elapsed - LEVEL) / GROWTH) ** 3)
 
     def tried(self, now: float) -> float:
-        """Return the seconds of the way back that calls have borne out: the rest passed while nobody called."""
+        """Return the seconds of recovery that calls have put to the test; the rest passed without calls."""
         return min(now - self.since, now - self.resumed + LEVEL - LULL)
 
 
 class Pace:
-    """The rate kept for one action, at a provider's one count of it.
+    """The rate kept for one action, for all accounts that the provider counts as one.
 
     Calls are spaced evenly, and no window of one second holds more than the limit. A throttling answer halves the
-    rate, further ones bring it to what the provider lets through. It comes back within 15 seconds after the last.
+    rate; further ones bring it to what the provider lets through. It is back within 15 seconds after the last.
     """
 
     __slots__ = ("_from", "_held_until", "_refused", "_sent", "_slow", "_whole", "limit")
@@ -100,7 +100,7 @@ class Pace:
         if rate >= self.limit or now - slow.since > FORGET_SECONDS:
             self._slow = None
             return self._whole
-        # Rounded up, unlike the limit: what is estimated may not be met in every second, and low rates are used.
+        # Rounded up, unlike the limit: an estimate need not hold in every second, and low rates must stay usable.
         most = min(max(1, math.ceil(rate)), self._whole[0])
         return most, WINDOW * max(1.0, most / rate)
 
@@ -108,7 +108,7 @@ class Pace:
         return max(self._from + gap, self._held_until)
 
     def rate(self, now: float) -> float:
-        """Return the calls per second kept at this time, in steps of a second: who looks twice sees the same."""
+        """Return the calls per second kept at this time, in steps of a second, so that two looks in a row agree."""
         if self._slow is None:
             return self.limit
         return min(self.limit, self._slow.grown(math.floor(now - self._slow.since)))
@@ -123,7 +123,7 @@ class Pace:
         return max(now, full, self._due(seconds / most)) - now
 
     def take(self, now: float, queued: bool = False) -> None:
-        """Count a call that goes out at this time; one that had to queue makes good what its wake-up was late."""
+        """Count a call that goes out at this time; one that had to queue makes good a late wake-up."""
         most, seconds = self._window(now)
         gap = seconds / most
         due = self._due(gap)
@@ -156,19 +156,19 @@ class Pace:
         self._slow.since = max(self._slow.since, self._held_until)
 
     def _slowed(self, now: float, sent: float) -> Slowdown:
-        """Return the slowdown after a refusal that is news, and make a pause."""
+        """Return the slowdown after a refusal that tells something new, and begin a pause."""
         slow, pause = self._slow, PAUSE
         if slow is None:
             rate = self.limit / 2
         else:
             through = MEASURED_SHARE * self._through(sent)
             if slow.tried(sent) > LEVEL:
-                # Growth found the provider's limit: what came through in the second before is what it is.
+                # Growth found the provider's limit: it is what came through in the second before.
                 pause = SHORT_PAUSE
                 rate = min(through, slow.grown(slow.tried(sent)))
             else:
                 rate = min(through, CUT * slow.rate)
-            # What was sent may have been little because little was asked for.
+            # Few calls may have come through because few were made.
             rate = max(rate, slow.rate / 2)
         least = max(self.limit * LEAST_SHARE, min(self.limit / 2, LEAST_RATE))
         until = max(now, sent + pause)
@@ -185,7 +185,7 @@ class Pace:
         self._whole = window(limit)
 
     def absorb(self, other: Pace, now: float) -> None:
-        """Count the calls and the throttling of another pace, too: its calls and these are of one quota from now on."""
+        """Take over the calls and the throttling of another pace: both are of one quota from now on."""
         self._sent = deque(sorted((*self._sent, *other._sent)))
         self._refused = deque(sorted((*self._refused, *other._refused)))
         self._from = max(self._from, other._from)
@@ -201,7 +201,7 @@ class Pace:
 
 
 def _within(times: deque[float], start: float, end: float) -> int:
-    """Return how many of some times, nearly in order, lie between two, both left out."""
+    """Return how many of the times lie strictly between two; they are nearly in order."""
     ordered = sorted(times)
     return bisect_left(ordered, end) - bisect_right(ordered, start)
 

@@ -1,4 +1,4 @@
-"""One thread for what takes too long on the event loop: large answers are unpacked and read there, one at a time."""
+"""One thread for work that takes too long on the event loop: large answers are unpacked and read there, one by one."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ SWITCH_SECONDS: Final = 0.0005
 T = TypeVar("T")
 
 Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
-"""Does a piece of work somewhere, and returns or raises what it does."""
+"""Does a piece of work, on the event loop or beside it, and returns or raises what the work does."""
 
 
 async def at_once(work: Callable[[], T]) -> T:
-    """Do a piece of work here and now: for those who have no loop to keep free."""
+    """Do a piece of work here and now, where there is no loop to keep free."""
     return work()
 
 
 def _considerate(work: Callable[[], T]) -> T:
     """Do a piece of work so that the event loop's thread goes on beside it.
 
-    The garbage collector is off: to go through a large document holds the loop. And the interpreter is asked for more
-    often: each time the loop's thread comes back from a socket, it waits for its turn, thirty times in a row.
+    The garbage collector is off, because walking through a large document holds the loop. Threads switch more often,
+    because each time the loop's thread comes back from a socket it waits for its turn, up to thirty times in a row.
     """
     collecting, interval = gc.isenabled(), sys.getswitchinterval()
     gc.disable()
@@ -42,8 +42,8 @@ def _considerate(work: Callable[[], T]) -> T:
 class Reader:
     """Does pieces of work in a thread of its own, in the order in which they come.
 
-    One thread for all accounts, so that what several large answers need is never needed at once. What it is given must
-    be bounded, and must let other threads run: a call into C that goes on for long holds the event loop, too.
+    There is one thread for all accounts, so that several large answers never need memory at once. Work must be bounded
+    and must let other threads run: a long call into C holds the event loop, too.
     """
 
     def __init__(self) -> None:
@@ -54,5 +54,5 @@ class Reader:
         return await asyncio.get_running_loop().run_in_executor(self._pool, _considerate, work)
 
     def close(self) -> None:
-        """Begin nothing more; a piece of work under way ends by itself."""
+        """Begin nothing more; work under way ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)

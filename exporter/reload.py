@@ -6,7 +6,6 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
@@ -17,12 +16,10 @@ from exporter.service import Service
 
 log = structlog.get_logger("reload")
 
-T = TypeVar("T")
-
 WATCH_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 HASTY_SECONDS = 0.01
-"""How long a look at a file may take once another one hangs: there may be a thousand on the same mount."""
+"""How long a look at a file may take once another has hung: a thousand may be on the same mount."""
 
 STOPPING = "the exporter is stopping; nothing was read"
 
@@ -50,7 +47,7 @@ class Reloader:
         if task is None:
             task = self._waiting = asyncio.create_task(self._next(self._under_way), name="reload")
         try:
-            # Whoever asked may leave; others want the outcome too.
+            # A caller may leave; others want the outcome too.
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
@@ -58,7 +55,7 @@ class Reloader:
             raise
 
     def stop(self) -> None:
-        """Wait for no reload any longer: the exporter stops, and a file may hang."""
+        """Give up all reloads: the exporter stops, and a file may hang."""
         for task in (self._under_way, self._waiting):
             if task is not None:
                 task.cancel()
@@ -71,9 +68,9 @@ class Reloader:
 
     async def _reload(self) -> list[str]:
         # Taken before the files are read: what is written meanwhile is one more change.
-        self._seen = await _aside(self._signature)
+        self._seen = await files.in_thread(self._signature)
         try:
-            config = await _aside(self._load)
+            config = await files.in_thread(self._load)
         except ConfigErrors as error:
             return self._refuse(str(error).splitlines())
         except Exception as error:
@@ -91,7 +88,7 @@ class Reloader:
         watched = self._service.config.files, self._service.config.patterns
         self._service.configure(config)
         if (config.files, config.patterns) != watched:
-            self._seen = await _aside(self._signature)
+            self._seen = await files.in_thread(self._signature)
         for warning in config.warnings:
             log.warning("configuration", warning=str(warning))
         log.info("configuration reloaded", accounts=len(config.accounts), streams=len(config.streams))
@@ -100,21 +97,16 @@ class Reloader:
         """Reload whenever a file of the configuration has changed, until cancelled."""
         while True:
             await sleep(WATCH_SECONDS)
-            now = await _aside(self._signature)
+            now = await files.in_thread(self._signature)
             # Written in two steps, a file is seen half done: wait until it has kept still.
             if now != self._seen:
                 await sleep(WATCH_SECONDS / 4)
-                if await _aside(self._signature) == now:
+                if await files.in_thread(self._signature) == now:
                     await self.reload()
 
     def _signature(self) -> Seen:
         config = self._service.config
         return self._look(config.files, config.patterns)
-
-
-async def _aside(function: Callable[[], T]) -> T:
-    """Return what a function that reads files returns, without holding the event loop or the end of the process."""
-    return await asyncio.get_running_loop().run_in_executor(files.DAEMONS, function)
 
 
 def settle_memory() -> None:
@@ -125,14 +117,14 @@ def settle_memory() -> None:
 
 
 class Look:
-    """Sees what files and patterns are like; what cannot be seen in time counts as it was seen last."""
+    """Looks at files and patterns; what cannot be seen in time counts as it was seen last."""
 
     def __init__(self, seconds: float = LOOK_SECONDS) -> None:
         self._seconds = seconds
         self._last: dict[Path | str, object] = {}
 
     def __call__(self, paths: Iterable[Path], patterns: Iterable[str] = ()) -> Seen:
-        """Return what changes with the files' content: follows symbolic links, as a ConfigMap's are swapped."""
+        """Return what changes with the files' content; follows symbolic links, because a ConfigMap swaps them."""
         seconds, last = self._seconds, dict[Path | str, object]()
         keys: list[Path | str] = [*paths, *patterns]
         for key in keys:

@@ -1,4 +1,4 @@
-"""Takes secrets out of text that a provider sent or that is to be shown, in whatever common way they are written there.
+"""Takes secrets out of text that is to be shown, in whatever common encoding they stand there.
 
 A text is looked at through views: as it stands, with its escapes decoded layer by layer, and with each run of base64
 and hexadecimal digits unpacked. A view remembers for each byte which part of the original it came from, so what is
@@ -20,7 +20,7 @@ _LAYERS = 8  # escapes within escapes
 _PACKINGS = 2  # base64 or hexadecimal digits within each other
 _WIDEST = 16  # characters of text for one character of a secret
 _HEAD, _TAIL = 12, 8  # a secret that was cut short counts from this length on: anywhere, and at the end
-_FACTOR, _FREE = 96, 1 << 17  # bytes of views for one of text; and for any text
+_FACTOR, _FREE = 96, 1 << 17  # bytes of views allowed for each byte of text, and for any text
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class _Wanted:
 
     needles: Sequence[bytes]
     addresses: bool
-    least: int  # bytes of a secret, whole or cut short
-    stretch: re.Pattern[bytes]  # so many printable ones
+    least: int  # fewest bytes of a secret that are recognised
+    stretch: re.Pattern[bytes]  # at least so many printable bytes
 
     @classmethod
     def of(cls, secrets: Iterable[str], addresses: bool) -> _Wanted:
-        """Take secrets without blanks and `+`, which stand for each other, and in lower case."""
+        """Prepare secrets: in lower case, without blanks and `+`, which can stand for each other."""
         plain = {secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST}
         bare = {_BLANK.sub(b"", each).replace(b"+", b"").lower() or each for each in plain}
         needles = sorted(bare, key=len, reverse=True)
@@ -63,8 +63,8 @@ class _Tangled(Exception):  # noqa: N818
 def scrub(text: str, secrets: Iterable[str], *, limit: int | None = None, addresses: bool = False) -> str:
     """Return a text with `<secret>` in place of each secret, however it is encoded.
 
-    Known are the escapes of JSON, percent signs and HTML, base64 (standard and for URLs, at any offset, so `id:secret`
-    too) and hexadecimal digits, all of them within each other; any case, and blanks or line breaks in between.
+    It knows the escapes of JSON, percent encoding and HTML, base64 (standard and for URLs, at any offset, so also
+    `id:secret`) and hexadecimal digits, within each other too, in any case, and broken by blanks or lines.
 
     Args:
         text: What is to be shown.
@@ -73,7 +73,7 @@ def scrub(text: str, secrets: Iterable[str], *, limit: int | None = None, addres
         addresses: Whether push addresses and their secrets (txSecret, auth_key) are hidden too.
 
     Returns:
-        The text, or `WITHHELD` where it is encoded so deeply that nothing can be said of it.
+        The text, or `WITHHELD` where it is encoded too deeply to be searched.
     """
     wanted = _Wanted.of(secrets, addresses)
     whole = text
@@ -102,12 +102,12 @@ def _between(data: bytes, spans: Sequence[_Span], end: int) -> list[bytes]:
 
 
 def _holds(data: bytes, wanted: _Wanted) -> bool:
-    """Whether anything that is wanted is found, without the cost of knowing where."""
+    """Whether anything is found; cheaper than finding out where."""
     return any(True for _ in _found(_View(data), wanted))
 
 
 def _spans(data: bytes, wanted: _Wanted) -> list[_Span]:
-    """Return where in a text something is found; what overlaps is one."""
+    """Return where in a text something is found; overlapping places are merged."""
     whole = _View(data, range(len(data)), range(1, len(data) + 1), kept=True)
     places = {(view.starts[start], view.ends[end - 1], label) for view, (start, end, label) in _found(whole, wanted)}
     merged: list[_Span] = []
@@ -166,7 +166,7 @@ def _alike(one: bytes, other: bytes) -> int:
 
 _ADDRESS = re.compile(rb":(?:\\?/){2}[^\s\"'<>\x00]*")
 _SCHEME = re.compile(rb"[A-Za-z0-9+.-]*\Z")
-_LONGEST_SCHEME = 16  # or a long word without a colon would take the square of its length
+_LONGEST_SCHEME = 16  # without a limit, a long word would take time in the square of its length
 _PUSH_SECRETS = re.compile(
     rb"(?:secret|auth_key|(?:tx|ws|hw|volc)_?time|token|sign(?:ature)?)(?:=|[\"']\s{0,9}:\s{0,9}[\"'])([^&\"'\s\\\x00]+)",
     re.IGNORECASE,
@@ -185,7 +185,7 @@ def _addresses_in(data: bytes) -> Iterator[_Span]:
 
 
 def _views(view: _View, wanted: _Wanted, packings: int) -> Iterator[tuple[_View, _View]]:
-    """Yield a view and all that can be read out of it, each also without blanks."""
+    """Yield a view and all views that can be decoded from it, each also without blanks."""
     for layer in _layers(view):
         tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
         yield layer, tight
@@ -268,7 +268,7 @@ _Unpack = Callable[[bytes, int], tuple[bytes, _Digits]]
 
 def _unpacked(view: _View, runs: re.Pattern[bytes], offsets: int, unpack: _Unpack, wanted: _Wanted) -> Iterator[_View]:
     """Yield the texts that the runs of a view hold, for each offset at which their groups of digits may begin."""
-    # Four digits of base64 make three bytes, of hexadecimal fewer: what is too short for any secret is passed over.
+    # Four digits of base64 make three bytes, of hexadecimal fewer: runs too short for any secret are skipped.
     least = (wanted.least * 4 + 2) // 3
     places = [match.span() for match in runs.finditer(view.data) if match.end() - match.start() >= least]
     for offset in range(offsets):

@@ -1,4 +1,4 @@
-"""How answers go out: piece by piece, packed for whom takes that, and only so many large ones at a time."""
+"""Sends answers piece by piece, compressed for clients that take it, and only so many large ones at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_HELD: Final = 12 << 20  # bytes of large pages that are being sent; a page 
 
 
 class Protocol(web.RequestHandler):
-    """A connection of a client; what it cannot read is refused without the names and versions of libraries."""
+    """A client's connection; refuses what is not HTTP without naming libraries and versions."""
 
     def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, keepalive_timeout: float) -> None:
         no_log: Any = None
@@ -33,14 +33,14 @@ class Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return the answer to what is no request."""
+        """Return the answer to something that is not a request."""
         response = super().handle_error(request, status, exc, message)
         response.headers["Server"] = SERVER
         return response
 
 
 class Held:
-    """The bytes of large pages that are being sent; what several readers share counts once."""
+    """The bytes of large pages that are being sent; a page that several readers share counts once."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -73,13 +73,13 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
     """Hold a place while the block runs.
 
     Args:
-        places: Where.
-        request: Whose connection holds it.
-        rank: Which of one client's requests goes first when there are too many: the highest.
-        what: What waits, for the answer to who gets no place.
+        places: The places.
+        request: The request that holds it; if its client hangs up, the place is free.
+        rank: When there are too many, the client's request with the highest rank loses its place first.
+        what: What waits, in words for the refusal.
 
     Raises:
-        web.HTTPServiceUnavailable: There is no place, or it went to somebody else in the middle of the block.
+        web.HTTPServiceUnavailable: There is no place, or it went to another request in the middle of the block.
     """
 
     def gone() -> bool:
@@ -102,7 +102,7 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
 
 
 async def send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
-    """Send a shared body piece by piece: a reader that does not read holds one piece, and not for long."""
+    """Send a shared body piece by piece: a client that does not read holds one piece, and not for long."""
     response = web.StreamResponse(headers=headers)
     response.content_length = len(body)
     view = memoryview(body)
@@ -118,7 +118,7 @@ async def send(request: web.Request, body: bytes, headers: dict[str, str]) -> we
 
 
 def _hang_up(request: web.Request) -> None:
-    """Cut a connection off at once: the kernel, too, would go on keeping what its reader does not read."""
+    """Cut a connection off at once: the kernel, too, would keep what the client does not read."""
     transport = request.transport
     if transport is None:
         return

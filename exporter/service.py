@@ -67,7 +67,7 @@ class Service:
         self.clock = clock
         self.board = Board(config.scrape.max_age)
         self.tally = Tally()
-        # Another process may have called until now, one that this one replaces.
+        # A process that this one replaces may have called until now.
         limits, self._reader = Limits(clock.mono()), Reader()
         shared = Shared(
             self.board,
@@ -134,7 +134,7 @@ class Service:
     async def refresh(self, deadline: float, prober: AccountProber | None = None) -> None:
         """Ask all streams, or those of one account, unless they were asked a moment ago (`scrape.reuse`).
 
-        One account is asked for itself once a second at most.
+        A single account is asked once a second at most.
         """
         now = self.clock.mono()
         reuse = self.config.scrape.reuse if prober is None else max(self.config.scrape.reuse, GAP_SECONDS)
@@ -156,7 +156,7 @@ class Service:
     async def watch_calls(self, prober: AccountProber, deadline: float, record: Record | None) -> list[Exchange]:
         """Ask for one stream, or all of an account, whatever is known of it; return each call as it went.
 
-        What was asked for within the last second is asked again once that is over.
+        A stream that was asked for within the last second is asked for again once that second is over.
         """
         calls: list[Exchange] = []
         now = self.clock.mono()
@@ -201,7 +201,7 @@ class Service:
             parts.append(compressor.add(part) if compressor is not None else part)
             await asyncio.sleep(0)
             if self.config is not config:
-                # Begun under another configuration, it would show some of each.
+                # Begun under another configuration, it would mix the two.
                 return await self._render(openmetrics, compressed)
         if compressor is not None:
             parts.append(compressor.end())

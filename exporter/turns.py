@@ -7,14 +7,14 @@ import asyncio
 from exporter.board import Key, Record
 from exporter.rounds import AccountProber, Clock, Prober
 
-# However many ask for a stream or an account, it is asked once in so many seconds.
+# A stream or an account is asked at most once in so many seconds, however many want it.
 GAP_SECONDS = 1.0
-# However many streams they ask for, half of the quota is left to a scrape under way.
+# The part of the quota that they may use beside a scrape, however many streams they ask for.
 SHARE_BESIDE_SCRAPE = 0.5
 
 
 class Turns:
-    """Gives what asks out of turn its turns; who waits for the same stream waits for one call."""
+    """Gives callbacks and probes their turns; all who wait for the same stream share one call."""
 
     def __init__(self, prober: Prober, clock: Clock) -> None:
         self._prober = prober
@@ -39,7 +39,7 @@ class Turns:
     async def turn(self, prober: AccountProber, deadline: float = float("inf")) -> bool:
         """Wait for the account's turn; return False where it would come after the deadline (monotonic seconds).
 
-        It is waited for here rather than there: what queues there would stand before the next scrape.
+        The wait is here rather than in the gate, where it would queue ahead of the next scrape.
         """
         async with self._turnstiles.setdefault(prober.account.name, asyncio.Lock()):
             queued = False
@@ -60,9 +60,9 @@ class Turns:
         return SHARE_BESIDE_SCRAPE if any(one.scraped for one in sharing) else 1.0
 
     async def ask(self, record: Record, deadline: float, fresh: float) -> None:
-        """Ask for a stream unless it was asked since `fresh`, and once a second at most, until the deadline.
+        """Ask for a stream unless it was asked since `fresh`, once a second at most, until the deadline.
 
-        Both are monotonic seconds. A stream that was asked within the last second is waited for.
+        Both are monotonic seconds. If the stream was asked within the last second, wait until that is over.
         """
         while record.tried < fresh and (now := self._clock.mono()) < deadline:
             task, mine = self._asking.get(record.key), False
@@ -101,7 +101,7 @@ class Turns:
             if now + wait > deadline:
                 return
             await asyncio.sleep(wait)
-        # Who waited beside another joins its round.
+        # If another one asked meanwhile, join its round.
         if self._asked_whole.get(name, float("-inf")) < now:
             self._asked_whole[name] = self._clock.mono()
         await prober.refresh(deadline, now)

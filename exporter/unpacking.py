@@ -1,4 +1,4 @@
-"""Decompression of a provider's body, never to more bytes than allowed."""
+"""Decompresses a provider's body, never to more bytes than allowed."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def unpack(raw: bytes, encoding: str, largest: int) -> bytes:
 
 
 def _member(raw: bytes, at: int, bits: int, body: bytearray, largest: int) -> int:
-    """Inflate the member that begins at a place, onto the body; return the place after its end."""
+    """Inflate the member that begins at `at`, and append it to the body; return the place after its end."""
     inflater = zlib.decompressobj(bits)
     full = False
     while not inflater.eof:
-        # What is left over of a step's input is copied each time: little is put in at once.
+        # What is left of a step's input is copied each time, so little is put in at once.
         step = inflater.unconsumed_tail
         # After a full step there may be more to come out without anything put in.
         if not step and not full:

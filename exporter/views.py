@@ -1,4 +1,4 @@
-"""The large pages of a service, each as what makes it: slices, and the state that they tell of."""
+"""The large pages of a service: how each is made, slice by slice, and how long it is good."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.pages import Page
 from exporter.rounds import AccountProber
 from exporter.service import Service
 
-# Ages and times of day on the status page are in seconds.
+# The status page shows ages and times of day in seconds.
 STATUS_SECONDS: Final = 1.0
 EXPOSITION_SECONDS: Final = 0.01
 

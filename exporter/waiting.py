@@ -1,4 +1,4 @@
-"""Places for those who wait: bounded, fair between addresses, and free again once their holder has gone."""
+"""Places for waiting requests: bounded, fair between addresses, and free again once the client has gone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 def neighbourhood(remote: str | None) -> str:
-    """Return who counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
+    """Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         address = ipaddress.ip_address((remote or "").partition("%")[0])
     except ValueError:
@@ -22,13 +22,13 @@ def neighbourhood(remote: str | None) -> str:
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A place that somebody holds.
+    """A place that a request holds.
 
     Attributes:
-        group: Whose it is: places are shared out evenly between groups.
+        group: The client; places are shared out evenly between groups.
         rank: Within a group the highest loses its place first, and the lowest is served first.
         gone: Tells whether its holder has left; such a place counts as free.
-        turn_away: Called when the place goes to somebody else.
+        turn_away: Called when the place goes to another request.
     """
 
     group: str
@@ -38,10 +38,10 @@ class Place:
 
 
 class Places:
-    """At most so many places.
+    """A limited number of places.
 
-    When they are all taken, the group that holds most of them (the newcomer's counted in) gives one up: the one with
-    the highest rank, of equal ones the newest. That may be the newcomer itself.
+    When all are taken, the group that holds most of them, counting the newcomer, gives one up: the one with the highest
+    rank, of equal ones the newest. That may be the newcomer itself.
     """
 
     def __init__(self, most: int) -> None:
@@ -52,7 +52,7 @@ class Places:
         return sum(not place.gone() for places in self._groups.values() for place in places)
 
     def enter(self, group: str, rank: float, gone: Callable[[], bool], turn_away: Callable[[], None]) -> Place | None:
-        """Take a place; None when there is none for this newcomer."""
+        """Take a place; return None when there is none for this newcomer."""
         place = Place(group, rank, gone, turn_away)
         self._groups.setdefault(group, []).append(place)
         if self._taken() > self._most:
@@ -68,7 +68,7 @@ class Places:
         return place
 
     def leave(self, place: Place) -> None:
-        """Give a place back; one that was lost already is no matter."""
+        """Give a place back; does nothing if it was lost already."""
         places = self._groups.get(place.group, [])
         if place in places:
             places.remove(place)
@@ -76,7 +76,7 @@ class Places:
             self._groups.pop(place.group, None)
 
     def serve(self) -> Place | None:
-        """Take out who is next: of the group served longest ago the lowest rank; None when nobody waits."""
+        """Take out and return the next place, if any: the lowest rank of the group served longest ago."""
         self._forget_gone()
         for group, places in self._groups.items():
             place = min(places, key=lambda one: one.rank)

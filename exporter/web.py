@@ -67,7 +67,7 @@ class Face:
         lifecycle: Whether `POST /-/reload` is open.
         telemetry_path: Path of the metrics.
         ready: Whether the service is able to probe.
-        names: Host names at which the exporter is reached; `.NAME` stands for all that end so.
+        names: Host names at which the exporter is reached; `.NAME` stands for all that end in it.
     """
 
     service: Service
@@ -144,7 +144,7 @@ class Face:
             return await send(request, body, headers)
 
     async def _paged(self, request: web.Request, page: Page, content_type: str, **headers: str) -> web.StreamResponse:
-        """Answer with a page that is shared with all who ask for it."""
+        """Answer with a page that all its readers share."""
         loop = asyncio.get_running_loop()
         async with waiting(self._readers, request, loop.time(), "readers of pages"):
             made = await self._pages.get(page)
@@ -256,7 +256,7 @@ class Face:
         return await self._paged(request, views.configuration(self.service), "application/yaml; charset=utf-8")
 
     def _foreign(self, request: web.Request) -> web.Response | None:
-        """Refuse what a stranger's page may have sent."""
+        """Refuse what another site's page may have sent."""
         why = origin.refusal(request.method, request.headers, secure=request.secure, names=self.names)
         return None if why is None else _text(f"{why}\n", 403)
 
@@ -328,7 +328,7 @@ class Face:
         return _text("stream-exporter is ready.\n") if self.ready else _text("stream-exporter is not ready.\n", 503)
 
     async def reload_now(self, request: web.Request) -> web.Response:
-        """Read the configuration again; once begun it is finished, whether the client stays or not."""
+        """Read the configuration again; a reload that has begun is finished even if the client leaves."""
         if refused := self._foreign(request):
             return refused
         if not self.lifecycle:
@@ -366,7 +366,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
-    """Give every answer the security headers, those of errors and of refused users too; name no versions."""
+    """Set the security headers on every answer, errors and refusals too; name no versions."""
     response.headers["Server"] = SERVER
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)

@@ -484,7 +484,7 @@ class _ConfigFile:
         """
         seen: object
         try:
-            # Requests wait for it; what was known holds while the disk hangs.
+            # Requests wait for this; while the disk hangs, the last known settings hold.
             content = _read(self._path, files.LOOK_SECONDS if self._seen else files.SECONDS)
             seen = hashlib.sha256(content).digest()
         except OSError as error:
@@ -545,7 +545,7 @@ class _Tls:
         return self._context
 
     def _look(self, config: TlsServer, seconds: float) -> object:
-        """Return what changes with the settings and files; None while a disk hangs, for then nobody knows."""
+        """Return what changes with the settings and files, or None while a disk hangs."""
         try:
             return _fingerprint(config, seconds)
         except TimeoutError:

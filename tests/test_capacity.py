@@ -247,9 +247,7 @@ def test_a_larger_share_is_proposed_with_its_effect() -> None:
 
 def test_the_newer_limit_is_proposed_where_it_helps() -> None:
     """Alibaba documents 100/s by now: a round that is too long at half of the older limit is told of it."""
-    assert "quota: {DescribeLiveStreamState: 50}, for newer documentation allows 100/s" in helps(
-        planned("alibaba", 500)
-    )
+    assert "quota: {DescribeLiveStreamState: 50}; newer documentation allows 100/s" in helps(planned("alibaba", 500))
     assert "newer documentation" not in helps(planned("zego", 500))
     (caution,) = planned("alibaba", 10, quota={"DescribeLiveStreamState": 50.0}).cautions
     assert "above the documented limit of 30/s (newer documentation: 100/s)" in caution.text

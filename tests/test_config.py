@@ -206,14 +206,14 @@ KNOWN = (
     "DescribeBackupStreamList is documented for ap-bangkok, ap-beijing, ap-guangzhou, ap-hongkong, ap-seoul, "
     "ap-shanghai, ap-tokyo only"
 )
-EXPECTS = "1 stream expects inputs, which only DescribeBackupStreamList tells, and "
+EXPECTS = "1 stream expects inputs, which only DescribeBackupStreamList reports, and "
 ABSENT = "stream_inputs will be absent"
 DOUBTS: list[tuple[str, str, str]] = [
     ("region: ap-guangzou", "", f"2:71: accounts[0].region: {KNOWN}; did you mean 'ap-guangzhou'?"),
     ("region: AP-Tokyo", "", f"2:71: accounts[0].region: {KNOWN}; did you mean 'ap-tokyo'?"),
     ("region: mars", "", f"2:71: accounts[0].region: {KNOWN}"),
     ("timeout: 3s", ", inputs: 2",
-     f"2:5: accounts[0].region: {EXPECTS}it wants a region, such as ap-guangzhou: {ABSENT}"),
+     f"2:5: accounts[0].region: {EXPECTS}it needs a region, such as ap-guangzhou: {ABSENT}"),
     ("region: ap-seoul, plan: single", ", inputs: 1",
      f"2:87: accounts[0].plan: {EXPECTS}with plan: single it is not asked: {ABSENT}"),
     ("region: ap-seoul, endpoint: 'https://live.intl.tencentcloudapi.com'", ", inputs: 1",
@@ -628,8 +628,8 @@ def test_a_misspelt_key_is_named(key: str, shown: str) -> None:
 
 
 ODD = {"01234567": "begins with a zero", "08": "begins with a zero", "-07": "begins with a zero",
-       "0_1": "begins with a zero", "20:30:40": "has colons", "1:30": "has colons", "0x1F": "is no decimal number",
-       "0o17": "is no decimal number", "0b101": "is no decimal number", "1_000": "has _ between its digits",
+       "0_1": "begins with a zero", "20:30:40": "has colons", "1:30": "has colons", "0x1F": "is not a decimal number",
+       "0o17": "is not a decimal number", "0b101": "is not a decimal number", "1_000": "has _ between its digits",
        "1e3": "has an exponent", "2E4": "has an exponent"}  # fmt: skip
 
 

@@ -34,16 +34,16 @@ def told(config: Config) -> list[str]:
 BLEMISHES = [
     ("CANARY ", "ends with a blank, which counts as part of it"),
     (" CANARY", "begins with a blank, which counts as part of it"),
-    ('"CANARY"', "stands in quotes, which count as part of it"),
-    ("'CANARY'", "stands in quotes, which count as part of it"),
-    ("“CANARY”", "stands in quotes, which count as part of it"),
-    ("CAN\u00a0ARY", "holds a no-break space or another space that is none of ASCII's"),
-    ("CANARY\u202f", "holds a no-break space or another space that is none of ASCII's"),
-    ("\u3000CANARY", "holds a no-break space or another space that is none of ASCII's"),
-    ("CAN\u200bARY", "holds a character of no width, such as a zero-width space"),
-    ("CANARY\u200d", "holds a character of no width, such as a zero-width space"),
-    ("CANARY\ufeff", "holds a character of no width, such as a zero-width space"),
-    ("CANARY\u00ad", "holds a character of no width, such as a zero-width space"),
+    ('"CANARY"', "is in quotes, which count as part of it"),
+    ("'CANARY'", "is in quotes, which count as part of it"),
+    ("“CANARY”", "is in quotes, which count as part of it"),
+    ("CAN\u00a0ARY", "holds a no-break space or another space outside ASCII"),
+    ("CANARY\u202f", "holds a no-break space or another space outside ASCII"),
+    ("\u3000CANARY", "holds a no-break space or another space outside ASCII"),
+    ("CAN\u200bARY", "holds an invisible character, such as a zero-width space"),
+    ("CANARY\u200d", "holds an invisible character, such as a zero-width space"),
+    ("CANARY\ufeff", "holds an invisible character, such as a zero-width space"),
+    ("CANARY\u00ad", "holds an invisible character, such as a zero-width space"),
 ]
 
 
@@ -56,11 +56,11 @@ def test_what_came_along_with_a_copied_secret(text: str, doubt: str, kind: str, 
     secret.write_text(text + "\n", encoding="utf-8")
     secret.chmod(0o600)
     more, environ, place = {
-        "file": ({"server_secret_file": "secret"}, {}, "server_secret_file: what the file holds "),
+        "file": ({"server_secret_file": "secret"}, {}, "server_secret_file: the file's content "),
         "variable": (
             {"server_secret_env": "X"},
             {"X": text},
-            "server_secret_env: what the environment variable holds ",
+            "server_secret_env: the environment variable's value ",
         ),
         "plain": ({"server_secret": text}, {}, "server_secret: "),
         "convention": ({}, {"ZEGO_SERVER_SECRET": text}, "provider: the environment variable ZEGO_SERVER_SECRET "),

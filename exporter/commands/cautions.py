@@ -77,7 +77,7 @@ def _shared(found: Config, providers: Mapping[str, AnyProvider], environ: Mappin
     """Find accounts that the provider counts as one: they share one quota."""
     owners: dict[tuple[str, str], list[Account]] = {}
     for account in found.accounts:
-        # A secret that has gone since the configuration was read is told of at the next check.
+        # A secret that has gone since the configuration was read is reported at the next check.
         with contextlib.suppress(config.CredentialsMissing):
             provider = providers[account.provider]
             identity = provider.identity(account, config.credentials(account, provider, environ))
@@ -86,9 +86,9 @@ def _shared(found: Config, providers: Mapping[str, AnyProvider], environ: Mappin
         if len(accounts) > 1:
             same = f"sign with the same {name} credentials" if providers[name].counted_by is None else "are one account"
             yield (
-                f"accounts {_listed([account.name for account in accounts])} {same} and share one quota at {name}, of "
-                f"which by their own settings they may use {_together(providers[name], accounts):.0%} together: the "
-                "exporter keeps all of them to the smallest of their limits, so a round takes longer than is told "
+                f"accounts {_listed([account.name for account in accounts])} {same} and share one quota at {name}; by "
+                f"their own settings they may use {_together(providers[name], accounts):.0%} together, but the "
+                "exporter keeps all of them to the smallest of their limits, so a round takes longer than shown "
                 "above; make them one account"
             )
 

@@ -64,7 +64,7 @@ def _footnote(plans: list[Plan], schedule: Schedule) -> str:
     )
     if any(load.pause for one in plans for load in one.live.loads):
         text += (
-            "\nA list that the provider wants less often than each round is asked once in that time; "
+            "\nA list that the provider does not want in each round is asked for once in the time shown; "
             "in between, streams\nare asked singly, as far as the quota goes."
         )
     more = {
@@ -74,7 +74,10 @@ def _footnote(plans: list[Plan], schedule: Schedule) -> str:
         if load.newer and load.kept <= load.documented
     }
     for action, newer in sorted(more):
-        text += f"\nNewer documentation allows {number(newer)}/s of {action} per account: quota makes use of it."
+        text += (
+            f"\nNewer documentation allows {number(newer)}/s of {action} per account; "
+            f"to keep half of that, set quota: {{{action}: {number(newer / 2)}}}."
+        )
     if any(one.live != one.dark for one in plans):
         text += (
             "\nOf two figures the first holds if all streams are live, the second if none is: these are asked singly."

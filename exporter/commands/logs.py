@@ -1,4 +1,4 @@
-"""Logging to standard error, in logfmt or JSON; a full disk, a closed stderr and a pipe nobody reads are survived."""
+"""Logging to standard error, in logfmt or JSON; it survives a full disk, a closed stderr and an unread pipe."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ FLUSH_SECONDS: Final = 1.0
 LONGEST_LINE: Final = 1 << 16
 
 
-class Aside(io.TextIOBase):
-    """A text stream whose lines are written by a thread of its own, so that nobody who writes ever waits.
+class Unblocked(io.TextIOBase):
+    """A text stream whose lines are written by a thread of its own, so that writing never waits.
 
-    A line is dropped, and counted, while the line before it has been stuck for some time, where too much waits already,
-    or where it cannot be written at all.
+    A line is dropped and counted if the line before it has been stuck for some time, if too much waits already, or if
+    it cannot be written at all.
     """
 
     def __init__(self, descriptor: int, *, most_bytes: int = MOST_BYTES, stalled: float = STALLED_SECONDS) -> None:
@@ -48,7 +48,7 @@ class Aside(io.TextIOBase):
         Args:
             descriptor: Where to write; a copy of it is used, so that it may be closed meanwhile.
             most_bytes: How much may wait.
-            stalled: Seconds after which whoever should read is taken not to.
+            stalled: Seconds after which a line that is not taken counts as stuck.
         """
         self._descriptor = os.dup(descriptor)
         self._most_bytes = most_bytes
@@ -71,7 +71,7 @@ class Aside(io.TextIOBase):
         return self._dropped
 
     def write(self, text: str) -> int:
-        """Take text; each line is written as a whole, once it has its end."""
+        """Take text; each line is written as a whole, once it is complete."""
         with self._state:
             *lines, self._part = (self._part + text).split("\n")
             if len(self._part) > LONGEST_LINE:
@@ -90,7 +90,7 @@ class Aside(io.TextIOBase):
         self._state.notify_all()
 
     def finish(self, seconds: float = FLUSH_SECONDS) -> None:
-        """Wait until all is written, or nothing was for some seconds; take nothing more."""
+        """Take nothing more; wait until all is written, or until nothing has been written for some seconds."""
         with self._state:
             self._ended = True
             self._state.notify_all()
@@ -110,7 +110,7 @@ class Aside(io.TextIOBase):
         os.close(self._descriptor)
 
     def _next(self) -> bytes | None:
-        """Wait for a line; return None once there is none and none will come."""
+        """Wait for a line; return None at the end."""
         with self._state:
             self._state.wait_for(lambda: self._lines or self._ended)
             if not self._lines:
@@ -126,7 +126,7 @@ def _put(descriptor: int, line: bytes) -> bool:
         try:
             left = left[os.write(descriptor, left) :]
         except BlockingIOError:
-            # Another process that shares it has made it so.
+            # Another process that shares the descriptor has made it non-blocking.
             ready = select.poll()
             ready.register(descriptor, select.POLLOUT)
             ready.poll()
@@ -136,13 +136,13 @@ def _put(descriptor: int, line: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def aside(stream: TextIO) -> Iterator[TextIO]:
-    """Stand for a stream, in `sys.stderr` too, without ever waiting for its reader while the block runs.
+def unblocked(stream: TextIO) -> Iterator[TextIO]:
+    """Yield a stand-in for a stream that never waits for its reader; it is `sys.stderr` too while the block runs.
 
-    One that is no file, pipe or terminal of the system is handed on as it is.
+    A stream without a file descriptor is yielded as it is.
     """
     try:
-        made = Aside(stream.fileno())
+        made = Unblocked(stream.fileno())
     except (OSError, ValueError):
         yield stream
         return
@@ -154,8 +154,8 @@ def aside(stream: TextIO) -> Iterator[TextIO]:
 
 
 def dropped(stream: object) -> Callable[[], int]:
-    """Return what counts the lines that a stream has dropped."""
-    return stream.dropped if isinstance(stream, Aside) else int
+    """Return a function that tells how many lines a stream has dropped."""
+    return stream.dropped if isinstance(stream, Unblocked) else int
 
 
 class Writer:

@@ -22,7 +22,7 @@ class ServeOptions:
         timeout_offset: Seconds by which an answer comes before Prometheus's timeout.
         log_level: From which level on to log.
         log_format: How a line of the log is written.
-        external_url: Where people reach the exporter, when that is another name than the machine's.
+        external_url: Where people reach the exporter, if not by the machine's own name.
     """
 
     config_file: str = "stream-exporter.yml"

@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -81,11 +81,11 @@ class Site(web.BaseSite):
 
 
 def own_names(options: ServeOptions, resolving: str) -> frozenset[str]:
-    """Return the host names at which this machine is reached, in lower case; `.NAME` stands for all that end so.
+    """Return the host names at which this machine is reached, in lower case; `.NAME` stands for all that end in it.
 
     Args:
         options: The flags.
-        resolving: What stands in /etc/resolv.conf.
+        resolving: The text of /etc/resolv.conf.
     """
     names = {socket.gethostname(), *(addresses(one)[0] or "" for one in options.listen)}
     if options.external_url is not None:
@@ -115,7 +115,7 @@ def tell_change(change: Change) -> None:
 
 
 class Loader:
-    """Reads the configuration and the secrets of its callbacks; what may hang is done here, off the event loop."""
+    """Reads the configuration and its callback secrets, off the event loop: reading may hang."""
 
     def __init__(self, file: Path, known: Mapping[str, AnyProvider]) -> None:
         self._file = file
@@ -129,7 +129,7 @@ class Loader:
         return loaded
 
     def callback_secret(self, _provider: AnyProvider, account: Account) -> Secret | None:
-        """Return what was read for an account of the configuration last read."""
+        """Return an account's callback secret, as of the last reading."""
         return self._secrets.get(account.name)
 
 
@@ -155,7 +155,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
         options: The flags.
         ready: Called with the addresses once all of them listen.
     """
-    with logs.aside(sys.stderr) as said:
+    with logs.unblocked(sys.stderr) as said:
         logs.configure(options.log_level, options.log_format, said)
         asyncio.get_running_loop().set_exception_handler(logs.Complaints(time.monotonic))
         return await _serve(options, logs.dropped(said), ready)
@@ -201,20 +201,13 @@ async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Calla
         runner = web.AppRunner(
             application,
             handle_signals=False,
-            # Who has gone waits for nothing any more.
+            # A client that has gone waits for nothing.
             handler_cancellation=True,
             shutdown_timeout=DRAIN_SECONDS,
         )
-        await runner.setup()
-        try:
-            for host, port in listen:
-                await Site(runner, host, port, tls).start()
-        except OSError as error:
-            print(f"cannot listen: {error.strerror}; choose another --web.listen-address", file=sys.stderr)
-            await runner.cleanup()
+        where = await _listen(runner, listen, tls)
+        if where is None:
             return 1
-        scheme = "https" if tls is not None else "http"
-        where = [f"{scheme}://{_shown(address)}" for address in runner.addresses]
         log.info("listening", version=__version__, addresses=" ".join(where), streams=len(loaded.streams))
         if ready is not None:
             ready(where)
@@ -224,6 +217,22 @@ async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Calla
         face.ready = False
         await runner.cleanup()
     return 0
+
+
+async def _listen(
+    runner: web.AppRunner, listen: Sequence[tuple[str | None, int]], tls: ssl.SSLContext | None
+) -> list[str] | None:
+    """Listen on all addresses; return their URLs, or None after saying why one cannot be used."""
+    await runner.setup()
+    try:
+        for host, port in listen:
+            await Site(runner, host, port, tls).start()
+    except OSError as error:
+        print(f"cannot listen: {error.strerror}; choose another --web.listen-address", file=sys.stderr)
+        await runner.cleanup()
+        return None
+    scheme = "https" if tls is not None else "http"
+    return [f"{scheme}://{_shown(address)}" for address in runner.addresses]
 
 
 def _readable(loaded: config.Config, path: Path) -> Iterable[str]:
@@ -238,7 +247,7 @@ def _shown(address: tuple[str, ...]) -> str:
 
 
 async def _reload_on(hung_up: asyncio.Event, reloader: Reloader) -> None:
-    """Reload after each SIGHUP, once for all that come close together or while a reload is under way."""
+    """Reload after SIGHUP, once for all signals that come close together or during a reload."""
     while True:
         await hung_up.wait()
         await asyncio.sleep(SETTLE_SECONDS)

@@ -135,7 +135,7 @@ class Accounts:
         return None
 
     def _check_secrets(self, prepared: dict[str, Any], provider: AnyProvider, place: Place) -> None:
-        """Fetch every secret once, so that what cannot be fetched is told of now and not at the first call."""
+        """Fetch every secret once, so that what cannot be fetched is reported now, not at the first call."""
         fields = [field for field in secret_fields(provider.account) if field in prepared]
         for field in fields:
             if prepared[field] is not None:
@@ -158,7 +158,7 @@ class Accounts:
             )
             self.findings.wrong(here, f"{error.advice}; it {hint}" if hint else error.advice)
             return
-        said = {"plain": "", "file": "what the file holds ", "env": "what the environment variable holds "}[source.kind]
+        said = {"plain": "", "file": "the file's content ", "env": "the environment variable's value "}[source.kind]
         for doubt in (*blemishes(found.reveal()), variable(found.reveal(), field)):
             if doubt:
                 self.findings.warn(here, said + doubt)
@@ -166,7 +166,7 @@ class Accounts:
             self.findings.warn(here, "names a file that everybody on this machine may read: chmod 600, or 640")
 
     def _check_environment(self, given: Collection[str], provider: AnyProvider, place: Place) -> None:
-        """Find what is odd about the vendor's environment variables that stand for what is not given."""
+        """Find what is odd about the vendor's environment variables, which are used where no field is given."""
         keys = [field for field in provider.credentials if field]
         if any(field in given for field in keys):
             return

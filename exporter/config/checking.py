@@ -79,7 +79,7 @@ def validated(
 
 
 def taken(whose: str, name: str) -> str:
-    """Say that a name is there already; one that has to be refused for the credential in it is not repeated."""
+    """Say that a name is taken already; a name that holds a credential is not repeated."""
     return (
         f"{whose} has this name already"
         if carries_credential(name)
@@ -121,7 +121,7 @@ def strangers(raw: Mapping[str, Any], place: Place, report: Report, keys: Keys) 
 
 def told(error: ValidationError, raw: Any, place: Place, report: Report, keys: Keys) -> None:
     """Report each of pydantic's findings."""
-    # Each costs a search for what was likely meant; more than these are not told anyway.
+    # Each costs a search for what was likely meant; more than these are not reported anyway.
     for found in error.errors(include_url=False, include_input=False)[:MOST]:
         steps = found["loc"]
         at_key = found["type"] == "extra_forbidden" or steps[-1:] == ("[key]",)

@@ -35,7 +35,7 @@ class Document:
         readable: False where no value could be built at all.
         problems: What YAML itself has to say.
         unknown: Places whose value was refused, so nothing can be said of it.
-        odd: What to say of places whose value may be read otherwise than it was meant, such as numbers like `0123`.
+        odd: What to say of values that YAML may read differently than they were meant, such as `0123`.
         merged: Mappings that wanted to merge others into them, so nothing can be said of what they lack.
     """
 

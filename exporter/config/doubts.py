@@ -1,4 +1,4 @@
-"""What is allowed and likely not meant in secrets and values; nothing said here holds a value."""
+"""Warnings about secrets and values that are allowed but probably not meant; none of them repeats a value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _QUICK = re.compile(rb"\$[({A-Z_]|\{\{")
 _NAME = re.compile(
     r"""[\s.$-]*(?:env(?:\.|\s+))?["']?(?P<name>[A-Za-z_]\w{0,63})["']?(?:\s*[|:?+=-].*|\s*)""", re.ASCII
 )
-# A secret may begin with a dollar: after a bare one, only words such as variables are named with are repeated.
+# A secret may begin with a dollar: after a bare one, only a word that looks like a variable's name is repeated.
 _BARE_NAME = re.compile(r"(?P<name>[A-Z]{1,64}|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)", re.ASCII)
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _NOT_FILLED_IN = "looks like a variable, and none is filled in here: write the value itself"
@@ -52,26 +52,26 @@ def variable(text: str, field: str = "") -> str:
 
 
 def blemishes(text: str) -> Iterator[str]:
-    """Yield what is odd about a secret and likely came with copying it, to go on with after its name."""
+    """Yield what is odd about a secret and probably came from copying it; each text goes on after its name."""
     if text.endswith(" "):
         yield "ends with a blank, which counts as part of it"
     if text.startswith(" "):
         yield "begins with a blank, which counts as part of it"
     bare = text.strip()
     if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
-        yield "stands in quotes, which count as part of it"
+        yield "is in quotes, which count as part of it"
     kinds = {unicodedata.category(sign) for sign in text if not sign.isascii()}
     if "Zs" in kinds:
-        yield "holds a no-break space or another space that is none of ASCII's"
+        yield "holds a no-break space or another space outside ASCII"
     if "Cf" in kinds:
-        yield "holds a character of no width, such as a zero-width space"
+        yield "holds an invisible character, such as a zero-width space"
 
 
 def readable_by_all(path: Path) -> bool:
     """Say whether everybody on the machine may read a secret's file.
 
-    What Kubernetes and Docker lay into a container has that mode by default (0644, 0444) and is seen in it alone, so
-    it is left out: a Secret's volume is known by its hidden directory `..DATE`, Docker's by its place.
+    Files that Kubernetes and Docker put into a container have that mode by default (0644, 0444) and are visible only
+    there, so they do not count. A Secret's volume is known by its hidden directory `..DATE`, Docker's by its place.
     """
     try:
         seen = files.look(path, files.SECONDS)

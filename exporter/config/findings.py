@@ -1,4 +1,4 @@
-"""What was found wrong while a configuration is read; lines and columns are looked up once, at the end."""
+"""Errors and warnings found while a configuration is read; lines and columns are looked up once, at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.config.problems import MOST, Place, Problem, shown
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A mistake or a warning in its document; `first` is where that stands which it repeats."""
+    """A mistake or a warning in its document; `first` is the place of what it repeats."""
 
     document: Document
     mistake: Mistake
@@ -37,7 +37,7 @@ class Findings:
 
     @property
     def full(self) -> bool:
-        """Whether no more mistakes are taken, so that there is no use in looking for them."""
+        """Whether no more mistakes are taken, so that looking for them is useless."""
         return len(self._errors) >= MOST
 
     def report(self, mistake: Mistake, first: tuple[Document, Place] | None = None) -> None:
@@ -60,7 +60,7 @@ class Findings:
             self._warnings.append(Found(self.document, Mistake(place, message, at_key)))
 
     def hint(self, document: Document, hints: Mapping[Place, str]) -> None:
-        """Note what is likely the cause of errors at these places, or worth a warning where there is none."""
+        """Note the likely cause of errors at these places; where there is no error, it becomes a warning."""
         wrong = {(each.document.file, each.mistake.place) for each in self._errors}
         for place, message in hints.items():
             if (document.file, place) in wrong:
@@ -87,7 +87,7 @@ class Findings:
         return problems
 
     def _misread(self) -> list[Found]:
-        """Return the odd numbers that nothing else is wrong with: what YAML makes of them is not what was written."""
+        """Return the odd numbers that have no other error: YAML does not read them as they were written."""
         told = {(found.document.file, found.mistake.place) for found in self._errors}
         odd = ((document, place) for document in self.documents for place in document.odd)
         misread = [
@@ -113,7 +113,7 @@ class Findings:
 
 
 def _with_advice(mistake: Mistake, value: Any, advice: str) -> Mistake:
-    """Return a mistake at an odd value with the better words: a bound that another number breaks helps nobody."""
+    """Return a mistake at an odd value in better words: a limit that a misread number breaks helps nobody."""
     number = isinstance(value, (int, float)) and not mistake.message.startswith("is a number to YAML")
     text = mistake.message.startswith("is text; ") or mistake.message == "is empty; text is expected"
     return replace(mistake, message=advice) if number or text else mistake

@@ -234,7 +234,7 @@ class _Loading:
             self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
 
     def notice_doubts(self) -> None:
-        """Warn of what the providers doubt; only accounts and streams without errors are looked at."""
+        """Pass on the providers' warnings; only accounts and streams without errors are looked at."""
         streams: dict[str, list[Stream]] = {}
         for stream in self.streams.valid:
             streams.setdefault(stream.account, []).append(stream)

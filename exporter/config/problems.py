@@ -13,11 +13,11 @@ Place = tuple[str | int, ...]
 """The keys and list indexes that lead to a value, from the top of its file."""
 
 MOST = 1000
-"""Errors told of at once; a file with more is not a file to be mended line by line."""
+"""Errors reported at once; a file with more is not mended line by line."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 _LIKE_A_NAME = re.compile(r"_{0,2}[a-z]{1,12}([_-][a-z]{1,12}){0,3}_{0,2}|[A-Za-z0-9_.-]{1,3}", re.ASCII)
-_MOST_MISSPELT = 2  # letters too many; what is glued to a key by mistake is longer
+_MOST_MISSPELT = 2  # surplus letters; what is glued to a key by mistake is longer
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class Streams:
         return None
 
     def _meant(self, account: str) -> str:
-        """Return which account was likely meant, of the first few that nobody has: comparing many names takes long."""
+        """Suggest the account that was likely meant, for the first few unknown names: comparing many takes long."""
         if account not in self.nobody and len(self.nobody) < MOST_MEANT:
             self.nobody[account] = suggestion(account, self.accounts.owners)
         return self.nobody.get(account, "")
@@ -159,9 +159,9 @@ class Streams:
             self.findings.report(Mistake(place, taken(f"a {provider} stream", name)), (document, where))
 
     def _index(self, names: list[Any], name: str) -> int:
-        """Return where a name stands first in a short form; for all of its names that takes one look."""
+        """Return where a name first appears in a short form; one pass serves all of its names."""
         if id(names) not in self.indexes:
-            # The first of those that are equal is the last to be set.
+            # Set from the end, so that the first of equal names stays.
             last = len(names) - 1
             found = {each: last - back for back, each in enumerate(reversed(names)) if isinstance(each, str)}
             self.indexes[id(names)] = found

@@ -18,7 +18,7 @@ HANGS: Signature = "hangs"
 
 
 def read_small(path: Path) -> bytes:
-    """Return a file's first 64 KiB and one byte; never waits for a pipe's other end, nor long for a disk.
+    """Return a file's first 64 KiB and one byte; a pipe is refused, and a slow disk given up.
 
     Raises:
         OSError: It cannot be read, or is no regular file.
@@ -58,21 +58,21 @@ class Files:
         return self._read(path)
 
     def changed(self) -> bool:
-        """Say whether a file that was read, or could not be, is another one now; one that hangs has not changed."""
+        """Say whether any file has changed since it was read, or could not be; one that hangs has not changed."""
         return any(signature(path) not in (seen, HANGS) for path, seen in self._seen.items())
 
 
 class Presence:
-    """Says whether files are there; of one that cannot be seen in time, what was last known.
+    """Says whether files are there; if one cannot be seen in time, what was last known of it.
 
-    So an account does not take another identity for the time that a disk hangs.
+    So an account does not change its identity while a disk hangs.
     """
 
     def __init__(self) -> None:
         self._known: dict[Path, bool] = {}
 
     def __call__(self, path: Path) -> bool:
-        """Say whether a file is there; one that was never seen counts, so that its failure is told of."""
+        """Say whether a file is there; one that was never seen counts, so that its failure is reported."""
         try:
             self._known[path] = files.is_file(path)
         except TimeoutError:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 import structlog
 
@@ -19,8 +18,6 @@ from exporter.model import Account, Credentials, Reason, Reply, Request, SecretS
 from exporter.provider import AnyProvider, CredentialsError, Malformed, NoEnvelope, TransportError
 
 log = structlog.get_logger("keys")
-
-T = TypeVar("T")
 
 ATTEMPT_SECONDS = 3.0
 """For all calls that one renewal takes; a round waits for it only where there are no keys that still hold."""
@@ -40,11 +37,6 @@ TRIES = 3
 """How often files are read anew that change while they are read: a key and its id are to be of one version."""
 
 Send = Callable[[Request, float, int], Awaitable[Reply]]
-
-
-async def aside(function: Callable[..., T], *args: Any) -> T:
-    """Return what a function that reads files returns, without holding the event loop or the end of the process."""
-    return await asyncio.get_running_loop().run_in_executor(files.DAEMONS, function, *args)
 
 
 async def no_network(_request: Request, _timeout: float, _largest: int) -> Reply:
@@ -95,8 +87,8 @@ class Held:
         return self.grant is not None and self.grant.expires is None
 
     async def changed(self) -> bool:
-        """Say whether a file is another one since it was read; a disk that hangs holds nobody up."""
-        return bool(self.files) and await aside(self.files.changed)
+        """Say whether a file has changed since it was read; a disk that hangs holds nobody up."""
+        return bool(self.files) and await files.in_thread(self.files.changed)
 
     async def fresh(self, now: float) -> bool:
         """Say whether a round may use the keys as they are: nothing but a coming end speaks against them."""
@@ -250,7 +242,7 @@ class Keyring:
             held.files, held.asked = Files(self._read), False
             try:
                 read = held.files.read
-                grant = Grant(await aside(config.credentials, account, provider, self._environ, read))
+                grant = Grant(await files.in_thread(config.credentials, account, provider, self._environ, read))
             except config.CredentialsMissing as error:
                 return f"{error}; mend it, no restart is needed"
             if not await held.changed():
@@ -265,7 +257,7 @@ class Keyring:
             step = next(recipe)
             while True:
                 if isinstance(step, Path):
-                    step = recipe.send(await aside(self._file, held, step))
+                    step = recipe.send(await files.in_thread(self._file, held, step))
                 else:
                     held.asked = True
                     left = max(until - self._mono(), 0.001)
@@ -278,12 +270,11 @@ class Keyring:
         try:
             data = held.files.read(path)
         except (OSError, ValueError) as error:
-            problem = files.problem(error)
-        else:
-            if len(data) <= LARGEST_REPLY:
-                return data
-            problem = "cannot be read: it is larger than 64 KiB"
-        raise CredentialsError(f"{path} {problem}; let the exporter's user read it")
+            advice = "; let the exporter's user read it" if isinstance(error, PermissionError) else ""
+            raise CredentialsError(f"{path} {files.problem(error)}{advice}") from None
+        if len(data) > LARGEST_REPLY:
+            raise CredentialsError(f"{path} cannot be read: it is larger than 64 KiB")
+        return data
 
     def _elsewhere(self, request: Request) -> Request:
         """Return the request to the address that stands in for its server's."""

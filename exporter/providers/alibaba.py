@@ -145,8 +145,8 @@ def _read_online(_account: AlibabaAccount, domain: str, reply: Reply) -> Page:
 def _published(row: dict[str, Any], asked: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
     """Return the addresses (domain, app, stream) that a row shows to be live, and a key of the row itself.
 
-    A row of the streaming domain that was asked for is about that domain, and about the ingest domain that it names.
-    One that names no ingest domain may be anybody's, and one of another streaming domain shows nothing.
+    A row of the streaming domain that was asked for stands for that domain and for the ingest domain that it names. A
+    row without an ingest domain does not say which one is live; a row of another streaming domain shows nothing.
     """
     app, name = text_of(row, "AppName"), text_of(row, "StreamName")
     streaming, ingest = (_domain_of(row, field) for field in ("DomainName", "PublishDomain"))
@@ -155,7 +155,7 @@ def _published(row: dict[str, Any], asked: str) -> tuple[list[tuple[str, str, st
 
 
 def _domain_of(row: dict[str, Any], field: str) -> str:
-    """Return a domain that a row may name, in the form of the configuration's."""
+    """Return a row's domain as the configuration writes it, or an empty text where the row names none."""
     return "" if row.get(field) is None else text_of(row, field).lower().removesuffix(".")
 
 
@@ -222,7 +222,7 @@ def _callback_keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tup
 
 
 def _doubts(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Iterator[Doubt]:
-    """Find streams that only their ingest domain tells apart in a list of their streaming domain."""
+    """Find streams that differ only by their ingest domain in the list of their streaming domain."""
     alike: dict[tuple[str, str, str], list[AlibabaStream]] = {}
     for stream in streams:
         if stream.streaming_domain:

@@ -162,12 +162,12 @@ def _read_backup(_account: TencentAccount, _region: str, reply: Reply) -> Page:
     for (name, _, domain), group_pushes in pushes.items():
         for app, answer in _backup_answers(list(group_pushes.values()), request_id_of(response)).items():
             _keep_larger(rows, (domain, app, name), answer)
-    # A list that is not there at all is no word that nothing is pushed.
+    # A missing list does not say that nothing is pushed.
     return Page(rows, complete="StreamInfoList" in response)
 
 
 def _backup_answers(pushes: list[tuple[Input, float | None]], request_id: str) -> dict[str, Answer]:
-    """Return for each app that is pushed the answer about its stream.
+    """Return the answer about a stream for each app that is pushed.
 
     The pushes are those of one stream name in one group and domain: they can stand in for each other, and their apps
     may differ, as in the vendor's own example. Only an app that is pushed itself is live.
@@ -180,7 +180,7 @@ def _backup_answers(pushes: list[tuple[Input, float | None]], request_id: str) -
 
 
 def _keep_larger(rows: dict[Any, Answer | None], key: tuple[str, str, str], answer: Answer) -> None:
-    """Note an answer; of two groups that hold the same stream the one with more inputs feeds it, never both."""
+    """Note an answer; if two groups hold the same stream, the one with more inputs counts, never both."""
     known = rows.get(key)
     if known is None or len(known.inputs or ()) < len(answer.inputs or ()):
         rows[key] = answer
@@ -245,17 +245,17 @@ REGIONS = ("ap-bangkok", "ap-beijing", "ap-guangzhou", "ap-hongkong", "ap-seoul"
 
 
 def _doubts(account: TencentAccount, streams: Sequence[TencentStream]) -> Iterator[Doubt]:
-    """Find a region that the backup list does not know, and expected inputs of which nobody will tell."""
+    """Find a region that the backup list does not know, and expected inputs that no call will report."""
     if account.region and not _international(account) and account.region not in REGIONS:
         yield Doubt("region", f"{BACKUP} is documented for {', '.join(REGIONS)} only", REGIONS)
     expecting = sum(stream.inputs is not None for stream in streams)
     if not expecting:
         return
-    told = f"{expecting} {'stream expects' if expecting == 1 else 'streams expect'} inputs, which only {BACKUP} tells"
+    told = f"{expecting} {'stream expects' if expecting == 1 else 'streams expect'} inputs, which only {BACKUP} reports"
     if _international(account):
         yield Doubt("endpoint", f"{told}, and the international site lacks it: stream_inputs will be absent")
     elif not account.region:
-        yield Doubt("region", f"{told}, and it wants a region, such as ap-guangzhou: stream_inputs will be absent")
+        yield Doubt("region", f"{told}, and it needs a region, such as ap-guangzhou: stream_inputs will be absent")
     elif account.plan == "single":
         yield Doubt("plan", f"{told}, and with plan: single it is not asked: stream_inputs will be absent")
 

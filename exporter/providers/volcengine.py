@@ -90,7 +90,7 @@ def _ask(account: VolcengineAccount, stream: VolcengineStream) -> Call:
 def _result(reply: Reply, asked: Call, values: int = MOST_VALUES) -> tuple[dict[str, Any], str]:
     """Return Result and RequestId, or raise the error of ResponseMetadata, which may come with any status.
 
-    Both name what they answer; what they name has to be what was asked for.
+    Both may name what they answer; that must be what was asked for.
     """
     found = envelope(reply, values)
     metadata = hallmark(reply, found, "ResponseMetadata", dict)
@@ -106,7 +106,7 @@ def _result(reply: Reply, asked: Call, values: int = MOST_VALUES) -> tuple[dict[
 
 
 def _media(result: dict[str, Any], asked: Call) -> dict[str, bool]:
-    """Return for each media type whether it is published; a type that is not told of is not."""
+    """Return for each media type whether it is published; a type that is not listed is not."""
     states: dict[str, int] = {}
     for row in rows_of(result, "StreamStates"):
         fits(row, asked.params)
@@ -115,7 +115,7 @@ def _media(result: dict[str, Any], asked: Call) -> dict[str, bool]:
             raise Malformed("State holds an unknown value")
         if states.setdefault(kind.lower(), state) != state:
             raise Malformed("one MediaType stands twice with different State")
-        # Whether it counts cannot be said: neither 0 nor 1 is certain.
+        # Nobody knows whether it counts, so neither 0 nor 1 is certain.
         if state and kind not in MEDIA:
             raise Malformed("a MediaType that is not known is published")
     return {name: states.get(kind.lower()) == 1 for kind, name in MEDIA.items()}
@@ -143,9 +143,9 @@ def _ask_users(_account: VolcengineAccount, scope: str, _page: int) -> Call:
 
 
 def _read_users(account: VolcengineAccount, scope: str, reply: Reply) -> Page:
-    """Read who is in the room; presence says nothing of publishing, absence from a whole list settles it.
+    """Read who is in the room; presence says nothing of publishing, absence from a complete list settles it.
 
-    The list is whole only where both its parts are there, nobody stands in it twice, and its total says as many.
+    The list is complete only if both of its parts are there, nobody appears twice, and its total agrees.
     """
     result, _ = _result(reply, _ask_users(account, scope, 1), LISTED_VALUES)
     lists = [result.get(name) for name in ("VisibleUserList", "InvisibleUserList")]

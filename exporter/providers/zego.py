@@ -148,11 +148,11 @@ MOST_FIELDS = 128
 
 
 def _documents(body: bytes) -> Iterator[bytes]:
-    """Yield what may be a callback's JSON, as it is and decoded."""
+    """Yield each way to read a body as JSON: as it is, and percent-decoded."""
     yield body
     if b"%" in body and body.lstrip(b" \t\r\n+")[:1] in (b"%", b"{"):
         yield unquote_to_bytes(body)
-        # Whether a plus sign was a space before it was encoded depends on who encoded it.
+        # Some encoders write a space as a plus sign, others do not.
         if b"+" in body:
             yield unquote_to_bytes(body.replace(b"+", b" "))
 

@@ -167,7 +167,7 @@ class AccountProber:
         return due
 
     def _start(self, due: list[Record], deadline: float, *, alone: Key | None = None, hinted: bool = False) -> Round:
-        # Whoever waited for these may have gone without settling them.
+        # The callers that waited for these may have left.
         self._rounds = [one for one in self._rounds if not one.over]
         whole = len(due) == len(self._state.streams)
         made = Round(self._state, deadline, whole=whole, alone=alone, hinted=hinted)

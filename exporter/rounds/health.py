@@ -66,7 +66,7 @@ class Health:
         self.round_seconds, self.unprobed = result.seconds, result.unprobed
         if not result.tried:
             return False
-        # One stream that is asked for again and again says no more of the account than it does once.
+        # One stream that fails again and again counts once.
         if not result.good and (result.alone is None or result.alone != self._failed_alone):
             self.breaker.failed()
         self._failed_alone = None if result.good else result.alone

@@ -30,7 +30,7 @@ class CallQueue:
     def add_first(self, query: Query) -> None:
         """Queue a call for one stream ahead of all others of its action."""
         queue = self._waiting.setdefault(query.api.action, deque())
-        # The same call may wait further behind, and know what a list told before.
+        # The plan may have queued the same call with the inputs that a list told: take that one.
         queue.appendleft(next((one for one in queue if one.streams == query.streams and not one.page), query))
 
     def choose(self) -> str | None:

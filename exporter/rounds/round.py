@@ -298,7 +298,7 @@ class Round:
             page = outcome if isinstance(outcome, Page) else None
             if isinstance(outcome, Fault) and (record := state.record(query.streams[0])) is not None:
                 state.shared.board.remember(record, outcome, state.shared.clock.now())
-            # A listing that failed counts too: it was a call of those that the provider allows only every so often.
+            # A listing that failed counts too: it used up its turn.
             key = (query.api.action, query.scope)
             pages = state.listed[key].pages if key in state.listed else 1
             if page is not None:

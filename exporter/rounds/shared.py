@@ -68,7 +68,7 @@ class Shared:
         clock: Time and chance.
         connect: The way to the providers.
         credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
-        doubt: Told that the provider refused an account's credentials.
+        doubt: Called when the provider refuses an account's credentials.
         sequence: Issues ZEGO's Sequence.
         limits: The quotas, which outlive the accounts.
         aside: Reads answers that are not small.

@@ -18,7 +18,7 @@ from exporter.rounds.call import Observer
 from exporter.rounds.health import Health
 from exporter.rounds.shared import Shared
 
-OUT_OF_TURN: Final = ""  # stands for no API's action, but for what asks for single streams out of turn
+OUT_OF_TURN: Final = ""  # not an API's action: the pace of callbacks and probes
 
 
 class Waiting:
@@ -115,10 +115,10 @@ class AccountState:
         return {action: pace.rate(now) for action, pace in self.paces.items()}
 
     def _pace(self, action: str) -> Pace:
-        """Return the pace of an action by now: while a call waits, its account may come to share another's."""
+        """Return the pace of an action now; it may change while a call waits."""
         return self.paces[action]
 
     def _share(self, paces: Mapping[str, Pace]) -> None:
-        """Keep these paces from now on, which other accounts may keep, too."""
+        """Use these paces from now on; other accounts may share them."""
         self.paces = {action: pace for action, pace in paces.items() if action != OUT_OF_TURN}
         self.out_of_turn = paces[OUT_OF_TURN]

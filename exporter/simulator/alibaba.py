@@ -238,7 +238,7 @@ def _element(name: str, value: Any) -> str:
 
 
 def _streamed(exchange: Exchange, found: Mapping[str, str]) -> Stream | None:
-    """Return a stream by its streaming domain, where several ingest domains may have one of that name: a live one."""
+    """Return a stream by its streaming domain; if several ingest domains have one, a live one."""
     wanted = (found["AppName"], found["StreamName"])
     streams = exchange.world.group(exchange.known, (found["DomainName"],))
     named = [each for each in streams if (each.address["app"], each.address["stream"]) == wanted]
@@ -292,7 +292,7 @@ def _matches(stream: Stream, found: Mapping[str, str]) -> bool:
 def _shown(
     exchange: Exchange, found: Mapping[str, str], rows: list[dict[str, Any]] | None
 ) -> list[dict[str, Any]] | None:
-    """Leave of each row what the caller wants, and the ingest domain only where the cloud tells it."""
+    """Keep the fields that the caller wants, and the ingest domain only if the cloud names it."""
     hidden: set[str] = set()
     if not exchange.world.quirks.alibaba_publish_domain:
         hidden = {"PublishDomain", "PublishUrl"}

@@ -226,7 +226,7 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-# A text that is no secret by its looks: words and short numbers.
+# A text that does not look like a secret: words and short numbers.
 _PLAIN = re.compile(
     r"([A-Za-z]?[a-z]{0,15}|[A-Z]{0,5}|[0-9]{0,4})([-_./: ]([A-Za-z]?[a-z]{0,15}|[0-9]{0,4}))*", re.ASCII
 )
@@ -322,7 +322,7 @@ def _twice(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, str]]:
 
 
 def _odd(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, str]]:
-    """Find numbers that YAML reads as others than were written."""
+    """Find numbers that YAML reads differently than they were written."""
     if isinstance(node, yaml.SequenceNode):
         for count, child in enumerate(node.value):
             yield from _odd(child, (*place, count))

@@ -204,7 +204,7 @@ def _hang_up(request: web.BaseRequest, *, reset: bool) -> None:
 
 
 def _afterwards(request: web.BaseRequest, wire: Wire, conduct: dict[str, Fault], date: str) -> None:
-    """Arrange what happens on the connection after the answer: bytes that nobody asked for, or its end."""
+    """Arrange what happens on the connection after the answer: bytes that come unasked, or its end."""
     transport = request.transport
     if transport is None:
         return

@@ -268,7 +268,7 @@ def _page_size(exchange: Exchange, found: dict[str, Any]) -> tuple[int, int]:
 
 
 def _last_seen(exchange: Exchange) -> float:
-    """Return the time of which the online list tells, in Unix seconds: it may be made anew once a minute only."""
+    """Return the Unix seconds that the online list shows: it may be refreshed only once a minute."""
     every = exchange.world.quirks.tencent_online_seconds
     return exchange.now - exchange.now % every if every else exchange.now
 

@@ -89,7 +89,7 @@ def slices(known: Known, wanted: Filter, found: Survey | None = None) -> Iterato
     Args:
         known: What is known.
         wanted: The filter.
-        found: What the filter finds, where that has been surveyed already.
+        found: What the filter finds, if that is known already.
     """
     if found is None:
         found = survey(known, wanted)

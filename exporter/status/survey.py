@@ -222,7 +222,7 @@ def survey(known: Known, wanted: Filter) -> Survey:
 
 
 def surveying(known: Known, wanted: Filter) -> Generator[str, None, Survey]:
-    """Do the same in steps, between which the event loop may run; each yields an empty text.
+    """Do what `survey` does in steps, between which the event loop may run; each yields an empty text.
 
     Each stream is read once, so counts and rows agree, whatever changes between two steps.
     """

@@ -1,4 +1,4 @@
-"""Calls over kept connections: no redirects, no cookies, no proxy, nothing sent twice by itself."""
+"""Makes calls over kept connections: no redirects, no cookies, no proxy, and it repeats no call by itself."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from exporter.transport.resolver import LookUp, Resolver, look_up
 from exporter.transport.wire import Wire
 
 DNS_SECONDS: Final = 60
-CONNECT_GAP: Final = 0.25  # seconds after which another connection is tried, where no pace says how many are wanted
-RECEIVED_AHEAD: Final = 64 << 10  # bytes; the system takes the double
+CONNECT_GAP: Final = 0.25  # seconds after which another connection is tried, where no pace sets the gap
+RECEIVED_AHEAD: Final = 64 << 10  # bytes; the system doubles it
 USER_AGENT: Final = f"stream-exporter/{__version__}"
 
 
@@ -40,7 +40,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 class Connection:
-    """A connection that is held for one call at a time.
+    """A connection, for one call at a time.
 
     Attributes:
         reused: Whether a call was made on it before.
@@ -67,7 +67,7 @@ class Connection:
         return self._wire.usable
 
     async def quiet(self) -> bool:
-        """Look whether anything has arrived that nobody asked for; say whether a request may go out now."""
+        """Check whether anything has arrived unasked; say whether a request may go out now."""
         return await self._wire.quiet()
 
     async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
@@ -149,7 +149,7 @@ def origin(url: str) -> str:
 
 
 def _receiving_little_ahead(address: aiohttp.AddrInfoType) -> socket.socket:
-    """Make a socket that leaves most of a large answer with its sender until somebody reads it."""
+    """Make a socket that leaves most of a large answer with its sender until it is read."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_AHEAD)
@@ -157,7 +157,7 @@ def _receiving_little_ahead(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class Dialler(aiohttp.TCPConnector):
-    """Makes connections that let no byte in but those of the answer that is due."""
+    """Makes connections that accept only the bytes of the answer that is due."""
 
     def __init__(self, context: ssl.SSLContext, resolver: Resolver) -> None:
         super().__init__(
@@ -170,9 +170,9 @@ class Transport:
     """One provider's connections, kept for the life of the process.
 
     Args:
-        context: What certificates are verified with, and how.
+        context: How certificates are verified.
         rest: Seconds for which a connection is left alone after an answer.
-        look_up: What names are resolved by.
+        look_up: Resolves names.
         aside: Unpacks large bodies off the event loop.
     """
 

@@ -1,4 +1,4 @@
-"""What the HTTP client's errors mean to us."""
+"""Turns the HTTP client's errors into our own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.provider import TransportError
 
 
 def translate(error: Exception) -> TransportError:
-    """Return what to report for an error of the HTTP client, without anything of its text."""
+    """Return our error for one of the HTTP client; nothing of its text is taken over."""
     match error:
         case TransportError():
             return error

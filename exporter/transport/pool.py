@@ -1,7 +1,7 @@
-"""Connections to one endpoint: made when needed, handed out one call at a time, and looked at again before each.
+"""Connections to one endpoint: made when needed, and handed out for one call at a time.
 
 A connection rests a moment after each answer, so that a second answer which comes late finds nobody waiting for it.
-Whoever waits gets what is there first: a new connection, or one that has rested meanwhile.
+A waiting call gets what is there first: a new connection, or one that has rested meanwhile.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ REST_SECONDS: Final = 0.15
 KEEP_SECONDS: Final = 10.0
 """How long an idle connection is kept: less than load balancers in front of the clouds keep theirs (15 s and more)."""
 
-LEAST_LOOK, LONGEST_LOOK = 0.002, 0.25  # seconds after which who waits looks whether more are wanted
-MOST_OPEN: Final = 32  # connections up to which each rests as long as it should, whatever is in use
+LEAST_LOOK, LONGEST_LOOK = 0.002, 0.25  # seconds after which a waiting call checks whether more are wanted
+MOST_OPEN: Final = 32  # up to so many open connections, each rests its full time
 
 
 class Poolable(Protocol):
-    """A connection, as far as a pool cares."""
+    """What a pool needs of a connection."""
 
     idle_since: float
 
@@ -67,7 +67,7 @@ class Pool(Generic[C]):
 
         Args:
             timeout: Seconds that making one may take.
-            gap: Seconds between two calls: while none is there, one more is begun that often.
+            gap: Seconds between two calls: while none is free, one more is begun that often.
             most: How many may be in the making at once.
 
         Raises:
@@ -130,7 +130,7 @@ class Pool(Generic[C]):
             self._idle.popleft().close()
 
     def _rested(self) -> C | None:
-        """Return the connection that is idle longest, if it has rested; taken by whoever asks."""
+        """Take and return the connection that has been idle longest, if it has rested."""
         now = self._time()
         while self._idle:
             first = self._idle[0]
@@ -144,11 +144,11 @@ class Pool(Generic[C]):
         return None
 
     def _room(self) -> bool:
-        """Whether one more connection may be made; where there is no room, rest is shorter."""
+        """Whether one more connection may be made; if not, connections rest for less long."""
         return len(self._idle) + len(self._dials) + self._busy < max(MOST_OPEN, 2 * self._busy)
 
     def _offer(self) -> None:
-        """Hand idle connections to those who wait; come again when the next one has rested."""
+        """Hand rested connections to waiting calls; come again when the next one has rested."""
         while self._waiting:
             found = self._rested()
             if found is None:
@@ -163,7 +163,7 @@ class Pool(Generic[C]):
         self._offer()
 
     def _hand(self, connection: C) -> None:
-        """Give a connection, counted as busy, to who waits longest, or put it with the idle ones."""
+        """Give a connection, counted as busy, to the call that has waited longest, or put it with the idle ones."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():

@@ -1,4 +1,4 @@
-"""Name look-ups in threads that nobody has to wait for."""
+"""Looks names up in threads that nothing has to wait for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def look_up(host: str, port: int, family: int) -> list[tuple[Any, ...]]:
 class Resolver(AbstractResolver):
     """Resolves names in daemon threads: a look-up that hangs holds up neither other providers nor the exit.
 
-    Python's own thread pools are joined at exit, however long their work takes.
+    Python's own thread pools would be joined at exit, however long their work takes.
     """
 
     def __init__(self, look_up: LookUp = look_up) -> None:
@@ -56,7 +56,7 @@ class Resolver(AbstractResolver):
             try:
                 found = self._look_up(host, port, family)
             except UnicodeError:
-                # A label that is empty or longer than 63 characters cannot even be written as a question.
+                # An empty label, or one longer than 63 characters, cannot be put into a query.
                 found = OSError(socket.EAI_NONAME, "no name of a host")
             except OSError as error:
                 found = error

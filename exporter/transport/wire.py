@@ -1,8 +1,8 @@
-"""One connection's stream of bytes: lets none in but those of the answer that is due.
+"""One connection's bytes: accepts only those of the answer that is due.
 
 aiohttp hands out a kept connection without looking whether something has arrived on it meanwhile, and takes that for
 the next answer (https://github.com/aio-libs/aiohttp/issues/13656). So its protocol class is extended here, and its
-pool is not used. This touches the inside of aiohttp: `pyproject.toml` allows the versions that the tests have run on.
+pool is not used. This relies on aiohttp's internals, so `pyproject.toml` allows only versions that were tested.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from exporter.unpacking import Oversized
 SLICE: Final = 1 << 14  # bytes that are parsed at once
 AHEAD: Final = 1 << 14  # bytes of a body that are received before anybody reads them
 MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
-SPARE: Final = 1 << 15  # bytes of heads and chunk sizes, beside a quarter of the body's
-YIELDS: Final = 3  # turns of the loop in which bytes that wait in the socket are read
+SPARE: Final = 1 << 15  # bytes of heads and chunk sizes allowed, besides a quarter of the body's size
+YIELDS: Final = 3  # turns of the loop to wait while there are unread bytes in the socket
 
 
 class Wire(ResponseHandler):
-    """A connection on which a byte that comes while no answer is due is the last.
+    """A connection that ends with the first byte that comes while no answer is due.
 
     Attributes:
         spoiled: Whether it must never be used again.
@@ -54,7 +54,7 @@ class Wire(ResponseHandler):
         return not (self.spoiled or self.due or self.should_close) and self.is_connected()
 
     async def quiet(self) -> bool:
-        """Look into the socket for bytes that nobody has read yet; say whether a request may go out now."""
+        """Look for unread bytes in the socket; say whether a request may go out now."""
         for _ in range(YIELDS):
             if not self.usable or not self._arrived():
                 break
@@ -89,7 +89,7 @@ class Wire(ResponseHandler):
             self.transport.pause_reading()
 
     def taken(self, size: int) -> None:
-        """Note that so many bytes of the body have been read, so that more may come."""
+        """Note how many bytes of the body have been read, so that more may come."""
         self._taken += size
         if self._ahead() <= AHEAD and self.transport is not None:
             self.transport.resume_reading()
@@ -103,10 +103,10 @@ class Wire(ResponseHandler):
         if body > self._largest:
             self._refuse(Oversized(self._largest))
         elif self._interim > MOST_INTERIM or self._came - body > SPARE + body / 4:
-            self._refuse(TransportError(Reason.HTTP, "the answer is more packing than content"))
+            self._refuse(TransportError(Reason.HTTP, "the answer has far more headers and chunk sizes than content"))
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
-        """Take a parsed head: interim answers are dropped, and a request has one answer."""
+        """Take a parsed head; drop interim answers, and refuse a second answer."""
         message, content = data
         if 100 <= message.code < 200:
             # Nobody asked for another protocol (101).

@@ -97,7 +97,10 @@ def test_what_newer_documentation_allows_is_told(tmp_path: Path) -> None:
     """The default keeps the older limit of Alibaba; the plan says that more may be allowed, unless a quota is set."""
     alibaba = {"name": "a", "provider": "alibaba", "access_key_id": "i", "access_key_secret": CANARY}
     streams = [{"name": "s", "account": "a", "domain": "d", "app": "live"}]
-    told = "Newer documentation allows 100/s of DescribeLiveStreamState per account: quota makes use of it."
+    told = (
+        "Newer documentation allows 100/s of DescribeLiveStreamState per account; "
+        "to keep half of that, set quota: {DescribeLiveStreamState: 50}."
+    )
     assert told in check(tmp_path, alibaba, streams=streams)
     own = {**alibaba, "quota": {"DescribeLiveStreamState": 50}}
     assert told not in check(tmp_path, own, streams=streams)
