@@ -43,7 +43,8 @@ class Connection(Protocol):
 
 
 Connect = Callable[[float, bool], Awaitable[Connection]]
-"""Makes or finds a connection, given the seconds between two calls and whether it must be new; raises `TransportError`."""
+"""Makes or finds a connection, given the seconds between two calls and whether it must be new; raises
+`TransportError`."""
 
 
 class Unreachable:
