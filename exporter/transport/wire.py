@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import StreamReader
@@ -26,16 +27,22 @@ SPARE: Final = 1 << 15  # bytes of heads and chunk sizes, beside a quarter of th
 YIELDS: Final = 3  # turns of the loop in which bytes that wait in the socket are read
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Wire(ResponseHandler):
     """A connection on which a byte that comes while no answer is due is the last.
 
     Attributes:
         spoiled: Whether it must never be used again.
+        on_stray: Called when bytes have come that nobody asked for.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.spoiled = False
+        self.on_stray: Callable[[], None] = _nothing
         self._awaiting = False
         self._content: StreamReader | None = None
         self._interim = 0
@@ -79,7 +86,7 @@ class Wire(ResponseHandler):
         """Pass on what belongs to the answer that is due; anything else spoils the connection."""
         for start in range(0, len(data), SLICE):
             if not self.due:
-                self.spoil()
+                self._stray()
                 return
             part = data[start : start + SLICE]
             self._came += len(part)
@@ -112,7 +119,7 @@ class Wire(ResponseHandler):
             # Nobody asked for another protocol (101).
             self._interim += 1 if message.code != 101 else MOST_INTERIM + 1
         elif self._content is not None:
-            self.spoil()
+            self._stray()
         else:
             self._content = content
             super().feed_data(data, size)
@@ -122,6 +129,13 @@ class Wire(ResponseHandler):
             self._content.set_exception(error)
         self.set_exception(error)
         self.spoil()
+
+    def _stray(self) -> None:
+        """End the connection for what came on it, once."""
+        news = not self.spoiled
+        self.spoil()
+        if news:
+            self.on_stray()
 
     def spoil(self) -> None:
         """Never use this connection again."""
