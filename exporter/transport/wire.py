@@ -20,10 +20,11 @@ from exporter.model import Reason
 from exporter.provider import TransportError
 from exporter.unpacking import Oversized
 
-SLICE: Final = 1 << 14  # bytes that are parsed at once
+SLICE: Final = 1 << 13  # bytes that are parsed at once
 AHEAD: Final = 1 << 14  # bytes of a body that are received before anybody reads them
 MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
-SPARE: Final = 1 << 15  # bytes of heads and chunk sizes, beside a quarter of the body's
+LONGEST_HEAD: Final = 1 << 15  # bytes, interim answers counted in
+SPARE: Final = 1 << 13  # bytes of chunk sizes, beside a quarter of the body's
 YIELDS: Final = 3  # turns of the loop in which bytes that wait in the socket are read
 
 
@@ -46,7 +47,7 @@ class Wire(ResponseHandler):
         self._awaiting = False
         self._content: StreamReader | None = None
         self._interim = 0
-        self._came = self._taken = 0
+        self._came = self._taken = self._head = 0
         self._largest = 0
         self._poll: select.poll | None = None
 
@@ -78,7 +79,7 @@ class Wire(ResponseHandler):
     def expect(self, largest: int) -> None:
         """Begin to wait for one answer, of so many bytes at most: its request goes out now."""
         self._awaiting, self._content, self._largest = True, None, largest
-        self._interim = self._came = self._taken = 0
+        self._interim = self._came = self._taken = self._head = 0
         # A buffer of this size is never full: the client's parser never pauses within an answer, the socket does.
         self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=largest + SLICE)
 
@@ -107,9 +108,14 @@ class Wire(ResponseHandler):
     def _limit(self) -> None:
         """Give up an answer that is too large, or costs more to parse than it can be worth."""
         body = self._content.total_bytes if self._content is not None else 0
+        packing = self._came - body
+        if self._content is None:
+            self._head = packing
+        # The head ends within one slice after what is known of it.
+        most = min(LONGEST_HEAD, self._head + SLICE + SPARE) if self._content is not None else LONGEST_HEAD
         if body > self._largest:
             self._refuse(Oversized(self._largest))
-        elif self._interim > MOST_INTERIM or self._came - body > SPARE + body / 4:
+        elif self._interim > MOST_INTERIM or packing > most + body / 4:
             self._refuse(TransportError(Reason.HTTP, "the answer is more packing than content"))
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
