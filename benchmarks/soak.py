@@ -50,7 +50,7 @@ UNASKED = ("stray", "again", "idle")  # bytes after an answer, the answer once m
 UNASKED_CHANCE = 0.02
 CALL_SECONDS = 0.1
 SAMPLE_EVERY = 50
-MOST_DESCRIPTORS = 4 * MOST_OPEN + 40
+MOST_DESCRIPTORS = 4 * 2 * MOST_OPEN
 WARM_UP = 0.2
 CODES = {"zego": "99"}
 

@@ -453,8 +453,23 @@ def fits(found: Mapping[str, Any], asked: Mapping[str, str | int]) -> None:
     """
     wanted = {name.lower(): value for name, value in asked.items()}
     for name, value in found.items():
-        if value is not None and value != wanted.get(name.lower(), value):
+        want = wanted.get(name.lower(), value)
+        if value not in (None, want) and not (name.lower() == "domainname" and _same_domain(value, want)):
             raise Malformed(f"{name} names something other than what was asked for")
+
+
+def _same_domain(one: Any, other: Any) -> bool:
+    return all(isinstance(each, str) for each in (one, other)) and one.lower().removesuffix(".") == other.lower()
+
+
+def undisputed(document: Mapping[str, Any], part: Mapping[str, Any]) -> None:
+    """Refuse a document that says beside one of its objects something else than in it.
+
+    Raises:
+        Malformed: A member stands in both, with different values.
+    """
+    if any(document.get(name, value) != value for name, value in part.items()):
+        raise Malformed("the answer says two different things")
 
 
 def text_of(found: Mapping[str, Any], name: str) -> str:

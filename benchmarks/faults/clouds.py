@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.faults.lines import Line
+from benchmarks.faults.lines import STRAY, Line
 from benchmarks.faults.script import Life, Spell, Spells, life, spells
 from exporter.model import Account, Reason, Reply, Request
 from exporter.provider import TransportError
@@ -158,9 +158,10 @@ class Clouds:
         return await (pool.new(account.timeout) if new else pool.get(account.timeout, gap, account.concurrency))
 
     async def _dial(self, provider: str, _timeout: float) -> Line:
+        pool = self._pools[provider]
         spent = self.chance.uniform(0.02, 0.3)
-        await asyncio.sleep(spent)
-        return Line(self._pools[provider], partial(self.send, provider), spent, self.chance)
+        await asyncio.sleep(spent + pool.settling)
+        return Line(pool, partial(self.send, provider), spent, self.chance, STRAY.get(provider, 0.0))
 
     async def send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
         """Make a call."""

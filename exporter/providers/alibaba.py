@@ -39,6 +39,7 @@ from exporter.provider import (
     decimal,
     definite,
     envelope,
+    fits,
     hallmark,
     host,
     message_of,
@@ -50,6 +51,7 @@ from exporter.provider import (
     same,
     text_of,
     timestamp,
+    undisputed,
     utc_seconds,
     values_of,
     word,
@@ -99,11 +101,13 @@ def _response(reply: Reply, action: str, values: int = MOST_VALUES) -> dict[str,
     if found.get("Code") is not None:
         raise ProviderError(hallmark(reply, found, "Code", str), message_of(found), request_id_of(found))
     definite(reply, document)
+    undisputed(document, found)
     return found
 
 
-def _read(_account: AlibabaAccount, _stream: AlibabaStream, reply: Reply) -> Answer:
+def _read(account: AlibabaAccount, stream: AlibabaStream, reply: Reply) -> Answer:
     found = _response(reply, STATE)
+    fits(found, {"Action": STATE, **_ask(account, stream).params})
     state = STATES.get(text_of(found, "StreamState"))
     if state is None:
         raise Malformed("StreamState holds an unknown value")

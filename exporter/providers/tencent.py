@@ -41,6 +41,7 @@ from exporter.provider import (
     decimal,
     definite,
     envelope,
+    fits,
     hallmark,
     host,
     integer_of,
@@ -52,6 +53,7 @@ from exporter.provider import (
     rows_of,
     same,
     text_of,
+    undisputed,
     utc_seconds,
     values_of,
     word,
@@ -108,11 +110,13 @@ def _response(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
         error = object_of(response, "Error")
         raise ProviderError(text_of(error, "Code"), message_of(error), request_id_of(response))
     definite(reply, found)
+    undisputed(found, response)
     return response
 
 
-def _read(_account: TencentAccount, stream: TencentStream, reply: Reply) -> Answer:
+def _read(account: TencentAccount, stream: TencentStream, reply: Reply) -> Answer:
     response = _response(reply)
+    fits(response, {"Action": STATE, **_ask(account, stream).params})
     state = STATES.get(text_of(response, "StreamState"))
     if state is None:
         raise Malformed("StreamState holds an unknown value")

@@ -39,6 +39,7 @@ from exporter.provider import (
     decimal,
     definite,
     envelope,
+    fits,
     hallmark,
     host,
     message_of,
@@ -93,21 +94,32 @@ def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
     if code not in DEFINITE:
         raise ProviderError(str(code), message_of(found), request_id)
     definite(reply, found, ("Code", "Message"))
+    fits(found, {"Action": STATE})
     return code, data if isinstance(data, dict) else {}, request_id
 
 
-def _seconds(text: Any) -> float | None:
-    digits = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 12
-    return float(text) if digits else None
+def _seconds(value: Any) -> float | None:
+    """Return Unix seconds that came as text, as documented, or as a number."""
+    number = decimal(value)
+    return float(number) if number is not None and 0 <= number < 10**12 else None
 
 
-def _read(_account: ZegoAccount, _stream: ZegoStream, reply: Reply) -> Answer:
+def _same_stream(account: ZegoAccount, stream: ZegoStream, data: Mapping[str, Any]) -> None:
+    """Refuse an answer that names another stream; whether the test prefix is part of the name is not documented."""
+    asked = _stream_id(account, stream)
+    for name, value in data.items():
+        if name.lower().replace("_", "") == "streamid" and value not in (None, asked, _bare(account, asked)):
+            raise Malformed(f"{name} names something other than what was asked for")
+
+
+def _read(account: ZegoAccount, stream: ZegoStream, reply: Reply) -> Answer:
     code, data, request_id = _data(reply)
+    _same_stream(account, stream, data)
     started, closed = _seconds(data.get("create_time")), _seconds(data.get("close_time"))
     state = DEFINITE[code]
     if state is not State.ACTIVE:
         return Answer(state, str(code), request_id=request_id)
-    if closed and started is not None and closed >= started:
+    if closed and closed >= (started or 0):
         raise Malformed("Code 0 (active) with a close_time after create_time")
     return Answer(state, str(code), started=started or None, request_id=request_id)
 

@@ -57,6 +57,7 @@ class Connection:
         wire = held.protocol
         assert isinstance(wire, Wire)
         self._wire = wire
+        wire.on_stray = pool.distrust
         self.reused = False
         self.idle_since = 0.0
         self.spent = spent
@@ -115,6 +116,11 @@ class Connection:
     def close(self) -> None:
         """End it."""
         self._held.close()
+
+    def abandon(self) -> None:
+        """End it as if it had broken, if an answer is still to come."""
+        if self._wire.due:
+            self._wire.spoil()
 
 
 def _headers(request: Request, largest: int) -> CIMultiDict[str]:
@@ -252,7 +258,15 @@ class Transport:
                 held = await self._dialler.connect(wanted, [], NO_LIMIT)
         except Exception as error:
             raise translate(error) from None
-        return Connection(self._pools[where], held, self._intake, loop.time() - started)
+        pool = self._pools[where]
+        made = Connection(pool, held, self._intake, loop.time() - started)
+        # What greets its clients does so a moment after the connection is there; that is no answer to the first call.
+        try:
+            await asyncio.sleep(pool.settling)
+        except BaseException:
+            made.close()
+            raise
+        return made
 
 
 NO_LIMIT: Final = aiohttp.ClientTimeout(total=None)

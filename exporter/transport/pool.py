@@ -1,7 +1,9 @@
 """Connections to one endpoint: made when needed, and handed out for one call at a time.
 
 A connection rests a moment after each answer, so that a second answer which comes late finds nobody waiting for it.
-A waiting call gets what is there first: a new connection, or one that has rested meanwhile.
+A waiting call gets what is there first: a new connection, or one that has rested meanwhile. For some minutes after an
+endpoint has sent something unasked, each call to it gets a connection of its own: the next such answer may come later
+than any rest.
 """
 
 from __future__ import annotations
@@ -13,18 +15,28 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from exporter.provider import TransportError
 
-REST_SECONDS: Final = 0.15
+REST_SECONDS: Final = 1.0
+LEAST_REST: Final = 0.15  # seconds, where more connections are open than usual
+NEW_REST: Final = 0.05
+WARY_NEW_REST: Final = 0.25
+"""Seconds for which a new connection is left alone: usually, and where bytes came that nobody asked for."""
+
+WARY_SECONDS: Final = 600.0
+"""How long an endpoint is distrusted after bytes that nobody asked for."""
+
 KEEP_SECONDS: Final = 10.0
 """How long an idle connection is kept: less than load balancers in front of the clouds keep theirs (15 s and more)."""
 
 LEAST_LOOK, LONGEST_LOOK = 0.002, 0.25  # seconds after which a waiting call checks whether more are wanted
 MOST_OPEN: Final = 32  # up to so many open connections, each rests its full time
+UTMOST_OPEN: Final = 256  # up to so many, each rests the least time
 
 
 class Poolable(Protocol):
     """What a pool needs of a connection."""
 
     idle_since: float
+    reused: bool
 
     @property
     def usable(self) -> bool:
@@ -33,6 +45,10 @@ class Poolable(Protocol):
 
     def close(self) -> None:
         """End it."""
+        ...
+
+    def abandon(self) -> None:
+        """End it as if it had broken, if an answer is still to come."""
         ...
 
 
@@ -55,12 +71,18 @@ class Pool(Generic[C]):
         self._time = time
         self._rest = rest
         self._idle: deque[C] = deque()
-        self._busy = 0
+        self._busy: set[C] = set()
+        self._wary_until = float("-inf")
         self._ending = False
         self._waiting: deque[asyncio.Future[C]] = deque()
         self._dials: set[asyncio.Task[None]] = set()
         self._offering: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.TimerHandle | None = None
+
+    @property
+    def settling(self) -> float:
+        """Seconds for which a new connection is left alone by now."""
+        return min(self._rest, WARY_NEW_REST if self._time() < self._wary_until else NEW_REST)
 
     async def get(self, timeout: float, gap: float, most: int) -> C:  # noqa: ASYNC109
         """Return a rested connection, or the first that is made.
@@ -102,22 +124,39 @@ class Pool(Generic[C]):
     async def new(self, timeout: float) -> C:  # noqa: ASYNC109
         """Return a connection that nobody has used; raises `TransportError`."""
         made = await self._dial(timeout)
-        self._busy += 1
+        self._busy.add(made)
         return made
 
     def release(self, connection: C) -> None:
         """Take a connection back after its call."""
-        self._busy -= 1
+        self._busy.discard(connection)
+        now = self._time()
         # Where connections do not outlive their call, the next one is wanted as soon as one is taken.
-        self._ending = not connection.usable
+        self._ending = not connection.usable or (connection.reused and now < self._wary_until)
         if self._ending:
             connection.close()
             return
-        connection.idle_since = self._time()
-        self._idle.append(connection)
+        connection.idle_since = now
+        if connection.reused:
+            self._idle.append(connection)
+        else:
+            self._idle.appendleft(connection)
         self._offer()
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().call_later(KEEP_SECONDS, self._sweep)
+
+    def distrust(self) -> None:
+        """Use no connection twice for a while: bytes came that nobody asked for, and more may be on their way.
+
+        What is expected on used connections may be another call's answer, too: these calls break, as if by themselves.
+        """
+        self._wary_until = self._time() + WARY_SECONDS
+        for connection in [one for one in self._idle if one.reused]:
+            self._idle.remove(connection)
+            connection.close()
+        for connection in tuple(self._busy):
+            if connection.reused:
+                connection.abandon()
 
     def close(self) -> None:
         """End all connections that are idle or in the making."""
@@ -136,16 +175,25 @@ class Pool(Generic[C]):
             first = self._idle[0]
             if not first.usable or now - first.idle_since > KEEP_SECONDS:
                 self._idle.popleft().close()
-            elif now - first.idle_since >= self._rest or not self._room():
-                self._busy += 1
+            elif not first.reused or now - first.idle_since >= self._rest_now():
+                self._busy.add(first)
                 return self._idle.popleft()
             else:
                 break
         return None
 
+    def _open(self) -> int:
+        return len(self._idle) + len(self._dials) + len(self._busy)
+
     def _room(self) -> bool:
-        """Whether one more connection may be made; if not, connections rest for less long."""
-        return len(self._idle) + len(self._dials) + self._busy < max(MOST_OPEN, 2 * self._busy)
+        """Whether one more connection may be made."""
+        return self._open() < max(UTMOST_OPEN, 2 * len(self._busy))
+
+    def _rest_now(self) -> float:
+        """Return the seconds that a connection has to rest: the more are open, the less."""
+        if self._open() < max(MOST_OPEN, 2 * len(self._busy)):
+            return self._rest
+        return min(self._rest, LEAST_REST) if self._room() else 0.0
 
     def _offer(self) -> None:
         """Hand rested connections to waiting calls; come again when the next one has rested."""
@@ -155,7 +203,7 @@ class Pool(Generic[C]):
                 break
             self._hand(found)
         if self._waiting and self._idle and self._offering is None:
-            left = self._idle[0].idle_since + self._rest - self._time()
+            left = self._idle[0].idle_since + self._rest_now() - self._time()
             self._offering = asyncio.get_running_loop().call_later(max(left, 0.0), self._offer_again)
 
     def _offer_again(self) -> None:
@@ -204,5 +252,5 @@ class Pool(Generic[C]):
                 connection.close()
         self._idle = kept
         if kept:
-            left = kept[0].idle_since + KEEP_SECONDS - now
+            left = min(one.idle_since for one in kept) + KEEP_SECONDS - now
             self._sweeping = asyncio.get_running_loop().call_later(left, self._sweep)

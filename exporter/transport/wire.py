@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import StreamReader
@@ -19,11 +20,16 @@ from exporter.model import Reason
 from exporter.provider import TransportError
 from exporter.unpacking import Oversized
 
-SLICE: Final = 1 << 14  # bytes that are parsed at once
+SLICE: Final = 1 << 13  # bytes that are parsed at once
 AHEAD: Final = 1 << 14  # bytes of a body that are received before anybody reads them
 MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
-SPARE: Final = 1 << 15  # bytes of heads and chunk sizes allowed, besides a quarter of the body's size
+LONGEST_HEAD: Final = 1 << 15  # bytes, with interim answers
+SPARE: Final = 1 << 13  # bytes of chunk sizes allowed, besides a quarter of the body's size
 YIELDS: Final = 3  # turns of the loop to wait while there are unread bytes in the socket
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class Wire(ResponseHandler):
@@ -31,15 +37,17 @@ class Wire(ResponseHandler):
 
     Attributes:
         spoiled: Whether it must never be used again.
+        on_stray: Called when bytes have come that nobody asked for.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.spoiled = False
+        self.on_stray: Callable[[], None] = _nothing
         self._awaiting = False
         self._content: StreamReader | None = None
         self._interim = 0
-        self._came = self._taken = 0
+        self._came = self._taken = self._head = 0
         self._largest = 0
         self._poll: select.poll | None = None
 
@@ -71,7 +79,7 @@ class Wire(ResponseHandler):
     def expect(self, largest: int) -> None:
         """Begin to wait for one answer, of so many bytes at most: its request goes out now."""
         self._awaiting, self._content, self._largest = True, None, largest
-        self._interim = self._came = self._taken = 0
+        self._interim = self._came = self._taken = self._head = 0
         # A buffer of this size is never full: the client's parser never pauses within an answer, the socket does.
         self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=largest + SLICE)
 
@@ -79,7 +87,7 @@ class Wire(ResponseHandler):
         """Pass on what belongs to the answer that is due; anything else spoils the connection."""
         for start in range(0, len(data), SLICE):
             if not self.due:
-                self.spoil()
+                self._stray()
                 return
             part = data[start : start + SLICE]
             self._came += len(part)
@@ -100,9 +108,14 @@ class Wire(ResponseHandler):
     def _limit(self) -> None:
         """Give up an answer that is too large, or costs more to parse than it can be worth."""
         body = self._content.total_bytes if self._content is not None else 0
+        packing = self._came - body
+        if self._content is None:
+            self._head = packing
+        # The head ends within one slice after what is known of it.
+        most = min(LONGEST_HEAD, self._head + SLICE + SPARE) if self._content is not None else LONGEST_HEAD
         if body > self._largest:
             self._refuse(Oversized(self._largest))
-        elif self._interim > MOST_INTERIM or self._came - body > SPARE + body / 4:
+        elif self._interim > MOST_INTERIM or packing > most + body / 4:
             self._refuse(TransportError(Reason.HTTP, "the answer has far more headers and chunk sizes than content"))
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
@@ -112,7 +125,7 @@ class Wire(ResponseHandler):
             # Nobody asked for another protocol (101).
             self._interim += 1 if message.code != 101 else MOST_INTERIM + 1
         elif self._content is not None:
-            self.spoil()
+            self._stray()
         else:
             self._content = content
             super().feed_data(data, size)
@@ -122,6 +135,13 @@ class Wire(ResponseHandler):
             self._content.set_exception(error)
         self.set_exception(error)
         self.spoil()
+
+    def _stray(self) -> None:
+        """End the connection for what came on it, once."""
+        news = not self.spoiled
+        self.spoil()
+        if news:
+            self.on_stray()
 
     def spoil(self) -> None:
         """Never use this connection again."""

@@ -166,6 +166,77 @@ def test_a_kept_connection_that_is_clean_is_used_again() -> None:
     asyncio.run(main())
 
 
+def test_an_endpoint_that_spoke_unasked_gets_a_connection_for_each_call() -> None:
+    """A second answer may come later than any rest: once one has come, no connection is used twice, and all is told."""
+
+    def script(name: bytes) -> list[tuple[float, bytes]]:
+        return [(0, named(name)), (LATE, named(name))] if name == b"first" else [(0, named(name))]
+
+    async def main() -> None:
+        async with telling(script) as url, Transport(rest=REST) as transport:
+            first = await call(transport, url, "first")
+            assert isinstance(first, Reply)
+            assert first.body == b"first"
+            await asyncio.sleep(REST)
+            for number in range(3):
+                connection = await transport.connect(url, 5)
+                assert not connection.reused
+                assert await connection.quiet()
+                assert (await connection.send(Request("GET", f"{url}/{number}"), 5, 9)).body == b"%d" % number
+                connection.release()
+                await asyncio.sleep(REST * 1.2)
+
+    asyncio.run(main())
+
+
+def test_calls_on_used_connections_are_made_anew_where_an_answer_came_unasked() -> None:
+    """What is expected on a used connection may be an earlier call's second answer: it is not waited for."""
+
+    def script(name: bytes) -> list[tuple[float, bytes]]:
+        told = [(0.0, named(name))]
+        return {b"slow": [(5.0, named(name))], b"twice": [*told, (LATE, named(name))]}.get(name, told)
+
+    async def main() -> None:
+        async with telling(script) as url, Transport(rest=0) as transport:
+            used = await transport.connect(url, 5)
+            await used.send(Request("GET", f"{url}/any"), 5, MEBIBYTE)
+            slow = asyncio.create_task(used.send(Request("GET", f"{url}/slow"), 10, MEBIBYTE))
+            fresh = await transport.connect(url, 5, new=True)
+            also = asyncio.create_task(fresh.send(Request("GET", f"{url}/any"), 5, MEBIBYTE))
+            twice = await transport.connect(url, 5, new=True)
+            await twice.send(Request("GET", f"{url}/twice"), 5, MEBIBYTE)
+            twice.release()
+            with pytest.raises(TransportError) as caught:
+                await slow
+            assert caught.value.broke_early
+            assert (await also).body == b"any"
+            used.release()
+            fresh.release()
+
+    asyncio.run(main())
+
+
+def test_a_greeting_that_comes_a_moment_after_the_connection_is_no_answer() -> None:
+    """A server takes a moment to speak first; the call waits for longer than that, and goes to nobody."""
+
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(LATE)
+        writer.write(OTHER)
+        await writer.drain()
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Transport(rest=REST) as transport:
+            connection = await transport.connect(url, 5)
+            assert not await connection.quiet()
+            connection.release()
+        server.close()
+
+    asyncio.run(main())
+
+
 def test_an_answer_that_was_there_before_its_request_is_none() -> None:
     """Bytes that wait in the kernel, read by nobody yet, are found before a request goes out."""
 
