@@ -199,6 +199,21 @@ def test_an_outage_of_many_streams_is_one_kind_of_failure() -> None:
     assert list(made.failures.values())[-1].fault.code == f"code-{MOST_FAILURES + 6}"
 
 
+def test_failures_stand_in_the_order_in_which_they_were_seen_last() -> None:
+    """What fails again is the newest, and what was not seen for longest gives way."""
+    made, _ = board()
+    one = record(made)
+    for number in range(MOST_FAILURES):
+        made.failed(one, Fault(Reason.PROVIDER_ERROR, f"code-{number}"), at(number))
+    made.failed(one, Fault(Reason.PROVIDER_ERROR, "code-0"), at(100))
+    assert [failure.fault.code for failure in made.failures.values()][-2:] == [f"code-{MOST_FAILURES - 1}", "code-0"]
+    made.failed(one, Fault(Reason.PROVIDER_ERROR, "another"), at(101))
+    codes = {failure.fault.code: failure.count for failure in made.failures.values()}
+    assert len(codes) == MOST_FAILURES
+    assert "code-1" not in codes
+    assert (codes["code-0"], codes["another"]) == (2, 1)
+
+
 def test_every_change_of_what_is_shown_has_a_version_of_its_own() -> None:
     """Equal versions show equal samples, so that a rendered document may be used again."""
     made, _ = board()

@@ -356,6 +356,13 @@ def test_a_list_that_costs_more_calls_or_more_time_is_not_asked() -> None:
     assert chosen(watched, seen=outlook(rates=slow)) == []
 
 
+def test_an_old_number_of_pages_is_forgotten() -> None:
+    """A list that had too many pages to be worth it is tried again after ten minutes."""
+    for ago, lists in ((600.0, 0), (600.1, 1)):
+        seen = outlook(listed={("List", "room"): Listed(1000.0 - ago, 100)})
+        assert len(chosen(streams(100), seen=seen)) == lists
+
+
 def test_the_cost_is_pages_and_confirmations() -> None:
     """Those who were down are asked again; where absence settles, those who were up are."""
     watched = streams(150)
