@@ -132,7 +132,8 @@ def test_a_list_that_failed_is_not_asked_again_before_its_time() -> None:
 
     async def main() -> None:
         async def behave(_provider: str, request: Request) -> Reply:
-            return tencent_error("InternalError") if request.headers["X-TC-Action"] == ONLINE else tencent_state("active")
+            listed = request.headers["X-TC-Action"] == ONLINE
+            return tencent_error("InternalError") if listed else tencent_state("active")
 
         network = Network(behave)
         made = prober(network, [account(plan="auto")], streams(50))
@@ -242,7 +243,7 @@ def test_a_reload_changes_how_many_calls_are_made_at_once(before: int, after: in
 
 @pytest.mark.parametrize("off", [0.0, 90.0, -7.5])
 def test_the_skew_of_a_clouds_clock_has_no_bias(off: float) -> None:
-    """A Date header is cut to whole seconds: what it tells is right to half a second either way, and right on average."""
+    """A Date header is cut to whole seconds: what it tells is right to half a second, and right on average."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
