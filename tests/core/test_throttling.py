@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Reply, Request
-from exporter.provider import retry_after
 from exporter.quota import Pace
 from tests.core.test_quota import busiest
 from tests.virtual import Network, account, lane, prober, reply, run, streams, tencent_error, tencent_state
@@ -285,38 +284,3 @@ def test_an_absurd_hint_does_not_stop_an_account_for_long() -> None:
         assert 55 <= network.calls[1].at - network.calls[0].at <= 70
 
     run(main())
-
-
-USER_API = "Limit:50,Remain:{},TimeLeft:{}"
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": " 7 "}, 7.0),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after": "60"}, 60.0),
-        ({"retry-after": "61"}, 60.0),
-        ({"retry-after": "99999999999"}, 60.0),
-        ({"retry-after": "999999999999"}, None),
-        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}, None),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "1.5"}, None),
-        ({"retry-after": "٣"}, None),
-        ({"x-acs-retry-after": "2500"}, 2.5),
-        ({"x-ratelimit-user-api": USER_API.format(0, 3500)}, 3.5),
-        ({"x-ratelimit-user-api": USER_API.format(0, 3500).replace(",", " , ")}, 3.5),
-        ({"x-ratelimit-user-api": USER_API.format(1, 3500)}, None),
-        ({"x-ratelimit-user-api": "TimeLeft:3500"}, None),
-        # The longest of several hints counts, wherever it stands.
-        ({"retry-after": "2", "x-acs-retry-after": "5000", "x-ratelimit-user-api": USER_API.format(0, 1000)}, 5.0),
-        ({"retry-after": "6", "x-acs-retry-after": "5000", "x-ratelimit-user-api": USER_API.format(0, 1000)}, 6.0),
-        ({"retry-after": "2", "x-acs-retry-after": "5000", "x-ratelimit-user-api": USER_API.format(0, 9000)}, 9.0),
-        ({"retry-after": "2", "x-acs-retry-after": "soon"}, 2.0),
-    ],
-)
-def test_the_longest_hint_of_an_answer_counts_up_to_a_minute(headers: dict[str, str], seconds: float | None) -> None:
-    """However a cloud says how long to wait, it is read in seconds, and what is no such number is no hint."""
-    assert retry_after(Reply(200, headers, b"")) == seconds

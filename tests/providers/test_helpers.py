@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from exporter.document import LISTED_VALUES, MOST_VALUES
-from exporter.model import Reason, Reply
+from exporter.model import Credentials, Moment, Reason, Reply, Secret, SecretSource
 from exporter.provider import (
     LONGEST_WORD,
     VALUES_A_ROW,
     Malformed,
     NoEnvelope,
     ProviderError,
+    Refused,
     TransportError,
     decimal,
     definite,
@@ -25,19 +26,23 @@ from exporter.provider import (
     hallmark,
     host,
     integer_of,
+    kept,
     message_of,
     object_in,
     object_of,
     pages_of,
     printable,
     request_id_of,
+    retry_after,
     rows_of,
     same,
     text_of,
+    timestamp,
     utc_seconds,
     values_of,
     word,
 )
+from exporter.providers import found
 
 JSON = {"content-type": "application/json"}
 
@@ -67,6 +72,7 @@ def refused(kind: type[Exception], text: str, read: Callable[[], Any]) -> None:
         (Reply(200, JSON, b" \n<html>"), NoEnvelope, "HTTP 200 with a body that is not the API's"),
         (Reply(200, {"content-type": "Text/HTML ; charset=x"}, b"{"), NoEnvelope,
          "HTTP 200 with a body that is not the API's"),
+        (Reply(200, {"content-type": "text/html"}, b"{"), NoEnvelope, "HTTP 200 with a body that is not the API's"),
         (Reply(200, {}, b"{"), Malformed, "the body is not a JSON document"),
         (Reply(200, JSON, b"[]"), Malformed, "the body is not a JSON object"),
         (Reply(200, JSON, b""), Malformed, "the body is not a JSON document"),
@@ -133,6 +139,7 @@ ALIKE = "two members differ only by case, and tell different things"
         ({"Message": "ok", "rows": [{"Message": "ok"}]}, TELLS),
         ({"rows": [{"a": 1}, {"a": 1, "b": {"CodeN": 1}}]}, TELLS),
         ({"rows": [[{"a": 1}, {"A": 1, "code": 3}]]}, TELLS),
+        ({"first": {"error": 1}, "second": {"third": {}}}, TELLS),
         ({"state": 1, "State": 2}, ALIKE),
         ({"state": 1, "other": 1, "STATE": 2}, ALIKE),
         ({"rows": [{"a": 1, "A": 1}, {"a": 1, "A": 2}]}, ALIKE),
@@ -163,8 +170,8 @@ def test_a_plain_success_is_definite(found: dict[str, Any]) -> None:
 def test_an_answer_has_to_fit_what_was_asked() -> None:
     """What an answer names, in any case of its letters, is what was asked for; what it does not name fits."""
     asked: dict[str, str | int] = {"RoomId": "a", "Page": 1}
-    for found in ({}, {"RoomId": "a"}, {"roomid": "a", "page": 1, "other": "b"}, {"ROOMID": None}):
-        fits(found, asked)
+    for told in ({}, {"RoomId": "a"}, {"roomid": "a", "page": 1, "other": "b"}, {"ROOMID": None}):
+        fits(told, asked)
     refused(Malformed, "roomID names something else than was asked for", lambda: fits({"roomID": "b"}, asked))
     refused(Malformed, "Page names something else than was asked for", lambda: fits({"Page": "1"}, asked))
 
@@ -333,3 +340,78 @@ def test_errors_carry_what_is_told_of_them() -> None:
         "no such host",
     )
     assert TransportError(Reason.DNS, "no such host").broke_early is False
+
+
+# --- a provider -------------------------------------------------------------------------------------------------------
+
+
+def test_a_callback_is_refused_for_a_reason() -> None:
+    """A refusal names its reason and the event, which is unknown unless it was read."""
+    forged = Refused("forged")
+    assert (forged.outcome, forged.event, str(forged)) == ("forged", "unknown", "forged")
+    assert Refused("expired", "stream_close").event == "stream_close"
+
+
+def test_the_rate_of_an_api_is_as_configured_or_a_share_of_the_documented() -> None:
+    """`quota` of an action counts as it is, and `quota_share` for every other."""
+    tencent = found()["tencent"]
+    account = tencent.account(name="main", provider="tencent", quota={"DescribeBackupStreamList": 7}, quota_share=0.25)
+    rates = {action: kept(account, api) for action, api in tencent.apis().items()}
+    assert rates == {
+        "DescribeLiveStreamState": 75.0, "DescribeBackupStreamList": 7.0, "DescribeLiveStreamOnlineList": 20.0,
+    }  # fmt: skip
+
+
+def test_calls_are_counted_by_what_the_cloud_counts_them_by() -> None:
+    """By the key, where one is given or found; the temporary keys of a role are one; ZEGO counts by AppID."""
+    tencent, zego, token = found()["tencent"], found()["zego"], Secret("token")
+    own = tencent.account(name="a", provider="tencent", secret_id=SecretSource.plain("id"))
+    role = tencent.account(name="a", provider="tencent")
+    assert tencent.identity(own, Credentials("id", Secret("s"), token)) == "id"
+    assert tencent.identity(own, Credentials("id", Secret("s"))) == "id"
+    assert tencent.identity(role, Credentials("id", Secret("s"))) == "id"
+    assert tencent.identity(role, Credentials("id", Secret("s"), token)) == ""
+    assert zego.identity(zego.account(name="a", provider="zego", app_id=12), Credentials("", Secret("s"))) == "12"
+
+
+def test_a_timestamp_is_the_moment_in_utc() -> None:
+    """In whole seconds, in the form that a vendor wants."""
+    assert timestamp(Moment(1530298800.9, "0", 1), "%Y-%m-%dT%H:%M:%SZ") == "2018-06-29T19:00:00Z"
+
+
+# --- throttling -------------------------------------------------------------------------------------------------------
+
+USER_API = "Limit:50,Remain:{},TimeLeft:{}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 7 "}, 7.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "60"}, 60.0),
+        ({"retry-after": "61"}, 60.0),
+        ({"retry-after": "99999999999"}, 60.0),
+        ({"retry-after": "999999999999"}, None),
+        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "٣"}, None),
+        ({"x-acs-retry-after": "2500"}, 2.5),
+        ({"x-ratelimit-user-api": USER_API.format(0, 3500)}, 3.5),
+        ({"x-ratelimit-user-api": USER_API.format(0, 3500).replace(",", " , ")}, 3.5),
+        ({"x-ratelimit-user-api": USER_API.format(1, 3500)}, None),
+        ({"x-ratelimit-user-api": "TimeLeft:3500"}, None),
+        # The longest of several hints counts, wherever it stands.
+        ({"retry-after": "2", "x-acs-retry-after": "5000", "x-ratelimit-user-api": USER_API.format(0, 1000)}, 5.0),
+        ({"retry-after": "6", "x-acs-retry-after": "5000", "x-ratelimit-user-api": USER_API.format(0, 1000)}, 6.0),
+        ({"retry-after": "2", "x-acs-retry-after": "5000", "x-ratelimit-user-api": USER_API.format(0, 9000)}, 9.0),
+        ({"retry-after": "2", "x-acs-retry-after": "soon"}, 2.0),
+        ({"x-ratelimit-user-api": "Remain:0,TimeLeft:1:2"}, None),
+    ],
+)
+def test_the_longest_hint_of_an_answer_counts_up_to_a_minute(headers: dict[str, str], seconds: float | None) -> None:
+    """However a cloud says how long to wait, it is read in seconds, and what is no such number is no hint."""
+    assert retry_after(Reply(200, headers, b"")) == seconds
