@@ -156,11 +156,17 @@ async def credentials(_provider: AnyProvider, _account: Account) -> Credentials:
     return Credentials("id", Secret("made-up-secret"))
 
 
-def prober(network: Network, accounts: Iterable[Account], watched: Iterable[Stream], max_age: float = 120.0) -> Prober:
-    """Return a prober on a network, by the running loop's time."""
+def prober(
+    network: Network,
+    accounts: Iterable[Account],
+    watched: Iterable[Stream],
+    max_age: float = 120.0,
+    keys: Callable[[AnyProvider, Account], Awaitable[Credentials]] = credentials,
+) -> Prober:
+    """Return a prober on a network, by the running loop's time; `keys` returns what calls are signed with."""
     loop = asyncio.get_running_loop()
     clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-    made = Prober(Shared(Board(max_age), Tally(), clock, network.connect, credentials))
+    made = Prober(Shared(Board(max_age), Tally(), clock, network.connect, keys))
     made.configure([(found()[one.provider], one) for one in accounts], watched, max_age)
     return made
 

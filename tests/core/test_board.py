@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.board import MOST_FAILURES, Board, Change, Instant, Record
-from exporter.model import Answer, Fault, Reason, State, Stream
+from exporter.model import Answer, Fault, Input, Reason, State, Stream
 from exporter.providers import found
 
 EPOCH = 1_800_000_000.0
@@ -49,7 +49,17 @@ def test_a_stream_begins_unknown_and_without_success() -> None:
     made, told = board()
     one = record(made)
     assert (one.state(0, 60), one.succeeded, one.since(State.UNKNOWN)) == (State.UNKNOWN, False, None)
+    assert (one.action, one.answered, one.answered_mono, one.tried) == ("", 0.0, float("-inf"), float("-inf"))
+    assert (one.answer, one.fault, one.fault_since, one.faulted) == (None, None, None, 0.0)
+    assert (one.definite_since, one.changes) == (None, 0)
     assert told == []
+
+
+def test_a_board_without_streams_has_nothing_to_tell() -> None:
+    """Before a configuration is put on it, it is empty and nothing on it grows old."""
+    made = Board(45.0)
+    made.outdate(at(1000))
+    assert (made.max_age, len(made), list(made), made.get(("tencent", "a"))) == (45.0, 0, [], None)
 
 
 @pytest.mark.parametrize("state", set(State) - {State.UNKNOWN})
@@ -102,9 +112,63 @@ def test_an_answer_that_grows_too_old_is_told_once() -> None:
     """Listeners hear that an answer has passed `max_age`, and hear it once."""
     made, told = board()
     made.answered(record(made), Answer(State.ACTIVE), "Action", at(0))
-    for seconds in (60, 61, 62):
+    made.outdate(at(60))
+    assert len(told) == 1
+    for seconds in (61, 62):
         made.outdate(at(seconds))
     assert [(change.new, change.evidence) for change in told[1:]] == [(State.UNKNOWN, "max_age")]
+
+
+def test_only_what_has_grown_too_old_is_told() -> None:
+    """Streams that nobody knows and answers that are young do not keep an old one from being told of, nor are told."""
+    made, told = board(*(stream(name) for name in ("unasked", "old", "young")))
+    made.answered(record(made, "old"), Answer(State.ACTIVE), "Action", at(1000))
+    made.answered(record(made, "young"), Answer(State.ACTIVE), "Action", at(1050))
+    made.outdate(at(1055))
+    assert len(told) == 2
+    made.outdate(at(1070))
+    assert [change.stream for change in told[2:]] == ["old"]
+    made.outdate(at(1111))
+    assert [change.stream for change in told[2:]] == ["old", "young"]
+
+
+PUSH = Input("push.example", "live", "push", True)
+
+
+def test_inputs_are_added_to_an_answer_that_a_stream_is_live() -> None:
+    """What a list told of inputs completes another API's answer, and makes a new version."""
+    made, _ = board()
+    one = record(made)
+    made.answered(one, Answer(State.ACTIVE), "Action", at(0))
+    before = made.version
+    made.supply(one, (PUSH,))
+    assert one.answer == Answer(State.ACTIVE, inputs=(PUSH,))
+    assert made.version > before
+    assert (one.action, one.answered, one.shown) == ("Action", EPOCH, State.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failed", "inputs"),
+    [
+        (None, False, (PUSH,)),
+        (Answer(State.ACTIVE), False, None),
+        (Answer(State.ACTIVE), True, (PUSH,)),
+        (Answer(State.ACTIVE, inputs=()), False, (PUSH,)),
+        (Answer(State.INACTIVE), False, (PUSH,)),
+    ],
+    ids=["nothing is known", "no list told", "an attempt has failed since", "inputs are known", "not live"],
+)
+def test_inputs_are_added_nowhere_else(answer: Answer | None, failed: bool, inputs: tuple[Input, ...] | None) -> None:
+    """A list's word on inputs overrules nothing, and revives nothing that has failed."""
+    made, _ = board()
+    one = record(made)
+    if answer is not None:
+        made.answered(one, answer, "Action", at(0))
+    if failed:
+        made.failed(one, FAULT, at(1))
+    before = made.version
+    made.supply(one, inputs)
+    assert (one.answer, made.version) == (answer, before)
 
 
 def test_what_a_breaker_withholds_is_unknown_but_was_not_tried() -> None:
@@ -115,7 +179,8 @@ def test_what_a_breaker_withholds_is_unknown_but_was_not_tried() -> None:
     made.withhold(one, FAULT, at(10))
     made.withhold(one, Fault(Reason.DNS, "dns"), at(20))
     assert (one.state(11, 60), one.fault, one.tried) == (State.UNKNOWN, FAULT, 0)
-    assert len(told) == 2
+    assert (one.fault_since, one.faulted) == (EPOCH + 10, EPOCH + 10)
+    assert [(change.new, change.evidence) for change in told[1:]] == [(State.UNKNOWN, "timeout")]
 
 
 STEPS = st.lists(st.sampled_from([*(set(State) - {State.UNKNOWN}), None]), max_size=40)
@@ -161,6 +226,21 @@ def test_a_reload_keeps_what_is_known_of_the_same_address(what: str) -> None:
     assert record(made).stream is changed
 
 
+def test_an_answer_that_comes_after_a_reload_counts_for_the_same_address_only() -> None:
+    """A stream is found again under its address; with another address, or none, it is another stream."""
+    asked = stream()
+    made, _ = board(asked)
+    one = record(made)
+    assert made.current("tencent", asked) is one
+    assert made.current("zego", asked) is None
+    made.watch([("tencent", stream(labels={"team": "x"}))], 60)
+    assert made.current("tencent", asked) is one
+    made.watch([("tencent", stream(app="other"))], 60)
+    assert made.current("tencent", asked) is None
+    made.watch([("tencent", stream("b"))], 60)
+    assert made.current("tencent", asked) is None
+
+
 def test_a_reload_forgets_what_is_no_longer_watched_and_keeps_the_order() -> None:
     """Removed streams vanish, new ones come, and all stand in the configuration's order."""
     made, _ = board(stream("a"), stream("b"))
@@ -193,10 +273,29 @@ def test_an_outage_of_many_streams_is_one_kind_of_failure() -> None:
         made.failed(record(made, name), FAULT, at(seconds))
     (failure,) = made.failures.values()
     assert (failure.count, failure.first, failure.last, failure.stream) == (30, EPOCH, EPOCH + 29, "s29")
+    assert (failure.provider, failure.account, failure.fault) == ("tencent", "main", FAULT)
+    made.remember(record(made, "s0"), Fault(Reason.DNS, FAULT.code), at(40))
+    assert [(one.fault.reason, one.count) for one in made.failures.values()] == [(Reason.TIMEOUT, 30), (Reason.DNS, 1)]
+    assert record(made, "s0").fault is FAULT
     for number in range(MOST_FAILURES + 7):
         made.failed(record(made, "s0"), Fault(Reason.PROVIDER_ERROR, f"code-{number}"), at(100 + number))
     assert len(made.failures) == MOST_FAILURES
     assert list(made.failures.values())[-1].fault.code == f"code-{MOST_FAILURES + 6}"
+
+
+def test_failures_stand_in_the_order_in_which_they_were_seen_last() -> None:
+    """What fails again is the newest, and what was not seen for longest gives way."""
+    made, _ = board()
+    one = record(made)
+    for number in range(MOST_FAILURES):
+        made.failed(one, Fault(Reason.PROVIDER_ERROR, f"code-{number}"), at(number))
+    made.failed(one, Fault(Reason.PROVIDER_ERROR, "code-0"), at(100))
+    assert [failure.fault.code for failure in made.failures.values()][-2:] == [f"code-{MOST_FAILURES - 1}", "code-0"]
+    made.failed(one, Fault(Reason.PROVIDER_ERROR, "another"), at(101))
+    codes = {failure.fault.code: failure.count for failure in made.failures.values()}
+    assert len(codes) == MOST_FAILURES
+    assert "code-1" not in codes
+    assert (codes["code-0"], codes["another"]) == (2, 1)
 
 
 def test_every_change_of_what_is_shown_has_a_version_of_its_own() -> None:

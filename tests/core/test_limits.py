@@ -277,6 +277,29 @@ def test_the_smallest_limit_holds_for_as_long_as_its_account_is_there() -> None:
     assert limits.identify(owners[1], "key", 0.0) == {}, "an account that is gone claims nothing"
 
 
+def test_accounts_of_other_keys_keep_their_own_limits() -> None:
+    """The smallest limit is that of those who share a key, and not of a provider's other accounts."""
+    limits = Limits()
+    for name, limit in (("a", 10.0), ("b", 4.0)):
+        limits.configure(("tencent", name), {ACTION: limit})
+        limits.identify(("tencent", name), name, 0.0)
+    limits.configure(("zego", "c"), {ACTION: 2.0})
+    limits.identify(("zego", "c"), "a", 0.0)
+    paces = [limits.identify(owner, key, 0.0)[ACTION] for owner, key in ((("tencent", "a"), "a"), (("zego", "c"), "a"))]
+    assert [pace.limit for pace in paces] == [10.0, 2.0]
+
+
+def test_what_was_throttled_before_its_key_was_known_stays_so() -> None:
+    """A pace that becomes a key's brings along its throttling, and the second that another process may have used."""
+    limits, owner = Limits(100.0), ("tencent", "a")
+    pace = limits.configure(owner, {ACTION: 10.0})[ACTION]
+    assert pace.wait(100.0) > 0
+    pace.throttled(100.0)
+    shared = limits.identify(owner, "key", 100.5)[ACTION]
+    assert shared is not pace
+    assert (shared.rate(100.5), shared.wait(100.5)) == (5.0, pace.wait(100.5))
+
+
 @settings(max_examples=60, deadline=None)
 @given(rate=st.integers(1, 300), down=st.floats(0, 3), seed=st.integers(), late=st.sampled_from([0.0, 0.001, 0.02]))
 def test_no_second_across_a_restart_holds_more_than_the_rate(rate: int, down: float, seed: int, late: float) -> None:

@@ -20,17 +20,23 @@ GONE = Answer(State.INACTIVE)
 Network = Callable[[Query], Page | None]
 
 
+def own(account: Account) -> bool:
+    """Check that a listing is asked about the account that is planned for."""
+    return account.name == "main"
+
+
 def listing(action: str = "List", **fields: Any) -> Listing[Any, Any]:
     """Return a listing of all streams of a room, a hundred rows a page."""
     given: dict[str, Any] = {
         "action": action,
         "version": "1",
         "limit": lambda _account: 50.0,
-        "scope": lambda _account, stream: stream.domain,
-        "keys": lambda _account, stream: (stream.name,),
-        "ask": lambda _account, scope, page: Call(action, "1", {"Scope": scope, "Page": page}),
+        "scope": lambda account, stream: stream.domain if own(account) else None,
+        "keys": lambda account, stream: (stream.name,) if own(account) else (),
+        "ask": lambda account, scope, page: Call(action, "1", {"Scope": scope, "Page": page, "Own": own(account)}),
         "read": lambda _account, _scope, _reply: Page({}),
-        "pages": lambda _account, streams: -(-streams // 100),
+        "pages": lambda account, streams: -(-streams // 100) if own(account) else 0,
+        "every": lambda account: 0.0 if own(account) else 1e9,
         **fields,
     }
     return Listing(**given)
@@ -102,12 +108,12 @@ def play(
         if not pending:
             break
         query = pending.pop(0)
+        assert query.streams
+        assert not played.settled.keys() & names(query.streams)
         played.listed.append((query.scope, query.page))
-        try:
-            step = steps.send((query, network(query)))
-        except StopIteration:
-            break
-    assert not pending
+        step = steps.send((query, network(query)))
+    with pytest.raises(StopIteration):
+        next(steps)
     played.check(watched)
     return played
 
@@ -253,6 +259,49 @@ def test_a_stream_is_found_by_any_of_its_keys() -> None:
     assert set(played.settled) == {"s0", "s1"}
 
 
+def singles(watched: Sequence[Stream], network: Network, provider: AnyProvider) -> list[Query]:
+    """Return the single calls that follow from one list of all streams."""
+    steps = plan(provider, account(plan="list"), watched, outlook())
+    step, asked = next(steps), list[Query]()
+    while step.ask and step.ask[0].page:
+        (query,) = step.ask
+        step = steps.send((query, network(query)))
+        asked += [query for query in step.ask if not query.page]
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("told", "network", "inputs"),
+    [
+        (True, lambda _query: Page({"s0": LIVE}), ()),
+        (True, lambda query: Page({"s0": LIVE} if query.page == 1 else {"x": LIVE}, pages=2), ()),
+        (True, lambda _query: Page({"s0": LIVE}, complete=False), None),
+        (True, lambda query: Page({"s0": LIVE}, pages=2) if query.page == 1 else None, None),
+        (True, lambda _query: None, None),
+        (False, lambda _query: Page({"s0": LIVE}), None),
+    ],
+)
+def test_who_is_missing_from_a_whole_list_of_inputs_has_none(
+    told: bool, network: Network, inputs: tuple[()] | None
+) -> None:
+    """A single call knows that a list of inputs, read to its end, had none for its stream; no other list says so."""
+    cloud_with_inputs = cloud(listing(inputs=told))
+    asked = singles(streams(3), network, cloud_with_inputs)
+    assert {query.inputs for query in asked} == {inputs}
+    assert {query.api.action for query in asked} == {"DescribeLiveStreamState"}
+    assert names(query.streams[0] for query in asked)[-2:] == ["s1", "s2"]
+
+
+def test_a_query_asks_for_its_page_of_its_scope() -> None:
+    """The second page of a room is asked for as such, and only for the streams that are left."""
+    steps = plan(cloud(), account(plan="list"), streams(150), outlook())
+    (first,) = next(steps).ask
+    assert first.ask(account()) == Call("List", "1", {"Scope": "room", "Page": 1, "Own": True})
+    (second,) = steps.send((first, paged(names(streams(150)))(first))).ask
+    assert second.ask(account()) == Call("List", "1", {"Scope": "room", "Page": 2, "Own": True})
+    assert names(second.streams) == [f"s{number}" for number in range(100, 150)]
+
+
 # --- absence that settles ---------------------------------------------------------------------------------------------
 
 SETTLING = cloud(listing(absent=GONE))
@@ -264,6 +313,20 @@ def test_absence_settles_where_the_list_says_so() -> None:
     played = play(watched, lambda _query: Page({"s0": None, "s1": LIVE}), SETTLING)
     assert played.settled == {"s1": LIVE, "s2": GONE, "s3": GONE}
     assert played.single == ["s0"]
+
+
+def test_who_stands_in_any_page_is_not_absent() -> None:
+    """What an earlier page said is not forgotten over a later one."""
+    pages = {1: Page({"s0": None}, pages=2), 2: Page({"s1": None}, pages=2)}
+    played = play(streams(3), lambda query: pages[query.page], SETTLING)
+    assert played.settled == {"s2": GONE}
+    assert sorted(played.single) == ["s0", "s1"]
+
+
+def test_pages_that_come_again_in_turn_are_no_news() -> None:
+    """A list that alternates between two pages is left at the third."""
+    played = play(streams(9), lambda query: Page({f"x{query.page % 2}": LIVE}, pages=9))
+    assert [page for _, page in played.listed] == [1, 2, 3]
 
 
 UNSURE: dict[str, Network] = {
@@ -336,6 +399,8 @@ def test_a_list_is_not_asked_more_often_than_allowed() -> None:
         assert len(chosen(watched, rare, seen, plan="list")) == lists
     other = outlook(listed={("List", "elsewhere"): Listed(1000.0, 1)})
     assert len(chosen(watched, rare, other)) == 1
+    recent = outlook(listed={("List", "room"): Listed(1000.0, 1)})
+    assert chosen([*watched, *streams(50, "hall", "h")], rare, recent) == [("List", "hall")]
 
 
 def test_details_that_only_the_list_tells_are_worth_any_cost() -> None:
@@ -356,12 +421,29 @@ def test_a_list_that_costs_more_calls_or_more_time_is_not_asked() -> None:
     assert chosen(watched, seen=outlook(rates=slow)) == []
 
 
+@pytest.mark.parametrize(
+    ("rate", "down", "lists"), [(2.0, 50, 1), (1.9, 50, 0), (20.0, 96, 0), (1000.0, 98, 1), (1000.0, 99, 0)]
+)
+def test_a_list_pays_up_to_the_time_of_single_calls_and_below_their_number(rate: float, down: int, lists: int) -> None:
+    """A list and what follows it may take as long as asking singly, but must cost fewer calls."""
+    watched, rates = streams(100), {"DescribeLiveStreamState": 100.0, "List": rate}
+    assert len(chosen(watched, seen=outlook(rates=rates, down=set(names(watched)[:down])))) == lists
+
+
+def test_an_old_number_of_pages_is_forgotten() -> None:
+    """A list that had too many pages to be worth it is tried again after ten minutes."""
+    for ago, lists in ((600.0, 0), (600.1, 1)):
+        seen = outlook(listed={("List", "room"): Listed(1000.0 - ago, 100)})
+        assert len(chosen(streams(100), seen=seen)) == lists
+
+
 def test_the_cost_is_pages_and_confirmations() -> None:
     """Those who were down are asked again; where absence settles, those who were up are."""
     watched = streams(150)
     seen = outlook(down={"s0", "s1"})
     (group,) = choose(cloud(), account(plan="list"), watched, seen)
     assert cost(account(), group, seen, None) == (2, 2)
+    assert cost(account(), group, seen, Listed(0.0, 0)) == (1, 2)
     assert cost(account(), group, seen, Listed(0.0, 7)) == (7, 2)
     assert cost(account(), group, seen, Listed(0.0, 10**400)) == (LARGEST_PAGE, 2)
     (group,) = choose(SETTLING, account(plan="list"), watched, seen)

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from exporter.board import Change
-from exporter.model import Reason, Reply, Request, State
-from exporter.provider import TransportError
+from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, State
+from exporter.provider import AnyProvider, TransportError
 from exporter.providers import found
 from exporter.rounds import Prober
 from tests.virtual import (
@@ -743,13 +743,58 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
     """Taking a new configuration forgets only what is no longer in it."""
 
     async def main() -> None:
-        made = prober(Network(answering("active")), [account()], streams(3))
+        throttles = False
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            nonlocal throttles
+            if "dead" in request.url:
+                raise TransportError(Reason.CONNECTION, "refused")
+            if throttles:
+                throttles = False
+                return tencent_error("RequestLimitExceeded")
+            return tencent_state("active")
+
+        async def keys(_provider: AnyProvider, owner: Account) -> Credentials:
+            return Credentials(owner.name, Secret("made-up-secret"))
+
+        def accounts(*names: str, timeout: str) -> list[Account]:
+            quota, hosts = {"DescribeLiveStreamState": 4.0}, {name: f"http://{name}.example" for name in names}
+            return [
+                account(name=name, endpoint=host, quota=quota, timeout=timeout, concurrency=1)
+                for name, host in hosts.items()
+            ]
+
+        watched = [*streams(3), *streams(9, "dead", "d"), *streams(9, "gone-dead", "g")]
+        network = Network(behave)
+        made = prober(network, accounts("main", "dead", "gone-dead", timeout="10s"), watched, keys=keys)
+        for number in range(4):
+            throttles = number == 2
+            await scrape(made)
+        rate, spent = lane(made).kept(), len(network.calls)
+        assert rate["DescribeLiveStreamState"] < 4.0
+        assert lane(made, "dead").held_back
+        made.configure(
+            [(found()["tencent"], one) for one in accounts("main", "dead", timeout="1s")],
+            [*streams(2), *streams(9, "dead", "d")],
+            60,
+        )
+        # Answers and counters.
+        assert states(made) == {State.ACTIVE: 2, State.UNKNOWN: 9}
+        assert {record.changes for record in made.shared.board} == {0}
+        tally = made.shared.tally
+        assert tally.responses["tencent", "main", "DescribeLiveStreamState", "ok"] == 11
+        assert tally.errors == {
+            ("tencent", "main", "RequestLimitExceeded", "throttled"): 1,
+            ("tencent", "dead", "connection", "connection"): 28,
+        }
+        # What throttling taught, what was spent of the quota, and the breaker.
+        assert lane(made).kept() == rate
+        assert lane(made, "dead").held_back
         await scrape(made)
-        before = lane(made)
-        made.configure([(found()["tencent"], account(timeout="1s"))], streams(2), 60)
-        assert lane(made) is before
-        assert states(made) == {State.ACTIVE: 2}
-        assert sum(made.shared.tally.responses.values()) == 3
+        hosts = [urlsplit(call.request.url).hostname for call in network.calls]
+        assert Counter(hosts[spent:]) == {"main.example": 2, "dead.example": 1}
+        times = [call.at for call, host in zip(network.calls, hosts, strict=True) if host == "main.example"]
+        assert all(later - sooner >= 0.25 for sooner, later in pairwise(times))
 
     run(main())
 

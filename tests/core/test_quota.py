@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.quota import LEAST_SHARE, LEVEL, PAUSE, Breaker, Pace, paced, window
+from exporter.quota import LEAST_SHARE, LEVEL, PAUSE, WINDOW, Breaker, Pace, paced, window
 
 RATES = st.floats(1, 2000)
 
@@ -162,6 +162,14 @@ def test_capacity_is_what_really_goes_out(rate: float, used: bool, span: float) 
     assert abs(min(foretold, 2001) - made) <= 1
 
 
+def test_capacity_counts_from_now_and_at_the_rate_of_now() -> None:
+    """A call that may go out now counts, even with no time left after it, and throttling leaves half of the others."""
+    pace = Pace(10)
+    assert [pace.capacity(500.0, until) for until in (499.9, 500.0, 501.0, 510.0)] == [0, 1, 10, 97]
+    pace.throttled(500.0)
+    assert pace.capacity(502.0, 503.0) == 1 + int(paced(5))
+
+
 def test_there_is_no_capacity_while_held() -> None:
     """A hint beyond the deadline leaves nothing to hope for."""
     pace = Pace(100)
@@ -181,6 +189,48 @@ def test_another_limit_keeps_throttling_and_use() -> None:
     assert [pace.rate(seconds) for seconds in (5, 25)] == [50, 200]
     pace.change(10)
     assert pace.rate(30.0) == 10
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_paces_that_become_one_the_slower_rate_holds(first: bool) -> None:
+    """Where both were throttled, whichever takes in the other keeps the lower rate and the longer wait."""
+    slow, slower = Pace(64), Pace(64)
+    slow.throttled(10.0, 3.0)
+    for seconds in (10.0, 12.0, 14.0):
+        slower.throttled(seconds)
+    low = slower.rate(15.0)
+    assert low < slow.rate(15.0) == 32
+    one, other = (slow, slower) if first else (slower, slow)
+    one.absorb(other, 15.0)
+    assert one.rate(15.0) == low
+    assert one.wait(15.0) == max(slow.wait(15.0), slower.wait(15.0))
+
+
+def test_calls_of_two_paces_that_become_one_are_counted_together() -> None:
+    """The second behind a merge holds the calls of both, in the order in which they went out."""
+    one, other = Pace(4), Pace(4)
+    for seconds in (0.0, 0.3, 0.6):
+        one.take(seconds)
+        other.take(seconds + 0.1)
+    one.absorb(other, 0.7)
+    # Six calls are in the window: the next one waits until no more than three are left.
+    assert one.wait(0.7) == pytest.approx(0.3 + WINDOW - 0.7)
+
+
+def test_a_pace_is_settled_when_nothing_of_it_matters_any_more() -> None:
+    """Not before its last call has left the window, nor while it is held or its rate is lowered."""
+    pace = Pace(10)
+    assert pace.settled(0.0)
+    pace.take(0.0)
+    # A late wake-up: the next call is due by the time at which this one was.
+    pace.take(0.5, queued=True)
+    assert [pace.settled(seconds) for seconds in (0.5, 1.5, 1.53, 0.5 + WINDOW + 0.01)] == [False, False, False, True]
+    slow = Pace(0.1)
+    slow.take(0.0)
+    assert [slow.settled(seconds) for seconds in (5.0, 10.0, 10.5)] == [False, False, True]
+    held = Pace(10)
+    held.throttled(0.0, 20.0)
+    assert [held.settled(seconds) for seconds in (10.0, 20.5, 25.0, 40.0)] == [False, False, False, True]
 
 
 def test_the_breaker_opens_after_bad_rounds_in_a_row_and_closes_at_the_first_answer() -> None:

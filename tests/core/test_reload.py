@@ -324,28 +324,33 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     run(main())
 
 
-def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
-    """A configuration that changes from one look to the next is not read half done."""
+@pytest.mark.parametrize("broken", [True, False], ids=["cut anywhere", "whole after each step"])
+def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path, broken: bool) -> None:
+    """A configuration that changes from one look to the next is read once it has kept still, and not before."""
 
     async def main() -> None:
         stage = Stage(tmp_path, document("a"))
-        text, turns = document("a", "b"), []
+        last = document("a", "b")
+        steps = [last[: 10 * size] if broken else document("a", *"xyz"[:size]) for size in range(1, 4)] * 3
+        written, read, before = [*steps, last], list[str](), stage.names()
+
+        def load() -> config.Config:
+            read.append(stage.path.read_text(encoding="utf-8"))
+            return stage.load()
 
         async def sleep(seconds: float) -> None:
-            # The file grows between any two looks, until it is whole.
-            turns.append(seconds)
-            if len(turns) < 9:
-                stage.path.write_text(text[: len(turns) * 10], encoding="utf-8")
-            elif len(turns) == 9:
-                stage.path.write_text(text, encoding="utf-8")
+            # The file changes between any two looks, until it is whole.
+            if written:
+                stage.path.write_text(written.pop(0), encoding="utf-8")
+                assert stage.names() == before
             await asyncio.sleep(seconds)
 
-        task = asyncio.create_task(stage.reloader.watch(sleep))
+        task = asyncio.create_task(Reloader(stage.service, load).watch(sleep))
         await asyncio.sleep(60)
         task.cancel()
+        assert read == [last]
         assert stage.names() == ["a", "b"]
         assert stage.service.source.reload_ok
-        assert len(turns) > 10
 
     run(main())
 

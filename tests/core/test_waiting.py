@@ -69,6 +69,18 @@ def test_a_place_is_given_back_once() -> None:
     assert len(guests.places) == 1
 
 
+def test_a_house_whose_last_guest_left_is_empty() -> None:
+    """A group without a place is no group any more: giving back twice is no matter, and nobody is served."""
+    guests = Guests(2)
+    for _ in range(3):
+        place = guests.enter("one", "a")
+        assert place is not None
+        guests.places.leave(place)
+        guests.places.leave(place)
+        assert len(guests.places) == 0
+        assert guests.places.serve() is None
+
+
 def test_groups_take_turns_and_the_lowest_rank_goes_first() -> None:
     """Many of one group delay another's only one by a single turn."""
     guests = Guests(9)
@@ -86,6 +98,7 @@ def test_groups_take_turns_and_the_lowest_rank_goes_first() -> None:
         ("::ffff:192.0.2.7", "192.0.2.7"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
+        ("192.0.2.7%eth0", "192.0.2.7"),
         ("", ""),
         (None, ""),
         ("/run/socket", ""),

@@ -1,0 +1,265 @@
+"""What one round leaves to the next, and to those who join it; in virtual time on a network of functions."""
+
+from __future__ import annotations
+
+import asyncio
+from email.utils import formatdate
+
+import pytest
+
+from exporter.model import Account, Credentials, Reason, Reply, Request, State
+from exporter.provider import AnyProvider, CredentialsError, TransportError
+from exporter.providers import found
+from exporter.rounds import Prober
+from tests.virtual import (
+    EPOCH,
+    Network,
+    account,
+    credentials,
+    lane,
+    params,
+    prober,
+    reply,
+    run,
+    streams,
+    tencent_error,
+    tencent_state,
+)
+
+SINGLE, ONLINE = "DescribeLiveStreamState", "DescribeLiveStreamOnlineList"
+
+
+async def scrape(made: Prober, budget: float = 9.5) -> None:
+    """Scrape once, a moment after whatever was before."""
+    await asyncio.sleep(0.001)
+    now = asyncio.get_running_loop().time()
+    await made.refresh(now + budget, now)
+
+
+def shown(made: Prober) -> dict[str, State]:
+    """Return the state that each stream shows."""
+    return {record.key[1]: record.shown for record in made.shared.board}
+
+
+def online(*names: str) -> Reply:
+    """Return the one page of Tencent's online list."""
+    rows = [{"StreamName": name, "AppName": "live", "DomainName": "push.example"} for name in names]
+    return reply({"Response": {"TotalPage": 1, "OnlineInfo": rows, "RequestId": "r"}})
+
+
+# --- the breaker ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["a bad request", "a list"])
+def test_any_answer_of_a_working_account_counts_against_the_breaker(word: str) -> None:
+    """Bad rounds are counted in a row: one in which the account answered, whatever it said, begins the count anew."""
+
+    async def main() -> None:
+        mood = "dead"
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            if mood == "dead":
+                raise TransportError(Reason.CONNECTION, "refused")
+            if request.headers["X-TC-Action"] == ONLINE:
+                return online("s00000", "s00001")
+            return tencent_error("InvalidParameter")
+
+        plan = "list" if word == "a list" else "single"
+        made = prober(Network(behave), [account(plan=plan)], streams(2))
+        for turn in ("dead", "dead", "answers", "dead", "dead"):
+            mood = turn
+            await scrape(made)
+            # The online list is asked once a minute.
+            await asyncio.sleep(61)
+        assert not lane(made).held_back
+        await scrape(made)
+        assert lane(made).held_back
+
+    run(main())
+
+
+def test_a_bad_request_closes_the_breaker() -> None:
+    """An account that refuses only what it was asked is there: the same round asks for all its streams again."""
+
+    async def main() -> None:
+        dead = True
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            if dead:
+                raise TransportError(Reason.CONNECTION, "refused")
+            first = params(request)["StreamName"] == "s00000"
+            return tencent_error("InvalidParameter") if first else tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account(concurrency=1)], streams(20))
+        for _ in range(3):
+            await scrape(made)
+        assert lane(made).held_back
+        dead = False
+        before = len(network.calls)
+        await scrape(made)
+        assert not lane(made).held_back
+        assert len(network.calls) - before == 20
+        assert shown(made) == {f"s{number:05d}": State.ACTIVE if number else State.UNKNOWN for number in range(20)}
+
+    run(main())
+
+
+def test_scrapes_at_one_time_share_the_one_trial_of_a_dead_account() -> None:
+    """While calls are held back, however many scrapes come together, one call goes out for all of them."""
+
+    async def main() -> None:
+        async def behave(_provider: str, _request: Request) -> Reply:
+            raise TransportError(Reason.CONNECTION, "refused")
+
+        network = Network(behave, latency=0.5)
+        made = prober(network, [account()], streams(20))
+        for _ in range(3):
+            await scrape(made)
+        assert lane(made).held_back
+        before = len(network.calls)
+        await asyncio.gather(*(scrape(made, budget=5.0 + number) for number in range(5)))
+        assert len(network.calls) - before == 1
+
+    run(main())
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_list_that_failed_is_not_asked_again_before_its_time() -> None:
+    """Where a cloud wants to be asked for a list once a minute, a failed call is that minute's call."""
+
+    async def main() -> None:
+        async def behave(_provider: str, request: Request) -> Reply:
+            listed = request.headers["X-TC-Action"] == ONLINE
+            return tencent_error("InternalError") if listed else tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account(plan="auto")], streams(50))
+        asked = []
+        for _ in range(6):
+            before = len(network.calls)
+            await scrape(made)
+            assert set(shown(made).values()) == {State.ACTIVE}
+            actions = [call.request.headers["X-TC-Action"] for call in network.calls[before:]]
+            asked.append(actions.count(ONLINE))
+            assert actions.count(SINGLE) == 50
+            await asyncio.sleep(15)
+        assert asked == [1, 0, 0, 0, 1, 0]
+
+    run(main())
+
+
+# --- rounds beside others ---------------------------------------------------------------------------------------------
+
+
+def test_a_round_that_cannot_begin_takes_no_answer_from_another() -> None:
+    """Keys that cannot be had fail the streams that were not asked since, and no other."""
+
+    async def main() -> None:
+        waiting = [3.0]
+
+        async def keys(provider: AnyProvider, owner: Account) -> Credentials:
+            if waiting:
+                await asyncio.sleep(waiting.pop())
+                raise CredentialsError("no keys")
+            return await credentials(provider, owner)
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            return tencent_state("active")
+
+        made = prober(Network(behave), [account()], streams(3), keys=keys)
+        loop = asyncio.get_running_loop()
+        whole = loop.create_task(scrape(made))
+        await asyncio.sleep(1.0)
+        record = made.shared.board.get(("tencent", "s00001"))
+        assert record is not None
+        await lane(made).refresh_one(record, loop.time() + 1.0, loop.time())
+        assert record.shown is State.ACTIVE
+        await whole
+        assert shown(made) == {"s00000": State.UNKNOWN, "s00001": State.ACTIVE, "s00002": State.UNKNOWN}
+        assert record.fault is None
+        assert made.shared.tally.errors == {("tencent", "main", "auth", "auth"): 2}
+
+    run(main())
+
+
+def test_a_probe_asks_again_for_what_the_round_under_way_has_asked_already() -> None:
+    """Who wants an answer from now on gets one, ahead of the queue, though the round has been there before."""
+
+    async def main() -> None:
+        async def behave(_provider: str, _request: Request) -> Reply:
+            return tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account(quota={SINGLE: 10.0})], streams(60))
+        loop = asyncio.get_running_loop()
+        whole = loop.create_task(scrape(made))
+        await asyncio.sleep(2.0)
+        record = made.shared.board.get(("tencent", "s00000"))
+        assert record is not None
+        asked = record.tried
+        wanted = loop.time()
+        assert asked < wanted
+        # Two want it: one is content with an answer a little older than the other wants.
+        await asyncio.gather(
+            lane(made).refresh_one(record, wanted + 1.0, wanted),
+            lane(made).refresh_one(record, wanted + 1.0, wanted - 0.1),
+        )
+        assert wanted < record.tried <= wanted + 0.5
+        await whole
+        assert network.per_stream()["s00000"] == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 7), (7, 2)])
+def test_a_reload_changes_how_many_calls_are_made_at_once(before: int, after: int) -> None:
+    """`concurrency` holds from the next round on, more or less of it."""
+
+    async def main() -> None:
+        flying, most = 0, 0
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            nonlocal flying, most
+            flying, most = flying + 1, max(most, flying + 1)
+            await asyncio.sleep(0.5)
+            flying -= 1
+            return tencent_state("active")
+
+        made = prober(Network(behave), [account(concurrency=before)], streams(30))
+        for wanted in (before, after):
+            made.configure([(found()["tencent"], account(concurrency=wanted))], streams(30), 60)
+            most = 0
+            await scrape(made, budget=20.0)
+            assert most == wanted
+
+    run(main())
+
+
+# --- the clock of a cloud ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("off", [0.0, 90.0, -7.5])
+def test_the_skew_of_a_clouds_clock_has_no_bias(off: float) -> None:
+    """A Date header is cut to whole seconds: what it tells is right to half a second, and right on average."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def behave(_provider: str, _request: Request) -> Reply:
+            date = formatdate(int(EPOCH + loop.time() + off), usegmt=True)
+            return tencent_state("active")._replace(headers={"content-type": "application/json", "date": date})
+
+        made = prober(Network(behave), [account()], streams(1))
+        told = []
+        for _ in range(100):
+            await scrape(made)
+            told.append(made.shared.tally.skew["tencent", "main"] - off)
+            await asyncio.sleep(0.989)
+        assert -0.51 < min(told) < -0.4
+        assert 0.4 < max(told) < 0.51
+        assert sum(told) / len(told) == pytest.approx(0.0, abs=0.05)
+
+    run(main())

@@ -1,0 +1,417 @@
+"""What all providers read answers and callbacks with: what each helper takes, what it refuses, and in what words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from exporter.document import LISTED_VALUES, MOST_VALUES
+from exporter.model import Credentials, Moment, Reason, Reply, Secret, SecretSource
+from exporter.provider import (
+    LONGEST_WORD,
+    VALUES_A_ROW,
+    Malformed,
+    NoEnvelope,
+    ProviderError,
+    Refused,
+    TransportError,
+    decimal,
+    definite,
+    envelope,
+    fits,
+    hallmark,
+    host,
+    integer_of,
+    kept,
+    message_of,
+    object_in,
+    object_of,
+    pages_of,
+    printable,
+    request_id_of,
+    retry_after,
+    rows_of,
+    same,
+    text_of,
+    timestamp,
+    utc_seconds,
+    values_of,
+    word,
+)
+from exporter.providers import found
+
+JSON = {"content-type": "application/json"}
+
+
+def answer(found: Any, status: int = 200, **headers: str) -> Reply:
+    """Return an answer in JSON."""
+    return Reply(status, JSON | headers, json.dumps(found).encode())
+
+
+def refused(kind: type[Exception], text: str, read: Callable[[], Any]) -> None:
+    """Check that reading fails in these words."""
+    with pytest.raises(kind, match=f"^{re.escape(text)}$"):
+        read()
+
+
+# --- the envelope -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "text"),
+    [
+        (answer({}, Age="1"), NoEnvelope, "the answer of a cache, which was made for an earlier request"),
+        (answer({}, age=""), NoEnvelope, "the answer of a cache, which was made for an earlier request"),
+        (answer({}, 300), NoEnvelope, "HTTP 300 redirect, which is not followed"),
+        (answer({}, 399), NoEnvelope, "HTTP 399 redirect, which is not followed"),
+        (Reply(404, JSON, b"{"), NoEnvelope, "HTTP 404 with a body that is not the API's"),
+        (Reply(200, JSON, b" \n<html>"), NoEnvelope, "HTTP 200 with a body that is not the API's"),
+        (Reply(200, {"content-type": "Text/HTML ; charset=x"}, b"{"), NoEnvelope,
+         "HTTP 200 with a body that is not the API's"),
+        (Reply(200, {"content-type": "text/html"}, b"{"), NoEnvelope, "HTTP 200 with a body that is not the API's"),
+        (Reply(200, {}, b"{"), Malformed, "the body is not a JSON document"),
+        (Reply(200, JSON, b"[]"), Malformed, "the body is not a JSON object"),
+        (Reply(200, JSON, b""), Malformed, "the body is not a JSON document"),
+        (answer([0] * (MOST_VALUES + 1)), Malformed, "the body is a JSON document with more values than 2,000"),
+    ],
+)  # fmt: skip
+def test_what_is_no_envelope_is_told_apart_from_a_broken_one(reply: Reply, kind: type[Exception], text: str) -> None:
+    """A cache, a redirect, a page, or another status says nothing of the API; a broken body under 200 is the API's."""
+    refused(kind, text, lambda: envelope(reply))
+
+
+@pytest.mark.parametrize("reply", [answer({"a": 1}, 299), answer({"a": 1}, 400), answer({"a": 1}, age=" 00 ")])
+def test_an_envelope_is_read_under_any_other_status(reply: Reply) -> None:
+    """Errors come in envelopes too, and an Age of nothing is fresh."""
+    assert envelope(reply) == {"a": 1}
+
+
+def test_an_envelope_has_as_many_values_as_it_may() -> None:
+    """A list's page may be larger than an answer for one stream."""
+    large = answer({"rows": [0] * MOST_VALUES})
+    assert len(envelope(large, 2 * MOST_VALUES)["rows"]) == MOST_VALUES
+    refused(ValueError, "not a JSON object", lambda: object_in(b"1"))
+    refused(ValueError, "a JSON document with more values than 3", lambda: object_in(b'{"a": [1, 2, 3]}', 3))
+
+
+HALLMARKS: list[tuple[dict[str, Any], int, type, type[Exception] | None, str]] = [
+    ({"Code": 7}, 200, int, None, ""),
+    ({"Code": 7}, 500, int, None, ""),
+    ({"Code": 503}, 200, int, None, ""),
+    ({"Code": 503, "RequestId": "r"}, 503, int, None, ""),
+    ({"Code": 503}, 503, int, NoEnvelope, "HTTP 503 with JSON that is not the API's"),
+    ({"Code": "404"}, 503, str, NoEnvelope, "HTTP 503 with JSON that is not the API's"),
+    ({"Code": 5031}, 503, int, None, ""),
+    ({}, 503, int, NoEnvelope, "HTTP 503 with JSON that is not the API's"),
+    ({"RequestId": "r"}, 503, int, Malformed, "Code is missing or not a whole number"),
+    ({}, 200, int, Malformed, "Code is missing or not a whole number"),
+    ({"Code": True}, 200, int, Malformed, "Code is missing or not a whole number"),
+    ({"Code": 1}, 200, str, Malformed, "Code is missing or not text"),
+    ({"Code": []}, 200, dict, Malformed, "Code is missing or not an object"),
+]
+
+
+@pytest.mark.parametrize(("found", "status", "kind", "error", "text"), HALLMARKS)
+def test_an_envelope_is_known_by_its_hallmark(
+    found: dict[str, Any], status: int, kind: Any, error: type[Exception] | None, text: str
+) -> None:
+    """Under another status JSON without the API's own member is somebody else's, unless it has a RequestId."""
+    if error is None:
+        assert hallmark(answer(found, status), found, "Code", kind) == found["Code"]
+    else:
+        refused(error, text, lambda: hallmark(answer(found, status), found, "Code", kind))
+
+
+TELLS = "an error field stands beside a success"
+ALIKE = "two fields differ only by case and have different values"
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ({"State": 1, "Error": {}}, TELLS),
+        ({"State": 1, "errCode": 0}, TELLS),
+        ({"State": 1, "error_message": ""}, TELLS),
+        ({"Message": "ok", "rows": [{"Message": "ok"}]}, TELLS),
+        ({"rows": [{"a": 1}, {"a": 1, "b": {"CodeN": 1}}]}, TELLS),
+        ({"rows": [[{"a": 1}, {"A": 1, "code": 3}]]}, TELLS),
+        ({"first": {"error": 1}, "second": {"third": {}}}, TELLS),
+        ({"state": 1, "State": 2}, ALIKE),
+        ({"state": 1, "other": 1, "STATE": 2}, ALIKE),
+        ({"rows": [{"a": 1, "A": 1}, {"a": 1, "A": 2}]}, ALIKE),
+    ],
+)
+def test_a_success_that_tells_of_an_error_is_none(found: dict[str, Any], text: str) -> None:
+    """Wherever a document names an error, or one thing twice and differently, its state is not believed."""
+    refused(Malformed, text, lambda: definite(answer(found), found, ("Message",)))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"Message": "ok", "Code": 0},
+        {"State": 1, "Error": None, "rows": [{"error": None}, "error", 1]},
+        {"state": 1, "State": 1},
+        {"state": 1, "State": None},
+        {"state": None, "State": 1},
+        {"a": {"state": 1}, "b": {"State": 2}},
+    ],
+)
+def test_a_plain_success_is_definite(found: dict[str, Any]) -> None:
+    """The API's own members may sound like an error's, null tells nothing, and the same thing twice is one."""
+    definite(answer(found), found, ("Message", "Code"))
+    refused(NoEnvelope, "HTTP 201 without an error code", lambda: definite(answer(found, 201), found))
+
+
+def test_an_answer_has_to_fit_what_was_asked() -> None:
+    """What an answer names, in any case of its letters, is what was asked for; what it does not name fits."""
+    asked: dict[str, str | int] = {"RoomId": "a", "Page": 1}
+    for told in ({}, {"RoomId": "a"}, {"roomid": "a", "page": 1, "other": "b"}, {"ROOMID": None}):
+        fits(told, asked)
+    refused(Malformed, "roomID names something other than what was asked for", lambda: fits({"roomID": "b"}, asked))
+    refused(Malformed, "Page names something other than what was asked for", lambda: fits({"Page": "1"}, asked))
+
+
+# --- fields -----------------------------------------------------------------------------------------------------------
+
+
+def test_fields_have_the_type_that_they_must_have() -> None:
+    """A field is read as it is, and anything else is refused by its name."""
+    found = {"a": "text", "n": 0, "o": {}, "l": [{}], "t": True, "z": None, "m": [{}, 1]}
+    assert (text_of(found, "a"), integer_of(found, "n"), object_of(found, "o")) == ("text", 0, {})
+    assert (rows_of(found, "l"), rows_of(found, "z"), rows_of(found, "missing")) == ([{}], [], [])
+    for name in ("n", "z", "missing"):
+        refused(Malformed, f"{name} is missing or not text", lambda name=name: text_of(found, name))  # type: ignore[misc]
+    for name in ("a", "t", "z", "missing"):
+        refused(Malformed, f"{name} is missing or not a whole number", lambda name=name: integer_of(found, name))  # type: ignore[misc]
+    for name in ("l", "z", "missing"):
+        refused(Malformed, f"{name} is missing or not an object", lambda name=name: object_of(found, name))  # type: ignore[misc]
+    for name in ("a", "o", "m"):
+        refused(Malformed, f"{name} is not a list of objects", lambda name=name: rows_of(found, name))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("found", "pages"),
+    [
+        ({"TotalPage": 3}, 3),
+        ({"TotalPage": 0}, 1),
+        ({"TotalPage": -1}, 1),
+        ({"TotalPage": 9, "TotalNum": 201}, 3),
+        ({"TotalPage": 9, "TotalNum": 200}, 2),
+        ({"TotalPage": 2, "TotalNum": 900}, 2),
+        ({"TotalPage": 9, "TotalNum": 0}, 1),
+        ({"TotalPage": 9, "TotalNum": 1}, 1),
+        ({"TotalPage": 9, "TotalNum": -1}, 9),
+        ({"TotalPage": 9, "TotalNum": True}, 9),
+        ({"TotalPage": 9, "TotalNum": "100"}, 9),
+    ],
+)
+def test_a_list_has_as_many_pages_as_its_rows_fill(found: dict[str, Any], pages: int) -> None:
+    """TotalPage is believed up to what TotalNum rows fill, a hundred on a page, where that is a number of rows."""
+    assert pages_of(found, 100) == pages
+
+
+def test_pages_have_as_many_values_as_their_rows_explain() -> None:
+    """A page of few rows may have few values, and the largest no more than any page."""
+    assert values_of(0) == MOST_VALUES
+    assert values_of(10) == MOST_VALUES + 10 * VALUES_A_ROW
+    assert values_of(10**6) == LISTED_VALUES
+
+
+def test_messages_and_request_ids_are_text_or_nothing() -> None:
+    """A text is taken as it is, an id only where it looks like one."""
+    assert [message_of({"Message": value}) for value in ("m", "", 1, None)] == ["m", "", "", ""]
+    assert (message_of({"Msg": "m"}), message_of({"Msg": "m"}, "Msg")) == ("", "m")
+    for value, told in (
+        ("A-z_0.9:", "A-z_0.9:"),
+        ("a" * 128, "a" * 128),
+        ("a" * 129, ""),
+        ("a b", ""),
+        ("", ""),
+        (7, ""),
+    ):
+        assert request_id_of({"RequestId": value}) == told
+    assert request_id_of({"requestId": "a"}) == ""
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("four", "four"),
+        ("eight...", "eight..."),
+        ("nine.....", "nine...…"),
+        ("nine.....and more", "nine...…"),
+        ("a\nb\x00c", "a b c"),
+        ("\ud800b", "?b"),
+        ("a\tb" + "c" * 9, "a bcccc…"),
+        ("直播\u202e", "直播 "),
+        ("1234567\n", "1234567 "),
+    ],
+)
+def test_text_that_is_shown_is_printable_and_short(text: str, shown: str) -> None:
+    """What may break a line, a terminal or UTF-8 is replaced, and what is cut ends in an ellipsis."""
+    assert printable(text, 8) == shown
+
+
+def test_text_is_shown_up_to_128_characters() -> None:
+    """One more is too many, and is cut."""
+    assert printable("x" * 128) == "x" * 128
+    assert printable("x" * 129) == "x" * 127 + "…"
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (0, 0), (-5, -5), ("0", 0), ("007", 7), ("9" * 18, int("9" * 18)), ("9" * 19, None),
+        ((1 << 63) - 1, (1 << 63) - 1),
+        (1 << 63, None), (-(1 << 63), None), (True, None), ("", None), ("-1", None), ("1.0", None), (1.0, None),
+        ("٣", None), (None, None),
+    ],
+)  # fmt: skip
+def test_numbers_come_as_numbers_or_digits(value: Any, number: int | None) -> None:
+    """What is neither is no number, and one that no API has is none either."""
+    assert decimal(value) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "a"), ("", ""), (7, "7"), (-7, "-7"), (True, ""), (1 << 63, ""), (None, ""), (1.5, ""), (["a"], ""),
+        ("x" * LONGEST_WORD, "x" * LONGEST_WORD), ("x" * (LONGEST_WORD + 1), ""),
+        ("a" + chr(0xD800), ""), ("a" + chr(0xDFFF), ""),
+        ("直\U0001f600", "直\U0001f600"),
+    ],
+)  # fmt: skip
+def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: str) -> None:
+    """Everything else counts as nothing."""
+    assert word(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:00:00Z", 0.0),
+        ("2018-06-29T19:00:00Z", 1530298800.0),
+        ("2018-06-29T19:00:00", None),
+        ("2018-06-29T19:00:00Zx", None),
+        ("x2018-06-29T19:00:00Z", None),
+        ("2018-06-31T19:00:00Z", None),
+        ("٢٠١٨-06-29T19:00:00Z", None),
+        (1530298800, None),
+        (None, None),
+    ],
+)
+def test_times_are_utc_in_the_vendors_form(text: Any, seconds: float | None) -> None:
+    """A time is read to the second; another form, or a day that does not exist, is no time."""
+    assert utc_seconds(text) == seconds
+
+
+def test_a_host_is_what_the_header_says() -> None:
+    """In lower case, with its port where it has one, and without a path."""
+    assert host("https://Live.Example") == "live.example"
+    assert host("http://127.0.0.1:8080/base") == "127.0.0.1:8080"
+
+
+def test_signatures_are_compared_as_they_are() -> None:
+    """Equal is equal, whatever text was sent, also such as is no UTF-8."""
+    assert same("ab", "ab")
+    assert not same("ab", "aB")
+    assert not same("ab", "ab\ud800")
+
+
+def test_errors_carry_what_is_told_of_them() -> None:
+    """A provider's error has code, text and id; a connection's has a reason, a text, and whether it broke early."""
+    error = ProviderError("Code", "text", "id")
+    assert (error.code, error.message, error.request_id, str(error)) == ("Code", "text", "id", "Code")
+    assert (ProviderError("Code").message, ProviderError("Code").request_id) == ("", "")
+    broke = TransportError(Reason.DNS, "no such host", broke_early=True)
+    assert (broke.reason, broke.message, broke.broke_early, str(broke)) == (
+        Reason.DNS,
+        "no such host",
+        True,
+        "no such host",
+    )
+    assert TransportError(Reason.DNS, "no such host").broke_early is False
+
+
+# --- a provider -------------------------------------------------------------------------------------------------------
+
+
+def test_a_callback_is_refused_for_a_reason() -> None:
+    """A refusal names its reason and the event, which is unknown unless it was read."""
+    forged = Refused("forged")
+    assert (forged.outcome, forged.event, str(forged)) == ("forged", "unknown", "forged")
+    assert Refused("expired", "stream_close").event == "stream_close"
+
+
+def test_the_rate_of_an_api_is_as_configured_or_a_share_of_the_documented() -> None:
+    """`quota` of an action counts as it is, and `quota_share` for every other."""
+    tencent = found()["tencent"]
+    account = tencent.account(name="main", provider="tencent", quota={"DescribeBackupStreamList": 7}, quota_share=0.25)
+    rates = {action: kept(account, api) for action, api in tencent.apis().items()}
+    assert rates == {
+        "DescribeLiveStreamState": 75.0, "DescribeBackupStreamList": 7.0, "DescribeLiveStreamOnlineList": 20.0,
+    }  # fmt: skip
+
+
+def test_calls_are_counted_by_what_the_cloud_counts_them_by() -> None:
+    """By the key, where one is given or found; the temporary keys of a role are one; ZEGO counts by AppID."""
+    tencent, zego, token = found()["tencent"], found()["zego"], Secret("token")
+    own = tencent.account(name="a", provider="tencent", secret_id=SecretSource.plain("id"))
+    role = tencent.account(name="a", provider="tencent")
+    assert tencent.identity(own, Credentials("id", Secret("s"), token)) == "id"
+    assert tencent.identity(own, Credentials("id", Secret("s"))) == "id"
+    assert tencent.identity(role, Credentials("id", Secret("s"))) == "id"
+    assert tencent.identity(role, Credentials("id", Secret("s"), token)) == ""
+    assert zego.identity(zego.account(name="a", provider="zego", app_id=12), Credentials("", Secret("s"))) == "12"
+
+
+def test_a_timestamp_is_the_moment_in_utc() -> None:
+    """In whole seconds, in the form that a vendor wants."""
+    assert timestamp(Moment(1530298800.9, "0", 1), "%Y-%m-%dT%H:%M:%SZ") == "2018-06-29T19:00:00Z"
+
+
+# --- throttling -------------------------------------------------------------------------------------------------------
+
+USER_API = "Limit:50,Remain:{},TimeLeft:{}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 7 "}, 7.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "60"}, 60.0),
+        ({"retry-after": "61"}, 60.0),
+        ({"retry-after": "99999999999"}, 60.0),
+        ({"retry-after": "999999999999"}, None),
+        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "٣"}, None),
+        ({"x-acs-retry-after": "2500"}, 2.5),
+        ({"x-ratelimit-user-api": USER_API.format(0, 3500)}, 3.5),
+        ({"x-ratelimit-user-api": USER_API.format(0, 3500).replace(",", " , ")}, 3.5),
+        ({"x-ratelimit-user-api": USER_API.format(1, 3500)}, None),
+        ({"x-ratelimit-user-api": "TimeLeft:3500"}, None),
+        # The longest of several hints counts, wherever it stands.
+        ({"retry-after": "2", "x-acs-retry-after": "5000", "x-ratelimit-user-api": USER_API.format(0, 1000)}, 5.0),
+        ({"retry-after": "6", "x-acs-retry-after": "5000", "x-ratelimit-user-api": USER_API.format(0, 1000)}, 6.0),
+        ({"retry-after": "2", "x-acs-retry-after": "5000", "x-ratelimit-user-api": USER_API.format(0, 9000)}, 9.0),
+        ({"retry-after": "2", "x-acs-retry-after": "soon"}, 2.0),
+        ({"x-ratelimit-user-api": "Remain:0,TimeLeft:1:2"}, None),
+    ],
+)
+def test_the_longest_hint_of_an_answer_counts_up_to_a_minute(headers: dict[str, str], seconds: float | None) -> None:
+    """However a cloud says how long to wait, it is read in seconds, and what is no such number is no hint."""
+    assert retry_after(Reply(200, headers, b"")) == seconds
