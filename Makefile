@@ -8,7 +8,7 @@ PORT ?= 10180
 OLDEST := tests/core/aiohttp-oldest.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests format docs bench nightly lock clean
+.PHONY: help demo test lint types floors tests format docs bench nightly mutants lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -47,6 +47,11 @@ bench: $(VENV)/.development ## Print the table of benchmarks
 nightly: $(VENV)/.development ## Hostile answers by the hundred thousand
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest --timeout 0 tests/hostile
 
+# ONLY='exporter.planner*' takes the mutants of one module; `.venv/bin/mutmut show NAME` prints one of them.
+mutants: $(VENV)/.development ## Change what decides, line by line, and list what no test notices (ONLY='exporter.quota*')
+	$(BIN)/mutmut run --max-children 1 $(if $(ONLY),'$(ONLY)')
+	$(BIN)/mutmut results
+
 $(VENV)/bin/pip:
 	@test -n "$(PYTHON)" || { echo "stream-exporter needs Python 3.11 or newer; none was found" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -73,4 +78,4 @@ lock: $(VENV)/.development ## Resolve all dependencies anew into requirements.lo
 	  --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header -o $(OLDEST)
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants dist build

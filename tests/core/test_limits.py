@@ -280,13 +280,13 @@ def test_the_smallest_limit_holds_for_as_long_as_its_account_is_there() -> None:
 def test_accounts_of_other_keys_keep_their_own_limits() -> None:
     """The smallest limit is that of those who share a key, and not of a provider's other accounts."""
     limits = Limits()
-    for name, limit in (("a", 10.0), ("b", 4.0)):
+    for name, limit in (("b", 4.0), ("a", 10.0)):
         limits.configure(("tencent", name), {ACTION: limit})
         limits.identify(("tencent", name), name, 0.0)
-    limits.configure(("zego", "c"), {ACTION: 2.0})
+    limits.configure(("zego", "c"), {ACTION: 20.0})
     limits.identify(("zego", "c"), "a", 0.0)
     paces = [limits.identify(owner, key, 0.0)[ACTION] for owner, key in ((("tencent", "a"), "a"), (("zego", "c"), "a"))]
-    assert [pace.limit for pace in paces] == [10.0, 2.0]
+    assert [pace.limit for pace in paces] == [10.0, 20.0]
 
 
 def test_what_was_throttled_before_its_key_was_known_stays_so() -> None:
