@@ -27,8 +27,8 @@ from benchmarks.rounds import keys
 from exporter import providers
 from exporter.config import Config, Scrape
 from exporter.model import Account, Stream
-from exporter.reload import settle_memory
-from exporter.service import Service, clock
+from exporter.serving.reload import settle_memory
+from exporter.serving.service import Service, clock
 
 MIB = 1 << 20
 EACH = 32  # streams of each hostile account, and its calls in flight

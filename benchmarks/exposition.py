@@ -19,10 +19,10 @@ from prometheus_client.registry import Collector
 from benchmarks.rounds import cpu, keys, watching
 from benchmarks.table import Row
 from exporter import providers
-from exporter.board import Board, Instant
 from exporter.exposition import INFO, STREAM_FAMILIES, Compressor
 from exporter.model import Answer, State
-from exporter.service import Service, clock
+from exporter.serving.service import Service, clock
+from exporter.state.board import Board, Instant
 
 STREAMS = 10_000
 

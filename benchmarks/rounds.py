@@ -27,8 +27,8 @@ from exporter import providers
 from exporter.config import Config, Scrape
 from exporter.model import Account, Credentials, Secret, Stream
 from exporter.provider import AnyProvider
-from exporter.reload import settle_memory
-from exporter.service import Service, clock
+from exporter.serving.reload import settle_memory
+from exporter.serving.service import Service, clock
 
 
 async def keys(_provider: AnyProvider, _account: Account) -> Credentials:

@@ -22,7 +22,7 @@ from benchmarks.rounds import keys, watching
 from benchmarks.table import Row
 from exporter import providers
 from exporter.model import Account, Reply, Request
-from exporter.service import Service, clock
+from exporter.serving.service import Service, clock
 
 STREAMS = 10_000
 HEADERS = {"Accept-Encoding": "gzip", "Accept": "application/openmetrics-text; version=1.0.0"}

@@ -34,10 +34,10 @@ from aiohttp import web
 from benchmarks.faults.clouds import ACCOUNTS, address
 from exporter import config, providers
 from exporter.keys import Keyring
-from exporter.service import Service, clock
+from exporter.serving.app import Face
+from exporter.serving.service import Service, clock
 from exporter.simulator.world import fakes
 from exporter.transport.pool import MOST_OPEN
-from exporter.web import Face
 
 FAULTS = 0.40
 QUICK = (

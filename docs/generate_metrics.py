@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from exporter.callbacks import ACCEPTED, EXPIRED, FORGED, REPLAYED, UNKNOWN_STREAM
 from exporter.exposition import (
     ACCOUNT_FAMILIES,
     CALLBACK_FAMILIES,
@@ -17,6 +16,7 @@ from exporter.exposition import (
 from exporter.model import Reason, State
 from exporter.provider import END_REASONS, AnyProvider
 from exporter.providers import found
+from exporter.state.callbacks import ACCEPTED, EXPIRED, FORGED, REPLAYED, UNKNOWN_STREAM
 
 PAGE = Path(__file__).with_name("metrics.md")
 

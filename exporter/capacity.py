@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.model import Account, Stream, format_duration
-from exporter.planner import Outlook, choose, cost
 from exporter.provider import AnyProvider, Api, Listing, kept
-from exporter.quota import paced
+from exporter.rounds.pace import paced
+from exporter.rounds.plan import Outlook, choose, cost
 
 ASSUMED_INTERVAL = 15.0
 """Seconds between two scrapes, as most Prometheus servers are set up; the exporter is not told."""

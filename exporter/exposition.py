@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector
 from zlib_ng import zlib_ng
 
 from exporter import __version__
-from exporter.board import Board, Key
 from exporter.model import Answer, State, Stream
 from exporter.provider import printable
-from exporter.tally import Tally
+from exporter.state.board import Board, Key
+from exporter.state.counters import Tally
 
 P: Final = ("provider", "stream")
 A: Final = ("provider", "account")

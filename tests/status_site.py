@@ -1,4 +1,4 @@
-"""The status page behind a small web server on loopback, as `exporter.web` serves it."""
+"""The status page behind a small web server on loopback, as `exporter.serving.app` serves it."""
 
 from __future__ import annotations
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.board import Board, Instant, Record
 from exporter.model import Account, Answer, Fault, Input, Reason, SecretSource, State
 from exporter.provider import AnyProvider
 from exporter.providers import found
-from exporter.quota import Pace
+from exporter.rounds.pace import Pace
+from exporter.state.board import Board, Instant, Record
+from exporter.state.counters import Tally
 from exporter.status import Known
-from exporter.tally import Tally
 
 NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)
 MAX_AGE = 120.0

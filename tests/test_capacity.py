@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.capacity import Load, Plan, Round, Schedule, kept_rates, number, plan, spoken
 from exporter.model import Account, Stream
 from exporter.providers import found
-from exporter.quota import Pace
+from exporter.rounds.pace import Pace
 from tests.virtual import Network, always, lane, prober, run, tencent_state
 
 PLACES: dict[str, dict[str, Any]] = {

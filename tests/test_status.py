@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from exporter import status
-from exporter.board import MOST_FAILURES, Board
 from exporter.model import Answer, Fault, Reason, State
+from exporter.state.board import MOST_FAILURES, Board
 from exporter.status.markup import ago, utc, visible
 from exporter.status.page import CONTENT_SECURITY_POLICY
 from exporter.status.survey import MOST_ROWS

@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exporter.model import Secret
-from exporter.passwords import Passwords
-from exporter.webconfig import WebConfigError, WebGuard, _temporary, load
+from exporter.serving.access.passwords import Passwords
+from exporter.serving.access.webconfig import WebConfigError, WebGuard, _temporary, load
 
 DATA = Path(__file__).parent / "webconfig_data"
 GUIDE = Path(__file__).parents[1] / "docs" / "web-config.md"

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from benchmarks.network import Plain
-from exporter.board import Board
 from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, Stream
 from exporter.provider import AnyProvider, TransportError
 from exporter.providers import found
 from exporter.rounds import AccountProber, Clock, Prober, Shared
-from exporter.tally import Tally
+from exporter.state.board import Board
+from exporter.state.counters import Tally
 
 T = TypeVar("T")
 EPOCH = 1_800_000_000.0

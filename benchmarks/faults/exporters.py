@@ -18,7 +18,7 @@ from exporter.model import Moment, State
 from exporter.provider import Malformed, NoEnvelope, ProviderError, TransportError
 from exporter.rounds import Clock
 from exporter.rounds.shared import Sequence
-from exporter.service import Service
+from exporter.serving.service import Service
 
 BUDGET = 9.5
 CALL_SECONDS = 3.0

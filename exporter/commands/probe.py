@@ -17,19 +17,19 @@ from rich.console import Console as Rich
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from exporter import catalogue, providers
-from exporter.board import Key, Record
 from exporter.commands import explain, logs
 from exporter.commands.common import Terminal, read_configuration, show_table, stop_signals
 from exporter.commands.options import ProbeOptions
 from exporter.config import Config
 from exporter.config.problems import suggestion
-from exporter.exchange import Exchange
 from exporter.keys import Keyring
 from exporter.model import State
 from exporter.provider import printable
-from exporter.report import stream_object
 from exporter.rounds import AccountProber
-from exporter.service import Service, clock
+from exporter.rounds.transcript import Exchange
+from exporter.serving.report import stream_object
+from exporter.serving.service import Service, clock
+from exporter.state.board import Key, Record
 from exporter.transport import Transport
 
 FEW_CALLS = 8

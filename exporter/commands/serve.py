@@ -17,7 +17,6 @@ import structlog
 from aiohttp import web
 
 from exporter import __version__, config, providers
-from exporter.board import Change
 from exporter.commands import logs
 from exporter.commands.cautions import readable
 from exporter.commands.options import ServeOptions
@@ -25,12 +24,13 @@ from exporter.config.doubts import readable_by_all
 from exporter.keys import Keyring
 from exporter.model import Account, Secret, State
 from exporter.provider import AnyProvider
-from exporter.reload import Reloader, settle_memory
-from exporter.sending import Protocol
-from exporter.service import Service, clock
+from exporter.serving.access.webconfig import WebConfigError, WebGuard
+from exporter.serving.app import Face
+from exporter.serving.reload import Reloader, settle_memory
+from exporter.serving.sending import Protocol
+from exporter.serving.service import Service, clock
+from exporter.state.board import Change
 from exporter.transport import Transport
-from exporter.web import Face
-from exporter.webconfig import WebConfigError, WebGuard
 
 log = structlog.get_logger("serve")
 

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from exporter.board import Key, Record
 from exporter.model import Account, Fault, Stream
 from exporter.provider import AnyProvider
-from exporter.quota import Pace
 from exporter.rounds.call import Observer
+from exporter.rounds.pace import Pace
 from exporter.rounds.round import Round
 from exporter.rounds.shared import Shared
 from exporter.rounds.state import AccountState
+from exporter.state.board import Key, Record
 
 
 class AccountProber:

@@ -12,10 +12,7 @@ import structlog
 
 from exporter import catalogue
 from exporter.document import cheap
-from exporter.exchange import Exchange, known_secrets, redact
-from exporter.gate import Connection
 from exporter.model import Account, Answer, Credentials, Fault, Moment, Reason, Reply, Request
-from exporter.planner import Query
 from exporter.provider import (
     LONGEST_WORD,
     AnyProvider,
@@ -28,7 +25,10 @@ from exporter.provider import (
     printable,
     retry_after,
 )
+from exporter.rounds.gate import Connection
+from exporter.rounds.plan import Query
 from exporter.rounds.shared import Shared, place
+from exporter.rounds.transcript import Exchange, known_secrets, redact
 from exporter.scrubbing import scrub
 
 log = structlog.get_logger("prober")

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.model import Fault, Reason
-from exporter.quota import Breaker
+from exporter.rounds.pace import Breaker
 
 ACCOUNT_WIDE = frozenset(Reason) - {Reason.BAD_REQUEST, Reason.BUG}
 """Failures that say something of the account or the provider as a whole; a bad request speaks of one stream alone."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import structlog
 
-from exporter.board import Record
 from exporter.model import Account, Stream
 from exporter.provider import AnyProvider
 from exporter.rounds.account import AccountProber
 from exporter.rounds.shared import Shared, place
+from exporter.state.board import Record
 
 log = structlog.get_logger("prober")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 
-from exporter.planner import Query
+from exporter.rounds.plan import Query
 
 
 class CallQueue:

@@ -11,16 +11,16 @@ from typing import Final
 import structlog
 
 from exporter import catalogue
-from exporter.board import Key, Record
-from exporter.gate import Connection
 from exporter.model import Answer, Fault, Reason, State
-from exporter.planner import Listed, Outlook, Plan, Query, Step, plan
 from exporter.provider import CredentialsError, Page
 from exporter.rounds.call import Attempt, Caller, Outcome, bug
+from exporter.rounds.gate import Connection
 from exporter.rounds.health import Result
+from exporter.rounds.plan import Listed, Outlook, Plan, Query, Step, plan
 from exporter.rounds.queue import CallQueue
 from exporter.rounds.shared import unhurried
 from exporter.rounds.state import AccountState
+from exporter.state.board import Key, Record
 
 log = structlog.get_logger("prober")
 

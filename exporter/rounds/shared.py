@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from exporter.board import Board, Instant
-from exporter.gate import Connection
-from exporter.limits import Limits
 from exporter.model import Account, Credentials
 from exporter.provider import AnyProvider
-from exporter.reading import Aside, at_once
-from exporter.tally import Tally
+from exporter.rounds.gate import Connection
+from exporter.rounds.limits import Limits
+from exporter.state.board import Board, Instant
+from exporter.state.counters import Tally
+from exporter.transport.aside import Aside, at_once
 
 T = TypeVar("T")
 

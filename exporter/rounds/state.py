@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from exporter.board import Key, Record
-from exporter.gate import Gate
 from exporter.model import Account, Credentials, Stream
-from exporter.planner import Listed
 from exporter.provider import AnyProvider, kept
-from exporter.quota import Pace
 from exporter.rounds.call import Observer
+from exporter.rounds.gate import Gate
 from exporter.rounds.health import Health
+from exporter.rounds.pace import Pace
+from exporter.rounds.plan import Listed
 from exporter.rounds.shared import Shared
+from exporter.state.board import Key, Record
 
 OUT_OF_TURN: Final = ""  # not an API's action: the pace of callbacks and probes
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.board import Failure
 from exporter.model import State
+from exporter.state.board import Failure
+from exporter.state.counters import AccountKey, Tally
 from exporter.status import words
 from exporter.status.markup import (
     EMPTY,
@@ -25,7 +26,6 @@ from exporter.status.markup import (
     utc,
 )
 from exporter.status.survey import RANK, AccountView, Filter, Known, Survey
-from exporter.tally import AccountKey, Tally
 
 MOST_ACCOUNTS: Final = 200
 MOST_CODES: Final = 5

@@ -10,10 +10,10 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
-from exporter.board import Board, Instant, Key, Record
 from exporter.model import Account, Answer, Fault, State, Stream
 from exporter.provider import AnyProvider
-from exporter.tally import AccountKey, Tally
+from exporter.state.board import Board, Instant, Key, Record
+from exporter.state.counters import AccountKey, Tally
 
 ROWS, MOST_ROWS = 500, 2000
 

@@ -17,11 +17,11 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from exporter import __version__
-from exporter.intake import Intake
 from exporter.model import Reply, Request
 from exporter.provider import MEBIBYTE
-from exporter.reading import Aside, at_once
+from exporter.transport.aside import Aside, at_once
 from exporter.transport.errors import translate
+from exporter.transport.intake import Intake
 from exporter.transport.pool import REST_SECONDS, Pool
 from exporter.transport.resolver import LookUp, Resolver, look_up
 from exporter.transport.wire import Wire

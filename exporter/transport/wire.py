@@ -18,7 +18,7 @@ from aiohttp.http import RawResponseMessage
 
 from exporter.model import Reason
 from exporter.provider import TransportError
-from exporter.unpacking import Oversized
+from exporter.transport.unpacking import Oversized
 
 SLICE: Final = 1 << 13  # bytes that are parsed at once
 AHEAD: Final = 1 << 14  # bytes of a body that are received before anybody reads them

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.board import Board
-from exporter.callbacks import Ear, Verdict
 from exporter.model import Account, Secret, Stream
 from exporter.provider import Received
 from exporter.providers import found
-from exporter.tally import Tally
+from exporter.state.board import Board
+from exporter.state.callbacks import Ear, Verdict
+from exporter.state.counters import Tally
 
 from .letters import DOMAIN, NOW, SECRET
 

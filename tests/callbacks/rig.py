@@ -18,9 +18,9 @@ from exporter.keys import Keyring
 from exporter.model import Account, Secret, SecretSource
 from exporter.provider import AnyProvider
 from exporter.providers import found
-from exporter.service import Service, clock
+from exporter.serving.app import Face
+from exporter.serving.service import Service, clock
 from exporter.simulator import Simulator, World
-from exporter.web import Face
 
 from .letters import DOMAIN, SECRET
 

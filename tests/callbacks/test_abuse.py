@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from exporter.web import MOST_CALLBACK
+from exporter.serving.app import MOST_CALLBACK
 
 from . import letters
 from .rig import CLOUDS, Rig, opened, until

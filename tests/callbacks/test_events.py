@@ -8,9 +8,9 @@ from typing import Any
 
 import aiohttp
 
-from exporter import web as face
-from exporter.board import Change
 from exporter.model import State
+from exporter.serving import app as face
+from exporter.state.board import Change
 
 from .rig import Rig, opened, until
 

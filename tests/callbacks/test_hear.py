@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from exporter.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECONDS
 from exporter.model import Secret
 from exporter.provider import END_REASONS, Received
 from exporter.providers import found
+from exporter.state.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECONDS
 from tests.signing.known_answers import load
 
 from . import letters

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from exporter.board import Record
-from exporter.hints import Hints
 from exporter.model import Reply, Request, State
 from exporter.rounds import Prober
+from exporter.rounds.follow_ups import Hints
+from exporter.state.board import Record
 from tests.virtual import (
     Network,
     account,

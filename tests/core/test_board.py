@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.board import MOST_FAILURES, Board, Change, Instant, Record
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
 from exporter.providers import found
+from exporter.state.board import MOST_FAILURES, Board, Change, Instant, Record
 
 EPOCH = 1_800_000_000.0
 FAULT = Fault(Reason.TIMEOUT, "timeout")

@@ -6,13 +6,13 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from exporter.board import Board
 from exporter.keys import Keyring
 from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, State
 from exporter.provider import AnyProvider
 from exporter.providers import found
 from exporter.rounds import Clock, Prober, Shared
-from exporter.tally import Tally
+from exporter.state.board import Board
+from exporter.state.counters import Tally
 from tests.virtual import EPOCH, Network, account, params, reply, run, streams, tencent_error, tencent_state
 
 

@@ -15,7 +15,7 @@ from exporter import config, providers
 from exporter.keys import Keyring
 from exporter.model import Reply, Request
 from exporter.rounds import Clock
-from exporter.service import Service
+from exporter.serving.service import Service
 from tests.virtual import EPOCH, Network, run, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "a-secret", "plan": "single",

@@ -17,11 +17,11 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.board import Board, Instant, Record
 from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source, escape, negotiate
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
 from exporter.providers import found
-from exporter.tally import BUCKETS, Tally
+from exporter.state.board import Board, Instant, Record
+from exporter.state.counters import BUCKETS, Tally
 
 # The table of metrics of the public face: name, type, labels. P is provider and stream, A is provider and account.
 CONTRACT = """

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from exporter.gate import Connection, Gate, Unreachable
 from exporter.model import Reason, Reply, Request
 from exporter.provider import TransportError
-from exporter.quota import Pace
+from exporter.rounds.gate import Connection, Gate, Unreachable
+from exporter.rounds.pace import Pace
 from exporter.transport.pool import KEEP_SECONDS, REST_SECONDS, Pool
 from tests.virtual import run
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from exporter.intake import SMALL, Intake
 from exporter.provider import MEBIBYTE, TransportError
-from exporter.reading import Reader, at_once
-from exporter.unpacking import Oversized
+from exporter.transport.aside import Reader, at_once
+from exporter.transport.intake import SMALL, Intake
+from exporter.transport.unpacking import Oversized
 
 
 class Sender:

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.config import Config, Scrape
-from exporter.hints import Hints
-from exporter.limits import Limits
 from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, Stream
 from exporter.provider import AnyProvider
 from exporter.providers import found
-from exporter.quota import WINDOW, Pace
 from exporter.rounds import Clock, Prober
-from exporter.service import Service
+from exporter.rounds.follow_ups import Hints
+from exporter.rounds.limits import Limits
+from exporter.rounds.pace import WINDOW, Pace
+from exporter.serving.service import Service
 from tests.core.test_quota import busiest, calls
 from tests.virtual import (
     EPOCH,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from multidict import CIMultiDict
 
-from exporter.origin import refusal
+from exporter.serving.origin import refusal
 
 OURS = frozenset({"web1", "streams.corp.example.com", ".corp.example.net"})
 

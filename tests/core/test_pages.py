@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 import yaml
 
-from exporter import status, views
+from exporter import status
 from exporter.config import redacted
 from exporter.model import Answer, State
-from exporter.pages import MOST_KEPT, Page, Pages, turn
+from exporter.serving import views
+from exporter.serving.pages import MOST_KEPT, Page, Pages, turn
 from tests.core.test_web import Staged, live
 
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 
-from exporter.passwords import MOST_TURNED_AWAY, MOST_WAITING, TURNED_AWAY_SECONDS, Busy, Passwords
+from exporter.serving.access.passwords import MOST_TURNED_AWAY, MOST_WAITING, TURNED_AWAY_SECONDS, Busy, Passwords
 
 RIGHT = b"right"
 

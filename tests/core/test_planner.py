@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Account, Answer, Call, State, Stream
-from exporter.planner import LARGEST_PAGE, Listed, Outlook, Query, choose, cost, plan
 from exporter.provider import AnyProvider, Listing, Page
 from exporter.providers import found
+from exporter.rounds.plan import LARGEST_PAGE, Listed, Outlook, Query, choose, cost, plan
 
 LIVE = Answer(State.ACTIVE)
 GONE = Answer(State.INACTIVE)

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.board import Change
 from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, State
 from exporter.provider import AnyProvider, TransportError
 from exporter.providers import found
 from exporter.rounds import Prober
+from exporter.state.board import Change
 from tests.virtual import (
     Behaviour,
     Network,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.quota import LEAST_SHARE, LEVEL, PAUSE, WINDOW, Breaker, Pace, paced, window
+from exporter.rounds.pace import LEAST_SHARE, LEVEL, PAUSE, WINDOW, Breaker, Pace, paced, window
 
 RATES = st.floats(1, 2000)
 

@@ -13,9 +13,9 @@ import pytest
 from exporter.document import CHEAP_BYTES
 from exporter.model import Reason, Reply, Request
 from exporter.provider import Malformed, pages_of
-from exporter.reading import Reader
 from exporter.rounds import Prober
 from exporter.rounds.round import PLANNED_AT_ONCE
+from exporter.transport.aside import Reader
 from tests.virtual import Network, account, lane, params, prober, reply, run, streams
 
 SMALL = reply({"Response": {"StreamState": "active", "RequestId": "r-1"}})

@@ -18,14 +18,14 @@ import structlog
 
 from benchmarks.network import Plain
 from exporter import config, files, providers
-from exporter.board import address
 from exporter.commands import logs
 from exporter.keys import Keyring
 from exporter.model import Account, Reason, Reply, Request, State
 from exporter.provider import TransportError
-from exporter.reload import STOPPING, Look, Reloader, signature
 from exporter.rounds import Clock
-from exporter.service import Service
+from exporter.serving.reload import STOPPING, Look, Reloader, signature
+from exporter.serving.service import Service
+from exporter.state.board import address
 from tests.virtual import EPOCH, run, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "a-secret", "plan": "single",

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporter.exchange import known_secrets
 from exporter.model import Credentials, Request, Secret
+from exporter.rounds.transcript import known_secrets
 from exporter.scrubbing import WITHHELD, scrub
 
 SECRET = 'kZ7+q/W"9x=Tr4vQ&m2\\Lp8'

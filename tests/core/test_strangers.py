@@ -11,7 +11,7 @@ from aiohttp import ClientSession, TCPConnector
 from aiohttp.test_utils import TestClient, TestServer
 
 from exporter.model import Answer, Reply, Request, State
-from exporter.web import MOST_DEBUG, MOST_PROBES, MOST_WAITING, TIMEOUT_HEADER, Face
+from exporter.serving.app import MOST_DEBUG, MOST_PROBES, MOST_WAITING, TIMEOUT_HEADER, Face
 from tests.core.test_web import Client, Staged, facing, live, silent
 from tests.virtual import tencent_state
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Reply, Request
-from exporter.quota import Pace
+from exporter.rounds.pace import Pace
 from tests.core.test_quota import busiest
 from tests.virtual import Network, account, lane, prober, reply, run, streams, tencent_error, tencent_state
 

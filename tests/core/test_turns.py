@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.board import Record
-from exporter.hints import Hints
 from exporter.model import Reply, Request
 from exporter.rounds import Prober
-from exporter.turns import Turns
+from exporter.rounds.follow_ups import Hints
+from exporter.rounds.turns import Turns
+from exporter.state.board import Record
 from tests.virtual import Network, account, lane, params, prober, run, streams, tencent_error, tencent_state
 
 ACTION = "DescribeLiveStreamState"

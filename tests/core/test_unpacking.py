@@ -10,7 +10,7 @@ import pytest
 
 from exporter.model import Reason
 from exporter.provider import MEBIBYTE, TransportError
-from exporter.unpacking import IN_STEP, MOST_MEMBERS, OUT_STEP, Oversized, unpack
+from exporter.transport.unpacking import IN_STEP, MOST_MEMBERS, OUT_STEP, Oversized, unpack
 
 BODY = b'{"a":1}'
 

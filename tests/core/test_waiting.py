@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.waiting import Place, Places, neighbourhood
+from exporter.serving.waiting import Place, Places, neighbourhood
 
 
 class Guests:

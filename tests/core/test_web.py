@@ -21,8 +21,8 @@ from exporter import config, providers
 from exporter.commands import logs
 from exporter.keys import Keyring
 from exporter.model import Account, Reply, Request
-from exporter.service import Service, clock
-from exporter.web import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER, Face
+from exporter.serving.app import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER, Face
+from exporter.serving.service import Service, clock
 from tests.virtual import params, tencent_error, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "CANARY0key", "plan": "single"}

@@ -13,7 +13,7 @@ from exporter.config import Config, Scrape
 from exporter.keys import Keyring
 from exporter.model import Stream
 from exporter.providers import found
-from exporter.service import Service, clock
+from exporter.serving.service import Service, clock
 from exporter.simulator import Simulator, World
 from tests.core.test_transport import certificate, server_context
 from tests.scenarios.stage import ADDRESS, KEYS, PLENTY, account

@@ -24,10 +24,10 @@ import structlog
 from benchmarks.hostile import request
 from benchmarks.serving import Serving, serving
 from exporter.commands import logs
-from exporter.exchange import hide_push_secrets
 from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, Stream
 from exporter.providers import found
 from exporter.rounds import Prober
+from exporter.rounds.transcript import hide_push_secrets
 from exporter.simulator import World
 from exporter.simulator import serving as simulated
 from exporter.simulator.faults import KINDS

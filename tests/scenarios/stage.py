@@ -13,10 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.config import Config, Scrape
 from exporter.keys import Keyring
-from exporter.limits import Limits
 from exporter.model import Account, SecretSource, State, Stream
 from exporter.providers import found
-from exporter.service import Service, clock
+from exporter.rounds.limits import Limits
+from exporter.serving.service import Service, clock
 from exporter.simulator import Simulator, World
 
 Labels = frozenset[tuple[str, str]]

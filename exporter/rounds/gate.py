@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from exporter.model import Reason, Reply, Request
 from exporter.provider import TransportError
-from exporter.quota import Pace, paced
+from exporter.rounds.pace import Pace, paced
 
 MOST_SPOILED: Final = 3
 

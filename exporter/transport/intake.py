@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final, NamedTuple
 
-from exporter.reading import Aside
-from exporter.unpacking import Oversized, plain, unpack
+from exporter.transport.aside import Aside
+from exporter.transport.unpacking import Oversized, plain, unpack
 
 SMALL: Final = 32 << 10
 """Bytes that each call may hold at any time, compressed or not."""

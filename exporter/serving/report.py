@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter import catalogue
-from exporter.board import Record
-from exporter.exchange import Exchange
 from exporter.model import Fault, State
+from exporter.rounds.transcript import Exchange
+from exporter.state.board import Record
 
 NO_CALL = (
     "the quota or the deadline left no room, a breaker is open, or the stream was asked for less than a second ago and "

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from exporter.waiting import Places, neighbourhood
+from exporter.serving.waiting import Places, neighbourhood
 
 SERVER: Final = "stream-exporter"
 SEND_SECONDS: Final = 12.0

@@ -11,21 +11,21 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
-from exporter.board import Board, Record
-from exporter.callbacks import Ear
 from exporter.config import Config
-from exporter.exchange import Exchange
 from exporter.exposition import Compressor, Exposition, Scope, Source
-from exporter.gate import Connection
-from exporter.hints import Hints
-from exporter.limits import Limits
 from exporter.model import Account, Credentials, Secret, Stream
 from exporter.provider import AnyProvider
-from exporter.reading import Reader
 from exporter.rounds import AccountProber, Clock, Prober, Shared
-from exporter.tally import Tally
+from exporter.rounds.follow_ups import Hints
+from exporter.rounds.gate import Connection
+from exporter.rounds.limits import Limits
+from exporter.rounds.transcript import Exchange
+from exporter.rounds.turns import GAP_SECONDS, Turns
+from exporter.state.board import Board, Record
+from exporter.state.callbacks import Ear
+from exporter.state.counters import Tally
 from exporter.transport import Transport
-from exporter.turns import GAP_SECONDS, Turns
+from exporter.transport.aside import Reader
 
 LONGEST_RENDER = 1.0
 

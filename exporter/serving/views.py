@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from exporter import report, status
-from exporter.board import Record
+from exporter import status
 from exporter.config import redacted_slices
-from exporter.pages import Page
 from exporter.rounds import AccountProber
-from exporter.service import Service
+from exporter.serving import report
+from exporter.serving.pages import Page
+from exporter.serving.service import Service
+from exporter.state.board import Record
 
 # The status page shows ages and times of day in seconds.
 STATUS_SECONDS: Final = 1.0

@@ -32,8 +32,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Va
 from exporter import files
 from exporter.config.problems import speakable
 from exporter.model import Secret, Shape
-from exporter.passwords import Busy as _Busy
-from exporter.passwords import Passwords as _Passwords
+from exporter.serving.access.passwords import Busy as _Busy
+from exporter.serving.access.passwords import Passwords as _Passwords
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Where = tuple[str | int, ...]

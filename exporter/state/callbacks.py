@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from exporter.board import Board, Key, Record
 from exporter.model import Account, Secret, Stream
 from exporter.provider import AnyProvider, Callbacks, Heard, Received, Refused
-from exporter.tally import Tally
+from exporter.state.board import Board, Key, Record
+from exporter.state.counters import Tally
 
 log = structlog.get_logger("callbacks")
 

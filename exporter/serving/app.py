@@ -12,15 +12,16 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from exporter import origin, report, status, views
-from exporter.board import Change, Record
+from exporter import status
 from exporter.exposition import Compressor, negotiate
-from exporter.pages import Made, Page, Pages, give_way, turn
 from exporter.provider import Received
 from exporter.rounds import AccountProber, place
-from exporter.sending import PIECE, SEND_SECONDS, SERVER, Held, send, takes_gzip, waiting
-from exporter.service import Service
-from exporter.waiting import Places
+from exporter.serving import origin, report, views
+from exporter.serving.pages import Made, Page, Pages, give_way, turn
+from exporter.serving.sending import PIECE, SEND_SECONDS, SERVER, Held, send, takes_gzip, waiting
+from exporter.serving.service import Service
+from exporter.serving.waiting import Places
+from exporter.state.board import Change, Record
 
 log = structlog.get_logger("web")
 

@@ -7,10 +7,10 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from exporter.board import Board, Key, Record
 from exporter.model import State
 from exporter.rounds import AccountProber, Clock, Prober
-from exporter.turns import GAP_SECONDS, Turns
+from exporter.rounds.turns import GAP_SECONDS, Turns
+from exporter.state.board import Board, Key, Record
 
 # How long to wait before asking again while the provider's API does not yet say what the callback said.
 WAITS = (1.0, 2.0, 4.0, 8.0)

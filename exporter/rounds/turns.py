@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from exporter.board import Key, Record
 from exporter.rounds import AccountProber, Clock, Prober
+from exporter.state.board import Key, Record
 
 # A stream or an account is asked at most once in so many seconds, however many want it.
 GAP_SECONDS = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from exporter.quota import Pace
+from exporter.rounds.pace import Pace
 
 Owner = tuple[str, str]  # provider, account
 

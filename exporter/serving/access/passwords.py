@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from exporter.waiting import Place, Places, neighbourhood
+from exporter.serving.waiting import Place, Places, neighbourhood
 
 MOST_REMEMBERED: Final = 128
 MOST_WAITING: Final = 64
