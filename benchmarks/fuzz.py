@@ -14,8 +14,8 @@ import tempfile
 from typing import Any
 
 from exporter.model import Account, Answer, Reply, Stream
-from exporter.provider import AnyProvider, Malformed, NoEnvelope, Page, ProviderError, Received, Refused
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider, Malformed, NoEnvelope, Page, ProviderError, Received, Refused
 
 STATUSES = (200, 200, 200, 302, 400, 403, 429, 500)
 FIELDS: dict[str, dict[str, Any]] = {

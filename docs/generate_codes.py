@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from exporter import catalogue
-from exporter.catalogue import Entry
+from exporter.providers import codes as catalogue
+from exporter.providers.codes import Entry
 
 PAGE = Path(__file__).with_name("codes.md")
 

@@ -14,8 +14,8 @@ from exporter.exposition import (
     Family,
 )
 from exporter.model import Reason, State
-from exporter.provider import END_REASONS, AnyProvider
 from exporter.providers import found
+from exporter.providers.interface import END_REASONS, AnyProvider
 from exporter.state.callbacks import ACCEPTED, EXPIRED, FORGED, REPLAYED, UNKNOWN_STREAM
 
 PAGE = Path(__file__).with_name("metrics.md")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.model import Account, Stream, format_duration
-from exporter.provider import AnyProvider, Api, Listing, kept
+from exporter.providers.interface import AnyProvider, Api, Listing, kept
 from exporter.rounds.pace import paced
 from exporter.rounds.plan import Outlook, choose, cost
 

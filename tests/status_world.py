@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.model import Account, Answer, Fault, Input, Reason, SecretSource, State
-from exporter.provider import AnyProvider
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider
 from exporter.rounds.pace import Pace
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import Tally

@@ -11,12 +11,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import catalogue
-from exporter.catalogue import Catalogue, Entry
 from exporter.model import Reason, State
+from exporter.providers import codes as catalogue
+from exporter.providers.codes import Catalogue, Entry
 
 ROOT = Path(__file__).parent.parent
-CODES = ROOT / "exporter" / "providers" / "codes"
+CODES = ROOT / "exporter" / "providers"
 FACTS: dict[str, list[dict[str, Any]]] = json.loads((ROOT / "tests" / "data" / "codes_facts.json").read_text())
 PROVIDERS = sorted(FACTS)
 FROM_A_PROVIDER = {"auth", "account", "throttled", "bad_request", "provider_error", "clock"}
@@ -50,12 +50,12 @@ def every_entry() -> list[Entry]:
 
 def documents() -> list[Path]:
     """All YAML files of the catalogue."""
-    return [*sorted(CODES.glob("*.yml")), ROOT / "exporter" / "reasons.yml"]
+    return [*sorted(CODES.glob("*/codes.yml")), ROOT / "exporter" / "reasons.yml"]
 
 
 def test_the_folder_is_the_list_of_providers() -> None:
     """A provider's file of codes is found by its name alone, without registration."""
-    assert list(catalogue.providers()) == PROVIDERS == sorted(file.stem for file in CODES.glob("*.yml"))
+    assert list(catalogue.providers()) == PROVIDERS == sorted(file.parent.name for file in CODES.glob("*/codes.yml"))
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -293,7 +293,7 @@ def _repeated(node: yaml.Node | None) -> list[str]:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_rows_carry_known_keys_only(provider: str) -> None:
     """A misspelt key in a table is found here and not by its absence in front of a user."""
-    document = yaml.safe_load((CODES / f"{provider}.yml").read_text(encoding="utf-8"))
+    document = yaml.safe_load((CODES / provider / "codes.yml").read_text(encoding="utf-8"))
     assert set(document) <= {"title", "state_field", "states", "fallback", "http", "families", "codes"}
     for section, verdict in (("states", "state"), ("codes", "reason")):
         tables = document[section].values() if "families" in document else [document[section]]

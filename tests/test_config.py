@@ -37,8 +37,8 @@ from exporter.config.document import DEEPEST, LARGEST, locate, read_document
 from exporter.config.problems import MOST
 from exporter.config.secret_values import secret_fields
 from exporter.model import Account, Secret, SecretSource, carries_credential, format_duration, parse_duration
-from exporter.provider import AnyProvider
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "tests" / "config"

@@ -18,8 +18,8 @@ import structlog
 from exporter.keys import Keyring
 from exporter.keys.keyring import ATTEMPT_SECONDS
 from exporter.model import Account, Credentials, Secret, SecretSource
-from exporter.provider import CredentialsError
 from exporter.providers import found
+from exporter.providers.interface import CredentialsError
 from exporter.transport import Transport
 from tests.keys.cloud import CANARY, SETTINGS, TLS, Answer, Bench, Setting, bench, echo, hang, saying
 

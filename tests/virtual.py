@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from benchmarks.network import Plain
 from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, Stream
-from exporter.provider import AnyProvider, TransportError
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import AccountProber, Clock, Prober, Shared
 from exporter.state.board import Board
 from exporter.state.counters import Tally

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from benchmarks.faults.lines import STRAY, Line
 from benchmarks.faults.script import Life, Spell, Spells, life, spells
 from exporter.model import Account, Reason, Reply, Request
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 from exporter.simulator.fake import Exchange, Received
 from exporter.simulator.faults import Fault, write
 from exporter.simulator.nouns import FieldValue

@@ -15,7 +15,7 @@ from benchmarks.faults.clouds import ACCOUNTS, COMING_AND_GOING, STREAMS_EACH, C
 from exporter import config, providers
 from exporter.keys import Keyring
 from exporter.model import Moment, State
-from exporter.provider import Malformed, NoEnvelope, ProviderError, TransportError
+from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, TransportError
 from exporter.rounds import Clock
 from exporter.rounds.shared import Sequence
 from exporter.serving.service import Service

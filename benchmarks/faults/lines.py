@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from exporter.model import Reason, Reply, Request
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 from exporter.transport.pool import Pool
 
 Send = Callable[[Request, float, int], Awaitable[Reply]]

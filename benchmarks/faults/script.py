@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from exporter import catalogue
 from exporter.model import State
+from exporter.providers import codes as catalogue
 from exporter.simulator.nouns import Script
 
 # Each cloud's own ways of not being live.

@@ -12,7 +12,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from exporter.ambient.nouns import Around, Grant, Recipe, Way
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 
 __all__ = ["Around", "Grant", "Recipe", "Way", "choose", "hints", "ways"]
 

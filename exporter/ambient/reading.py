@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exporter.model import Credentials, Reply, Secret
-from exporter.provider import CredentialsError, Malformed, NoEnvelope, envelope
+from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope, envelope
 
 LONGEST = 16 << 10
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)

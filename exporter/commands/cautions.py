@@ -13,7 +13,7 @@ from exporter.capacity import kept_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
 from exporter.model import Account, Secret, SecretSource, format_duration
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 
 READABLE = 0o044
 """The mode bits by which a file's group, or everybody, may read it."""

@@ -12,7 +12,7 @@ from exporter.commands.common import Terminal, read_configuration, show_table
 from exporter.commands.options import CheckOptions
 from exporter.config import Config
 from exporter.model import Stream, format_duration
-from exporter.provider import printable
+from exporter.providers.interface import printable
 
 HEAD = ("account and api", "streams", "calls", "kept / limit", "takes", "every", "of limit")
 RIGHT = frozenset(range(1, 7))

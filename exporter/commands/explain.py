@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
-from exporter import catalogue
-from exporter.catalogue import Entry
 from exporter.commands.common import Terminal
 from exporter.commands.options import ExplainOptions
 from exporter.model import State
-from exporter.provider import printable
+from exporter.providers import codes as catalogue
+from exporter.providers.codes import Entry
+from exporter.providers.interface import printable
 
 WORDS: Final = {
     "en": {

@@ -16,7 +16,7 @@ import structlog
 from rich.console import Console as Rich
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from exporter import catalogue, providers
+from exporter import providers
 from exporter.commands import explain, logs
 from exporter.commands.common import Terminal, read_configuration, show_table, stop_signals
 from exporter.commands.options import ProbeOptions
@@ -24,7 +24,8 @@ from exporter.config import Config
 from exporter.config.problems import suggestion
 from exporter.keys import Keyring
 from exporter.model import State
-from exporter.provider import printable
+from exporter.providers import codes as catalogue
+from exporter.providers.interface import printable
 from exporter.rounds import AccountProber
 from exporter.rounds.transcript import Exchange
 from exporter.serving.report import stream_object

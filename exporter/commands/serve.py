@@ -23,7 +23,7 @@ from exporter.commands.options import ServeOptions
 from exporter.config.doubts import readable_by_all
 from exporter.keys import Keyring
 from exporter.model import Account, Secret, State
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 from exporter.serving.access.webconfig import WebConfigError, WebGuard
 from exporter.serving.app import Face
 from exporter.serving.reload import Reloader, settle_memory

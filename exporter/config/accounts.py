@@ -13,7 +13,7 @@ from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
 from exporter.config.secret_values import SUFFIXES, CredentialsMissing, Read, missing, secret, secret_fields
 from exporter.model import Account, SecretSource
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 
 
 class Accounts:

@@ -23,7 +23,7 @@ from exporter.config.problems import ConfigErrors, Place, Problem, suggestion
 from exporter.config.secret_values import Read, read_file
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
 from exporter.model import Account, Shape, Stream, duration
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 
 
 class ScrapeShape(Shape):

@@ -9,7 +9,7 @@ from typing import get_args
 from exporter import ambient, files
 from exporter.config.document import LARGEST
 from exporter.model import Account, Credentials, Secret, SecretSource
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 
 LARGEST_SECRET = 64 << 10
 SUFFIXES = {"plain": "", "file": "_file", "env": "_env"}

@@ -14,7 +14,7 @@ from exporter.config.document import Document
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
 from exporter.model import Stream, Text
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 
 TAKEN_LABELS = frozenset({"provider", "stream", "account", "le", "quantile"})
 SCRAPE_LABELS = frozenset({"job", "instance"})

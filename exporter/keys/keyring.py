@@ -15,7 +15,7 @@ from exporter.ambient import Around, Grant, Way
 from exporter.config.secret_values import secret_fields
 from exporter.keys.files import Files, Presence, read_small
 from exporter.model import Account, Credentials, Reason, Reply, Request, SecretSource
-from exporter.provider import AnyProvider, CredentialsError, Malformed, NoEnvelope, TransportError
+from exporter.providers.interface import AnyProvider, CredentialsError, Malformed, NoEnvelope, TransportError
 
 log = structlog.get_logger("keys")
 

@@ -1,4 +1,4 @@
-"""The clouds, found by scanning this folder: file name = configuration word = label."""
+"""The clouds, one folder each, found by scanning: the folder's name is the configuration word and the label."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 
 
 @lru_cache(maxsize=1)
 def found() -> MappingProxyType[str, AnyProvider]:
-    """Return every provider of this folder by its name, in alphabetical order."""
-    names = sorted(module.name for module in iter_modules(__path__))
-    return MappingProxyType({name: import_module(f"{__name__}.{name}").PROVIDER for name in names})
+    """Return every provider by its name, in alphabetical order."""
+    names = sorted(module.name for module in iter_modules(__path__) if module.ispkg)
+    return MappingProxyType({name: import_module(f"{__name__}.{name}.provider").PROVIDER for name in names})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from exporter.model import Account, Fault, Stream
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
 from exporter.rounds.pace import Pace
 from exporter.rounds.round import Round

@@ -10,10 +10,10 @@ from typing import Final
 
 import structlog
 
-from exporter import catalogue
-from exporter.document import cheap
 from exporter.model import Account, Answer, Credentials, Fault, Moment, Reason, Reply, Request
-from exporter.provider import (
+from exporter.providers import codes as catalogue
+from exporter.providers.document import cheap
+from exporter.providers.interface import (
     LONGEST_WORD,
     AnyProvider,
     Listing,

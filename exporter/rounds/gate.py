@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from exporter.model import Reason, Reply, Request
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 from exporter.rounds.pace import Pace, paced
 
 MOST_SPOILED: Final = 3

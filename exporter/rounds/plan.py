@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.model import Account, Answer, Call, Input, Stream
-from exporter.provider import AnyProvider, Api, Listing, Page
+from exporter.providers.interface import AnyProvider, Api, Listing, Page
 
 LARGEST_PAGE = 1000
 LISTED_SECONDS = 600.0  # how long the page count of an earlier listing is believed

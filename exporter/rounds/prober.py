@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import structlog
 
 from exporter.model import Account, Stream
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 from exporter.rounds.account import AccountProber
 from exporter.rounds.shared import Shared, place
 from exporter.state.board import Record

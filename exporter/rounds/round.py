@@ -10,9 +10,9 @@ from typing import Final
 
 import structlog
 
-from exporter import catalogue
 from exporter.model import Answer, Fault, Reason, State
-from exporter.provider import CredentialsError, Page
+from exporter.providers import codes as catalogue
+from exporter.providers.interface import CredentialsError, Page
 from exporter.rounds.call import Attempt, Caller, Outcome, bug
 from exporter.rounds.gate import Connection
 from exporter.rounds.health import Result

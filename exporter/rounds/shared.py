@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from exporter.model import Account, Credentials
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
 from exporter.state.board import Board, Instant

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from exporter.model import Account, Credentials, Stream
-from exporter.provider import AnyProvider, kept
+from exporter.providers.interface import AnyProvider, kept
 from exporter.rounds.call import Observer
 from exporter.rounds.gate import Gate
 from exporter.rounds.health import Health

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from exporter.model import Answer, Credentials, Fault, Request
-from exporter.provider import Page
+from exporter.providers.interface import Page
 from exporter.scrubbing import scrub
 
 

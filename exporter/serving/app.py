@@ -14,7 +14,7 @@ from aiohttp import web
 
 from exporter import status
 from exporter.exposition import Compressor, negotiate
-from exporter.provider import Received
+from exporter.providers.interface import Received
 from exporter.rounds import AccountProber, place
 from exporter.serving import origin, report, views
 from exporter.serving.pages import Made, Page, Pages, give_way, turn

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter import catalogue
 from exporter.model import Fault, State
+from exporter.providers import codes as catalogue
 from exporter.rounds.transcript import Exchange
 from exporter.state.board import Record
 

@@ -14,8 +14,10 @@ from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import escape  # nosec B406 - writes, reads nothing
 
 from exporter.model import State
-from exporter.signing import acs3, acs_rpc, callbacks
-from exporter.signing.encoding import sha256_hex
+from exporter.providers import callback_signatures as callbacks
+from exporter.providers.alibaba import rpc_signing as acs_rpc
+from exporter.providers.alibaba import signing as acs3
+from exporter.providers.encoding import sha256_hex
 from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, page, put, spend, uuid
 from exporter.simulator.nouns import Account, Event, Letter, Manners, Stream
 

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.model import State
-from exporter.signing import callbacks, tc3
-from exporter.signing.header import ParsedAuthorization
+from exporter.providers import callback_signatures as callbacks
+from exporter.providers.authorization import ParsedAuthorization
+from exporter.providers.tencent import signing as tc3
 from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, page, put, spend, uuid
 from exporter.simulator.nouns import Account, Event, Input, Letter, Manners, Script, Stream
 

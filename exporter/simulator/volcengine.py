@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.model import State
-from exporter.signing import volc
-from exporter.signing.encoding import sha256_hex
-from exporter.signing.header import ParsedAuthorization
+from exporter.providers.authorization import ParsedAuthorization
+from exporter.providers.encoding import sha256_hex
+from exporter.providers.volcengine import signing as volc
 from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Received, Refusal, page, put, spend
 from exporter.simulator.nouns import Account, Stream
 

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlencode
 from zlib import crc32
 
 from exporter.model import State
-from exporter.signing import callbacks
-from exporter.signing import zego as signing
+from exporter.providers import callback_signatures as callbacks
+from exporter.providers.zego import signing
 from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, put, spend
 from exporter.simulator.nouns import Account, Event, Letter, Manners, Stream
 

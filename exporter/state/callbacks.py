@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from exporter.model import Account, Secret, Stream
-from exporter.provider import AnyProvider, Callbacks, Heard, Received, Refused
+from exporter.providers.interface import AnyProvider, Callbacks, Heard, Received, Refused
 from exporter.state.board import Board, Key, Record
 from exporter.state.counters import Tally
 

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from exporter.model import Account, Answer, Fault, State, Stream
-from exporter.provider import AnyProvider
+from exporter.providers.interface import AnyProvider
 from exporter.state.board import Board, Instant, Key, Record
 from exporter.state.counters import AccountKey, Tally
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from exporter import catalogue
 from exporter.model import Fault, State
+from exporter.providers import codes as catalogue
 from exporter.status.markup import EMPTY, Html, bdi, fill, joined, prose
 
 WORDS: Final = {

@@ -18,7 +18,7 @@ from yarl import URL
 
 from exporter import __version__
 from exporter.model import Reply, Request
-from exporter.provider import MEBIBYTE
+from exporter.providers.interface import MEBIBYTE
 from exporter.transport.aside import Aside, at_once
 from exporter.transport.errors import translate
 from exporter.transport.intake import Intake

@@ -8,7 +8,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.model import Reason
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 
 
 def translate(error: Exception) -> TransportError:

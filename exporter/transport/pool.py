@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 
 REST_SECONDS: Final = 1.0
 LEAST_REST: Final = 0.15  # seconds, where more connections are open than usual

@@ -6,7 +6,7 @@ import zlib
 from typing import Final
 
 from exporter.model import Reason
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 
 IN_STEP: Final = 16 << 10
 OUT_STEP: Final = 64 << 10

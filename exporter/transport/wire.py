@@ -17,7 +17,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
 from exporter.model import Reason
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 from exporter.transport.unpacking import Oversized
 
 SLICE: Final = 1 << 13  # bytes that are parsed at once

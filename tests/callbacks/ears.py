@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from exporter.model import Account, Secret, Stream
-from exporter.provider import Received
 from exporter.providers import found
+from exporter.providers.interface import Received
 from exporter.state.board import Board
 from exporter.state.callbacks import Ear, Verdict
 from exporter.state.counters import Tally

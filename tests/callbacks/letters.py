@@ -7,7 +7,7 @@ import json
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from exporter.provider import Received
+from exporter.providers.interface import Received
 
 NOW = 1_767_323_045
 SECRET = "callbacksecret0"

@@ -16,8 +16,8 @@ from aiohttp import web
 from exporter.config import Config, Scrape
 from exporter.keys import Keyring
 from exporter.model import Account, Secret, SecretSource
-from exporter.provider import AnyProvider
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider
 from exporter.serving.app import Face
 from exporter.serving.service import Service, clock
 from exporter.simulator import Simulator, World

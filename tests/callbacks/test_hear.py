@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.model import Secret
-from exporter.provider import END_REASONS, Received
 from exporter.providers import found
+from exporter.providers.interface import END_REASONS, Received
 from exporter.state.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECONDS
 from tests.signing.known_answers import load
 

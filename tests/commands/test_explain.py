@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter import catalogue
 from exporter.model import Reason, State
+from exporter.providers import codes as catalogue
 from tests.commands.running import run
 
 LISTED = [entry for name in catalogue.providers() for entry in catalogue.load(name).entries()]

@@ -8,8 +8,8 @@ from typing import Any
 
 from exporter.keys import Keyring
 from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, State
-from exporter.provider import AnyProvider
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider
 from exporter.rounds import Clock, Prober, Shared
 from exporter.state.board import Board
 from exporter.state.counters import Tally

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from exporter.document import (
+from exporter.model import Reply
+from exporter.providers import found
+from exporter.providers.document import (
     CHEAP_BYTES,
     CHEAP_VALUES,
     HELD_VALUES,
@@ -23,9 +25,7 @@ from exporter.document import (
     document,
     values_in,
 )
-from exporter.model import Reply
-from exporter.provider import MEBIBYTE, Malformed, NoEnvelope, ProviderError, envelope, object_in
-from exporter.providers import found
+from exporter.providers.interface import MEBIBYTE, Malformed, NoEnvelope, ProviderError, envelope, object_in
 
 LARGE = HELD_VALUES + 1
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from exporter.model import Reason, Reply, Request
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 from exporter.rounds.gate import Connection, Gate, Unreachable
 from exporter.rounds.pace import Pace
 from exporter.transport.pool import KEEP_SECONDS, REST_SECONDS, Pool

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporter.provider import MEBIBYTE, TransportError
+from exporter.providers.interface import MEBIBYTE, TransportError
 from exporter.transport.aside import Reader, at_once
 from exporter.transport.intake import SMALL, Intake
 from exporter.transport.unpacking import Oversized

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from exporter.config import Config, Scrape
 from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, Stream
-from exporter.provider import AnyProvider
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider
 from exporter.rounds import Clock, Prober
 from exporter.rounds.follow_ups import Hints
 from exporter.rounds.limits import Limits

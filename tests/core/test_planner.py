@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Account, Answer, Call, State, Stream
-from exporter.provider import AnyProvider, Listing, Page
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider, Listing, Page
 from exporter.rounds.plan import LARGEST_PAGE, Listed, Outlook, Query, choose, cost, plan
 
 LIVE = Answer(State.ACTIVE)

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, State
-from exporter.provider import AnyProvider, TransportError
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import Prober
 from exporter.state.board import Change
 from tests.virtual import (

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from exporter.document import CHEAP_BYTES
 from exporter.model import Reason, Reply, Request
-from exporter.provider import Malformed, pages_of
+from exporter.providers.document import CHEAP_BYTES
+from exporter.providers.interface import Malformed, pages_of
 from exporter.rounds import Prober
 from exporter.rounds.round import PLANNED_AT_ONCE
 from exporter.transport.aside import Reader

@@ -21,7 +21,7 @@ from exporter import config, files, providers
 from exporter.commands import logs
 from exporter.keys import Keyring
 from exporter.model import Account, Reason, Reply, Request, State
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 from exporter.rounds import Clock
 from exporter.serving.reload import STOPPING, Look, Reloader, signature
 from exporter.serving.service import Service

@@ -12,13 +12,13 @@ import time
 import pytest
 
 from exporter.model import Reason
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 from exporter.transport import Transport
 from exporter.transport.resolver import MOST_LOOK_UPS, Resolver
 
 EXIT = """
 import asyncio, threading
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 from exporter.transport import Transport
 
 async def main():

@@ -8,8 +8,8 @@ from email.utils import formatdate
 import pytest
 
 from exporter.model import Account, Credentials, Reason, Reply, Request, State
-from exporter.provider import AnyProvider, CredentialsError, TransportError
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider, CredentialsError, TransportError
 from exporter.rounds import Prober
 from tests.virtual import (
     EPOCH,

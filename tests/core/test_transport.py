@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exporter.model import Reason, Reply, Request
-from exporter.provider import MEBIBYTE, TransportError
+from exporter.providers.interface import MEBIBYTE, TransportError
 from exporter.transport import Transport, tls_context, translate
 
 CANARY = "canary-that-nobody-may-see"

@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from exporter.model import Reason
-from exporter.provider import MEBIBYTE, TransportError
+from exporter.providers.interface import MEBIBYTE, TransportError
 from exporter.transport.unpacking import IN_STEP, MOST_MEMBERS, OUT_STEP, Oversized, unpack
 
 BODY = b'{"a":1}'

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.model import Reason, Reply, Request
-from exporter.provider import MEBIBYTE, TransportError
+from exporter.providers.interface import MEBIBYTE, TransportError
 from exporter.transport import Transport, tls_context
 from exporter.transport.wire import MOST_INTERIM
 from tests.core.test_transport import answer, certificate, kept, server_context

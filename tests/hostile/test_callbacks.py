@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Account
-from exporter.provider import END_REASONS, AnyProvider, Heard, Received, Refused
+from exporter.providers import callback_signatures as callbacks
 from exporter.providers import found
-from exporter.signing import callbacks
+from exporter.providers.interface import END_REASONS, AnyProvider, Heard, Received, Refused
 from tests.providers.exchanges import document, make
 
 from . import conftest

@@ -11,10 +11,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from structlog.testing import capture_logs
 
-from exporter import catalogue
 from exporter.exposition import Exposition, Scope, Source
 from exporter.model import Reason, Reply, Request, State
-from exporter.provider import AnyProvider
+from exporter.providers import codes as catalogue
+from exporter.providers.interface import AnyProvider
 from exporter.rounds import Prober
 from tests.providers.exchanges import document, load, make
 from tests.virtual import Network, VirtualLoop, prober

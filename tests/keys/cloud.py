@@ -16,8 +16,8 @@ from aiohttp import web
 from exporter.ambient import alibaba, tencent
 from exporter.keys import Keyring
 from exporter.model import Account, Reply, Request
-from exporter.provider import AnyProvider
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider
 from exporter.transport import Transport, tls_context
 
 CANARY = "canary"

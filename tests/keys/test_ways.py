@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from exporter import ambient
 from exporter.ambient import Around, Grant, Way
 from exporter.model import Credentials, Reply, Request, Secret
-from exporter.provider import CredentialsError, Malformed, NoEnvelope
 from exporter.providers import found
+from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope
 from tests.keys.cloud import CANARY, SETTINGS
 
 NOW = 1_800_000_000.0

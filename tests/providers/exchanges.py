@@ -23,9 +23,9 @@ from typing import Any
 
 import yaml
 
-from exporter import catalogue
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Secret, Stream
-from exporter.provider import AnyProvider, Api, Listing, Malformed, NoEnvelope, Page, ProviderError
+from exporter.providers import codes as catalogue
+from exporter.providers.interface import AnyProvider, Api, Listing, Malformed, NoEnvelope, Page, ProviderError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 HERE = Path(__file__).parent

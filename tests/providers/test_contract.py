@@ -1,4 +1,4 @@
-"""The promises of a provider. Every file in `exporter/providers/` is found by itself and held to all of them."""
+"""The promises of a provider. Every folder in `exporter/providers/` is found by itself and held to all of them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,20 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import exporter.providers
-from exporter import catalogue
 from exporter.config.secret_values import secret_fields
 from exporter.model import Account, Answer, Call, Credentials, Reply, Request, Secret, State, Stream
-from exporter.provider import AnyProvider, Listing, Malformed, NoEnvelope, Page, ProviderError, Received, Refused
+from exporter.providers import codes as catalogue
 from exporter.providers import found
+from exporter.providers.interface import (
+    AnyProvider,
+    Listing,
+    Malformed,
+    NoEnvelope,
+    Page,
+    ProviderError,
+    Received,
+    Refused,
+)
 from exporter.simulator.world import fakes
 
 from .exchanges import HERE, MOMENT, Exchange, document, load, make, read
@@ -84,7 +93,7 @@ def missing(provider: AnyProvider, around: Surroundings) -> list[str]:
     name = provider.name
     lacks = []
     if name not in around.catalogues:
-        lacks.append(f"exporter/providers/codes/{name}.yml: meaning, reason and advice of each code")
+        lacks.append(f"exporter/providers/{name}/codes.yml: meaning, reason and advice of each code")
     if name not in around.fakes:
         lacks.append(f"exporter/simulator/{name}.py: the fake cloud")
     if f"`provider: {name}`" not in around.documentation:
@@ -146,7 +155,7 @@ def test_what_a_new_cloud_lacks_is_told(tmp_path: Path) -> None:
     new = replace(PROVIDERS["tencent"], name="newcloud")
     around = Surroundings((), (), tmp_path, "")
     assert [line.partition(":")[0] for line in missing(new, around)] == [
-        "exporter/providers/codes/newcloud.yml",
+        "exporter/providers/newcloud/codes.yml",
         "exporter/simulator/newcloud.py",
         "docs/configuration.md",
         "docs/codes.md",
@@ -181,7 +190,7 @@ def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
 @EVERY
 def test_file_name_configuration_word_and_label_are_one(provider: AnyProvider) -> None:
     """One word names a cloud everywhere, and every file of the folder is a cloud."""
-    files = {path.stem for path in Path(exporter.providers.__file__).parent.glob("*.py")} - {"__init__"}
+    files = {path.parent.name for path in Path(exporter.providers.__file__).parent.glob("*/provider.py")}
     assert set(PROVIDERS) == files
     assert PROVIDERS[provider.name] is provider
     assert re.fullmatch(r"[a-z][a-z0-9_]*", provider.name)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from exporter.document import LISTED_VALUES, MOST_VALUES
 from exporter.model import Credentials, Moment, Reason, Reply, Secret, SecretSource
-from exporter.provider import (
+from exporter.providers import found
+from exporter.providers.document import LISTED_VALUES, MOST_VALUES
+from exporter.providers.interface import (
     LONGEST_WORD,
     VALUES_A_ROW,
     Malformed,
@@ -42,7 +43,6 @@ from exporter.provider import (
     values_of,
     word,
 )
-from exporter.providers import found
 
 JSON = {"content-type": "application/json"}
 

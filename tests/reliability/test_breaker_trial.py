@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from exporter.model import Reason, Reply, Request, State
-from exporter.provider import TransportError
+from exporter.providers.interface import TransportError
 from tests.virtual import Network, account, lane, params, prober, reply, run, streams, tencent_error, tencent_state
 
 BROKEN = {"s00000", "s00001", "s00002"}

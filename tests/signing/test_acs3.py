@@ -5,8 +5,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from exporter.signing import acs3
-from exporter.signing.encoding import canonical_query
+from exporter.providers.alibaba import signing as acs3
+from exporter.providers.encoding import canonical_query
 
 from .known_answers import Vector, chosen, load, named
 

@@ -4,8 +4,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from exporter.signing import acs_rpc
-from exporter.signing.encoding import canonical_query
+from exporter.providers.alibaba import rpc_signing as acs_rpc
+from exporter.providers.encoding import canonical_query
 
 from .known_answers import Vector, load, named
 

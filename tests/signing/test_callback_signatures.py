@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.signing import callbacks
+from exporter.providers import callback_signatures as callbacks
 
 from .known_answers import Vector, load, named
 

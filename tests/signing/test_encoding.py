@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.signing.encoding import EMPTY_SHA256, canonical_query, percent, sha256_hex, utf8
+from exporter.providers.encoding import EMPTY_SHA256, canonical_query, percent, sha256_hex, utf8
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=8)

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.signing import acs3, tc3, volc
-from exporter.signing.header import ParsedAuthorization
+from exporter.providers.alibaba import signing as acs3
+from exporter.providers.authorization import ParsedAuthorization
+from exporter.providers.tencent import signing as tc3
+from exporter.providers.volcengine import signing as volc
 
 Parse = Callable[[str], ParsedAuthorization | None]
 

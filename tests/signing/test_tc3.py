@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from exporter.signing import tc3
+from exporter.providers.tencent import signing as tc3
 
 from .known_answers import Vector, chosen, load, named
 

@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from exporter.signing import volc
-from exporter.signing.encoding import canonical_query
+from exporter.providers.encoding import canonical_query
+from exporter.providers.volcengine import signing as volc
 
 from .known_answers import Vector, chosen, load, named
 

@@ -4,8 +4,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from exporter.signing import zego
-from exporter.signing.encoding import percent
+from exporter.providers.encoding import percent
+from exporter.providers.zego import signing as zego
 
 from .known_answers import Vector, load, named
 

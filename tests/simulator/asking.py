@@ -9,8 +9,12 @@ from itertools import count
 from typing import Any
 from urllib.parse import urlencode
 
-from exporter.signing import acs3, acs_rpc, tc3, volc, zego
-from exporter.signing.encoding import sha256_hex
+from exporter.providers.alibaba import rpc_signing as acs_rpc
+from exporter.providers.alibaba import signing as acs3
+from exporter.providers.encoding import sha256_hex
+from exporter.providers.tencent import signing as tc3
+from exporter.providers.volcengine import signing as volc
+from exporter.providers.zego import signing as zego
 from exporter.simulator import World
 from exporter.simulator.fake import Outgoing, Received
 from exporter.simulator.server import decide, examine, log

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.model import State
-from exporter.signing import tc3
+from exporter.providers.tencent import signing as tc3
 from exporter.simulator import Input, Script, World
 from exporter.simulator.fake import Received
 

@@ -8,8 +8,8 @@ The secret itself is the key; the query is canonical and the time is one of the 
 
 from collections.abc import Iterable, Mapping
 
-from exporter.signing.encoding import canonical_query, hmac_sha256, sha256_hex, utf8
-from exporter.signing.header import ParsedAuthorization, canonical_block, parse, signed_headers
+from exporter.providers.authorization import ParsedAuthorization, canonical_block, parse, signed_headers
+from exporter.providers.encoding import canonical_query, hmac_sha256, sha256_hex, utf8
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 
-from exporter.signing.encoding import hmac_sha256, sha256_hex, utf8
-from exporter.signing.header import ParsedAuthorization, canonical_block, parse, signed_headers
+from exporter.providers.authorization import ParsedAuthorization, canonical_block, parse, signed_headers
+from exporter.providers.encoding import hmac_sha256, sha256_hex, utf8
 
 ALGORITHM = "TC3-HMAC-SHA256"
 

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exporter.document import MOST_VALUES, WHOLE_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -25,7 +24,9 @@ from exporter.model import (
     Stream,
     Text,
 )
-from exporter.provider import (
+from exporter.providers import callback_signatures as callbacks
+from exporter.providers.document import MOST_VALUES, WHOLE_VALUES
+from exporter.providers.interface import (
     MEBIBYTE,
     Api,
     Callbacks,
@@ -58,7 +59,7 @@ from exporter.provider import (
     values_of,
     word,
 )
-from exporter.signing import callbacks, tc3
+from exporter.providers.tencent import signing as tc3
 
 VERSION = "2018-08-01"
 STATE = "DescribeLiveStreamState"

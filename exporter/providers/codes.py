@@ -1,6 +1,6 @@
 """What the providers' codes mean: code → reason or state, meaning, advice.
 
-The tables are data: `providers/codes/<provider>.yml`, one file per provider, found by scanning the folder, and
+The tables are data: `providers/<name>/codes.yml`, found by scanning the folders, and
 `reasons.yml` for the exporter's own words. A code that is in no table still gets a reason: from the longest prefix that
 fits, else from the HTTP status, else `provider_error`. Such an entry is not `listed`, and only listed codes may become
 labels, so a provider cannot make up new label values.
@@ -26,7 +26,7 @@ GATEWAY: Final = "gateway"
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HOME = files("exporter")
-_CODES = _HOME / "providers" / "codes"
+_PROVIDERS = _HOME / "providers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Catalogue:
     __slots__ = ("_fallbacks", "_families", "_http", "_tables", "_values", "provider", "state_field", "title")
 
     def __init__(self, provider: str, document: Mapping[str, Any]) -> None:
-        """Takes the parsed `codes/<provider>.yml`."""
+        """Takes the parsed `codes.yml`."""
         self.provider = provider
         self.title: str = document["title"]
         self.state_field: str | None = document.get("state_field")
@@ -139,13 +139,13 @@ def load(provider: str) -> Catalogue:
     """
     if provider not in providers():
         raise KeyError(provider)
-    return Catalogue(provider, _parse(_CODES / f"{provider}.yml"))
+    return Catalogue(provider, _parse(_PROVIDERS / provider / "codes.yml"))
 
 
 @cache
 def providers() -> tuple[str, ...]:
     """The names of all providers that have a file of codes, sorted."""
-    return tuple(sorted(file.name.removesuffix(".yml") for file in _CODES.iterdir() if file.name.endswith(".yml")))
+    return tuple(sorted(one.name for one in _PROVIDERS.iterdir() if (one / "codes.yml").is_file()))
 
 
 def local(word: str) -> Entry:

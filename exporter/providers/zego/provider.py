@@ -27,7 +27,9 @@ from exporter.model import (
     Stream,
     Text,
 )
-from exporter.provider import (
+from exporter.providers import callback_signatures as callbacks
+from exporter.providers.encoding import percent
+from exporter.providers.interface import (
     Api,
     Callbacks,
     Heard,
@@ -48,9 +50,7 @@ from exporter.provider import (
     same,
     word,
 )
-from exporter.signing import callbacks
-from exporter.signing import zego as signing
-from exporter.signing.encoding import percent
+from exporter.providers.zego import signing
 
 STATE = "DescribeRTCStreamState"
 DEFINITE = {0: State.ACTIVE, 41006: State.INACTIVE, 41004: State.NOT_FOUND}

@@ -11,7 +11,7 @@ Volcengine: https://www.volcengine.com/docs/6348/69820.
 import hashlib
 from collections.abc import Iterable
 
-from exporter.signing.encoding import sha256_hex, utf8
+from exporter.providers.encoding import sha256_hex, utf8
 
 
 def zego(*, secret: str, timestamp: str, nonce: str) -> str:

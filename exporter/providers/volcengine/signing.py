@@ -9,8 +9,8 @@ Like AWS version 4, without a prefix to the secret; the signing key changes with
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from exporter.signing.encoding import EMPTY_SHA256, canonical_query, hmac_sha256, sha256_hex, utf8
-from exporter.signing.header import ParsedAuthorization, canonical_block, parse, signed_headers
+from exporter.providers.authorization import ParsedAuthorization, canonical_block, parse, signed_headers
+from exporter.providers.encoding import EMPTY_SHA256, canonical_query, hmac_sha256, sha256_hex, utf8
 
 ALGORITHM = "HMAC-SHA256"
 

@@ -10,7 +10,7 @@ import base64
 import hmac
 from collections.abc import Iterable
 
-from exporter.signing.encoding import canonical_query, percent, utf8
+from exporter.providers.encoding import canonical_query, percent, utf8
 
 
 def string_to_sign(*, method: str, query: Iterable[tuple[str, str]]) -> str:

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exporter.document import LISTED_VALUES, MOST_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -23,7 +22,9 @@ from exporter.model import (
     Text,
     short_id_problem,
 )
-from exporter.provider import (
+from exporter.providers.document import LISTED_VALUES, MOST_VALUES
+from exporter.providers.encoding import EMPTY_SHA256, canonical_query
+from exporter.providers.interface import (
     MEBIBYTE,
     Api,
     Listing,
@@ -44,8 +45,7 @@ from exporter.provider import (
     text_of,
     timestamp,
 )
-from exporter.signing import volc
-from exporter.signing.encoding import EMPTY_SHA256, canonical_query
+from exporter.providers.volcengine import signing as volc
 
 STATE = "GetUserStreamState"
 USERS = "GetRoomOnlineUsers"

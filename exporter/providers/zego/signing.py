@@ -7,7 +7,7 @@ The parameters of the call itself are not covered.
 
 import hashlib
 
-from exporter.signing.encoding import utf8
+from exporter.providers.encoding import utf8
 
 
 def signature(*, app_id: int, nonce: str, server_secret: str, timestamp: int) -> str:

@@ -1,8 +1,8 @@
 """The plug-in interface: a provider is a value made of tables and pure functions.
 
 A provider never waits, never reads a clock and never draws a random number: what a request may depend on comes in as a
-`Moment`. Adding a cloud is adding `providers/<name>.py` that ends in `PROVIDER = Provider(...)`, and its catalogue
-`providers/codes/<name>.yml`.
+`Moment`. Adding a cloud is adding `providers/<name>/provider.py`, which ends in `PROVIDER = Provider(...)`, and its
+catalogue `providers/<name>/codes.yml`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from exporter.document import LISTED_VALUES, MOST_VALUES, document
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
+from exporter.providers.document import LISTED_VALUES, MOST_VALUES, document
 
 A = TypeVar("A", bound=Account)
 S = TypeVar("S", bound=Stream)

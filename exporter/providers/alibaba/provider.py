@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field
 
-from exporter.document import MOST_VALUES
 from exporter.model import (
     Account,
     Answer,
@@ -23,7 +22,11 @@ from exporter.model import (
     Stream,
     Text,
 )
-from exporter.provider import (
+from exporter.providers import callback_signatures as callbacks
+from exporter.providers.alibaba import signing as acs3
+from exporter.providers.document import MOST_VALUES
+from exporter.providers.encoding import EMPTY_SHA256, canonical_query
+from exporter.providers.interface import (
     MEBIBYTE,
     Api,
     Callbacks,
@@ -56,8 +59,6 @@ from exporter.provider import (
     values_of,
     word,
 )
-from exporter.signing import acs3, callbacks
-from exporter.signing.encoding import EMPTY_SHA256, canonical_query
 
 VERSION = "2016-11-01"
 STATE = "DescribeLiveStreamState"

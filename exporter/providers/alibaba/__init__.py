@@ -1,0 +1,1 @@
+"""Alibaba ApsaraVideo Live: everything that knows this cloud."""

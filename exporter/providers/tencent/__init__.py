@@ -1,0 +1,1 @@
+"""Tencent Cloud CSS: everything that knows this cloud."""

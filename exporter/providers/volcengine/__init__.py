@@ -1,0 +1,1 @@
+"""Volcengine RTC: everything that knows this cloud."""

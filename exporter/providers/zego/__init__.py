@@ -1,0 +1,1 @@
+"""ZEGO RTC: everything that knows this cloud."""
