@@ -14,6 +14,7 @@ from aiohttp import web
 from exporter.waiting import Places, neighbourhood
 
 SERVER: Final = "stream-exporter"
+KIND_HEADERS: Final = ("User-Agent", "Accept", "X-Prometheus-Scrape-Timeout-Seconds")
 SEND_SECONDS: Final = 12.0
 PIECE: Final = 1 << 16
 MOST_HELD: Final = 12 << 20  # bytes of large pages that are being sent; a page larger than that goes alone
@@ -72,6 +73,9 @@ class Held:
 async def waiting(places: Places, request: web.Request, rank: float, what: str) -> AsyncIterator[None]:
     """Hold a place while the block runs.
 
+    Places are shared out evenly between addresses, and at each of them between kinds of programs: behind a proxy,
+    Prometheus has the address of everybody else.
+
     Args:
         places: Where.
         request: Whose connection holds it.
@@ -85,11 +89,15 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
     def gone() -> bool:
         return request.transport is None or request.transport.is_closing()
 
+    group, habits, mono = neighbourhood(request.remote), places.habits, asyncio.get_running_loop().time
+    kind = hash(tuple(request.headers.get(name, "") for name in KIND_HEADERS))
     refusal = web.HTTPServiceUnavailable(text=f"too many {what} are waiting; try again later\n")
     try:
         async with asyncio.timeout(None) as patience:
-            place = places.enter(neighbourhood(request.remote), rank, gone, lambda: patience.reschedule(0))
+            claim = habits.claim(mono(), (group, kind))
+            place = places.enter(group, rank, gone, lambda: patience.reschedule(0), kind, claim)
             if place is None:
+                habits.turned_away(mono(), (group, kind))
                 raise refusal
             try:
                 yield
@@ -97,6 +105,7 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
                 places.leave(place)
     except TimeoutError:
         if patience.expired():
+            habits.turned_away(mono(), (group, kind))
             raise refusal from None
         raise
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from typing import Final
+
+MOST_KNOWN: Final = 4096
+ASKS_PER_SECOND: Final = 1.0
+ASKS_AT_ONCE: Final = 8.0
+NEW_SECONDS: Final = 5.0
+FORGET_SECONDS: Final = 600.0
 
 
 def neighbourhood(remote: str | None) -> str:
@@ -26,41 +33,56 @@ class Place:
 
     Attributes:
         group: Whose it is: places are shared out evenly between groups.
-        rank: Within a group the highest loses its place first, and the lowest is served first.
+        rank: Within a kind the highest loses its place first; within a group the lowest is served first.
         gone: Tells whether its holder has left; such a place counts as free.
         turn_away: Called when the place goes to somebody else.
+        kind: Within a group places are shared out evenly between kinds.
+        claim: Of groups, and of kinds, that hold equally many, the one with the greatest loses; by default the rank.
     """
 
     group: str
     rank: float
     gone: Callable[[], bool]
     turn_away: Callable[[], None]
+    kind: Hashable = None
+    claim: tuple[float, ...] = ()
 
 
 class Places:
     """At most so many places.
 
-    When they are all taken, the group that holds most of them (the newcomer's counted in) gives one up: the one with
-    the highest rank, of equal ones the newest. That may be the newcomer itself.
+    When they are all taken, the group that holds most of them (the newcomer's counted in) gives one up, and within it
+    the kind that holds most: the one with the highest rank, of equal ones the newest. That may be the newcomer itself.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._groups: dict[str, list[Place]] = {}
+        self.habits = Habits()
 
     def __len__(self) -> int:
         return sum(not place.gone() for places in self._groups.values() for place in places)
 
-    def enter(self, group: str, rank: float, gone: Callable[[], bool], turn_away: Callable[[], None]) -> Place | None:
-        """Take a place; None when there is none for this newcomer."""
-        place = Place(group, rank, gone, turn_away)
+    def enter(
+        self,
+        group: str,
+        rank: float,
+        gone: Callable[[], bool],
+        turn_away: Callable[[], None],
+        kind: Hashable = None,
+        claim: tuple[float, ...] = (),
+    ) -> Place | None:
+        """Take a place, as `Place` describes it; None when there is none for this newcomer."""
+        place = Place(group, rank, gone, turn_away, kind, claim or (rank,))
         self._groups.setdefault(group, []).append(place)
         if self._taken() > self._most:
             self._forget_gone()
         if self._taken() <= self._most:
             return place
-        largest = max(self._groups.values(), key=lambda places: (len(places), max(one.rank for one in places)))
-        loser = max(reversed(largest), key=lambda one: one.rank)
+        kinds: dict[Hashable, list[Place]] = {}
+        for one in _largest(self._groups.values()):
+            kinds.setdefault(one.kind, []).append(one)
+        loser = max(reversed(_largest(kinds.values())), key=lambda one: one.rank)
         self.leave(loser)
         if loser is place:
             return None
@@ -93,3 +115,48 @@ class Places:
     def _forget_gone(self) -> None:
         for place in [one for places in self._groups.values() for one in places if one.gone()]:
             self.leave(place)
+
+
+def _largest(shares: Iterable[list[Place]]) -> list[Place]:
+    return max(shares, key=lambda places: (len(places), max(one.claim for one in places)))
+
+
+class Habits:
+    """Remembers who asks, how often, and since when."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[float, float, float]] = {}  # first and last time, and how much lately
+        self._forget_at = 0.0
+
+    def claim(self, now: float, who: Hashable) -> tuple[float, ...]:
+        """Note that somebody asks; return its claim to a place, as `Place` compares it.
+
+        Who asks too often loses first, or comes again soon after it was turned away; then who is new; then who has
+        waited longest.
+
+        Args:
+            now: Monotonic seconds.
+            who: By what it is known, such as its address and its kind of program.
+        """
+        first, level = self._note(now, who, 1.0)
+        return max(0.0, level - ASKS_AT_ONCE), float(now - first < NEW_SECONDS), -now
+
+    def turned_away(self, now: float, who: Hashable) -> None:
+        """Note that somebody who asked was turned away: to come again at once would help it to nothing."""
+        self._note(now, who, ASKS_AT_ONCE)
+
+    def _note(self, now: float, who: Hashable, weight: float) -> tuple[float, float]:
+        first, last, level = self._known.get(who, (now, now, 0.0))
+        level = min(max(0.0, level - (now - last) * ASKS_PER_SECOND) + weight, 2 * ASKS_AT_ONCE)
+        if who not in self._known and len(self._known) >= MOST_KNOWN:
+            self._make_room(now)
+        self._known[who] = first, now, level
+        return first, level
+
+    def _make_room(self, now: float) -> None:
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_SECONDS
+            self._known = {name: known for name, known in self._known.items() if now - known[1] < FORGET_SECONDS}
+        if len(self._known) >= MOST_KNOWN:
+            # The newest, or a flood of new names would push out those who have long been known.
+            self._known.popitem()

@@ -277,6 +277,8 @@ class WebConfig(_Section):
     basic_auth_users: dict[str, Annotated[Secret, BeforeValidator(_hash)]] = Field(default_factory=dict)
 
 
+NO_FILE = WebConfig()
+
 # ------------------------------------------------------------------------------------------------------ how it is read
 
 
@@ -820,7 +822,7 @@ class WebGuard:
         return refusal if refusal is not None else await handler(request)
 
     def _config(self) -> WebConfig:
-        return self._file.read() if self._file else WebConfig()
+        return self._file.read() if self._file else NO_FILE
 
     def _changed(self, now: WebConfig | WebConfigError) -> None:
         """Say what a changed file means for the running server."""
