@@ -11,10 +11,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from exporter.waiting import Places, neighbourhood
+from exporter.waiting import Places, kind_of, neighbourhood
 
 SERVER: Final = "stream-exporter"
-KIND_HEADERS: Final = ("User-Agent", "Accept", "X-Prometheus-Scrape-Timeout-Seconds")
 SEND_SECONDS: Final = 12.0
 PIECE: Final = 1 << 16
 MOST_HELD: Final = 12 << 20  # bytes of large pages that are being sent; a page larger than that goes alone
@@ -90,7 +89,7 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
         return request.transport is None or request.transport.is_closing()
 
     group, habits, mono = neighbourhood(request.remote), places.habits, asyncio.get_running_loop().time
-    kind = hash(tuple(request.headers.get(name, "") for name in KIND_HEADERS))
+    kind = kind_of(request.headers)
     refusal = web.HTTPServiceUnavailable(text=f"too many {what} are waiting; try again later\n")
     try:
         async with asyncio.timeout(None) as patience:

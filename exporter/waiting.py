@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ ASKS_PER_SECOND: Final = 1.0
 ASKS_AT_ONCE: Final = 8.0
 NEW_SECONDS: Final = 5.0
 FORGET_SECONDS: Final = 600.0
+KIND_HEADERS: Final = ("User-Agent", "Accept", "X-Prometheus-Scrape-Timeout-Seconds")
 
 
 def neighbourhood(remote: str | None) -> str:
@@ -25,6 +26,11 @@ def neighbourhood(remote: str | None) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def kind_of(headers: Mapping[str, str]) -> Hashable:
+    """Return what tells one kind of program from another, as far as its requests do."""
+    return hash(tuple(headers.get(name, "") for name in KIND_HEADERS))
 
 
 @dataclass(slots=True, eq=False)
@@ -73,16 +79,14 @@ class Places:
         claim: tuple[float, ...] = (),
     ) -> Place | None:
         """Take a place, as `Place` describes it; None when there is none for this newcomer."""
-        place = Place(group, rank, gone, turn_away, kind, claim or (rank,))
+        place = Place(group, rank, gone, turn_away, kind, claim)
         self._groups.setdefault(group, []).append(place)
         if self._taken() > self._most:
             self._forget_gone()
         if self._taken() <= self._most:
             return place
-        kinds: dict[Hashable, list[Place]] = {}
-        for one in _largest(self._groups.values()):
-            kinds.setdefault(one.kind, []).append(one)
-        loser = max(reversed(_largest(kinds.values())), key=lambda one: one.rank)
+        kinds = _by_kind(_largest(self._groups.values()))
+        loser = max(reversed(_largest(kinds)), key=lambda one: one.rank)
         self.leave(loser)
         if loser is place:
             return None
@@ -98,16 +102,22 @@ class Places:
             self._groups.pop(place.group, None)
 
     def serve(self) -> Place | None:
-        """Take out who is next: of the group served longest ago the lowest rank; None when nobody waits."""
+        """Take out who is next; None when nobody waits.
+
+        Those go first who do not ask too often; then groups take turns, and of a group the kind that holds fewest places
+        goes first, and of a kind the lowest rank.
+        """
         self._forget_gone()
-        for group, places in self._groups.items():
-            place = min(places, key=lambda one: one.rank)
-            del self._groups[group]
-            places.remove(place)
-            if places:
-                self._groups[group] = places  # behind all others
-            return place
-        return None
+        if not self._groups:
+            return None
+        group = min(self._groups, key=lambda name: _least(self._groups[name]))
+        places = self._groups.pop(group)
+        kind = min(_by_kind(places), key=lambda ones: (_least(ones), len(ones)))
+        place = min(kind, key=lambda one: one.rank)
+        places.remove(place)
+        if places:
+            self._groups[group] = places  # behind all others
+        return place
 
     def _taken(self) -> int:
         return sum(map(len, self._groups.values()))
@@ -118,7 +128,19 @@ class Places:
 
 
 def _largest(shares: Iterable[list[Place]]) -> list[Place]:
-    return max(shares, key=lambda places: (len(places), max(one.claim for one in places)))
+    return max(shares, key=lambda places: (len(places), max(one.claim or (one.rank,) for one in places)))
+
+
+def _least(places: list[Place]) -> tuple[float, ...]:
+    """Return by how much too often they ask, at least one of them."""
+    return min(one.claim[:1] for one in places)
+
+
+def _by_kind(places: list[Place]) -> list[list[Place]]:
+    kinds: dict[Hashable, list[Place]] = {}
+    for one in places:
+        kinds.setdefault(one.kind, []).append(one)
+    return list(kinds.values())
 
 
 class Habits:

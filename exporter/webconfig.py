@@ -34,6 +34,7 @@ from exporter.config.problems import speakable
 from exporter.model import Secret, Shape
 from exporter.passwords import Busy as _Busy
 from exporter.passwords import Passwords as _Passwords
+from exporter.waiting import kind_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Where = tuple[str | int, ...]
@@ -854,19 +855,20 @@ class WebGuard:
             return None
         given = _credentials(request.headers.get("Authorization", ""))
         try:
-            if given and await self._right(*given, users, request.remote):
+            if given and await self._right(*given, users, request):
                 return None
         except _Busy:
             return _refusal(503, "Too many passwords wait to be checked.", Retry_After="1")
         return _refusal(401, "Unauthorized", WWW_Authenticate="Basic")
 
-    async def _right(self, user: bytes, password: bytes, users: dict[str, Secret], remote: str | None) -> bool:
+    async def _right(self, user: bytes, password: bytes, users: dict[str, Secret], request: web.Request) -> bool:
         """Tell whether a user has this password; an unknown user costs a comparison too."""
         if len(password) > LONGEST_PASSWORD:
             return False
         known = users.get(user.decode("utf-8", "surrogateescape"))
         hashed = (known or _nobody(users)).reveal().encode()
-        return await self._passwords.right(user, password, hashed, remote) and known is not None
+        kind = kind_of(request.headers)
+        return await self._passwords.right(user, password, hashed, request.remote, kind) and known is not None
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         for name, value in request.get(_ADDED, {}).items():
