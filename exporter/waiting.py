@@ -104,8 +104,8 @@ class Places:
     def serve(self) -> Place | None:
         """Take out who is next; None when nobody waits.
 
-        Those go first who do not ask too often; then groups take turns, and of a group the kind that holds fewest places
-        goes first, and of a kind the lowest rank.
+        Those go first who do not ask too often; then groups take turns, of a group the kind that holds fewest places goes
+        first, and of a kind the lowest rank.
         """
         self._forget_gone()
         if not self._groups:
