@@ -104,7 +104,7 @@ class Places:
     def serve(self) -> Place | None:
         """Take out who is next; None when nobody waits.
 
-        Those go first who do not ask too often; then groups take turns, of a group the kind that holds fewest places goes
+        Who does not ask too often goes first; then groups take turns, of a group the kind with fewest places goes
         first, and of a kind the lowest rank.
         """
         self._forget_gone()
