@@ -150,6 +150,12 @@ def _occurrences(data: bytes, needle: bytes) -> Iterator[tuple[int, int]]:
         end = at + _alike(data[at : at + len(needle)], needle)
         yield at, end
         at = data.find(needle[:_HEAD], end)
+    # One that lacks its beginning is found by its end.
+    at = data.find(needle[-_HEAD:]) if len(needle) > _HEAD else -1
+    while at >= 0:
+        end = at + _HEAD
+        yield end - _alike(data[max(0, end - len(needle)) : end][::-1], needle[::-1]), end
+        at = data.find(needle[-_HEAD:], end)
     at = data.find(needle[:_TAIL], max(0, len(data) - _HEAD)) if len(needle) > _TAIL else -1
     if at >= 0 and needle.startswith(data[at:]):
         yield at, len(data)

@@ -206,3 +206,11 @@ def test_sixty_thousand_mistakes_take_seconds(document: Any, tmp_path: Path) -> 
     assert none == 0
     assert errors == 1001
     assert seconds < 4 * plain
+
+
+@pytest.mark.parametrize("opening", ["{{", "{{ ", "${", "$(A", "$AB", "{{$"])
+def test_many_openings_of_variables_take_no_longer(opening: str, tmp_path: Path) -> None:
+    """What opens a template a hundred thousand times and never closes it is read at once, not in the square of that."""
+    seconds, errors = cost(tmp_path, {"accounts": [ZEGO], "streams": [stream(name=opening * 100_000)]})
+    assert errors == 1
+    assert seconds < 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import signal
 import socket
@@ -96,7 +97,16 @@ def own_names(options: ServeOptions, resolving: str) -> frozenset[str]:
             names.update(f".{domain.strip('.')}" for domain in domains if "." in domain.strip("."))
             # A pod's first search domain is NAMESPACE.svc.CLUSTER, and its services are called SERVICE.NAMESPACE, too.
             names.update(f".{domain.partition('.')[0]}" for domain in domains if ".svc." in domain)
-    return frozenset(name.lower() for name in names if name)
+    return frozenset(name.lower() for name in names if name and not _is_address(name))
+
+
+def _is_address(host: str) -> bool:
+    """Whether a host is an address: those need no name, and another program may listen there, too."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _resolving() -> str:

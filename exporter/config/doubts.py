@@ -19,7 +19,7 @@ _VARIABLE = re.compile(
     r"\$\{(?P<braces>[^{}\n]*)\}"
     r"|\$\((?P<parentheses>[A-Za-z_]\w*)\)"
     r"|\$(?P<bare>[A-Z_][A-Z0-9_]+)(?![A-Za-z0-9_])"
-    r"|\{\{(?P<template>[^\n]*?)\}\}",
+    r"|\{\{(?P<template>[^\n]{0,256}?)\}\}",
     re.ASCII,
 )
 _QUICK = re.compile(rb"\$[({A-Z_]|\{\{")

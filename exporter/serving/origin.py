@@ -49,12 +49,18 @@ def _foreign_page(method: str, headers: Mapping[str, str], names: frozenset[str]
         return False
     sender = _authority(source)
     own = _host_and_port(headers.get("Host", ""))
-    return sender is None or own is None or not (_same(sender, own) or sender[0] in names)
+    return sender is None or own is None or not _same(sender, own, names)
 
 
-def _same(sender: tuple[str, int | None], own: tuple[str, int | None]) -> bool:
-    """Compare hosts, and ports where both are given: without one, either scheme's default may be meant."""
-    return sender[0] == own[0] and (sender[1] == own[1] or own[1] is None)
+def _same(sender: tuple[str, int | None], own: tuple[str, int | None], names: frozenset[str]) -> bool:
+    """Compare hosts, and ports where both are given: without one, either scheme's default may be meant.
+
+    If a proxy has replaced the host that the browser knows, that one is among our names. Another port of the same host
+    is another program's.
+    """
+    if sender[0] != own[0]:
+        return sender[0] in names
+    return sender[1] == own[1] or own[1] is None
 
 
 def ours(host: str, names: frozenset[str]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from exporter.serving.waiting import Places, neighbourhood
+from exporter.serving.waiting import Places, kind_of, neighbourhood
 
 SERVER: Final = "stream-exporter"
 SEND_SECONDS: Final = 12.0
@@ -72,6 +72,9 @@ class Held:
 async def waiting(places: Places, request: web.Request, rank: float, what: str) -> AsyncIterator[None]:
     """Hold a place while the block runs.
 
+    Places are shared out evenly between addresses, and at each of them between kinds of programs: behind a proxy,
+    Prometheus has the address of everybody else.
+
     Args:
         places: The places.
         request: The request that holds it; if its client hangs up, the place is free.
@@ -85,11 +88,15 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
     def gone() -> bool:
         return request.transport is None or request.transport.is_closing()
 
+    group, habits, mono = neighbourhood(request.remote), places.habits, asyncio.get_running_loop().time
+    kind = kind_of(request.headers)
     refusal = web.HTTPServiceUnavailable(text=f"too many {what} are waiting; try again later\n")
     try:
         async with asyncio.timeout(None) as patience:
-            place = places.enter(neighbourhood(request.remote), rank, gone, lambda: patience.reschedule(0))
+            claim = habits.claim(mono(), (group, kind))
+            place = places.enter(group, rank, gone, lambda: patience.reschedule(0), kind, claim)
             if place is None:
+                habits.turned_away(mono(), (group, kind))
                 raise refusal
             try:
                 yield
@@ -97,6 +104,7 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
                 places.leave(place)
     except TimeoutError:
         if patience.expired():
+            habits.turned_away(mono(), (group, kind))
             raise refusal from None
         raise
 

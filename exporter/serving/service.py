@@ -21,6 +21,7 @@ from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
 from exporter.rounds.transcript import Exchange
 from exporter.rounds.turns import GAP_SECONDS, Turns
+from exporter.serving.pages import SLICE_SECONDS
 from exporter.state.board import Board, Record
 from exporter.state.callbacks import Ear
 from exporter.state.counters import Tally
@@ -197,9 +198,14 @@ class Service:
         started, config = self.clock.mono(), self.config
         compressor = Compressor() if compressed else None
         parts: list[bytes] = []
+        slice_ends = time.perf_counter() + SLICE_SECONDS
         for part in self.exposition.render(started, openmetrics):
             parts.append(compressor.add(part) if compressor is not None else part)
+            # Each turn of the loop may be long while strangers crowd it, so no more of them are waited for than needed.
+            if time.perf_counter() < slice_ends:
+                continue
             await asyncio.sleep(0)
+            slice_ends = time.perf_counter() + SLICE_SECONDS
             if self.config is not config:
                 # Begun under another configuration, it would mix the two.
                 return await self._render(openmetrics, compressed)

@@ -14,15 +14,19 @@ from exporter.commands.serve import own_names
 
 
 def test_its_own_names_are_the_machines_and_the_configured_ones() -> None:
-    """Host name, addresses it listens on, the outside address, and names under the search domains, a pod's too."""
+    """Host name, names it listens on, the outside address, and names under the search domains, a pod's too.
+
+    An address needs no name: as one it would let in the page of any other program that listens there.
+    """
     options = ServeOptions(
-        listen=("exporter.corp.example:1", ":2", "127.0.0.1:3"), external_url="https://Streams.example:8443/path"
+        listen=("exporter.corp.example:1", ":2", "127.0.0.1:3", "[::1]:4"),
+        external_url="https://Streams.example:8443/path",
     )
     resolving = (
         "nameserver 10.0.0.2\nsearch Media.svc.cluster.local svc.cluster.local corp.example. local\n\noptions x\n"
     )
     assert own_names(options, resolving) == {
-        socket.gethostname().lower(), "exporter.corp.example", "127.0.0.1", "streams.example",
+        socket.gethostname().lower(), "exporter.corp.example", "streams.example",
         ".media.svc.cluster.local", ".media", ".svc.cluster.local", ".corp.example",
     }  # fmt: skip
     assert own_names(ServeOptions(), "") == {socket.gethostname().lower()}

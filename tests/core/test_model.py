@@ -167,7 +167,7 @@ ALONE = "; write the domain alone, such as push.example.com"
         (".".join(["a" * 62] * 4)[:253] + ".", ".".join(["a" * 62] * 4)[:253]),
         ("push.example ", "holds a blank; write the domain alone"),
         ("push.example\u200b", "holds a blank; write the domain alone"),
-        ("rtmp://push.example/live", f"is an address with the scheme{ALONE}"),
+        ("rtmp://push.example/live", f"is an address with a scheme{ALONE}"),
         ("me@push.example", f"is an address with a user{ALONE}"),
         ("push.example?a", f"is an address with a query{ALONE}"),
         ("push.example#a", f"is an address with a fragment{ALONE}"),

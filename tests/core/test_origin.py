@@ -74,6 +74,14 @@ def test_a_post_from_another_page_is_refused(headers: dict[str, str]) -> None:
     assert refused("POST", Host="127.0.0.1:10180", **headers)
 
 
+def test_another_program_of_our_host_is_another_site() -> None:
+    """Its page has our name and another port; without a port in `Host`, a proxy may stand at either default."""
+    assert refused("POST", Host="web1:10180", Origin="http://web1:3000")
+    assert refused("POST", Host="web1:10180", Origin="http://web1")
+    assert not refused("POST", Host="web1", Origin="http://web1")
+    assert not refused("POST", Host="web1", Origin="https://web1")
+
+
 @pytest.mark.parametrize(
     "headers",
     [

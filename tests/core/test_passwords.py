@@ -25,10 +25,10 @@ class Gate:
         self.compared.append(password)
         return password == RIGHT
 
-    def ask(self, password: bytes, remote: str = "192.0.2.1") -> asyncio.Task[bool]:
+    def ask(self, password: bytes, remote: str = "192.0.2.1", kind: str = "curl") -> asyncio.Task[bool]:
         """Ask whether a password is right."""
         self.now += 0.001
-        return asyncio.create_task(self.passwords.right(b"alice", password, b"hash", remote))
+        return asyncio.create_task(self.passwords.right(b"alice", password, b"hash", remote, kind))
 
     async def flood(self, count: int, remote: str = "192.0.2.1", name: str = "wrong") -> list[asyncio.Task[bool]]:
         """Ask for so many wrong passwords, each once."""
@@ -71,6 +71,44 @@ def test_a_flood_from_elsewhere_costs_the_right_one_a_turn() -> None:
         assert answers.count(False) == MOST_WAITING - 1
 
     run(story)
+
+
+def test_a_flood_from_the_same_address_costs_another_kind_of_program_a_turn() -> None:
+    """Behind one proxy Prometheus is known by its own headers, and waits for one comparison."""
+
+    async def story(gate: Gate) -> None:
+        flood = await gate.flood(2 * MOST_WAITING)
+        right = gate.ask(RIGHT, kind="Prometheus")
+        await asyncio.sleep(0)
+        gate.open(2)
+        assert await right is True
+        gate.open()
+        await asyncio.gather(*flood, return_exceptions=True)
+
+    assert run(story).compared.index(RIGHT) == 1
+
+
+def test_a_flood_from_many_addresses_costs_the_right_one_a_few_turns() -> None:
+    """Each address of it asks too often, and Prometheus does not: it is let in, and compared before them."""
+
+    async def story(gate: Gate) -> None:
+        flood = []
+        for turn in range(20):
+            for number in range(MOST_WAITING + 20):
+                flood += await gate.flood(1, f"198.51.100.{number}", f"{turn}.{number}.")
+        gate.open(MOST_WAITING)
+        while len(gate.compared) < MOST_WAITING:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+        for number in range(MOST_WAITING + 20):
+            flood += await gate.flood(1, f"198.51.100.{number}", f"again.{number}.")
+        right = gate.ask(RIGHT, "192.0.2.2")
+        await asyncio.sleep(0)
+        gate.open(3)
+        assert await right is True
+        gate.open()
+        await asyncio.gather(*flood, return_exceptions=True)
+
+    assert run(story).compared.index(RIGHT) <= MOST_WAITING + 2
 
 
 def test_a_flood_from_the_same_address_costs_the_right_one_a_second_try() -> None:

@@ -164,6 +164,16 @@ def test_ordinary_text_stays(text: str) -> None:
     assert scrub(text, [SECRET, PLAIN, "LTAI5tKeyIdOfSomebody"], addresses=True) == text
 
 
+@pytest.mark.parametrize("way", ["as it is", "percent for all", "base64 at offset 1", "lower case"])
+@pytest.mark.parametrize("cut", [PLAIN[-12:], PLAIN[4:], PLAIN[1:]])
+def test_a_secret_that_lost_its_beginning(cut: str, way: str) -> None:
+    """Twelve characters of its end are enough to find it by."""
+    scrubbed = scrub(f"the key ...{WAYS[way](cut)} is bad", [PLAIN])
+    assert "<secret>" in scrubbed
+    assert scrubbed.startswith("the key ...")
+    assert scrubbed.endswith(" is bad")
+
+
 @pytest.mark.parametrize("cut", [PLAIN[:8], PLAIN[:12], PLAIN[:-1]])
 def test_a_secret_cut_short_by_the_cloud(cut: str) -> None:
     """The beginning of a secret at the end of a message, and a long one anywhere, are hidden too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from aiohttp import ClientSession, TCPConnector
@@ -88,6 +88,39 @@ def test_who_would_sit_longest_gives_way_to_a_scrape_of_the_same_address() -> No
     assert asyncio.run(main()) == (200, [503])
 
 
+@pytest.mark.parametrize("addresses", [1, MOST_WAITING + 20])
+def test_strangers_with_short_deadlines_who_come_again_do_not_keep_prometheus_out(addresses: int) -> None:
+    """More than there are places ask again at once, from its own address or each from another; it is answered."""
+
+    async def main() -> tuple[list[int], int]:
+        over, refused = asyncio.Event(), 0
+
+        async def stranger(session: ClientSession) -> None:
+            nonlocal refused
+            while not over.is_set():
+                async with session.get("/metrics", headers={TIMEOUT_HEADER: "1"}) as response:
+                    refused += response.status == 503
+                await asyncio.sleep(0.01)
+
+        async with AsyncExitStack() as stack:
+            service = await stack.enter_async_context(Staged(silent))
+            client, face = await stack.enter_async_context(facing(service))
+            homes = [f"127.0.1.{number}" if addresses > 1 else "127.0.0.1" for number in range(1, addresses + 1)]
+            sessions = [await stack.enter_async_context(from_address(client, home)) for home in homes]
+            prometheus = await stack.enter_async_context(from_address(client, "127.0.0.1"))
+            crowd = [asyncio.create_task(stranger(sessions[n % addresses])) for n in range(MOST_WAITING + 20)]
+            await until(lambda: face.waiting == MOST_WAITING)
+            scrape = {TIMEOUT_HEADER: "2", "User-Agent": "Prometheus/3"}
+            ours = [await (await statuses(prometheus, "/metrics", 1, **scrape))[0] for _ in range(2)]
+            over.set()
+            await asyncio.gather(*crowd)
+            return ours, refused
+
+    ours, refused = asyncio.run(main())
+    assert ours == [200, 200]
+    assert refused > 20
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/probe?target=tencent/a", "/probe?target=tencent/a&debug=true"])
 def test_who_hangs_up_holds_no_place(path: str) -> None:
     """As many as there are places ask and hang up; the next is let in at once."""
@@ -128,7 +161,7 @@ def test_probes_wait_in_bounds(path: str, most: int, what: str) -> None:
         ):
             crowd = await statuses(session, path, most, **{TIMEOUT_HEADER: "60"})
             await until(lambda: len(face._probes) + len(face._debugs) == most)
-            async with client.get(path, headers={TIMEOUT_HEADER: "61"}) as refused:
+            async with session.get(path, headers={TIMEOUT_HEADER: "60"}) as refused:
                 text = await refused.text()
             async with client.get("/metrics", headers={TIMEOUT_HEADER: "0.6"}) as scrape:
                 await scrape.read()

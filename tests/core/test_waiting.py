@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.serving.waiting import Place, Places, neighbourhood
+from exporter.serving.waiting import ASKS_AT_ONCE, MOST_KNOWN, NEW_SECONDS, Habits, Place, Places, neighbourhood
 
 
 class Guests:
@@ -89,6 +89,57 @@ def test_groups_take_turns_and_the_lowest_rank_goes_first() -> None:
     guests.enter("b9", "b", 9)
     served = [guests.places.serve() for _ in range(5)]
     assert [place and (place.group, place.rank) for place in served] == [("a", 1), ("b", 9), ("a", 2), ("a", 3), None]
+
+
+def test_within_a_group_kinds_share_the_places() -> None:
+    """Behind one proxy many of one kind cannot keep out another kind, though they would stay less long."""
+    places, turned_away = Places(3), list[float]()
+    for rank in (1.0, 2.0, 3.0):
+        assert places.enter("proxy", rank, lambda: False, lambda rank=rank: turned_away.append(rank), "curl")  # type: ignore[misc]
+    assert places.enter("proxy", 10.0, lambda: False, lambda: turned_away.append(10.0), "Prometheus")
+    assert places.enter("proxy", 0.5, lambda: False, lambda: turned_away.append(0.5), "curl")
+    assert turned_away == [3.0, 2.0]
+
+
+def test_of_groups_that_hold_equally_many_the_greatest_claim_loses() -> None:
+    """Whoever asks too often gives way to a neighbour with a later deadline."""
+    places, turned_away = Places(2), list[str]()
+    assert places.enter("often", 1.0, lambda: False, lambda: turned_away.append("often"), None, (5.0,))
+    assert places.enter("seldom", 2.0, lambda: False, lambda: turned_away.append("seldom"), None, (0.0,))
+    assert places.enter("Prometheus", 9.0, lambda: False, lambda: turned_away.append("Prometheus"), None, (1.0,))
+    assert turned_away == ["often"]
+
+
+def test_who_asks_too_often_claims_less_than_who_is_new_and_who_is_new_less_than_who_is_known() -> None:
+    """Of two who ask seldom the one who waits longer loses, so sitters give way to those who come."""
+    habits = Habits()
+    often = [habits.claim(0.0, "often") for _ in range(int(ASKS_AT_ONCE) + 1)]
+    known = [habits.claim(second, "known") for second in (0.0, NEW_SECONDS, NEW_SECONDS + 1)]
+    assert often[-1] > often[-2] > known[-1]
+    assert known[0] == often[0]
+    assert habits.claim(NEW_SECONDS + 1, "new") > known[2]
+    assert known[1] > known[2]
+
+
+def test_who_was_turned_away_and_comes_again_at_once_has_asked_too_often() -> None:
+    """It would push out in turn who pushed it out; after a scrape interval all is forgotten."""
+    habits = Habits()
+    habits.claim(0.0, "a")
+    habits.turned_away(0.0, "a")
+    assert habits.claim(0.1, "a") > habits.claim(0.1, "b")
+    assert habits.claim(15.0, "a") < habits.claim(15.0, "c")
+
+
+def test_a_flood_of_new_names_does_not_push_out_who_is_known() -> None:
+    """What is remembered is bounded; who has not come for long makes room."""
+    habits = Habits()
+    habits.claim(0.0, "Prometheus")
+    for number in range(2 * MOST_KNOWN):
+        habits.claim(1.0, number)
+    assert len(habits._known) == MOST_KNOWN
+    assert habits.claim(NEW_SECONDS, "Prometheus") < habits.claim(NEW_SECONDS, "new")
+    habits.claim(10_000.0, "later")
+    assert len(habits._known) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,9 +36,10 @@ class _Comparison:
 class Passwords:
     """Compares passwords one at a time, off the event loop, and each only once while its verdict is remembered.
 
-    Addresses take turns, and when all places are taken the address that holds most of them gives one up. Within an
-    address, a password that was turned away and comes again within a minute goes ahead of new ones; otherwise first
-    come, first served. So a right password that comes again has its turn at once, while each guess of a flood is new.
+    Addresses take turns, except those that ask too often, and so do kinds of programs within an address. When all
+    places are taken, the one that holds most of them gives one up. Within a kind, a password that was turned away and comes
+    again within a minute goes ahead of new ones; otherwise first come, first served. So a right password has its turn
+    soon, or at once when it comes again, while each guess of a flood is new.
 
     Args:
         checker: Compares a password with a bcrypt hash; runs in a thread.
@@ -59,8 +60,10 @@ class Passwords:
         # Apart, so that a flood of wrong passwords cannot push out the right ones.
         self._verdicts: dict[bool, dict[bytes, None]] = {True: {}, False: {}}
 
-    async def right(self, user: bytes, password: bytes, hashed: bytes, remote: str | None) -> bool:
-        """Tell whether a user's password fits a hash; `remote` is the client's address.
+    async def right(
+        self, user: bytes, password: bytes, hashed: bytes, remote: str | None, kind: Hashable = None
+    ) -> bool:
+        """Tell whether a user's password fits a hash; `remote` is the client's address, `kind` its kind of program.
 
         Raises:
             Busy: Too many comparisons wait.
@@ -71,7 +74,7 @@ class Passwords:
                 return verdict
         comparison = self._line.get(digest)
         if comparison is None:
-            comparison = self._enter(digest, _Comparison(password, hashed), remote)
+            comparison = self._enter(digest, _Comparison(password, hashed), neighbourhood(remote), kind)
         comparison.askers += 1
         try:
             # Shielded: a client that leaves takes nothing from others who gave the same password.
@@ -89,20 +92,23 @@ class Passwords:
 
     # --- the line ----------------------------------------------------------------------------------------------------
 
-    def _enter(self, digest: bytes, comparison: _Comparison, remote: str | None) -> _Comparison:
+    def _enter(self, digest: bytes, comparison: _Comparison, group: str, kind: Hashable) -> _Comparison:
         first, _ = self._turned_away.pop(digest, (None, 0.0))
         seen = self._clock() if first is None else first
         rank = seen if first is None else seen - AHEAD_SECONDS
 
         def turn_away() -> None:
             self._remember_first(digest, seen)
+            self._places.habits.turned_away(self._clock(), (group, kind))
             self._line.pop(digest, None)
             comparison.place = None
             comparison.verdict.set_exception(Busy())
 
-        place = self._places.enter(neighbourhood(remote), rank, lambda: False, turn_away)
+        claim = self._places.habits.claim(self._clock(), (group, kind))
+        place = self._places.enter(group, rank, lambda: False, turn_away, kind, claim)
         if place is None:
             self._remember_first(digest, seen)
+            self._places.habits.turned_away(self._clock(), (group, kind))
             raise Busy
         comparison.place = place
         self._line[digest] = comparison

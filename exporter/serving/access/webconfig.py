@@ -34,6 +34,7 @@ from exporter.config.problems import speakable
 from exporter.model import Secret, Shape
 from exporter.serving.access.passwords import Busy as _Busy
 from exporter.serving.access.passwords import Passwords as _Passwords
+from exporter.serving.waiting import kind_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Where = tuple[str | int, ...]
@@ -276,6 +277,8 @@ class WebConfig(_Section):
     rate_limit: RateLimit = Field(default_factory=RateLimit)
     basic_auth_users: dict[str, Annotated[Secret, BeforeValidator(_hash)]] = Field(default_factory=dict)
 
+
+NO_FILE = WebConfig()
 
 # ------------------------------------------------------------------------------------------------------ how it is read
 
@@ -820,7 +823,7 @@ class WebGuard:
         return refusal if refusal is not None else await handler(request)
 
     def _config(self) -> WebConfig:
-        return self._file.read() if self._file else WebConfig()
+        return self._file.read() if self._file else NO_FILE
 
     def _changed(self, now: WebConfig | WebConfigError) -> None:
         """Say what a changed file means for the running server."""
@@ -852,19 +855,20 @@ class WebGuard:
             return None
         given = _credentials(request.headers.get("Authorization", ""))
         try:
-            if given and await self._right(*given, users, request.remote):
+            if given and await self._right(*given, users, request):
                 return None
         except _Busy:
             return _refusal(503, "Too many passwords wait to be checked.", Retry_After="1")
         return _refusal(401, "Unauthorized", WWW_Authenticate="Basic")
 
-    async def _right(self, user: bytes, password: bytes, users: dict[str, Secret], remote: str | None) -> bool:
+    async def _right(self, user: bytes, password: bytes, users: dict[str, Secret], request: web.Request) -> bool:
         """Tell whether a user has this password; an unknown user costs a comparison too."""
         if len(password) > LONGEST_PASSWORD:
             return False
         known = users.get(user.decode("utf-8", "surrogateescape"))
         hashed = (known or _nobody(users)).reveal().encode()
-        return await self._passwords.right(user, password, hashed, remote) and known is not None
+        kind = kind_of(request.headers)
+        return await self._passwords.right(user, password, hashed, request.remote, kind) and known is not None
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         for name, value in request.get(_ADDED, {}).items():
