@@ -37,9 +37,9 @@ class Passwords:
     """Compares passwords one at a time, off the event loop, and each only once while its verdict is remembered.
 
     Addresses take turns, except those that ask too often, and so do kinds of programs within an address. When all
-    places are taken, the one that holds most of them gives one up. Within a kind, a password that was turned away and comes
-    again within a minute goes ahead of new ones; otherwise first come, first served. So a right password has its turn
-    soon, or at once when it comes again, while each guess of a flood is new.
+    places are taken, the one that holds most of them gives one up. Within a kind, a password that was turned away and
+    comes again within a minute goes ahead of new ones; otherwise first come, first served. So a right password has its
+    turn soon, or at once when it comes again, while each guess of a flood is new.
 
     Args:
         checker: Compares a password with a bcrypt hash; runs in a thread.
