@@ -35,6 +35,9 @@ def beside(part: str) -> bytes:
     return f"[{part}{',0' * LARGE}]".encode()
 
 
+CROWDED = "{" + ",".join(f'"{number}":0' for number in range(MOST_NAMES)) + "}"
+
+
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize(
     ("text", "value"),
@@ -42,6 +45,8 @@ def beside(part: str) -> bytes:
         ('{"a":{"b":[1,-2.5,1e3,true,false,null,"x"]}}', {"a": {"b": [1, -2.5, 1000.0, True, False, None, "x"]}}),
         ('"\\u76f4\\ud83d\\ude00 直😀"', "直😀 直😀"),
         ("9" * LONGEST_NUMBER, int("9" * LONGEST_NUMBER)),
+        ("0." + "1" * (LONGEST_NUMBER - 2), 0.1111111111111111),
+        (CROWDED, dict.fromkeys(map(str, range(MOST_NAMES)), 0)),
         ("[[[[]]]]", [[[[]]]]),
     ],
 )

@@ -109,6 +109,98 @@ def test_throttling_halves_the_rate_and_it_comes_back() -> None:
     assert shown[-2:] == [100, 100]
 
 
+def test_the_way_back_is_slow_at_first() -> None:
+    """Level for 8.5 seconds after the pause, then by the third power of the time, seen in whole seconds."""
+    pace = Pace(100)
+    pace.throttled(0.0)
+    assert [pace.rate(PAUSE + seconds) for seconds in (8.0, 9.0, 9.9)] == [
+        50, pytest.approx(50 * (1 + (0.5 / 1.3) ** 3)), pytest.approx(50 * (1 + (0.5 / 1.3) ** 3)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rate", "wait"), [(10, WINDOW / 10), (2, WINDOW / 2), (0.5, WINDOW), (1 / 60, WINDOW)])
+def test_what_another_process_may_have_used_is_one_second(rate: float, wait: float) -> None:
+    """Calls began evenly until a time: the next is due one gap later, and where gaps are long, after that second."""
+    assert Pace(rate, 100.0).wait(100.0) == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(("sent", "rate"), [(40, 0.97 * 40), (90, 50 * (1 + (0.7 / 1.3) ** 3)), (10, 25.0)])
+def test_growth_that_found_the_limit_falls_back_to_what_came_through(sent: int, rate: float) -> None:
+    """The calls of the second before tell what a cloud lets through; not more than was tried, nor less than half."""
+    pace = Pace(100)
+    pace.throttled(0.0)
+    for number in range(70):
+        pace.take(8.3 + number * 0.01)
+    for number in range(sent):
+        pace.take(9.25 + number * 0.01)
+    pace.throttled(10.3, None, 10.2)
+    assert pace.rate(10.3) == pytest.approx(rate)
+    assert pace.wait(10.3) >= 10.2 + 0.5 - 10.3
+
+
+@pytest.mark.parametrize(("sent", "rate"), [(49, 0.85 * 50), (30, 0.97 * 30), (20, 25.0)])
+def test_a_refusal_on_the_way_back_cuts_the_rate(sent: int, rate: float) -> None:
+    """A refusal soon after another takes 15 %, or all that did not come through, but no more than half."""
+    pace = Pace(100)
+    pace.throttled(0.0)
+    for number in range(sent):
+        pace.take(1.1 + number * 0.015)
+    pace.throttled(2.1, None, 2.05)
+    assert pace.rate(2.1) == pytest.approx(rate)
+
+
+def test_refused_calls_did_not_come_through() -> None:
+    """Of the second before a refusal those calls count that were not refused themselves."""
+    pace = Pace(100)
+    pace.throttled(0.0)
+    pace.throttled(1.6, None, 1.5)
+    assert pace.rate(1.6) == 25
+    for number in range(30):
+        pace.take(1.6 + number * 0.025)
+    for number in range(10):
+        pace.throttled(2.45, None, 1.61 + number * 0.075)
+    assert pace.rate(2.45) == 25
+    pace.throttled(2.6, None, 2.55)
+    assert pace.rate(2.6) == pytest.approx(0.97 * 20)
+
+
+def test_a_refusal_of_a_call_before_the_cut_is_no_news() -> None:
+    """However late its answer comes, a call that went out at the old rate says nothing of the new one."""
+    pace = Pace(100)
+    pace.throttled(0.0)
+    pace.throttled(5.0, None, 0.5)
+    pace.throttled(5.0, None, PAUSE)
+    assert pace.rate(5.0) == 50
+    pace.throttled(5.1, None, PAUSE + 0.01)
+    assert pace.rate(5.1) == 25
+
+
+def test_a_low_limit_is_lowered_to_half_at_most() -> None:
+    """Below one call in a second there is little to lower; a higher limit goes down to one call in two seconds."""
+    low, high = Pace(0.4), Pace(10)
+    for number in range(9):
+        low.throttled(3.0 * number)
+        high.throttled(3.0 * number)
+    assert (low.rate(25.0), high.rate(25.0)) == (0.2, 0.5)
+    high.take(30.0)
+    assert high.wait(30.0) == pytest.approx(2 * WINDOW)
+
+
+def test_demand_after_a_pause_begins_near_the_rate_that_was_throttled_and_grows() -> None:
+    """Time in which nobody called proves nothing: half of the limit at first, all of it some seconds later."""
+    pace = Pace(100)
+    pace.throttled(0.0)
+    pace.take(20.0)
+    assert pace.wait(20.0) == pytest.approx(WINDOW / 50)
+    made = calls(pace, 500, Random(1), 0.0, start=20.1)
+    assert sum(20.1 <= time < 21.1 for time in made) <= 51
+    assert sum(23.5 <= time < 24.5 for time in made) >= 95
+    steady = Pace(1)
+    steady.throttled(0.0)
+    made = calls(steady, 30, Random(1), 0.0)
+    assert sum(15.0 <= time < 25.0 for time in made) >= 9
+
+
 def test_refusals_of_calls_in_flight_together_count_once() -> None:
     """Thirty answers that come within a second are one refusal; one that comes later is another."""
     pace = Pace(100)
@@ -215,6 +307,15 @@ def test_calls_of_two_paces_that_become_one_are_counted_together() -> None:
     one.absorb(other, 0.7)
     # Six calls are in the window: the next one waits until no more than three are left.
     assert one.wait(0.7) == pytest.approx(0.3 + WINDOW - 0.7)
+    assert one.wait(3.0) == 0
+    one.throttled(3.0)
+    assert one.rate(3.0) == 2
+    one, other = Pace(4), Pace(4)
+    for seconds in (0.0, 0.2):
+        one.take(seconds)
+        other.take(seconds + 0.1)
+    one.absorb(other, 0.3)
+    assert one.wait(0.3) == pytest.approx(WINDOW - 0.3)
 
 
 def test_a_pace_is_settled_when_nothing_of_it_matters_any_more() -> None:
@@ -225,6 +326,7 @@ def test_a_pace_is_settled_when_nothing_of_it_matters_any_more() -> None:
     # A late wake-up: the next call is due by the time at which this one was.
     pace.take(0.5, queued=True)
     assert [pace.settled(seconds) for seconds in (0.5, 1.5, 1.53, 0.5 + WINDOW + 0.01)] == [False, False, False, True]
+    assert [Pace(10, 100.0).settled(seconds) for seconds in (99.0, 102.0)] == [False, True]
     slow = Pace(0.1)
     slow.take(0.0)
     assert [slow.settled(seconds) for seconds in (5.0, 10.0, 10.5)] == [False, False, True]

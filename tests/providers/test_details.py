@@ -1,0 +1,135 @@
+"""What the recorded exchanges leave out: the words of a broken answer, full pages, ids of lists, ZEGO's signature."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from exporter.model import Answer, Reply
+from exporter.provider import Listing, Malformed, Page
+from exporter.providers import found
+
+from .exchanges import KEYS, MOMENT, document, make, read
+
+
+def answer(body: Any) -> Reply:
+    """Return an answer in JSON."""
+    return Reply(200, {"content-type": "application/json"}, json.dumps(body).encode())
+
+
+def listed(provider: str, action: str, scope: str, body: Any, **account: Any) -> Page:
+    """Read a page of a list."""
+    cloud = found()[provider]
+    listing = cloud.apis()[action]
+    assert isinstance(listing, Listing)
+    configured, _ = make(cloud, document(provider), {"account": account})
+    return listing.read(configured, scope, answer(body))
+
+
+def tencent_online(rows: int, endpoint: str = "https://live.tencentcloudapi.com") -> Page:
+    """Read a page of Tencent's online list with so many rows."""
+    info = [{"DomainName": "d", "AppName": "live", "StreamName": f"s{number}"} for number in range(rows)]
+    body = {"Response": {"RequestId": "r-7", "TotalPage": 9, "OnlineInfo": info}}
+    return listed("tencent", "DescribeLiveStreamOnlineList", "d", body, endpoint=endpoint)
+
+
+def alibaba_online(rows: int) -> Page:
+    """Read a page of Alibaba's online list with so many rows."""
+    info = [
+        {"DomainName": "play.example", "PublishDomain": "d", "AppName": "live", "StreamName": f"s{number}"}
+        for number in range(rows)
+    ]
+    body = {"RequestId": "r-7", "TotalPage": 9, "OnlineInfo": {"LiveStreamOnlineInfo": info}}
+    return listed("alibaba", "DescribeLiveStreamsOnlineList", "play.example", body)
+
+
+def test_a_page_that_is_not_full_is_the_last() -> None:
+    """A full page may be followed by others, one with a row less is not."""
+    intl = "https://live.intl.tencentcloudapi.com"
+    assert [tencent_online(rows, intl).last for rows in (0, 99, 100)] == [True, True, False]
+    assert [tencent_online(rows).last for rows in (100, 9_999, 10_000)] == [True, True, False]
+    assert [alibaba_online(rows).last for rows in (0, 2_999, 3_000)] == [True, True, False]
+
+
+def test_answers_of_a_list_carry_the_id_of_its_call() -> None:
+    """A support ticket names the call by which a stream was found live, also where that was a list."""
+    push = {"DomainName": "d", "AppName": "live", "MasterFlag": 1}
+    backup = {"Response": {"RequestId": "r-7", "StreamInfoList": [{"StreamName": "s0", "BackupList": [push]}]}}
+    pages = [
+        tencent_online(1),
+        alibaba_online(1),
+        listed("tencent", "DescribeBackupStreamList", "ap-guangzhou", backup),
+    ]
+    for page in pages:
+        ids = {row.request_id for row in page.rows.values() if isinstance(row, Answer)}
+        assert ids == {"r-7"}
+
+
+def of_volcengine(**result: Any) -> dict[str, Any]:
+    """Return an answer of Volcengine's."""
+    return {"ResponseMetadata": {"RequestId": "r"}, "Result": result}
+
+
+def media(*rows: tuple[str, int]) -> dict[str, Any]:
+    """Return what Volcengine answers of media types."""
+    return of_volcengine(StreamStates=[{"MediaType": kind, "State": state} for kind, state in rows])
+
+
+BACKUP_FLAG = [{"StreamName": "a", "BackupList": [{"DomainName": "d", "AppName": "l", "MasterFlag": 2}]}]
+
+
+@pytest.mark.parametrize(
+    ("provider", "action", "body", "text"),
+    [
+        ("tencent", "", {"Response": {"StreamState": "x"}}, "StreamState holds an unknown value"),
+        ("alibaba", "", {"StreamState": "x"}, "StreamState holds an unknown value"),
+        ("tencent", "DescribeBackupStreamList", {"Response": {"StreamInfoList": BACKUP_FLAG}},
+         "MasterFlag holds an unknown value"),
+        ("volcengine", "", media(("Audio", 2)), "State holds an unknown value"),
+        ("volcengine", "", media(("Audio", 0), ("Audio", 1)), "one MediaType stands twice with different State"),
+        ("volcengine", "", media(("Hologram", 1)), "a MediaType that is not known is published"),
+        ("volcengine", "GetRoomOnlineUsers", of_volcengine(VisibleUserList={}), "a list of users is not a list"),
+        ("volcengine", "GetRoomOnlineUsers", of_volcengine(VisibleUserList=[7]),
+         "a user is neither text nor an object"),
+        ("zego", "", {"Code": 0, "Data": {"create_time": "7", "close_time": "8"}},
+         "Code 0 (active) with a close_time after create_time"),
+    ],
+)  # fmt: skip
+def test_a_broken_answer_is_told_in_words(provider: str, action: str, body: Any, text: str) -> None:
+    """Whoever reads the log learns which field is wrong, without its value."""
+    cloud = found()[provider]
+    account, stream = make(cloud, document(provider))
+    api = cloud.apis()[action or cloud.single.action]
+    scope = str(api.scope(account, stream)) if isinstance(api, Listing) else ""
+    with pytest.raises(Malformed) as caught:
+        read(api, account, stream, scope, answer(body))
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("time", "started"),
+    [("9" * 12, float("9" * 12)), ("9" * 13, None), ("", None), ("0", None), ("٣", None), (3, None)],
+)
+def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
+    """A time that is no plain number of seconds, or none that ever comes, is not told."""
+    zego = found()["zego"]
+    account, stream = make(zego, document("zego"))
+    told = zego.single.read(account, stream, answer({"Code": 0, "Data": {"create_time": time}}))
+    assert told.started == started
+
+
+def test_zego_signs_app_nonce_secret_and_time() -> None:
+    """The signature is the MD5 that the vendor documents, over what stands in the same address."""
+    zego = found()["zego"]
+    account, stream = make(zego, document("zego"))
+    request = zego.sign(account, KEYS, zego.single.ask(account, stream), MOMENT)
+    query = {name: value for name, (value,) in parse_qs(urlsplit(request.url).query).items()}
+    signed = query["AppId"] + query["SignatureNonce"] + KEYS.key_secret.reveal() + query["Timestamp"]
+    assert query["Signature"] == hashlib.md5(signed.encode()).hexdigest()
+    assert query["SignatureNonce"] == MOMENT.nonce[:16]
+    assert query["Timestamp"] == str(int(MOMENT.now))
+    assert request.headers == {"Host": "rtc-api.zego.im", "Accept": "application/json"}
