@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from exporter.model import Answer, Reply
-from exporter.provider import Listing, Malformed, Page
 from exporter.providers import found
+from exporter.providers.interface import Listing, Malformed, Page
 
 from .exchanges import KEYS, MOMENT, document, make, read
 
