@@ -47,8 +47,8 @@ bench: $(VENV)/.development ## Print the table of benchmarks
 nightly: $(VENV)/.development ## Hostile answers by the hundred thousand
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest --timeout 0 tests/hostile
 
-# ONLY='exporter.planner*' takes the mutants of one module; `.venv/bin/mutmut show NAME` prints one of them.
-mutants: $(VENV)/.development ## Change what decides, line by line, and list what no test notices (ONLY='exporter.quota*')
+# ONLY='exporter.rounds.plan*' takes the mutants of one module; `.venv/bin/mutmut show NAME` prints one of them.
+mutants: $(VENV)/.development ## Change what decides, line by line, and list what no test notices (ONLY='exporter.rounds.pace*')
 	$(BIN)/mutmut run --max-children 1 $(if $(ONLY),'$(ONLY)')
 	@$(BIN)/mutmut results | grep -v 'not checked' || echo 'nothing that ran survived'
 

@@ -323,6 +323,7 @@ class Round:
             if record is not None and record.tried <= sent:
                 self._definite += 1
                 board.answered(record, answer, query.api.action, now)
+                state.waiting.asked(record.key)
             elif record is not None:
                 board.supply(record, answer.inputs)
         async for asked in unhurried(step.ask):

@@ -198,14 +198,14 @@ class Service:
         started, config = self.clock.mono(), self.config
         compressor = Compressor() if compressed else None
         parts: list[bytes] = []
-        slice_ends = time.perf_counter() + SLICE_SECONDS
+        slice_ends = started + SLICE_SECONDS
         for part in self.exposition.render(started, openmetrics):
             parts.append(compressor.add(part) if compressor is not None else part)
             # Each turn of the loop may be long while strangers crowd it, so no more of them are waited for than needed.
-            if time.perf_counter() < slice_ends:
+            if self.clock.mono() < slice_ends:
                 continue
             await asyncio.sleep(0)
-            slice_ends = time.perf_counter() + SLICE_SECONDS
+            slice_ends = self.clock.mono() + SLICE_SECONDS
             if self.config is not config:
                 # Begun under another configuration, it would mix the two.
                 return await self._render(openmetrics, compressed)

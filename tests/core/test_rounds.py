@@ -263,3 +263,36 @@ def test_the_skew_of_a_clouds_clock_has_no_bias(off: float) -> None:
         assert sum(told) / len(told) == pytest.approx(0.0, abs=0.05)
 
     run(main())
+
+
+def test_a_probe_returns_when_a_list_has_answered_for_its_stream() -> None:
+    """Its own call waits far behind in the queue; the list's answer is as good, and is not waited past."""
+
+    async def behave(_provider: str, request: Request) -> Reply:
+        if request.headers["X-TC-Action"] != ONLINE:
+            return tencent_state("active")
+        if params(request)["DomainName"] != "push.example":
+            return tencent_error("InternalError")
+        await asyncio.sleep(3.0)
+        return online("s00000", "s00001")
+
+    async def main() -> None:
+        loop, kind = asyncio.get_running_loop(), found()["tencent"].stream
+        others = [kind(name=f"x{number}", account="main", domain=f"d{number}.example") for number in range(20)]
+        rates = {SINGLE: 0.3, ONLINE: 100.0}
+        made = prober(
+            Network(behave),
+            [account(plan="list", timeout="9s", quota=rates, concurrency=30)],
+            [*streams(2), *others],
+        )
+        scraping = asyncio.create_task(scrape(made, 30.0))
+        await asyncio.sleep(1.5)
+        record = made.shared.board.get(("tencent", "s00000"))
+        assert record is not None
+        began = loop.time()
+        await lane(made).refresh_one(record, began + 20, began)
+        assert record.action == ONLINE
+        assert loop.time() - began < 2.0
+        await scraping
+
+    run(main())

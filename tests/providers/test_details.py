@@ -112,10 +112,20 @@ def test_a_broken_answer_is_told_in_words(provider: str, action: str, body: Any,
 
 @pytest.mark.parametrize(
     ("time", "started"),
-    [("9" * 12, float("9" * 12)), ("9" * 13, None), ("", None), ("0", None), ("٣", None), (3, None)],
+    [
+        ("9" * 12, float("9" * 12)),
+        ("9" * 13, None),
+        ("", None),
+        ("0", None),
+        ("٣", None),
+        (3, 3.0),
+        (-3, None),
+        (3.5, None),
+        (True, None),
+    ],
 )
 def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
-    """A time that is no plain number of seconds, or none that ever comes, is not told."""
+    """A time that is no whole number of seconds, in digits or not, or none that ever comes, is not told."""
     zego = found()["zego"]
     account, stream = make(zego, document("zego"))
     told = zego.single.read(account, stream, answer({"Code": 0, "Data": {"create_time": time}}))
