@@ -36,7 +36,7 @@ from exporter import config, providers
 from exporter.keys import Keyring
 from exporter.service import Service, clock
 from exporter.simulator.world import fakes
-from exporter.transport.pool import MOST_OPEN
+from exporter.transport.pool import MOST_OPEN, NEW_REST
 from exporter.web import Face
 
 FAULTS = 0.40
@@ -49,7 +49,7 @@ SLOW_CHANCE = 0.003
 CALL_SECONDS = 0.1
 SAMPLE_EVERY = 50
 MOST_DESCRIPTORS = 4 * MOST_OPEN + 40
-WARM_UP = 0.2
+WARM_UP = 0.4  # part of the scrapes until every kept connection has carried answers of all sizes
 CODES = {"zego": "99"}
 
 
@@ -204,8 +204,8 @@ async def _scrape(found: Soak, session: aiohttp.ClientSession, url: str, scrapes
 
 
 async def _look(found: Soak, number: int) -> None:
-    # A connection that is closed takes a turn of the loop or two until its file is.
-    await asyncio.sleep(0.01)
+    # A connection in the making is left alone for a moment before its first call; then its task is over.
+    await asyncio.sleep(2 * NEW_REST)
     gc.collect()
     found.peak = max(found.peak, _resident())
     _give_back()

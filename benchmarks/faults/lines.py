@@ -56,3 +56,7 @@ class Line:
     def close(self) -> None:
         """End it."""
         self.usable = False
+
+    def abandon(self) -> None:
+        """End it as if it had broken."""
+        self.usable = False
