@@ -21,9 +21,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from exporter.keys import Keyring
 from exporter.serving.app import Face
 from exporter.serving.service import Service, clock
 from exporter.simulator.world import fakes
-from exporter.transport.pool import MOST_OPEN
+from exporter.transport.pool import MOST_OPEN, NEW_REST, WARY_NEW_REST
 
 FAULTS = 0.40
 QUICK = (
@@ -46,12 +47,14 @@ QUICK = (
 )  # fmt: skip
 SLOW = ("hang", "delay", "drip_head", "drip_body")
 SLOW_CHANCE = 0.003
-UNASKED = ("stray", "again", "idle")  # bytes after an answer, the answer once more, the end of an idle connection
+IDLE_CHANCE = 0.02  # part of the answers after which the connection ends while nobody uses it
+UNASKED = ("stray", "again")  # bytes after an answer, the answer once more
 UNASKED_CHANCE = 0.02
+UNASKED_FROM = 0.95  # part of the scrapes; from then on, a cloud that did it once gets a connection for each call
 CALL_SECONDS = 0.1
 SAMPLE_EVERY = 50
 MOST_DESCRIPTORS = 4 * 2 * MOST_OPEN
-WARM_UP = 0.2
+WARM_UP = 0.4  # part of the scrapes until every kept connection has carried answers of all sizes
 CODES = {"zego": "99"}
 
 
@@ -127,7 +130,7 @@ def world(streams_each: int) -> dict[str, Any]:
     faults = [{"kind": kind, "provider": provider, "code": CODES.get(provider, "InternalError"), "probability": quick}
               for kind in QUICK for provider in ACCOUNTS]  # fmt: skip
     faults += [{"kind": kind, "seconds": 0.2, "probability": SLOW_CHANCE} for kind in SLOW]
-    faults += [{"kind": kind, "seconds": 0.02, "probability": UNASKED_CHANCE} for kind in UNASKED]
+    faults.append({"kind": "idle", "seconds": 0.02, "probability": IDLE_CHANCE})
     accounts = [
         {"name": name, "provider": name, "quota": dict.fromkeys(fakes()[name].actions, 1_000_000), **fields}
         for name, fields in ACCOUNTS.items()
@@ -181,7 +184,10 @@ async def soak(scrapes: int, streams_each: int = 2, sample_every: int = SAMPLE_E
                 host, port = runner.addresses[0][:2]
                 async with aiohttp.ClientSession() as session:
                     found = Soak()
-                    await _scrape(found, session, f"http://{host}:{port}/metrics", scrapes, sample_every)
+                    url = f"http://{host}:{port}/metrics"
+                    await _scrape(
+                        found, session, url, scrapes, sample_every, partial(_speak_unasked, session, endpoint)
+                    )
                     found.samples[False] = scrapes * len(loaded.streams) - found.samples[True]
                     return found
             finally:
@@ -192,10 +198,26 @@ async def _never() -> list[str]:
     return ["nothing to reload"]
 
 
-async def _scrape(found: Soak, session: aiohttp.ClientSession, url: str, scrapes: int, sample_every: int) -> None:
+async def _speak_unasked(session: aiohttp.ClientSession, endpoint: str) -> None:
+    for kind in UNASKED:
+        fault = {"kind": kind, "seconds": 0.02, "probability": UNASKED_CHANCE}
+        async with session.post(f"{endpoint}/-/simulator/faults", json=fault) as response:
+            assert response.status == 200, await response.text()
+
+
+async def _scrape(
+    found: Soak,
+    session: aiohttp.ClientSession,
+    url: str,
+    scrapes: int,
+    sample_every: int,
+    near_the_end: Callable[[], Awaitable[None]],
+) -> None:
     started = time.monotonic()
     headers = {"X-Prometheus-Scrape-Timeout-Seconds": "3"}
     for number in range(scrapes):
+        if number == int(scrapes * UNASKED_FROM):
+            await near_the_end()
         async with session.get(url, headers=headers) as response:
             body = await response.read()
             found.failed += response.status != 200
@@ -207,8 +229,8 @@ async def _scrape(found: Soak, session: aiohttp.ClientSession, url: str, scrapes
 
 
 async def _look(found: Soak, number: int) -> None:
-    # A connection that is closed takes a turn of the loop or two until its file is.
-    await asyncio.sleep(0.01)
+    # A connection in the making is left alone for a moment before its first call; then its task is over.
+    await asyncio.sleep(WARY_NEW_REST + 2 * NEW_REST)
     gc.collect()
     found.peak = max(found.peak, _resident())
     _give_back()

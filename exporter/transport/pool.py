@@ -97,7 +97,7 @@ class Pool(Generic[C]):
         """
         found = self._rested()
         if found is not None:
-            if self._ending:
+            if self._ending and not self._crowded():
                 self._begin(timeout, most)
             return found
         waiter: asyncio.Future[C] = asyncio.get_running_loop().create_future()
@@ -185,13 +185,17 @@ class Pool(Generic[C]):
     def _open(self) -> int:
         return len(self._idle) + len(self._dials) + len(self._busy)
 
+    def _crowded(self) -> bool:
+        """Whether so many connections are open that they rest for less than they should."""
+        return self._open() >= max(MOST_OPEN, 2 * len(self._busy))
+
     def _room(self) -> bool:
         """Whether one more connection may be made."""
         return self._open() < max(UTMOST_OPEN, 2 * len(self._busy))
 
     def _rest_now(self) -> float:
         """Return the seconds that a connection has to rest: the more are open, the less."""
-        if self._open() < max(MOST_OPEN, 2 * len(self._busy)):
+        if not self._crowded():
             return self._rest
         return min(self._rest, LEAST_REST) if self._room() else 0.0
 
@@ -220,8 +224,11 @@ class Pool(Generic[C]):
         self.release(connection)
 
     def _begin(self, timeout: float, most: int) -> bool:
-        """Begin to make a connection, if there is room and fewer than so many are in the making."""
-        if len(self._dials) >= most or not self._room():
+        """Begin to make a connection, if there is room and fewer than so many are in the making.
+
+        Where more are open than usual, one is made at a time: others may have rested for the least meanwhile.
+        """
+        if len(self._dials) >= (1 if self._crowded() else most) or not self._room():
             return False
         task = asyncio.create_task(self._make(timeout), name="connect")
         self._dials.add(task)
