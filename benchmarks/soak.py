@@ -36,6 +36,7 @@ from benchmarks.faults.clouds import ACCOUNTS, address
 from exporter import config, providers
 from exporter.keys import Keyring
 from exporter.serving.app import Face
+from exporter.serving.reload import keep_one_heap
 from exporter.serving.service import Service, clock
 from exporter.simulator.world import fakes
 from exporter.transport.pool import MOST_OPEN, NEW_REST, WARY_NEW_REST
@@ -172,6 +173,7 @@ def simulating(home: Path, streams_each: int) -> Iterator[str]:
 
 async def soak(scrapes: int, streams_each: int = 2, sample_every: int = SAMPLE_EVERY) -> Soak:
     """Scrape so many times, one after another, and watch this process."""
+    keep_one_heap()  # as `serve` does
     with tempfile.TemporaryDirectory() as home, simulating(Path(home), streams_each) as endpoint:
         text = json.dumps(document(endpoint, streams_each)).encode()
         loaded = config.load(Path("soak.yml"), providers.found(), {}, lambda _path: text)

@@ -27,7 +27,7 @@ from exporter.model import Account, Secret, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access.webconfig import WebConfigError, WebGuard
 from exporter.serving.app import Face
-from exporter.serving.reload import Reloader, settle_memory
+from exporter.serving.reload import Reloader, keep_one_heap, settle_memory
 from exporter.serving.sending import Protocol
 from exporter.serving.service import Service, clock
 from exporter.state.board import Change
@@ -165,6 +165,7 @@ async def serve(options: ServeOptions, *, ready: Callable[[list[str]], None] | N
         options: The flags.
         ready: Called with the addresses once all of them listen.
     """
+    keep_one_heap()
     with logs.unblocked(sys.stderr) as said:
         logs.configure(options.log_level, options.log_format, said)
         asyncio.get_running_loop().set_exception_handler(logs.Complaints(time.monotonic))
