@@ -113,7 +113,7 @@ class Reloader:
 
 
 def keep_one_heap() -> None:
-    """Have the C library keep one heap for all threads, where it knows how: each of its own would keep some megabytes."""
+    """Have the C library keep one heap for all threads, if it can: one for each thread would keep some megabytes."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, 1)
