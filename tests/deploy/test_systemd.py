@@ -8,7 +8,7 @@ import yaml
 
 from .tools import ROOT, accepts, program, tracked
 
-UNIT = ROOT / "deploy" / "systemd" / "stream-exporter.serving.service"
+UNIT = ROOT / "deploy" / "systemd" / "stream-exporter.service"
 WORST_EXPOSURE = 1.5
 
 
