@@ -245,5 +245,5 @@ def test_a_pair_of_prometheus_costs_one_round(tmp_path: Path) -> None:
         until(lambda: min(scrapes()) >= 6, "each of the pair has scraped six times")
         made = sum(scrapes())
         rounds = sum(call.stream == "zego/canary-3" for call in list(clouds.world.log))
-        # A stream whose turn comes late in a round is young enough for the next scrape, so it is asked every other time.
+        # A stream whose turn comes late in a round is young enough for the next scrape: it is asked every other time.
         assert 3 <= rounds < 0.75 * made

@@ -6,10 +6,7 @@ import pytest
 
 from benchmarks.expensive import alone
 
-KINDS = (
-    "objects, 16 MiB in gzip", "objects, 1 MiB", "lists within lists", "a Chinese sign and 6 MiB",
-    "pages with rows of nobody",
-)  # fmt: skip
+KINDS = ("objects, 16 MiB in gzip", "objects, 1 MiB", "lists within lists", "pages with rows of nobody")
 
 
 @pytest.mark.parametrize("kind", KINDS)
