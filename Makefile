@@ -31,8 +31,12 @@ types: $(VENV)/.development
 floors: $(VENV)/.development
 	$(BIN)/lint-imports
 
+# What measures or runs real servers goes alone, after the rest.
+ALONE := tests/callbacks tests/peers tests/reliability
+
 tests: $(VENV)/.development
-	$(BIN)/pytest
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile $(ALONE:%=--ignore %)
+	$(BIN)/pytest $(ALONE)
 
 format: $(VENV)/.development ## Format and sort
 	$(BIN)/ruff check --fix .

@@ -11,6 +11,7 @@ import binascii
 import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 SHORTEST = 4  # characters of a secret that is looked for
@@ -48,12 +49,22 @@ class _Wanted:
     @classmethod
     def of(cls, secrets: Iterable[str], addresses: bool) -> _Wanted:
         """Prepare secrets: in lower case, without blanks and `+`, which can stand for each other."""
-        plain = {secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST}
+        written = {secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST}
+        # A secret may hold escapes of its own, which are decoded along with those of the text.
+        plain = {form for each in written for form in _decoded(each) if len(form) >= SHORTEST}
         bare = {_BLANK.sub(b"", each).replace(b"+", b"").lower() or each for each in plain}
         needles = sorted(bare, key=len, reverse=True)
         least = min([_TAIL, *map(len, needles)])
         signs = rb"\t\n\r -~" if all(each.isascii() for each in needles) else rb"\t\n\r -~\x80-\xff"
         return cls(needles, addresses, least, re.compile(rb"[%b]{%d,}" % (signs, least)))
+
+
+def _decoded(secret: bytes) -> list[bytes]:
+    """Return a secret as it stands and with its escapes decoded, layer by layer."""
+    forms = [secret]
+    with suppress(_Tangled):
+        forms += [view.data for view in _layers(_View(secret))]
+    return forms
 
 
 class _Tangled(Exception):  # noqa: N818

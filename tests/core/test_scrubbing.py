@@ -136,6 +136,8 @@ SECRETS = st.text(st.sampled_from(string.ascii_letters + string.digits + "+/=_-.
 @example("\\", "", "A1b2C3d4", "\\u00XX")
 @example("abc", "abc", "A1b2C3d4", "base64")
 @example("%4", "", "1b2C3d4xyz", "as it is")
+@example("", "", "0000%00<", "HTML")
+@example("", "0000%00<", "0000%00<", "HTML of JSON")
 def test_any_secret_in_any_text(before: str, after: str, secret: str, written: str) -> None:
     """Whatever stands around it and whatever it is made of, nothing that was scrubbed can be decoded to the secret."""
     shown = scrub(f"{before}{WAYS[written](secret)}{after}", [secret])
