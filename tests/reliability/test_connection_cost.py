@@ -49,7 +49,7 @@ def busiest(times: list[float]) -> int:
     return max(sum(start <= time < start + 1.0 for time in times) for start in times)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.6])
+@pytest.mark.parametrize("seconds", [0.6])
 def test_slow_connections_do_not_bunch_calls_up_at_the_cloud(
     seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
