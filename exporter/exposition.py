@@ -318,13 +318,8 @@ FAMILIES: Final = (
 _BY_NAME: Final = {family.name: family for family in FAMILIES}
 
 
-class AccountView(Protocol):
-    """What the exposition reads of an account."""
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Provider and account."""
-        ...
+class AccountFigures(Protocol):
+    """What is shown of every account, on the page as in the exposition."""
 
     @property
     def up(self) -> bool | None:
@@ -342,17 +337,26 @@ class AccountView(Protocol):
         ...
 
     @property
-    def size(self) -> int:
-        """How many streams are watched."""
-        ...
-
-    @property
     def held_back(self) -> bool:
         """Whether the breaker is open."""
         ...
 
     def kept(self) -> dict[str, float]:
         """Return the calls per second allowed now, by action."""
+        ...
+
+
+class AccountView(AccountFigures, Protocol):
+    """What the exposition reads of an account."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Provider and account."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many streams are watched."""
         ...
 
 

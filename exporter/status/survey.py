@@ -10,6 +10,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
+from exporter.exposition import AccountFigures
 from exporter.model import Account, Answer, Fault, State, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.state.board import Board, Instant, Key, Record
@@ -27,7 +28,7 @@ RANK: Final = {
 """The states, worst first."""
 
 
-class AccountView(Protocol):
+class AccountView(AccountFigures, Protocol):
     """What the page reads of an account."""
 
     @property
@@ -41,37 +42,13 @@ class AccountView(Protocol):
         ...
 
     @property
-    def up(self) -> bool | None:
-        """Whether the last round got a definite answer; None before the first."""
-        ...
-
-    @property
     def fault(self) -> Fault | None:
         """Why the account answers nothing; None while it does."""
         ...
 
     @property
-    def round_seconds(self) -> float | None:
-        """How long the last round took."""
-        ...
-
-    @property
-    def unprobed(self) -> Mapping[str, int]:
-        """Streams whose turn did not come in the last round, by why."""
-        ...
-
-    @property
-    def held_back(self) -> bool:
-        """Whether the breaker is open."""
-        ...
-
-    @property
     def paces(self) -> Mapping[str, Any]:
         """The quotas by action; `limit` is the calls per second allowed when nothing throttles."""
-        ...
-
-    def kept(self) -> dict[str, float]:
-        """Return the calls per second allowed now, by action."""
         ...
 
 
