@@ -12,11 +12,11 @@ import yaml
 
 from exporter.simulator import World, demo_configuration, demo_world, serving
 from exporter.simulator.nouns import Script
-from grafana.queries import load, queries
 from tests.peers import servers
 from tests.peers.servers import until, vector
 
 from .live import check_all
+from .queries import load, queries
 
 STEP = 2.0  # seconds that each state of the demo lasts here, instead of half a minute
 WINDOWS = {"__rate_interval": "5s", "__interval": "1s", "__range": "20s"}

@@ -27,7 +27,7 @@ class Refused(Exception):  # noqa: N818 - a finding, named in the field's own wo
 def _open(address: str, fields: Mapping[str, str] | None) -> Any:
     body = urllib.parse.urlencode(fields).encode() if fields is not None else None
     try:
-        with urllib.request.urlopen(address, body, timeout=60) as reply:  # noqa: S310 - the caller's own Prometheus
+        with urllib.request.urlopen(address, body, timeout=60) as reply:
             return json.load(reply)["data"]
     except urllib.error.HTTPError as error:
         with error:
