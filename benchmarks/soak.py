@@ -38,7 +38,7 @@ from exporter.keys import Keyring
 from exporter.serving.app import Face
 from exporter.serving.reload import keep_one_heap
 from exporter.serving.service import Service, clock
-from exporter.simulator.world import fakes
+from exporter.simulator.providers import fakes
 from exporter.transport.pool import MOST_OPEN, NEW_REST, WARY_NEW_REST
 
 FAULTS = 0.40

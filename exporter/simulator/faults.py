@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
-from exporter.simulator.fake import GONE, Exchange, Fake, Outgoing, Refusal, put
-from exporter.simulator.nouns import STRICT
+from exporter.simulator.exchange import Exchange, Outgoing, Refusal
+from exporter.simulator.fake import Fake
+from exporter.simulator.types import STRICT
 
+GONE = object()
+"""Stands for "remove the field"."""
 HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1><hr>nginx</body></html>"
 
 
@@ -20,22 +23,12 @@ HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{stat
 class Fault:
     """One fault and the calls that it is put upon; what is None matches every call.
 
+    docs/simulator.md says what each kind does and which of the other fields it uses.
+
     Attributes:
-        kind: One of `KINDS`.
-        provider: A cloud.
-        account: An account's name.
-        action: A vendor's action.
-        stream: `provider/name` of a stream.
         count: How many calls it is put upon, or None for all.
         probability: Chance for each call, by the world's random numbers.
-        code: The vendor's code, for kind `code`.
-        message: Its text.
-        status: HTTP status, for the kinds that answer with one.
-        seconds: Length of a delay, gap between two bytes of a drip, error of the clock, or time after the answer.
         field: Path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state.
-        value: The value of kinds `value` and `document`, the target of `redirect`, the content type, raw or stray
-            text, the page of `gateway`, the Age of `cached`.
-        size: Bytes of a huge body or of a bomb after decompression.
         hits: How many calls it was put upon so far.
     """
 
@@ -94,27 +87,32 @@ def _deep(_fake: Fake, fault: Fault, payload: Any) -> Any:
 
 def _spoiled(value: Callable[[Fake, Fault], Any]) -> Callable[[Fake, Fault, Any], Any]:
     def change(fake: Fake, fault: Fault, payload: Any) -> Any:
-        if fault.field:
-            _put_at(payload, fault.field.split("."), value(fake, fault))
-        else:
-            fake.spoil(payload, value(fake, fault))
+        for path in [fault.field] if fault.field else fake.states:
+            *way, name = path.split(".")
+            for holder in _holders(payload, way):
+                if fault.field or name in holder:
+                    _put(holder, name, value(fake, fault))
         return payload
 
     return change
 
 
-def _put_at(holder: Any, path: list[str], value: Any) -> None:
-    """Set a field by its path; a number is a place in a list, and a path that is not there is left alone."""
-    for part in path[:-1]:
-        holder = _inside(holder, part)
-    if isinstance(holder, dict):
-        put(holder, path[-1], value)
+def _holders(node: Any, way: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the objects at the end of a path; a number is a place in a list, a star stands for any part."""
+    if not way:
+        yield from [node] if isinstance(node, dict) else []
+        return
+    parts = node if isinstance(node, dict) else dict(enumerate(node)) if isinstance(node, list) else {}
+    for name, part in parts.items():
+        if way[0] in ("*", str(name)):
+            yield from _holders(part, way[1:])
 
 
-def _inside(holder: Any, part: str) -> Any:
-    if isinstance(holder, list):
-        return holder[int(part)] if part.isdigit() and int(part) < len(holder) else None
-    return holder.get(part) if isinstance(holder, dict) else None
+def _put(holder: dict[str, Any], name: str, value: Any) -> None:
+    if value is GONE:
+        holder.pop(name, None)
+    else:
+        holder[name] = value
 
 
 @dataclass(slots=True)
@@ -199,7 +197,7 @@ def refusal(fault: Fault, exchange: Exchange) -> Refusal | None:
     if fault.kind == "throttle":
         return exchange.fake.throttled(exchange, 1.0)
     if fault.kind == "code":
-        return Refusal(fault.code, fault.message or "made to fail", fault.status)
+        return Refusal(fault.code, message=fault.message or "made to fail", status=fault.status)
     return None
 
 

@@ -20,7 +20,8 @@ from exporter.config.problems import shown
 from exporter.model import State, duration
 from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
-from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks
+from exporter.simulator.providers import quirks
+from exporter.simulator.types import Input, Manners, Script, Tricks
 from exporter.simulator.world import World
 
 LARGEST = 16 << 20
@@ -116,15 +117,13 @@ def read_fault(value: Mapping[str, Any]) -> Fault:
     return found
 
 
-def read_quirks(value: Mapping[str, Any]) -> Quirks:
+def read_quirks(value: Mapping[str, Any]) -> Any:
     """Read the switches strictly; those not named keep their default.
 
     Raises:
         ValueError: A switch or its value is unknown.
     """
-    found = _read(Quirks, value)
-    assert isinstance(found, Quirks)
-    return found
+    return _read(quirks(), value)
 
 
 def read_tricks(value: Mapping[str, Any]) -> Tricks:
@@ -370,5 +369,5 @@ def _path(place: Place) -> str:
 
 
 _WORDS = frozenset(name for part in (_World, _Account, _Stream, _Input, _Cycle) for name in part.model_fields) | {
-    field.name for kind in (Fault, Quirks, Tricks, Manners) for field in fields(kind)
+    field.name for kind in (Fault, quirks(), Tricks, Manners) for field in fields(kind)
 }

@@ -7,17 +7,20 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from email.utils import formatdate
 from types import TracebackType
 
 from aiohttp import web
 
 from exporter.simulator import control
-from exporter.simulator.fake import Exchange, Fake, Outgoing, Received, Refusal
+from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal
+from exporter.simulator.fake import Fake
 from exporter.simulator.faults import SILENT, Fault, Wire, refusal, write
-from exporter.simulator.nouns import Call
-from exporter.simulator.post import Postman
-from exporter.simulator.world import World, fakes
+from exporter.simulator.providers import fakes
+from exporter.simulator.sending import CallbackSender
+from exporter.simulator.types import Call
+from exporter.simulator.world import World
 
 TIMED_OUT = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -52,7 +55,7 @@ class Simulator:
         wanted = set(fakes() if providers is None else providers)
         self._fakes = [fake for name, fake in fakes().items() if name in wanted]
         self._runner: web.ServerRunner | None = None
-        self._postman: Postman | None = None
+        self._sender: CallbackSender | None = None
 
     async def __aenter__(self) -> Simulator:
         await self.start()
@@ -75,8 +78,8 @@ class Simulator:
         runner = web.ServerRunner(server, shutdown_timeout=0.01)
         await runner.setup()
         self._runner = runner
-        self._postman = Postman(self.world)
-        self._postman.start()
+        self._sender = CallbackSender(self.world)
+        self._sender.start()
         try:
             await web.TCPSite(runner, self._host, self._port, ssl_context=self._tls).start()
         except BaseException:
@@ -89,8 +92,8 @@ class Simulator:
     async def stop(self) -> None:
         """Stop listening and drop every connection, hanging ones too; a second call does nothing."""
         runner, self._runner = self._runner, None
-        if runner is not None and self._postman is not None:
-            await self._postman.stop()
+        if runner is not None and self._sender is not None:
+            await self._sender.stop()
             await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -103,13 +106,13 @@ class Simulator:
         fake = recognise(self._fakes, received)
         if fake is None:
             return web.Response(status=404, text="no cloud of this simulator knows such a request\n")
-        return await self._serve(request, examine(self.world, fake, received))
+        return await self._serve(request, fake.examine(self.world, received))
 
     async def _serve(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         faults = self.world.strike(exchange)
         skew = sum(fault.seconds for fault in faults if fault.kind == "skew")
         if skew:
-            exchange.received = _shifted(exchange.received, skew)
+            exchange.received = replace(exchange.received, now=exchange.received.now + skew)
         outgoing = decide(exchange, faults)
         log(exchange, outgoing, faults)
         wire = write(outgoing, exchange.fake, faults)
@@ -120,27 +123,10 @@ def recognise(known: list[Fake], received: Received) -> Fake | None:
     """Tell which cloud a request is meant for: the only one, else by the vendor's marks, else by the action's name."""
     if len(known) == 1:
         return known[0]
-    marked = [fake for fake in known if fake.marks(received)]
+    marked = [fake for fake in known if fake.is_marked(received)]
     named = [fake for fake in known if received.query.get("Action") in fake.actions]
-    # ZEGO's marks (AppId, SignatureNonce) are parameters of others too, so they count last.
-    certain = [fake for fake in marked if fake.name != "zego"]
+    certain = [fake for fake in marked if not fake.marks.weak]
     return next(iter(certain + named + marked), None)
-
-
-def examine(world: World, fake: Fake, received: Received) -> Exchange:
-    """Find out whom and what a request concerns, before anything is checked."""
-    exchange = Exchange(world, fake, received, fake.action(received), fake.identity(received))
-    exchange.account = world.account_of(fake.name, exchange.key)
-    exchange.address = fake.asked(exchange)
-    if exchange.account is not None:
-        exchange.stream = world.stream_at(exchange.account, exchange.address)
-    return exchange
-
-
-def _shifted(received: Received, seconds: float) -> Received:
-    return Received(
-        received.method, received.path, received.raw_query, received.headers, received.body, received.now + seconds
-    )
 
 
 def decide(exchange: Exchange, faults: list[Fault]) -> Outgoing:
@@ -169,7 +155,7 @@ def log(exchange: Exchange, outgoing: Outgoing, faults: list[Fault]) -> None:
             address=exchange.address,
             code=silent[0] if silent else outgoing.code,
             verified=exchange.verified,
-            nonce=exchange.fake.nonce(exchange.received),
+            nonce=exchange.common("signature-nonce", "SignatureNonce"),
             faults=tuple(fault.kind for fault in faults),
         )
     )

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from exporter.simulator import World, demo_configuration, demo_world, serving
-from exporter.simulator.nouns import Script
+from exporter.simulator.types import Script
 from tests.peers import servers
 from tests.peers.servers import until, vector
 

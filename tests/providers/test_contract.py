@@ -32,7 +32,7 @@ from exporter.providers.interface import (
     Received,
     Refused,
 )
-from exporter.simulator.world import fakes
+from exporter.simulator.providers import fakes
 
 from .exchanges import HERE, MOMENT, Exchange, document, load, make, read
 

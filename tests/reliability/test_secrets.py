@@ -175,7 +175,7 @@ def test_no_canary_gets_out_over_the_whole_matrix_of_faults(home: Path) -> None:
     for provider in SECRETS:
         for way in WAYS:
             for number in range(2):
-                world.add_stream(f"{way}-{number}", f"{provider}-{way}", **ADDRESS[provider])  # type: ignore[arg-type]
+                world.add_stream(f"{way}-{number}", f"{provider}-{way}", **ADDRESS[provider])
     with simulated(world) as cloud:
         config, environ = document(cloud.url, home)
         with serving(config, "--log.level", "debug", "--web.enable-lifecycle", home=home, environ=environ) as server:

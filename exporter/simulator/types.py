@@ -1,4 +1,4 @@
-"""What the simulated clouds hold: accounts, streams and their scripts, switches for undocumented things, the log."""
+"""What the simulated clouds hold: accounts, streams and their scripts, what goes wrong on request, the logs."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class Script:
 
 @dataclass(slots=True)
 class Input:
-    """One push that can feed a Tencent stream; the first of a stream's inputs that is up serves as master.
+    """One push that can feed a stream with redundant inputs; the first that is up serves as master.
 
     Attributes:
         domain: Push domain.
-        app: AppName; primary and backup may differ.
+        app: Application name; primary and backup may differ.
         source: `push` or `pull`.
         up: Whether it is pushed while its stream is active; a script makes it come and go.
-        group: HostGroupName; inputs of different host groups stand in groups of their own.
+        group: Host group; inputs of different host groups are listed apart.
     """
 
     domain: str
@@ -82,7 +82,7 @@ class Account:
         fields: Credentials and the like by the configuration's names (`app_id`, `secret_key`, ...).
         quota: Calls per second by action, instead of the documented limit; below 1 is one call in 1/quota seconds.
         denied: Actions that the account's user may not call.
-        domains: Domains of the account besides those of its streams (Alibaba).
+        domains: Domains of the account besides those of its streams.
         token_expires: Unix seconds from which on the temporary credentials are expired.
     """
 
@@ -101,15 +101,15 @@ class Account:
 
 @dataclass(slots=True)
 class Stream:
-    """One stream of one account.
+    """One stream of one account. Each cloud uses the details that it knows.
 
     Attributes:
         address: The address by the configuration's names (`domain`, `room_id`, ...), defaults filled in.
         script: Its states over time.
-        media: Volcengine's MediaTypes that are published while the stream is active.
-        inputs: Tencent's inputs; with none the stream itself is its only input.
-        ingest: Alibaba's Type.
-        in_room: Whether the user is in the room (Volcengine); None while active only.
+        media: Kinds of media that are published while the stream is active.
+        inputs: Redundant inputs; with none the stream itself is its only input.
+        ingest: Whether the stream is pushed to the cloud or pulled by it.
+        in_room: Whether the user is in the room; None while active only.
     """
 
     name: str
@@ -136,61 +136,8 @@ class Stream:
 
 
 @dataclass(slots=True)
-class Quirks:
-    """Switches for what the vendors do not document, or document twice; each client has to bear every variant.
-
-    Attributes:
-        zego_history: Whether ended streams answer 41006; without the paid permission they answer 41004.
-        zego_data: What `Data` is on any Code but 0.
-        zego_sequence: Whether a Sequence that does not grow is refused.
-        tencent_site: The international site lists at most 100 rows a page and has no DescribeBackupStreamList.
-        tencent_absent: Answer for an unknown stream: a StreamState, or an error code.
-        tencent_backup_list: Whether every stream being pushed is in the backup list, or only those with several inputs.
-        tencent_null_lists: Whether empty lists are null.
-        tencent_online_seconds: Seconds for which the online list stays the same; 0 for a list that is always new.
-        alibaba_envelope: Flat as the API answers, or nested as an older page shows it.
-        alibaba_absent: Answer for an unknown stream: a StreamState, or an error code.
-        alibaba_foreign_domain: Answer for a domain of somebody else: an error code, or a StreamState.
-        alibaba_publish_domain: Whether rows of the online list name their ingest domain.
-        alibaba_retry_hints: Whether throttling tells how long to wait.
-        volcengine_absent: Answer for an unknown room or user.
-        volcengine_rtc_status: HTTP status of errors from the service behind the gateway.
-        volcengine_users: Whether a user in a room's list is its id or an object.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
-    zego_history: bool = True
-    zego_data: Literal["times", "empty", "null", "missing"] = "empty"
-    zego_sequence: Literal["refuse", "ignore"] = "refuse"
-    tencent_site: Literal["mainland", "international"] = "mainland"
-    tencent_absent: str = "inactive"
-    tencent_backup_list: Literal["all", "redundant"] = "all"
-    tencent_null_lists: bool = False
-    tencent_online_seconds: float = 0.0
-    alibaba_envelope: Literal["flat", "nested"] = "flat"
-    alibaba_absent: str = "offline"
-    alibaba_foreign_domain: str = "InvalidDomain.NotFound"
-    alibaba_publish_domain: bool = True
-    alibaba_retry_hints: bool = False
-    volcengine_absent: Literal["zeros", "empty", "null", "missing", "error"] = "zeros"
-    volcengine_rtc_status: int = 200
-    volcengine_users: Literal["text", "object"] = "text"
-
-
-@dataclass(slots=True)
 class Tricks:
-    """How a provider's list APIs mislead; nothing by default.
-
-    Attributes:
-        foreign: This many streams of somebody else come first.
-        duplicates: Each row comes this many times more.
-        drift: Rows by which each further page begins too early (rows come twice) or, below 0, too late (rows are lost).
-        loop: Every page is the first one, and there is always another.
-        total: The number of rows that is told, whatever the truth.
-        pages: The number of pages that is told, whatever the truth.
-        null: Lists are null.
-    """
+    """How a provider's list APIs mislead, not at all by default; docs/simulator.md says what each trick does."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -205,20 +152,7 @@ class Tricks:
 
 @dataclass(slots=True)
 class Manners:
-    """How a provider sends its callbacks; as it documents by default.
-
-    Attributes:
-        duplicates: Each is sent this many times more.
-        swapped: Two events of a stream that follow each other come in the wrong order.
-        unsigned: As where no key is set in the console.
-        wrong_secret: Signed with another secret.
-        age: Seconds by which the times in them lie back.
-        pace: Factor on the documented seconds before a retry.
-        lost: Share that is never sent.
-        reason: Vendor's number for why pushes end (ZEGO's `type`, Tencent's `errcode`); 0 and 1 by default.
-        recreate: ZEGO: beginnings are republished streams that the server still had.
-        body: ZEGO: JSON, JSON that is percent-encoded, or a form.
-    """
+    """How a provider sends its callbacks, as it documents by default; docs/simulator.md says what each does."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -256,7 +190,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Callback:
     """One callback as an HTTP request; `query` is encoded already."""
 
     event: str
@@ -267,7 +201,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class Delivery:
     """One attempt to deliver a callback.
 
     Attributes:
@@ -293,7 +227,6 @@ class Call:
 
     Attributes:
         time: Unix seconds at arrival, by the world's clock.
-        provider: Which cloud.
         account: Name of the account, empty where no account has the key.
         action: Action as it was asked for.
         stream: `provider/name` of the stream asked for, empty for list APIs and for unknown streams.
@@ -323,3 +256,41 @@ class Memory:
     windows: dict[Hashable, Any] = field(default_factory=dict)
     nonces: dict[Hashable, float] = field(default_factory=dict)
     sequences: dict[Hashable, tuple[int, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoStreams:
+    """Streams of the built-in demo that are alike but for their states.
+
+    Attributes:
+        team: Label.
+        tier: Label.
+        states: By the stream's name, one letter for each half minute: Active, Inactive, Forbidden, Not found.
+        address: As for `World.add_stream`.
+        details: As for `World.add_stream`, which the exporter's configuration does not have.
+        configured: What the exporter's configuration adds.
+    """
+
+    team: str
+    tier: str
+    states: dict[str, str]
+    address: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    configured: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """One account of the built-in demo.
+
+    Attributes:
+        fields: As for `World.add_account`.
+        quota: Calls per second by action, to show an account that is throttled.
+        configured: Fields that are wrong in the exporter's configuration, to show an account that is rejected.
+    """
+
+    name: str
+    fields: dict[str, Any]
+    streams: tuple[DemoStreams, ...]
+    quota: dict[str, float] = field(default_factory=dict)
+    configured: dict[str, Any] = field(default_factory=dict)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
-from exporter.simulator.fake import Post
-from exporter.simulator.nouns import Event, Letter, Manners, Sent, Stream
-from exporter.simulator.world import World, fakes
+from exporter.simulator.fake import Posting
+from exporter.simulator.providers import fakes
+from exporter.simulator.types import Callback, Delivery, Event, Manners, Stream
+from exporter.simulator.world import World
 
 LONGEST_SLEEP, SHORTEST_SLEEP = 1.0, 0.01
 HONEST = Manners()
 
 
-class Postman:
+class CallbackSender:
     """Watches a world and delivers its callbacks to `world.callbacks`/ACCOUNT while that is set.
 
     A change by hand is told at once; a change by a stream's script when the clock gets there.
@@ -29,7 +31,7 @@ class Postman:
         self._numbers = count(1)
         self._live: dict[str, bool] = {}
         self._began: dict[str, tuple[int, float]] = {}
-        self._held: dict[str, Letter] = {}
+        self._held: dict[str, Callback] = {}
         self._changed = asyncio.Event()
         self._deliveries: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
@@ -42,7 +44,7 @@ class Postman:
         self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
         self._world.listeners.append(self._told)
-        self._watching = asyncio.create_task(self._watch(), name="postman")
+        self._watching = asyncio.create_task(self._watch(), name="callbacks")
 
     async def stop(self) -> None:
         """Deliver nothing more; a second call does nothing."""
@@ -99,59 +101,59 @@ class Postman:
         key = stream.key
         self._live[key] = live
         self._changed.set()
-        post = fakes()[stream.account.provider].post
-        told = post is not None and self._world.callbacks and stream.account.text(post.key_field)
-        if post is None or not told or self._stopped:
+        posting = fakes()[stream.account.provider].posting
+        told = posting is not None and self._world.callbacks and stream.account.text(posting.key_field)
+        if posting is None or not told or self._stopped:
             return
         number = next(self._numbers)
         if live or key not in self._began:
             self._began[key] = number, now
         event = Event(stream, live, now, number, self._began[key], now, str(self._world.random.getrandbits(62)))
-        task = asyncio.create_task(self._tell(post, event, manners))
+        task = asyncio.create_task(self._tell(posting, event, manners))
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
 
-    async def _tell(self, post: Post, event: Event, manners: Manners) -> None:
-        if event.live and post.settles:
-            await asyncio.sleep(post.settles * manners.pace)
+    async def _tell(self, posting: Posting, event: Event, manners: Manners) -> None:
+        if event.live and posting.settles:
+            await asyncio.sleep(posting.settles * manners.pace)
             if not event.stream.is_active(self._world.clock()):
                 return
         if self._world.random.random() < manners.lost:
             return
-        for letter in self._in_order(event.stream.key, written(post, event, manners), manners):
-            copies = (self._deliver(post, event.stream, letter, manners) for _ in range(manners.duplicates + 1))
+        for callback in self._in_order(event.stream.key, written(posting, event, manners), manners):
+            copies = (self._deliver(posting, event.stream, callback, manners) for _ in range(manners.duplicates + 1))
             await asyncio.gather(*copies)
 
-    def _in_order(self, key: str, letter: Letter, manners: Manners) -> Iterator[Letter]:
-        """Yield the letters to be sent now: where they are to be swapped, the first waits for the second."""
+    def _in_order(self, key: str, callback: Callback, manners: Manners) -> Iterator[Callback]:
+        """Yield the callbacks to be sent now: where they are to be swapped, the first waits for the second."""
         if manners.swapped and key not in self._held:
-            self._held[key] = letter
+            self._held[key] = callback
             return
-        yield letter
+        yield callback
         if key in self._held:
             yield self._held.pop(key)
 
-    async def _deliver(self, post: Post, stream: Stream, letter: Letter, manners: Manners) -> None:
+    async def _deliver(self, posting: Posting, stream: Stream, callback: Callback, manners: Manners) -> None:
         """Try until it is answered as the vendor wants it, or the vendor's retries are used up."""
-        for attempt, wait in enumerate((0.0, *post.retries), 1):
+        for attempt, wait in enumerate((0.0, *posting.retries), 1):
             await asyncio.sleep(wait * manners.pace)
-            status = await self._send(post, stream, letter)
+            status = await self._send(posting, stream, callback)
             names = stream.account.provider, stream.account.name, stream.key
-            self._world.letters.append(Sent(self._world.clock(), *names, letter.event, attempt, status))
-            if status is not None and (status == 200 or (not post.strict and 200 <= status < 300)):
+            self._world.deliveries.append(Delivery(self._world.clock(), *names, callback.event, attempt, status))
+            if status is not None and (status == 200 or (not posting.strict and 200 <= status < 300)):
                 return
 
-    async def _send(self, post: Post, stream: Stream, letter: Letter) -> int | None:
+    async def _send(self, posting: Posting, stream: Stream, callback: Callback) -> int | None:
         assert self._session is not None
         url = f"{self._world.callbacks.rstrip('/')}/{quote(stream.account.name, safe='')}"
-        address = URL(f"{url}?{letter.query}" if letter.query else url, encoded=True)
-        timeout = aiohttp.ClientTimeout(total=post.patience)
+        address = URL(f"{url}?{callback.query}" if callback.query else url, encoded=True)
+        timeout = aiohttp.ClientTimeout(total=posting.patience)
         try:
             async with self._session.request(
-                letter.method,
+                callback.method,
                 address,
-                data=letter.body or None,
-                headers=letter.headers,
+                data=callback.body or None,
+                headers=callback.headers,
                 timeout=timeout,
                 allow_redirects=False,
             ) as reply:
@@ -161,21 +163,15 @@ class Postman:
             return None
 
 
-def written(post: Post, event: Event, manners: Manners = HONEST) -> Letter:
+def written(posting: Posting, event: Event, manners: Manners = HONEST) -> Callback:
     """Write an event's callback in its vendor's words, signed as the manners say."""
-    secret: str | None = event.stream.account.text(post.key_field)
+    secret: str | None = event.stream.account.text(posting.key_field)
     if manners.wrong_secret:
         secret = f"{secret}-wrong"
     if manners.unsigned:
         secret = None
     number, began = event.began
-    older = Event(
-        event.stream,
-        event.live,
-        event.at - manners.age,
-        event.number,
-        (number, began - manners.age),
-        event.sent - manners.age,
-        event.nonce,
+    older = replace(
+        event, at=event.at - manners.age, began=(number, began - manners.age), sent=event.sent - manners.age
     )
-    return post.write(older, secret, manners)
+    return posting.write(older, secret, manners)
