@@ -6,17 +6,16 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from email.utils import formatdate
-from types import TracebackType
 
 from aiohttp import web
 
 from exporter.simulator import control
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal
 from exporter.simulator.fake import Fake
-from exporter.simulator.faults import SILENT, Fault, Wire, refusal, write
+from exporter.simulator.faults import SILENT, Fault, Wire, write
 from exporter.simulator.providers import fakes
 from exporter.simulator.sending import CallbackSender
 from exporter.simulator.types import Call
@@ -30,7 +29,6 @@ class Simulator:
 
     Args:
         world: What the clouds hold; it may be changed while they serve.
-        clock: Unix seconds; replaces the world's clock.
         host: Address to listen on.
         port: Port to listen on, 0 for a free one.
         providers: The clouds that are served here; all by default.
@@ -41,14 +39,11 @@ class Simulator:
         self,
         world: World,
         *,
-        clock: Callable[[], float] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         providers: Iterable[str] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        if clock is not None:
-            world.clock = clock
         self.world = world
         self.url = ""
         self._host, self._port, self._tls = host, port, tls
@@ -61,9 +56,7 @@ class Simulator:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.stop()
 
     async def start(self) -> None:
@@ -136,9 +129,11 @@ def decide(exchange: Exchange, faults: list[Fault]) -> Outgoing:
     except Refusal as refused:
         return exchange.fake.refuse(exchange, refused)
     for fault in faults:
-        wanted = refusal(fault, exchange)
-        if wanted is not None:
-            return exchange.fake.refuse(exchange, wanted)
+        if fault.kind == "throttle":
+            return exchange.fake.refuse(exchange, exchange.fake.throttled(exchange, 1.0))
+        if fault.kind == "code":
+            made = Refusal(fault.code, message=fault.message or "made to fail", status=fault.status)
+            return exchange.fake.refuse(exchange, made)
     return outgoing
 
 

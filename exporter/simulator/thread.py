@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from exporter.simulator.server import Simulator
@@ -12,14 +12,12 @@ from exporter.simulator.world import World
 
 
 @contextmanager
-def serving(
-    world: World, *, clock: Callable[[], float] | None = None, providers: Iterable[str] | None = None
-) -> Iterator[Simulator]:
+def serving(world: World) -> Iterator[Simulator]:
     """Serve a world on a free port of the loopback interface while the block runs."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
     thread.start()
-    simulator = Simulator(world, clock=clock, providers=providers)
+    simulator = Simulator(world)
     try:
         asyncio.run_coroutine_threadsafe(simulator.start(), loop).result()
         yield simulator

@@ -67,15 +67,7 @@ MESSAGES = {
 
 @dataclass
 class Quirks:
-    """Switches.
-
-    Attributes:
-        alibaba_envelope: Flat as the API answers, or nested as an older page shows it.
-        alibaba_absent: Answer for an unknown stream: a StreamState, or an error code.
-        alibaba_foreign_domain: Answer for a domain of somebody else: an error code, or a StreamState.
-        alibaba_publish_domain: Whether rows of the online list name their ingest domain.
-        alibaba_retry_hints: Whether throttling tells how long to wait.
-    """
+    """Switches; docs/simulator.md says what each does."""
 
     alibaba_envelope: Literal["flat", "nested"] = "flat"
     alibaba_absent: str = "offline"
@@ -249,18 +241,11 @@ def _state(exchange: Exchange) -> Outgoing:
 def _online_row(domain: str, ingest: str, app: str, name: str, began: float) -> dict[str, Any]:
     """Write a row of a streaming domain; the first four fields are all that OnlyStream=yes leaves."""
     return {
-        "DomainName": domain,
-        "AppName": app,
-        "StreamName": name,
-        "PublishTime": written(began),
+        "DomainName": domain, "AppName": app, "StreamName": name, "PublishTime": written(began),
         "PublishUrl": f"rtmp://{ingest}/{app}/{name}?auth_key=1700000000-0-0-00000000000000000000000000000000",
-        "PublishDomain": ingest,
-        "PublishType": "edge",
-        "Transcoded": "no",
-        "ClientIp": "192.0.2.1",
-        "Width": 1280,
+        "PublishDomain": ingest, "PublishType": "edge", "Transcoded": "no", "ClientIp": "192.0.2.1", "Width": 1280,
         "Height": 720,
-    }
+    }  # fmt: skip
 
 
 def _is_asked_for(stream: Stream, sent: dict[str, Any]) -> bool:
@@ -302,17 +287,10 @@ def _callback(event: Event, secret: str | None, _manners: Manners) -> Callback:
     address, sent = event.stream.address, str(int(event.sent))
     name = "publish" if event.live else "publish_done"
     query = {
-        "action": name,
-        "app": address["domain"],
-        "appname": address["app"],
-        "id": address["stream"],
-        "ip": "192.0.2.2",
-        "node": "192.0.2.1",
-        "time": str(int(event.at)),
-        "usrargs": f"vhost={address['domain']}",
-        "height": "720",
-        "width": "1280",
-    }
+        "action": name, "app": address["domain"], "appname": address["app"], "id": address["stream"],
+        "ip": "192.0.2.2", "node": "192.0.2.1", "time": str(int(event.at)), "usrargs": f"vhost={address['domain']}",
+        "height": "720", "width": "1280",
+    }  # fmt: skip
     headers = {}
     if secret is not None:
         signature = callbacks.alibaba(domain=address["domain"], timestamp=sent, key=secret)

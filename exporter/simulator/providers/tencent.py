@@ -57,15 +57,7 @@ MESSAGES = {
 
 @dataclass
 class Quirks:
-    """Switches.
-
-    Attributes:
-        tencent_site: The international site lists at most 100 rows a page and has no DescribeBackupStreamList.
-        tencent_absent: Answer for an unknown stream: a StreamState, or an error code.
-        tencent_backup_list: Whether every stream being pushed is in the backup list, or only those with several inputs.
-        tencent_null_lists: Whether empty lists are null.
-        tencent_online_seconds: Seconds for which the online list stays the same; 0 for a list that is always new.
-    """
+    """Switches; docs/simulator.md says what each does."""
 
     tencent_site: Literal["mainland", "international"] = "mainland"
     tencent_absent: str = "inactive"
@@ -276,24 +268,13 @@ def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
     """Put a push into Tencent's words; without a key set in the console there is neither `sign` nor `t`."""
     address, at = event.stream.address, int(event.at)
     fields: dict[str, Any] = {
-        "app": address["domain"],
-        "appid": 1250000000,
-        "appname": address["app"],
-        "channel_id": address["stream"],
+        "app": address["domain"], "appid": 1250000000, "appname": address["app"], "channel_id": address["stream"],
         "errcode": 0 if event.live else 1 if manners.reason is None else manners.reason,
-        "errmsg": "ok" if event.live else "The push client actively stopped the push",
-        "event_time": at,
-        "event_type": int(event.live),
-        "height": 0,
-        "idc_id": 34,
-        "node": "192.0.2.1",
-        "sequence": str(2_210_464_508_000_000_000 + event.began[0]),
-        "set_id": 2,
-        "stream_id": address["stream"],
-        "stream_param": "txSecret=made-up&txTime=made-up",
-        "user_ip": "192.0.2.2",
-        "width": 0,
-    }
+        "errmsg": "ok" if event.live else "The push client actively stopped the push", "event_time": at,
+        "event_type": int(event.live), "height": 0, "idc_id": 34, "node": "192.0.2.1",
+        "sequence": str(2_210_464_508_000_000_000 + event.began[0]), "set_id": 2, "stream_id": address["stream"],
+        "stream_param": "txSecret=made-up&txTime=made-up", "user_ip": "192.0.2.2", "width": 0,
+    }  # fmt: skip
     if not event.live:
         fields["push_duration"] = str(int(event.at - event.began[1]) * 1000)
     if secret is not None:

@@ -24,32 +24,18 @@ VERSIONS = {STATE: "2020-12-01", USERS: "2023-11-01"}
 WINDOW = 900
 MEDIA = ("Audio", "Video", "ScreenAudio", "ScreenVideo")
 REGIONS = {"cn-north-1", "ap-southeast-1", "ap-singapore-1"}
+# HTTP status and, where the gateway has one, CodeN of its errors.
 GATEWAY = {
-    "MissingParameter": (100002, 400),
-    "MissingAuthenticationToken": (100003, 401),
-    "MissingRequestInfo": (100004, 400),
-    "MissingSignature": (100005, 401),
-    "InvalidTimestamp": (100006, 400),
-    "ServiceNotFound": (100007, 404),
-    "InvalidActionOrVersion": (100008, 404),
-    "InvalidAccessKey": (100009, 401),
-    "SignatureDoesNotMatch": (100010, 401),
-    "LackPolicy": (100012, 403),
-    "AccessDenied": (100013, 403),
-    "InternalError": (100014, 500),
-    "FailToConnect": (100015, 502),
-    "InternalServiceTimeout": (100016, 504),
-    "FlowLimitExceeded": (100018, 429),
-    "InternalServiceError": (100023, 502),
-    "AccountFlowLimitExceeded": (100027, 429),
-    "ServiceOverloadTemp": (100035, 503),
-    "ServiceUnavailableTemp": (None, 503),
-    "MethodNotAllowed": (None, 405),
-    "InvalidAuthorization": (None, 400),
-    "InvalidCredential": (None, 400),
-    "InvalidSecretToken": (None, 401),
-    "UnsupportedRegion": (None, 400),
-}
+    "MissingParameter": (100002, 400), "MissingAuthenticationToken": (100003, 401),
+    "MissingRequestInfo": (100004, 400), "MissingSignature": (100005, 401), "InvalidTimestamp": (100006, 400),
+    "ServiceNotFound": (100007, 404), "InvalidActionOrVersion": (100008, 404), "InvalidAccessKey": (100009, 401),
+    "SignatureDoesNotMatch": (100010, 401), "LackPolicy": (100012, 403), "AccessDenied": (100013, 403),
+    "InternalError": (100014, 500), "FailToConnect": (100015, 502), "InternalServiceTimeout": (100016, 504),
+    "FlowLimitExceeded": (100018, 429), "InternalServiceError": (100023, 502),
+    "AccountFlowLimitExceeded": (100027, 429), "ServiceOverloadTemp": (100035, 503),
+    "ServiceUnavailableTemp": (None, 503), "MethodNotAllowed": (None, 405), "InvalidAuthorization": (None, 400),
+    "InvalidCredential": (None, 400), "InvalidSecretToken": (None, 401), "UnsupportedRegion": (None, 400),
+}  # fmt: skip
 MESSAGES = {
     "MissingParameter": "The request is missing Action or Version parameter.",
     "MissingAuthenticationToken": "Request is missing Authentication Token.",
@@ -79,13 +65,7 @@ _SCOPED = re.compile(r"Credential=[^/,\s]+(?:/[^/,\s]+){3}/request,")
 
 @dataclass
 class Quirks:
-    """Switches.
-
-    Attributes:
-        volcengine_absent: Answer for an unknown room or user.
-        volcengine_rtc_status: HTTP status of errors from the service behind the gateway.
-        volcengine_users: Whether a user in a room's list is its id or an object.
-    """
+    """Switches; docs/simulator.md says what each does."""
 
     volcengine_absent: Literal["zeros", "empty", "null", "missing", "error"] = "zeros"
     volcengine_rtc_status: int = 200
@@ -231,13 +211,7 @@ DEMO = (
 
 FAKE = Fake(
     name="volcengine",
-    account_fields={
-        "access_key_id": str,
-        "secret_access_key": str,
-        "session_token": str,
-        "app_id": str,
-        "region": str,
-    },
+    account_fields=dict.fromkeys(("access_key_id", "secret_access_key", "session_token", "app_id", "region"), str),
     stream_fields={"room_id": None, "user_id": "{name}", "app_id": "{app_id}"},
     address=("app_id", "room_id", "user_id"),
     group=lambda stream: (stream.address["app_id"], stream.address["room_id"]),

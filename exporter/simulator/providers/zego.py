@@ -54,13 +54,7 @@ _STREAM_ID = re.compile(r"[0-9A-Za-z_-]{1,256}")
 
 @dataclass
 class Quirks:
-    """Switches.
-
-    Attributes:
-        zego_history: Whether ended streams answer 41006; without the paid permission they answer 41004.
-        zego_data: What `Data` is on any Code but 0.
-        zego_sequence: Whether a Sequence that does not grow is refused.
-    """
+    """Switches; docs/simulator.md says what each does."""
 
     zego_history: bool = True
     zego_data: Literal["times", "empty", "null", "missing"] = "empty"
@@ -147,22 +141,13 @@ def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
     name = "stream_create" if event.live else "stream_close"
     room, sent = f"room-{stream_id}", str(int(event.sent))
     fields: dict[str, Any] = {
-        "event": name,
-        "appid": account.text("app_id"),
-        "timestamp": sent,
-        "nonce": event.nonce,
+        "event": name, "appid": account.text("app_id"), "timestamp": sent, "nonce": event.nonce,
         "signature": callbacks.zego(secret=secret, timestamp=sent, nonce=event.nonce) if secret is not None else "",
-        "room_id": room,
-        "room_session_id": str(1_000_000 + crc32(room.encode())),
-        "user_id": event.stream.name,
-        "user_name": event.stream.name,
-        "channel_id": room,
-        "stream_alias": _prefix(account) + stream_id,
-        "stream_id": _prefix(account) + stream_id,
-        "stream_sid": f"s-{event.began[0]}",
-        "stream_seq": str(event.number),
-        "create_time_ms": str(int(event.began[1] * 1000)),
-    }
+        "room_id": room, "room_session_id": str(1_000_000 + crc32(room.encode())), "user_id": event.stream.name,
+        "user_name": event.stream.name, "channel_id": room, "stream_alias": _prefix(account) + stream_id,
+        "stream_id": _prefix(account) + stream_id, "stream_sid": f"s-{event.began[0]}",
+        "stream_seq": str(event.number), "create_time_ms": str(int(event.began[1] * 1000)),
+    }  # fmt: skip
     if event.live:
         fields |= {"create_time": str(int(event.at)), "recreate": str(int(manners.recreate)), "title": ""}
         fields |= {name: [] for name in ("rtmp_url", "hls_url", "hdl_url", "pic_url")}
