@@ -23,10 +23,11 @@ import bcrypt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import provider
-from benchmarks.serving import Serving, serving, tencent
+from testbed import provider
+from testbed.http import exchange, request, status, whole
+from testbed.processes import Server, exporter
+from testbed.provider import NOWHERE, black_hole, tencent
 
-NOWHERE = "http://127.0.0.1:9"
 DRIPPERS, NON_READERS, BIG, PLACES = 300, 50, 10_000, 64
 SPARE = 2  # connections that the honest client may have at any moment
 
@@ -43,50 +44,10 @@ class Finding:
 Scenario = Callable[[], Coroutine[Any, Any, list[Finding]]]
 
 
-# --- a client of our own, below HTTP ---------------------------------------------------------------------------------
-
-
-async def exchange(server: Serving, data: bytes, seconds: float = 30.0, source: str = "127.0.0.1") -> bytes:
-    """Send bytes from an address of ours; return all that comes back until the server closes or time is over."""
-    reader, writer = await asyncio.open_connection(server.host, server.port, local_addr=(source, 0))
-    received = b""
-    try:
-        writer.write(data)
-        async with asyncio.timeout(seconds):
-            while part := await reader.read(65536):
-                received += part
-    except (TimeoutError, ConnectionError):
-        pass
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-    return received
-
-
-def request(path: str = "/metrics", *headers: str, method: str = "GET", close: bool = True) -> bytes:
-    """Return a request's bytes."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: exporter", *headers, *(["Connection: close"] if close else [])]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def status(answer: bytes) -> int:
-    """Return the status of an answer, 0 where there is none."""
-    words = answer.split(b"\r\n", 1)[0].split()
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-
-
-def whole(answer: bytes) -> bool:
-    """Whether an answer has status 200 and all of its body."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return status(answer) == 200 and len(lengths) == 1 and int(lengths[0].split(b":")[1]) == len(body)
-
-
 class Honest:
     """A Prometheus that scrapes once a second all the while."""
 
-    def __init__(self, server: Serving) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
         self.scrapes = self.lost = 0
 
@@ -117,7 +78,7 @@ class Honest:
         return Finding(f"no honest scrape is lost to {whom}", f"{self.lost} of {self.scrapes}", self.lost == 0)
 
 
-def connected(server: Serving, data: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
+def connected(server: Server, data: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
     """Return a connection on which something was sent and nothing is read."""
     made = socket.socket()
     made.bind((source, 0))
@@ -142,7 +103,7 @@ def still_open(connections: list[socket.socket]) -> int:
 
 async def drippers() -> list[Finding]:
     """Three hundred clients send their header byte by byte; others connect and say nothing, or stay after an answer."""
-    with serving(tencent(NOWHERE, 3)) as server:
+    with exporter(tencent(NOWHERE, 3)) as server:
         honest = Honest(server)
         async with honest.watching():
             started = time.monotonic()
@@ -170,7 +131,7 @@ async def drippers() -> list[Finding]:
 
 async def non_readers() -> list[Finding]:
     """Fifty clients ask for ten thousand streams' metrics, fifty for their states as JSON, and none reads."""
-    with provider.running() as endpoint, serving(tencent(endpoint, BIG, reuse="1h")) as server:
+    with provider.running() as endpoint, exporter(tencent(endpoint, BIG, reuse="1h")) as server:
         for _ in range(3):
             body = await exchange(server, request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 60"), 60)
             # One for each encoding, so that both documents stand ready before memory is measured.
@@ -202,27 +163,10 @@ async def non_readers() -> list[Finding]:
     ]
 
 
-@asynccontextmanager
-async def black_hole() -> AsyncIterator[str]:
-    """Run a provider that accepts and never answers; yield its address."""
-
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Cancelled when the scenario is over, it ends like any other: a stream's task may not be cancelled.
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await reader.read(-1)
-        writer.close()
-
-    server = await asyncio.start_server(swallow, "127.0.0.1", 0, backlog=1024)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-
-
 async def crowd() -> list[Finding]:
     """A hundred scrapes wait for a provider that does not answer."""
     async with black_hole() as endpoint:
-        with serving(tencent(endpoint, 3)) as server:
+        with exporter(tencent(endpoint, 3)) as server:
             started = time.monotonic()
             data = request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 4")
             answers = await asyncio.gather(*(exchange(server, data) for _ in range(100)))
@@ -244,7 +188,7 @@ async def sitters() -> list[Finding]:
         request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 2"),
     )
     async with black_hole() as endpoint:
-        with serving(tencent(endpoint, 3)) as server:
+        with exporter(tencent(endpoint, 3)) as server:
             sitting = [connected(server, request("/metrics", minute)) for _ in range(PLACES)]
             await asyncio.sleep(1)
             beside = await exchange(server, ours)
@@ -269,7 +213,7 @@ async def sitters() -> list[Finding]:
 
 async def readers() -> list[Finding]:
     """Four read ten thousand streams' states again and again, sixteen the configuration, while Prometheus scrapes."""
-    with provider.running() as endpoint, serving(tencent(endpoint, BIG)) as server:
+    with provider.running() as endpoint, exporter(tencent(endpoint, BIG)) as server:
         scrape = request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 100")
 
         async def read(path: str) -> list[bool]:
@@ -292,7 +236,7 @@ async def readers() -> list[Finding]:
     ]  # fmt: skip
 
 
-async def _seconds(server: Serving, data: bytes) -> float:
+async def _seconds(server: Server, data: bytes) -> float:
     """Return how long a whole answer takes; infinity where none comes."""
     started = time.monotonic()
     good = whole(await exchange(server, data, 100))
@@ -305,7 +249,7 @@ async def guessers() -> list[Finding]:
         path = Path(home) / "web.yml"
         hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(10)).decode()
         path.write_text(f"basic_auth_users:\n  prometheus: {hashed}\n")
-        with serving(tencent(NOWHERE, 3), f"--web.config.file={path}") as server:
+        with exporter(tencent(NOWHERE, 3), f"--web.config.file={path}") as server:
             over, guesses = asyncio.Event(), 0
 
             async def guess(number: int) -> None:
@@ -334,7 +278,7 @@ def _login(password: str) -> bytes:
 
 async def few_descriptors() -> list[Finding]:
     """More connections come than there are descriptors."""
-    with serving(tencent(NOWHERE, 3), files=48) as server:
+    with exporter(tencent(NOWHERE, 3), files=48) as server:
         first = await exchange(server, request())
         greedy = []
         for _ in range(120):
@@ -385,7 +329,7 @@ ODD_HEADERS = (
 
 async def odd_requests() -> list[Finding]:
     """What no well-behaved client sends: never an answer of 5xx, never a process that ends."""
-    with serving(tencent(NOWHERE, 3)) as server:
+    with exporter(tencent(NOWHERE, 3)) as server:
         lines = [f"X-Prometheus-Scrape-Timeout-Seconds: {value}" for value in ODD_TIMEOUTS]
         timed = [await _timed(server, line.encode("utf-8").decode("latin-1")) for line in lines]
         twice = await _timed(server, "X-Prometheus-Scrape-Timeout-Seconds: 1", "X-Prometheus-Scrape-Timeout-Seconds: x")
@@ -414,7 +358,7 @@ async def odd_requests() -> list[Finding]:
     ]  # fmt: skip
 
 
-async def _timed(server: Serving, *lines: str) -> tuple[bool, float]:
+async def _timed(server: Server, *lines: str) -> tuple[bool, float]:
     started = time.monotonic()
     answer = await exchange(server, request("/metrics", *lines), 20)
     return whole(answer), time.monotonic() - started

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from random import Random
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -21,19 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Received:
-    """One HTTP request as it came in; header names in lower case.
-
-    Attributes:
-        raw_query: What stood after "?", still encoded.
-        now: Unix seconds by the cloud's clock, which a fault may have set wrong.
-    """
+    """One HTTP request as it came in; header names in lower case."""
 
     method: str
     path: str
-    raw_query: str
+    raw_query: str  # what stood after "?", still encoded
     headers: Mapping[str, str]
     body: bytes
-    now: float
+    now: float  # Unix seconds by the cloud's clock, which a fault may have set wrong
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
@@ -51,31 +45,15 @@ class Received:
         return self.headers.get("authorization", "")
 
 
+@dataclass(eq=False)
 class Refusal(Exception):  # noqa: N818 - what a gateway does, not a mistake of ours
-    """The cloud answers with one of its error codes.
+    """The cloud answers with one of its error codes."""
 
-    Args:
-        code: The vendor's.
-        details: What the message of the fake's table is filled with.
-        message: Instead of the table's.
-        status: HTTP status, or None for the provider's usual one.
-        headers: More headers of the answer.
-    """
-
-    def __init__(
-        self,
-        code: str,
-        *details: object,
-        message: str = "",
-        status: int | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(code)
-        self.code = code
-        self.details = details
-        self.message = message
-        self.status = status
-        self.headers = dict(headers or {})
+    code: str
+    detail: object = ""  # fills the message of the fake's table
+    message: str = ""  # instead of the table's
+    status: int | None = None  # HTTP status, or None for the provider's usual one
+    headers: Mapping[str, str] = field(default_factory=dict)  # more headers of the answer
 
 
 def refuse_if(*checks: tuple[object, str]) -> None:
@@ -107,25 +85,20 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Exchange:
-    """One call under way: what was received, and whom and what it concerns.
-
-    Attributes:
-        sent: The parameters, not judged yet.
-        given: The `Authorization` header taken apart, None where it has not the vendor's form.
-        verified: Whether the caller has proved to be the account.
-    """
+    """One call under way: what was received, and whom and what it concerns."""
 
     world: World
     fake: Fake
     received: Received
-    sent: dict[str, Any]
+    sent: dict[str, Any]  # the parameters, not judged yet
     action: str
     key: str
+    # the `Authorization` header taken apart, None where it has not the vendor's form
     given: ParsedAuthorization | None = None
     account: Account | None = None
     address: tuple[str, ...] = ()
     stream: Stream | None = None
-    verified: bool = False
+    verified: bool = False  # whether the caller has proved to be the account
 
     @property
     def known(self) -> Account:
@@ -139,11 +112,6 @@ class Exchange:
         """Whether the account's temporary credentials are out of date."""
         expires = self.account.token_expires if self.account else None
         return expires is not None and self.received.now >= expires
-
-    @property
-    def random(self) -> Random:
-        """The world's random numbers."""
-        return self.world.random
 
     @property
     def now(self) -> float:

@@ -30,17 +30,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One API.
+    """One API."""
 
-    Attributes:
-        answer: Answers a call that was let through; may still raise `Refusal`.
-        limit: The documented limit that a call falls under.
-        address: Returns the address that a call asks for.
-    """
-
-    answer: Callable[[Exchange], Outgoing]
-    limit: Callable[[Exchange], Limit]
-    address: Callable[[Exchange], tuple[str, ...]]
+    answer: Callable[[Exchange], Outgoing]  # answers a call that was let through; may still raise `Refusal`
+    limit: Callable[[Exchange], Limit]  # the documented limit that a call falls under
+    address: Callable[[Exchange], tuple[str, ...]]  # returns the address that a call asks for
 
 
 def named(*parameters: str) -> Callable[[Exchange], tuple[str, ...]]:
@@ -50,103 +44,64 @@ def named(*parameters: str) -> Callable[[Exchange], tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What a vendor's requests are recognised by.
+    """What a vendor's requests are recognised by."""
 
-    Attributes:
-        headers: How its headers begin.
-        schemes: How its `Authorization` begins.
-        parameters: Names of its parameters.
-        versions: Its values of `Version`.
-        weak: Whether its marks are parameters of other vendors too, so that they count last.
-    """
-
-    headers: tuple[str, ...] = ()
-    schemes: tuple[str, ...] = ()
-    parameters: tuple[str, ...] = ()
-    versions: tuple[str, ...] = ()
-    weak: bool = False
+    headers: tuple[str, ...] = ()  # how its headers begin
+    schemes: tuple[str, ...] = ()  # how its `Authorization` begins
+    parameters: tuple[str, ...] = ()  # names of its parameters
+    versions: tuple[str, ...] = ()  # its values of `Version`
+    weak: bool = False  # whether its marks are parameters of other vendors too, so that they count last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """How one cloud calls back.
+    """How one cloud calls back."""
 
-    Attributes:
-        key_field: The account field that callbacks are signed with.
-        write: Puts an event into the vendor's words, given the secret (None: unsigned) and the manners.
-        retries: Seconds before each further attempt.
-        patience: Seconds that it waits for an answer.
-        settles: Seconds for which a push has to last before its beginning is told.
-        strict: Whether only 200 counts as an answer, not any 2XX.
-    """
-
-    key_field: str
+    key_field: str  # the account field that callbacks are signed with
+    # puts an event into the vendor's words, given the secret (None: unsigned) and the manners
     write: Callable[[Event, str | None, Manners], Callback]
-    retries: Sequence[float]
-    patience: float
-    settles: float = 0.0
-    strict: bool = True
+    retries: Sequence[float]  # seconds before each further attempt
+    patience: float  # seconds that it waits for an answer
+    settles: float = 0.0  # seconds for which a push has to last before its beginning is told
+    strict: bool = True  # whether only 200 counts as an answer, not any 2XX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fake:
-    """One fake cloud. Accounts, streams and parameters go by the configuration's or the vendor's names.
-
-    Attributes:
-        name: The provider.
-        account_fields: Type of each account field; the first names the account in a request, the second is its secret,
-            and an account must have both.
-        stream_fields: Default of each address field, with {name} and the account's fields to fill in; None: it must be
-            given, empty: it may be missing.
-        address: The fields that are a stream's address.
-        group: The room or domain by which a list API finds the stream.
-        owns: The fields that name what belongs to the account.
-        marks: What its requests are recognised by.
-        prefix: How its headers begin.
-        key_parameter: The parameter that names the account where no `Authorization` header does.
-        authorization: Takes an `Authorization` header apart.
-        read: Reads the parameters of a request without judging them.
-        quirks: A dataclass of switches for what the vendor does not document, or documents twice.
-        authenticate: Refuses a call that is malformed or not the account's.
-        denied: The code for an action that the account's user may not call.
-        check: Refuses parameters.
-        actions: Every API.
-        messages: The text of each error code.
-        error: Writes an error, given code and message.
-        throttled: The refusal of an action called too often, given the seconds until the next slot.
-        content_type: Of every answer, to the letter.
-        states: Paths of the fields that tell a state or, for a list, its rows.
-        unknown: A value of the state that no documentation lists.
-        posting: How it calls back, if it does.
-        demo: Its part of the built-in demo.
-        demo_rank: Its place there; the others follow by name.
-    """
+    """One fake cloud. Accounts, streams and parameters go by the configuration's or the vendor's names."""
 
     name: str
+    # type of each account field; the first names the account in a request, the second is its secret, and an account
+    # must have both
     account_fields: Mapping[str, type]
+    # default of each address field, with {name} and the account's fields to fill in; None: it must be given, empty: it
+    # may be missing
     stream_fields: Mapping[str, str | None]
-    address: tuple[str, ...]
-    group: Callable[[Stream], tuple[str, ...]]
-    owns: tuple[str, ...] = ()
-    marks: Marks
-    prefix: str = ""
-    key_parameter: str = ""
+    address: tuple[str, ...]  # the fields that are a stream's address
+    group: Callable[[Stream], tuple[str, ...]]  # the room or domain by which a list API finds the stream
+    owns: tuple[str, ...] = ()  # the fields that name what belongs to the account
+    marks: Marks  # what its requests are recognised by
+    prefix: str = ""  # how its headers begin
+    key_parameter: str = ""  # the parameter that names the account where no `Authorization` header does
+    # takes an `Authorization` header apart
     authorization: Callable[[str], ParsedAuthorization | None] = lambda _text: None
+    # reads the parameters of a request without judging them
     read: Callable[[Received], dict[str, Any]] = lambda received: dict(received.query)
-    quirks: type
-    authenticate: Callable[[Exchange], None]
-    denied: str
-    check: Callable[[Exchange], None]
-    actions: Mapping[str, Action]
-    messages: Mapping[str, str]
-    error: Callable[[Exchange, str, str], Outgoing]
+    quirks: type  # a dataclass of switches for what the vendor does not document, or documents twice
+    authenticate: Callable[[Exchange], None]  # refuses a call that is malformed or not the account's
+    denied: str  # the code for an action that the account's user may not call
+    check: Callable[[Exchange], None]  # refuses parameters
+    actions: Mapping[str, Action]  # every API
+    messages: Mapping[str, str]  # the text of each error code
+    error: Callable[[Exchange, str, str], Outgoing]  # writes an error, given code and message
+    # the refusal of an action called too often, given the seconds until the next slot
     throttled: Callable[[Exchange, float], Refusal]
-    content_type: str
-    states: Sequence[str]
-    unknown: Any
-    posting: Posting | None = None
-    demo: Sequence[DemoAccount] = ()
-    demo_rank: int = 1000
+    content_type: str  # of every answer, to the letter
+    states: Sequence[str]  # paths of the fields that tell a state or, for a list, its rows
+    unknown: Any  # a value of the state that no documentation lists
+    posting: Posting | None = None  # how it calls back, if it does
+    demo: Sequence[DemoAccount] = ()  # its part of the built-in demo
+    demo_rank: int = 1000  # its place there; the others follow by name
 
     @property
     def key(self) -> str:
@@ -177,12 +132,12 @@ class Fake:
         """Find out whom and what a request concerns, before anything is checked."""
         sent, given = self.read(received), self.authorization(received.authorization)
         key = given.credential if given else str(sent.get(self.key_parameter, ""))
-        exchange = Exchange(world, self, received, sent, "", key, given, world.account_of(self.name, key))
+        exchange = Exchange(world, self, received, sent, "", key, given, world.keys.get((self.name, key)))
         exchange.action = exchange.common("action", "Action")
         action = self.actions.get(exchange.action)
         exchange.address = action.address(exchange) if action else ()
         if exchange.account is not None:
-            exchange.stream = world.stream_at(exchange.account, exchange.address)
+            exchange.stream = world.addresses.get((exchange.account.name, exchange.address))
         return exchange
 
     def answer(self, exchange: Exchange) -> Outgoing:
@@ -201,7 +156,7 @@ class Fake:
 
     def refuse(self, exchange: Exchange, refusal: Refusal) -> Outgoing:
         """Write a refusal in the vendor's envelope."""
-        message = refusal.message or self.messages.get(refusal.code, "").format(*refusal.details)
+        message = refusal.message or self.messages.get(refusal.code, "").format(refusal.detail)
         outgoing = self.error(exchange, refusal.code, message)
         outgoing.status = refusal.status or outgoing.status
         outgoing.headers |= refusal.headers

@@ -24,12 +24,6 @@ class Fault:
     """One fault and the calls that it is put upon; what is None matches every call.
 
     docs/simulator.md says what each kind does and which of the other fields it uses.
-
-    Attributes:
-        count: How many calls it is put upon, or None for all.
-        probability: Chance for each call, by the world's random numbers.
-        field: Path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state.
-        hits: How many calls it was put upon so far.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -39,16 +33,16 @@ class Fault:
     account: str | None = None
     action: str | None = None
     stream: str | None = None
-    count: int | None = None
-    probability: float = 1.0
+    count: int | None = None  # how many calls it is put upon, or None for all
+    probability: float = 1.0  # chance for each call, by the world's random numbers
     code: str = ""
     message: str = ""
     status: int | None = None
     seconds: float = 1.0
-    field: str = ""
+    field: str = ""  # path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state
     value: Any = None
     size: int = 2 << 20
-    hits: int = 0
+    hits: int = 0  # how many calls it was put upon so far
 
     def matches(self, exchange: Exchange) -> bool:
         """Tell whether a call is one that this fault is meant for, chance left aside."""

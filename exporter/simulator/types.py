@@ -16,19 +16,12 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The states of a stream as a function of time alone, so that nothing has to run in the background.
+    """The states of a stream as a function of time alone, so that nothing has to run in the background."""
 
-    Attributes:
-        states: Taken one after another, from the beginning again after the last.
-        every: Seconds that each state lasts.
-        offset: Seconds by which the script runs ahead of the clock.
-        since: Unix seconds at which the only state began, where all states are the same.
-    """
-
-    states: tuple[State, ...]
-    every: float = 30.0
-    offset: float = 0.0
-    since: float = 0.0
+    states: tuple[State, ...]  # taken one after another, from the beginning again after the last
+    every: float = 30.0  # seconds that each state lasts
+    offset: float = 0.0  # seconds by which the script runs ahead of the clock
+    since: float = 0.0  # Unix seconds at which the only state began, where all states are the same
 
     def state(self, now: float) -> State:
         """Return the state at a time in Unix seconds."""
@@ -53,21 +46,13 @@ class Script:
 
 @dataclass(slots=True)
 class Input:
-    """One push that can feed a stream with redundant inputs; the first that is up serves as master.
-
-    Attributes:
-        domain: Push domain.
-        app: Application name; primary and backup may differ.
-        source: `push` or `pull`.
-        up: Whether it is pushed while its stream is active; a script makes it come and go.
-        group: Host group; inputs of different host groups are listed apart.
-    """
+    """One push that can feed a stream with redundant inputs; the first that is up serves as master."""
 
     domain: str
-    app: str
+    app: str  # application name; primary and backup may differ
     source: Literal["push", "pull"] = "push"
-    up: bool | Script = True
-    group: str = ""
+    up: bool | Script = True  # whether it is pushed while its stream is active; a script makes it come and go
+    group: str = ""  # host group; inputs of different host groups are listed apart
 
     def is_up(self, now: float) -> bool:
         """Tell whether this input is pushed at a time in Unix seconds."""
@@ -76,23 +61,16 @@ class Input:
 
 @dataclass(slots=True)
 class Account:
-    """One account of one cloud.
-
-    Attributes:
-        fields: Credentials and the like by the configuration's names (`app_id`, `secret_key`, ...).
-        quota: Calls per second by action, instead of the documented limit; below 1 is one call in 1/quota seconds.
-        denied: Actions that the account's user may not call.
-        domains: Domains of the account besides those of its streams.
-        token_expires: Unix seconds from which on the temporary credentials are expired.
-    """
+    """One account of one cloud."""
 
     name: str
     provider: str
-    fields: dict[str, FieldValue]
+    fields: dict[str, FieldValue]  # credentials and the like by the configuration's names (`app_id`, `secret_key`, ...)
+    # calls per second by action, instead of the documented limit; below 1 is one call in 1/quota seconds
     quota: dict[str, float] = field(default_factory=dict)
-    denied: set[str] = field(default_factory=set)
-    domains: set[str] = field(default_factory=set)
-    token_expires: float | None = None
+    denied: set[str] = field(default_factory=set)  # actions that the account's user may not call
+    domains: set[str] = field(default_factory=set)  # domains of the account besides those of its streams
+    token_expires: float | None = None  # Unix seconds from which on the temporary credentials are expired
 
     def text(self, name: str) -> str:
         """Return a field as text, empty where it is not set."""
@@ -101,25 +79,16 @@ class Account:
 
 @dataclass(slots=True)
 class Stream:
-    """One stream of one account. Each cloud uses the details that it knows.
-
-    Attributes:
-        address: The address by the configuration's names (`domain`, `room_id`, ...), defaults filled in.
-        script: Its states over time.
-        media: Kinds of media that are published while the stream is active.
-        inputs: Redundant inputs; with none the stream itself is its only input.
-        ingest: Whether the stream is pushed to the cloud or pulled by it.
-        in_room: Whether the user is in the room; None while active only.
-    """
+    """One stream of one account. Each cloud uses the details that it knows."""
 
     name: str
     account: Account
-    address: dict[str, str]
+    address: dict[str, str]  # the address by the configuration's names (`domain`, `room_id`, ...), defaults filled in
     script: Script
-    media: tuple[str, ...] = ("Audio", "Video")
-    inputs: tuple[Input, ...] = ()
-    ingest: Literal["push", "pull"] = "push"
-    in_room: bool | None = None
+    media: tuple[str, ...] = ("Audio", "Video")  # kinds of media that are published while the stream is active
+    inputs: tuple[Input, ...] = ()  # redundant inputs; with none the stream itself is its only input
+    ingest: Literal["push", "pull"] = "push"  # whether the stream is pushed to the cloud or pulled by it
+    in_room: bool | None = None  # whether the user is in the room; None while active only
 
     @property
     def key(self) -> str:
@@ -170,23 +139,15 @@ class Manners:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A push that began or ended.
-
-    Attributes:
-        at: Unix seconds.
-        number: Grows by one with each event of the world.
-        began: `number` and `at` of the beginning of the same push.
-        sent: Unix seconds at which its callback goes out.
-        nonce: Random decimal digits.
-    """
+    """A push that began or ended."""
 
     stream: Stream
     live: bool
-    at: float
-    number: int
-    began: tuple[int, float]
-    sent: float
-    nonce: str
+    at: float  # Unix seconds
+    number: int  # grows by one with each event of the world
+    began: tuple[int, float]  # `number` and `at` of the beginning of the same push
+    sent: float  # Unix seconds at which its callback goes out
+    nonce: str  # random decimal digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,51 +163,31 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt to deliver a callback.
+    """One attempt to deliver a callback."""
 
-    Attributes:
-        time: Unix seconds by the world's clock.
-        stream: `provider/name`.
-        event: The vendor's word for it.
-        attempt: Counted from 1.
-        status: What was answered, or None for nothing.
-    """
-
-    time: float
+    time: float  # Unix seconds by the world's clock
     provider: str
     account: str
-    stream: str
-    event: str
-    attempt: int
-    status: int | None
+    stream: str  # `provider/name`
+    event: str  # the vendor's word for it
+    attempt: int  # counted from 1
+    status: int | None  # None where nothing was answered
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that a simulated cloud received.
+    """One call that a simulated cloud received."""
 
-    Attributes:
-        time: Unix seconds at arrival, by the world's clock.
-        account: Name of the account, empty where no account has the key.
-        action: Action as it was asked for.
-        stream: `provider/name` of the stream asked for, empty for list APIs and for unknown streams.
-        address: The address asked for: the stream's, or the room's or domain's that is listed.
-        code: What came back: the vendor's code, `ok`, or the kind of fault that kept it from answering.
-        verified: Whether the signature and all before it was right.
-        nonce: The request's nonce where the vendor has one.
-        faults: Kinds of the faults that were put upon this call.
-    """
-
-    time: float
+    time: float  # Unix seconds at arrival, by the world's clock
     provider: str
-    account: str
-    action: str
-    stream: str
-    address: tuple[str, ...]
-    code: str
-    verified: bool
-    nonce: str = ""
-    faults: tuple[str, ...] = ()
+    account: str  # name of the account, empty where no account has the key
+    action: str  # action as it was asked for
+    stream: str  # `provider/name` of the stream asked for, empty for list APIs and for unknown streams
+    address: tuple[str, ...]  # the address asked for: the stream's, or the room's or domain's that is listed
+    code: str  # what came back: the vendor's code, `ok`, or the kind of fault that kept it from answering
+    verified: bool  # whether the signature and all before it was right
+    nonce: str = ""  # the request's nonce where the vendor has one
+    faults: tuple[str, ...] = ()  # kinds of the faults that were put upon this call
 
 
 @dataclass(slots=True)
@@ -260,37 +201,26 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class DemoStreams:
-    """Streams of the built-in demo that are alike but for their states.
+    """Streams of the built-in demo that are alike but for their states."""
 
-    Attributes:
-        team: Label.
-        tier: Label.
-        states: By the stream's name, one letter for each half minute: Active, Inactive, Forbidden, Not found.
-        address: As for `World.add_stream`.
-        details: As for `World.add_stream`, which the exporter's configuration does not have.
-        configured: What the exporter's configuration adds.
-    """
-
-    team: str
-    tier: str
+    team: str  # label
+    tier: str  # label
+    # by the stream's name, one letter for each half minute: Active, Inactive, Forbidden, Not found
     states: dict[str, str]
-    address: dict[str, str] = field(default_factory=dict)
+    address: dict[str, str] = field(default_factory=dict)  # as for `World.add_stream`
+    # as for `World.add_stream`, which the exporter's configuration does not have
     details: dict[str, Any] = field(default_factory=dict)
-    configured: dict[str, Any] = field(default_factory=dict)
+    configured: dict[str, Any] = field(default_factory=dict)  # what the exporter's configuration adds
 
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """One account of the built-in demo.
-
-    Attributes:
-        fields: As for `World.add_account`.
-        quota: Calls per second by action, to show an account that is throttled.
-        configured: Fields that are wrong in the exporter's configuration, to show an account that is rejected.
-    """
+    """One account of the built-in demo."""
 
     name: str
-    fields: dict[str, Any]
+    fields: dict[str, Any]  # as for `World.add_account`
     streams: tuple[DemoStreams, ...]
+    # calls per second by action, to show an account that is throttled
     quota: dict[str, float] = field(default_factory=dict)
+    # fields that are wrong in the exporter's configuration, to show an account that is rejected
     configured: dict[str, Any] = field(default_factory=dict)

@@ -55,8 +55,9 @@ class World:
         self.manners: dict[str, Manners] = {}
         self.deliveries: deque[Delivery] = deque(maxlen=log_size)
         self.listeners: list[Callable[[Stream, bool], None]] = []
-        self._keys: dict[tuple[str, str], Account] = {}
-        self._addresses: dict[tuple[str, tuple[str, ...]], Stream] = {}
+        # Accounts by provider and key, streams by account and address.
+        self.keys: dict[tuple[str, str], Account] = {}
+        self.addresses: dict[tuple[str, tuple[str, ...]], Stream] = {}
         self._groups: dict[tuple[str, tuple[str, ...]], list[Stream]] = defaultdict(list)
         self._owned: dict[str, AbstractSet[str]] = {}
 
@@ -85,12 +86,12 @@ class World:
         ]
         if name in self.accounts:
             problems.append("the name is taken")
-        if (provider, str(fields.get(fake.key))) in self._keys:
+        if (provider, str(fields.get(fake.key))) in self.keys:
             problems.append(f"{fake.key} is taken")
         if problems:
             raise ValueError(f"account {name}: {'; '.join(problems)}")
         account = Account(name, provider, dict(fields), dict(quota or {}), set(denied), set(domains), token_expires)
-        self.accounts[name] = self._keys[provider, account.text(fake.key)] = account
+        self.accounts[name] = self.keys[provider, account.text(fake.key)] = account
         return account
 
     def add_stream(
@@ -112,10 +113,10 @@ class World:
             raise ValueError(f"stream {name}: {'; '.join(problems)}")
         stream = Stream(name, owner, fake.complete(owner, name, given), self._script(state))
         place = (account, fake.address_of(stream))
-        if stream.key in self.streams or place in self._addresses:
+        if stream.key in self.streams or place in self.addresses:
             raise ValueError(f"stream {name}: the name or the address is taken")
         self._detail(stream, details)
-        self.streams[stream.key] = self._addresses[place] = stream
+        self.streams[stream.key] = self.addresses[place] = stream
         for group in ((), fake.group(stream)):
             self._groups[account, group].append(stream)
         self._owned.pop(account, None)
@@ -125,7 +126,7 @@ class World:
         """Take a stream out of the world, as if nobody had ever published it."""
         stream = self.streams.pop(key)
         account, fake = stream.account.name, _fake(stream.account.provider)
-        del self._addresses[account, fake.address_of(stream)]
+        del self.addresses[account, fake.address_of(stream)]
         for group in ((), fake.group(stream)):
             self._groups[account, group].remove(stream)
         self._owned.pop(account, None)
@@ -213,14 +214,6 @@ class World:
     def tricks(self, provider: str) -> Tricks:
         """Return how a provider's lists mislead at present."""
         return self.listings.get(provider, Tricks())
-
-    def account_of(self, provider: str, key: str) -> Account | None:
-        """Return the account that a request names by its key."""
-        return self._keys.get((provider, key))
-
-    def stream_at(self, account: Account, address: tuple[str, ...]) -> Stream | None:
-        """Return the stream of an account at an address."""
-        return self._addresses.get((account.name, address))
 
     def group(self, account: Account, group: tuple[str, ...] = ()) -> list[Stream]:
         """Return an account's streams, those in one room or domain or all, in the order in which they were added."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from grafana.promql import ACTIVE, UNKNOWN, counted, share, total
+from testbed.processes import until
 from tests.peers import servers
-from tests.peers.servers import until
 
 from .ask import instant
 from .live import WINDOWS, check, check_all

@@ -32,14 +32,9 @@ SIGNED = {
 }  # fmt: skip
 REQUIRED = {STATE: ("AppName", "DomainName", "StreamName"), ONLINE: ("DomainName",)}
 STATUS = {
-    "InvalidAccessKeyId.NotFound": 404,
-    "InvalidApi.NotFound": 404,
-    "InvalidDomain.NotFound": 404,
-    "IllegalOperation": 403,
-    "Forbidden.RAM": 403,
-    "InternalError": 500,
-    "ServiceUnavailable": 503,
-}
+    "InvalidAccessKeyId.NotFound": 404, "InvalidApi.NotFound": 404, "InvalidDomain.NotFound": 404,
+    "IllegalOperation": 403, "Forbidden.RAM": 403, "InternalError": 500, "ServiceUnavailable": 503,
+}  # fmt: skip
 MESSAGES = {
     "UnsupportedHTTPMethod": "This http method is not supported.",
     "NoSuchVersion": "The specified version does not exist.",
@@ -182,7 +177,7 @@ def _foreign(exchange: Exchange) -> str | None:
 
 
 def _outgoing(exchange: Exchange, code: str, fields: dict[str, Any], root: str, status: int = 200) -> Outgoing:
-    payload = {"RequestId": uuid(exchange.random).upper(), **fields}
+    payload = {"RequestId": uuid(exchange.world.random).upper(), **fields}
     outgoing = Outgoing(code, payload, status)
     if _format(exchange) == "xml":
         outgoing.content_type = "text/xml;charset=utf-8"
@@ -195,9 +190,10 @@ def _outgoing(exchange: Exchange, code: str, fields: dict[str, Any], root: str, 
 def _element(name: str, value: Any) -> str:
     if isinstance(value, list):
         return "".join(_element(name, part) for part in value)
-    parts = value.items() if isinstance(value, dict) else ()
-    inner = "".join(_element(key, part) for key, part in parts) if isinstance(value, dict) else escape(str(value))
-    return f"<{name}>{inner}</{name}>"
+    parts = (
+        "".join(_element(key, part) for key, part in value.items()) if isinstance(value, dict) else escape(str(value))
+    )
+    return f"<{name}>{parts}</{name}>"
 
 
 def _reply(exchange: Exchange, fields: dict[str, Any]) -> Outgoing:
@@ -249,9 +245,10 @@ def _online_row(domain: str, ingest: str, app: str, name: str, began: float) -> 
 
 
 def _is_asked_for(stream: Stream, sent: dict[str, Any]) -> bool:
-    app, own, name = stream.address["app"], stream.address["stream"], sent.get("StreamName", "")
+    app, own = stream.address["app"], stream.address["stream"]
+    wanted = sent.get("StreamName") or own
     fuzzy = sent.get("QueryType", "fuzzy") == "fuzzy"
-    return sent.get("AppName", app) == app and (not name or (name in own if fuzzy else name == own))
+    return sent.get("AppName", app) == app and (wanted in own if fuzzy else wanted == own)
 
 
 def _is_shown(exchange: Exchange, place: int, name: str) -> bool:

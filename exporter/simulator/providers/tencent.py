@@ -168,7 +168,7 @@ def _number(name: str, value: str) -> str | int:
 
 
 def _response(exchange: Exchange, fields: dict[str, Any], code: str = "ok") -> Outgoing:
-    return Outgoing(code, {"Response": {**fields, "RequestId": uuid(exchange.random)}})
+    return Outgoing(code, {"Response": {**fields, "RequestId": uuid(exchange.world.random)}})
 
 
 def _error(exchange: Exchange, code: str, message: str) -> Outgoing:

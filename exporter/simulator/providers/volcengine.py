@@ -142,7 +142,7 @@ def _check(exchange: Exchange) -> None:
 
 def _metadata(exchange: Exchange) -> dict[str, Any]:
     return {
-        "RequestId": f"{written(exchange.received.now, '%Y%m%d%H%M%S')}{exchange.random.getrandbits(80):020X}",
+        "RequestId": f"{written(exchange.received.now, '%Y%m%d%H%M%S')}{exchange.world.random.getrandbits(80):020X}",
         "Action": exchange.action,
         "Version": exchange.received.query.get("Version", ""),
         "Service": "rtc",

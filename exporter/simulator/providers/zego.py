@@ -116,7 +116,7 @@ def _check(exchange: Exchange) -> None:
 
 def _envelope(exchange: Exchange, code: str, message: str) -> Outgoing:
     stream, now, quirk = exchange.stream, str(int(exchange.now)), exchange.world.quirks.zego_data
-    request = str(exchange.random.randrange(10**4, 10**18))
+    request = str(exchange.world.random.randrange(10**4, 10**18))
     payload: dict[str, Any] = {"Code": int(code), "Message": message, "RequestId": request, "Data": {}}
     if code == "0":
         began = str(int(stream.script.started(exchange.now))) if stream else ""
