@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 from testbed import provider
-from testbed.http import exchange, request, status, whole
 from testbed.processes import Server, exporter
 from testbed.provider import NOWHERE, black_hole, tencent
+from testbed.web import exchange, request, status, whole
 
 DRIPPERS, NON_READERS, BIG, PLACES = 300, 50, 10_000, 64
 SPARE = 2  # connections that the honest client may have at any moment

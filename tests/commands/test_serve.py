@@ -9,9 +9,9 @@ import pytest
 
 from exporter.commands.options import ServeOptions
 from exporter.commands.serve import own_names
-from testbed.http import exchange, request, status
 from testbed.processes import exporter
 from testbed.provider import NOWHERE, tencent
+from testbed.web import exchange, request, status
 
 
 def test_its_own_names_are_the_machines_and_the_configured_ones() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from testbed import http
+from testbed import web
 
 SAMPLE = Path(__file__).with_name("sample.prom")
 _NOTE = re.compile(r"(?P<sample>.*) # (?P<word>grows|ago|cycle|once) (?P<rest>.*)")
@@ -48,8 +48,8 @@ def served(*, ahead: int = 0, clock: Callable[[], float] = time.time) -> Abstrac
     """Serve the sample on loopback, from a later scrape on if it is ahead; yields host:port."""
     text, scrapes = SAMPLE.read_text(encoding="utf-8"), itertools.count(ahead)
 
-    def answer(_asked: http.Asked) -> tuple[dict[str, str], bytes]:
+    def answer(_asked: web.Asked) -> tuple[dict[str, str], bytes]:
         body = exposition(text, next(scrapes), clock()).encode()
         return {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}, body
 
-    return http.served(answer)
+    return web.served(answer)

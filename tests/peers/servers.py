@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 import yaml
 
-from testbed.http import Asked, fetch, served
 from testbed.processes import ANY_PORT, Server, running, until
+from testbed.web import Asked, fetch, served
 from tests.deploy.tools import program
 
 TOOLKIT_SAYS = re.compile(r'msg="Listening on" address=(\S+)')

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from testbed.http import fetch
 from testbed.processes import ANY_PORT, Server, exporter, simulator, until
+from testbed.web import fetch
 
 from . import scaled, servers
 from .servers import Hook, Message, vector

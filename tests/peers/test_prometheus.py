@@ -16,9 +16,9 @@ import yaml
 
 from exporter.exposition import FAMILIES
 from exporter.simulator import Simulator, demo_configuration, demo_world, serving
-from testbed.http import Asked, fetch, opened, served
 from testbed.processes import Server, until
 from testbed.processes import exporter as serving_exporter
+from testbed.web import Asked, fetch, opened, served
 from tests.deploy.tools import ROOT, program
 
 from . import scaled, servers

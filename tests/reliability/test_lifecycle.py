@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from testbed import provider
-from testbed.http import exchange, request, status, whole
 from testbed.processes import exporter, serve, start, written
 from testbed.provider import NOWHERE, black_hole, tencent
+from testbed.web import exchange, request, status, whole
 
 FOUR_SECONDS = "X-Prometheus-Scrape-Timeout-Seconds: 4"
 COUNTER = re.compile(r"^(\w+_total(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)

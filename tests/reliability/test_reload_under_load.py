@@ -15,8 +15,8 @@ import pytest
 from exporter.providers import found
 from exporter.simulator import World
 from exporter.simulator import serving as simulated
-from testbed.http import exchange, request, status
 from testbed.processes import Server, exporter
+from testbed.web import exchange, request, status
 from tests.scenarios.stage import ADDRESS, KEYS
 
 LABELS = re.compile(r'^(stream_\w+)\{(?:[^}]*,)?stream="([^"]+)"', re.MULTILINE)

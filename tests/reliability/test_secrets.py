@@ -29,8 +29,8 @@ from exporter.rounds.transcript import hide_push_secrets
 from exporter.simulator import World
 from exporter.simulator import serving as simulated
 from exporter.simulator.faults import KINDS
-from testbed.http import request
 from testbed.processes import Server, exporter
+from testbed.web import request
 from tests.reliability.echo import MODES, PUSH, WORDS, Echo, echoing
 from tests.virtual import Network, account, prober, run, streams
 
