@@ -4,8 +4,7 @@ from exporter.simulator.demo import demo_configuration, demo_world
 from exporter.simulator.describe import describe
 from exporter.simulator.faults import Fault
 from exporter.simulator.load import WorldError, load_world, parse_world
-from exporter.simulator.server import Simulator
-from exporter.simulator.thread import serving
+from exporter.simulator.server import Simulator, serving
 from exporter.simulator.types import Input, Manners, Script, Tricks
 from exporter.simulator.world import World
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, TypeVar
+from uuid import UUID
 
 from exporter.model import State
 from exporter.simulator.exchange import Exchange, Refusal
@@ -38,8 +39,7 @@ def written(seconds: float, form: str = ISO) -> str:
 
 def uuid(random: Random) -> str:
     """Return a random UUID in lower case."""
-    digits = f"{random.getrandbits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+    return str(UUID(int=random.getrandbits(128), version=4))
 
 
 def state_word(exchange: Exchange, stream: Stream | None, words: Mapping[State, str], absent: str) -> str:

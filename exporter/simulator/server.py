@@ -6,7 +6,9 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import formatdate
 
@@ -110,6 +112,23 @@ class Simulator:
         log(exchange, outgoing, faults)
         wire = write(outgoing, exchange.fake, faults)
         return await _deliver(request, wire, faults, formatdate(exchange.received.now, usegmt=True))
+
+
+@contextmanager
+def serving(world: World) -> Iterator[Simulator]:
+    """Serve a world on a free port of the loopback interface, in a thread with an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
+    thread.start()
+    simulator = Simulator(world)
+    try:
+        asyncio.run_coroutine_threadsafe(simulator.start(), loop).result()
+        yield simulator
+    finally:
+        asyncio.run_coroutine_threadsafe(simulator.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def recognise(known: list[Fake], received: Received) -> Fake | None:
