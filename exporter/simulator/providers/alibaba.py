@@ -118,17 +118,14 @@ def _verify_v3(exchange: Exchange) -> None:
     if given is None or not set(given.signed_headers) & set(received.headers) >= SIGNED:
         raise Refusal("IncompleteSignature")
     headers = {**exchange.signed_headers(), "x-acs-content-sha256": sha256_hex(received.body)}
-    query, method, path = received.pairs, received.method, received.path
-    written = acs3.authorization(
-        access_key_id=given.credential,
-        access_key_secret=exchange.known.text("access_key_secret"),
-        method=method,
-        query=query,
-        headers=headers,
-        path=path,
-    )
-    if not exchange.is_signed_as(written):
-        request = acs3.canonical_request(method=method, query=query, headers=headers, path=path)
+    signed: Any = {
+        "method": received.method, "query": received.pairs, "headers": headers, "path": received.path,
+    }  # fmt: skip
+    secret = exchange.known.text("access_key_secret")
+    if not exchange.is_signed_as(
+        acs3.authorization(access_key_id=given.credential, access_key_secret=secret, **signed)
+    ):
+        request = acs3.canonical_request(**signed)
         raise Refusal("SignatureDoesNotMatch", acs3.string_to_sign(request))
 
 
@@ -190,10 +187,9 @@ def _outgoing(exchange: Exchange, code: str, fields: dict[str, Any], root: str, 
 def _element(name: str, value: Any) -> str:
     if isinstance(value, list):
         return "".join(_element(name, part) for part in value)
-    parts = (
-        "".join(_element(key, part) for key, part in value.items()) if isinstance(value, dict) else escape(str(value))
-    )
-    return f"<{name}>{parts}</{name}>"
+    is_object = isinstance(value, dict)
+    inner = "".join(_element(*pair) for pair in value.items()) if is_object else escape(str(value))
+    return f"<{name}>{inner}</{name}>"
 
 
 def _reply(exchange: Exchange, fields: dict[str, Any]) -> Outgoing:
@@ -229,8 +225,7 @@ def _streamed(exchange: Exchange) -> Stream | None:
 
 def _state(exchange: Exchange) -> Outgoing:
     stream = exchange.stream or _streamed(exchange)
-    absent = exchange.world.quirks.alibaba_absent
-    word = _foreign(exchange) or state_word(exchange, stream, STATES, absent)
+    word = _foreign(exchange) or state_word(exchange, stream, STATES, exchange.world.quirks.alibaba_absent)
     return _reply(exchange, {"StreamState": word, "Type": stream.ingest if stream else "push"})
 
 
@@ -263,10 +258,9 @@ def _online(exchange: Exchange) -> Outgoing:
     refuse_if((number < 1, "InvalidPageNum.Malformed"), (size < 1, "InvalidPageSize.Malformed"))
     _foreign(exchange)
     rows = [
-        _online_row(domain, at["domain"], at["app"], at["stream"], stream.script.started(now))
+        _online_row(domain, *exchange.fake.address_of(stream), stream.script.started(now))
         for stream in exchange.world.group(exchange.known, (domain,))
         if stream.is_active(now) and _is_asked_for(stream, sent)
-        for at in [stream.address]
     ]
     listed = page(
         rows, number, size, exchange.tricks, lambda count: _online_row(domain, domain, "foreign", f"foreign-{count}", 0)

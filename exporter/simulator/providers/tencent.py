@@ -254,7 +254,7 @@ def _online(exchange: Exchange) -> Outgoing:
         _online_row(*address, stream.script.started(now))
         for stream in (world.group(account, (wanted[0],)) if wanted[0] else world.group(account))
         if stream.is_active(now)
-        for address in [(stream.address["domain"], stream.address["app"], stream.address["stream"])]
+        for address in [exchange.fake.address_of(stream)]
         if all(want in (None, have) for want, have in zip(wanted, address, strict=True))
     ]
     listed = page(
