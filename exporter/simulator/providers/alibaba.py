@@ -27,6 +27,7 @@ ONLINE = "DescribeLiveStreamsOnlineList"
 VERSION = "2016-11-01"
 WINDOW = 900
 STATES = {State.ACTIVE: "online", State.INACTIVE: "offline", State.FORBIDDEN: "forbidden"}
+_XML = b"<?xml version='1.0' encoding='UTF-8'?>"
 SIGNED = {
     "host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version",
 }  # fmt: skip
@@ -178,7 +179,7 @@ def _outgoing(exchange: Exchange, code: str, fields: dict[str, Any], root: str, 
     outgoing = Outgoing(code, payload, status)
     if _format(exchange) == "xml":
         outgoing.content_type = "text/xml;charset=utf-8"
-        outgoing.encode = lambda spoiled: f"<?xml version='1.0' encoding='UTF-8'?>{_element(root, spoiled)}".encode()
+        outgoing.encode = lambda spoiled: _XML + _element(root, spoiled).encode(errors="xmlcharrefreplace")
     elif code == "ok" and exchange.world.quirks.alibaba_envelope == "nested":
         outgoing.payload = {root: payload}
     return outgoing
@@ -229,7 +230,7 @@ def _state(exchange: Exchange) -> Outgoing:
     return _reply(exchange, {"StreamState": word, "Type": stream.ingest if stream else "push"})
 
 
-def _online_row(domain: str, ingest: str, app: str, name: str, began: float) -> dict[str, Any]:
+def _online_row(domain: str, began: float, ingest: str, app: str, name: str) -> dict[str, Any]:
     """Write a row of a streaming domain; the first four fields are all that OnlyStream=yes leaves."""
     return {
         "DomainName": domain, "AppName": app, "StreamName": name, "PublishTime": written(began),
@@ -258,12 +259,12 @@ def _online(exchange: Exchange) -> Outgoing:
     refuse_if((number < 1, "InvalidPageNum.Malformed"), (size < 1, "InvalidPageSize.Malformed"))
     _foreign(exchange)
     rows = [
-        _online_row(domain, *exchange.fake.address_of(stream), stream.script.started(now))
+        _online_row(domain, stream.script.started(now), *exchange.fake.address_of(stream))
         for stream in exchange.world.group(exchange.known, (domain,))
         if stream.is_active(now) and _is_asked_for(stream, sent)
     ]
     listed = page(
-        rows, number, size, exchange.tricks, lambda count: _online_row(domain, domain, "foreign", f"foreign-{count}", 0)
+        rows, number, size, exchange.tricks, lambda count: _online_row(domain, 0, domain, "foreign", f"foreign-{count}")
     )
     shown = listed.rows and [
         {name: value for place, (name, value) in enumerate(row.items()) if _is_shown(exchange, place, name)}

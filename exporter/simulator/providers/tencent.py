@@ -231,7 +231,7 @@ def _nullable(exchange: Exchange, rows: list[Any] | None) -> list[Any] | None:
     return None if not rows and _quirks(exchange).tencent_null_lists else rows
 
 
-def _online_row(domain: str, app: str, name: str, began: float) -> dict[str, Any]:
+def _online_row(began: float, domain: str, app: str, name: str) -> dict[str, Any]:
     return {
         "StreamName": name,
         "PublishTimeList": [{"PublishTime": written(began)}],
@@ -251,14 +251,14 @@ def _online(exchange: Exchange) -> Outgoing:
     now = exchange.now - exchange.now % every if every else exchange.now
     wanted = tuple(found.get(name) or None for name in ("DomainName", "AppName", "StreamName"))
     rows = [
-        _online_row(*address, stream.script.started(now))
+        _online_row(stream.script.started(now), *address)
         for stream in (world.group(account, (wanted[0],)) if wanted[0] else world.group(account))
         if stream.is_active(now)
         for address in [exchange.fake.address_of(stream)]
         if all(want in (None, have) for want, have in zip(wanted, address, strict=True))
     ]
     listed = page(
-        rows, number, size, exchange.tricks, lambda count: _online_row("foreign.example", "live", f"foreign-{count}", 0)
+        rows, number, size, exchange.tricks, lambda count: _online_row(0, "foreign.example", "live", f"foreign-{count}")
     )
     told = {"TotalNum": listed.total, "TotalPage": listed.pages, "PageNum": number, "PageSize": size}
     return _response(exchange, {**told, "OnlineInfo": _nullable(exchange, listed.rows)})
