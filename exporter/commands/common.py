@@ -19,6 +19,7 @@ from rich.text import Text
 from exporter import config, files, providers
 from exporter.config import Config, ConfigErrors
 from exporter.config.problems import Problem
+from exporter.credentials import chooser
 
 LONGEST_FIRST: Final = 32
 NO_FILE: Final = """\
@@ -49,7 +50,7 @@ class Terminal:
 def read_configuration(path: Path, terminal: Terminal) -> Config | None:
     """Return the configuration with its warnings told, or None after telling every error."""
     try:
-        found = config.load(path, providers.found(), terminal.environ)
+        found = config.load(path, providers.found(), terminal.environ, choose=chooser(terminal.environ))
     except ConfigErrors as errors:
         terminal.complain(str(errors))
         advise_if_missing(path, terminal)

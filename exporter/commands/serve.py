@@ -22,7 +22,7 @@ from exporter.commands import logs
 from exporter.commands.cautions import readable
 from exporter.commands.options import ServeOptions
 from exporter.config.doubts import readable_by_all
-from exporter.keys import Keyring
+from exporter.credentials import Keyring, chooser
 from exporter.model import Account, Secret, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access.webconfig import WebConfigError, WebGuard
@@ -134,7 +134,7 @@ class Loader:
 
     def __call__(self) -> config.Config:
         """Read them; raises `ConfigErrors`."""
-        loaded = config.load(self._file, self._known, os.environ)
+        loaded = config.load(self._file, self._known, os.environ, choose=chooser(os.environ))
         self._secrets = {one.name: callback_secret(self._known[one.provider], one) for one in loaded.accounts}
         return loaded
 

@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
-from exporter.ambient import reading
-from exporter.ambient.nouns import Around, Grant, Recipe, Way, read
+from exporter.providers import leases
 from exporter.providers.interface import CredentialsError, object_in
+from exporter.providers.sources import Lease, Machine, Source, Steps
 
 
-def _profile(around: Around) -> Path | None:
-    return around.first_file("~/.volc/credentials", "~/.volc/config")
+def _profile(machine: Machine) -> Path | None:
+    return machine.profile("", "~/.volc/credentials", "~/.volc/config")
 
 
-def _from_profile(around: Around, _now: float) -> Recipe:
-    path = _profile(around) or Path()
-    data = yield from read(path)
+def _from_profile(machine: Machine, _now: float) -> Steps:
+    path = _profile(machine) or Path()
+    data: bytes = yield path
     if path.name == "config":
-        return Grant(reading.pair(_json(data), "ak", "sk"))
-    found = reading.section(data, "default")
-    return Grant(reading.pair(found, "access_key_id", "secret_access_key", "session_token"))
+        return Lease(leases.lasting(_json(data), "ak", "sk"))
+    names = ("access_key_id", "secret_access_key", "session_token")
+    return Lease(leases.lasting(leases.section(data, "default"), *names))
 
 
 def _json(data: bytes) -> dict[str, object]:
-    try:
+    with suppress(ValueError):
         return object_in(data)
-    except ValueError:
-        pass
     # Raised out here: the decoder's error holds the file.
     raise CredentialsError('the file is not a JSON object like {"ak": "…", "sk": "…"}')
 
 
-WAYS = (
-    Way(
+SOURCES = (
+    Source(
         title="profile file of Volcengine",
         hint="write a profile file ~/.volc/credentials",
         advice="it has a section [default] with access_key_id and secret_access_key",
-        applies=lambda around: _profile(around) is not None,
+        evidence=_profile,
         obtain=_from_profile,
     ),
 )

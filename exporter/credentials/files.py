@@ -8,17 +8,17 @@ from pathlib import Path
 from exporter import files
 
 LARGEST = (64 << 10) + 1
-"""One byte more than any secret may have, so that what is too large is seen to be."""
+"""One byte more than any secret may have, so that a file that is too large shows."""
 
 READ_SECONDS = 3.0
 LOOK_SECONDS = 0.1
 
-Signature = tuple[int, ...] | str | None
-HANGS: Signature = "hangs"
+Signature = tuple[int, ...] | None
+HANGS: Signature = ()
 
 
 def read_small(path: Path) -> bytes:
-    """Return a file's first 64 KiB and one byte; a pipe is refused, and a slow disk given up.
+    """Return a file's first 64 KiB and one byte; refuse a pipe, and give up a slow disk.
 
     Raises:
         OSError: It cannot be read, or is no regular file.
@@ -28,7 +28,7 @@ def read_small(path: Path) -> bytes:
 
 
 def signature(path: Path) -> Signature:
-    """Return what changes with a file's content; symbolic links are followed, as a ConfigMap's are swapped."""
+    """Return what changes with a file's content; follow symbolic links, as a ConfigMap's are swapped."""
     try:
         found = files.look(path, LOOK_SECONDS)
     except TimeoutError:
@@ -40,32 +40,32 @@ def signature(path: Path) -> Signature:
 
 
 class Files:
-    """Reads files, and knows without reading whether any of them has changed since."""
+    """Reads files, and knows without reading whether any of them has changed since.
 
-    def __init__(self, read: Callable[[Path], bytes] = read_small) -> None:
+    Attributes:
+        seen: The signature of each file from before it was read.
+    """
+
+    def __init__(self, read: Callable[[Path], bytes]) -> None:
         self._read = read
-        self._seen: dict[Path, Signature] = {}
-
-    def __bool__(self) -> bool:
-        """Say whether any file was read."""
-        return bool(self._seen)
+        self.seen: dict[Path, Signature] = {}
 
     def read(self, path: Path) -> bytes:
         """Return a file's content; raises OSError or ValueError."""
-        # Looked at before it is read: what changes in between is seen as a change.
-        if path not in self._seen:
-            self._seen[path] = signature(path)
+        # Taken before the file is read: what changes in between is seen as a change.
+        if path not in self.seen:
+            self.seen[path] = signature(path)
         return self._read(path)
 
     def changed(self) -> bool:
         """Say whether any file has changed since it was read, or could not be; one that hangs has not changed."""
-        return any(signature(path) not in (seen, HANGS) for path, seen in self._seen.items())
+        return any(signature(path) not in (seen, HANGS) for path, seen in self.seen.items())
 
 
 class Presence:
-    """Says whether files are there; if one cannot be seen in time, what was last known of it.
+    """Says whether files are there; while one cannot be seen in time, what was last known of it.
 
-    So an account does not change its identity while a disk hangs.
+    So an account keeps its source while a disk hangs.
     """
 
     def __init__(self) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 
 from aiohttp import web
 
-from exporter.ambient import alibaba, tencent
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.providers import found
+from exporter.providers.alibaba import credentials as alibaba
 from exporter.providers.interface import AnyProvider
+from exporter.providers.tencent import credentials as tencent
 from exporter.transport import Transport, tls_context
 
 CANARY = "canary"
@@ -210,6 +211,8 @@ async def bench(provider: str, environ: Mapping[str, str], patience: float = 1.0
 
         async def send(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
             timeouts.append(timeout)
+            origin = next(server for server in SERVERS if request.url.startswith(f"{server}/"))
+            request = request._replace(url=cloud.base + request.url.removeprefix(origin))
             return await transport.send(request, timeout * patience, largest)
 
         ring = Keyring(
@@ -217,7 +220,6 @@ async def bench(provider: str, environ: Mapping[str, str], patience: float = 1.0
             send=send,
             unix=lambda: time.unix,
             mono=lambda: time.mono,
-            servers=dict.fromkeys(SERVERS, cloud.base),
         )
         kind = found()[provider]
         yield Bench(ring, cloud, kind, kind.account(name="main", provider=provider), timeouts)

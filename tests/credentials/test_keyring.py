@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 import structlog
 
-from exporter.keys import Keyring
-from exporter.keys.keyring import ATTEMPT_SECONDS
-from exporter.model import Account, Credentials, Secret, SecretSource
+from exporter.credentials import Keyring
+from exporter.credentials.keyring import ATTEMPT_SECONDS
+from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource
 from exporter.providers import found
 from exporter.providers.interface import CredentialsError
 from exporter.transport import Transport
-from tests.keys.cloud import CANARY, SETTINGS, TLS, Answer, Bench, Setting, bench, echo, hang, saying
+from tests.credentials.cloud import CANARY, SETTINGS, TLS, Answer, Bench, Setting, bench, echo, hang, saying
 
-AMBIENT = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+EACH_SOURCE = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 
 
 def play(
@@ -56,9 +56,9 @@ async def refused(made: Bench) -> CredentialsError:
 # --- keys that the machine vouches for -------------------------------------------------------------------------------
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_keys_of_the_machine(setting: Setting, tmp_path: Path) -> None:
-    """Every way gives whole temporary keys, id, key and token of one issue."""
+    """Every source gives whole temporary keys, id, key and token of one issue."""
 
     async def scene(made: Bench) -> None:
         keys = await made.ring(made.provider, made.account)
@@ -90,7 +90,7 @@ def test_what_is_asked(tmp_path: Path) -> None:
     }
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_one_request_for_all_who_wait(setting: Setting, tmp_path: Path) -> None:
     """Fifty rounds that want keys at one time cause one renewal and share it."""
 
@@ -101,7 +101,7 @@ def test_one_request_for_all_who_wait(setting: Setting, tmp_path: Path) -> None:
     play(setting, tmp_path, scene)
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_renewed_before_the_end(setting: Setting, tmp_path: Path) -> None:
     """Keys are used without a call until their vendor's time before the end, and are then renewed once, aside."""
 
@@ -119,7 +119,7 @@ def test_renewed_before_the_end(setting: Setting, tmp_path: Path) -> None:
     play(setting, tmp_path, scene)
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_renewed_after_the_end(setting: Setting, tmp_path: Path) -> None:
     """Keys that have expired are never used: after a long silence the first round waits for new ones."""
 
@@ -131,7 +131,7 @@ def test_renewed_after_the_end(setting: Setting, tmp_path: Path) -> None:
     play(setting, tmp_path, scene)
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_old_keys_outlive_a_failed_renewal(setting: Setting, tmp_path: Path) -> None:
     """While old keys hold, a dead server costs no round; it is told of once, and once more when it is back."""
 
@@ -153,7 +153,7 @@ def test_old_keys_outlive_a_failed_renewal(setting: Setting, tmp_path: Path) -> 
     assert events == [("warning", "keys not renewed"), ("info", "keys renewed again")]
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_old_keys_do_not_outlive_their_end(setting: Setting, tmp_path: Path) -> None:
     """Once old keys have expired and no new ones are to be had, there are none."""
 
@@ -169,7 +169,7 @@ def test_old_keys_do_not_outlive_their_end(setting: Setting, tmp_path: Path) -> 
     play(setting, tmp_path, scene)
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_no_storm(setting: Setting, tmp_path: Path) -> None:
     """A dead server is asked at growing pauses, at most a minute long, however many rounds there are."""
     attempts: list[float] = []
@@ -190,7 +190,7 @@ def test_no_storm(setting: Setting, tmp_path: Path) -> None:
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_recovers_within_the_pause(setting: Setting, tmp_path: Path) -> None:
     """A server that failed once is asked again at the next round, a second later."""
 
@@ -204,7 +204,7 @@ def test_recovers_within_the_pause(setting: Setting, tmp_path: Path) -> None:
     play(setting, tmp_path, scene)
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_short_lived_keys_cause_no_storm(setting: Setting, tmp_path: Path) -> None:
     """Keys that come with less life than they are renewed before their end are renewed every half minute, no sooner."""
 
@@ -219,7 +219,7 @@ def test_short_lived_keys_cause_no_storm(setting: Setting, tmp_path: Path) -> No
     play(setting, tmp_path, scene)
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_expired_on_arrival(setting: Setting, tmp_path: Path) -> None:
     """Keys that have expired already are none, and the words name this machine's clock."""
 
@@ -230,7 +230,7 @@ def test_expired_on_arrival(setting: Setting, tmp_path: Path) -> None:
     play(setting, tmp_path, scene)
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_doubt(setting: Setting, tmp_path: Path) -> None:
     """Keys that the provider refuses are had anew at the next round, but at most once a minute."""
 
@@ -250,7 +250,7 @@ def test_doubt(setting: Setting, tmp_path: Path) -> None:
     play(setting, tmp_path, scene)
 
 
-@AMBIENT
+@EACH_SOURCE
 def test_doubt_while_the_server_is_dead(setting: Setting, tmp_path: Path) -> None:
     """Doubted keys that have not expired are better than none: a refusal may have had another reason."""
 
@@ -323,7 +323,7 @@ FAULTS: dict[str, tuple[Answer, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@AMBIENT
+@EACH_SOURCE
 def test_faults_are_told_without_secrets(
     setting: Setting, fault: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -355,8 +355,12 @@ def test_a_dead_server(tmp_path: Path) -> None:
     async def main() -> None:
         async with Transport(TLS) as transport:
             kind = found()["alibaba"]
-            nobody = {"http://100.100.100.200": "http://127.0.0.1:1"}
-            ring = Keyring(SETTINGS["ecs"].make(tmp_path), send=transport.send, servers=nobody)
+
+            async def send(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+                nobody = request.url.replace("http://100.100.100.200", "http://127.0.0.1:1")
+                return await transport.send(request._replace(url=nobody), timeout, largest)
+
+            ring = Keyring(SETTINGS["ecs"].make(tmp_path), send=send)
             with pytest.raises(CredentialsError, match="cannot be reached; attach the role that ALIBABA_CLOUD_ECS_"):
                 await ring(kind, kind.account(name="main", provider="alibaba"))
 
@@ -625,9 +629,8 @@ def test_secrets_have_no_looks(tmp_path: Path) -> None:
 
     async def scene(made: Bench) -> None:
         await made.keys()
-        held = made.ring.__dict__["_held"]["alibaba", "main"]
-        assert CANARY not in repr(held) + repr(held.grant) + repr(held.files) + repr(made.ring) + str(
-            replace(held.grant)
-        )
+        keys = made.ring.__dict__["_accounts"]["alibaba", "main"]
+        shown = (keys, vars(keys), keys.lease, keys.files, made.ring, vars(made.ring), replace(keys.lease))
+        assert CANARY not in repr(shown)
 
     play(SETTINGS["rrsa"], tmp_path, scene)

@@ -1,0 +1,273 @@
+"""Each account's keys: fetched again when their files change, before they expire, and when a provider refuses them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from exporter import files
+from exporter.config.secret_values import CredentialsMissing, secret_fields
+from exporter.credentials.chain import choose
+from exporter.credentials.fields import configured
+from exporter.credentials.files import Files, Presence, read_small
+from exporter.model import Account, Credentials, Reason, Reply, Request
+from exporter.providers.interface import AnyProvider, CredentialsError, Malformed, NoEnvelope, TransportError
+from exporter.providers.sources import Lease, Machine, Source
+
+log = structlog.get_logger("keys")
+
+ATTEMPT_SECONDS = 3.0
+"""For all calls that one renewal takes; a round waits for it only where there are no keys that still hold."""
+
+LARGEST_REPLY = 64 << 10
+SHORTEST_LIFE = 10.0
+"""Keys that expire sooner than this are as good as expired."""
+
+LEAST_BETWEEN = 30.0
+"""Seconds between renewals of keys that come with less life left than they are renewed before their end."""
+
+LONGEST_PAUSE = 60.0
+DOUBT_SECONDS = 60.0
+"""A provider's refusals cause at most one renewal in this time."""
+
+TRIES = 3
+"""How often files are read anew that change while they are read: a key and its id are to be of one version."""
+
+Send = Callable[[Request, float, int], Awaitable[Reply]]
+
+
+async def no_network(_request: Request, _timeout: float, _largest: int) -> Reply:
+    """Refuse: a keyring without a transport has keys from the configuration, the environment and files alone."""
+    raise TransportError(Reason.CONNECTION, "no network is to be used here")
+
+
+class Keyring:
+    """Finds the keys of each round, so that a rotated or expired one costs at most one bad round and no restart.
+
+    Attributes:
+        machine: The machine that the exporter runs on.
+        read: Returns a file's bytes; raises OSError or ValueError.
+        send: Makes an HTTP call (request, timeout in seconds, largest body); raises `TransportError`.
+        unix: Seconds since 1970, by which keys expire.
+        mono: Seconds on a clock that is never set, by which pauses are kept.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        read: Callable[[Path], bytes] = read_small,
+        *,
+        send: Send = no_network,
+        unix: Callable[[], float] = time.time,
+        mono: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.machine = Machine(environ, Presence())
+        self.read = read
+        self.send = send
+        self.unix = unix
+        self.mono = mono
+        self._accounts: dict[tuple[str, str], AccountKeys] = {}
+
+    async def __call__(self, provider: AnyProvider, account: Account) -> Credentials:
+        """Return what to sign an account's calls with.
+
+        Raises:
+            CredentialsError: There is nothing; it says what to do.
+        """
+        fields = {field: getattr(account, field) for field in secret_fields(type(account))}
+        source = choose(self.machine, provider, [field for field, value in fields.items() if value is not None])
+        origin = (tuple(fields.values()), source)
+        keys = self._accounts.get((provider.name, account.name))
+        if keys is None or keys.origin != origin:
+            keys = self._accounts[provider.name, account.name] = AccountKeys(self, provider, account, origin)
+        return await keys.current()
+
+    def doubt(self, provider: AnyProvider, account: Account) -> None:
+        """Fetch an account's keys again at the next round: the provider refused the present ones."""
+        if keys := self._accounts.get((provider.name, account.name)):
+            keys.doubt()
+
+
+class AccountKeys:
+    """One account's keys.
+
+    Attributes:
+        origin: The account's secret fields, and the source of its keys where none is set: with others, the keys are
+            another account's.
+        lease: The keys last had.
+        files: The files that were read in the last attempt.
+    """
+
+    def __init__(
+        self, ring: Keyring, provider: AnyProvider, account: Account, origin: tuple[tuple[Any, ...], Source | None]
+    ) -> None:
+        self.origin = origin
+        self.lease: Lease | None = None
+        self.files = Files(ring.read)
+        self._ring = ring
+        self._provider = provider
+        self._account = account
+        self._source = origin[1]
+        # Held while keys are fetched; whoever waits shares the outcome.
+        self._lock = asyncio.Lock()
+        # Unix seconds from which on new keys are fetched while these still hold.
+        self._renew_at = inf
+        # Monotonic seconds before which no server is asked again, after so many failures in a row.
+        self._retry_at = -inf
+        self._failures = 0
+        self._asked = False
+        self._problem = ""
+        self._doubted = False
+        self._doubted_at = -inf
+        self._aside: asyncio.Task[None] | None = None
+
+    async def current(self) -> Credentials:
+        """Return keys that hold; raises `CredentialsError`, which says what to do."""
+        if await self._fresh():
+            self._renew_aside()
+        else:
+            async with self._lock:
+                if not await self._fresh():
+                    await self._renew()
+        assert self.lease is not None
+        return self.lease.credentials
+
+    def doubt(self) -> None:
+        """Note that the provider refused these keys."""
+        if self.lease is not None and self._ring.mono() >= self._doubted_at + DOUBT_SECONDS:
+            self._doubted, self._doubted_at = True, self._ring.mono()
+
+    def _valid(self) -> bool:
+        return self.lease is not None and self._ring.unix() < self.lease.expires
+
+    def _lasting(self) -> bool:
+        return self.lease is not None and self.lease.expires == inf
+
+    async def _changed(self) -> bool:
+        """Say whether a file has changed since it was read; a disk that hangs holds nobody up."""
+        return bool(self.files.seen) and await files.in_thread(self.files.changed)
+
+    async def _fresh(self) -> bool:
+        """Say whether a round may use the keys as they are: nothing but a coming end speaks against them."""
+        changed = self._lasting() and await self._changed()
+        return self._valid() and not self._doubted and not changed
+
+    # --- renewal -----------------------------------------------------------------------------------------------------
+
+    def _renew_aside(self) -> None:
+        """Start to fetch new keys where it is time; nobody waits, as the present ones still hold."""
+        under_way = self._aside is not None and not self._aside.done()
+        perhaps = self._ring.unix() >= self._renew_at or bool(self.files.seen)
+        if under_way or self._lasting() or not perhaps or self._ring.mono() < self._retry_at:
+            return
+
+        async def renew() -> None:
+            async with self._lock:
+                if self._ring.unix() >= self._renew_at or await self._changed():
+                    await self._renew()
+
+        self._aside = asyncio.create_task(renew(), name=f"keys {self._account.name}")
+        self._aside.add_done_callback(_ended)
+
+    async def _renew(self) -> None:
+        """Fetch new keys, unless the last attempt failed a moment ago.
+
+        Raises:
+            CredentialsError: There are none, nor old ones that still hold.
+        """
+        if self._ring.mono() >= self._retry_at or await self._changed():
+            outcome = await (self._lease_of(self._source) if self._source else self._configured())
+            if isinstance(outcome, Lease):
+                self._renewed(outcome)
+            else:
+                self._failed(outcome)
+        if not self._valid():
+            raise CredentialsError(self._problem)
+
+    def _renewed(self, lease: Lease) -> None:
+        names = {"provider": self._provider.name, "account": self._account.name}
+        early = 0.0
+        if self._source is not None:
+            early = self._source.early
+            if self._failures:
+                log.info("keys renewed again", **names, way=self._source.title)
+        self.lease, self._problem, self._failures, self._doubted = lease, "", 0, False
+        self._retry_at = -inf
+        self._renew_at = max(lease.expires - early, self._ring.unix() + LEAST_BETWEEN)
+
+    def _failed(self, problem: str) -> None:
+        """Keep keys that have an end of their own until then; others went with the file that held them."""
+        self._problem = problem
+        # Files are read again at once: only servers are spared.
+        self._retry_at = self._ring.mono() + min(2.0**self._failures, LONGEST_PAUSE) if self._asked else -inf
+        self._failures = min(self._failures + 1, 16)
+        self._renew_at = -inf
+        if self._lasting():
+            self.lease = None
+        if self._failures == 1 and self._source is not None:
+            log.warning("keys not renewed", provider=self._provider.name, account=self._account.name, problem=problem)
+
+    async def _configured(self) -> Lease | str:
+        """Return what the account's fields or the environment hold, or what is wrong with them."""
+        for _ in range(TRIES):
+            self.files, self._asked = Files(self._ring.read), False
+            environ, read = self._ring.machine.environ, self.files.read
+            try:
+                found = await files.in_thread(configured, self._account, self._provider, environ, read)
+            except CredentialsMissing as error:
+                return f"{error}; mend it, no restart is needed"
+            if not await self._changed():
+                break
+        return Lease(found)
+
+    async def _lease_of(self, source: Source) -> Lease | str:
+        """Return a new lease from a source, or why there is none in words that say what to do."""
+        self.files, self._asked = Files(self._ring.read), False
+        try:
+            lease = await self._follow(source)
+        except (CredentialsError, TransportError) as error:
+            return f"{source.title}: {error}; {source.advice}"
+        except (Malformed, NoEnvelope) as error:
+            return f"{source.title}: the answer is not what was asked for ({error}); {source.advice}"
+        if lease.expires < self._ring.unix() + SHORTEST_LIFE:
+            return f"{source.title}: the keys had are expired already; set this machine's clock, or {source.advice}"
+        return lease
+
+    async def _follow(self, source: Source) -> Lease:
+        """Do what a source wants until it returns a lease."""
+        until = self._ring.mono() + ATTEMPT_SECONDS
+        steps = source.obtain(self._ring.machine, self._ring.unix())
+        found: Any = None
+        try:
+            while True:
+                wanted = steps.send(found)
+                if isinstance(wanted, Path):
+                    found = await files.in_thread(self._file, wanted)
+                else:
+                    self._asked = True
+                    found = await self._ring.send(wanted, max(until - self._ring.mono(), 0.001), LARGEST_REPLY)
+        except StopIteration as end:
+            lease: Lease = end.value
+            return lease
+
+    def _file(self, path: Path) -> bytes:
+        try:
+            data = self.files.read(path)
+        except (OSError, ValueError) as error:
+            advice = "; let the exporter's user read it" if isinstance(error, PermissionError) else ""
+            raise CredentialsError(f"{path} {files.problem(error)}{advice}") from None
+        if len(data) > LARGEST_REPLY:
+            raise CredentialsError(f"{path} cannot be read: it is larger than 64 KiB")
+        return data
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    """Log what a renewal met that nobody waited for, by its kind alone: its text might hold anything."""
+    if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, CredentialsError):
+        log.error("bug", kind=type(error).__name__, task=task.get_name())
