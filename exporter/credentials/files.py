@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from exporter import files
@@ -12,6 +13,8 @@ LARGEST = (64 << 10) + 1
 
 READ_SECONDS = 3.0
 LOOK_SECONDS = 0.1
+FIRST_LOOK_SECONDS = 1.0
+"""For a look at a file of which nothing is known: a busy machine is no reason to take it for present."""
 
 Signature = tuple[int, ...] | None
 HANGS: Signature = ()
@@ -57,8 +60,13 @@ class Files:
             self.seen[path] = signature(path)
         return self._read(path)
 
-    def changed(self) -> bool:
-        """Say whether any file has changed since it was read, or could not be; one that hangs has not changed."""
+    async def changed(self) -> bool:
+        """Say whether any file has changed since it was read, or could not be; what cannot be seen in time has not."""
+        with suppress(TimeoutError):  # no thread can be started
+            return bool(self.seen) and await files.in_thread(self._differ)
+        return False
+
+    def _differ(self) -> bool:
         return any(signature(path) not in (seen, HANGS) for path, seen in self.seen.items())
 
 
@@ -73,8 +81,7 @@ class Presence:
 
     def __call__(self, path: Path) -> bool:
         """Say whether a file is there; one that was never seen counts, so that its failure is reported."""
-        try:
-            self._known[path] = files.is_file(path)
-        except TimeoutError:
-            return self._known.get(path, True)
-        return self._known[path]
+        seconds = files.LOOK_SECONDS if path in self._known else FIRST_LOOK_SECONDS
+        with suppress(TimeoutError):
+            self._known[path] = files.is_file(path, seconds)
+        return self._known.setdefault(path, True)

@@ -101,7 +101,7 @@ class AccountKeys:
         origin: The account's secret fields, and the source of its keys where none is set: with others, the keys are
             another account's.
         lease: The keys last had.
-        files: The files that were read in the last attempt.
+        files: The files that were read for them, or for the last attempt to get others.
     """
 
     def __init__(
@@ -114,6 +114,7 @@ class AccountKeys:
         self._provider = provider
         self._account = account
         self._source = origin[1]
+        self._names = {"provider": provider.name, "account": account.name}
         # Held while keys are fetched; whoever waits shares the outcome.
         self._lock = asyncio.Lock()
         # Unix seconds from which on new keys are fetched while these still hold.
@@ -149,13 +150,9 @@ class AccountKeys:
     def _lasting(self) -> bool:
         return self.lease is not None and self.lease.expires == inf
 
-    async def _changed(self) -> bool:
-        """Say whether a file has changed since it was read; a disk that hangs holds nobody up."""
-        return bool(self.files.seen) and await files.in_thread(self.files.changed)
-
     async def _fresh(self) -> bool:
         """Say whether a round may use the keys as they are: nothing but a coming end speaks against them."""
-        changed = self._lasting() and await self._changed()
+        changed = self._lasting() and await self.files.changed()
         return self._valid() and not self._doubted and not changed
 
     # --- renewal -----------------------------------------------------------------------------------------------------
@@ -169,7 +166,7 @@ class AccountKeys:
 
         async def renew() -> None:
             async with self._lock:
-                if self._ring.unix() >= self._renew_at or await self._changed():
+                if self._ring.unix() >= self._renew_at or await self.files.changed():
                     await self._renew()
 
         self._aside = asyncio.create_task(renew(), name=f"keys {self._account.name}")
@@ -181,8 +178,9 @@ class AccountKeys:
         Raises:
             CredentialsError: There are none, nor old ones that still hold.
         """
-        if self._ring.mono() >= self._retry_at or await self._changed():
-            outcome = await (self._lease_of(self._source) if self._source else self._configured())
+        if self._ring.mono() >= self._retry_at or await self.files.changed():
+            self._asked = False
+            outcome = await (self._configured() if self._source is None else self._leased(self._source))
             if isinstance(outcome, Lease):
                 self._renewed(outcome)
             else:
@@ -191,15 +189,12 @@ class AccountKeys:
             raise CredentialsError(self._problem)
 
     def _renewed(self, lease: Lease) -> None:
-        names = {"provider": self._provider.name, "account": self._account.name}
-        early = 0.0
-        if self._source is not None:
-            early = self._source.early
-            if self._failures:
-                log.info("keys renewed again", **names, way=self._source.title)
-        self.lease, self._problem, self._failures, self._doubted = lease, "", 0, False
-        self._retry_at = -inf
+        if self._failures and self._source is not None:
+            log.info("keys renewed again", **self._names, way=self._source.title)
+        early = 0.0 if self._source is None else self._source.early
         self._renew_at = max(lease.expires - early, self._ring.unix() + LEAST_BETWEEN)
+        self._retry_at = -inf
+        self.lease, self._problem, self._failures, self._doubted = lease, "", 0, False
 
     def _failed(self, problem: str) -> None:
         """Keep keys that have an end of their own until then; others went with the file that held them."""
@@ -211,35 +206,41 @@ class AccountKeys:
         if self._lasting():
             self.lease = None
         if self._failures == 1 and self._source is not None:
-            log.warning("keys not renewed", provider=self._provider.name, account=self._account.name, problem=problem)
+            log.warning("keys not renewed", **self._names, problem=problem)
 
     async def _configured(self) -> Lease | str:
         """Return what the account's fields or the environment hold, or what is wrong with them."""
+        environ = self._ring.machine.environ
         for _ in range(TRIES):
-            self.files, self._asked = Files(self._ring.read), False
-            environ, read = self._ring.machine.environ, self.files.read
+            seen, problem = Files(self._ring.read), ""
             try:
-                found = await files.in_thread(configured, self._account, self._provider, environ, read)
+                found = await files.in_thread(configured, self._account, self._provider, environ, seen.read)
             except CredentialsMissing as error:
-                return f"{error}; mend it, no restart is needed"
-            if not await self._changed():
+                problem = str(error)
+            except TimeoutError as error:
+                problem = f"secrets {error.strerror}"
+            if not await seen.changed():
                 break
-        return Lease(found)
+        # Not before the end: if this is broken off, the old keys are still known to be of older files.
+        self.files = seen
+        return f"{problem}; mend it, no restart is needed" if problem else Lease(found)
 
-    async def _lease_of(self, source: Source) -> Lease | str:
+    async def _leased(self, source: Source) -> Lease | str:
         """Return a new lease from a source, or why there is none in words that say what to do."""
-        self.files, self._asked = Files(self._ring.read), False
+        seen, problem, advice = Files(self._ring.read), "", source.advice
         try:
-            lease = await self._follow(source)
+            lease = await self._follow(source, seen)
         except (CredentialsError, TransportError) as error:
-            return f"{source.title}: {error}; {source.advice}"
+            problem = str(error)
         except (Malformed, NoEnvelope) as error:
-            return f"{source.title}: the answer is not what was asked for ({error}); {source.advice}"
-        if lease.expires < self._ring.unix() + SHORTEST_LIFE:
-            return f"{source.title}: the keys had are expired already; set this machine's clock, or {source.advice}"
-        return lease
+            problem = f"the answer is not what was asked for ({error})"
+        else:
+            if lease.expires < self._ring.unix() + SHORTEST_LIFE:
+                problem, advice = "the keys had are expired already", f"set this machine's clock, or {advice}"
+        self.files = seen
+        return f"{source.title}: {problem}; {advice}" if problem else lease
 
-    async def _follow(self, source: Source) -> Lease:
+    async def _follow(self, source: Source, seen: Files) -> Lease:
         """Do what a source wants until it returns a lease."""
         until = self._ring.mono() + ATTEMPT_SECONDS
         steps = source.obtain(self._ring.machine, self._ring.unix())
@@ -248,7 +249,7 @@ class AccountKeys:
             while True:
                 wanted = steps.send(found)
                 if isinstance(wanted, Path):
-                    found = await files.in_thread(self._file, wanted)
+                    found = await _content(seen, wanted)
                 else:
                     self._asked = True
                     found = await self._ring.send(wanted, max(until - self._ring.mono(), 0.001), LARGEST_REPLY)
@@ -256,15 +257,19 @@ class AccountKeys:
             lease: Lease = end.value
             return lease
 
-    def _file(self, path: Path) -> bytes:
-        try:
-            data = self.files.read(path)
-        except (OSError, ValueError) as error:
-            advice = "; let the exporter's user read it" if isinstance(error, PermissionError) else ""
-            raise CredentialsError(f"{path} {files.problem(error)}{advice}") from None
-        if len(data) > LARGEST_REPLY:
-            raise CredentialsError(f"{path} cannot be read: it is larger than 64 KiB")
-        return data
+
+async def _content(seen: Files, path: Path) -> bytes:
+    """Read a file; raises `CredentialsError`."""
+    # Where a path is expected, a secret may have been given by mistake.
+    name = path if path.is_absolute() else "the file, whose name is relative and not shown,"
+    try:
+        data: bytes = await files.in_thread(seen.read, path)
+    except (OSError, ValueError) as error:
+        advice = "; let the exporter's user read it" if isinstance(error, PermissionError) else ""
+        raise CredentialsError(f"{name} {files.problem(error)}{advice}") from None
+    if len(data) > LARGEST_REPLY:
+        raise CredentialsError(f"{name} cannot be read: it is larger than 64 KiB")
+    return data
 
 
 def _ended(task: asyncio.Task[None]) -> None:
