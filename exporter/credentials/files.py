@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from exporter import files
 
-LARGEST = (64 << 10) + 1
-"""One byte more than any secret may have, so that a file that is too large shows."""
+read_small = partial(files.read, largest=(64 << 10) + 1, seconds=3.0)
+"""Read as much as any secret may have, and one byte more, so that a larger file shows."""
 
-READ_SECONDS = 3.0
 LOOK_SECONDS = 0.1
 FIRST_LOOK_SECONDS = 1.0
 """For a look at a file of which nothing is known: a busy machine is no reason to take it for present."""
 
 Signature = tuple[int, ...] | None
 HANGS: Signature = ()
-
-
-def read_small(path: Path) -> bytes:
-    """Return a file's first 64 KiB and one byte; refuse a pipe, and give up a slow disk.
-
-    Raises:
-        OSError: It cannot be read, or is no regular file.
-        ValueError: It is not the name of a file.
-    """
-    return files.read(path, LARGEST, READ_SECONDS)
 
 
 def signature(path: Path) -> Signature:

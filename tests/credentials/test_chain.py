@@ -1,9 +1,11 @@
-"""The chain in the configuration: what gives keys without any field is told, and nothing counts as missing."""
+"""The chain: a source that gives keys without any field is told, keys that nothing gives are missing."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,11 @@ import pytest
 from exporter import config
 from exporter.commands.common import Terminal, read_configuration
 from exporter.commands.serve import Loader
-from exporter.credentials import chooser
+from exporter.config.secret_values import missing
+from exporter.credentials import Keyring, chooser
+from exporter.model import Credentials, Reply, Request, Secret
 from exporter.providers import found
+from exporter.providers.sources import Lease, Machine, Source, Steps
 
 ROLE = {"TENCENTCLOUD_CAM_ROLE_NAME": "reader"}
 STREAM = "streams:\n  - {name: a, account: main, domain: push.example.com, app: live, stream: a}\n"
@@ -67,3 +72,30 @@ def test_without_a_chooser(tmp_path: Path) -> None:
     """Where no source is looked for, keys are missing that fields and environment do not give."""
     with pytest.raises(config.ConfigErrors, match="secret_id: is missing: set secret_id"):
         config.load(written(tmp_path), found(), ROLE)
+
+
+def test_a_new_cloud_brings_its_sources() -> None:
+    """A provider's own sources are all that the chain knows: a cloud with another one needs no edit elsewhere."""
+
+    def obtain(machine: Machine, now: float) -> Steps:
+        key: bytes = yield Path(machine.get("TOY_KEY_FILE"))
+        reply: Reply = yield Request("GET", "http://toy.example/token", {"X-Toy": key.decode()})
+        return Lease(Credentials("id", Secret(key.decode()), Secret(reply.body.decode())), now + 3600)
+
+    toy = Source(
+        title="toy box",
+        hint="buy a toy",
+        advice="",
+        evidence=lambda machine: machine.get("TOY_KEY_FILE"),
+        obtain=obtain,
+    )
+    kind = replace(found()["tencent"], name="toy", environment={}, sources=(toy,))
+
+    async def send(request: Request, _timeout: float, _largest: int) -> Reply:
+        return Reply(200, {}, f"{request.url} {request.headers['X-Toy']}".encode())
+
+    ring = Keyring({"TOY_KEY_FILE": "/toy"}, lambda _path: b"wood", send=send)
+    keys = asyncio.run(ring(kind, kind.account(name="main", provider="toy")))
+    assert keys == Credentials("id", Secret("wood"), Secret("http://toy.example/token wood"))
+    (first, advice), _ = missing(kind, {}, ())
+    assert (first, advice.partition("; ")[2]) == ("secret_id", "or give no key and buy a toy")
