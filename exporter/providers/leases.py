@@ -20,6 +20,8 @@ AUTO = "auto"
 
 LONGEST = 16 << 10
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+# Within a line, blanks in a row cost `configparser` their number squared: a minute for 60,000 of them.
+_GAP = re.compile(r"\S[^\S\n]{100}")
 # Words with capitals, as the vendors' codes are and as no key and no token is.
 _CODE = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[A-Z][A-Za-z]{1,40}){0,3}", re.ASCII)
 
@@ -61,13 +63,16 @@ def identity_token(data: bytes) -> str:
 def section(data: bytes, name: str) -> dict[str, str]:
     """Return a section of an INI file, its values without quotes and comments."""
     content = text(data)
+    no_ini = CredentialsError("the file is not in INI form, like [default] and below it NAME = VALUE")
+    if _GAP.search(content):
+        raise no_ini
     with suppress(configparser.Error):
         parser = configparser.RawConfigParser(inline_comment_prefixes=("#", ";"))
         parser.read_string(content)
         if not parser.has_section(name):
             raise CredentialsError(f"the file has no section [{name}]")
         return {option: _unquoted(value) for option, value in parser.items(name)}
-    raise CredentialsError("the file is not in INI form, like [default] and below it NAME = VALUE")
+    raise no_ini
 
 
 def _unquoted(value: str) -> str:

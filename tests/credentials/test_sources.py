@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from exporter.config.secret_values import missing
 from exporter.credentials.chain import choose
 from exporter.model import Credentials, Reply, Request, Secret
-from exporter.providers import found
+from exporter.providers import found, leases
 from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope
 from exporter.providers.sources import Lease, Machine, Source
 from tests.credentials.cloud import CANARY, SETTINGS
@@ -212,6 +214,17 @@ def test_broken_profile_files(provider: str, path: str, content: str, words: str
     assert words in str(caught.value)
     assert CANARY not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "line", ["a" + " " * 60_000 + "b", "a\t\v" * 20_000 + "b", "[" * 60_000, "a#" * 30_000, " \n" * 30_000 + "b"]
+)
+def test_no_profile_file_takes_long(line: str) -> None:
+    """No profile file of 64 KiB holds the exporter up, whatever it is full of."""
+    started = time.process_time()
+    with suppress(CredentialsError):
+        leases.section(f"[default]\n{line}\n".encode(), "default")
+    assert time.process_time() - started < 3
 
 
 def test_the_instances_role_by_profile_is_refused_where_it_is_disabled() -> None:
