@@ -96,7 +96,7 @@ def load(
         providers: The clouds there are, by configuration word.
         environ: The environment variables.
         read: Returns a file's bytes, or raises OSError.
-        choose: Chooses the source of an account's keys.
+        choose: Returns the source of an account's keys, if it has one; see `exporter.credentials.chooser`.
 
     Raises:
         ConfigErrors: With every error there is.

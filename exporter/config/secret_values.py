@@ -1,4 +1,4 @@
-"""Secrets of accounts: where they come from, and how they are fetched from there."""
+"""Secrets in the configuration: fetches them from a field, a file or an environment variable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUFFIXES = {"plain": "", "file": "_file", "env": "_env"}
 
 Read = Callable[[Path], bytes]
 Choose = Callable[[AnyProvider, Collection[str]], Source | None]
-"""Returns the source of an account's keys from its secret fields that are set; None: those, or the environment."""
+"""Takes an account's provider and its secret fields that are set; returns the source of its keys if it has one."""
 
 
 class CredentialsMissing(Exception):  # noqa: N818 - a finding, named in the field's own words
@@ -35,7 +35,7 @@ class CredentialsMissing(Exception):  # noqa: N818 - a finding, named in the fie
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file as far as anything of ours may be long; raises OSError or ValueError."""
+    """Read a file up to the largest size of a configuration; raises OSError or ValueError."""
     return files.read(path, LARGEST + 1)
 
 
@@ -102,5 +102,5 @@ def missing(provider: AnyProvider, environ: Mapping[str, str], given: Collection
 
 
 def variable_of(provider: AnyProvider, field: str, environ: Mapping[str, str]) -> str:
-    """Return the environment variable of the cloud that is set for a field, or nothing."""
+    """Return the name of the first environment variable that is set for a field, or an empty text."""
     return next((name for name in provider.environment.get(field, ()) if environ.get(name)), "")

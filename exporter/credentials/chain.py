@@ -13,7 +13,7 @@ from exporter.providers.sources import Machine, Source
 def choose(machine: Machine, provider: AnyProvider, given: Collection[str]) -> Source | None:
     """Return the source of an account's keys.
 
-    The first source with evidence counts, and it alone: where it fails, no other identity is taken silently.
+    Only the first source with evidence counts: if it fails, no other identity takes its place silently.
 
     Args:
         machine: The machine that the exporter runs on.
@@ -21,7 +21,7 @@ def choose(machine: Machine, provider: AnyProvider, given: Collection[str]) -> S
         given: The account's secret fields that are set.
 
     Returns:
-        None where the account's fields or the environment variables are to be used, or nothing is there.
+        None if the account's fields or environment variables are to be used, or there is nothing.
     """
     key_id, key_secret, _ = provider.credentials
     in_fields = any(field in given for field in provider.credentials if field)

@@ -14,14 +14,14 @@ read_small = partial(files.read, largest=(64 << 10) + 1, seconds=3.0)
 
 LOOK_SECONDS = 0.1
 FIRST_LOOK_SECONDS = 1.0
-"""For a look at a file of which nothing is known: a busy machine is no reason to take it for present."""
+"""Limit for the first look at a file: on a busy machine, one that is slow should not count as present."""
 
 Signature = tuple[int, ...] | None
 HANGS: Signature = ()
 
 
 def signature(path: Path) -> Signature:
-    """Return what changes with a file's content; follow symbolic links, as a ConfigMap's are swapped."""
+    """Return what changes with a file's content; follow symbolic links, because a ConfigMap swaps them."""
     try:
         found = files.look(path, LOOK_SECONDS)
     except TimeoutError:
@@ -33,10 +33,10 @@ def signature(path: Path) -> Signature:
 
 
 class Files:
-    """Reads files, and knows without reading whether any of them has changed since.
+    """Reads files, and tells without reading whether any of them has changed since.
 
     Attributes:
-        seen: The signature of each file from before it was read.
+        seen: The signature of each file, taken before it was read.
     """
 
     def __init__(self, read: Callable[[Path], bytes]) -> None:
@@ -51,7 +51,7 @@ class Files:
         return self._read(path)
 
     async def changed(self) -> bool:
-        """Say whether any file has changed since it was read, or could not be; what cannot be seen in time has not."""
+        """Say whether any file has changed since the attempt to read it; one that hangs counts as unchanged."""
         with suppress(TimeoutError):  # no thread can be started
             return bool(self.seen) and await files.in_thread(self._differ)
         return False
@@ -61,16 +61,13 @@ class Files:
 
 
 class Presence:
-    """Says whether files are there; while one cannot be seen in time, what was last known of it.
-
-    So an account keeps its source while a disk hangs.
-    """
+    """Says whether files exist, and remembers it for the time in which their disk hangs, so that sources stay."""
 
     def __init__(self) -> None:
         self._known: dict[Path, bool] = {}
 
     def __call__(self, path: Path) -> bool:
-        """Say whether a file is there; one that was never seen counts, so that its failure is reported."""
+        """Say whether a file exists; one that hangs at its first look counts, so that its failure is reported."""
         seconds = files.LOOK_SECONDS if path in self._known else FIRST_LOOK_SECONDS
         with suppress(TimeoutError):
             self._known[path] = files.is_file(path, seconds)

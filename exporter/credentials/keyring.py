@@ -23,39 +23,39 @@ from exporter.providers.sources import Lease, Machine, Source
 log = structlog.get_logger("keys")
 
 ATTEMPT_SECONDS = 3.0
-"""For all calls that one renewal takes; a round waits for it only where there are no keys that still hold."""
+"""Limit for all calls of one renewal together; a round waits for it only if it has no valid keys."""
 
 LARGEST_REPLY = 64 << 10
 SHORTEST_LIFE = 10.0
-"""Keys that expire sooner than this are as good as expired."""
+"""Seconds; keys that expire sooner count as expired."""
 
 LEAST_BETWEEN = 30.0
-"""Seconds between renewals of keys that come with less life left than they are renewed before their end."""
+"""Least seconds between renewals, for keys that live shorter than the time by which they are renewed early."""
 
 LONGEST_PAUSE = 60.0
 DOUBT_SECONDS = 60.0
-"""A provider's refusals cause at most one renewal in this time."""
+"""However often a provider refuses keys, they are renewed at most once in this time."""
 
 TRIES = 3
-"""How often files are read anew that change while they are read: a key and its id are to be of one version."""
+"""How often files that change while they are read are read again, so that a key and its id are of one version."""
 
 Send = Callable[[Request, float, int], Awaitable[Reply]]
 
 
 async def no_network(_request: Request, _timeout: float, _largest: int) -> Reply:
-    """Refuse: a keyring without a transport has keys from the configuration, the environment and files alone."""
+    """Refuse the call: without a transport, keys come only from the configuration, the environment and files."""
     raise TransportError(Reason.CONNECTION, "no network is to be used here")
 
 
 class Keyring:
-    """Finds the keys of each round, so that a rotated or expired one costs at most one bad round and no restart.
+    """Returns the keys for each round. A rotated or expired key costs at most one bad round and no restart.
 
     Attributes:
         machine: The machine that the exporter runs on.
         read: Returns a file's bytes; raises OSError or ValueError.
         send: Makes an HTTP call (request, timeout in seconds, largest body); raises `TransportError`.
         unix: Seconds since 1970, by which keys expire.
-        mono: Seconds on a clock that is never set, by which pauses are kept.
+        mono: Seconds on a clock that is never set, by which pauses are measured.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Keyring:
         """Return what to sign an account's calls with.
 
         Raises:
-            CredentialsError: There is nothing; it says what to do.
+            CredentialsError: There is nothing to sign with; its text says what to do.
         """
         fields = {field: getattr(account, field) for field in secret_fields(type(account))}
         source = choose(self.machine, provider, [field for field, value in fields.items() if value is not None])
@@ -98,10 +98,9 @@ class AccountKeys:
     """One account's keys.
 
     Attributes:
-        origin: The account's secret fields, and the source of its keys where none is set: with others, the keys are
-            another account's.
-        lease: The keys last had.
-        files: The files that were read for them, or for the last attempt to get others.
+        origin: The account's secret fields, and its source if it has one. If they change, all else here is outdated.
+        lease: The newest keys.
+        files: The files that the last complete attempt read.
     """
 
     def __init__(
@@ -115,11 +114,11 @@ class AccountKeys:
         self._account = account
         self._source = origin[1]
         self._names = {"provider": provider.name, "account": account.name}
-        # Held while keys are fetched; whoever waits shares the outcome.
+        # Held while keys are fetched; everybody who waits for it shares the result.
         self._lock = asyncio.Lock()
-        # Unix seconds from which on new keys are fetched while these still hold.
+        # Unix seconds from which new keys are fetched although these are still valid.
         self._renew_at = inf
-        # Monotonic seconds before which no server is asked again, after so many failures in a row.
+        # Monotonic seconds before which no server is asked again.
         self._retry_at = -inf
         self._failures = 0
         self._asked = False
@@ -129,7 +128,7 @@ class AccountKeys:
         self._aside: asyncio.Task[None] | None = None
 
     async def current(self) -> Credentials:
-        """Return keys that hold; raises `CredentialsError`, which says what to do."""
+        """Return valid keys; raises `CredentialsError`, whose text says what to do."""
         if await self._fresh():
             self._renew_aside()
         else:
@@ -151,14 +150,14 @@ class AccountKeys:
         return self.lease is not None and self.lease.expires == inf
 
     async def _fresh(self) -> bool:
-        """Say whether a round may use the keys as they are: nothing but a coming end speaks against them."""
+        """Say whether a round may use the present keys, even if they are due for renewal."""
         changed = self._lasting() and await self.files.changed()
         return self._valid() and not self._doubted and not changed
 
     # --- renewal -----------------------------------------------------------------------------------------------------
 
     def _renew_aside(self) -> None:
-        """Start to fetch new keys where it is time; nobody waits, as the present ones still hold."""
+        """Fetch new keys in the background if it is time; the present ones are still valid."""
         under_way = self._aside is not None and not self._aside.done()
         perhaps = self._ring.unix() >= self._renew_at or bool(self.files.seen)
         if under_way or self._lasting() or not perhaps or self._ring.mono() < self._retry_at:
@@ -176,7 +175,7 @@ class AccountKeys:
         """Fetch new keys, unless the last attempt failed a moment ago.
 
         Raises:
-            CredentialsError: There are none, nor old ones that still hold.
+            CredentialsError: There are none, and the old ones are not valid.
         """
         if self._ring.mono() >= self._retry_at or await self.files.changed():
             self._asked = False
@@ -197,7 +196,7 @@ class AccountKeys:
         self.lease, self._problem, self._failures, self._doubted = lease, "", 0, False
 
     def _failed(self, problem: str) -> None:
-        """Keep keys that have an end of their own until then; others went with the file that held them."""
+        """Note a failure. Keys that expire are kept until then; others are gone with the file that held them."""
         self._problem = problem
         # Files are read again at once: only servers are spared.
         self._retry_at = self._ring.mono() + min(2.0**self._failures, LONGEST_PAUSE) if self._asked else -inf
@@ -209,7 +208,7 @@ class AccountKeys:
             log.warning("keys not renewed", **self._names, problem=problem)
 
     async def _configured(self) -> Lease | str:
-        """Return what the account's fields or the environment hold, or what is wrong with them."""
+        """Return the keys in the account's fields or the environment, or what is wrong with them."""
         environ = self._ring.machine.environ
         for _ in range(TRIES):
             seen, problem = Files(self._ring.read), ""
@@ -221,12 +220,12 @@ class AccountKeys:
                 problem = f"secrets {error.strerror}"
             if not await seen.changed():
                 break
-        # Not before the end: if this is broken off, the old keys are still known to be of older files.
+        # Set only now: if this is cancelled, the next round still sees that the files have changed.
         self.files = seen
         return f"{problem}; mend it, no restart is needed" if problem else Lease(found)
 
     async def _leased(self, source: Source) -> Lease | str:
-        """Return a new lease from a source, or why there is none in words that say what to do."""
+        """Return a new lease from a source, or a text on why there is none and what to do."""
         seen, problem, advice = Files(self._ring.read), "", source.advice
         try:
             lease = await self._follow(source, seen)
@@ -241,7 +240,7 @@ class AccountKeys:
         return f"{source.title}: {problem}; {advice}" if problem else lease
 
     async def _follow(self, source: Source, seen: Files) -> Lease:
-        """Do what a source wants until it returns a lease."""
+        """Read and ask for what a source yields until it returns a lease."""
         until = self._ring.mono() + ATTEMPT_SECONDS
         steps = source.obtain(self._ring.machine, self._ring.unix())
         found: Any = None
@@ -260,7 +259,7 @@ class AccountKeys:
 
 async def _content(seen: Files, path: Path) -> bytes:
     """Read a file; raises `CredentialsError`."""
-    # Where a path is expected, a secret may have been given by mistake.
+    # A relative name may be a secret that was given by mistake.
     name = path if path.is_absolute() else "the file, whose name is relative and not shown,"
     try:
         data: bytes = await files.in_thread(seen.read, path)
@@ -273,6 +272,6 @@ async def _content(seen: Files, path: Path) -> bytes:
 
 
 def _ended(task: asyncio.Task[None]) -> None:
-    """Log what a renewal met that nobody waited for, by its kind alone: its text might hold anything."""
+    """Log an unexpected error of a background renewal by its type alone: its text might hold anything."""
     if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, CredentialsError):
         log.error("bug", kind=type(error).__name__, task=task.get_name())

@@ -257,7 +257,7 @@ class Provider(Generic[A, S]):
         sign: Make the signed HTTP request of a call.
         environment: For each secret field, the vendor's conventional environment variables, in order.
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
-        sources: Where keys may come from that the account does not give, in the order in which they are looked for.
+        sources: Credential sources for accounts that give no keys, in the order in which they are tried.
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
         retired: Stream fields of earlier versions, each with the advice to show where it is still used.

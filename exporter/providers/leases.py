@@ -1,7 +1,7 @@
-"""Read keys from what files and servers say: strictly, and with nothing of it in any error.
+"""Reads keys from files and from the replies of metadata servers; no error repeats anything of them.
 
-A function that does not find what it is to return raises `CredentialsError`, and one that reads a metadata server's
-reply raises `NoEnvelope` or `Malformed` for what is no such reply.
+Functions raise `CredentialsError` if they do not find what they should return, and those that take a `Reply` also raise
+`NoEnvelope` and `Malformed`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from exporter.model import Credentials, Reply, Secret
 from exporter.providers.interface import CredentialsError, NoEnvelope, envelope
 
 AUTO = "auto"
-"""In place of a role's name: whichever role the metadata server says is attached."""
+"""Given instead of a role's name: use the role that the metadata server says is attached."""
 
 LONGEST = 16 << 10
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-# Within a line, blanks in a row cost `configparser` their number squared: a minute for 60,000 of them.
+# `configparser` takes quadratic time for a run of blanks within a line: a minute for 60,000.
 _GAP = re.compile(r"\S[^\S\n]{100}")
-# Words with capitals, as the vendors' codes are and as no key and no token is.
+# Capitalised words, which the vendors' codes are, and keys and tokens are not.
 _CODE = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[A-Z][A-Za-z]{1,40}){0,3}", re.ASCII)
 
 
@@ -37,13 +37,13 @@ def key(found: Mapping[str, Any], name: str) -> str:
 
 
 def temporary(found: Mapping[str, Any], *names: str) -> Credentials:
-    """Return the credentials under these names: id, secret, and the token without which they are worth nothing."""
+    """Return the credentials under these names: id, secret and token, which are all required."""
     key_id, *secrets = (key(found, name) for name in names)
     return Credentials(key_id, *map(Secret, secrets))
 
 
 def lasting(found: Mapping[str, Any], *names: str) -> Credentials:
-    """Return the credentials under these names: id, secret, and a token if there is one."""
+    """Return the credentials under these names: id, secret, and the token if there is one."""
     return temporary(found, *names[:2], *(name for name in names[2:] if found.get(name)))
 
 
@@ -51,7 +51,7 @@ def text(data: bytes) -> str:
     """Return a file's content as text."""
     with suppress(UnicodeDecodeError):
         return data.decode("utf-8-sig")
-    # Raised out here, here as below: the decoder's error holds the file.
+    # Raised outside of `suppress`, here as below, because the decoder's error holds the file.
     raise CredentialsError("the file is not UTF-8 text")
 
 
@@ -61,7 +61,7 @@ def identity_token(data: bytes) -> str:
 
 
 def section(data: bytes, name: str) -> dict[str, str]:
-    """Return a section of an INI file, its values without quotes and comments."""
+    """Return a section of an INI file, with values freed of quotes and comments."""
     content = text(data)
     no_ini = CredentialsError("the file is not in INI form, like [default] and below it NAME = VALUE")
     if _GAP.search(content):
@@ -81,7 +81,7 @@ def _unquoted(value: str) -> str:
 
 
 def role(name: str, source: str) -> str:
-    """Return a role's name if it is fit for a path; `source` is where it comes from."""
+    """Return a role's name after checking that it fits into a path; `source` says where it comes from."""
     if not _NAME.fullmatch(name) or name in (".", ".."):
         raise CredentialsError(f"{source} is not the name of a role")
     return name
@@ -111,5 +111,5 @@ def metadata(reply: Reply) -> dict[str, Any]:
 
 
 def code(value: Any) -> str:
-    """Return an error code as it may be shown, or `an unknown error`: what is sent might come back in any field."""
+    """Return an error code, or `an unknown error` if it might repeat a secret that was sent."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else "an unknown error"

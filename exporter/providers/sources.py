@@ -1,4 +1,4 @@
-"""What a credential source is made of: pure functions that say what they want to read; `exporter.credentials` does it.
+"""Credential sources: pure functions that yield what they want to read; `exporter.credentials` reads it for them.
 
 A cloud's sources are in its folder's `credentials.py`.
 """
@@ -16,7 +16,7 @@ from exporter.model import Credentials, Request
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What can be seen of the machine without a network.
+    """What a source can see of the machine without a network.
 
     Attributes:
         environ: The environment variables.
@@ -31,7 +31,7 @@ class Machine:
         return self.environ.get(variable, "")
 
     def profile(self, variable: str, *names: str) -> Path | None:
-        """Return the file that a variable names, else the first of the files that is there; `~` is the home."""
+        """Return the file that a variable names, or else the first file that exists; `~` is the home directory."""
         if named := self.get(variable):
             return Path(named)
         paths = (Path(name.replace("~", self.get("HOME"), 1)) for name in names)
@@ -40,11 +40,11 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Keys, and how long they hold.
+    """Keys, and how long they are valid.
 
     Attributes:
         credentials: What calls are signed with.
-        expires: Unix seconds from which on they are worthless; infinite where they have no end of their own.
+        expires: Unix seconds from which they are invalid; infinity if they do not expire.
     """
 
     credentials: Credentials = field(repr=False)
@@ -60,12 +60,12 @@ class Source:
     """Where a cloud's keys may come from.
 
     Attributes:
-        title: What it is called, in the vendor's words.
-        hint: How to ask for it.
-        advice: What to do where it fails.
-        evidence: Return something true where the machine shows that this source is meant.
+        title: Its name in the vendor's words.
+        hint: How to choose it, for messages.
+        advice: What to do if it fails, for messages.
+        evidence: Return something true if the machine shows that this source is meant.
         obtain: Fetch keys at a time in Unix seconds; raises `CredentialsError`, `Malformed`, `NoEnvelope`.
-        early: Seconds before they expire at which new keys are fetched.
+        early: Seconds before the expiry at which new keys are fetched.
     """
 
     title: str

@@ -28,7 +28,7 @@ ROLE_SECONDS = 3600
 ROLE_VARIABLE = "ALIBABA_CLOUD_ECS_METADATA"
 POD_VARIABLES = ("ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_OIDC_TOKEN_FILE")
 EARLY = 900.0
-"""Alibaba's servers have new keys this many seconds before the old ones expire."""
+"""Seconds before the old keys expire at which Alibaba's servers have new ones."""
 
 
 def _temporary(found: Mapping[str, Any]) -> Lease:
@@ -76,7 +76,7 @@ def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tup
         "Version": "2015-04-01",
         "Timestamp": timestamp(Moment(now, "", 0), "%Y-%m-%dT%H:%M:%SZ"),
     }
-    # The token goes into the body: URLs are what servers and proxies write down.
+    # The token goes into the body, because servers and proxies log URLs.
     form = {
         "RoleArn": arn,
         "OIDCProviderArn": provider,

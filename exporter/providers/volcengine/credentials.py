@@ -26,7 +26,7 @@ def _from_profile(machine: Machine, _now: float) -> Steps:
 def _json(data: bytes) -> dict[str, object]:
     with suppress(ValueError):
         return object_in(data)
-    # Raised out here: the decoder's error holds the file.
+    # Raised outside of `suppress`, because the decoder's error holds the file.
     raise CredentialsError('the file is not a JSON object like {"ak": "…", "sk": "…"}')
 
 
