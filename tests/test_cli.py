@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from exporter.cli import COMMANDS, parse, serve_options
-from exporter.commands.options import ServeOptions
+from exporter.cli import COMMANDS, parse
+from exporter.commands.options import Address, ServeOptions
 from tests.commands.running import process, run
 
 FLAGS = [
@@ -25,14 +25,16 @@ FLAGS = [
     "--log.format",
     "--version",
 ]
+HEAVY = {"aiohttp", "asyncio", "bcrypt", "email", "importlib.metadata", "logging", "pkgutil", "prometheus_client",
+         "pydantic", "rich", "ssl", "structlog", "subprocess", "yaml"}  # fmt: skip
 
 
 def test_no_command_is_serve() -> None:
     """Without a command the exporter runs, with the defaults that are documented."""
-    command, flags = parse([])
+    command, options = parse([])
     assert command.name == "serve"
-    assert serve_options(flags) == ServeOptions(
-        "stream-exporter.yml", (":10180",), None, "/metrics", False, 0.5, "info"
+    assert options == ServeOptions(
+        Path("stream-exporter.yml"), (Address(None, 10180),), None, "/metrics", False, None, 0.5, "info", "logfmt"
     )
 
 
@@ -44,10 +46,11 @@ def test_flags_of_serve(prefix: list[str]) -> None:
         "--web.config.file web.yml --web.telemetry-path /m --web.enable-lifecycle --web.external-url https://s.example "
         "--scrape.timeout-offset 0.25 --log.level debug --log.format json"
     )
-    command, flags = parse([*prefix, *given.split()])
+    command, options = parse([*prefix, *given.split()])
     assert command.name == "serve"
-    assert serve_options(flags) == ServeOptions(
-        "f.yml", ("127.0.0.1:1", "[::1]:2"), "web.yml", "/m", True, 0.25, "debug", "json", "https://s.example"
+    addresses = (Address("127.0.0.1", 1), Address("::1", 2))
+    assert options == ServeOptions(
+        Path("f.yml"), addresses, Path("web.yml"), "/m", True, "https://s.example", 0.25, "debug", "json"
     )
 
 
@@ -65,6 +68,30 @@ def test_version(argv: list[str]) -> None:
     done = run(*argv)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"stream-exporter {__version__} ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "unneeded"),
+    [
+        (["--version"], HEAVY),
+        (["--help"], HEAVY),
+        (["serve", "--help"], HEAVY),
+        (["chek"], HEAVY),
+        (["explain", "timeout"], {"aiohttp", "asyncio", "prometheus_client", "rich", "ssl", "structlog"}),
+        (["schema"], {"aiohttp", "prometheus_client", "rich", "structlog"}),
+    ],
+)
+def test_nothing_heavy_is_imported_unless_needed(argv: list[str], unneeded: set[str]) -> None:
+    """What is asked for often or by hand starts at once: no command imports the libraries that only others need."""
+
+    def imported(code: str, *argv: str) -> set[str]:
+        command = [sys.executable, "-X", "importtime", "-c", code, *argv]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+
+    found = imported("from exporter.cli import run; run()", *argv)
+    assert "exporter.cli" in found
+    assert (found - imported("pass")) & unneeded == set()
 
 
 @pytest.mark.parametrize("flag", [flag[:-1] for flag in FLAGS])
@@ -122,8 +149,8 @@ def test_wrong_command_lines(argv: list[str], said: str) -> None:
 
 def test_flags_may_stand_among_targets() -> None:
     """Targets before and after a flag are all taken."""
-    _, flags = parse(["probe", "zego/a", "--config.file", "f", "zego/b"])
-    assert flags.targets == ["zego/a", "zego/b"]
+    _, options = parse(["probe", "zego/a", "--config.file", "f", "zego/b"])
+    assert options.targets == ("zego/a", "zego/b")
 
 
 @pytest.mark.parametrize(("command", "code"), [("serve", 1), ("check", 1), ("probe", 2)])

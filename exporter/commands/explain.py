@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import Final, Literal
+from typing import Final
 
-from exporter.commands.common import Terminal
-from exporter.commands.options import ExplainOptions
+from exporter.commands.options import ExplainOptions, Language
+from exporter.commands.terminal import Terminal
 from exporter.model import State
 from exporter.providers import codes as catalogue
 from exporter.providers.codes import Entry
@@ -36,7 +36,7 @@ WORDS: Final = {
     },
 }
 
-OWN_STATES: Final = {
+STATES: Final = {
     State.ACTIVE: (
         "The provider says that the stream is live; `stream_active` is 1.",
         "Nothing to do.",
@@ -68,91 +68,79 @@ OWN_STATES: Final = {
         "请在状态页或用 `stream-exporter probe` 查看该流的最近错误，再用 explain 查询错误码。",
     ),
 }
+"""Meaning and advice of the exporter's own states, in English and Chinese."""
 
 
 def run(options: ExplainOptions, terminal: Terminal) -> int:
-    """Explain a code; return 1 if nobody knows it, 2 if the provider is unknown."""
+    """Explain a code; return 1 if no table has it, 2 if the provider is unknown."""
+    *given, code = options.words
     known = catalogue.providers()
-    if options.provider is not None and options.provider not in known:
-        close = _close(options.provider, known, 1)
+    if given and given[0] not in known:
+        close = _close(given[0], known, 1)
         terminal.complain(
-            f"unknown provider {printable(options.provider)}; it is one of {', '.join(known)}"
+            f"unknown provider {printable(given[0])}; it is one of {', '.join(known)}"
             + (f"; did you mean {close[0]}?" if close else "")
         )
         return 2
-    asked = (options.provider,) if options.provider else known
-    entries = find(options.code, asked)
-    if not entries:
-        _unknown(options, asked, terminal)
+    asked = given or known
+    entries = find(code, asked)
+    if entries:
+        terminal.say("\n\n".join(explained(entry, options.lang) for entry in entries))
+        if entries[0].listed:
+            return 0
+    elif not given and code in known:
+        terminal.complain(f"{code} is a provider; give a code of it too: explain {code} CODE")
         return 1
-    terminal.say("\n\n".join(text(entry, options.lang) for entry in entries))
-    if not entries[0].listed:
-        _suggest(options.code, asked, terminal)
-    return 0
+    else:
+        terminal.complain(f"unknown code{f' of {given[0]}' if given else ''}: {printable(code)}")
+    close = _close(code, _codes(asked), 5)
+    if close:
+        terminal.complain(f"did you mean {', '.join(close)}?")
+    return 0 if entries else 1
 
 
 def find(code: str, providers: Iterable[str]) -> list[Entry]:
-    """Return all that a code may mean: what lists it, else what is our own word, else what it resembles."""
-    found = [entry for name in providers for entry in catalogue.load(name).explain(code)]
-    listed = [entry for entry in found if entry.listed]
-    return [*listed, *_own(code)] or found
+    """Return all that a code may mean: what lists it, else our own word, else what it begins with."""
+    entries = [entry for name in providers for entry in catalogue.load(name).explain(code)]
+    return [*(entry for entry in entries if entry.listed), *_own(code)] or entries
 
 
 def _own(word: str) -> Iterator[Entry]:
-    """Yield what the word means where it is the exporter's own: a state, a reason, `ok` or `other`."""
-    if word in {str(state) for state in State}:
-        meaning, advice, meaning_zh, advice_zh = OWN_STATES[State(word)]
-        yield Entry(catalogue.LOCAL, word, None, word, meaning, advice, meaning_zh, advice_zh)
-    try:
-        yield catalogue.local(word)
-    except KeyError:
-        return
+    """Yield what the word means if it is the exporter's own: a state, a reason, `ok` or `other`."""
+    for state in State:
+        if state == word:
+            yield Entry(catalogue.LOCAL, word, None, word, *STATES[state])
+    for entry in (*catalogue.reasons(), *catalogue.words()):
+        if entry.code == word:
+            yield entry
 
 
-def text(entry: Entry, lang: Literal["en", "zh"]) -> str:
-    """Return an entry for people."""
+def explained(entry: Entry, lang: Language) -> str:
+    """Return an entry as text for people."""
     words = WORDS[lang]
     meaning, advice = (entry.meaning, entry.advice) if lang == "en" else (entry.meaning_zh, entry.advice_zh)
     title = "stream-exporter" if entry.provider == catalogue.LOCAL else entry.provider
     family = f" ({entry.family} {words['family']})" if entry.family else ""
     note = "" if entry.listed else f"\n  {words['unlisted']}"
+    kind = words["none"]
+    if entry.reason or entry.state:
+        kind = f"{words['reason']} {entry.reason}" if entry.reason else f"{words['state']} {entry.state}"
     return (
         f"{title} {printable(entry.code)}{family}{note}\n"
-        f"  {words['class']}: {_class(entry, words)}\n"
+        f"  {words['class']}: {kind}\n"
         f"  {words['meaning']}: {meaning}\n"
         f"  {words['advice']}: {advice}"
     )
 
 
-def _class(entry: Entry, words: dict[str, str]) -> str:
-    if entry.reason:
-        return f"{words['reason']} {entry.reason}"
-    return f"{words['state']} {entry.state}" if entry.state else words["none"]
-
-
-def _unknown(options: ExplainOptions, asked: Iterable[str], terminal: Terminal) -> None:
-    whose = f" of {options.provider}" if options.provider else ""
-    if options.provider is None and options.code in catalogue.providers():
-        terminal.complain(f"{options.code} is a provider; give a code of it too: explain {options.code} CODE")
-        return
-    terminal.complain(f"unknown code{whose}: {printable(options.code)}")
-    _suggest(options.code, asked, terminal)
-
-
-def _suggest(code: str, asked: Iterable[str], terminal: Terminal) -> None:
-    close = _close(code, _codes(asked), 5)
-    if close:
-        terminal.complain(f"did you mean {', '.join(close)}?")
-
-
-def _codes(asked: Iterable[str]) -> Iterator[str]:
-    for name in asked:
+def _codes(providers: Iterable[str]) -> Iterator[str]:
+    for name in providers:
         yield from (entry.code for entry in catalogue.load(name).entries())
     yield from (entry.code for entry in (*catalogue.reasons(), *catalogue.words()))
     yield from State
 
 
-def _close(word: str, options: Iterable[str], most: int) -> list[str]:
+def _close(word: str, known: Iterable[str], most: int) -> list[str]:
     """Return the likeliest spellings, whatever their case."""
-    by_lower = {option.lower(): option for option in options}
+    by_lower = {one.lower(): one for one in known}
     return [by_lower[found] for found in difflib.get_close_matches(word[:128].lower(), by_lower, most)]

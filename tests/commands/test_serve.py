@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.hostile import NOWHERE, exchange, request, status
 from benchmarks.serving import serving, tencent
-from exporter.commands.options import ServeOptions
+from exporter.commands.options import Address, ServeOptions
 from exporter.commands.serve import own_names
 
 
@@ -19,9 +19,11 @@ def test_its_own_names_are_the_machines_and_the_configured_ones() -> None:
     An address needs no name: as one it would let in the page of any other program that listens there.
     """
     options = ServeOptions(
-        listen=("exporter.corp.example:1", ":2", "127.0.0.1:3", "[::1]:4"),
-        external_url="https://Streams.example:8443/path",
-    )
+        web_listen_address=(
+            Address("exporter.corp.example", 1), Address(None, 2), Address("127.0.0.1", 3), Address("::1", 4),
+        ),
+        web_external_url="https://Streams.example:8443/path",
+    )  # fmt: skip
     resolving = (
         "nameserver 10.0.0.2\nsearch Media.svc.cluster.local svc.cluster.local corp.example. local\n\noptions x\n"
     )
