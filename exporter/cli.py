@@ -11,24 +11,12 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Final, NamedTuple, NoReturn, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 from exporter import __version__
-from exporter.commands.options import (
-    FLAGS,
-    Address,
-    CheckOptions,
-    DemoOptions,
-    ExplainOptions,
-    Flag,
-    ProbeOptions,
-    SchemaOptions,
-    ServeOptions,
-    SimulateOptions,
-)
+from exporter.commands.options import COMMANDS, Command, Flag
 
 PROGRAM: Final = "stream-exporter"
-VERSION: Final = f"{PROGRAM} {__version__} (Python {sys.version.partition(' ')[0]})"
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
@@ -82,39 +70,6 @@ def main(argv: Sequence[str], stdout: TextIO, stderr: TextIO, environ: Mapping[s
         return code
 
 
-class Command(NamedTuple):
-    """A command: its name, which is that of its module, what it does, its options, and what ends its help."""
-
-    name: str
-    does: str
-    options: type
-    epilog: str = ""
-    usage: str | None = None
-
-    @property
-    def flags(self) -> list[Flag]:
-        """The flags that it takes."""
-        return [flag for flag in FLAGS if self.name in flag.commands.split()]
-
-
-COMMANDS: Final = {
-    command.name: command
-    for command in (
-        Command("serve", "run the exporter (also with no command)", ServeOptions),
-        Command("check", "tell every error of the configuration, then its capacity plan", CheckOptions,
-                "Exit code: 0, or 1 with errors; warnings do not fail."),
-        Command("probe", "ask for streams now and say what came back", ProbeOptions,
-                "Exit code: 0 if every stream got a definite answer, 1 if not, 2 for a wrong target or configuration."),
-        Command("explain", "say what a code means and what to do", ExplainOptions,
-                "Examples: explain zego 41004; explain AuthFailure.SignatureExpire; explain throttled.\n"
-                "Exit code: 0, or 1 for an unknown code.", "%(prog)s [-h] [--lang {en,zh}] [PROVIDER] CODE"),
-        Command("schema", "print the JSON Schema of the configuration", SchemaOptions),
-        Command("demo", "run the exporter on simulated clouds; needs no account", DemoOptions),
-        Command("simulate", "run the simulated clouds alone", SimulateOptions),
-    )
-}  # fmt: skip
-
-
 def parse(argv: Sequence[str]) -> tuple[Command, Any]:
     """Return the command and its options.
 
@@ -166,59 +121,52 @@ def _suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def _overview() -> argparse.ArgumentParser:
-    width = max(map(len, COMMANDS))
-    lines = "\n".join(f"  {name:<{width}}  {command.does}" for name, command in COMMANDS.items())
-    parser = _parser(
-        PROGRAM,
-        "Prometheus exporter that tells which live streams are up.",
-        f"commands:\n{lines}\n\n`{PROGRAM} COMMAND --help` lists a command's flags; without a command, serve's hold.",
-        f"{PROGRAM} [COMMAND] [FLAGS]",
+    """Return a parser that only prints: the help, and what is wrong with a command."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [COMMAND] [FLAGS]",
+        description="Prometheus exporter that tells which live streams are up.",
+        epilog=f"`{PROGRAM} COMMAND --help` lists a command's flags; without a command, `serve` runs.",
     )
     _add_version(parser)
+    group = parser.add_argument_group("commands")
+    for command in COMMANDS.values():
+        group.add_argument(command.name, help=command.does)
     return parser
 
 
 def _command_parser(command: Command) -> argparse.ArgumentParser:
-    does = f"{command.does[0].upper()}{command.does[1:]}."
-    parser = _parser(f"{PROGRAM} {command.name}", does, command.epilog, command.usage)
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {command.name}",
+        usage=command.usage,
+        description=f"{command.does[0].upper()}{command.does[1:]}.",
+        epilog=command.epilog,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
     defaults = {field.name: field.default for field in fields(command.options)}
     for flag in command.flags:
-        _add(parser, flag, defaults[flag.field])
+        _add_flag(parser, flag, defaults[flag.field])
     if command.name == "serve":
         _add_version(parser)
     return parser
 
 
-def _parser(program: str, description: str, epilog: str, usage: str | None) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=program,
-        usage=usage,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-
-
-def _add(parser: argparse.ArgumentParser, flag: Flag, default: Any) -> None:
-    about: dict[str, Any] = {"help": flag.help}
-    if default:
-        shown = default if isinstance(default, tuple) and not isinstance(default, Address) else (default,)
-        about["help"] += f" (default: {', '.join(map(str, shown))})"
+def _add_flag(parser: argparse.ArgumentParser, flag: Flag, default: Any) -> None:
+    settings: dict[str, Any] = {"help": flag.help + (f" (default: {flag.shown(default)})" if default else "")}
     if flag.takes is None:
-        about["action"] = "store_true"
+        settings["action"] = "store_true"
     elif isinstance(flag.takes, tuple):
-        about["choices"] = flag.takes
+        settings["choices"] = flag.takes
     else:
-        about |= {"metavar": flag.takes, "type": flag.read}
+        settings |= {"metavar": flag.takes, "type": flag.read}
     if flag.repeat:
-        about["action" if flag.repeat == "append" else "nargs"] = flag.repeat
+        settings["action" if flag.repeat == "append" else "nargs"] = flag.repeat
     if flag.name.startswith("--"):
-        parser.add_argument(flag.name, dest=flag.field, **about)
-    else:
-        parser.add_argument(flag.name, **about)
+        settings["dest"] = flag.field
+    parser.add_argument(flag.name, **settings)
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--version", action="version", version=VERSION, help="print the version and exit")
+    version = f"{PROGRAM} {__version__} (Python {sys.version.partition(' ')[0]})"
+    parser.add_argument("--version", action="version", version=version, help="print the version and exit")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from exporter.cli import COMMANDS, parse
-from exporter.commands.options import Address, ServeOptions
+from exporter.cli import parse
+from exporter.commands.options import COMMANDS, Address, ServeOptions
 from tests.commands.running import process, run
 
 FLAGS = [

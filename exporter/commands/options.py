@@ -1,4 +1,4 @@
-"""Every flag of every command, in one table, and the typed options that the flags become."""
+"""The commands, every flag in one table, and the typed options that the flags become."""
 
 from __future__ import annotations
 
@@ -175,6 +175,10 @@ class Flag(NamedTuple):
         """The field of the options that holds its value."""
         return self.name.lstrip("-").replace(".", "_").replace("-", "_")
 
+    def shown(self, default: Any) -> str:
+        """Return a default as it would be written."""
+        return " ".join(map(str, default)) if self.repeat else str(default)
+
 
 FLAGS: Final = (
     Flag("--config.file", "serve check probe", "the configuration", "FILE", Path),
@@ -199,3 +203,36 @@ FLAGS: Final = (
          _callbacks_url),
 )  # fmt: skip
 """All flags but `--help` and `--version`, in the order of the help."""
+
+
+class Command(NamedTuple):
+    """A command: its name, which is that of its module, what it does, its options, and what its help adds."""
+
+    name: str
+    does: str
+    options: type
+    epilog: str = ""
+    usage: str | None = None
+
+    @property
+    def flags(self) -> list[Flag]:
+        """The flags that it takes."""
+        return [flag for flag in FLAGS if self.name in flag.commands.split()]
+
+
+COMMANDS: Final = {
+    command.name: command
+    for command in (
+        Command("serve", "run the exporter (also with no command)", ServeOptions),
+        Command("check", "tell every error of the configuration, then its capacity plan", CheckOptions,
+                "Exit code: 0, or 1 with errors; warnings do not fail."),
+        Command("probe", "ask for streams now and say what came back", ProbeOptions,
+                "Exit code: 0 if every stream got a definite answer, 1 if not, 2 for a wrong target or configuration."),
+        Command("explain", "say what a code means and what to do", ExplainOptions,
+                "Examples: explain zego 41004; explain AuthFailure.SignatureExpire; explain throttled. "
+                "Exit code: 0, or 1 for an unknown code.", "%(prog)s [-h] [--lang {en,zh}] [PROVIDER] CODE"),
+        Command("schema", "print the JSON Schema of the configuration", SchemaOptions),
+        Command("demo", "run the exporter on simulated clouds; needs no account", DemoOptions),
+        Command("simulate", "run the simulated clouds alone", SimulateOptions),
+    )
+}  # fmt: skip
