@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import errno
 import importlib
 import io
 import os
@@ -35,10 +36,21 @@ def run() -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone (`| head`); without this, Python would complain again when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has gone, as with `| head`.
+        _discard_output()
         code = BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _discard_output()
+        print(f"{PROGRAM}: cannot write: {error.strerror}", file=sys.stderr)
+        code = 1
     sys.exit(code)
+
+
+def _discard_output() -> None:
+    """Give up what is not written yet: Python would complain again when it closes the stream."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _nowhere() -> TextIO:
@@ -79,7 +91,7 @@ def parse(argv: Sequence[str]) -> tuple[Command, Any]:
     command, rest = _command(argv)
     parser = _command_parser(command)
     found, extra = parser.parse_known_intermixed_args(rest)
-    if extra:
+    if extra := [word for word in extra if word != "--"]:
         unknown = [word for word in extra if word.startswith("-")]
         parser.error("; ".join(_complaint(word, command) for word in unknown or extra))
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(found).items()}

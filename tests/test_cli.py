@@ -132,6 +132,8 @@ def test_every_command_refuses_unknown_flags(command: str) -> None:
         (["--scrape.timeout-offset", "-1"], "'-1' is not a number of seconds from 0 to 120"),
         (["--scrape.timeout-offset", "nan"], "'nan' is not a number of seconds from 0 to 120"),
         (["--scrape.timeout-offset", "soon"], "'soon' is not a number of seconds from 0 to 120"),
+        (["check", "--config.file", ""], "argument --config.file: the name of a file is empty"),
+        (["check", "--", "f.yml"], "error: unexpected argument 'f.yml'"),
         (["--log.level", "trace"], "invalid choice: 'trace'"),
         (["--config.file"], "expected one argument"),
         (["explain"], "required: [PROVIDER] CODE"),
@@ -145,6 +147,12 @@ def test_wrong_command_lines(argv: list[str], said: str) -> None:
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("usage: stream-exporter")
     assert said in done.err
+
+
+def test_an_empty_web_configuration_is_none() -> None:
+    """`--web.config.file=` is no web configuration, as for other exporters."""
+    _, options = parse(["--web.config.file="])
+    assert options.web_config_file is None
 
 
 def test_flags_may_stand_among_targets() -> None:
@@ -187,6 +195,14 @@ def test_a_reader_that_goes_away() -> None:
         child.stdout = None
         _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (141, "")
+
+
+def test_a_full_disk() -> None:
+    """Where the output cannot be written, that is said in one line, and the exit code is 1."""
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "exporter", "explain", "timeout"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "stream-exporter: cannot write: No space left on device\n")
 
 
 def test_no_standard_output() -> None:

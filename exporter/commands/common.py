@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from exporter import config, files, providers
+from exporter.commands.options import Address
 from exporter.commands.terminal import Terminal
 from exporter.config import Config, ConfigErrors, Problem
 
@@ -42,6 +44,13 @@ def advise_if_missing(path: Path, terminal: Terminal) -> None:
     """Say where to get a configuration if there is none."""
     if files.is_missing(path):
         terminal.complain(NO_FILE.format(path=path))
+
+
+def cannot_listen(address: Address, error: OSError, flag: str) -> str:
+    """Say why an address cannot be listened on, and which flag names another."""
+    # asyncio's text of a refused address repeats it as a tuple; errors of name resolution have numbers of their own.
+    why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return f"cannot listen on {address}: {why}; choose another {flag}"
 
 
 @contextlib.contextmanager

@@ -113,6 +113,16 @@ def _address(text: str) -> Address:
     return Address(host.removeprefix("[").removesuffix("]") or None, int(port))
 
 
+def _file(text: str) -> Path:
+    if not text:
+        raise ArgumentTypeError("the name of a file is empty")
+    return Path(text)
+
+
+def _file_or_none(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
 def _metrics_path(text: str) -> str:
     if not text.startswith("/") or not text.isascii() or set(text) & set(" ?#%{}\\\t\r\n"):
         raise ArgumentTypeError(f"{text!r} is not a path like /metrics")
@@ -181,13 +191,13 @@ class Flag(NamedTuple):
 
 
 FLAGS: Final = (
-    Flag("--config.file", "serve check probe", "the configuration", "FILE", Path),
+    Flag("--config.file", "serve check probe", "the configuration", "FILE", _file),
     Flag("targets", "probe", "streams to ask for (default: all)", "PROVIDER/STREAM", repeat="*"),
     Flag("words", "explain", "a provider's code, a state, or a reason of stream_probe_errors_total", "[PROVIDER] CODE",
          repeat="+"),
     Flag("--web.listen-address", "serve demo", "HOST:PORT or :PORT to listen on; repeatable", "ADDRESS", _address,
          "append"),
-    Flag("--web.config.file", "serve", "TLS and users, in exporter-toolkit's format", "FILE", Path),
+    Flag("--web.config.file", "serve", "TLS and users, in exporter-toolkit's format", "FILE", _file_or_none),
     Flag("--web.telemetry-path", "serve", "path of the metrics", "PATH", _metrics_path),
     Flag("--web.enable-lifecycle", "serve", "open POST /-/reload"),
     Flag("--web.external-url", "serve", "where people reach the exporter, such as https://streams.example.com; without "
@@ -198,7 +208,7 @@ FLAGS: Final = (
     Flag("--output", "probe", "how to print the result", get_args(Output)),
     Flag("--lang", "explain", "language", get_args(Language)),
     Flag("--listen", "simulate", "where; port 0 takes a free one", "HOST:PORT", _address),
-    Flag("--world", "simulate", "accounts, streams and faults (default: the demo's world)", "FILE", Path),
+    Flag("--world", "simulate", "accounts, streams and faults (default: the demo's world)", "FILE", _file),
     Flag("--callbacks", "simulate", "where callbacks go: URL/ACCOUNT, as http://127.0.0.1:10180/callbacks", "URL",
          _callbacks_url),
 )  # fmt: skip

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from exporter import __version__, config, providers
 from exporter.commands import logs
-from exporter.commands.common import advise_if_missing, on_signals
+from exporter.commands.common import advise_if_missing, cannot_listen, on_signals
 from exporter.commands.options import Address, ServeOptions
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import readable_secrets
@@ -212,13 +212,13 @@ async def _listen(
 ) -> list[str] | None:
     """Listen on all addresses; return their URLs, or None after saying why one cannot be used."""
     await runner.setup()
-    try:
-        for address in addresses:
+    for address in addresses:
+        try:
             await Site(runner, address, tls).start()
-    except OSError as error:
-        terminal.complain(f"cannot listen: {error.strerror}; choose another --web.listen-address")
-        await runner.cleanup()
-        return None
+        except OSError as error:
+            terminal.complain(cannot_listen(address, error, "--web.listen-address"))
+            await runner.cleanup()
+            return None
     scheme = "https" if tls is not None else "http"
     return [f"{scheme}://{_reachable(host, port)}" for host, port, *_ in runner.addresses]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from exporter.commands.common import on_signals
+from exporter.commands.common import cannot_listen, on_signals
 from exporter.commands.options import SimulateOptions
 from exporter.commands.terminal import Terminal
 from exporter.simulator import Simulator, WorldError, demo_world, describe, load_world
@@ -30,7 +30,7 @@ async def _simulate(options: SimulateOptions, terminal: Terminal) -> int:
         try:
             await simulator.start()
         except OSError as error:
-            terminal.complain(f"cannot listen on {options.listen}: {error.strerror}; choose another --listen")
+            terminal.complain(cannot_listen(options.listen, error, "--listen"))
             return 1
         try:
             for line in describe(world, reachable(simulator.url)):
