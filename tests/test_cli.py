@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from exporter import __version__
 from exporter.cli import parse
-from exporter.commands.options import COMMANDS, Address, ServeOptions
+from exporter.commands.options import COMMANDS, FLAGS, Address, Command, ServeOptions
 from tests.commands.running import process, run
 
-FLAGS = [
+SERVE_FLAGS = [
     "--config.file",
     "--web.listen-address",
     "--web.config.file",
@@ -59,7 +60,15 @@ def test_help_names_every_command_and_flag() -> None:
     overview, serve = run("--help"), run("serve", "--help")
     assert (overview.code, serve.code) == (0, 0)
     assert all(f"  {name} " in overview.out for name in COMMANDS)
-    assert all(flag in serve.out for flag in FLAGS)
+    assert all(flag in serve.out for flag in SERVE_FLAGS)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_every_option_has_its_flag(command: Command) -> None:
+    """The table of flags and the typed options agree, and every flag names commands that there are."""
+    taken, options = {flag.field for flag in command.flags}, {field.name for field in fields(command.options)}
+    assert taken <= options if command.name == "demo" else taken == options
+    assert all(set(flag.commands.split()) <= set(COMMANDS) for flag in FLAGS)
 
 
 @pytest.mark.parametrize("argv", [["--version"], ["serve", "--version"]])
@@ -94,7 +103,7 @@ def test_nothing_heavy_is_imported_unless_needed(argv: list[str], unneeded: set[
     assert (found - imported("pass")) & unneeded == set()
 
 
-@pytest.mark.parametrize("flag", [flag[:-1] for flag in FLAGS])
+@pytest.mark.parametrize("flag", [flag[:-1] for flag in SERVE_FLAGS])
 def test_abbreviated_flags_are_refused(flag: str) -> None:
     """A flag that lacks its last letter is refused, and the whole one is named."""
     done = run(flag)
