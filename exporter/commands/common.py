@@ -7,13 +7,14 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from exporter import config, files, providers
 from exporter.commands.options import Address
 from exporter.commands.terminal import Terminal
-from exporter.config import Config, ConfigErrors, Problem
+from exporter.config import Config, ConfigErrors
 
 NO_FILE: Final = """
 There is no configuration at {path}. What to do:
@@ -32,12 +33,8 @@ def read_configuration(path: Path, terminal: Terminal) -> Config | None:
         advise_if_missing(path, terminal)
         return None
     for warning in found.warnings:
-        terminal.complain(_line(warning))
+        terminal.complain(str(replace(warning, message=f"warning: {warning.message}")))
     return found
-
-
-def _line(warning: Problem) -> str:
-    return f"{warning.file}:{warning.line}:{warning.column}: {warning.path}: warning: {warning.message}"
 
 
 def advise_if_missing(path: Path, terminal: Terminal) -> None:

@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import select
+import sys
 import threading
 import time
 from collections import deque
@@ -17,6 +18,7 @@ from typing import Any, Final, TextIO, cast
 import structlog
 
 from exporter.commands.options import Level, LogFormat
+from exporter.providers.interface import printable
 
 REPEAT_SECONDS: Final = 60.0
 MOST_MESSAGES: Final = 100
@@ -195,14 +197,11 @@ def _without_exception(record: logging.LogRecord) -> bool:
 
 def _one_line(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     """Keep each event on one line of valid UTF-8, whatever a provider sent; drop what is empty."""
-    return {key: _printable(value) for key, value in event.items() if value not in (None, "")}
-
-
-def _printable(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    text = value.encode("utf-8", "replace").decode("utf-8")
-    return "".join(sign if sign.isprintable() else " " for sign in text)
+    return {
+        key: printable(value, sys.maxsize) if isinstance(value, str) else value
+        for key, value in event.items()
+        if value not in (None, "")
+    }
 
 
 class LoopErrors:
