@@ -110,7 +110,8 @@ def _command(argv: Sequence[str]) -> tuple[Command, list[str]]:
         _overview().print_help()
         raise SystemExit(0)
     if first and not first.startswith("-"):
-        _overview().error(f"unknown command {first!r}{_suggestion(first, COMMANDS)}")
+        hint = _suggestion(first, COMMANDS) or f"; `{PROGRAM} --help` lists them all"
+        _overview().error(f"unknown command {first!r}{hint}")
     return COMMANDS["serve"], list(argv)
 
 

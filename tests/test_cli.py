@@ -126,7 +126,7 @@ def test_every_command_refuses_unknown_flags(command: str) -> None:
     ("argv", "said"),
     [
         (["chek"], "unknown command 'chek'; did you mean check?"),
-        (["nonsense"], "unknown command 'nonsense'"),
+        (["nonsense"], "unknown command 'nonsense'; `stream-exporter --help` lists them all"),
         (["--config.file", "f", "check"], "the command comes first: stream-exporter check"),
         (["check", "f.yml"], "unexpected argument 'f.yml'"),
         (["--web.listen-address", "localhost"], "'localhost' is not HOST:PORT or :PORT"),
