@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -51,13 +51,13 @@ def cannot_listen(address: Address, error: OSError, flag: str) -> str:
 
 
 @contextlib.contextmanager
-def on_signals(*numbers: signal.Signals) -> Iterator[asyncio.Event]:
-    """Yield an event that is set on these signals while the block runs; they do not end the process."""
-    loop, received = asyncio.get_running_loop(), asyncio.Event()
+def on_signals(act: Callable[[], object], *numbers: signal.Signals) -> Iterator[None]:
+    """Have these signals do something else than end the process while the block runs."""
+    loop = asyncio.get_running_loop()
     for number in numbers:
-        loop.add_signal_handler(number, received.set)
+        loop.add_signal_handler(number, act)
     try:
-        yield received
+        yield
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)

@@ -161,18 +161,16 @@ async def _ask_until_stopped(result: Result, terminal: Terminal) -> None:
     with ExitStack() as stack:
         for account in accounts:
             stack.enter_context(account.observed(partial(result.add, account.provider.name)))
-        stopped = stack.enter_context(on_signals(signal.SIGINT, signal.SIGTERM))
         asking = asyncio.create_task(_ask_accounts(result, accounts))
-        stopping = asyncio.create_task(stopped.wait())
         showing = asyncio.create_task(_show_progress(result, accounts, terminal))
-        await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done():
+        stack.enter_context(on_signals(asking.cancel, signal.SIGINT, signal.SIGTERM))
+        try:
+            await asking
+        except asyncio.CancelledError:
             terminal.complain("stopped; what follows is what was learned until now")
-        for task in (asking, stopping, showing):
-            task.cancel()
-        await asyncio.gather(asking, stopping, showing, return_exceptions=True)
-        if not asking.cancelled():
-            asking.result()
+        finally:
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
 
 
 async def _ask_accounts(result: Result, accounts: Iterable[AccountProber]) -> None:

@@ -268,7 +268,8 @@ def _resolv_conf() -> str:
 
 async def _until_stopped(reloader: Reloader) -> None:
     """Reload on SIGHUP and on changed files, until SIGTERM or SIGINT."""
-    with on_signals(signal.SIGTERM, signal.SIGINT) as stopped, on_signals(signal.SIGHUP) as hung_up:
+    stopped, hung_up = asyncio.Event(), asyncio.Event()
+    with on_signals(stopped.set, signal.SIGTERM, signal.SIGINT), on_signals(hung_up.set, signal.SIGHUP):
         tasks = [asyncio.create_task(reloader.watch()), asyncio.create_task(_reload_on(hung_up, reloader))]
         try:
             await stopped.wait()

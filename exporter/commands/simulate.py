@@ -26,7 +26,8 @@ async def _simulate(options: SimulateOptions, terminal: Terminal) -> int:
         return 2
     world.callbacks = options.callbacks or world.callbacks
     simulator = Simulator(world, host=options.listen.host or EVERYWHERE, port=options.listen.port)
-    with on_signals(signal.SIGINT, signal.SIGTERM) as stopped:
+    stopped = asyncio.Event()
+    with on_signals(stopped.set, signal.SIGINT, signal.SIGTERM):
         try:
             await simulator.start()
         except OSError as error:
