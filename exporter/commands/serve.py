@@ -74,13 +74,15 @@ async def serve(options: ServeOptions, terminal: Terminal, ready: Ready | None =
         ready: Called with the URLs once all of them listen.
     """
     keep_one_heap()
-    with logs.in_background(sys.stderr) as stderr:
+    hung_up = asyncio.Event()
+    # A SIGHUP while the configuration is being read must not end the process.
+    with logs.in_background(sys.stderr) as stderr, on_signals(hung_up.set, signal.SIGHUP):
         logs.configure(options.log_level, options.log_format, stderr)
         asyncio.get_running_loop().set_exception_handler(logs.LoopErrors(time.monotonic))
-        return await _serve(options, replace(terminal, stderr=stderr), ready)
+        return await _serve(options, replace(terminal, stderr=stderr), hung_up, ready)
 
 
-async def _serve(options: ServeOptions, terminal: Terminal, ready: Ready | None) -> int:
+async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Event, ready: Ready | None) -> int:
     load = Loader(options.config_file, providers.found(), terminal.environ)
     try:
         loaded = load()
@@ -118,7 +120,7 @@ async def _serve(options: ServeOptions, terminal: Terminal, ready: Ready | None)
             if ready is not None:
                 ready(urls)
             settle_memory()
-            await _until_stopped(reloader)
+            await _until_stopped(reloader, hung_up)
             log.info("stopping; scrapes in flight are finished")
             face.ready = False
             await runner.cleanup()
@@ -266,10 +268,10 @@ def _resolv_conf() -> str:
 # --- signals ---------------------------------------------------------------------------------------------------------
 
 
-async def _until_stopped(reloader: Reloader) -> None:
+async def _until_stopped(reloader: Reloader, hung_up: asyncio.Event) -> None:
     """Reload on SIGHUP and on changed files, until SIGTERM or SIGINT."""
-    stopped, hung_up = asyncio.Event(), asyncio.Event()
-    with on_signals(stopped.set, signal.SIGTERM, signal.SIGINT), on_signals(hung_up.set, signal.SIGHUP):
+    stopped = asyncio.Event()
+    with on_signals(stopped.set, signal.SIGTERM, signal.SIGINT):
         tasks = [asyncio.create_task(reloader.watch()), asyncio.create_task(_reload_on(hung_up, reloader))]
         try:
             await stopped.wait()
