@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from exporter import config
-from exporter.commands.common import Terminal, read_configuration
+from exporter.commands.common import read_configuration
 from exporter.commands.serve import Loader
+from exporter.commands.terminal import Terminal
 from exporter.config.secret_values import missing
 from exporter.credentials import Keyring, chooser
 from exporter.model import Credentials, Reply, Request, Secret
@@ -48,16 +49,12 @@ def by_command(path: Path) -> list[str]:
 
 def by_server(path: Path) -> list[str]:
     """Return the warnings that the server logs."""
-    return [f"{one.path}: {one.message}" for one in Loader(path, found())().warnings]
+    return [f"{one.path}: {one.message}" for one in Loader(path, found(), ROLE)().warnings]
 
 
 @pytest.mark.parametrize("warnings", [by_load, by_command, by_server])
-def test_a_source_is_told(
-    warnings: Callable[[Path], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_source_is_told(warnings: Callable[[Path], list[str]], tmp_path: Path) -> None:
     """Each reader of the configuration names the source that the machine shows, so that nobody is surprised by it."""
-    for name, value in ROLE.items():
-        monkeypatch.setenv(name, value)
     assert warnings(written(tmp_path)) == [f"accounts[0].provider: {WARNING}"]
     assert warnings(written(tmp_path, secret_id="id-of-key", secret_key="a-secret-key")) == []
 
