@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from uuid import UUID
 
 from exporter.model import State
 from exporter.simulator.exchange import Exchange, Refusal
-from exporter.simulator.types import Callback, Stream, Tricks
+from exporter.simulator.types import Stream, Tricks
 
 Row = TypeVar("Row")
 ISO = "%Y-%m-%dT%H:%M:%SZ"
@@ -58,11 +57,6 @@ def state_word(exchange: Exchange, stream: Stream | None, words: Mapping[State, 
     if word not in words.values():
         raise Refusal(word, message="The stream does not exist.")
     return word
-
-
-def json_callback(event: str, fields: dict[str, Any]) -> Callback:
-    """Return a callback that is a JSON object."""
-    return Callback(event, "POST", "", {"Content-Type": "application/json"}, json.dumps(fields).encode())
 
 
 @dataclass(frozen=True, slots=True)

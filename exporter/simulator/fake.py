@@ -164,25 +164,16 @@ class Fake:
 
 
 def _spend(exchange: Exchange) -> None:
-    """Count a call against the quota of its account and action, or refuse it in the vendor's words."""
-    account, action = exchange.known, exchange.action
-    own = account.quota.get(action)
-    limit = exchange.fake.actions[action].limit(exchange) if own is None else Limit.per_second(own)
-    wait = take(exchange, (account.name, action), limit)
-    if wait:
-        raise exchange.fake.throttled(exchange, wait)
-
-
-def take(exchange: Exchange, key: object, limit: Limit) -> float:
-    """Use one slot of a sliding window; return 0.0, or the seconds until there is a slot again.
+    """Count a call against the quota of its account and action, or refuse it in the vendor's words.
 
     Only calls that were let through count: a caller far above the limit still gets the limit's share.
     """
-    now = exchange.now
-    window: deque[float] = exchange.world.memory.windows.setdefault(key, deque())
+    account, action, now = exchange.known, exchange.action, exchange.now
+    own = account.quota.get(action)
+    limit = exchange.fake.actions[action].limit(exchange) if own is None else Limit.per_second(own)
+    window: deque[float] = exchange.world.memory.windows.setdefault((account.name, action), deque())
     while window and not now - limit.seconds < window[0] <= now:
         window.popleft()
     if len(window) >= limit.calls:
-        return window[0] + limit.seconds - now
+        raise exchange.fake.throttled(exchange, window[0] + limit.seconds - now)
     window.append(now)
-    return 0.0

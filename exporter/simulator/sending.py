@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
 from urllib.parse import quote
@@ -20,48 +21,46 @@ LONGEST_SLEEP, SHORTEST_SLEEP = 1.0, 0.01
 HONEST = Manners()
 
 
-class CallbackSender:
-    """Watches a world and delivers its callbacks to `world.callbacks`/ACCOUNT while that is set.
+@asynccontextmanager
+async def calling_back(world: World) -> AsyncIterator[None]:
+    """Deliver a world's callbacks to `world.callbacks`/ACCOUNT, while that is set and the block runs.
 
-    A change by hand is told at once; a change by a stream's script when the clock gets there.
+    A change by hand is told at once; a change by a stream's script when the clock gets there. What is live when the
+    callbacks get their address is not told.
     """
+    async with aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        sender = CallbackSender(world, session)
+        world.listeners.append(sender.told)
+        try:
+            yield
+        finally:
+            world.listeners.remove(sender.told)
+            await sender.stop()
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+
+class CallbackSender:
+    """Watches a world and delivers its callbacks."""
+
+    def __init__(self, world: World, session: aiohttp.ClientSession) -> None:
+        self._world, self._session = world, session
+        self._loop = asyncio.get_running_loop()
         self._numbers = count(1)
         self._live: dict[str, bool] = {}
         self._began: dict[str, tuple[int, float]] = {}
         self._held: dict[str, Callback] = {}
         self._changed = asyncio.Event()
-        self._deliveries: set[asyncio.Task[None]] = set()
-        self._watching: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._session: aiohttp.ClientSession | None = None
         self._stopped = False
-
-    def start(self) -> None:
-        """Begin to watch; what is live when the callbacks get their address is not told."""
-        self._loop = asyncio.get_running_loop()
-        self._session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
-        self._world.listeners.append(self._told)
-        self._watching = asyncio.create_task(self._watch(), name="callbacks")
+        self._tasks = {asyncio.create_task(self._watch(), name="callbacks")}
 
     async def stop(self) -> None:
-        """Deliver nothing more; a second call does nothing."""
-        if self._watching is None or self._session is None:
-            return
+        """Deliver nothing more."""
         self._stopped = True
-        self._world.listeners.remove(self._told)
-        tasks = [self._watching, *self._deliveries]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._session.close()
-        self._watching = None
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _told(self, stream: Stream, live: bool) -> None:
+    def told(self, stream: Stream, live: bool) -> None:
         """Hear of a change by hand, perhaps from another thread; how it is told is settled at once."""
-        assert self._loop is not None
         self._loop.call_soon_threadsafe(self._happened, stream, live, self._world.clock(), self._manners(stream))
 
     async def _watch(self) -> None:
@@ -110,8 +109,8 @@ class CallbackSender:
             self._began[key] = number, now
         event = Event(stream, live, now, number, self._began[key], now, str(self._world.random.getrandbits(62)))
         task = asyncio.create_task(self._tell(posting, event, manners))
-        self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, posting: Posting, event: Event, manners: Manners) -> None:
         if event.live and posting.settles:
@@ -144,7 +143,6 @@ class CallbackSender:
                 return
 
     async def _send(self, posting: Posting, stream: Stream, callback: Callback) -> int | None:
-        assert self._session is not None
         url = f"{self._world.callbacks.rstrip('/')}/{quote(stream.account.name, safe='')}"
         address = URL(f"{url}?{callback.query}" if callback.query else url, encoded=True)
         timeout = aiohttp.ClientTimeout(total=posting.patience)

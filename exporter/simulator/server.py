@@ -8,7 +8,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from email.utils import formatdate
 
@@ -19,7 +19,7 @@ from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal
 from exporter.simulator.fake import Fake
 from exporter.simulator.faults import SILENT, Fault, Wire, write
 from exporter.simulator.providers import fakes
-from exporter.simulator.sending import CallbackSender
+from exporter.simulator.sending import calling_back
 from exporter.simulator.types import Call
 from exporter.simulator.world import World
 
@@ -51,8 +51,7 @@ class Simulator:
         self._host, self._port, self._tls = host, port, tls
         wanted = set(fakes() if providers is None else providers)
         self._fakes = [fake for name, fake in fakes().items() if name in wanted]
-        self._runner: web.ServerRunner | None = None
-        self._sender: CallbackSender | None = None
+        self._running = AsyncExitStack()
 
     async def __aenter__(self) -> Simulator:
         await self.start()
@@ -71,25 +70,19 @@ class Simulator:
             self._handle, handler_cancellation=True, access_log=None, max_line_size=65536, max_field_size=65536
         )
         runner = web.ServerRunner(server, shutdown_timeout=0.01)
-        await runner.setup()
-        self._runner = runner
-        self._sender = CallbackSender(self.world)
-        self._sender.start()
-        try:
+        async with AsyncExitStack() as stack:
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await stack.enter_async_context(calling_back(self.world))
             await web.TCPSite(runner, self._host, self._port, ssl_context=self._tls).start()
-        except BaseException:
-            await self.stop()
-            raise
+            self._running = stack.pop_all()
         host, port = runner.addresses[0][:2]
         scheme = "https" if self._tls else "http"
         self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def stop(self) -> None:
         """Stop listening and drop every connection, hanging ones too; a second call does nothing."""
-        runner, self._runner = self._runner, None
-        if runner is not None and self._sender is not None:
-            await self._sender.stop()
-            await runner.cleanup()
+        await self._running.aclose()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from exporter.model import State
 from exporter.providers import callback_signatures as callbacks
 from exporter.providers.tencent import signing as tc3
-from exporter.simulator.answers import decimal, json_callback, page, state_word, uuid, written
+from exporter.simulator.answers import decimal, page, state_word, uuid, written
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal, refuse_if
 from exporter.simulator.fake import Action, Fake, Limit, Marks, Posting, named
 from exporter.simulator.types import Callback, DemoAccount, DemoStreams, Event, Input, Manners, Script, Stream
@@ -279,7 +279,8 @@ def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
         fields["push_duration"] = str(int(event.at - event.began[1]) * 1000)
     if secret is not None:
         fields |= {"sign": callbacks.tencent(key=secret, t=at + CALLBACK_SECONDS), "t": at + CALLBACK_SECONDS}
-    return json_callback("push_begin" if event.live else "push_end", fields)
+    name = "push_begin" if event.live else "push_end"
+    return Callback(name, "POST", "", {"Content-Type": "application/json"}, json.dumps(fields).encode())
 
 
 def _pair(backup: bool | Script) -> dict[str, Any]:
