@@ -88,7 +88,8 @@ def _format(exchange: Exchange) -> str:
 
 
 def _authenticate(exchange: Exchange) -> None:
-    received, version = exchange.received, exchange.common("version", "Version")
+    received = exchange.received
+    version = exchange.sent.get("Version") or received.headers.get("x-acs-version", "")
     refuse_if(
         (received.method not in ("GET", "POST"), "UnsupportedHTTPMethod"),
         (not exchange.action, "MissingAction"),
@@ -146,10 +147,8 @@ def _verify_rpc(exchange: Exchange) -> None:
 def _use_nonce(exchange: Exchange) -> None:
     nonces, now = exchange.world.memory.nonces, exchange.now
     key = (exchange.known.name, exchange.common("signature-nonce", "SignatureNonce"))
-    refuse_if(
-        (not key[1], "MissingSignatureNonce"),
-        (now - nonces.get(key, -1e12) < 2 * WINDOW, "SignatureNonceUsed"),
-    )
+    is_used = now - nonces.get(key, -1e12) < 2 * WINDOW
+    refuse_if((not key[1], "MissingSignatureNonce"), (is_used, "SignatureNonceUsed"))
     nonces.pop(key, None)
     nonces[key] = now
     # The oldest stands first: two are forgotten for each one remembered, so that the memory keeps to the window.

@@ -94,6 +94,9 @@ def _authenticate(exchange: Exchange) -> None:
     expected = signing.signature(app_id=app_id, nonce=sent["SignatureNonce"], server_secret=secret, timestamp=timestamp)
     if not hmac.compare_digest(expected.encode(), sent["Signature"].encode("utf-8", "replace")):
         raise Refusal("100000005")
+    exchange.verified = True
+    if _is_test(exchange.known) and sent["IsTest"] != "true":
+        raise Refusal("100000016")
 
 
 def _check(exchange: Exchange) -> None:
@@ -103,7 +106,6 @@ def _check(exchange: Exchange) -> None:
     last, when = memory.get(key, (-1, 0.0))
     strict = exchange.world.quirks.zego_sequence == "refuse"
     refuse_if(
-        (_is_test(account) and environment != "true", "100000016"),
         (environment not in ("true", "false") or (environment == "true" and not _is_test(account)), "30004"),
         # Older SDKs allowed more characters: a stream that exists under such a name is answered.
         (exchange.stream is None and not _STREAM_ID.fullmatch(stream_id), "30009"),
