@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exporter.model import Account, Stream, format_duration
+from exporter.fields import format_duration
+from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider, Api, Listing, kept
 from exporter.rounds.pace import paced
 from exporter.rounds.plan import Outlook, choose, cost

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import structlog
 
+from exporter.fields import Secret, SecretSource
 from exporter.keys import Keyring
 from exporter.keys.keyring import ATTEMPT_SECONDS
-from exporter.model import Account, Credentials, Secret, SecretSource
+from exporter.model import Account, Credentials
 from exporter.providers import found
 from exporter.providers.interface import CredentialsError
 from exporter.transport import Transport

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.model import Credentials, Reply, Secret
+from exporter.fields import Secret
+from exporter.model import Credentials, Reply
 from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope, envelope
 
 LONGEST = 16 << 10

@@ -11,7 +11,8 @@ from exporter.commands.cautions import cautions
 from exporter.commands.common import Terminal, read_configuration, show_table
 from exporter.commands.options import CheckOptions
 from exporter.config import Config
-from exporter.model import Stream, format_duration
+from exporter.fields import format_duration
+from exporter.model import Stream
 from exporter.providers.interface import printable
 
 HEAD = ("account and api", "streams", "calls", "kept / limit", "takes", "every", "of limit")

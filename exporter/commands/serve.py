@@ -22,8 +22,9 @@ from exporter.commands import logs
 from exporter.commands.cautions import readable
 from exporter.commands.options import ServeOptions
 from exporter.config.doubts import readable_by_all
+from exporter.fields import Secret
 from exporter.keys import Keyring
-from exporter.model import Account, Secret, State
+from exporter.model import Account, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access.webconfig import WebConfigError, WebGuard
 from exporter.serving.app import Face

@@ -8,7 +8,8 @@ from typing import get_args
 
 from exporter import ambient, files
 from exporter.config.document import LARGEST
-from exporter.model import Account, Credentials, Secret, SecretSource
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account, Credentials
 from exporter.providers.interface import AnyProvider
 
 LARGEST_SECRET = 64 << 10

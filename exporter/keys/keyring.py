@@ -13,8 +13,9 @@ import structlog
 from exporter import ambient, config, files
 from exporter.ambient import Around, Grant, Way
 from exporter.config.secret_values import secret_fields
+from exporter.fields import SecretSource
 from exporter.keys.files import Files, Presence, read_small
-from exporter.model import Account, Credentials, Reason, Reply, Request, SecretSource
+from exporter.model import Account, Credentials, Reason, Reply, Request
 from exporter.providers.interface import AnyProvider, CredentialsError, Malformed, NoEnvelope, TransportError
 
 log = structlog.get_logger("keys")

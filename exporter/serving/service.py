@@ -13,7 +13,8 @@ from types import TracebackType
 
 from exporter.config import Config
 from exporter.exposition import Compressor, Exposition, Scope, Source
-from exporter.model import Account, Credentials, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Credentials, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import AccountProber, Clock, Prober, Shared
 from exporter.rounds.follow_ups import Hints

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from exporter.model import Account, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider, Callbacks, Heard, Received, Refused
 from exporter.state.board import Board, Key, Record
 from exporter.state.counters import Tally

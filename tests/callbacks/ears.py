@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.model import Account, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Stream
 from exporter.providers import found
 from exporter.providers.interface import Received
 from exporter.state.board import Board

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from exporter.model import Secret
+from exporter.fields import Secret
 from exporter.providers import found
 from exporter.providers.interface import END_REASONS, Received
 from exporter.state.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECONDS

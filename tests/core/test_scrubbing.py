@@ -15,7 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporter.model import Credentials, Request, Secret
+from exporter.fields import Secret
+from exporter.model import Credentials, Request
 from exporter.rounds.transcript import known_secrets
 from exporter.scrubbing import WITHHELD, scrub
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from exporter import ambient
 from exporter.ambient import Around, Grant, Way
-from exporter.model import Credentials, Reply, Request, Secret
+from exporter.fields import Secret
+from exporter.model import Credentials, Reply, Request
 from exporter.providers import found
 from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope
 from tests.keys.cloud import CANARY, SETTINGS

@@ -23,7 +23,8 @@ from typing import Any
 
 import yaml
 
-from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider, Api, Listing, Malformed, NoEnvelope, Page, ProviderError
 

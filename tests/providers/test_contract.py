@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 import exporter.providers
 from exporter.config.secret_values import secret_fields
-from exporter.model import Account, Answer, Call, Credentials, Reply, Request, Secret, State, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Answer, Call, Credentials, Reply, Request, State, Stream
 from exporter.providers import codes as catalogue
 from exporter.providers import found
 from exporter.providers.interface import (

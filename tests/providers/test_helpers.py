@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from exporter.model import Credentials, Moment, Reason, Reply, Secret, SecretSource
+from exporter.fields import Secret, SecretSource
+from exporter.model import Credentials, Moment, Reason, Reply
 from exporter.providers import found
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.interface import (

@@ -24,7 +24,8 @@ import structlog
 from benchmarks.hostile import request
 from benchmarks.serving import Serving, serving
 from exporter.commands import logs
-from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, Stream
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account, Credentials, Reply, Request, Stream
 from exporter.providers import found
 from exporter.rounds import Prober
 from exporter.rounds.transcript import hide_push_secrets

@@ -7,21 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from exporter.model import (
-    Account,
-    Answer,
-    Call,
-    Credentials,
-    Domain,
-    Endpoint,
-    Moment,
-    Reply,
-    Request,
-    SecretField,
-    State,
-    Stream,
-    Text,
-)
+from exporter.fields import Domain, Endpoint, SecretField, Text
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
 from exporter.providers import callback_signatures as callbacks
 from exporter.providers.alibaba import signing as acs3
 from exporter.providers.document import MOST_VALUES

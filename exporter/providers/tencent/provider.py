@@ -8,22 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exporter.model import (
-    Account,
-    Answer,
-    Call,
-    Credentials,
-    Domain,
-    Endpoint,
-    Input,
-    Moment,
-    Reply,
-    Request,
-    SecretField,
-    State,
-    Stream,
-    Text,
-)
+from exporter.fields import Domain, Endpoint, SecretField, Text
+from exporter.model import Account, Answer, Call, Credentials, Input, Moment, Reply, Request, State, Stream
 from exporter.providers import callback_signatures as callbacks
 from exporter.providers.document import MOST_VALUES, WHOLE_VALUES
 from exporter.providers.interface import (

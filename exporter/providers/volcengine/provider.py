@@ -6,22 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exporter.model import (
-    Account,
-    Answer,
-    Call,
-    Credentials,
-    Endpoint,
-    Moment,
-    Reply,
-    Request,
-    SecretField,
-    ShortId,
-    State,
-    Stream,
-    Text,
-    short_id_problem,
-)
+from exporter.fields import Endpoint, SecretField, ShortId, Text, short_id_problem
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import EMPTY_SHA256, canonical_query
 from exporter.providers.interface import (

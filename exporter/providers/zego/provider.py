@@ -13,20 +13,8 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from pydantic import Field
 
-from exporter.model import (
-    Account,
-    Answer,
-    Call,
-    Credentials,
-    Endpoint,
-    Moment,
-    Reply,
-    Request,
-    SecretField,
-    State,
-    Stream,
-    Text,
-)
+from exporter.fields import Endpoint, SecretField, Text
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
 from exporter.providers import callback_signatures as callbacks
 from exporter.providers.encoding import percent
 from exporter.providers.interface import (
