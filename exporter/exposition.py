@@ -19,7 +19,7 @@ from zlib_ng import zlib_ng
 
 from exporter import __version__
 from exporter.model import Answer, State, Stream
-from exporter.providers.interface import printable
+from exporter.providers.reading import printable
 from exporter.state.board import Board, Key
 from exporter.state.counters import Tally
 

@@ -11,15 +11,9 @@ from urllib.parse import quote, urlencode
 from exporter.ambient import reading
 from exporter.ambient.nouns import AUTO, Around, Grant, Recipe, Way, ask, read
 from exporter.model import Moment, Request
-from exporter.providers.interface import (
-    CredentialsError,
-    Malformed,
-    definite,
-    envelope,
-    object_of,
-    timestamp,
-    utc_seconds,
-)
+from exporter.providers.encoding import timestamp
+from exporter.providers.interface import CredentialsError, Malformed
+from exporter.providers.reading import definite, envelope, object_of, utc_seconds
 
 METADATA = "http://100.100.100.200"
 ROLES = f"{METADATA}/latest/meta-data/ram/security-credentials/"

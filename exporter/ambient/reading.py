@@ -9,7 +9,8 @@ from typing import Any
 
 from exporter.fields import Secret
 from exporter.model import Credentials, Reply
-from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope, envelope
+from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope
+from exporter.providers.reading import envelope
 
 LONGEST = 16 << 10
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)

@@ -8,7 +8,8 @@ from pathlib import Path
 from exporter.ambient import reading
 from exporter.ambient.nouns import AUTO, Around, Grant, Recipe, Way, ask, read
 from exporter.model import Request
-from exporter.providers.interface import CredentialsError, definite, envelope, object_of
+from exporter.providers.interface import CredentialsError
+from exporter.providers.reading import definite, envelope, object_of
 
 METADATA = "http://metadata.tencentyun.com"
 STS = "https://sts.tencentcloudapi.com"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from exporter.ambient import reading
 from exporter.ambient.nouns import Around, Grant, Recipe, Way, read
-from exporter.providers.interface import CredentialsError, object_in
+from exporter.providers.interface import CredentialsError
+from exporter.providers.reading import object_in
 
 
 def _profile(around: Around) -> Path | None:

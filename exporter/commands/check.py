@@ -13,7 +13,7 @@ from exporter.commands.options import CheckOptions
 from exporter.config import Config
 from exporter.fields import format_duration
 from exporter.model import Stream
-from exporter.providers.interface import printable
+from exporter.providers.reading import printable
 
 HEAD = ("account and api", "streams", "calls", "kept / limit", "takes", "every", "of limit")
 RIGHT = frozenset(range(1, 7))

@@ -11,7 +11,7 @@ from exporter.commands.options import ExplainOptions
 from exporter.model import State
 from exporter.providers import codes as catalogue
 from exporter.providers.codes import Entry
-from exporter.providers.interface import printable
+from exporter.providers.reading import printable
 
 WORDS: Final = {
     "en": {

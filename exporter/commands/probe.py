@@ -25,9 +25,9 @@ from exporter.config.problems import suggestion
 from exporter.keys import Keyring
 from exporter.model import State
 from exporter.providers import codes as catalogue
-from exporter.providers.interface import printable
+from exporter.providers.reading import printable
 from exporter.rounds import AccountProber
-from exporter.rounds.transcript import Exchange
+from exporter.rounds.transcript import Transcript
 from exporter.serving.report import stream_object
 from exporter.serving.service import Service, clock
 from exporter.state.board import Key, Record
@@ -120,14 +120,14 @@ class Probed:
 
     service: Service
     started: float = 0.0
-    last: dict[Key, Exchange] = field(default_factory=dict)
-    calls: list[Exchange] = field(default_factory=list)
+    last: dict[Key, Transcript] = field(default_factory=dict)
+    calls: list[Transcript] = field(default_factory=list)
     made: int = 0
 
     def __post_init__(self) -> None:
         self.started = self.service.clock.mono()
 
-    def learn(self, provider: str, call: Exchange) -> None:
+    def learn(self, provider: str, call: Transcript) -> None:
         """Take a call as it went."""
         self.made += 1
         if len(self.calls) < FEW_CALLS:
@@ -255,7 +255,7 @@ def _row(probed: Probed, record: Record) -> list[str]:
     return [printable("/".join(record.key)), str(probed.state(record)), asked, _came_back(record, call)]
 
 
-def _came_back(record: Record, call: Exchange | None) -> str:
+def _came_back(record: Record, call: Transcript | None) -> str:
     if call is None:
         return f"not asked: {printable(record.fault.message)}" if record.fault else "not asked: its turn did not come"
     status = "no answer" if call.status is None else f"HTTP {call.status}"
@@ -288,7 +288,7 @@ def _meaning(record: Record) -> catalogue.Entry | None:
     return next((one for one in entries if one.code == record.answer.code), entries[0] if entries else None)
 
 
-def _call(number: int, call: Exchange) -> str:
+def _call(number: int, call: Transcript) -> str:
     """Return a call as it went; what a provider sent must not steer the terminal."""
     streams = ", ".join(printable(stream) for stream in call.streams[:10])
     more = len(call.streams) - 10

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from exporter.config.problems import MOST, Place, suggestion
 from exporter.fields import carries_credential, format_duration
-from exporter.providers.interface import printable
+from exporter.providers.reading import printable
 
 M = TypeVar("M", bound=BaseModel)
 

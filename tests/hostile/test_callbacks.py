@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Account
-from exporter.providers import callback_signatures as callbacks
 from exporter.providers import found
-from exporter.providers.interface import END_REASONS, AnyProvider, Heard, Received, Refused
+from exporter.providers.alibaba import signing as alibaba_signing
+from exporter.providers.interface import END_REASONS, AnyProvider, Callback, Event, Refused
+from exporter.providers.tencent import signing as tencent_signing
+from exporter.providers.zego import signing as zego_signing
 from tests.providers.exchanges import document, make
 
 from . import conftest
@@ -30,35 +32,35 @@ FIELDS: dict[str, list[str]] = {
 EVENTS = st.sampled_from(["stream_create", "stream_close", 0, 1, "0", "1", "publish", "publish_done", 321])
 
 
-def zego(account: Account, fields: dict[str, Any], form: int) -> Received:
+def zego(account: Account, fields: dict[str, Any], form: int) -> Callback:
     """Sign a callback of ZEGO's: JSON, JSON that is percent-encoded, or a form."""
     nonce = str(fields.get("nonce", "n"))
-    signature = callbacks.zego(secret=KEY, timestamp=str(NOW), nonce=nonce)
+    signature = zego_signing.callback_signature(secret=KEY, timestamp=str(NOW), nonce=nonce)
     app = {"appid": getattr(account, "app_id", 0)}
     sent = {**app, **fields, "timestamp": str(NOW), "nonce": nonce, "signature": signature}
     text = json.dumps(sent)
     body = (text, quote(text), urlencode({name: str(value) for name, value in sent.items()}, errors="replace"))[
         form % 3
     ]
-    return Received("POST", "host", {}, {}, body.encode())
+    return Callback("POST", "host", {}, {}, body.encode())
 
 
-def tencent(_account: Account, fields: dict[str, Any], _form: int) -> Received:
+def tencent(_account: Account, fields: dict[str, Any], _form: int) -> Callback:
     """Sign a callback of Tencent's."""
-    sent = {**fields, "t": NOW + 600, "sign": callbacks.tencent(key=KEY, t=NOW + 600)}
-    return Received("POST", "host", {}, {}, json.dumps(sent).encode())
+    sent = {**fields, "t": NOW + 600, "sign": tencent_signing.callback_signature(key=KEY, t=NOW + 600)}
+    return Callback("POST", "host", {}, {}, json.dumps(sent).encode())
 
 
-def alibaba(_account: Account, fields: dict[str, Any], _form: int) -> Received:
+def alibaba(_account: Account, fields: dict[str, Any], _form: int) -> Callback:
     """Sign a callback of Alibaba's."""
     query = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
     query["app"] = "push.example"
-    signature = callbacks.alibaba(domain="push.example", timestamp=str(NOW), key=KEY)
+    signature = alibaba_signing.callback_signature(domain="push.example", timestamp=str(NOW), key=KEY)
     headers = {"ali-live-timestamp": str(NOW), "ali-live-signature": signature}
-    return Received("GET", "host", headers, query, b"")
+    return Callback("GET", "host", headers, query, b"")
 
 
-SIGNED: dict[str, Callable[[Account, dict[str, Any], int], Received]] = {
+SIGNED: dict[str, Callable[[Account, dict[str, Any], int], Callback]] = {
     "zego": zego,
     "tencent": tencent,
     "alibaba": alibaba,
@@ -84,10 +86,10 @@ def test_a_signed_callback_with_any_content_is_a_hint_or_refused(
     names = st.sampled_from([*FIELDS[provider.name], "nonce"]) | TEXT
     fields = data.draw(st.dictionaries(names, EVENTS | JUNK | WORDS, max_size=8))
     try:
-        heard = hooks.hear(account, KEY, SIGNED[provider.name](account, fields, form), float(NOW))
+        heard = hooks.verify(account, KEY, SIGNED[provider.name](account, fields, form), float(NOW))
     except Refused:
         return
-    assert isinstance(heard, Heard)
+    assert isinstance(heard, Event)
     assert heard.ended is None or (heard.ended in END_REASONS and heard.live is False)
     assert len(heard.event) < 40
     assert isinstance(hash((heard.identity, heard.keys, heard.session)), int)
@@ -106,6 +108,6 @@ def test_a_plain_signed_callback_is_heard(provider: AnyProvider) -> None:
         "tencent": {"event_type": 1, "app": "d", "appname": "live", "stream_id": "a", "event_time": NOW},
         "alibaba": {"action": "publish", "appname": "live", "id": "a", "time": str(NOW)},
     }
-    heard = hooks.hear(account, KEY, SIGNED[provider.name](account, fields[provider.name], 0), float(NOW))
+    heard = hooks.verify(account, KEY, SIGNED[provider.name](account, fields[provider.name], 0), float(NOW))
     assert heard.live is True
     assert heard.keys

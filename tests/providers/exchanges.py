@@ -83,10 +83,14 @@ class Exchange:
         """Build and sign the call."""
         return self.provider.sign(self.account, KEYS, self.call(), moment)
 
+    def read(self, reply: Reply) -> Answer | Page:
+        """Read a reply to the call."""
+        return read(self.api, self.account, self.stream, self.scope, reply)
+
     def judged(self) -> dict[str, Any]:
         """Read the answer, and tell what it means in the form of `expect`."""
         try:
-            return _told(read(self.api, self.account, self.stream, self.scope, self.reply))
+            return _told(self.read(self.reply))
         except ProviderError as error:
             entry = catalogue.load(self.provider.name).lookup(self.api.action, error.code, self.reply.status)
             code = {"fault": entry.reason, "code": catalogue.label(entry)}
@@ -100,8 +104,10 @@ class Exchange:
 def read(
     api: Api[Any, Any] | Listing[Any, Any], account: Account, stream: Stream, scope: str, reply: Reply
 ) -> Answer | Page:
-    """Read a reply by its API."""
-    return api.read(account, scope, reply) if isinstance(api, Listing) else api.read(account, stream, reply)
+    """Read a reply by its API, as one to the first page of a list or to the call for the stream."""
+    if isinstance(api, Listing):
+        return api.read(account, scope, api.ask(account, scope, 1), reply)
+    return api.read(account, stream, api.ask(account, stream), reply)
 
 
 def _told(found: Answer | Page) -> dict[str, Any]:

@@ -4,8 +4,10 @@ Header values are lower-cased; the query of a GET is signed raw; the signing key
     CanonicalRequest = method \n / \n query \n CanonicalHeaders \n SignedHeaders \n hex(sha256(body))
     StringToSign     = "TC3-HMAC-SHA256" \n timestamp \n date/service/tc3_request \n hex(sha256(CanonicalRequest))
     Signature        = hex(HMAC(HMAC(HMAC(HMAC("TC3" + SecretKey, date), service), "tc3_request"), StringToSign))
+Callbacks: https://www.tencentcloud.com/document/product/267/38081
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
@@ -95,6 +97,11 @@ def parse_authorization(text: str) -> ParsedAuthorization | None:
 def signing_key(secret_key: str, day: str, service: str) -> bytes:
     """Derive the key of one UTC day, "YYYY-MM-DD"; a new one each midnight, so the cache stays small."""
     return hmac_sha256(hmac_sha256(hmac_sha256(utf8(f"TC3{secret_key}"), day), service), "tc3_request")
+
+
+def callback_signature(*, key: str, t: int) -> str:
+    """Return a callback's expected `sign`, 32 hex digits over key and expiry second, and nothing the callback says."""
+    return hashlib.md5(utf8(f"{key}{t}"), usedforsecurity=False).hexdigest()
 
 
 @lru_cache(maxsize=8)
