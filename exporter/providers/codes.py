@@ -1,9 +1,9 @@
 """What the providers' codes mean: code → reason or state, meaning, advice.
 
-The tables are data: `providers/<name>/codes.yml`, found by scanning the folders, and
-`reasons.yml` for the exporter's own words. A code that is in no table still gets a reason: from the longest prefix that
-fits, else from the HTTP status, else `provider_error`. Such an entry is not `listed`, and only listed codes may become
-labels, so a provider cannot make up new label values.
+The tables are data: `providers/<name>/codes.yml` for each cloud, and `reasons.yml` for the exporter's own words. A code
+that is in no table still gets a reason: from the longest prefix that fits, else from the HTTP status, else
+`provider_error`. Such an entry is not `listed`, and only listed codes may become labels, so a provider cannot make up
+new label values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import yaml
 
+from exporter.providers import names
+
 LOCAL: Final = "exporter"
 """What stands for the provider in entries about the exporter's own words."""
 
@@ -25,8 +27,6 @@ GATEWAY: Final = "gateway"
 """The family that is asked before the family of the action."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_HOME = files("exporter")
-_PROVIDERS = _HOME / "providers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +132,25 @@ class _Own:
 
 @cache
 def load(provider: str) -> Catalogue:
-    """The catalogue of `provider`.
+    """The catalogue of `provider`; one without any code while its folder has no file of them.
 
     Raises:
-        KeyError: No file of codes has this name.
+        KeyError: No provider has this name.
     """
-    if provider not in providers():
+    if provider not in names():
         raise KeyError(provider)
-    return Catalogue(provider, _parse(_PROVIDERS / provider / "codes.yml"))
+    file = _file(provider)
+    return Catalogue(provider, _parse(file) if file.is_file() else {"title": provider})
 
 
 @cache
 def providers() -> tuple[str, ...]:
     """The names of all providers that have a file of codes, sorted."""
-    return tuple(sorted(one.name for one in _PROVIDERS.iterdir() if (one / "codes.yml").is_file()))
+    return tuple(name for name in names() if _file(name).is_file())
+
+
+def _file(provider: str) -> Traversable:
+    return files(f"exporter.providers.{provider}") / "codes.yml"
 
 
 def local(word: str) -> Entry:
@@ -175,7 +180,7 @@ def label(entry: Entry) -> str:
 
 @cache
 def _own() -> _Own:
-    document = _parse(_HOME / "reasons.yml")
+    document = _parse(files("exporter") / "reasons.yml")
     return _Own(
         reasons={word: _entry(LOCAL, word, {"reason": word, **row}) for word, row in document["reasons"].items()},
         words=_table(LOCAL, None, document["words"]),

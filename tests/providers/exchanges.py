@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,22 @@ class Exchange:
     """One exchange, and the account and stream that it is made with."""
 
     provider: AnyProvider
-    account: Account
-    stream: Stream
     given: dict[str, Any] = field(repr=False)
+    fields: dict[str, Any] = field(repr=False)
+
+    @cached_property
+    def _made(self) -> tuple[Account, Stream]:
+        return make(self.provider, self.fields, self.given)
+
+    @property
+    def account(self) -> Account:
+        """The account it is made with."""
+        return self._made[0]
+
+    @property
+    def stream(self) -> Stream:
+        """The stream it is made with."""
+        return self._made[1]
 
     @property
     def name(self) -> str:
@@ -160,7 +174,7 @@ def load(provider: AnyProvider, folder: Path = HERE) -> list[Exchange]:
     found = []
     for given in fields.get("exchanges", []):
         unread |= given.keys() - PARTS
-        found.append(Exchange(provider, *make(provider, fields, given), given))
+        found.append(Exchange(provider, given, fields))
     if unread:
         raise ValueError(f"{provider.name}/exchanges.yml: unknown {', '.join(sorted(unread))}")
     return found

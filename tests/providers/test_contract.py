@@ -7,6 +7,7 @@ import re
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,11 +37,10 @@ from exporter.providers.interface import (
 from exporter.simulator.world import fakes
 
 from .exchanges import HERE, MOMENT, Exchange, document, load, make, read
+from .facts import facts
 
 ROOT = Path(__file__).parents[2]
 PROVIDERS = found()
-RECORDED = {name: load(provider) for name, provider in PROVIDERS.items()}
-EXAMPLES = {name: make(provider, document(name)) for name, provider in PROVIDERS.items()}
 EVERY = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
 KEY, TOKEN = "canary-of-the-key", "canary-of-the-token"
 CREDENTIALS = Credentials("made-up-key-id", Secret(KEY), Secret(TOKEN))
@@ -51,9 +51,36 @@ NONSENSE = (
 NO_ENVELOPE = ("HTML page", "redirect", "success under an error status")
 
 
+@cache
+def recorded(name: str) -> list[Exchange]:
+    """Return a provider's recorded exchanges."""
+    return load(PROVIDERS[name])
+
+
 def example(provider: AnyProvider) -> tuple[Account, Stream]:
-    """Return the account and stream of a provider's recorded exchanges."""
-    return EXAMPLES[provider.name]
+    """Return the account and stream of a provider's recorded exchanges, or fail with what these lack."""
+    if problem := unmakeable(provider, HERE):
+        pytest.fail(problem)
+    return _example(provider.name)
+
+
+@cache
+def _example(name: str) -> tuple[Account, Stream]:
+    return make(PROVIDERS[name], document(name))
+
+
+def unmakeable(provider: AnyProvider, folder: Path) -> str:
+    """Say why the fields in a provider's file make no account and stream; nothing where they do."""
+    file = f"tests/providers/{provider.name}/exchanges.yml"
+    fields = document(provider.name, folder)
+    if not fields:
+        return f"{file}: recorded exchanges, as tests/providers/exchanges.py says"
+    try:
+        make(provider, fields)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        return f"{file}: `account` and `stream` with which {provider.name} can be asked ({wrong})"
+    return ""
 
 
 def calls(provider: AnyProvider) -> Iterator[Call]:
@@ -79,6 +106,7 @@ class Surroundings:
 
     catalogues: tuple[str, ...]
     fakes: tuple[str, ...]
+    facts: tuple[str, ...]
     exchanges: Path
     documentation: str
 
@@ -86,7 +114,7 @@ class Surroundings:
 def surroundings() -> Surroundings:
     """Return those of this project."""
     documentation = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
-    return Surroundings(catalogue.providers(), tuple(fakes()), HERE, documentation)
+    return Surroundings(catalogue.providers(), tuple(fakes()), tuple(facts()), HERE, documentation)
 
 
 def missing(provider: AnyProvider, around: Surroundings) -> list[str]:
@@ -97,17 +125,28 @@ def missing(provider: AnyProvider, around: Surroundings) -> list[str]:
         lacks.append(f"exporter/providers/{name}/codes.yml: meaning, reason and advice of each code")
     if name not in around.fakes:
         lacks.append(f"exporter/simulator/{name}.py: the fake cloud")
+    lacks += [f"tests/providers/{name}/facts.py: {gap}" for gap in unjudged(provider, around.facts)]
     if f"`provider: {name}`" not in around.documentation:
         lacks.append(f"docs/configuration.md: the fields of `provider: {name}` (run `make docs`)")
     if f"(`{name}`)" not in around.documentation:
         lacks.append(f"docs/codes.md: the codes of `{name}` (run `make docs`)")
-    if not document(name, around.exchanges):
-        return [
-            *lacks,
-            f"tests/providers/{name}/exchanges.yml: recorded exchanges, as tests/providers/exchanges.py says",
-        ]
+    if problem := unmakeable(provider, around.exchanges):
+        return [*lacks, problem]
     gaps = unrecorded(provider, load(provider, around.exchanges), name in around.catalogues)
     return lacks + [f"tests/providers/{name}/exchanges.yml: {gap}" for gap in gaps]
+
+
+def unjudged(provider: AnyProvider, known: tuple[str, ...]) -> Iterator[str]:
+    """Say what tests do not know of a cloud beside its own code."""
+    if provider.name not in known:
+        yield "what its answers may be taken for, as tests/providers/facts.py says"
+        return
+    told = facts()[provider.name]
+    for listing in provider.listings:
+        if listing.action not in told.lists:
+            yield f"what a list of {listing.action} proves"
+    if provider.callbacks and not told.callback:
+        yield "how it signs its callbacks"
 
 
 def unrecorded(provider: AnyProvider, exchanges: list[Exchange], catalogued: bool) -> Iterator[str]:
@@ -154,14 +193,25 @@ def test_a_provider_has_all_that_belongs_to_it(provider: AnyProvider) -> None:
 def test_what_a_new_cloud_lacks_is_told(tmp_path: Path) -> None:
     """Whoever adds a cloud is told each thing that is still to be done, and where."""
     new = replace(PROVIDERS["tencent"], name="newcloud")
-    around = Surroundings((), (), tmp_path, "")
+    around = Surroundings((), (), (), tmp_path, "")
     assert [line.partition(":")[0] for line in missing(new, around)] == [
         "exporter/providers/newcloud/codes.yml",
         "exporter/simulator/newcloud.py",
+        "tests/providers/newcloud/facts.py",
         "docs/configuration.md",
         "docs/codes.md",
         "tests/providers/newcloud/exchanges.yml",
     ]
+
+
+def test_exchanges_of_which_nothing_can_be_made_are_told(tmp_path: Path) -> None:
+    """A field that the provider wants and the file lacks is named, instead of an error while tests are found."""
+    new = replace(PROVIDERS["tencent"], name="newcloud")
+    (tmp_path / "newcloud").mkdir()
+    (tmp_path / "newcloud" / "exchanges.yml").write_text("stream: {app: live}\n", encoding="utf-8")
+    told = missing(new, Surroundings((), (), (), tmp_path, ""))[-1]
+    assert told.startswith("tests/providers/newcloud/exchanges.yml: `account` and `stream` with which newcloud can be")
+    assert "domain: Field required" in told
 
 
 def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
@@ -404,7 +454,7 @@ def test_an_envelope_with_a_spoilt_part_is_read_or_refused(
     provider: AnyProvider, data: st.DataObject, status: int, junk: Any
 ) -> None:
     """With any part of a true answer replaced by anything, reading gives an answer, a page or one of three errors."""
-    exchange = data.draw(st.sampled_from([one for one in RECORDED[provider.name] if "json" in one.given["answer"]]))
+    exchange = data.draw(st.sampled_from([one for one in recorded(provider.name) if "json" in one.given["answer"]]))
     value = json.loads(exchange.reply.body)
     if isinstance(value, dict) and value:
         value[data.draw(st.sampled_from(sorted(value)))] = junk
@@ -426,7 +476,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _definite(provider: AnyProvider) -> list[Exchange]:
-    told = [one for one in RECORDED[provider.name] if "json" in one.given["answer"]]
+    told = [one for one in recorded(provider.name) if "json" in one.given["answer"]]
     return [one for one in told if "state" in one.expected or "rows" in one.expected]
 
 
@@ -490,8 +540,8 @@ def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
         if listing.scope(account, stream) is None:
             continue
         keys = listing.keys(account, stream)
-        recorded = [one for one in RECORDED[provider.name] if one.api is listing and one.expected.get("rows")]
-        page = recorded[0].read(recorded[0].reply)
+        listed = next(one for one in recorded(provider.name) if one.api is listing and one.expected.get("rows"))
+        page = listed.read(listed.reply)
         assert isinstance(page, Page)
         row = page.rows
         assert keys
