@@ -1,0 +1,110 @@
+"""What a provider hides is hidden: its signatures and keys are shown nowhere, whatever the cloud repeats."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter.providers import found
+from exporter.providers.interface import AnyProvider
+
+from .parrots import everything, leaks, parrots, run, signed
+
+CLOUDS = Path(__file__).parents[1] / "data" / "clouds"
+EVERY = pytest.mark.parametrize("provider", found().values(), ids=found())
+
+
+def toy() -> AnyProvider:
+    """Return the toy cloud, which no package of ours knows."""
+    spec = importlib.util.spec_from_file_location("toy_provider", CLOUDS / "toy" / "provider.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    provider: AnyProvider = module.PROVIDER
+    return provider
+
+
+def with_clouds(clouds: Path, home: Path) -> dict[str, str]:
+    """Return the environment of a process that finds the clouds of one folder more."""
+    (home / "site").mkdir()
+    hook = f"import exporter.providers\nexporter.providers.__path__.append({str(clouds)!r})\n"
+    (home / "site" / "sitecustomize.py").write_text(hook, encoding="utf-8")
+    return {"PYTHONPATH": str(home / "site")}
+
+
+@EVERY
+def test_every_place_of_a_signature_is_said_to_be_hidden(provider: AnyProvider) -> None:
+    """Whatever of a request depends on the credentials stands in a header or parameter that the provider names."""
+    places, hidden = signed(provider), {name.lower() for name in provider.hides}
+    assert places.headers | {name.lower() for name in places.parameters} <= hidden
+    assert places.headers | places.parameters
+    assert not places.bodies, "a body with credentials in it is shown in transcripts"
+
+
+@pytest.mark.timeout(180)
+def test_no_signature_and_no_key_is_shown_that_a_cloud_repeats(tmp_path: Path) -> None:
+    """Each cloud repeats each of them as code, message and request id, for each API; no output has any."""
+    with parrots(list(found().values())) as (birds, config):
+        shown = everything(config, tmp_path, {})
+    for bird in birds:
+        assert bird.heads > 40
+        assert leaks(shown, bird.said) == []
+        assert any("<redacted>" in text for place, text in shown.items() if bird.provider.name in place)
+        assert any("<secret>" in text for place, text in shown.items() if bird.provider.name in place)
+        assert bird.provider.name in shown["probe --output json"]
+    assert leaks(shown, {"CANARY0"}) == []
+
+
+@pytest.mark.timeout(120)
+def test_a_provider_that_hides_nothing_is_caught(tmp_path: Path) -> None:
+    """The search above has no hole: with an empty `hides` it finds the signature in what is shown."""
+    shutil.copytree(CLOUDS / "toy", tmp_path / "clouds" / "toy")
+    file = tmp_path / "clouds" / "toy" / "provider.py"
+    code = file.read_text(encoding="utf-8")
+    hides = 'hides=("X-Toy-Seal", "seal", "X-Toy-Token", "stamp")'
+    assert hides in code
+    file.write_text(code.replace(hides, "hides=()"), encoding="utf-8")
+    with parrots([toy()], CLOUDS) as ((bird,), config):
+        shown = everything(config, tmp_path, with_clouds(tmp_path / "clouds", tmp_path))
+    assert bird.signed.headers == {"x-toy-seal", "x-toy-token"}
+    assert bird.signed.parameters == {"stamp"}
+    places = {leak.partition(":")[0] for leak in leaks(shown, bird.said)}
+    assert {"probe", "probe --output json", "probe toy/single-0", "0 /api/v1/streams", "0 /"} <= places
+
+
+@pytest.mark.timeout(120)
+def test_a_cloud_is_added_by_one_folder(tmp_path: Path) -> None:
+    """Configured, asked, exposed and explained, with a label and a code of its own: nothing else is edited."""
+    environ = with_clouds(CLOUDS, tmp_path)
+    with parrots([toy()], CLOUDS) as ((bird,), config):
+        bird.truth = {"playing": True, "ticket": "t-1"}
+        shown = everything(config, tmp_path, environ)
+        probed = run(tmp_path / "config.yml", environ, "probe", "--output", "json")
+        checked = run(tmp_path / "config.yml", environ, "check")
+    assert 'stream_active{provider="toy",stream="single-0"} 1' in shown["0 /metrics"]
+    assert 'stream_provider_up{account="toy-single",provider="toy"} 1' in shown["0 /metrics"]
+    assert 'stream_media_active{provider="toy",stream="single-0",media="toy"} 1' in shown["0 /metrics"]
+    assert "Toy Cloud" in shown["0 /"]
+    assert (probed.returncode, checked.returncode) == (0, 0), checked.stderr
+    assert {one["state"] for one in json.loads(probed.stdout)} == {"active"}
+    explained = run(tmp_path / "config.yml", environ, "explain", "toy", "toy_broke")
+    assert "The toy broke." in explained.stdout
+    assert "toy_token" in json.dumps(json.loads(run(tmp_path / "config.yml", environ, "schema").stdout))
+
+
+@pytest.mark.timeout(120)
+def test_the_signature_of_an_added_cloud_is_shown_nowhere(tmp_path: Path) -> None:
+    """A header and a parameter that no other cloud has are hidden because the cloud's own folder says so."""
+    with parrots([toy()], CLOUDS) as ((bird,), config):
+        shown = everything(config, tmp_path, with_clouds(CLOUDS, tmp_path))
+    assert bird.heads > 20
+    assert "X-Toy-Seal: <redacted>" in shown["probe toy/single-0"]
+    assert "&stamp=<redacted>" in shown["probe toy/single-0"]
+    assert leaks(shown, bird.said | {"CANARY0"}) == []
