@@ -25,6 +25,11 @@ def found() -> MappingProxyType[str, AnyProvider]:
     return MappingProxyType({name: _provider(name) for name in names()})
 
 
+def told(metric: str) -> str:
+    """Return where the providers take a metric from, for its help."""
+    return ", ".join(dict.fromkeys(one.tells[metric] for one in found().values() if metric in one.tells))
+
+
 def _provider(name: str) -> AnyProvider:
     where = f"exporter/providers/{name}"
     try:

@@ -146,7 +146,7 @@ def _details(row: Row, answer: Answer, now: float) -> Iterator[Html]:
     for media, on in answer.media:
         yield fill("{media} {on}", media=media, on="on" if on else "off")
     if answer.inputs is not None:
-        yield from _inputs(answer.inputs, getattr(row.stream, "inputs", None))
+        yield from _inputs(answer.inputs, row.stream.expected_inputs)
     yield fill("by {action}", action=row.action)
 
 

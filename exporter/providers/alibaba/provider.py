@@ -254,6 +254,7 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     hides=("Authorization", "Signature", "x-acs-security-token"),
     waits=_waits,
     tells={
+        "stream_state": STATE,
         "stream_start_timestamp_seconds": "PublishTime of a list of streams online",
         "stream_ingest_info": f"Alibaba {STATE}",
     },

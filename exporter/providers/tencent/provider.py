@@ -325,6 +325,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     sign=_sign,
     hides=("Authorization", "Signature", "X-TC-Token"),
     tells={
+        "stream_state": STATE,
         "stream_inputs": f"Tencent {BACKUP}",
         "stream_primary_input_info": f"Tencent {BACKUP}",
         "stream_start_timestamp_seconds": "PublishTime of a list of streams online",

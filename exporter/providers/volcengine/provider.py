@@ -181,7 +181,7 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     ),
     sign=_sign,
     hides=("Authorization", "Signature", "X-Security-Token"),
-    tells={"stream_media_active": f"Volcengine {STATE}"},
+    tells={"stream_state": STATE, "stream_media_active": f"Volcengine {STATE}"},
     environment={
         "access_key_id": ("VOLC_ACCESSKEY", "VOLCENGINE_ACCESS_KEY"),
         "secret_access_key": ("VOLC_SECRETKEY", "VOLCENGINE_SECRET_KEY"),

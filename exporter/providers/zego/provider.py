@@ -217,7 +217,7 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     ),
     sign=_sign,
     hides=("Signature",),
-    tells={"stream_start_timestamp_seconds": "ZEGO create_time"},
+    tells={"stream_state": STATE, "stream_start_timestamp_seconds": "ZEGO create_time"},
     environment={"server_secret": ("ZEGO_SERVER_SECRET",)},
     credentials=("", "server_secret", ""),
     callbacks=Callbacks(method="POST", events=tuple(EVENTS), key_field="callback_secret", verify=_verify, keys=_keys),

@@ -58,7 +58,7 @@ PROVIDER: Provider[ToyAccount, ToyStream] = Provider(
     single=Api(action="Play", limit=lambda _account: 100.0, ask=_ask, read=_read),
     sign=_sign,
     hides=("X-Toy-Seal", "seal", "X-Toy-Token", "stamp"),
-    tells={"stream_media_active": "Toy Play"},
+    tells={"stream_state": "Play", "stream_media_active": "Toy Play"},
     environment={"toy_key": ("TOY_KEY",)},
     credentials=("", "toy_key", "toy_token"),
 )
