@@ -250,7 +250,7 @@ COMMANDS: Final = {
         Command("probe", "ask for streams now and say what came back", _probe_flags, _probe,
                 "Exit code: 0 if every stream got a definite answer, 1 if not, 2 for a wrong target or configuration."),
         Command("explain", "say what a code means and what to do", _explain_flags, _explain,
-                "Examples: explain zego 41004; explain AuthFailure.SignatureExpire; explain throttled.\n"
+                "Examples: explain throttled; explain CODE; explain PROVIDER CODE.\n"
                 "Exit code: 0, or 1 for an unknown code."),
         Command("schema", "print the JSON Schema of the configuration", _no_flags, _schema),
         Command("demo", "run the exporter on simulated clouds; needs no account", _demo_flags, _demo),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
@@ -46,40 +45,30 @@ class Transcript:
 
 
 # Hidden whatever a provider says: HTTP's own places for credentials.
-_ALWAYS = frozenset({"authorization", "proxy-authorization", "cookie"})
+_ALWAYS = ("authorization", "proxy-authorization", "cookie")
 _PARAMETER = re.compile(r"([A-Za-z][\w-]*)=([^\s,;=\"][^\s,;\"]*|\"[^\"]*\")")
 
 
-@dataclass(frozen=True, slots=True)
-class _Hidden:
-    """The headers and parameters that nobody may see, in lower case, and a pattern of such parameters in a URL."""
-
-    names: frozenset[str]
-    in_url: re.Pattern[str]
-
-    def headers(self, request: Request) -> Iterator[str]:
-        """Yield the values of hidden headers."""
-        return (value for name, value in request.headers.items() if name.lower() in self.names)
-
-    def parts(self, value: str) -> list[str]:
-        """Return what is secret in a hidden header: its hidden parameters, else all of them, else its last word."""
-        parameters = [(name.lower(), part.strip('"')) for name, part in _PARAMETER.findall(value)]
-        hidden = [part for name, part in parameters if name in self.names]
-        return hidden or [part for _, part in parameters] or [value.rpartition(" ")[2]]
-
-
 @lru_cache(maxsize=64)
-def _hidden(hides: tuple[str, ...]) -> _Hidden:
-    names = _ALWAYS | {name.lower() for name in hides}
-    return _Hidden(names, re.compile(rf"([?&](?:{'|'.join(map(re.escape, sorted(names)))})=)([^&#\s]*)", re.IGNORECASE))
+def _hidden(hides: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
+    """Return the names of what nobody may see, in lower case, and a pattern of such parameters in a URL."""
+    names = frozenset(map(str.lower, (*_ALWAYS, *hides)))
+    return names, re.compile(rf"([?&](?:{'|'.join(map(re.escape, names))})=)([^&#\s]*)", re.IGNORECASE)
+
+
+def _secret_parts(value: str, names: frozenset[str]) -> list[str]:
+    """Return what is secret in a hidden header: its hidden parameters, else all of them, else its last word."""
+    parameters = [(name.lower(), part.strip('"')) for name, part in _PARAMETER.findall(value)]
+    hidden = [part for name, part in parameters if name in names]
+    return hidden or [part for _, part in parameters] or [value.rpartition(" ")[2]]
 
 
 def redact(request: Request, hides: tuple[str, ...]) -> str:
     """Return a request as text without what its provider hides."""
-    hidden = _hidden(hides)
-    lines = [f"{request.method} " + hidden.in_url.sub(r"\1<redacted>", request.url)]
+    names, in_url = _hidden(hides)
+    lines = [f"{request.method} " + in_url.sub(r"\1<redacted>", request.url)]
     for name, value in request.headers.items():
-        lines.append(f"{name}: {'<redacted>' if name.lower() in hidden.names else value}")
+        lines.append(f"{name}: {'<redacted>' if name.lower() in names else value}")
     if request.body:
         lines += ["", request.body.decode("utf-8", "replace")]
     return "\n".join(lines)
@@ -95,8 +84,9 @@ def known_secrets(credentials: Credentials | None, request: Request | None, hide
         secrets = (credentials.key_secret, credentials.token)
         known += [credentials.key_id, *(secret.reveal() for secret in secrets if secret is not None)]
     if request is not None:
-        hidden = _hidden(hides)
-        sent = [value for _, value in hidden.in_url.findall(request.url)]
-        sent += [part for value in hidden.headers(request) for part in hidden.parts(value)]
+        names, in_url = _hidden(hides)
+        sent = [value for _, value in in_url.findall(request.url)]
+        for name, value in request.headers.items():
+            sent += _secret_parts(value, names) if name.lower() in names else []
         known += [*sent, *map(unquote, sent)]
     return list(dict.fromkeys(known))
