@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import exporter
 import exporter.providers
 from exporter.config.secret_values import secret_fields
 from exporter.fields import Secret
@@ -233,6 +234,25 @@ def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
         "an answer with the state forbidden",
         "an error code of reason throttled",
     ]
+
+
+# Names that HTTP and everybody use.
+COMMON = {"authorization", "signature"}
+
+
+@EVERY
+def test_nothing_outside_its_folders_names_a_cloud(provider: AnyProvider) -> None:
+    """The core knows no cloud and no cloud's header: what is about one stands in files and folders of its name."""
+    words = {provider.name, provider.title.split()[0].lower(), *(name.lower() for name in provider.hides)} - COMMON
+    own = re.compile("|".join(map(re.escape, sorted(words))))
+    package = Path(exporter.__file__).parent
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package).with_suffix("").parts
+        # The simulator's types and built-in world are about all clouds.
+        if provider.name in place or place[0] == "simulator":
+            continue
+        named = [line for line in path.read_text(encoding="utf-8").splitlines() if own.search(line.lower())]
+        assert named == [], path
 
 
 # --- names, tables and types ------------------------------------------------------------------------------------------
