@@ -124,6 +124,8 @@ def missing(provider: AnyProvider, around: Surroundings) -> list[str]:
     lacks = []
     if name not in around.catalogues:
         lacks.append(f"exporter/providers/{name}/codes.yml: meaning, reason and advice of each code")
+    if not (around.exchanges / name / "codes.json").is_file():
+        lacks.append(f"tests/providers/{name}/codes.json: what each code must mean, as tests/test_catalogue.py says")
     if name not in around.fakes:
         lacks.append(f"exporter/simulator/{name}.py: the fake cloud")
     lacks += [f"tests/providers/{name}/facts.py: {gap}" for gap in unjudged(provider, around.facts)]
@@ -197,6 +199,7 @@ def test_what_a_new_cloud_lacks_is_told(tmp_path: Path) -> None:
     around = Surroundings((), (), (), tmp_path, "")
     assert [line.partition(":")[0] for line in missing(new, around)] == [
         "exporter/providers/newcloud/codes.yml",
+        "tests/providers/newcloud/codes.json",
         "exporter/simulator/newcloud.py",
         "tests/providers/newcloud/facts.py",
         "docs/configuration.md",
@@ -225,6 +228,7 @@ def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
         if one["name"] not in dropped and one.get("action") != "DescribeBackupStreamList"
     ]
     (tmp_path / "tencent").mkdir()
+    (tmp_path / "tencent" / "codes.json").write_text("[]", encoding="utf-8")
     (tmp_path / "tencent" / "exchanges.yml").write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
     told = missing(PROVIDERS["tencent"], replace(surroundings(), exchanges=tmp_path))
     assert [line.partition(": ")[2] for line in told] == [
