@@ -46,9 +46,7 @@ def known(provider: str) -> list[dict[str, Any]]:
     """Return what each code of a provider must mean, as it was collected from the vendor's pages."""
     file = ROOT / "tests" / "providers" / provider / "codes.json"
     facts: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    assert facts, (
-        f"tests/providers/{provider}/codes.json is missing: code, reason or state of each row of codes.yml"
-    )
+    assert facts, f"tests/providers/{provider}/codes.json is missing: code, reason or state of each row of codes.yml"
     return facts
 
 

@@ -260,6 +260,18 @@ def word(value: Any) -> str:
     return value
 
 
+def happened(fields: Mapping[str, Any], units: Mapping[str, float], sent: float) -> float:
+    """Return when a callback's event happened, in Unix seconds, and never later than the callback was sent.
+
+    Args:
+        fields: The callback's fields.
+        units: Those that may say it, the best first, with the seconds of their unit.
+        sent: When it was sent, in Unix seconds, which counts where none of them does.
+    """
+    told = ((decimal(fields.get(name)), unit) for name, unit in units.items())
+    return min(next((number * unit for number, unit in told if number is not None and number > 0), sent), float(sent))
+
+
 def utc_seconds(text: Any) -> float | None:
     """Return a vendor's UTC time (`2018-06-29T19:00:00Z`) as Unix seconds, or None where it is something else."""
     if not isinstance(text, str) or not _UTC.fullmatch(text):

@@ -40,7 +40,7 @@ class Clock:
 
 
 class Sequence:
-    """Issues the `sequence` of moments: milliseconds, strictly growing over the life of the process, whatever the clock does."""
+    """Issues the `sequence` of moments: milliseconds that always grow while the process lives, whatever the clock."""
 
     __slots__ = ("_last",)
 

@@ -19,7 +19,7 @@ KEY, NOW = "key", 1_800_000_000
 EVENTS = st.sampled_from(["stream_create", "stream_close", 0, 1, "0", "1", "publish", "publish_done", 321])
 
 
-HEARING = [pytest.param(one, id=name) for name, one in found().items() if one.callbacks]
+CALLING = [pytest.param(one, id=name) for name, one in found().items() if one.callbacks]
 
 
 def called(provider: AnyProvider) -> Called:
@@ -29,13 +29,13 @@ def called(provider: AnyProvider) -> Called:
     return known
 
 
-@pytest.mark.parametrize("provider", HEARING)
+@pytest.mark.parametrize("provider", CALLING)
 @given(data=st.data(), form=st.integers(0, 2))
 @EFFORT
 def test_a_signed_callback_with_any_content_is_a_hint_or_refused(
     provider: AnyProvider, data: st.DataObject, form: int
 ) -> None:
-    """Nothing raises; what is heard is of closed sets, can be remembered, and does not come from the future."""
+    """Nothing raises; what it says is of closed sets, can be remembered, and does not come from the future."""
     hooks = provider.callbacks
     assert hooks is not None
     account, _ = make(provider, document(provider.name))
@@ -43,24 +43,24 @@ def test_a_signed_callback_with_any_content_is_a_hint_or_refused(
     names = st.sampled_from(known.names) | TEXT
     fields = data.draw(st.dictionaries(names, EVENTS | JUNK | WORDS, max_size=8))
     try:
-        heard = hooks.verify(account, KEY, known.sign(account, fields, KEY, NOW, form), float(NOW))
+        event = hooks.verify(account, KEY, known.sign(account, fields, KEY, NOW, form), float(NOW))
     except Refused:
         return
-    assert isinstance(heard, Event)
-    assert heard.ended is None or (heard.ended in END_REASONS and heard.live is False)
-    assert len(heard.event) < 40
-    assert isinstance(hash((heard.identity, heard.keys, heard.session)), int)
-    assert 0 <= heard.at <= heard.sent <= NOW + 600
-    assert heard.order == heard.order
+    assert isinstance(event, Event)
+    assert event.ended is None or (event.ended in END_REASONS and event.live is False)
+    assert len(event.event) < 40
+    assert isinstance(hash((event.identity, event.keys, event.session)), int)
+    assert 0 <= event.at <= event.sent <= NOW + 600
+    assert event.order == event.order
 
 
-@pytest.mark.parametrize("provider", HEARING)
+@pytest.mark.parametrize("provider", CALLING)
 def test_a_plain_signed_callback_is_heard(provider: AnyProvider) -> None:
     """The signatures made here are right: what is refused above is refused for its content."""
     hooks = provider.callbacks
     assert hooks is not None
     account, _ = make(provider, document(provider.name))
     known = called(provider)
-    heard = hooks.verify(account, KEY, known.sign(account, dict(known.plain), KEY, NOW, 0), float(NOW))
-    assert heard.live is True
-    assert heard.keys
+    event = hooks.verify(account, KEY, known.sign(account, dict(known.plain), KEY, NOW, 0), float(NOW))
+    assert event.live is True
+    assert event.keys

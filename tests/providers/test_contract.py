@@ -576,12 +576,12 @@ def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
     "provider", [one for one in PROVIDERS.values() if one.callbacks], ids=lambda one: str(one.name)
 )
 @given(method=st.sampled_from(["GET", "POST"]), texts=st.dictionaries(st.text(), st.text(st.characters())), body=BODIES)
-def test_nothing_that_is_not_signed_is_heard(
+def test_nothing_that_is_not_signed_is_accepted(
     provider: AnyProvider, method: str, texts: dict[str, str], body: bytes
 ) -> None:
     """Any request at all to the callback's address is refused, never believed, and breaks nothing."""
     assert provider.callbacks is not None
     account, _ = example(provider)
-    received = Callback(method, "host", texts, texts, body)
+    callback = Callback(method, "host", texts, texts, body)
     with pytest.raises(Refused):
-        provider.callbacks.verify(account, "a secret nobody knows", received, MOMENT.now)
+        provider.callbacks.verify(account, "a secret nobody knows", callback, MOMENT.now)

@@ -23,6 +23,7 @@ from exporter.providers.reading import (
     envelope,
     fits,
     hallmark,
+    happened,
     id_of,
     integer_of,
     message_of,
@@ -409,3 +410,20 @@ USER_API = "Limit:50,Remain:{},TimeLeft:{}"
 def test_the_longest_hint_of_an_answer_counts_up_to_a_minute(headers: dict[str, str], seconds: float | None) -> None:
     """However a cloud says how long to wait, it is read in seconds, and what is no such number is no hint."""
     assert retry_after(found()["alibaba"], Reply(200, headers, b"")) == seconds
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({}, 1000.0),
+        ({"ms": "900500"}, 900.5),
+        ({"ms": 0, "s": "800"}, 800.0),
+        ({"ms": "-1", "s": True}, 1000.0),
+        ({"ms": "900500", "s": 800}, 900.5),
+        ({"s": 1001}, 1000.0),
+        ({"s": 1000}, 1000.0),
+    ],
+)
+def test_an_event_happened_when_the_best_field_says_so(fields: dict[str, Any], seconds: float) -> None:
+    """The first field with a number above zero counts, and no event comes from after its callback."""
+    assert happened(fields, {"ms": 0.001, "s": 1.0}, 1000) == seconds

@@ -189,8 +189,7 @@ def _verify(_account: AlibabaAccount, key: str, callback: Callback, now: float) 
         raise Refused("forged", event)
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
-    told = decimal(callback.query.get("time"))
-    at = float(min(told, sent) if told is not None and told > 0 else sent)
+    at = reading.happened(callback.query, {"time": 1.0}, sent)
     return Event(
         event=event,
         live=EVENTS.get(event),

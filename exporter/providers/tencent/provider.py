@@ -258,7 +258,7 @@ def _verify(_account: TencentAccount, key: str, callback: Callback, now: float) 
     if now > expires:
         raise Refused("expired", event)
     sent = expires - VALID_SECONDS
-    address, at = _called(body), _happened(body, sent)
+    address, at = _called(body), reading.happened(body, {"event_time": 1.0, "data_time": 0.001}, sent)
     sequence, code = word(body.get("sequence")), decimal(body.get("errcode"))
     return Event(
         event=event,
@@ -278,15 +278,6 @@ def _called(body: dict[str, Any]) -> tuple[str, str, str]:
     """Return domain, app and stream; push errors name the first two otherwise than begin and end do."""
     domain, app = word(body.get("app")) or word(body.get("domain")), word(body.get("appname")) or word(body.get("path"))
     return domain.lower(), app.strip("/"), word(body.get("stream_id"))
-
-
-def _happened(body: dict[str, Any], signed: int) -> float:
-    """Return when the event happened, in Unix seconds, and never later than the signed time says."""
-    for name, unit in (("event_time", 1.0), ("data_time", 0.001)):
-        number = decimal(body.get(name))
-        if number is not None and number > 0:
-            return min(number * unit, float(signed))
-    return float(signed)
 
 
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(

@@ -136,6 +136,7 @@ ENDED = {0: "client", 1: "timeout", 2: "kicked", 3: "kicked", 4: "network", 5: "
 EVENTS = {"stream_create": True, "stream_close": False}
 CALLBACK_SECONDS = 600
 MOST_FIELDS = 128
+HAPPENED = {"destroy_timemillis": 0.001, "create_time_ms": 0.001, "create_time": 1.0}
 
 
 def _documents(body: bytes) -> Iterator[bytes]:
@@ -164,15 +165,6 @@ def _fields(body: bytes) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _happened(fields: Mapping[str, Any], sent: int) -> float:
-    """Return when the event happened, in Unix seconds, and never later than its callback was sent."""
-    for name, unit in (("destroy_timemillis", 0.001), ("create_time_ms", 0.001), ("create_time", 1.0)):
-        number = decimal(fields.get(name))
-        if number is not None and number > 0:
-            return min(number * unit, float(sent))
-    return float(sent)
-
-
 def _verify(account: ZegoAccount, secret: str, callback: Callback, now: float) -> Event:
     """Verify `signature` over secret, timestamp and nonce; nothing else in the body is signed."""
     fields = _fields(callback.body)
@@ -188,7 +180,7 @@ def _verify(account: ZegoAccount, secret: str, callback: Callback, now: float) -
         raise Refused("expired", event)
     stream_id = word(fields.get("stream_id")) or word(fields.get("stream_alias"))
     session, order = word(fields.get("room_session_id")), decimal(fields.get("stream_seq"))
-    at, ended = _happened(fields, sent), decimal(fields.get("type"))
+    at, ended = reading.happened(fields, HAPPENED, sent), decimal(fields.get("type"))
     return Event(
         event=event,
         live=EVENTS.get(event),
