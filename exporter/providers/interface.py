@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
+from exporter.providers.sources import Source
 
 A = TypeVar("A", bound=Account)
 S = TypeVar("S", bound=Stream)
@@ -254,6 +255,7 @@ class Provider(Generic[A, S]):
         tells: For each metric that not every provider fills, where this one takes it from; shown in the metric's help.
         environment: For each secret field, the vendor's conventional environment variables, in order.
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
+        sources: Credential sources for accounts that give no keys, in the order in which they are tried.
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
         retired: Stream fields of earlier versions, each with the advice to show where it is still used.
@@ -273,6 +275,7 @@ class Provider(Generic[A, S]):
     tells: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: tuple[str, str, str]
+    sources: tuple[Source, ...] = ()
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
     retired: Mapping[str, str] = field(default_factory=dict)

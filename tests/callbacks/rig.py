@@ -14,8 +14,8 @@ import aiohttp
 from aiohttp import web
 
 from exporter.config import Config, Scrape
+from exporter.credentials import Keyring
 from exporter.fields import Secret, SecretSource
-from exporter.keys import Keyring
 from exporter.model import Account
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider

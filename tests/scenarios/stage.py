@@ -12,8 +12,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.config import Config, Scrape
+from exporter.credentials import Keyring
 from exporter.fields import SecretSource
-from exporter.keys import Keyring
 from exporter.model import Account, State, Stream
 from exporter.providers import found
 from exporter.rounds.limits import Limits

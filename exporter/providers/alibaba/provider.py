@@ -11,6 +11,7 @@ from exporter.fields import Domain, Endpoint, SecretField, Text
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
 from exporter.providers import reading
 from exporter.providers.alibaba import signing as acs3
+from exporter.providers.alibaba.credentials import SOURCES
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.encoding import EMPTY_SHA256, canonical_query, host, same, timestamp
 from exporter.providers.interface import (
@@ -263,6 +264,7 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
         "security_token": ("ALIBABA_CLOUD_SECURITY_TOKEN",),
     },
     credentials=("access_key_id", "access_key_secret", "security_token"),
+    sources=SOURCES,
     callbacks=Callbacks(
         method="GET", events=tuple(EVENTS), key_field="callback_key", verify=_verify, keys=_callback_keys
     ),

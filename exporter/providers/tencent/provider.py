@@ -29,6 +29,7 @@ from exporter.providers.interface import (
 )
 from exporter.providers.reading import decimal, rows_of, text_of, utc_seconds, word
 from exporter.providers.tencent import signing as tc3
+from exporter.providers.tencent.credentials import SOURCES
 
 VERSION = "2018-08-01"
 STATE = "DescribeLiveStreamState"
@@ -327,6 +328,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         "token": ("TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN"),
     },
     credentials=("secret_id", "secret_key", "token"),
+    sources=SOURCES,
     callbacks=Callbacks(
         method="POST",
         events=tuple(EVENTS.values()),

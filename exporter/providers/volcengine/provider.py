@@ -13,6 +13,7 @@ from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import EMPTY_SHA256, canonical_query, host, timestamp
 from exporter.providers.interface import MEBIBYTE, Api, Listing, Malformed, Page, Provider, ProviderError
 from exporter.providers.volcengine import signing as volc
+from exporter.providers.volcengine.credentials import SOURCES
 
 STATE = "GetUserStreamState"
 USERS = "GetRoomOnlineUsers"
@@ -188,5 +189,6 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
         "session_token": ("VOLC_SESSIONTOKEN", "VOLCENGINE_SESSION_TOKEN"),
     },
     credentials=("access_key_id", "secret_access_key", "session_token"),
+    sources=SOURCES,
     problems=_problems,
 )

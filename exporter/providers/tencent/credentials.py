@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from exporter.ambient import reading
-from exporter.ambient.nouns import AUTO, Around, Grant, Recipe, Way, ask, read
-from exporter.model import Request
-from exporter.providers.interface import CredentialsError
+from exporter.model import Reply, Request
+from exporter.providers import leases
+from exporter.providers.interface import CredentialsError, Malformed
 from exporter.providers.reading import definite, envelope, object_of
+from exporter.providers.sources import Lease, Machine, Source, Steps
 
 METADATA = "http://metadata.tencentyun.com"
 STS = "https://sts.tencentcloudapi.com"
@@ -17,35 +19,40 @@ ROLES = f"{METADATA}/latest/meta-data/cam/security-credentials/"
 ROLE_SECONDS = 7200
 
 
-def _profile(around: Around) -> Path | None:
-    named = around.get("TENCENTCLOUD_CREDENTIALS_FILE")
-    if named:
-        return Path(named)
-    return around.first_file("~/.tencentcloud/credentials", "/etc/tencentcloud/credentials")
+def _temporary(keys: Mapping[str, Any], found: Mapping[str, Any]) -> Lease:
+    credentials = leases.temporary(keys, "TmpSecretId", "TmpSecretKey", "Token")
+    expires = found.get("ExpiredTime")
+    if not isinstance(expires, (int, float)) or isinstance(expires, bool) or not 0 < expires < 1 << 36:
+        raise Malformed("ExpiredTime is no time")
+    return Lease(credentials, float(expires))
 
 
-def _from_profile(around: Around, _now: float) -> Recipe:
-    found = reading.section((yield from read(_profile(around) or Path())), "default")
-    return Grant(reading.pair(found, "secret_id", "secret_key", "token"))
+def _profile(machine: Machine) -> Path | None:
+    names = ("~/.tencentcloud/credentials", "/etc/tencentcloud/credentials")
+    return machine.profile("TENCENTCLOUD_CREDENTIALS_FILE", *names)
 
 
-def _from_instance(around: Around, _now: float) -> Recipe:
+def _from_profile(machine: Machine, _now: float) -> Steps:
+    found = leases.section((yield _profile(machine) or Path()), "default")
+    return Lease(leases.lasting(found, "secret_id", "secret_key", "token"))
+
+
+def _from_instance(machine: Machine, _now: float) -> Steps:
     """See https://cloud.tencent.com/document/product/213/4934: keys of the role that is attached to the instance."""
-    name = reading.role(around.get("TENCENTCLOUD_CAM_ROLE_NAME"), "TENCENTCLOUD_CAM_ROLE_NAME")
-    if name == AUTO:
-        name = reading.attached_role((yield from ask(Request("GET", ROLES))))
-    found = reading.metadata((yield from ask(Request("GET", ROLES + name))))
-    keys = reading.temporary(found, "TmpSecretId", "TmpSecretKey", "Token")
-    return Grant(keys, reading.moment(found.get("ExpiredTime"), "ExpiredTime"))
+    name = leases.role(machine.get("TENCENTCLOUD_CAM_ROLE_NAME"), "TENCENTCLOUD_CAM_ROLE_NAME")
+    if name == leases.AUTO:
+        name = leases.attached_role((yield Request("GET", ROLES)))
+    found = leases.metadata((yield Request("GET", ROLES + name)))
+    return _temporary(found, found)
 
 
 _POD = ("TKE_REGION", "TKE_PROVIDER_ID", "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN")
 
 
-def _from_pod(around: Around, now: float) -> Recipe:
+def _from_pod(machine: Machine, now: float) -> Steps:
     """See AssumeRoleWithWebIdentity, https://cloud.tencent.com/document/api/1312/73070: a call that is not signed."""
-    region, provider, file, arn = (reading.key(around.environ, name) for name in _POD)
-    token = reading.identity_token((yield from read(Path(file))))
+    region, provider, file, arn = (leases.key(machine.environ, name) for name in _POD)
+    token = leases.identity_token((yield Path(file)))
     wanted = {
         "ProviderId": provider,
         "WebIdentityToken": token,
@@ -61,38 +68,37 @@ def _from_pod(around: Around, now: float) -> Recipe:
         "X-TC-Timestamp": str(int(now)),
         "X-TC-Region": region,
     }
-    reply = yield from ask(Request("POST", f"{STS}/", headers, json.dumps(wanted).encode()))
+    reply: Reply = yield Request("POST", f"{STS}/", headers, json.dumps(wanted).encode())
     document = envelope(reply)
     found = object_of(document, "Response")
     if found.get("Error") is not None:
-        raise CredentialsError(f"STS answers {reading.code(object_of(found, 'Error').get('Code'))}")
+        raise CredentialsError(f"STS answers {leases.code(object_of(found, 'Error').get('Code'))}")
     definite(reply, document)
-    keys = reading.temporary(object_of(found, "Credentials"), "TmpSecretId", "TmpSecretKey", "Token")
-    return Grant(keys, reading.moment(found.get("ExpiredTime"), "ExpiredTime"))
+    return _temporary(object_of(found, "Credentials"), found)
 
 
-WAYS = (
-    Way(
+SOURCES = (
+    Source(
         title="profile file of Tencent Cloud",
         hint="write a profile file ~/.tencentcloud/credentials",
         advice="it has a section [default] with secret_id and secret_key",
-        applies=lambda around: _profile(around) is not None,
+        evidence=_profile,
         obtain=_from_profile,
     ),
-    Way(
+    Source(
         title="pod identity of TKE",
         hint="give the pod an identity (TKE sets TKE_ROLE_ARN)",
         advice="check the role's trust policy, the annotations of the service account, and that the pod reaches "
         "sts.tencentcloudapi.com",
-        applies=lambda around: bool(around.get("TKE_ROLE_ARN") and around.get("TKE_WEB_IDENTITY_TOKEN_FILE")),
+        evidence=lambda machine: machine.get("TKE_ROLE_ARN") and machine.get("TKE_WEB_IDENTITY_TOKEN_FILE"),
         obtain=_from_pod,
     ),
-    Way(
+    Source(
         title="CAM role of the CVM instance",
         hint="name the instance's role in TENCENTCLOUD_CAM_ROLE_NAME",
         advice="attach the role that TENCENTCLOUD_CAM_ROLE_NAME names to the instance, and let the exporter reach "
         "metadata.tencentyun.com",
-        applies=lambda around: bool(around.get("TENCENTCLOUD_CAM_ROLE_NAME")),
+        evidence=lambda machine: machine.get("TENCENTCLOUD_CAM_ROLE_NAME"),
         obtain=_from_instance,
     ),
 )

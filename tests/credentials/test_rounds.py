@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from exporter.credentials import Keyring
 from exporter.fields import Secret, SecretSource
-from exporter.keys import Keyring
 from exporter.model import Account, Credentials, Reply, Request, State
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
