@@ -94,6 +94,7 @@ class Page:
         complete: False where the provider's own figures say that rows are missing: absence then proves nothing.
         code: The provider's own word for success.
         last: Whether the page is not full, so that none follows, whatever `pages` says.
+        token: What the next page is asked for with, where pages go by tokens; empty on the last.
     """
 
     rows: Mapping[Hashable, Answer | None]
@@ -101,6 +102,7 @@ class Page:
     complete: bool = True
     code: str = "ok"
     last: bool = False
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ class Listing(Generic[A, S]):
         scope: What one listing covers (an account, a domain, a room), or None where the stream is not covered.
         keys: The rows that are this stream, any of them.
         ask: Build the call for a scope and a page, counted from 1.
+        ask_on: Build the call for the page after one with a token, where pages go by tokens; `ask` is for the first.
         read: Turn the reply to a call for a scope into a `Page`; raises like `Api.read`, also for another scope.
         pages: Expected number of pages for this many watched streams.
         absent: What absence from a complete listing proves, or None where it proves nothing.
@@ -125,6 +128,7 @@ class Listing(Generic[A, S]):
     scope: Callable[[A, S], str | None]
     keys: Callable[[A, S], tuple[Hashable, ...]]
     ask: Callable[[A, str, int], Call]
+    ask_on: Callable[[A, str, str], Call] | None = None
     read: Callable[[A, str, Call, Reply], Page]
     pages: Callable[[A, int], int] = lambda _account, _streams: 1
     absent: Answer | None = None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from exporter.model import Reply
 from exporter.providers.document import CHEAP_BYTES, LISTED_VALUES, MOST_VALUES, document
-from exporter.providers.interface import AnyProvider, Malformed, NoEnvelope
+from exporter.providers.interface import AnyProvider, Malformed, NoEnvelope, ProviderError
 
 OK = 200
 LONGEST_WORD = 256
@@ -45,6 +45,30 @@ def object_in(body: bytes, values: int = MOST_VALUES) -> dict[str, Any]:
     return found
 
 
+def fresh(reply: Reply) -> None:
+    """Refuse a cache's answer, which was made for an earlier request, and a redirect; raises `NoEnvelope`."""
+    # Only a cache sends Age.
+    for name, value in reply.headers.items():
+        if len(name) == 3 and name.lower() == "age" and not _ZEROS.fullmatch(value):
+            raise NoEnvelope("the answer of a cache, which was made for an earlier request")
+    if 300 <= reply.status < 400:
+        raise NoEnvelope(f"HTTP {reply.status} redirect, which is not followed")
+
+
+def accepted(reply: Reply) -> None:
+    """Take any status but 200 for the error code, as APIs mean it that have no other; call this before reading.
+
+    Raises:
+        ProviderError: With the status as its code: `404`.
+        NoEnvelope: It is a cache's answer, a redirect or an HTML page, which the API does not send.
+    """
+    fresh(reply)
+    if reply.headers.get("content-type", "").lower().startswith("text/html"):
+        raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's")
+    if reply.status != OK:
+        raise ProviderError(str(reply.status))
+
+
 def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
     """Read a reply's body as one strict JSON object with at most so many values.
 
@@ -52,12 +76,7 @@ def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
         NoEnvelope: It is a cache's answer, a redirect, an HTML page, or a status other than 200 without JSON.
         Malformed: It is broken JSON, JSON that is not an object, or has more values than a real answer.
     """
-    # Only a cache sends Age, and what it kept answers an earlier request.
-    for name, value in reply.headers.items():
-        if len(name) == 3 and name.lower() == "age" and not _ZEROS.fullmatch(value):
-            raise NoEnvelope("the answer of a cache, which was made for an earlier request")
-    if 300 <= reply.status < 400:
-        raise NoEnvelope(f"HTTP {reply.status} redirect, which is not followed")
+    fresh(reply)
     try:
         return object_in(reply.body, values)
     except ValueError as error:
