@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.model import Request
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
+from exporter.rounds.transcript import known_secrets, redact
 
 from .parrots import everything, leaks, parrots, run, signed
 
@@ -108,3 +110,42 @@ def test_the_signature_of_an_added_cloud_is_shown_nowhere(tmp_path: Path) -> Non
     assert "X-Toy-Seal: <redacted>" in shown["probe toy/single-0"]
     assert "&stamp=<redacted>" in shown["probe toy/single-0"]
     assert leaks(shown, bird.said | {"CANARY0"}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "secret"),
+    [
+        ("c2VhbA==", ["c2VhbA=="]),
+        ("Bearer aaa.bbb-c.ddd_", ["aaa.bbb-c.ddd_"]),
+        ("Basic dXNlcjpwYXNz", ["dXNlcjpwYXNz"]),
+        ("Basic dXNlcjpwYXM=", ["dXNlcjpwYXM="]),
+        ("Basic dXNlcjpwYQ==", ["dXNlcjpwYQ=="]),
+        ('Toy owner="ada", seal="ab+c/d=="', ["ab+c/d=="]),
+        ("Toy Owner=ada,SEAL=abcd;Seal=efgh", ["abcd", "efgh"]),
+        ("v1=abcd, v2=ef/gh=", ["abcd", "ef/gh="]),
+        ("ab%2Bcd", ["ab%2Bcd", "ab+cd"]),
+    ],
+)
+def test_what_is_secret_in_a_hidden_header(value: str, secret: list[str]) -> None:
+    """The hidden parameters of a header, all of them where none is named, or its last word."""
+    request = Request("GET", "https://toys.example/?a=b", {"x-toy-SEAL": value, "X-Other": "seen"})
+    assert known_secrets(None, request, ("X-Toy-Seal", "seal")) == secret
+    shown = redact(request, ("X-Toy-Seal", "seal"))
+    assert shown == "GET https://toys.example/?a=b\nx-toy-SEAL: <redacted>\nX-Other: seen"
+
+
+def test_what_is_secret_in_an_address() -> None:
+    """Parameters are hidden by their whole name, in any case, as they were sent and decoded."""
+    request = Request("GET", "https://toys.example/?seal=ab%2B&Sealed=seen&no.seal=seen&SEAL=cd#f", {}, b"body")
+    assert known_secrets(None, request, ("Seal",)) == ["ab%2B", "cd", "ab+"]
+    assert redact(request, ("Seal",)) == (
+        "GET https://toys.example/?seal=<redacted>&Sealed=seen&no.seal=seen&SEAL=<redacted>#f\n\nbody"
+    )
+
+
+@pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie"])
+def test_the_places_of_http_are_always_hidden(name: str) -> None:
+    """Whatever a provider says, credentials in the header that HTTP has for them are not shown."""
+    request = Request("GET", "https://toys.example/", {name: "Bearer abcdef"})
+    assert redact(request, ()) == f"GET https://toys.example/\n{name}: <redacted>"
+    assert known_secrets(None, request, ()) == ["abcdef"]
