@@ -308,7 +308,7 @@ def waits(*told: tuple[str | None, float]) -> list[float]:
 
 
 def retry_after(provider: AnyProvider, reply: Reply) -> float | None:
-    """Return the seconds that a throttled caller is asked to wait, by the longest hint, up to a minute."""
+    """Return the seconds that a throttled caller is asked to wait, the longest that the reply names, up to a minute."""
     told = [*waits((reply.headers.get("retry-after"), 1.0)), *provider.waits(reply)]
     return min(max(told), LONGEST_WAIT) if told else None
 

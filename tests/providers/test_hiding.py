@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.serving import written
 from exporter.model import Request
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
@@ -99,6 +100,42 @@ def test_a_cloud_is_added_by_one_folder(tmp_path: Path) -> None:
     explained = run(tmp_path / "config.yml", environ, "explain", "toy", "toy_broke")
     assert "The toy broke." in explained.stdout
     assert "toy_token" in json.dumps(json.loads(run(tmp_path / "config.yml", environ, "schema").stdout))
+
+
+def test_a_cloud_without_codes_is_asked_all_the_same(tmp_path: Path) -> None:
+    """Its errors are told as `other` with the cloud's own words, until its folder has a file of codes."""
+    shutil.copytree(CLOUDS / "toy", tmp_path / "clouds" / "toy")
+    (tmp_path / "clouds" / "toy" / "codes.yml").unlink()
+    environ = with_clouds(tmp_path / "clouds", tmp_path)
+    with parrots([toy()], CLOUDS) as ((bird,), config):
+        written(tmp_path, config)
+        bird.truth = {"broken": "toy_broke", "why": "no battery", "ticket": "t-2"}
+        probed = run(tmp_path / "config.yml", environ, "probe", "--output", "json")
+    assert probed.returncode == 1, probed.stderr
+    errors = [one["error"] for one in json.loads(probed.stdout)]
+    assert {(one["code"], one["reason"]) for one in errors} == {("other", "provider_error")}
+    assert all("toy_broke: no battery" in one["message"] for one in errors)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (None, "exporter/providers/toy lacks provider.py, which ends in PROVIDER = Provider(...)"),
+        ("", "exporter/providers/toy/provider.py does not end in PROVIDER = Provider(...)"),
+        ("from exporter.providers.zego.provider import PROVIDER", "toy/provider.py is named zego, unlike its folder"),
+        ("import made_up", "No module named 'made_up'"),
+    ],
+)
+def test_what_a_folder_lacks_to_be_a_cloud_is_told(tmp_path: Path, code: str | None, told: str) -> None:
+    """Whoever begins a cloud reads what is missing in the last line, wherever the program looks for providers."""
+    folder = tmp_path / "clouds" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    if code is not None:
+        (folder / "provider.py").write_text(code + "\n", encoding="utf-8")
+    done = run(tmp_path, with_clouds(tmp_path / "clouds", tmp_path), "schema")
+    assert done.returncode != 0
+    assert told in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.timeout(120)
