@@ -147,19 +147,19 @@ def parrot(provider: AnyProvider, folder: Path = HERE) -> Iterator[tuple[Parrot,
 
 
 def configuration(provider: AnyProvider, endpoint: str, folder: Path = HERE) -> dict[str, Any]:
-    """Return accounts and streams of one cloud: one account that asks singly, and one that lists."""
+    """Return accounts and streams of one cloud: one account that asks singly, and one for each list."""
     name, fields = provider.name, document(provider.name, folder)
     quota = dict.fromkeys(provider.apis(), PLENTY)
     secrets = {one: f"CANARY0{name}0{one.replace('_', '0')}" for one in provider.credentials if one}
-    lists = facts()[name].lists.values() if name in facts() else ()
+    lists = facts()[name].lists if name in facts() else {}
     accounts, streams = [], []
-    for plan in ("single", "list"):
-        own = {"name": f"{name}-{plan}", "provider": name, "endpoint": endpoint, "plan": plan, "quota": quota}
-        accounts.append({**fields.get("account", {}), **secrets, **own})
-        address = {**fields["stream"], "account": own["name"]}
-        for listed in lists if plan == "list" else ():
-            address |= listed.fields.get("stream", {})
-        streams += [{**address, "name": f"{plan}-{number}"} for number in range(STREAMS)]
+    for action, differs in (("single", {}), *((action, listed.fields) for action, listed in lists.items())):
+        plan = "single" if action == "single" else "list"
+        own = {"name": f"{name}-{action}", "provider": name, "endpoint": endpoint, "plan": plan, "quota": quota}
+        account = {**fields.get("account", {}), **differs.get("account", {}), **secrets, **own}
+        accounts.append({key: value for key, value in account.items() if value is not None})
+        address = {**fields["stream"], **differs.get("stream", {}), "account": own["name"]}
+        streams += [{**address, "name": f"{action}-{number}"} for number in range(STREAMS)]
     return {"accounts": accounts, "streams": streams}
 
 
