@@ -77,7 +77,8 @@ def _media(result: dict[str, Any], asked: Call) -> dict[str, bool]:
     """Return for each media type whether it is published; a type that is not listed is not."""
     states: dict[str, int] = {}
     for row in reading.rows_of(result, "StreamStates"):
-        reading.fits(row, asked.params)
+        if len(row) > 2:  # more than MediaType and State
+            reading.fits(row, asked.params)
         kind, state = reading.text_of(row, "MediaType"), reading.integer_of(row, "State")
         if state not in (0, 1):
             raise Malformed("State holds an unknown value")
