@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from exporter.model import State
-from exporter.providers import callback_signatures as callbacks
 from exporter.providers.tencent import signing as tc3
 from exporter.simulator.answers import decimal, page, state_word, uuid, written
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal, refuse_if
@@ -278,7 +277,7 @@ def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
     if not event.live:
         fields["push_duration"] = str(int(event.at - event.began[1]) * 1000)
     if secret is not None:
-        fields |= {"sign": callbacks.tencent(key=secret, t=at + CALLBACK_SECONDS), "t": at + CALLBACK_SECONDS}
+        fields |= {"sign": tc3.callback_signature(key=secret, t=at + CALLBACK_SECONDS), "t": at + CALLBACK_SECONDS}
     name = "push_begin" if event.live else "push_end"
     return Callback(name, "POST", "", {"Content-Type": "application/json"}, json.dumps(fields).encode())
 

@@ -16,7 +16,6 @@ from urllib.parse import quote, urlencode
 from zlib import crc32
 
 from exporter.model import State
-from exporter.providers import callback_signatures as callbacks
 from exporter.providers.zego import signing
 from exporter.simulator.answers import decimal
 from exporter.simulator.exchange import Exchange, Outgoing, Refusal, refuse_if
@@ -142,9 +141,12 @@ def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
     account, stream_id = event.stream.account, event.stream.address["stream_id"]
     name = "stream_create" if event.live else "stream_close"
     room, sent = f"room-{stream_id}", str(int(event.sent))
+    signature = ""
+    if secret is not None:
+        signature = signing.callback_signature(secret=secret, timestamp=sent, nonce=event.nonce)
     fields: dict[str, Any] = {
         "event": name, "appid": account.text("app_id"), "timestamp": sent, "nonce": event.nonce,
-        "signature": callbacks.zego(secret=secret, timestamp=sent, nonce=event.nonce) if secret is not None else "",
+        "signature": signature,
         "room_id": room, "room_session_id": str(1_000_000 + crc32(room.encode())), "user_id": event.stream.name,
         "user_name": event.stream.name, "channel_id": room, "stream_alias": _prefix(account) + stream_id,
         "stream_id": _prefix(account) + stream_id, "stream_sid": f"s-{event.began[0]}",
