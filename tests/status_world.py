@@ -11,7 +11,7 @@ from exporter.providers.interface import AnyProvider
 from exporter.rounds.pace import Pace
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import Tally
-from exporter.status import Known
+from exporter.status import Filter, Known, slices
 
 NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)
 MAX_AGE = 120.0
@@ -64,13 +64,13 @@ class World:
     """A board with accounts, filled by hand."""
 
     board: Board = field(default_factory=lambda: Board(MAX_AGE))
-    tally: Tally = field(default_factory=Tally)
+    counters: Tally = field(default_factory=Tally)
     accounts: list[FakeLane] = field(default_factory=list)
     streams: list[tuple[str, Any]] = field(default_factory=list)
 
     def known(self, **changes: Any) -> Known:
         """Return what the page is given."""
-        return Known(self.board, self.tally, self.accounts, **{"now": NOW, **changes})
+        return Known(self.board, self.counters, self.accounts, **{"now": NOW, **changes})
 
     def account(self, name: str, provider: str, **changes: Any) -> FakeLane:
         """Add an account."""
@@ -103,6 +103,11 @@ class World:
             self.board.failed(record, fault, earlier(seconds))
 
 
+def whole_page(known: Known, wanted: Filter) -> str:
+    """Return the page in one piece."""
+    return "".join(slices(known, wanted))
+
+
 def earlier(seconds: float) -> Instant:
     """Return a time before now."""
     return Instant(NOW.unix - seconds, NOW.mono - seconds)
@@ -123,10 +128,10 @@ def troubled() -> World:
         world.answer(record, State.ACTIVE, 7200)
         world.fail(record, dead, 190, 100, 3)
     world.watch(volc, "host-42", "host-43")
-    world.tally.skew["tencent", "tencent-main"] = 0.2
-    world.tally.skew["alibaba", "alibaba-eu"] = -94.0
-    world.tally.errors["alibaba", "alibaba-eu", "InvalidAccessKeyId.NotFound", "auth"] = 6
-    world.tally.errors["tencent", "tencent-main", "timeout", "timeout"] = 3
+    world.counters.skew["tencent", "tencent-main"] = 0.2
+    world.counters.skew["alibaba", "alibaba-eu"] = -94.0
+    world.counters.errors["alibaba", "alibaba-eu", "InvalidAccessKeyId.NotFound", "auth"] = 6
+    world.counters.errors["tencent", "tencent-main", "timeout", "timeout"] = 3
     return world
 
 
@@ -160,9 +165,9 @@ def hostile() -> World:
         view = world.account(name, ("zego", "tencent", "alibaba", "volcengine")[number % 4], up=False)
         view.fault = Fault(Reason.PROVIDER_ERROR, "other", f"{name} “{name}”", name[:128])
         live, failed = world.watch(view, name, f"{name[:200]}-failed", labels={"team": name})
-        world.answer(live, State.ACTIVE, 60)
+        world.answer(live, State.ACTIVE, 60, inputs=(Input(name, name, "push", primary=True),))
         world.fail(failed, view.fault, 20)
-        world.tally.errors[view.provider.name, name, "other", "provider_error"] = 2
+        world.counters.errors[view.provider.name, name, "other", "provider_error"] = 2
     return world
 
 
