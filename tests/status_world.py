@@ -41,7 +41,7 @@ ADDRESS: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class FakeLane:
+class FakeAccount:
     """An account as the page sees it."""
 
     provider: AnyProvider
@@ -65,23 +65,25 @@ class World:
 
     board: Board = field(default_factory=lambda: Board(MAX_AGE))
     counters: Tally = field(default_factory=Tally)
-    accounts: list[FakeLane] = field(default_factory=list)
+    accounts: list[FakeAccount] = field(default_factory=list)
     streams: list[tuple[str, Any]] = field(default_factory=list)
 
     def known(self, **changes: Any) -> Known:
         """Return what the page is given."""
         return Known(self.board, self.counters, self.accounts, **{"now": NOW, **changes})
 
-    def account(self, name: str, provider: str, **changes: Any) -> FakeLane:
+    def account(self, name: str, provider: str, **changes: Any) -> FakeAccount:
         """Add an account."""
         kind = found()[provider]
         account = kind.account(name=name, provider=provider, **SECRETS[provider])
         paces = {action: Pace(api.limit(account) * 0.5) for action, api in kind.apis().items()}
-        view = FakeLane(kind, account, paces=paces, **changes)
+        view = FakeAccount(kind, account, paces=paces, **changes)
         self.accounts.append(view)
         return view
 
-    def watch(self, view: FakeLane, *names: str, labels: dict[str, str] | None = None, **fields: Any) -> list[Record]:
+    def watch(
+        self, view: FakeAccount, *names: str, labels: dict[str, str] | None = None, **fields: Any
+    ) -> list[Record]:
         """Watch streams of an account."""
         provider = view.provider.name
         for name in names:
@@ -135,7 +137,7 @@ def troubled() -> World:
     return world
 
 
-def _tencent_streams(world: World, view: FakeLane) -> None:
+def _tencent_streams(world: World, view: FakeAccount) -> None:
     gold, silver = {"team": "esports", "tier": "gold"}, {"team": "esports", "tier": "silver"}
     arena, cup, studio = world.watch(view, "arena-1", "cup-final", "studio-9", labels=gold, inputs=2)
     world.answer(arena, State.INACTIVE, 754)
@@ -150,7 +152,7 @@ def _tencent_streams(world: World, view: FakeLane) -> None:
     world.board.answered(late, Answer(State.ACTIVE), "DescribeLiveStreamState", earlier(400))
 
 
-def _zego_streams(world: World, view: FakeLane) -> None:
+def _zego_streams(world: World, view: FakeAccount) -> None:
     for number, record in enumerate(world.watch(view, *(f"room-{n:02}" for n in range(1, 9)))):
         world.answer(record, State.ACTIVE, 300 * (number + 1), code="0")
     gone, closed = world.watch(view, "old-room", "closing-room")

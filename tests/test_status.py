@@ -527,7 +527,7 @@ def test_failures_leave_with_their_stream() -> None:
     assert {one.provider for one in world.board.failures.values()} == {"tencent"}
 
 
-def test_real_lanes_are_shown() -> None:
+def test_real_account_probers_are_shown() -> None:
     """What the prober knows of an account after a failed round is what the page says."""
 
     async def main() -> str:
@@ -548,7 +548,7 @@ async def _refusing(_provider: str, _request: object) -> Any:
     return tencent_error("AuthFailure.SignatureFailure")
 
 
-def test_empty_board_needs_no_lane() -> None:
+def test_empty_board_needs_no_account() -> None:
     """A page can be made before anything is configured."""
     known = status.Known(Board(MAX_AGE), troubled().counters, [], NOW)
     assert "No streams" in whole_page(known, status.Filter())

@@ -79,7 +79,7 @@ def _notices(known: Known, found: Selection) -> Iterator[str]:
 
 
 def _options(known: Known, wanted: Filter) -> dict[str, Mapping[str, str]]:
-    """Return what the form's lists offer, as value → text by field: always also what the page's address names."""
+    """Return what each of the form's lists offers, as value → text; what the page's address names is always there."""
     providers = {view.provider.name: view.provider.title for view in known.accounts}
     accounts = {view.account.name: view.account.name for view in known.accounts}
     return {

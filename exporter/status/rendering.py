@@ -1,4 +1,4 @@
-"""The templates, ready to fill. Every value is escaped, and what cannot be seen in it, or reorders it, spelled out."""
+"""The templates, ready to fill. Every value is escaped; characters that hide or reorder text are spelled out."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _INDENT: Final = re.compile(r"\n\s+")
 
 
 def visible(text: str) -> str:
-    """Return text in which signs that one cannot see, or that reorder others, are spelled out: `⟨U+202E⟩`."""
-    return "".join(f"⟨U+{ord(sign):04X}⟩" if _hidden(sign) else sign for sign in text)
+    """Return text in which characters that cannot be seen, or that reorder others, are spelled out: `⟨U+202E⟩`."""
+    return "".join(f"⟨U+{ord(one):04X}⟩" if _hidden(one) else one for one in text)
 
 
-def _hidden(sign: str) -> bool:
-    return unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") and sign not in _JOINERS
+def _hidden(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _JOINERS
 
 
 def _shown(value: object) -> object:
@@ -39,27 +39,32 @@ def _shown(value: object) -> object:
 
 @lru_cache(maxsize=4096)
 def _prose(text: str) -> Markup:
-    """Return words of our own, with what stands in backticks as code."""
+    """Return our own text, with what stands in backticks as code."""
     parts = enumerate(_CODE.split(visible(text)))
     return Markup().join(Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in parts)
 
 
 def _value(text: str) -> Markup:
-    """Return a form's value, which has to come back as it is: nothing is spelled out, and browsers keep its lines."""
+    """Return a form's value, which has to come back unchanged: nothing is spelled out, and line breaks survive."""
     escaped = escape(text.encode("utf-8", "replace").decode())
     return escaped.replace("\r", Markup("&#13;")).replace("\n", Markup("&#10;"))
 
 
+@lru_cache(maxsize=4096)  # streams share their labels
 def _address(text: str) -> str:
-    """Return text as it may stand in a query string, or be an element's id."""
+    """Return text for a query string or an element's id."""
     return quote(text, safe="/", errors="replace")
 
 
 def _page() -> Template:
-    """Compile all templates, so that no reader of the page holds up the event loop with it."""
+    """Compile all templates now: the first reader of the page must not hold up the event loop with that."""
     folder = files("exporter.status") / "templates"
     # Lines are sent without their indentation.
-    sources = {file.name: _INDENT.sub("\n", file.read_text("utf-8")) for file in folder.iterdir()}
+    sources = {
+        file.name: _INDENT.sub("\n", file.read_text("utf-8"))
+        for file in folder.iterdir()
+        if file.name.endswith(".html")
+    }
     environment = Environment(
         loader=DictLoader(sources),
         autoescape=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
@@ -114,7 +114,7 @@ class Filter:
         return bool(self.text or self.states or self.providers or self.accounts or self.labels)
 
     def admits_account(self, provider: str, account: str) -> bool:
-        """Whether what concerns a whole account is shown."""
+        """Whether an account is shown."""
         return (not self.providers or provider in self.providers) and (not self.accounts or account in self.accounts)
 
     def admits(self, record: Record, needle: str) -> bool:
@@ -141,7 +141,7 @@ def _limit(text: str) -> int:
 
 
 class Row(NamedTuple):
-    """What is shown of one stream: a copy, for the board may change while the page goes out in slices."""
+    """What is shown of one stream: a copy, because the board may change while the page is made in slices."""
 
     key: Key
     stream: Stream
@@ -172,7 +172,7 @@ class Selection:
     """
 
     counts: Counter[State] = field(default_factory=Counter)
-    by_account: dict[AccountKey, Counter[State]] = field(default_factory=dict)
+    by_account: dict[AccountKey, Counter[State]] = field(default_factory=lambda: defaultdict(Counter))
     rows: list[Row] = field(default_factory=list)
     matching: int = 0
     newest: float = float("-inf")
@@ -214,10 +214,7 @@ def select(known: Known, wanted: Filter) -> Generator[str, None, Selection]:
 
 def _count(found: Selection, record: Record, state: State) -> None:
     account = (record.key[0], record.stream.account)
-    counts = found.by_account.get(account)
-    if counts is None:
-        counts = found.by_account[account] = Counter()
-    counts[state] += 1
+    found.by_account[account][state] += 1
     found.newest = max(found.newest, record.tried)
     if len(found.labels) <= MOST_LABELS:
         found.labels.update(f"{label}={value}" for label, value in record.stream.labels.items())

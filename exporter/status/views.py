@@ -22,7 +22,7 @@ class StreamRow(NamedTuple):
         id: Provider and name.
         title: The provider's name for people.
         told: What the state means and what to do.
-        held_back: Whether it is unknown and its account's calls are held back.
+        held_back: Whether the stream is unknown and its account's calls are held back.
         inputs: How many inputs it should have, where the configuration says so.
     """
 
@@ -47,18 +47,8 @@ def stream_rows(known: Known, found: Selection) -> Iterator[StreamRow]:
             told = wording.of_fault(provider, row.fault)
         else:
             told = wording.of_delay(row.answer, known.board.max_age)
-        inputs = getattr(row.stream, "inputs", None)
-        yield StreamRow(
-            row, "/".join(row.key), titles.get(account, provider), told, unknown and account in held, inputs
-        )
-
-
-class Rate(NamedTuple):
-    """How many calls a second an action is allowed now, and how many when nothing throttles."""
-
-    action: str
-    allowed: float
-    limit: float
+        title, inputs = titles.get(account, provider), getattr(row.stream, "inputs", None)
+        yield StreamRow(row, "/".join(row.key), title, told, unknown and account in held, inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +60,7 @@ class AccountCard:
         up: Whether it answers; None before the first round.
         told: Why it answers nothing and what to do; None while it answers.
         streams: Its streams by state.
+        rates: (action, calls per second allowed now, calls per second when nothing throttles) of each action.
         unprobed: How many streams were not asked in the last round, and why.
         round_seconds: How long the last round took; None before the first.
         skew: The provider's clock minus ours, in seconds; None where not known yet.
@@ -84,7 +75,7 @@ class AccountCard:
     up: bool | None
     told: Wording | None
     streams: Counter[State]
-    rates: Sequence[Rate]
+    rates: Sequence[tuple[str, float, float]]
     unprobed: Sequence[tuple[int, str]]
     held_back: bool
     round_seconds: float | None
@@ -109,7 +100,7 @@ def account_cards(known: Known, found: Selection, accounts: Iterable[AccountView
             up=view.up,
             told=None if view.fault is None else wording.of_fault(view.provider.name, view.fault),
             streams=found.by_account.get(key, Counter()),
-            rates=[Rate(action, allowed, view.paces[action].limit) for action, allowed in view.kept().items()],
+            rates=[(action, allowed, view.paces[action].limit) for action, allowed in view.kept().items()],
             unprobed=[(count, wording.UNPROBED.get(why, why)) for why, count in view.unprobed.items() if count],
             held_back=view.held_back,
             round_seconds=view.round_seconds,
