@@ -124,6 +124,15 @@ def test_hostile_filter_stays_text() -> None:
         assert len(reader.all("script")) == 1
         assert not reader.all("img")
         assert name in [one.get("value") for one in reader.all("input")]
+    assert 'value="a&#13;b\nc"' in whole_page(World().known(), status.Filter("a\rb\nc"))
+
+
+def test_templates_escape_everything_but_our_own_icons() -> None:
+    """No template says that a value is markup already, or turns escaping off, except for the shapes of the icons."""
+    folder = Path(status.__file__).parent / "templates"
+    exempt = [line.strip() for file in folder.iterdir() for line in file.read_text().splitlines() if "safe" in line]
+    assert exempt == ['<symbol id="i-{{ state }}" viewBox="0 0 16 16">{{ shapes[state] | safe }}</symbol>']
+    assert not [file.name for file in folder.iterdir() if "autoescape" in file.read_text()]
 
 
 def test_hidden_and_reordering_signs_are_spelled_out() -> None:
@@ -230,6 +239,8 @@ def test_a_failed_stream_says_why_and_what_to_do() -> None:
 def test_a_definite_state_is_explained() -> None:
     """Down, forbidden and not found say what the provider's word means and what to do; live says only what is."""
     page = shown(troubled())
+    assert "stream_provider_request_duration_seconds" in Reader(page).words("code")
+    assert "`" not in page
     assert "Nobody pushes this stream." in row(page, "arena-1")
     assert "check the encoder and its network" in row(page, "arena-1")
     assert "Lift the ban under CSS console" in row(page, "studio-9")

@@ -45,9 +45,8 @@ def _prose(text: str) -> Markup:
 
 
 def _value(text: str) -> Markup:
-    """Return a form's value, which has to come back unchanged: nothing is spelled out, and line breaks survive."""
-    escaped = escape(text.encode("utf-8", "replace").decode())
-    return escaped.replace("\r", Markup("&#13;")).replace("\n", Markup("&#10;"))
+    """Return a form's value, which has to come back unchanged: nothing is spelled out, and CR does not become LF."""
+    return escape(text.encode("utf-8", "replace").decode()).replace("\r", Markup("&#13;"))
 
 
 @lru_cache(maxsize=4096)  # streams share their labels
