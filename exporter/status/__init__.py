@@ -4,8 +4,8 @@ Style and script are files of `static/`, so the Content-Security-Policy allows n
 are relative: it works behind a proxy that gives it a path of its own.
 """
 
-from exporter.status.assets import ASSETS, Asset
+from exporter.status.assets import ASSETS
 from exporter.status.page import CONTENT_SECURITY_POLICY, slices
 from exporter.status.selection import AccountView, Filter, Known
 
-__all__ = ["ASSETS", "CONTENT_SECURITY_POLICY", "AccountView", "Asset", "Filter", "Known", "slices"]
+__all__ = ["ASSETS", "CONTENT_SECURITY_POLICY", "AccountView", "Filter", "Known", "slices"]
