@@ -23,7 +23,6 @@ class StreamRow(NamedTuple):
         title: The provider's name for people.
         told: What the state means and what to do.
         held_back: Whether the stream is unknown and its account's calls are held back.
-        inputs: How many inputs it should have, where the configuration says so.
     """
 
     row: Row
@@ -31,7 +30,6 @@ class StreamRow(NamedTuple):
     title: str
     told: Wording
     held_back: bool
-    inputs: int | None
 
 
 def stream_rows(known: Known, found: Selection) -> Iterator[StreamRow]:
@@ -47,8 +45,7 @@ def stream_rows(known: Known, found: Selection) -> Iterator[StreamRow]:
             told = wording.of_fault(provider, row.fault)
         else:
             told = wording.of_delay(row.answer, known.board.max_age)
-        title, inputs = titles.get(account, provider), getattr(row.stream, "inputs", None)
-        yield StreamRow(row, "/".join(row.key), title, told, unknown and account in held, inputs)
+        yield StreamRow(row, "/".join(row.key), titles.get(account, provider), told, unknown and account in held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from exporter.model import Answer, Fault, State, format_duration
+from exporter.fields import format_duration
+from exporter.model import Answer, Fault, State
 from exporter.providers import codes
 
 STATES: Final = {
