@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import difflib
 import importlib
 import importlib.util
 import io
@@ -30,6 +29,7 @@ from exporter.commands.options import (
     ServeOptions,
     SimulateOptions,
 )
+from exporter.spelling import closest
 
 PROGRAM: Final = "stream-exporter"
 VERSION: Final = f"{PROGRAM} {__version__} (Python {platform.python_version()})"
@@ -308,7 +308,7 @@ def _flags_of(parser: argparse.ArgumentParser) -> list[str]:
 def _suggested(word: str, options: Sequence[str] | Mapping[str, Any]) -> str:
     """Return `; did you mean x?` for a misspelt or abbreviated word."""
     close = [option for option in options if len(word) > 2 and option.startswith(word)]
-    close = close or difflib.get_close_matches(word, options, 1)
+    close = close or closest(word, options)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -33,7 +33,8 @@ from exporter.config import (
     schema,
     secret,
 )
-from exporter.config.document import DEEPEST, LARGEST, locate, read_document
+from exporter.config.document import DEEPEST, LARGEST, Format, read_document
+from exporter.config.positions import locate
 from exporter.config.problems import MOST
 from exporter.config.secret_values import secret_fields
 from exporter.model import Account, Secret, SecretSource, carries_credential, format_duration, parse_duration
@@ -381,7 +382,7 @@ def test_size() -> None:
 @pytest.mark.parametrize("parser", PARSERS)
 def test_depth(opening: str, parser: Callable[[bytes], Any]) -> None:
     """However deep a file is nested, it is refused at a fixed depth and nothing overflows."""
-    document = read_document("c.yml", (opening * 20_000).encode(), parser)
+    document = read_document("c.yml", (opening * 20_000).encode(), Format(parser=parser))
     assert f"is nested deeper than {DEEPEST} levels" in document.problems[-1].message
     assert not document.readable
 
@@ -451,9 +452,9 @@ def test_any_text(text: str) -> None:
     """Whatever a file holds, loading ends in a configuration or in `ConfigErrors`."""
     data = text.encode("utf-8", "surrogatepass")
     for parser in PARSERS:
-        document = read_document("c.yml", data, parser)
+        document = read_document("c.yml", data, Format(parser=parser))
         assert document.readable or document.problems
-        locate(document, {("accounts", 0, "name"), ()}, parser)
+        locate(document, {("accounts", 0, "name"), ()})
     with contextlib.suppress(ConfigErrors):
         load(Path("c.yml"), PROVIDERS, {}, lambda _path: data)
 
@@ -469,7 +470,7 @@ def test_any_bytes(data: bytes) -> None:
 @pytest.mark.parametrize("path", GOOD, ids=names(GOOD))
 def test_both_parsers_agree(path: Path) -> None:
     """Where PyYAML lacks libyaml, the same values come out of its own parser."""
-    values = [read_document("c.yml", path.read_bytes(), parser).value for parser in PARSERS]
+    values = [read_document("c.yml", path.read_bytes(), Format(parser=parser)).value for parser in PARSERS]
     assert values[0] == values[1]
 
 

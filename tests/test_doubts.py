@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.config import Config, ConfigErrors, credentials, load
-from exporter.config.doubts import blemishes, readable_by_all, variable
+from exporter.config.warnings import blemishes, readable_by_all, variable
 from exporter.providers import found
 
 PROVIDERS = found()

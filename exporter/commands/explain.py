@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
@@ -12,6 +11,7 @@ from exporter.model import State
 from exporter.providers import codes as catalogue
 from exporter.providers.codes import Entry
 from exporter.providers.interface import printable
+from exporter.spelling import closest, did_you_mean
 
 WORDS: Final = {
     "en": {
@@ -74,11 +74,8 @@ def run(options: ExplainOptions, terminal: Terminal) -> int:
     """Explain a code; return 1 if nobody knows it, 2 if the provider is unknown."""
     known = catalogue.providers()
     if options.provider is not None and options.provider not in known:
-        close = _close(options.provider, known, 1)
-        terminal.complain(
-            f"unknown provider {printable(options.provider)}; it is one of {', '.join(known)}"
-            + (f"; did you mean {close[0]}?" if close else "")
-        )
+        hint = did_you_mean(options.provider, known, quote="")
+        terminal.complain(f"unknown provider {printable(options.provider)}; it is one of {', '.join(known)}{hint}")
         return 2
     asked = (options.provider,) if options.provider else known
     entries = find(options.code, asked)
@@ -140,7 +137,7 @@ def _unknown(options: ExplainOptions, asked: Iterable[str], terminal: Terminal) 
 
 
 def _suggest(code: str, asked: Iterable[str], terminal: Terminal) -> None:
-    close = _close(code, _codes(asked), 5)
+    close = closest(code[:128], _codes(asked), 5)
     if close:
         terminal.complain(f"did you mean {', '.join(close)}?")
 
@@ -150,9 +147,3 @@ def _codes(asked: Iterable[str]) -> Iterator[str]:
         yield from (entry.code for entry in catalogue.load(name).entries())
     yield from (entry.code for entry in (*catalogue.reasons(), *catalogue.words()))
     yield from State
-
-
-def _close(word: str, options: Iterable[str], most: int) -> list[str]:
-    """Return the likeliest spellings, whatever their case."""
-    by_lower = {option.lower(): option for option in options}
-    return [by_lower[found] for found in difflib.get_close_matches(word[:128].lower(), by_lower, most)]

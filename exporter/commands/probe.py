@@ -21,7 +21,6 @@ from exporter.commands import explain, logs
 from exporter.commands.common import Terminal, read_configuration, show_table, stop_signals
 from exporter.commands.options import ProbeOptions
 from exporter.config import Config
-from exporter.config.problems import suggestion
 from exporter.keys import Keyring
 from exporter.model import State
 from exporter.providers import codes as catalogue
@@ -30,6 +29,7 @@ from exporter.rounds import AccountProber
 from exporter.rounds.transcript import Exchange
 from exporter.serving.report import stream_object
 from exporter.serving.service import Service, clock
+from exporter.spelling import did_you_mean
 from exporter.state.board import Key, Record
 from exporter.transport import Transport
 
@@ -90,7 +90,7 @@ def _unknown(found: Config, targets: Iterable[str]) -> Iterator[str]:
     names = _names(found)
     for target in targets:
         if target not in names:
-            close = suggestion(target, names) or "; `probe` without a target asks for all of them"
+            close = did_you_mean(target, names) or "; `probe` without a target asks for all of them"
             yield f"unknown stream {printable(target)}: a target is PROVIDER/STREAM of the configuration{close}"
 
 

@@ -21,7 +21,7 @@ from exporter import __version__, config, providers
 from exporter.commands import logs
 from exporter.commands.cautions import readable
 from exporter.commands.options import ServeOptions
-from exporter.config.doubts import readable_by_all
+from exporter.config.warnings import readable_by_all
 from exporter.keys import Keyring
 from exporter.model import Account, Secret, State
 from exporter.providers.interface import AnyProvider

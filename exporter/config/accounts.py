@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from exporter import ambient
-from exporter.config.checking import Keys, Mistake, others, strangers, taken, validated, wrong_type
-from exporter.config.doubts import blemishes, readable_by_all, variable
 from exporter.config.findings import Findings
-from exporter.config.problems import Place, suggestion
+from exporter.config.problems import Mistake, Place
 from exporter.config.secret_values import SUFFIXES, CredentialsMissing, Read, missing, secret, secret_fields
+from exporter.config.validation import Keys, others, strangers, taken, validated, wrong_type
+from exporter.config.warnings import blemishes, readable_by_all, variable
 from exporter.model import Account, SecretSource
 from exporter.providers.interface import AnyProvider
+from exporter.spelling import did_you_mean
 
 
 class Accounts:
@@ -93,7 +94,7 @@ class Accounts:
         elif word in self.providers:
             return self.providers[word]
         else:
-            self.findings.wrong(place, f"unknown provider; it is one of {options}{suggestion(word, self.providers)}")
+            self.findings.wrong(place, f"unknown provider; it is one of {options}{did_you_mean(word, self.providers)}")
         return None
 
     def _own(self, name: Any, provider: AnyProvider | None, place: Place) -> None:
@@ -187,7 +188,7 @@ class Accounts:
             if self.findings.full:
                 return
             if action not in actions:
-                hint = suggestion(action, actions)
+                hint = did_you_mean(action, actions)
                 message = f"unknown action of {provider.name}; it is one of {', '.join(actions)}{hint}"
                 self.findings.wrong((*place, "quota", action), message, at_key=True)
 

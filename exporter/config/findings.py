@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exporter.config.checking import Mistake, value_at, wrong_type
-from exporter.config.document import Document, Spot, locate
-from exporter.config.problems import MOST, Place, Problem, shown
+from exporter.config.document import Document
+from exporter.config.positions import Spot, locate, misread, value_at
+from exporter.config.problems import MOST, Mistake, Place, Problem
+from exporter.config.validation import wrong_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,13 @@ class Findings:
     def _misread(self) -> list[Found]:
         """Return the odd numbers that have no other error: YAML does not read them as they were written."""
         told = {(found.document.file, found.mistake.place) for found in self._errors}
-        odd = ((document, place) for document in self.documents for place in document.odd)
-        misread = [
-            Found(document, Mistake(place, document.odd[place]))
-            for document, place in odd
-            if (document.file, place) not in told and isinstance(value_at(document.value, place), (int, float))
+        found = [
+            Found(document, Mistake(place, advice))
+            for document in self.documents
+            for place, advice in misread(document)
+            if (document.file, place) not in told
         ]
-        return misread[: max(0, MOST - len(self._errors))]
+        return found[: max(0, MOST - len(self._errors))]
 
     def _hinted(self, found: Found) -> Found:
         hint = self._hints.get((found.document.file, found.mistake.place))
@@ -137,10 +138,6 @@ def _problem(found: Found, spots: Mapping[str, Mapping[Place, Spot]]) -> Problem
     if found.first:
         document, place = found.first
         message += f", first at {document.file}:{spots[document.file][place].value[0]}"
-    return Problem(file, line, column, _path(found.document, mistake), message)
-
-
-def _path(document: Document, mistake: Mistake) -> str:
-    """Write the place of a mistake; a key without a value may be a value in the wrong place."""
-    bare = value_at(document.value, mistake.place, "") is None
-    return shown(mistake.place, document.words, bare=bare)
+    # A key without a value may be a value in the wrong place.
+    bare = value_at(found.document.value, mistake.place, "") is None
+    return Problem(file, line, column, found.document.format.path(mistake.place, bare), message)

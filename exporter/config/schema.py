@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.config.loading import ScrapeShape
 from exporter.config.secret_values import secret_fields
 from exporter.config.streams import TAKEN_LABELS
+from exporter.config.values import ScrapeShape
 from exporter.model import Shape, format_duration, is_duration
 from exporter.providers.interface import AnyProvider
 

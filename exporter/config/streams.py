@@ -9,12 +9,13 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from exporter.config.accounts import Accounts
-from exporter.config.checking import Keys, Mistake, others, strangers, taken, told, validated, wrong_type
 from exporter.config.document import Document
 from exporter.config.findings import Findings
-from exporter.config.problems import Place, suggestion
+from exporter.config.problems import Mistake, Place
+from exporter.config.validation import Keys, others, strangers, taken, told, validated, wrong_type
 from exporter.model import Stream, Text
 from exporter.providers.interface import AnyProvider
+from exporter.spelling import did_you_mean
 
 TAKEN_LABELS = frozenset({"provider", "stream", "account", "le", "quantile"})
 SCRAPE_LABELS = frozenset({"job", "instance"})
@@ -84,7 +85,7 @@ class Streams:
     def _meant(self, account: str) -> str:
         """Suggest the account that was likely meant, for the first few unknown names: comparing many takes long."""
         if account not in self.nobody and len(self.nobody) < MOST_MEANT:
-            self.nobody[account] = suggestion(account, self.accounts.owners)
+            self.nobody[account] = did_you_mean(account, self.accounts.owners)
         return self.nobody.get(account, "")
 
     def _one(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:

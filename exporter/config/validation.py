@@ -9,21 +9,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from exporter.config.problems import MOST, Place, suggestion
+from exporter.config.positions import value_at
+from exporter.config.problems import MOST, Mistake, Place
 from exporter.model import carries_credential, format_duration
 from exporter.providers.interface import printable
+from exporter.spelling import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """What is wrong at a place of a document; `at_key` where it is the key rather than its value."""
-
-    place: Place
-    message: str
-    at_key: bool = False
-    missing: bool = False
 
 
 Report = Callable[[Mistake], None]
@@ -109,7 +101,7 @@ class Keys:
             return f"unknown key; {self.retired[key]}"
         if key in self.others:
             return f"unknown key; it belongs to {self.others[key]}"
-        return f"unknown key{suggestion(key, self.own)}"
+        return f"unknown key{did_you_mean(key, self.own)}"
 
 
 def strangers(raw: Mapping[str, Any], place: Place, report: Report, keys: Keys) -> None:
@@ -130,16 +122,6 @@ def told(error: ValidationError, raw: Any, place: Place, report: Report, keys: K
         report(Mistake((*place, *inner), message, at_key, missing=found["type"] == "missing"))
 
 
-def value_at(raw: Any, steps: Iterable[str | int], otherwise: Any = None) -> Any:
-    """Return what stands at a place, or something else where there is no such place."""
-    for step in steps:
-        try:
-            raw = raw[step]
-        except (KeyError, IndexError, TypeError):
-            return otherwise
-    return raw
-
-
 def _message(finding: str, context: Mapping[str, Any], value: Any, steps: Place, keys: Keys) -> str:
     if finding in _WANTED:
         return wrong_type(value, _WANTED[finding])
@@ -149,7 +131,7 @@ def _message(finding: str, context: Mapping[str, Any], value: Any, steps: Place,
         return keys.absent[str(steps[-1])]
     if finding == "literal_error":
         options = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
-        return f"must be one of {', '.join(options)}{suggestion(value, options)}"
+        return f"must be one of {', '.join(options)}{did_you_mean(value, options)}"
     if finding == "value_error":
         return str(context["error"])
     bound = _bound(finding, context, value)

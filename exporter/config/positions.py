@@ -1,0 +1,99 @@
+"""Where the values of a document stand; looked up once something is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import yaml
+
+from exporter.config.document import DROPPED, Document, Reader
+from exporter.config.problems import Place, Problem
+
+
+def value_at(raw: Any, steps: Iterable[str | int], otherwise: Any = None) -> Any:
+    """Return what stands at a place, or something else where there is no such place."""
+    for step in steps:
+        try:
+            raw = raw[step]
+        except (KeyError, IndexError, TypeError):
+            return otherwise
+    return raw
+
+
+def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Yield each value that holds no others, with its place."""
+    if not value or not isinstance(value, (dict, list)):
+        yield place, value
+        return
+    for step, each in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from leaves(each, (*place, step))
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a value and its key stand: (line, column) each, counted from 1."""
+
+    key: tuple[int, int]
+    value: tuple[int, int]
+
+
+class _Locator(Reader):
+    """Reads a document again and notes where the wanted places are."""
+
+    def __init__(self, document: Document, wanted: set[Place]) -> None:
+        super().__init__(Document(document.file, document.data, document.format))
+        self.wanted = wanted
+        self.found: dict[Place, Spot] = {}
+        self.key_spot: tuple[int, int] | None = None
+        for kind in (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent):
+            self.handlers[kind] = partial(self.see, self.handlers[kind])
+
+    def see(self, handle: Callable[[Any], None], event: Any) -> None:
+        """Note where a key or a value begins, then read it."""
+        here = (event.start_mark.line + 1, event.start_mark.column + 1)
+        if self.at_key():
+            self.key_spot = here
+        elif not any(key is DROPPED for _, key in self.stack) and (place := self.place()) in self.wanted:
+            self.found.setdefault(place, Spot((type(self.box) is dict and self.key_spot) or here, here))
+        handle(event)
+
+
+def locate(document: Document, places: Iterable[Place]) -> dict[Place, Spot]:
+    """Return where places stand; one that is not there stands where the nearest value around it does."""
+    places = set(places)
+    locator = _Locator(document, {place[:length] for place in places for length in range(len(place) + 1)})
+    locator.run()
+    return {place: _nearest(locator.found, place) for place in places}
+
+
+def _nearest(found: dict[Place, Spot], place: Place) -> Spot:
+    if place in found:
+        return found[place]
+    around = next((found[place[:n]] for n in range(len(place) - 1, -1, -1) if place[:n] in found), None)
+    spot = around.value if around else (1, 1)
+    return Spot(spot, spot)
+
+
+def problems_at(document: Document, found: Iterable[tuple[Place, str]]) -> list[Problem]:
+    """Return what is wrong at places of a document, each at the key of what stands there or nearest around it."""
+    there = [(place, _there(document.value, place), message) for place, message in found]
+    spots = locate(document, {around for _, around, _ in there})
+    path = document.format.path
+    return [Problem(document.file, *spots[around].key, path(place, False), message) for place, around, message in there]
+
+
+def _there(value: Any, place: Place) -> Place:
+    """Return as much of a place as is there."""
+    while place and value_at(value, place, DROPPED) is DROPPED:
+        place = place[:-1]
+    return place
+
+
+def misread(document: Document) -> Iterator[tuple[Place, str]]:
+    """Yield the numbers that YAML may not read as they were meant, each with what to say of it."""
+    for place, advice in document.odd.items():
+        if isinstance(value_at(document.value, place), (int, float)):
+            yield place, advice
