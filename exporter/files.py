@@ -190,6 +190,19 @@ def look(path: Path | str, seconds: float = LOOK_SECONDS) -> os.stat_result | No
         return None
 
 
+Signature = tuple[int, ...] | None
+
+
+def signature(path: Path | str, seconds: float = LOOK_SECONDS) -> Signature:
+    """Return what changes with a file's content, or None where there is no file; raises TimeoutError as `look` does.
+
+    Symbolic links are followed, as a ConfigMap's are swapped. The time of change belongs to it: copies may keep the
+    time of modification, and a new mode makes a file readable.
+    """
+    found = look(path, seconds)
+    return found and (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+
+
 def is_missing(path: Path) -> bool:
     """Say whether it is certain that there is no file of this name."""
     try:
@@ -224,13 +237,10 @@ def matches(pattern: str, directory: Path | None = None, seconds: float = SECOND
         TimeoutError: They could not be listed in time.
     """
     try:
-        return sorted(within(seconds, ("matches", pattern, directory), _matches, pattern, directory))
+        find = partial(glob.glob, pattern, root_dir=directory, recursive=True)
+        return sorted(within(seconds, ("matches", pattern, directory), find))
     except re.error:
         raise ValueError("is not a pattern of file names") from None
-
-
-def _matches(pattern: str, directory: Path | None) -> list[str]:
-    return glob.glob(pattern, root_dir=directory, recursive=True)
 
 
 def problem(error: OSError | ValueError) -> str:

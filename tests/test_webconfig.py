@@ -29,8 +29,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exporter.model import Secret
+from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.access.passwords import Passwords
-from exporter.serving.access.webconfig import WebConfigError, WebGuard, _temporary, load
+from exporter.serving.access.reading import load
+from exporter.serving.access.tls import temporary
 
 DATA = Path(__file__).parent / "webconfig_data"
 GUIDE = Path(__file__).parents[1] / "docs" / "web-config.md"
@@ -529,7 +531,7 @@ def test_inline_certificates_leave_no_file(folder: Path, tmp_path: Path) -> None
 
 def test_inline_key_is_readable_by_its_user_only() -> None:
     """The temporary file of an inline key has mode 0600 while it lives, and lives no longer than its use."""
-    with _temporary("key", Secret("text")) as name:
+    with temporary("key", Secret("text")) as name:
         assert Path(name).stat().st_mode & 0o777 == 0o600
         assert Path(name).read_text() == "text"
     assert not Path(name).exists()

@@ -25,7 +25,7 @@ from exporter.config.warnings import readable_by_all
 from exporter.keys import Keyring
 from exporter.model import Account, Secret, State
 from exporter.providers.interface import AnyProvider
-from exporter.serving.access.webconfig import WebConfigError, WebGuard
+from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.app import Face
 from exporter.serving.reload import Reloader, keep_one_heap, settle_memory
 from exporter.serving.sending import Protocol

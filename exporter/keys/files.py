@@ -13,7 +13,7 @@ LARGEST = (64 << 10) + 1
 READ_SECONDS = 3.0
 LOOK_SECONDS = 0.1
 
-Signature = tuple[int, ...] | str | None
+Signature = files.Signature | str
 HANGS: Signature = "hangs"
 
 
@@ -28,15 +28,11 @@ def read_small(path: Path) -> bytes:
 
 
 def signature(path: Path) -> Signature:
-    """Return what changes with a file's content; symbolic links are followed, as a ConfigMap's are swapped."""
+    """Return what changes with a file's content, or HANGS."""
     try:
-        found = files.look(path, LOOK_SECONDS)
+        return files.signature(path, LOOK_SECONDS)
     except TimeoutError:
         return HANGS
-    if found is None:
-        return None
-    # The time of change, too: copies may keep the time of modification, and a new mode makes a file readable.
-    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
 class Files:

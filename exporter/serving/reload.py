@@ -134,27 +134,17 @@ class Look:
         self._last: dict[Path | str, object] = {}
 
     def __call__(self, paths: Iterable[Path], patterns: Iterable[str] = ()) -> Seen:
-        """Return what changes with the files' content; follows symbolic links, because a ConfigMap swaps them."""
+        """Return what changes with the files' content."""
         seconds, last = self._seconds, dict[Path | str, object]()
         keys: list[Path | str] = [*paths, *patterns]
         for key in keys:
             try:
-                last[key] = _stat(key, seconds) if isinstance(key, Path) else _matches(key, seconds)
+                last[key] = files.signature(key, seconds) if isinstance(key, Path) else _matches(key, seconds)
             except TimeoutError:
                 last[key] = self._last.get(key)
                 seconds = min(seconds, HASTY_SECONDS)
         self._last = last
         return tuple(last.values())
-
-
-def signature(paths: Iterable[Path], patterns: Iterable[str] = ()) -> Seen:
-    """Return what changes with the files' content, as it is now."""
-    return Look()(paths, patterns)
-
-
-def _stat(file: Path, seconds: float) -> tuple[int, ...] | None:
-    found = files.look(file, seconds)
-    return None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _matches(pattern: str, seconds: float) -> tuple[str, ...]:

@@ -119,7 +119,7 @@ def test_odd_numbers_are_refused(number: str) -> None:
     ],
 )
 def test_what_a_world_has_no_need_of_is_refused(text: str, expected: str) -> None:
-    """Anchors, aliases, merges, tags, keys that are no text and endless nesting are errors with their line, and no crash."""
+    """Anchors, aliases, merges, tags, keys that are no text and endless nesting are errors with their line."""
     with pytest.raises(WorldError) as caught:
         parse_world(text, name="w")
     assert expected in str(caught.value)
