@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter import ambient
 from exporter.config.findings import Findings
-from exporter.config.problems import Mistake, Place
+from exporter.config.problems import Place
 from exporter.config.secret_values import SUFFIXES, CredentialsMissing, Read, missing, secret, secret_fields
 from exporter.config.validation import Keys, others, strangers, taken, validated, wrong_type
 from exporter.config.warnings import blemishes, readable_by_all, variable
@@ -46,7 +46,7 @@ class Accounts:
         """Read the list of the configuration's top; `max_age` in seconds is what a quota must suffice for."""
         self.max_age = max_age
         if "accounts" not in raw:
-            self.findings.report(Mistake(("accounts",), "is missing: at least one account is needed", missing=True))
+            self.findings.wrong(("accounts",), "is missing: at least one account is needed", missing=True)
             return
         entries = self.findings.list_of(raw["accounts"], ("accounts",))
         if raw["accounts"] == []:
@@ -69,7 +69,7 @@ class Accounts:
         self._check_secrets(prepared, provider, place)
         self._check_actions(raw.get("quota"), provider, place)
         account: Account | None = validated(
-            provider.account, prepared, place, self.findings.report, _account_keys(provider, self.providers)
+            provider.account, prepared, place, self.findings.wrong, _account_keys(provider, self.providers)
         )
         if account is not None:
             self._check_quota(account, provider, place)
@@ -78,9 +78,9 @@ class Accounts:
     def _check_common(self, raw: dict[str, Any], place: Place) -> None:
         """Find in an account of no known provider what is wrong whosever it is."""
         common = {key: value for key, value in raw.items() if key in Account.model_fields}
-        validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place, self.findings.report)
+        validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place, self.findings.wrong)
         known = Keys(tuple({key for provider in self.providers.values() for key in keys_of(provider)}))
-        strangers(raw, place, self.findings.report, known)
+        strangers(raw, place, self.findings.wrong, known)
 
     def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
         """Return the account's provider, or None after saying why there is none."""
@@ -88,7 +88,7 @@ class Accounts:
         options = ", ".join(self.providers)
         word = raw.get("provider")
         if "provider" not in raw:
-            self.findings.report(Mistake(place, f"is missing; it is one of {options}", missing=True))
+            self.findings.wrong(place, f"is missing; it is one of {options}", missing=True)
         elif not isinstance(word, str):
             self.findings.wrong(place, wrong_type(word, "text"))
         elif word in self.providers:
@@ -103,8 +103,8 @@ class Accounts:
             return
         _, first = self.owners.setdefault(name, (provider, place))
         if first != place:
-            mistake = Mistake((*place, "name"), taken("an account", name))
-            self.findings.report(mistake, (self.findings.document, (*first, "name")))
+            repeated = (self.findings.document, (*first, "name"))
+            self.findings.wrong((*place, "name"), taken("an account", name), first=repeated)
 
     def _with_sources(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> dict[str, Any]:
         """Return an account's mapping with each secret as the `SecretSource` that its keys tell of."""
@@ -147,7 +147,7 @@ class Accounts:
             self.findings.warn((*place, "provider"), f"gives no key: its keys come from the {way.title}")
             return
         for field, advice in missing(provider, self.environ, fields):
-            self.findings.report(Mistake((*place, field), advice, missing=True))
+            self.findings.wrong((*place, field), advice, missing=True)
 
     def _check_secret(self, field: str, source: SecretSource, place: Place) -> None:
         here = (*place, field + SUFFIXES[source.kind])

@@ -124,7 +124,7 @@ class _Loading:
         if not isinstance(raw, dict):
             self.findings.wrong((), wrong_type(raw, "a mapping"))
             return
-        strangers(raw, (), self.findings.report, TOP)
+        strangers(raw, (), self.findings.wrong, TOP)
         self.read_scrape(raw.get("scrape", {}))
         self.accounts.read(raw, self.scrape.max_age)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
@@ -135,7 +135,7 @@ class _Loading:
     def read_scrape(self, raw: Any) -> None:
         if not isinstance(raw, dict):
             self.findings.wrong(("scrape",), wrong_type(raw, "a mapping"))
-        elif (scrape := validated(ScrapeShape, raw, ("scrape",), self.findings.report)) is not None:
+        elif (scrape := validated(ScrapeShape, raw, ("scrape",), self.findings.wrong)) is not None:
             self.scrape = Scrape(**scrape.model_dump())
 
     def read_stream_files(self, patterns: list[Any]) -> None:

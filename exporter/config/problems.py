@@ -20,16 +20,6 @@ _MOST_MISSPELT = 2  # surplus letters; what is glued to a key by mistake is long
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
-    """What is wrong at a place of a document; `at_key` where it is the key rather than its value."""
-
-    place: Place
-    message: str
-    at_key: bool = False
-    missing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Problem:
     """One error or warning, with its place; line and column count from 1, column in characters."""
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from exporter.config.accounts import Accounts
 from exporter.config.document import Document
 from exporter.config.findings import Findings
-from exporter.config.problems import Mistake, Place
+from exporter.config.problems import Place
 from exporter.config.validation import Keys, others, strangers, taken, told, validated, wrong_type
 from exporter.model import Stream, Text
 from exporter.providers.interface import AnyProvider
@@ -62,9 +62,9 @@ class Streams:
             return
         common = {key: value for key, value in raw.items() if key in Stream.model_fields}
         stand_in = {"name": "any"} if "names" in raw else {}
-        validated(Stream, {**stand_in, **common, "account": "any"}, place, self.findings.report)
+        validated(Stream, {**stand_in, **common, "account": "any"}, place, self.findings.wrong)
         known = Keys(tuple({key for keys in self.keys.values() for key in keys.own}))
-        strangers(raw, place, self.findings.report, known)
+        strangers(raw, place, self.findings.wrong, known)
 
     def _provider(self, raw: Any, place: Place) -> AnyProvider | None:
         """Return the provider of a stream's account, or None after saying why there is none."""
@@ -75,7 +75,7 @@ class Streams:
         if not isinstance(raw, dict):
             self.findings.wrong(place, wrong_type(raw, "a mapping"))
         elif "account" not in raw:
-            self.findings.report(Mistake((*place, "account"), "is missing", missing=True))
+            self.findings.wrong((*place, "account"), "is missing", missing=True)
         elif not isinstance(raw["account"], str):
             self.findings.wrong((*place, "account"), wrong_type(raw["account"], "text"))
         else:
@@ -92,7 +92,7 @@ class Streams:
         try:
             stream: Stream = provider.stream.model_validate(raw)
         except ValidationError as error:
-            told(error, raw, place, self.findings.report, self.keys[provider.name])
+            told(error, raw, place, self.findings.wrong, self.keys[provider.name])
             self._check_rest(raw, provider, place)
             return
         self._name(stream.name, provider.name, (*place, "name"))
@@ -111,7 +111,7 @@ class Streams:
         shared = {key: value for key, value in raw.items() if key != "names"} | {"name": "any"}
         if "name" in raw:
             self.findings.wrong((*place, "name"), "stands beside names; one of them is enough", at_key=True)
-        model = validated(provider.stream, shared, place, self.findings.report, self.keys[provider.name])
+        model = validated(provider.stream, shared, place, self.findings.wrong, self.keys[provider.name])
         names = self.findings.list_of(raw["names"], (*place, "names"))
         if raw["names"] == []:
             self.findings.wrong((*place, "names"), "is empty; name at least one stream")
@@ -119,7 +119,7 @@ class Streams:
         try:
             _NAMES.validate_python(names)
         except ValidationError as error:
-            told(error, names, (*place, "names"), self.findings.report, Keys())
+            told(error, names, (*place, "names"), self.findings.wrong, Keys())
             return
         if model is not None:
             self._check(model, provider, place)
@@ -157,7 +157,7 @@ class Streams:
         document, there, names = first = self.names[provider].setdefault(name, mine)
         if first is not mine:
             where = there if names is None else (*there, self._index(names, name))
-            self.findings.report(Mistake(place, taken(f"a {provider} stream", name)), (document, where))
+            self.findings.wrong(place, taken(f"a {provider} stream", name), first=(document, where))
 
     def _index(self, names: list[Any], name: str) -> int:
         """Return where a name first appears in a short form; one pass serves all of its names."""
@@ -176,7 +176,7 @@ class Streams:
         account = self.accounts.valid.get(stream.account)
         if account is not None:
             for field, message in provider.problems(account, stream):
-                self.findings.report(Mistake((*place, field), message, missing=True))
+                self.findings.wrong((*place, field), message, missing=True)
 
     def _check_labels(self, labels: Iterable[str], place: Place) -> None:
         for label in labels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -10,15 +10,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from exporter.config.positions import value_at
-from exporter.config.problems import MOST, Mistake, Place
+from exporter.config.problems import MOST, Place
 from exporter.model import carries_credential, format_duration
 from exporter.providers.interface import printable
 from exporter.spelling import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
-
-
-Report = Callable[[Mistake], None]
+Report = Callable[..., None]  # Findings.wrong
 
 _WANTED = {
     "string_type": "text",
@@ -30,33 +28,29 @@ _WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
-
-
 _UNQUOTED = ("a whole number", "a number", "true or false")
 
 
-def kind(value: Any) -> str:
-    """Say what a value of YAML is, without saying the value."""
-    if value is None:
-        return "is empty"
-    if isinstance(value, bool):
-        return "is true or false"
-    if isinstance(value, (int, float)):
-        return "is a number"
-    if isinstance(value, str):
-        return "is text"
-    return "is a list" if isinstance(value, list) else "is a mapping"
+_KINDS = (
+    (type(None), "is empty"),
+    (bool, "is true or false"),
+    ((int, float), "is a number"),
+    (str, "is text"),
+    (list, "is a list"),
+    (object, "is a mapping"),
+)
 
 
 def wrong_type(value: Any, wanted: str) -> str:
-    """Say that a value is of the wrong type, and what to do where that is plain."""
+    """Say that a value is of the wrong type, and what to do where that is plain; the value is not repeated."""
+    kind = next(words for types, words in _KINDS if isinstance(value, types))
     if wanted == "text" and isinstance(value, (bool, int, float)):
-        return f"{kind(value)} to YAML; quote it to make it text"
+        return f"{kind} to YAML; quote it to make it text"
     if wanted == "a whole number" and isinstance(value, float):
         return "is not a whole number"
     if wanted in _UNQUOTED and isinstance(value, str):
         return f"is text; {wanted} is expected, without quotes"
-    return f"{kind(value)}; {wanted} is expected"
+    return f"{kind}; {wanted} is expected"
 
 
 def validated(
@@ -72,11 +66,8 @@ def validated(
 
 def taken(whose: str, name: str) -> str:
     """Say that a name is taken already; a name that holds a credential is not repeated."""
-    return (
-        f"{whose} has this name already"
-        if carries_credential(name)
-        else f"{whose} is named '{printable(name, 64)}' already"
-    )
+    known = "has this name" if carries_credential(name) else f"is named '{printable(name, 64)}'"
+    return f"{whose} {known} already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +99,7 @@ def strangers(raw: Mapping[str, Any], place: Place, report: Report, keys: Keys) 
     """Report each key that no shape has."""
     unknown = (key for key in raw if key not in keys.own)
     for key in islice(unknown, MOST):
-        report(Mistake((*place, key), keys.unknown(key), at_key=True))
+        report((*place, key), keys.unknown(key), at_key=True)
 
 
 def told(error: ValidationError, raw: Any, place: Place, report: Report, keys: Keys) -> None:
@@ -119,7 +110,7 @@ def told(error: ValidationError, raw: Any, place: Place, report: Report, keys: K
         at_key = found["type"] == "extra_forbidden" or steps[-1:] == ("[key]",)
         inner = steps[:-1] if steps[-1:] == ("[key]",) else steps
         message = _message(found["type"], found.get("ctx", {}), value_at(raw, inner), inner, keys)
-        report(Mistake((*place, *inner), message, at_key, missing=found["type"] == "missing"))
+        report((*place, *inner), message, at_key=at_key, missing=found["type"] == "missing")
 
 
 def _message(finding: str, context: Mapping[str, Any], value: Any, steps: Place, keys: Keys) -> str:
@@ -165,11 +156,7 @@ def _bound(finding: str, context: Mapping[str, Any], value: Any) -> str | None:
     return words.format(format_duration(limit) if timed else f"{limit:,.12g}" if limit >= 10_000 else f"{limit:g}")
 
 
-def others(own: Iterable[str], fields: Mapping[str, Iterable[str]]) -> dict[str, str]:
+def others(own: Iterable[str], fields: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Return for each field that is not among our own the names of those who have it."""
-    found: dict[str, list[str]] = {}
-    for name, theirs in fields.items():
-        for each in theirs:
-            if each not in own:
-                found.setdefault(each, []).append(name)
-    return {each: " and ".join(names) for each, names in found.items()}
+    foreign = {each for theirs in fields.values() for each in theirs}.difference(own)
+    return {each: " and ".join(name for name, theirs in fields.items() if each in theirs) for each in foreign}

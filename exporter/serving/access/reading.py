@@ -43,9 +43,10 @@ class _Parser(yaml.SafeLoader):
     """Refuses aliases, with which a short file can grow without bound."""
 
     def get_event(self) -> Any:
-        event: Any = super().get_event()  # type: ignore[no-untyped-call]
+        event = super().get_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="YAML aliases are not read here", problem_mark=event.start_mark)
+            mark: Any = event.start_mark
+            raise yaml.MarkedYAMLError(problem="YAML aliases are not read here", problem_mark=mark)
         return event
 
 
