@@ -125,24 +125,19 @@ class _Loading:
             self.findings.wrong((), wrong_type(raw, "a mapping"))
             return
         strangers(raw, (), self.findings.wrong, TOP)
-        self.read_scrape(raw.get("scrape", {}))
+        scrape = validated(ScrapeShape, raw.get("scrape", {}), ("scrape",), self.findings.wrong)
+        if scrape is not None:
+            self.scrape = Scrape(**scrape.model_dump())
         self.accounts.read(raw, self.scrape.max_age)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
         self.read_stream_files(self.findings.list_of(raw.get("stream_files", []), ("stream_files",)))
         self.notice_idle()
         self.notice_doubts()
 
-    def read_scrape(self, raw: Any) -> None:
-        if not isinstance(raw, dict):
-            self.findings.wrong(("scrape",), wrong_type(raw, "a mapping"))
-        elif (scrape := validated(ScrapeShape, raw, ("scrape",), self.findings.wrong)) is not None:
-            self.scrape = Scrape(**scrape.model_dump())
-
     def read_stream_files(self, patterns: list[Any]) -> None:
         main = self.findings.document
         opened = {self.path}
         for index, pattern in enumerate(patterns):
-            self.findings.document = main
             place = ("stream_files", index)
             if not isinstance(pattern, str):
                 self.findings.wrong(place, wrong_type(pattern, "text"))
@@ -152,8 +147,10 @@ class _Loading:
                     self.findings.wrong(place, "the pattern matches the configuration itself")
                 elif path not in opened:
                     opened.add(path)
-                    self.read_stream_file(path)
-        self.findings.document = main
+                    self.findings.enter(self.open(path))
+                    if self.findings.document.readable:
+                        self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
+                    self.findings.document = main
 
     def matches(self, pattern: str, place: Place) -> list[Path]:
         directory = self.path.parent
@@ -163,18 +160,13 @@ class _Loading:
         except TimeoutError as error:
             self.hung = str(directory / pattern)
             self.findings.wrong(place, files.problem(error))
-            return []
         except (OSError, ValueError):
             self.findings.wrong(place, "is not a pattern of file names")
-            return []
-        if not found:
-            self.findings.warn(place, "the pattern matches no file")
-        return [directory / name for name in found]
-
-    def read_stream_file(self, path: Path) -> None:
-        self.findings.enter(self.open(path))
-        if self.findings.document.readable:
-            self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
+        else:
+            if not found:
+                self.findings.warn(place, "the pattern matches no file")
+            return [directory / name for name in found]
+        return []
 
     def notice_doubts(self) -> None:
         """Pass on the providers' warnings; only accounts and streams without errors are looked at."""

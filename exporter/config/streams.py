@@ -31,9 +31,8 @@ class Streams:
         self.findings = findings
         self.accounts = accounts
         self.valid: list[Stream] = []
-        self.names: dict[str, dict[str, tuple[Document, Place, list[Any] | None]]] = {name: {} for name in providers}
+        self.names: dict[str, dict[str, tuple[Document, Place, str | int]]] = {name: {} for name in providers}
         self.label_sets: set[tuple[str, ...]] = set()
-        self.indexes: dict[int, dict[str, int]] = {}
         self.nobody: dict[str, str] = {}
         self.keys = {name: _stream_keys(name, providers) for name in providers}
 
@@ -50,8 +49,7 @@ class Streams:
             provider = self._provider(raw, place)
             if provider is None:
                 self._check_common(raw, place)
-                continue
-            if "names" in raw:
+            elif "names" in raw:
                 self._many(raw, provider, place)
             else:
                 self._one(raw, provider, place)
@@ -63,8 +61,8 @@ class Streams:
         common = {key: value for key, value in raw.items() if key in Stream.model_fields}
         stand_in = {"name": "any"} if "names" in raw else {}
         validated(Stream, {**stand_in, **common, "account": "any"}, place, self.findings.wrong)
-        known = Keys(tuple({key for keys in self.keys.values() for key in keys.own}))
-        strangers(raw, place, self.findings.wrong, known)
+        known = {key for keys in self.keys.values() for key in keys.own}
+        strangers(raw, place, self.findings.wrong, Keys(tuple(known)))
 
     def _provider(self, raw: Any, place: Place) -> AnyProvider | None:
         """Return the provider of a stream's account, or None after saying why there is none."""
@@ -93,18 +91,15 @@ class Streams:
             stream: Stream = provider.stream.model_validate(raw)
         except ValidationError as error:
             told(error, raw, place, self.findings.wrong, self.keys[provider.name])
-            self._check_rest(raw, provider, place)
+            # What is wrong between it and others can be told all the same.
+            if isinstance(raw.get("name"), str):
+                self._name(raw["name"], provider.name, place, "name")
+            if isinstance(raw.get("labels"), dict):
+                self._check_labels(raw["labels"], place)
             return
-        self._name(stream.name, provider.name, (*place, "name"))
+        self._name(stream.name, provider.name, place, "name")
         self._check(stream, provider, place)
         self.valid.append(stream)
-
-    def _check_rest(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
-        """Find in an entry that has errors already what is wrong between it and others."""
-        if isinstance(raw.get("name"), str):
-            self._name(raw["name"], provider.name, (*place, "name"))
-        if isinstance(raw.get("labels"), dict):
-            self._check_labels(raw["labels"], place)
 
     def _many(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
         """Read the short form: what is shared is checked once, and each stream is a copy with its own name."""
@@ -139,34 +134,22 @@ class Streams:
 
     def _names(self, names: list[Any], provider: str, place: Place) -> None:
         """Note the names of a short form: at once where none stands anywhere else, as is usual."""
-        known = self.names[provider]
-        texts = [name for name in names if isinstance(name, str)]
-        fresh = dict.fromkeys(texts, (self.findings.document, place, names))
+        document, known = self.findings.document, self.names[provider]
+        fresh = {name: (document, place, index) for index, name in enumerate(names) if isinstance(name, str)}
         if len(fresh) == len(names) and known.keys().isdisjoint(fresh):
             known |= fresh
             return
         for index, name in enumerate(names):
-            if self.findings.full:
-                return
-            if isinstance(name, str):
-                self._name(name, provider, (*place, index))
+            if isinstance(name, str) and not self.findings.full:
+                self._name(name, provider, place, index)
 
-    def _name(self, name: str, provider: str, place: Place) -> None:
+    def _name(self, name: str, provider: str, place: Place, step: str | int) -> None:
         """Note a stream's name; the first that has it at its provider keeps it."""
-        mine = (self.findings.document, place, None)
-        document, there, names = first = self.names[provider].setdefault(name, mine)
-        if first is not mine:
-            where = there if names is None else (*there, self._index(names, name))
-            self.findings.wrong(place, taken(f"a {provider} stream", name), first=(document, where))
-
-    def _index(self, names: list[Any], name: str) -> int:
-        """Return where a name first appears in a short form; one pass serves all of its names."""
-        if id(names) not in self.indexes:
-            # Set from the end, so that the first of equal names stays.
-            last = len(names) - 1
-            found = {each: last - back for back, each in enumerate(reversed(names)) if isinstance(each, str)}
-            self.indexes[id(names)] = found
-        return self.indexes[id(names)][name]
+        here = (self.findings.document, place, step)
+        document, around, first = before = self.names[provider].setdefault(name, here)
+        if before is not here:
+            message = taken(f"a {provider} stream", name)
+            self.findings.wrong((*place, step), message, first=(document, (*around, first)))
 
     def _check(self, stream: Stream, provider: AnyProvider, place: Place) -> None:
         if stream.labels:
