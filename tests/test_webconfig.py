@@ -31,7 +31,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from exporter.model import Secret
 from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.access.passwords import Passwords
-from exporter.serving.access.reading import load
+from exporter.serving.access.reading import ConfigFile
+from exporter.serving.access.settings import WebConfig
 from exporter.serving.access.tls import temporary
 
 DATA = Path(__file__).parent / "webconfig_data"
@@ -126,6 +127,11 @@ def pki(authority: Issued, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(pki: Path, tmp_path: Path) -> Path:
     """A fresh copy of the certificates that a test may change."""
     return Path(shutil.copytree(pki, tmp_path / "web"))
+
+
+def load(path: Path) -> WebConfig:
+    """Read a web configuration file without opening its certificates."""
+    return ConfigFile(path, lambda _now: None).read()
 
 
 def written(folder: Path, text: str) -> Path:
@@ -243,7 +249,7 @@ def _expected(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_good_files_serve(path: Path, folder: Path) -> None:
     """Every file that exporter-toolkit takes and we can serve is taken, certificates and all."""
-    copy = shutil.copy(path, folder)
+    copy = Path(shutil.copy(path, folder))
     guard = WebGuard(copy, Clock())
     context = guard.ssl_context()
     assert (context is not None) == load(copy).tls_server_config.enabled

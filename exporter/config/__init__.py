@@ -6,7 +6,7 @@ from exporter.config.loading import load
 from exporter.config.problems import ConfigErrors, Problem
 from exporter.config.schema import schema
 from exporter.config.secret_values import CredentialsMissing, credentials, secret
-from exporter.config.values import Config, Scrape, redacted, redacted_slices
+from exporter.config.values import Config, Scrape, redacted_slices
 
 __all__ = [
     "Config",
@@ -16,7 +16,6 @@ __all__ = [
     "Scrape",
     "credentials",
     "load",
-    "redacted",
     "redacted_slices",
     "schema",
     "secret",

@@ -77,13 +77,11 @@ class Config:
         return self.accounts_by_name[stream.account].provider
 
 
-def redacted(config: Config) -> str:
-    """Return the configuration with its defaults; files and variables of secrets by name, plain ones as `<secret>`."""
-    return "".join(redacted_slices(config))
-
-
 def redacted_slices(config: Config) -> Iterator[str]:
-    """Yield the same account by account and stream by stream."""
+    """Yield the configuration with its defaults, account by account and stream by stream.
+
+    Files and variables of secrets stand there by name, plain ones as `<secret>`.
+    """
     yield _dumped(
         {"scrape": {name: format_duration(getattr(config.scrape, name)) for name in ScrapeShape.model_fields}}
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -133,15 +132,6 @@ def _parsed(path: Path, content: bytes) -> tuple[WebConfig, Document]:
         except ValidationError as error:
             problems = problems_at(document, map(_mistake, error.errors(include_input=False)))
     raise WebConfigError(*map(str, problems))
-
-
-def load(path: str | os.PathLike[str]) -> WebConfig:
-    """Read a web configuration file; certificates are not opened.
-
-    Raises:
-        WebConfigError: It cannot be read, is not YAML, or breaks the format; all errors at once.
-    """
-    return ConfigFile(Path(path), lambda _now: None).read()
 
 
 class ConfigFile:
