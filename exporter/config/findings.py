@@ -52,14 +52,9 @@ class Findings:
         missing: bool = False,
         first: tuple[Document, Place] | None = None,
     ) -> None:
-        """Note an error, unless YAML's own errors there leave nothing to say.
+        """Note an error at a place of the present document, unless YAML's own errors there leave nothing to say.
 
-        Args:
-            place: Where it is in the present document.
-            message: What is wrong.
-            at_key: Whether it is the key rather than its value.
-            missing: Whether it is that there is no such key.
-            first: The place that is repeated here.
+        `missing` says that there is no such key; `at_key` and `first` are as in a Finding.
         """
         document = self.document
         unknown = document.unknown and any(place[:n] in document.unknown for n in range(len(place) + 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -61,20 +61,16 @@ class _Locator(Reader):
         handle(event)
 
 
-def locate(document: Document, places: Iterable[Place]) -> dict[Place, Spot]:
+def locate(document: Document, places: Collection[Place]) -> dict[Place, Spot]:
     """Return where places stand; one that is not there stands where the nearest value around it does."""
-    places = set(places)
     locator = _Locator(document, {place[:length] for place in places for length in range(len(place) + 1)})
     locator.run()
-    return {place: _nearest(locator.found, place) for place in places}
-
-
-def _nearest(found: dict[Place, Spot], place: Place) -> Spot:
-    if place in found:
-        return found[place]
-    around = next((found[place[:n]] for n in range(len(place) - 1, -1, -1) if place[:n] in found), None)
-    spot = around.value if around else (1, 1)
-    return Spot(spot, spot)
+    spots = {}
+    for place in places:
+        around = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in locator.found), ())
+        spot = locator.found.get(around, Spot((1, 1), (1, 1)))
+        spots[place] = spot if around == place else Spot(spot.value, spot.value)
+    return spots
 
 
 def problems_at(document: Document, found: Iterable[tuple[Place, str]]) -> list[Problem]:
