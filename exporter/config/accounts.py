@@ -10,7 +10,7 @@ from exporter import ambient
 from exporter.config.findings import Findings
 from exporter.config.problems import Place
 from exporter.config.secret_values import SUFFIXES, CredentialsMissing, Read, missing, secret, secret_fields
-from exporter.config.validation import Keys, others, strangers, taken, validated, wrong_type
+from exporter.config.validation import Keys, already_taken, foreign_fields, report_unknown, validated, wrong_type
 from exporter.config.warnings import blemishes, readable_by_all, variable
 from exporter.model import Account, SecretSource
 from exporter.providers.interface import AnyProvider
@@ -76,11 +76,11 @@ class Accounts:
             self.valid.setdefault(account.name, account)
 
     def _check_common(self, raw: dict[str, Any], place: Place) -> None:
-        """Find in an account of no known provider what is wrong whosever it is."""
+        """Check what all accounts have in common, where the provider is unknown."""
         common = {key: value for key, value in raw.items() if key in Account.model_fields}
         validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place, self.findings.wrong)
         known = Keys(tuple({key for provider in self.providers.values() for key in keys_of(provider)}))
-        strangers(raw, place, self.findings.wrong, known)
+        report_unknown(raw, place, self.findings.wrong, known)
 
     def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
         """Return the account's provider, or None after saying why there is none."""
@@ -98,13 +98,13 @@ class Accounts:
         return None
 
     def _own(self, name: Any, provider: AnyProvider | None, place: Place) -> None:
-        """Note whose account a name is; the first that has it keeps it."""
+        """Note which provider a name belongs to; if a name stands twice, the first counts."""
         if not isinstance(name, str):
             return
         _, first = self.owners.setdefault(name, (provider, place))
         if first != place:
             repeated = (self.findings.document, (*first, "name"))
-            self.findings.wrong((*place, "name"), taken("an account", name), first=repeated)
+            self.findings.wrong((*place, "name"), already_taken("an account", name), first=repeated)
 
     def _with_sources(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> dict[str, Any]:
         """Return an account's mapping with each secret as the `SecretSource` that its keys tell of."""
@@ -204,9 +204,9 @@ class Accounts:
 
 
 def _account_keys(provider: AnyProvider, providers: Mapping[str, AnyProvider]) -> Keys:
-    own = keys_of(provider)
-    elsewhere = others(own, {name: keys_of(each) for name, each in providers.items()})
-    return Keys(own, {field: f"accounts of {whose}" for field, whose in elsewhere.items()})
+    keys = {name: keys_of(each) for name, each in providers.items()}
+    foreign = foreign_fields(provider.name, keys)
+    return Keys(keys[provider.name], {field: f"accounts of {whose}" for field, whose in foreign.items()})
 
 
 def keys_of(provider: AnyProvider) -> tuple[str, ...]:

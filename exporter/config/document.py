@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from exporter.config.problems import MOST, Place, Problem, shown
+from exporter.config.problems import MOST, Place, Problem, path_of
 from exporter.config.scalars import FIRST_SIGNS, Merge, Scalars, resolved
 
 LARGEST = 16 << 20
@@ -79,7 +79,7 @@ class Format:
         largest: How many bytes it may have.
     """
 
-    path: Callable[[Place, bool], str] = shown
+    path: Callable[[Place, bool], str] = path_of
     messages: Mapping[str, str] = field(default_factory=dict)
     explain: Callable[[yaml.YAMLError], tuple[Any, str]] = explained
     parser: Callable[[bytes], Any] = Parser
@@ -100,7 +100,7 @@ class Document:
         readable: False where no value could be built at all.
         problems: What YAML itself has to say.
         unknown: Places whose value was refused, so nothing can be said of it.
-        odd: What to say of values that YAML may read differently than they were meant, such as `0123`.
+        ambiguous: What to say of values that YAML may read differently than they were meant, such as `0123`.
         merged: Mappings that wanted to merge others into them, so nothing can be said of what they lack.
     """
 
@@ -111,7 +111,7 @@ class Document:
     readable: bool = False
     problems: list[Problem] = field(default_factory=list)
     unknown: set[Place] = field(default_factory=set)
-    odd: dict[Place, str] = field(default_factory=dict, repr=False)
+    ambiguous: dict[Place, str] = field(default_factory=dict, repr=False)
     merged: set[Place] = field(default_factory=set)
 
     def note(self, place: Place, line: int, column: int, kind: str, *, bare: bool = False) -> None:
@@ -224,8 +224,8 @@ class Reader:
             and not (self.text_keys and key is None and type(box) is dict)
         ):
             value = self.scalars[value]
-            if event.value in self.scalars.odd:
-                self.document.odd[self.place()] = self.scalars.odd[event.value]
+            if event.value in self.scalars.ambiguous:
+                self.document.ambiguous[self.place()] = self.scalars.ambiguous[event.value]
         if event.tag is not None or event.anchor is not None:
             self._decorated(event)
         if type(box) is list:

@@ -59,8 +59,8 @@ class Findings:
         document = self.document
         unknown = document.unknown and any(place[:n] in document.unknown for n in range(len(place) + 1))
         excused = missing and place[:-1] in document.merged
-        if place in document.odd and not at_key and _is_vague(message, value_at(document.value, place)):
-            message = document.odd[place]
+        if place in document.ambiguous and not at_key and _is_vague(message, value_at(document.value, place)):
+            message = document.ambiguous[place]
         if not unknown and not excused and not self.full:
             self._errors.append(Finding(document, place, message, at_key, first))
 

@@ -14,10 +14,10 @@ from exporter import files
 from exporter.config.accounts import Accounts, keys_of
 from exporter.config.document import Document, Format, read_document
 from exporter.config.findings import Findings
-from exporter.config.problems import ConfigErrors, Place, Problem, shown
+from exporter.config.problems import ConfigErrors, Place, Problem, path_of
 from exporter.config.secret_values import Read, read_file
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
-from exporter.config.validation import Keys, strangers, validated, wrong_type
+from exporter.config.validation import Keys, report_unknown, validated, wrong_type
 from exporter.config.values import Config, Scrape, ScrapeShape
 from exporter.config.warnings import variables
 from exporter.model import Stream
@@ -45,7 +45,7 @@ def load(
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Hold the collector back: it finds nothing in a tree that only grows, and takes half of the time for it."""
+    """Pause the garbage collector, which finds nothing while values are built and takes half of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -77,7 +77,7 @@ class _Loading:
         self.patterns: list[str] = []
         self.hung = ""
         self._read = read
-        self._format = Format(path=partial(shown, words=_words(providers)))
+        self._format = Format(path=partial(path_of, words=_words(providers)))
         self.findings = Findings(self.open(path))
         self.scrape = Scrape()
         self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read)
@@ -124,7 +124,7 @@ class _Loading:
         if not isinstance(raw, dict):
             self.findings.wrong((), wrong_type(raw, "a mapping"))
             return
-        strangers(raw, (), self.findings.wrong, TOP)
+        report_unknown(raw, (), self.findings.wrong, TOP)
         scrape = validated(ScrapeShape, raw.get("scrape", {}), ("scrape",), self.findings.wrong)
         if scrape is not None:
             self.scrape = Scrape(**scrape.model_dump())

@@ -90,6 +90,6 @@ def _there(value: Any, place: Place) -> Place:
 
 def misread(document: Document) -> Iterator[tuple[Place, str]]:
     """Yield the numbers that YAML may not read as they were meant, each with what to say of it."""
-    for place, advice in document.odd.items():
+    for place, advice in document.ambiguous.items():
         if isinstance(value_at(document.value, place), (int, float)):
             yield place, advice

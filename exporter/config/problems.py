@@ -45,7 +45,7 @@ class ConfigErrors(Exception):  # noqa: N818 - it carries all the errors there a
         return "\n".join(map(str, self.problems))
 
 
-def shown(place: Place, bare: bool = False, words: frozenset[str] = frozenset(), strict: bool = False) -> str:
+def path_of(place: Place, bare: bool = False, words: frozenset[str] = frozenset(), strict: bool = False) -> str:
     """Write a place as `accounts[0].quota`; a key that may be a secret is `<key>`.
 
     Args:
@@ -60,11 +60,11 @@ def shown(place: Place, bare: bool = False, words: frozenset[str] = frozenset(),
             text += f"[{step}]"
         else:
             doubtful = strict or (bare and index == len(place) - 1)
-            text += ("." if text else "") + (step if speakable(step, words, bare=doubtful) else "<key>")
+            text += ("." if text else "") + (step if may_be_repeated(step, words, bare=doubtful) else "<key>")
     return text or "document"
 
 
-def speakable(key: str, words: frozenset[str], *, bare: bool = False) -> bool:
+def may_be_repeated(key: str, words: frozenset[str], *, bare: bool = False) -> bool:
     """Whether a key may be repeated in a message: it is known, nearly so, or made of small letters like a name.
 
     A secret may stand where a key belongs, as in `{secret_key, VALUE}`: then it has no value, and only what is known

@@ -24,7 +24,7 @@ _CONSTRUCT: dict[str, Callable[[Any], Any]] = {
     f"{_TAG}merge": lambda node: Merge(node.value),
 }
 
-_ODD_NUMBERS = tuple(
+_AMBIGUOUS_NUMBERS = tuple(
     (re.compile(pattern, re.ASCII | re.IGNORECASE), f"{advice}, or quote it to make it text")
     for pattern, advice in (
         (r"[-+]?0[0-9_]+(\.[0-9_]*)?(e[-+]?[0-9]+)?", "begins with a zero, which may mean octal; leave the zero out"),
@@ -54,12 +54,12 @@ def resolved(text: str) -> Any:
     return text
 
 
-def odd(text: str) -> str:
+def ambiguity(text: str) -> str:
     """Return what to say of `null`, or of a number on which YAML readers disagree; nothing for any other scalar."""
     if text in ("null", "Null", "NULL", "~"):
         return "is null in YAML; give a value, or quote it to make it text"
     if text[:1] in "+-.0123456789" and len(text) > 1:
-        return next((advice for pattern, advice in _ODD_NUMBERS if pattern.fullmatch(text)), "")
+        return next((advice for pattern, advice in _AMBIGUOUS_NUMBERS if pattern.fullmatch(text)), "")
     return ""
 
 
@@ -67,18 +67,18 @@ class Scalars(dict[str, Any]):
     """The value of each plain scalar that may be more than text, worked out once.
 
     Attributes:
-        odd: What to say of those that YAML may read differently than they were meant.
+        ambiguous: What to say of those that YAML may read differently than they were meant.
     """
 
     def __init__(self, resolve: Callable[[str], Any] = resolved) -> None:
-        self.odd: dict[str, str] = {}
+        self.ambiguous: dict[str, str] = {}
         self._resolve = resolve
 
     def __missing__(self, text: str) -> Any:
         value: Any = text
         if len(text) <= LONGEST_NUMBER:
             value = self._resolve(text)
-            if advice := odd(text):
-                self.odd[text] = advice
+            if advice := ambiguity(text):
+                self.ambiguous[text] = advice
         self[text] = value
         return value

@@ -12,7 +12,15 @@ from exporter.config.accounts import Accounts
 from exporter.config.document import Document
 from exporter.config.findings import Findings
 from exporter.config.problems import Place
-from exporter.config.validation import Keys, others, strangers, taken, told, validated, wrong_type
+from exporter.config.validation import (
+    Keys,
+    already_taken,
+    foreign_fields,
+    report_invalid,
+    report_unknown,
+    validated,
+    wrong_type,
+)
 from exporter.model import Stream, Text
 from exporter.providers.interface import AnyProvider
 from exporter.spelling import did_you_mean
@@ -55,14 +63,14 @@ class Streams:
                 self._one(raw, provider, place)
 
     def _check_common(self, raw: Any, place: Place) -> None:
-        """Find in a stream of no known account what is wrong whosever it is."""
+        """Check what all streams have in common, where the account is unknown."""
         if not isinstance(raw, dict):
             return
         common = {key: value for key, value in raw.items() if key in Stream.model_fields}
         stand_in = {"name": "any"} if "names" in raw else {}
         validated(Stream, {**stand_in, **common, "account": "any"}, place, self.findings.wrong)
         known = {key for keys in self.keys.values() for key in keys.own}
-        strangers(raw, place, self.findings.wrong, Keys(tuple(known)))
+        report_unknown(raw, place, self.findings.wrong, Keys(tuple(known)))
 
     def _provider(self, raw: Any, place: Place) -> AnyProvider | None:
         """Return the provider of a stream's account, or None after saying why there is none."""
@@ -90,8 +98,8 @@ class Streams:
         try:
             stream: Stream = provider.stream.model_validate(raw)
         except ValidationError as error:
-            told(error, raw, place, self.findings.wrong, self.keys[provider.name])
-            # What is wrong between it and others can be told all the same.
+            report_invalid(error, raw, place, self.findings.wrong, self.keys[provider.name])
+            # Its name and labels can be checked all the same.
             if isinstance(raw.get("name"), str):
                 self._name(raw["name"], provider.name, place, "name")
             if isinstance(raw.get("labels"), dict):
@@ -114,7 +122,7 @@ class Streams:
         try:
             _NAMES.validate_python(names)
         except ValidationError as error:
-            told(error, names, (*place, "names"), self.findings.wrong, Keys())
+            report_invalid(error, names, (*place, "names"), self.findings.wrong, Keys())
             return
         if model is not None:
             self._check(model, provider, place)
@@ -144,11 +152,11 @@ class Streams:
                 self._name(name, provider, place, index)
 
     def _name(self, name: str, provider: str, place: Place, step: str | int) -> None:
-        """Note a stream's name; the first that has it at its provider keeps it."""
+        """Note a stream's name, which has to be the only one at its provider."""
         here = (self.findings.document, place, step)
         document, around, first = before = self.names[provider].setdefault(name, here)
         if before is not here:
-            message = taken(f"a {provider} stream", name)
+            message = already_taken(f"a {provider} stream", name)
             self.findings.wrong((*place, step), message, first=(document, (*around, first)))
 
     def _check(self, stream: Stream, provider: AnyProvider, place: Place) -> None:
@@ -187,11 +195,11 @@ def _copies(model: Stream, names: list[str]) -> list[Stream]:
 
 
 def _stream_keys(name: str, providers: Mapping[str, AnyProvider]) -> Keys:
-    own = providers[name].stream
-    elsewhere = others(own.model_fields, {each: provider.stream.model_fields for each, provider in providers.items()})
+    fields = {each: tuple(provider.stream.model_fields) for each, provider in providers.items()}
+    foreign = foreign_fields(name, fields)
     return Keys(
-        own=(*own.model_fields, "names"),
-        others={field: f"streams of {whose}; this account's are {name}" for field, whose in elsewhere.items()},
+        own=(*fields[name], "names"),
+        others={field: f"streams of {whose}; this account's are {name}" for field, whose in foreign.items()},
         absent={"name": "is missing; give name, or names for several streams"},
         retired=providers[name].retired,
     )

@@ -1,8 +1,8 @@
-"""Values against the shapes of the model: pydantic finds what is wrong, this says it plainly and without the value."""
+"""Checks values against the model; pydantic's errors in plain words, which never repeat the value."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -60,11 +60,11 @@ def validated(
     try:
         return shape.model_validate(raw)
     except ValidationError as error:
-        told(error, raw, place, report, keys or Keys(tuple(shape.model_fields)))
+        report_invalid(error, raw, place, report, keys or Keys(tuple(shape.model_fields)))
     return None
 
 
-def taken(whose: str, name: str) -> str:
+def already_taken(whose: str, name: str) -> str:
     """Say that a name is taken already; a name that holds a credential is not repeated."""
     known = "has this name" if carries_credential(name) else f"is named '{printable(name, 64)}'"
     return f"{whose} {known} already"
@@ -95,16 +95,16 @@ class Keys:
         return f"unknown key{did_you_mean(key, self.own)}"
 
 
-def strangers(raw: Mapping[str, Any], place: Place, report: Report, keys: Keys) -> None:
-    """Report each key that no shape has."""
+def report_unknown(raw: Mapping[str, Any], place: Place, report: Report, keys: Keys) -> None:
+    """Report each unknown key."""
     unknown = (key for key in raw if key not in keys.own)
     for key in islice(unknown, MOST):
         report((*place, key), keys.unknown(key), at_key=True)
 
 
-def told(error: ValidationError, raw: Any, place: Place, report: Report, keys: Keys) -> None:
-    """Report each of pydantic's findings."""
-    # Each costs a search for what was likely meant; more than these are not reported anyway.
+def report_invalid(error: ValidationError, raw: Any, place: Place, report: Report, keys: Keys) -> None:
+    """Report pydantic's errors."""
+    # Finding the likely spelling takes time, and no more than these are reported anyway.
     for found in error.errors(include_url=False, include_input=False)[:MOST]:
         steps = found["loc"]
         at_key = found["type"] == "extra_forbidden" or steps[-1:] == ("[key]",)
@@ -156,7 +156,7 @@ def _bound(finding: str, context: Mapping[str, Any], value: Any) -> str | None:
     return words.format(format_duration(limit) if timed else f"{limit:,.12g}" if limit >= 10_000 else f"{limit:g}")
 
 
-def others(own: Iterable[str], fields: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Return for each field that is not among our own the names of those who have it."""
-    foreign = {each for theirs in fields.values() for each in theirs}.difference(own)
-    return {each: " and ".join(name for name, theirs in fields.items() if each in theirs) for each in foreign}
+def foreign_fields(name: str, fields: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Map each field that `name` lacks to the names of those that have it."""
+    foreign = {each for theirs in fields.values() for each in theirs}.difference(fields[name])
+    return {each: " and ".join(other for other, theirs in fields.items() if each in theirs) for each in foreign}

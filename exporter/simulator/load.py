@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from exporter import files
 from exporter.config.document import Format, read_document
 from exporter.config.positions import leaves, misread, problems_at
-from exporter.config.problems import Place, Problem, shown
+from exporter.config.problems import Place, Problem, path_of
 from exporter.model import State, duration
 from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
@@ -194,7 +194,7 @@ def _texts(tree: Any) -> Iterator[str]:
 _KEYS = frozenset(name for part in (_World, _Account, _Stream, _Input, _Cycle) for name in part.model_fields) | {
     field.name for kind in (Fault, Quirks, Tricks, Manners) for field in fields(kind)
 }
-_FORMAT = Format(path=lambda place, bare: shown(place, bare, _KEYS) if place else "", parser=yaml.SafeLoader)
+_FORMAT = Format(path=lambda place, bare: path_of(place, bare, _KEYS) if place else "", parser=yaml.SafeLoader)
 # A text that does not look like a secret: words and short numbers.
 _PLAIN = re.compile(
     r"([A-Za-z]?[a-z]{0,15}|[A-Z]{0,5}|[0-9]{0,4})([-_./: ]([A-Za-z]?[a-z]{0,15}|[0-9]{0,4}))*", re.ASCII

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from exporter import files
 from exporter.config.document import Document, Format, read_document
 from exporter.config.positions import leaves, problems_at
-from exporter.config.problems import Place, shown
+from exporter.config.problems import Place, path_of
 from exporter.config.scalars import resolved
 from exporter.serving.access.settings import HEADERS, HttpServer, RateLimit, TlsServer, WebConfig
 from exporter.spelling import did_you_mean
@@ -61,7 +61,7 @@ def _path(place: Place, _bare: bool = False) -> str:
     """Write a place for people. Users' names are withheld: someone may have swapped name and hash."""
     if len(place) > 1 and place[0] == "basic_auth_users":
         place = (place[0], "<user>")
-    return shown(place, words=_KEYS, strict=True) if place else ""
+    return path_of(place, words=_KEYS, strict=True) if place else ""
 
 
 def _scalar(text: str) -> Any:
