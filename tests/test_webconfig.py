@@ -409,6 +409,20 @@ def test_interval_reads_go_durations(text: str, seconds: float, tmp_path: Path) 
     assert config.rate_limit.interval == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize("name", ["123", "yes", "null", "1:30", "<<"])
+def test_users_may_have_any_name(name: str, tmp_path: Path) -> None:
+    """A user's name is text, whatever else YAML might read it as."""
+    assert load(written(tmp_path, f"basic_auth_users:\n  {name}: &anchor {HASH}\n")).basic_auth_users.keys() == {name}
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Keys that stand twice do not hide each other, nor what is no YAML further down."""
+    path = written(tmp_path, "rate_limit: {}\nrate_limit: {}\nhttp_server_config: {http2: true, http2: true}\n- x\n")
+    with pytest.raises(WebConfigError) as caught:
+        load(path)
+    assert [line.split(": ")[0] for line in caught.value.errors] == [f"{path}:2:1", f"{path}:3:35", f"{path}:4:1"]
+
+
 def test_nothing_secret_is_printed(folder: Path) -> None:
     """Hash, inline key and inline certificate print as <secret> in repr, str and a dump."""
     key = (folder / "server.key").read_text()
@@ -535,9 +549,19 @@ def test_inline_certificates_leave_no_file(folder: Path, tmp_path: Path) -> None
     assert set(Path(os.environ.get("TMPDIR", "/tmp")).glob("stream-exporter-*")) <= before
 
 
+def test_no_room_for_an_inline_certificate_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no temporary file can be written, the error says so at the key, and what to use instead."""
+    monkeypatch.setattr("tempfile.tempdir", str(folder / "none"))
+    path = written(folder, f"tls_server_config:\n  cert: |\n{_indented('x')}  key_file: server.key\n")
+    with pytest.raises(WebConfigError) as caught:
+        WebGuard(path, Clock())
+    message = "tls_server_config.cert: needs a writable temporary directory; use cert_file instead"
+    assert str(caught.value) == f"{path}:2:3: {message}"
+
+
 def test_inline_key_is_readable_by_its_user_only() -> None:
     """The temporary file of an inline key has mode 0600 while it lives, and lives no longer than its use."""
-    with temporary("key", Secret("text")) as name:
+    with temporary(Secret("text")) as name:
         assert Path(name).stat().st_mode & 0o777 == 0o600
         assert Path(name).read_text() == "text"
     assert not Path(name).exists()

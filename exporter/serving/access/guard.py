@@ -71,10 +71,6 @@ def _credentials(header: str) -> tuple[bytes, bytes] | None:
     return (user, password) if colon else None
 
 
-def _quiet(_: str) -> None:
-    pass
-
-
 def _refusal(status: int, text: str, **headers: str) -> web.Response:
     spelled = {name.replace("_", "-"): value for name, value in headers.items()}
     return web.Response(status=status, text=f"{text}\n", headers={"X-Content-Type-Options": "nosniff"} | spelled)
@@ -99,12 +95,12 @@ class WebGuard:
         path: str | os.PathLike[str] | None,
         clock: Callable[[], float],
         *,
-        tell: Callable[[str], None] = _quiet,
+        tell: Callable[[str], None] = lambda _line: None,
         checker: Callable[[bytes, bytes], bool] = bcrypt.checkpw,
         cache_key: bytes | None = None,
     ) -> None:
         self._clock = clock
-        self._tell: Callable[[str], None] = _quiet  # what is wrong at the start is raised, not told
+        self._tell: Callable[[str], None] = lambda _line: None  # what is wrong at the start is raised, not told
         self._passwords = Passwords(checker, cache_key or secrets.token_bytes(32), clock)
         self._tls: Tls | None = None
         self._file = ConfigFile(Path(path), self._changed) if path else None

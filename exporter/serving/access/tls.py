@@ -25,13 +25,8 @@ _VERSIONS = {
 }
 
 
-class _Refused(Exception):  # noqa: N818 - becomes a WebConfigError once its line is known
-    """A key of tls_server_config whose value does not work."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.place = ("tls_server_config", *([key] if key else ()))
-        self.message = message
+Refuse = Callable[[str, str], WebConfigError]
+"""Makes an error of a key of tls_server_config (empty for the whole of it) and a message."""
 
 
 class _RenewedContext(ssl.SSLContext):
@@ -85,13 +80,13 @@ class Tls:
             self._tell("TLS settings and certificates were read again")
 
     def _build(self, config: TlsServer) -> ssl.SSLContext:
-        try:
-            context = _context(config)
-        except _Refused as refused:
-            raise self._file.error(refused.place, refused.message) from None
+        context = _context(config, self._refuse)
         if config.verifies and not config.has_ca:
             self._tell("without a client CA, clients of any authority that this system trusts are let in")
         return context
+
+    def _refuse(self, key: str, message: str) -> WebConfigError:
+        return self._file.error(("tls_server_config", key) if key else ("tls_server_config",), message)
 
 
 def _look(config: TlsServer, seconds: float) -> object:
@@ -102,21 +97,21 @@ def _look(config: TlsServer, seconds: float) -> object:
         return None
 
 
-def _context(config: TlsServer) -> ssl.SSLContext:
+def _context(config: TlsServer, refuse: Refuse) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     with warnings.catch_warnings():  # the stdlib disapproves of TLS 1.0 and 1.1; whoever writes them here means it
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = _VERSIONS[config.min_version]
         context.maximum_version = _VERSIONS[config.max_version]
-    _set_ciphers(context, config)
-    _set_certificate(context, config)
+    _set_ciphers(context, config, refuse)
+    _set_certificate(context, config, refuse)
     if config.verifies:
-        _set_clients(context, config)
+        _set_clients(context, config, refuse)
     return context
 
 
-def _set_ciphers(context: ssl.SSLContext, config: TlsServer) -> None:
+def _set_ciphers(context: ssl.SSLContext, config: TlsServer, refuse: Refuse) -> None:
     chosen = [CIPHERS[name] for name in config.cipher_suites if name in CIPHERS]
     if config.cipher_suites and not chosen:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -126,64 +121,63 @@ def _set_ciphers(context: ssl.SSLContext, config: TlsServer) -> None:
         try:
             context.set_ciphers(":".join(chosen))
         except ssl.SSLError:
-            raise _Refused("cipher_suites", "has none that this OpenSSL offers") from None
+            raise refuse("cipher_suites", "has none that this OpenSSL offers") from None
     if not config.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     for curve in config.curve_preferences:
         context.set_ecdh_curve(CURVES[curve])
 
 
-def _set_certificate(context: ssl.SSLContext, config: TlsServer) -> None:
+def _set_certificate(context: ssl.SSLContext, config: TlsServer, refuse: Refuse) -> None:
     with ExitStack() as stack:
-        cert = _on_disk(stack, "cert", config.cert_file, config.cert)
-        key = _on_disk(stack, "key", config.key_file, config.key)
+        cert = _on_disk(stack, "cert", config.cert_file, config.cert, refuse)
+        key = _on_disk(stack, "key", config.key_file, config.key, refuse)
         # A password function keeps OpenSSL from asking at the terminal when the key is encrypted.
         load = partial(context.load_cert_chain, cert, key, password=lambda: b"")
         try:
             files.within(files.SECONDS, ("certificate", cert, key), load)
         except TimeoutError as error:
-            raise _Refused("", files.problem(error)) from None
+            raise refuse("", files.problem(error)) from None
         except (OSError, ValueError) as error:
             message = "and the certificate are not both PEM, the key without a passphrase"
             if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
                 message = "does not belong to the certificate"
-            raise _Refused("key_file" if config.key_file else "key", message) from None
+            raise refuse("key_file" if config.key_file else "key", message) from None
 
 
-def _on_disk(stack: ExitStack, key: str, path: str, inline: Secret | None) -> str:
+def _on_disk(stack: ExitStack, key: str, path: str, inline: Secret | None, refuse: Refuse) -> str:
     """Return a path for OpenSSL, which reads certificates from files only."""
-    if not path:
-        return stack.enter_context(temporary(key, inline or Secret("")))
-    _check_readable(f"{key}_file", path)
-    return path
+    if path:
+        _check_readable(f"{key}_file", path, refuse)
+        return path
+    try:
+        return stack.enter_context(temporary(inline or Secret("")))
+    except OSError:
+        raise refuse(key, f"needs a writable temporary directory; use {key}_file instead") from None
 
 
-def _check_readable(key: str, path: str) -> None:
+@contextmanager
+def temporary(text: Secret) -> Iterator[str]:
+    """Lay a text into a file that only this user can read (mode 0600), gone after use; raises OSError."""
+    with tempfile.NamedTemporaryFile(prefix="stream-exporter-") as file:
+        file.write(text.reveal().encode())
+        file.flush()
+        yield file.name
+
+
+def _check_readable(key: str, path: str, refuse: Refuse) -> None:
     """Refuse a file that cannot be read: OpenSSL, which opens it by its name, would wait for a pipe."""
     try:
         files.read(Path(path), LARGEST)
     except OSError as error:
-        raise _Refused(key, files.problem(error)) from None
+        raise refuse(key, files.problem(error)) from None
 
 
-@contextmanager
-def temporary(key: str, text: Secret) -> Iterator[str]:
-    """Lay a text into a file that only this user can read (mode 0600), gone after use."""
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="stream-exporter-"))
-            file.write(text.reveal().encode())
-            file.flush()
-        except OSError:
-            raise _Refused(key, f"needs a writable temporary directory; use {key}_file instead") from None
-        yield file.name
-
-
-def _set_clients(context: ssl.SSLContext, config: TlsServer) -> None:
+def _set_clients(context: ssl.SSLContext, config: TlsServer, refuse: Refuse) -> None:
     key = "client_ca_file" if config.client_ca_file else "client_ca"
     try:
         if config.client_ca_file:
-            _check_readable(key, config.client_ca_file)
+            _check_readable(key, config.client_ca_file, refuse)
             load = partial(context.load_verify_locations, cafile=config.client_ca_file)
             files.within(files.SECONDS, ("certificate", config.client_ca_file), load)
         elif config.client_ca:
@@ -191,9 +185,9 @@ def _set_clients(context: ssl.SSLContext, config: TlsServer) -> None:
         else:
             context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     except (ssl.SSLError, ValueError):
-        raise _Refused(key, "holds no PEM certificate") from None
+        raise refuse(key, "holds no PEM certificate") from None
     except OSError as error:
-        raise _Refused(key, files.problem(error)) from None
+        raise refuse(key, files.problem(error)) from None
     context.verify_mode = VERIFYING[config.client_auth_type]
     # As in Go, any certificate of the file is an anchor, also an intermediate one.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
