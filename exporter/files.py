@@ -217,7 +217,7 @@ def matches(pattern: str, directory: Path | None = None, seconds: float = SECOND
 
 
 def problem(error: OSError | ValueError) -> str:
-    """Say why a file is not read; the text goes on after its name."""
+    """Say why a file is not read; the text follows its name."""
     if not isinstance(error, OSError):
         return "cannot be read: its name is not valid"
     if isinstance(error, TimeoutError) and error.strerror:

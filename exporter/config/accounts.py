@@ -83,7 +83,7 @@ class Accounts:
         report_unknown(raw, place, self.findings.wrong, known)
 
     def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
-        """Return the account's provider, or None after saying why there is none."""
+        """Return the account's provider, or None after reporting why there is none."""
         place = (*place, "provider")
         options = ", ".join(self.providers)
         word = raw.get("provider")
@@ -107,7 +107,7 @@ class Accounts:
             self.findings.wrong((*place, "name"), already_taken("an account", name), first=repeated)
 
     def _with_sources(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> dict[str, Any]:
-        """Return an account's mapping with each secret as the `SecretSource` that its keys tell of."""
+        """Return an account's mapping with each secret's keys replaced by one `SecretSource`."""
         prepared = dict(raw)
         for field in secret_fields(provider.account):
             options = {f"{field}{suffix}": kind for kind, suffix in SUFFIXES.items()}
@@ -167,7 +167,7 @@ class Accounts:
             self.findings.warn(here, "names a file that everybody on this machine may read: chmod 600, or 640")
 
     def _check_environment(self, given: Collection[str], provider: AnyProvider, place: Place) -> None:
-        """Find what is odd about the vendor's environment variables, which are used where no field is given."""
+        """Warn about the vendor's environment variables, which are used where no field is given."""
         keys = [field for field in provider.credentials if field]
         if any(field in given for field in keys):
             return

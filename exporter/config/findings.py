@@ -15,7 +15,7 @@ from exporter.config.validation import wrong_type
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is to be said of a place; `at_key` where it is the key rather than its value, `first` what it repeats."""
+    """An error or a warning at a place, or with `at_key` at its key; `first` is the place that it repeats."""
 
     document: Document
     place: Place
@@ -81,7 +81,7 @@ class Findings:
             self.warn(place, hints[place])
 
     def list_of(self, raw: Any, place: Place) -> list[Any]:
-        """Return a list that may be there, or an empty one after reporting that something else is."""
+        """Return `raw` if it is a list, else report that it is none and return an empty one."""
         if isinstance(raw, list):
             return raw
         self.wrong(place, wrong_type(raw, "a list"))
@@ -129,7 +129,7 @@ class Findings:
 
 
 def _is_vague(message: str, value: Any) -> bool:
-    """Say whether an error at an odd value tells less than its advice: a limit that it breaks helps nobody."""
+    """Say whether an error at an ambiguous value helps less than the advice about the value."""
     if isinstance(value, (int, float)):
         return not message.startswith("is a number to YAML")
     return message.startswith("is text; ") or message == "is empty; text is expected"

@@ -1,4 +1,4 @@
-"""The configuration: files to typed values, or every error at once. Providers come in; none is known by name."""
+"""Loads the configuration: files to typed values, or every error at once. No provider is known here by name."""
 
 from __future__ import annotations
 

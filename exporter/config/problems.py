@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and where; nothing here ever holds a value that was written there."""
+"""What is wrong in a file, and where. Nothing here ever holds a value from the file."""
 
 from __future__ import annotations
 

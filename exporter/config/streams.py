@@ -73,7 +73,7 @@ class Streams:
         report_unknown(raw, place, self.findings.wrong, Keys(tuple(known)))
 
     def _provider(self, raw: Any, place: Place) -> AnyProvider | None:
-        """Return the provider of a stream's account, or None after saying why there is none."""
+        """Return the provider of a stream's account, or None after reporting why there is none."""
         try:
             return self.accounts.owners[raw["account"]][0]
         except (KeyError, TypeError):
@@ -131,7 +131,7 @@ class Streams:
             self.valid += copies
 
     def _check_names(self, copies: list[Stream], provider: AnyProvider, place: Place) -> None:
-        """Find the names of a short form that cannot be what they stand for by default."""
+        """Check the names of a short form as the addresses that they are by default."""
         account = self.accounts.valid.get(copies[0].account) if copies else None
         if account is None:
             return
@@ -141,7 +141,7 @@ class Streams:
                     self.findings.wrong((*place, "names", index), message)
 
     def _names(self, names: list[Any], provider: str, place: Place) -> None:
-        """Note the names of a short form: at once where none stands anywhere else, as is usual."""
+        """Note the names of a short form: all at once if they are new, as is usual."""
         document, known = self.findings.document, self.names[provider]
         fresh = {name: (document, place, index) for index, name in enumerate(names) if isinstance(name, str)}
         if len(fresh) == len(names) and known.keys().isdisjoint(fresh):

@@ -1,4 +1,4 @@
-"""A configuration as typed values, and as YAML that may be shown: with every secret as `<secret>`."""
+"""The configuration as typed values, and as YAML that is safe to show."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def variable(text: str, field: str = "") -> str:
 
 
 def blemishes(text: str) -> Iterator[str]:
-    """Yield what is odd about a secret and probably came from copying it; each text goes on after its name."""
+    """Yield what probably went wrong when a secret was copied; each text follows the secret's name."""
     if text.endswith(" "):
         yield "ends with a blank, which counts as part of it"
     if text.startswith(" "):

@@ -45,7 +45,7 @@ class Reloader:
         self._waiting: asyncio.Task[list[str]] | None = None
 
     async def reload(self) -> list[str]:
-        """Put the configuration that stands in the files now into force; return what is wrong with it."""
+        """Apply the configuration as the files have it now; return what is wrong with it."""
         task = self._waiting
         if task is None:
             task = self._waiting = asyncio.create_task(self._next(self._under_way), name="reload")
@@ -120,7 +120,7 @@ def keep_one_heap() -> None:
 
 
 def settle_memory() -> None:
-    """Keep the collector from walking again and again what lives as long as the configuration does."""
+    """Keep the garbage collector away from what lives as long as the configuration."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -58,7 +58,7 @@ class _Input(_Part):
 
 
 class _Account(_Part):
-    """An account; what stands beside these fields are the provider's own."""
+    """An account; all other keys are the provider's own."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -71,7 +71,7 @@ class _Account(_Part):
 
 
 class _Stream(_Part):
-    """A stream; what stands beside these fields is its address."""
+    """A stream; all other keys are its address."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -24,7 +24,7 @@ class Busy(Exception):  # noqa: N818
 
 @dataclass(slots=True, eq=False)
 class _Comparison:
-    """A password that is compared, or waits for that, for all who gave it."""
+    """A password that is being compared, or waits for it, on behalf of all who gave it."""
 
     password: bytes
     hashed: bytes

@@ -158,7 +158,7 @@ def _on_disk(stack: ExitStack, key: str, path: str, inline: Secret | None, refus
 
 @contextmanager
 def temporary(text: Secret) -> Iterator[str]:
-    """Lay a text into a file that only this user can read (mode 0600), gone after use; raises OSError."""
+    """Write a text to a file that only this user can read (mode 0600) and that is gone after use; raises OSError."""
     with tempfile.NamedTemporaryFile(prefix="stream-exporter-") as file:
         file.write(text.reveal().encode())
         file.flush()
