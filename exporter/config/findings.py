@@ -93,7 +93,7 @@ class Findings:
         odd = [
             Finding(document, place, advice)
             for document in self.documents
-            for place, advice in misread(document)
+            for place, advice in misread(document).items()
             if (document.file, place) not in told
         ]
         found = [*self._errors, *odd][: max(MOST, len(self._errors))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,8 @@ import yaml
 
 from exporter.config.document import DROPPED, Document, Reader
 from exporter.config.problems import Place, Problem
+
+_NO_CHARACTER = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def value_at(raw: Any, steps: Iterable[str | int], otherwise: Any = None) -> Any:
@@ -88,8 +91,17 @@ def _there(value: Any, place: Place) -> Place:
     return place
 
 
-def misread(document: Document) -> Iterator[tuple[Place, str]]:
-    """Yield the numbers that YAML may not read as they were meant, each with what to say of it."""
-    for place, advice in document.ambiguous.items():
-        if isinstance(value_at(document.value, place), (int, float)):
-            yield place, advice
+def misread(document: Document) -> dict[Place, str]:
+    """Return the numbers that YAML may not read as they were meant, each with what to say of it."""
+    numbers = document.ambiguous.items()
+    return {place: text for place, text in numbers if isinstance(value_at(document.value, place), (int, float))}
+
+
+def unprintable(document: Document) -> dict[Place, str]:
+    """Return the keys and values that hold what is no character, each with what to say of it."""
+    return {
+        place[:length]: "holds a character that is none"
+        for place, value in leaves(document.value)
+        for length, text in enumerate((*place, value), 1)
+        if isinstance(text, str) and _NO_CHARACTER.search(text)
+    }

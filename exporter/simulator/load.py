@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from exporter import files
 from exporter.config.document import Format, read_document
-from exporter.config.positions import leaves, misread, problems_at
+from exporter.config.positions import leaves, misread, problems_at, unprintable
 from exporter.config.problems import Place, Problem, path_of
 from exporter.model import State, duration
 from exporter.scrubbing import scrub
@@ -172,7 +172,7 @@ def parse_world(text: str, *, name: str = "world", clock: Callable[[], float] = 
     document = read_document(name, text.encode(), _FORMAT)
     if document.problems:
         raise WorldError("\n".join(_line(each, each.path) for each in document.problems))
-    mistakes = list(misread(document))
+    mistakes = [*misread(document).items(), *unprintable(document).items()]
     world = None if mistakes else _build(document.value, clock, mistakes)
     if world is None or mistakes:
         secrets = {text for text in _texts(document.value) if not _PLAIN.fullmatch(text)}
@@ -229,7 +229,7 @@ def _collect(mistakes: Mistakes, place: Place, step: Callable[[], T]) -> T | Non
         return step()
     except ValidationError as error:
         mistakes.extend(((*place, *each["loc"]), each["msg"]) for each in error.errors(include_input=False))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # TypeError: a key that no field can have, such as `self`
         mistakes.append((place, str(error)))
     return None
 

@@ -125,6 +125,16 @@ def test_what_a_world_has_no_need_of_is_refused(text: str, expected: str) -> Non
     assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text", ['accounts: [{name: "\\ud800", provider: zego}]', 'accounts: []\nlistings: {"\\ud800": {}}']
+)
+def test_half_a_character_is_refused(text: str) -> None:
+    """A lone surrogate, which no terminal can show, is an error that can be shown."""
+    with pytest.raises(WorldError, match="holds a character that is none") as caught:
+        parse_world(text, name="w")
+    assert str(caught.value).isprintable()
+
+
 def test_a_date_is_text() -> None:
     """A value that looks like a date is a text like any other, and no crash."""
     with pytest.raises(WorldError, match="unknown kind of fault 2024-01-01"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from exporter import files
 from exporter.config.document import Document, Format, read_document
-from exporter.config.positions import leaves, problems_at
+from exporter.config.positions import problems_at, unprintable
 from exporter.config.problems import Place, path_of
 from exporter.config.scalars import resolved
 from exporter.serving.access.settings import HEADERS, HttpServer, RateLimit, TlsServer, WebConfig
@@ -114,17 +114,9 @@ def _mistake(found: Any) -> tuple[Place, str]:
     return place, _WORDS.get(found["type"], "is not valid")
 
 
-def _unprintable(tree: Any) -> Iterator[tuple[Place, str]]:
-    """Find keys and values that no file name, header or password can have."""
-    for place, value in leaves(tree):
-        for length, text in enumerate((*place, value), 1):
-            if isinstance(text, str) and re.search(r"[\x00\ud800-\udfff]", text):
-                yield place[:length], "holds a character that is none"
-
-
 def _parsed(path: Path, content: bytes) -> tuple[WebConfig, Document]:
     document = read_document(str(path), content, _FORMAT)
-    problems = document.problems or problems_at(document, dict(_unprintable(document.value)).items())
+    problems = document.problems or problems_at(document, unprintable(document).items())
     if not problems:
         value = {} if document.value is None else document.value
         try:
