@@ -115,6 +115,7 @@ def test_odd_numbers_are_refused(number: str) -> None:
         ("accounts: []\nstreams:\n- <<: {}\n", "w:3: streams[0]: merges (<<) are not read; write the keys out"),
         ("accounts: !!seq []\n", "w:1: accounts: tags (!) are not read; remove it"),
         ("accounts: []\n1: 2\n", "w:2: a key is not text; quote it"),
+        ("accounts:\n- {name: a, provider: zego, self: 1}\n", "w:2: accounts[0]: "),
         ("[" * 5000, "is nested deeper than 64 levels"),
     ],
 )
