@@ -139,18 +139,14 @@ class Look:
         keys: list[Path | str] = [*paths, *patterns]
         for key in keys:
             try:
-                last[key] = files.signature(key, seconds) if isinstance(key, Path) else _matches(key, seconds)
+                if isinstance(key, Path):
+                    last[key] = files.signature(key, seconds)
+                else:
+                    last[key] = tuple(files.matches(key, seconds=seconds))
             except TimeoutError:
                 last[key] = self._last.get(key)
                 seconds = min(seconds, HASTY_SECONDS)
+            except (OSError, ValueError):  # not a pattern of file names
+                last[key] = ()
         self._last = last
         return tuple(last.values())
-
-
-def _matches(pattern: str, seconds: float) -> tuple[str, ...]:
-    try:
-        return tuple(files.matches(pattern, seconds=seconds))
-    except TimeoutError:
-        raise
-    except (OSError, ValueError):
-        return ()
