@@ -104,12 +104,9 @@ def _account(account: Account) -> dict[str, Any]:
         if isinstance(value, SecretSource):
             shown[name + SUFFIXES[value.kind]] = "<secret>" if isinstance(value.value, Secret) else value.value
         elif value is not None:
-            shown[name] = _plain(type(account), name, value)
+            timed = is_duration(type(account).model_fields[name].metadata)
+            shown[name] = format_duration(value) if timed else value
     return shown
-
-
-def _plain(shape: type[Shape], name: str, value: Any) -> Any:
-    return format_duration(value) if is_duration(shape.model_fields[name].metadata) else value
 
 
 def _stream(stream: Stream) -> str:

@@ -52,8 +52,6 @@ class _Parser(yaml.SafeLoader):
 def _explained(error: Any) -> tuple[Any, str]:
     """Return the parser's words, unless they quote the file: the line may hold a secret."""
     words = getattr(error, "problem", None) or "is not valid YAML"
-    if words.startswith("but ") and error.context:
-        words = f"{error.context}, {words}"
     return getattr(error, "problem_mark", None), "is not valid YAML" if re.search(r"['\"\\#]", words) else words
 
 
