@@ -29,9 +29,9 @@ from exporter.rounds import AccountProber
 from exporter.rounds.transcript import Exchange
 from exporter.serving.report import stream_object
 from exporter.serving.service import Service, clock
+from exporter.spelling import did_you_mean
 from exporter.state.board import Key, Record
 from exporter.transport import Transport
-from exporter.spelling import did_you_mean
 
 FEW_CALLS: Final = 8
 """Up to this many calls are shown whole: more would hide what matters."""
