@@ -27,7 +27,6 @@ from exporter.config import (
     CredentialsMissing,
     Problem,
     Scrape,
-    credentials,
     load,
     redacted_slices,
     schema,
@@ -37,6 +36,7 @@ from exporter.config.document import DEEPEST, LARGEST, Format, read_document
 from exporter.config.positions import locate
 from exporter.config.problems import MOST
 from exporter.config.secret_values import secret_fields
+from exporter.credentials import configured as credentials
 from exporter.model import Account, Secret, SecretSource, carries_credential, format_duration, parse_duration
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider

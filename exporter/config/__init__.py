@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.config.loading import load
 from exporter.config.problems import ConfigErrors, Problem
 from exporter.config.schema import schema
-from exporter.config.secret_values import CredentialsMissing, credentials, secret
+from exporter.config.secret_values import CredentialsMissing, secret
 from exporter.config.values import Config, Scrape, redacted_slices
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "CredentialsMissing",
     "Problem",
     "Scrape",
-    "credentials",
     "load",
     "redacted_slices",
     "schema",
