@@ -41,6 +41,7 @@ class Accounts:
         self.read_file = read
         self.choose = choose
         self.max_age = 0.0
+        self.keys = {name: keys_of(provider) for name, provider in providers.items()}
         self.valid: dict[str, Account] = {}
         self.owners: dict[str, tuple[AnyProvider | None, Place]] = {}
 
@@ -70,9 +71,9 @@ class Accounts:
         prepared = self._with_sources(raw, provider, place)
         self._check_secrets(prepared, provider, place)
         self._check_actions(raw.get("quota"), provider, place)
-        account: Account | None = validated(
-            provider.account, prepared, place, self.findings.wrong, _account_keys(provider, self.providers)
-        )
+        foreign = foreign_fields(provider.name, self.keys)
+        keys = Keys(self.keys[provider.name], {field: f"accounts of {whose}" for field, whose in foreign.items()})
+        account: Account | None = validated(provider.account, prepared, place, self.findings.wrong, keys)
         if account is not None:
             self._check_quota(account, provider, place)
             self.valid.setdefault(account.name, account)
@@ -81,8 +82,9 @@ class Accounts:
         """Check what all accounts have in common, where the provider is unknown."""
         common = {key: value for key, value in raw.items() if key in Account.model_fields}
         validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place, self.findings.wrong)
-        known = Keys(tuple({key for provider in self.providers.values() for key in keys_of(provider)}))
-        report_unknown(raw, place, self.findings.wrong, known)
+        report_unknown(
+            raw, place, self.findings.wrong, Keys(tuple({key for keys in self.keys.values() for key in keys}))
+        )
 
     def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
         """Return the account's provider, or None after reporting why there is none."""
@@ -156,15 +158,13 @@ class Accounts:
         try:
             found = secret_values.secret(field, source, self.environ, self.read_file)
         except CredentialsMissing as error:
-            hint = (
-                variable(source.value, field if source.kind == "env" else "") if isinstance(source.value, str) else ""
-            )
+            written = source.value if isinstance(source.value, str) else ""
+            hint = variable(written, field if source.kind == "env" else "")
             self.findings.wrong(here, f"{error.advice}; it {hint}" if hint else error.advice)
             return
         said = {"plain": "", "file": "the file's content ", "env": "the environment variable's value "}[source.kind]
-        for doubt in (*blemishes(found.reveal()), variable(found.reveal(), field)):
-            if doubt:
-                self.findings.warn(here, said + doubt)
+        for blemish in blemishes(found.reveal(), field):
+            self.findings.warn(here, said + blemish)
         if source.kind == "file" and isinstance(source.value, str) and readable_by_all(Path(source.value)):
             self.findings.warn(here, "names a file that everybody on this machine may read: chmod 600, or 640")
 
@@ -175,9 +175,8 @@ class Accounts:
             return
         for field in keys:
             name = secret_values.variable_of(provider, field, self.environ)
-            for doubt in (*blemishes(self.environ.get(name, "")), variable(self.environ.get(name, ""), field)):
-                if doubt:
-                    self.findings.warn((*place, "provider"), f"the environment variable {name} {doubt}")
+            for blemish in blemishes(self.environ.get(name, ""), field):
+                self.findings.warn((*place, "provider"), f"the environment variable {name} {blemish}")
 
     def secret_keys(self) -> frozenset[str]:
         """Return every key that may hold a secret, or say where it is."""
@@ -203,12 +202,6 @@ class Accounts:
         share = account.quota_share * provider.single.limit(account)
         if provider.single.action not in account.quota and share * self.max_age < 1:
             self.findings.wrong((*place, "quota_share"), small)
-
-
-def _account_keys(provider: AnyProvider, providers: Mapping[str, AnyProvider]) -> Keys:
-    keys = {name: keys_of(each) for name, each in providers.items()}
-    foreign = foreign_fields(provider.name, keys)
-    return Keys(keys[provider.name], {field: f"accounts of {whose}" for field, whose in foreign.items()})
 
 
 def keys_of(provider: AnyProvider) -> tuple[str, ...]:

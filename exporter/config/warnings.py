@@ -51,8 +51,8 @@ def variable(text: str, field: str = "") -> str:
     return f"looks like a variable; use {field}_env" + (f": {name['name']}" if name else " with its name")
 
 
-def blemishes(text: str) -> Iterator[str]:
-    """Yield what probably went wrong when a secret was copied; each text follows the secret's name."""
+def blemishes(text: str, field: str) -> Iterator[str]:
+    """Yield what probably went wrong when the secret for a field was copied; each text follows the secret's name."""
     if text.endswith(" "):
         yield "ends with a blank, which counts as part of it"
     if text.startswith(" "):
@@ -65,6 +65,8 @@ def blemishes(text: str) -> Iterator[str]:
         yield "holds a no-break space or another space outside ASCII"
     if "Cf" in kinds:
         yield "holds an invisible character, such as a zero-width space"
+    if found := variable(text, field):
+        yield found
 
 
 def readable_by_all(path: Path) -> bool:
