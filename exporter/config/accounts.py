@@ -10,8 +10,8 @@ from exporter.config import secret_values
 from exporter.config.findings import Findings
 from exporter.config.problems import Place
 from exporter.config.secret_values import SUFFIXES, Choose, CredentialsMissing, Read, secret_fields
-from exporter.config.validation import Keys, already_taken, foreign_fields, report_unknown, validated, wrong_type
 from exporter.config.warnings import blemishes, readable_by_all, variable
+from exporter.config.wording import Keys, already_taken, foreign_fields, wrong_type
 from exporter.model import Account, SecretSource
 from exporter.providers.interface import AnyProvider
 from exporter.spelling import did_you_mean
@@ -73,7 +73,7 @@ class Accounts:
         self._check_actions(raw.get("quota"), provider, place)
         foreign = foreign_fields(provider.name, self.keys)
         keys = Keys(self.keys[provider.name], {field: f"accounts of {whose}" for field, whose in foreign.items()})
-        account: Account | None = validated(provider.account, prepared, place, self.findings.wrong, keys)
+        account: Account | None = self.findings.validated(provider.account, prepared, place, keys)
         if account is not None:
             self._check_quota(account, provider, place)
             self.valid.setdefault(account.name, account)
@@ -81,10 +81,9 @@ class Accounts:
     def _check_common(self, raw: dict[str, Any], place: Place) -> None:
         """Check what all accounts have in common, where the provider is unknown."""
         common = {key: value for key, value in raw.items() if key in Account.model_fields}
-        validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place, self.findings.wrong)
-        report_unknown(
-            raw, place, self.findings.wrong, Keys(tuple({key for keys in self.keys.values() for key in keys}))
-        )
+        self.findings.validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place)
+        known = {key for keys in self.keys.values() for key in keys}
+        self.findings.unknown(raw, place, Keys(tuple(known)))
 
     def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
         """Return the account's provider, or None after reporting why there is none."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from exporter.config.document import Document
 from exporter.config.positions import locate, misread, value_at
 from exporter.config.problems import MOST, Place, Problem
-from exporter.config.validation import wrong_type
+from exporter.config.wording import Keys, invalid, wrong_type
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,29 @@ class Findings:
         self.document = document
         for place in hints.keys() - told:
             self.warn(place, hints[place])
+
+    def validated(self, shape: type[M], raw: Any, place: Place, keys: Keys | None = None) -> M | None:
+        """Return `raw` as a value of `shape`, or None after reporting everything that is wrong with it."""
+        try:
+            return shape.model_validate(raw)
+        except ValidationError as error:
+            self.invalid(error, raw, place, keys or Keys(tuple(shape.model_fields)))
+        return None
+
+    def invalid(self, error: ValidationError, raw: Any, place: Place, keys: Keys) -> None:
+        """Report pydantic's errors."""
+        # Finding the likely spelling takes time, and no more than these are reported anyway.
+        for found in error.errors(include_url=False, include_input=False)[:MOST]:
+            steps, missing = found["loc"], found["type"] == "missing"
+            at_key = found["type"] == "extra_forbidden" or steps[-1:] == ("[key]",)
+            inner = steps[:-1] if steps[-1:] == ("[key]",) else steps
+            message = invalid(found["type"], found.get("ctx", {}), value_at(raw, inner), inner, keys)
+            self.wrong((*place, *inner), message, at_key=at_key, missing=missing)
+
+    def unknown(self, raw: Iterable[str], place: Place, keys: Keys) -> None:
+        """Report each key that is unknown."""
+        for key in islice((key for key in raw if key not in keys.own), MOST):
+            self.wrong((*place, key), keys.unknown(key), at_key=True)
 
     def list_of(self, raw: Any, place: Place) -> list[Any]:
         """Return `raw` if it is a list, else report that it is none and return an empty one."""

@@ -17,9 +17,9 @@ from exporter.config.findings import Findings
 from exporter.config.problems import ConfigErrors, Place, Problem, path_of
 from exporter.config.secret_values import Choose, Read, read_file
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
-from exporter.config.validation import Keys, report_unknown, validated, wrong_type
 from exporter.config.values import Config, Scrape, ScrapeShape
 from exporter.config.warnings import variables
+from exporter.config.wording import Keys, wrong_type
 from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
 from exporter.spelling import did_you_mean
@@ -129,8 +129,8 @@ class _Loading:
         if not isinstance(raw, dict):
             self.findings.wrong((), wrong_type(raw, "a mapping"))
             return
-        report_unknown(raw, (), self.findings.wrong, TOP)
-        scrape = validated(ScrapeShape, raw.get("scrape", {}), ("scrape",), self.findings.wrong)
+        self.findings.unknown(raw, (), TOP)
+        scrape = self.findings.validated(ScrapeShape, raw.get("scrape", {}), ("scrape",))
         if scrape is not None:
             self.scrape = Scrape(**scrape.model_dump())
         self.accounts.read(raw, self.scrape.max_age)

@@ -12,13 +12,10 @@ from exporter.config.accounts import Accounts
 from exporter.config.document import Document
 from exporter.config.findings import Findings
 from exporter.config.problems import Place
-from exporter.config.validation import (
+from exporter.config.wording import (
     Keys,
     already_taken,
     foreign_fields,
-    report_invalid,
-    report_unknown,
-    validated,
     wrong_type,
 )
 from exporter.model import Stream, Text
@@ -68,9 +65,9 @@ class Streams:
             return
         common = {key: value for key, value in raw.items() if key in Stream.model_fields}
         stand_in = {"name": "any"} if "names" in raw else {}
-        validated(Stream, {**stand_in, **common, "account": "any"}, place, self.findings.wrong)
+        self.findings.validated(Stream, {**stand_in, **common, "account": "any"}, place)
         known = {key for keys in self.keys.values() for key in keys.own}
-        report_unknown(raw, place, self.findings.wrong, Keys(tuple(known)))
+        self.findings.unknown(raw, place, Keys(tuple(known)))
 
     def _provider(self, raw: Any, place: Place) -> AnyProvider | None:
         """Return the provider of a stream's account, or None after reporting why there is none."""
@@ -98,7 +95,7 @@ class Streams:
         try:
             stream: Stream = provider.stream.model_validate(raw)
         except ValidationError as error:
-            report_invalid(error, raw, place, self.findings.wrong, self.keys[provider.name])
+            self.findings.invalid(error, raw, place, self.keys[provider.name])
             # Its name and labels can be checked all the same.
             if isinstance(raw.get("name"), str):
                 self._name(raw["name"], provider.name, place, "name")
@@ -114,7 +111,7 @@ class Streams:
         shared = {key: value for key, value in raw.items() if key != "names"} | {"name": "any"}
         if "name" in raw:
             self.findings.wrong((*place, "name"), "stands beside names; one of them is enough", at_key=True)
-        model = validated(provider.stream, shared, place, self.findings.wrong, self.keys[provider.name])
+        model = self.findings.validated(provider.stream, shared, place, self.keys[provider.name])
         names = self.findings.list_of(raw["names"], (*place, "names"))
         if raw["names"] == []:
             self.findings.wrong((*place, "names"), "is empty; name at least one stream")
@@ -122,7 +119,7 @@ class Streams:
         try:
             _NAMES.validate_python(names)
         except ValidationError as error:
-            report_invalid(error, names, (*place, "names"), self.findings.wrong, Keys())
+            self.findings.invalid(error, names, (*place, "names"), Keys())
             return
         if model is not None:
             self._check(model, provider, place)

@@ -1,22 +1,19 @@
-"""Checks values against the model; pydantic's errors in plain words, which never repeat the value."""
+"""The wording of errors: what is wrong with a value, in plain words that never repeat it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from exporter.config.positions import value_at
-from exporter.config.problems import MOST, Place
+from exporter.config.problems import Place
 from exporter.model import carries_credential, format_duration
 from exporter.providers.interface import printable
 from exporter.spelling import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
-Report = Callable[..., None]  # Findings.wrong
 
 _WANTED = {
     "string_type": "text",
@@ -53,17 +50,6 @@ def wrong_type(value: Any, wanted: str) -> str:
     return f"{kind}; {wanted} is expected"
 
 
-def validated(
-    shape: type[M], raw: Mapping[str, Any], place: Place, report: Report, keys: Keys | None = None
-) -> M | None:
-    """Return `raw` as a value of `shape`, or None after reporting everything that is wrong with it."""
-    try:
-        return shape.model_validate(raw)
-    except ValidationError as error:
-        report_invalid(error, raw, place, report, keys or Keys(tuple(shape.model_fields)))
-    return None
-
-
 def already_taken(whose: str, name: str) -> str:
     """Say that a name is taken already; a name that holds a credential is not repeated."""
     known = "has this name" if carries_credential(name) else f"is named '{printable(name, 64)}'"
@@ -95,25 +81,16 @@ class Keys:
         return f"unknown key{did_you_mean(key, self.own)}"
 
 
-def report_unknown(raw: Mapping[str, Any], place: Place, report: Report, keys: Keys) -> None:
-    """Report each unknown key."""
-    unknown = (key for key in raw if key not in keys.own)
-    for key in islice(unknown, MOST):
-        report((*place, key), keys.unknown(key), at_key=True)
+def invalid(finding: str, context: Mapping[str, Any], value: Any, steps: Place, keys: Keys) -> str:
+    """Word one of pydantic's errors.
 
-
-def report_invalid(error: ValidationError, raw: Any, place: Place, report: Report, keys: Keys) -> None:
-    """Report pydantic's errors."""
-    # Finding the likely spelling takes time, and no more than these are reported anyway.
-    for found in error.errors(include_url=False, include_input=False)[:MOST]:
-        steps = found["loc"]
-        at_key = found["type"] == "extra_forbidden" or steps[-1:] == ("[key]",)
-        inner = steps[:-1] if steps[-1:] == ("[key]",) else steps
-        message = _message(found["type"], found.get("ctx", {}), value_at(raw, inner), inner, keys)
-        report((*place, *inner), message, at_key=at_key, missing=found["type"] == "missing")
-
-
-def _message(finding: str, context: Mapping[str, Any], value: Any, steps: Place, keys: Keys) -> str:
+    Args:
+        finding: Its type.
+        context: What it says besides.
+        value: The value, which the message does not repeat.
+        steps: Where the value stands in what was checked.
+        keys: The keys that may stand there.
+    """
     if finding in _WANTED:
         return wrong_type(value, _WANTED[finding])
     if finding == "extra_forbidden":
