@@ -400,6 +400,17 @@ def test_byte_order_mark_and_positions_in_characters() -> None:
         load(Path("c.yml"), PROVIDERS, {}, lambda _path: text.encode())
 
 
+@pytest.mark.parametrize("part", ["accounts[0]", "streams[0]", "scrape"])
+def test_a_key_that_looks_like_a_place_is_unknown(part: str) -> None:
+    """`[key]` is what pydantic calls the key of a mapping; as a key of the file it is one like any other."""
+    texts = {
+        "accounts[0]": 'accounts: [{name: a, provider: zego, app_id: 1, server_secret: s, "[key]": 1}]\n',
+        "streams[0]": HEAD + '  - {name: a, account: z, "[key]": 1}\n',
+        "scrape": HEAD + '  - {name: a, account: z}\nscrape: {"[key]": 1}\n',
+    }
+    assert [line.split(": ", 1)[1] for line in errors(texts[part])] == [f"{part}.<key>: unknown key"]
+
+
 def test_many_errors() -> None:
     """A file of nothing but errors ends in a message of bounded length."""
     told = errors(HEAD + "  - {}\n" * (3 * MOST))

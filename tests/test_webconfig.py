@@ -335,6 +335,8 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
         (b'basic_auth_users: {"\\ud800": x}', "holds a character that is none"),
         (b'tls_server_config: {cert_file: "\\0"}', "holds a character that is none"),
         (b"? [a]\n: b\n", "is not a plain key"),
+        (b'"[key]": canary', "is not a known key"),
+        (b'basic_auth_users: {"[key]": canary}', "is not a bcrypt hash"),
         (b"rate_limit: {interval: 5}", "is not a duration"),
         (b"rate_limit: {interval: -1s}", "is not a duration"),
         (b"rate_limit: {interval: 1s, burst: -1}", "is negative"),

@@ -97,11 +97,11 @@ class Findings:
         """Report pydantic's errors."""
         # Finding the likely spelling takes time, and no more than these are reported anyway.
         for found in error.errors(include_url=False, include_input=False)[:MOST]:
-            steps, missing = found["loc"], found["type"] == "missing"
-            at_key = found["type"] == "extra_forbidden" or steps[-1:] == ("[key]",)
-            inner = steps[:-1] if steps[-1:] == ("[key]",) else steps
-            message = invalid(found["type"], found.get("ctx", {}), value_at(raw, inner), inner, keys)
-            self.wrong((*place, *inner), message, at_key=at_key, missing=missing)
+            steps, surplus, missing = found["loc"], found["type"] == "extra_forbidden", found["type"] == "missing"
+            at_key = surplus or steps[-1:] == ("[key]",)
+            steps = steps[:-1] if at_key and not surplus else steps
+            message = invalid(found["type"], found.get("ctx", {}), value_at(raw, steps), steps, keys)
+            self.wrong((*place, *steps), message, at_key=at_key, missing=missing)
 
     def unknown(self, raw: Iterable[str], place: Place, keys: Keys) -> None:
         """Report each key that is unknown."""

@@ -67,7 +67,8 @@ class _Locator(Reader):
 def locate(document: Document, places: Collection[Place]) -> dict[Place, Spot]:
     """Return where places stand; one that is not there stands where the nearest value around it does."""
     locator = _Locator(document, {place[:length] for place in places for length in range(len(place) + 1)})
-    locator.run()
+    if places:
+        locator.run()
     spots = {}
     for place in places:
         around = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in locator.found), ())

@@ -103,7 +103,7 @@ _WORDS = {
 
 def _mistake(found: Any) -> tuple[Place, str]:
     """Say what pydantic found without ever quoting the value."""
-    place = tuple(step for step in found["loc"] if step != "[key]")
+    place = found["loc"]
     if found["type"] == "extra_forbidden":
         section = _SECTIONS[place[0]] if len(place) > 1 else WebConfig
         return place, "is not a known key" + did_you_mean(place[-1], section.model_fields, quote="")
