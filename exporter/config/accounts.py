@@ -12,7 +12,8 @@ from exporter.config.problems import Place
 from exporter.config.secret_values import SUFFIXES, Choose, CredentialsMissing, Read, secret_fields
 from exporter.config.warnings import blemishes, readable_by_all, variable
 from exporter.config.wording import Keys, already_taken, foreign_fields, wrong_type
-from exporter.model import Account, SecretSource
+from exporter.fields import SecretSource
+from exporter.model import Account
 from exporter.providers.interface import AnyProvider
 from exporter.spelling import did_you_mean
 

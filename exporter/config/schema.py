@@ -9,7 +9,7 @@ from typing import Any
 from exporter.config.secret_values import secret_fields
 from exporter.config.streams import TAKEN_LABELS
 from exporter.config.values import ScrapeShape
-from exporter.model import Shape, format_duration, is_duration
+from exporter.fields import Shape, format_duration, is_duration
 from exporter.providers.interface import AnyProvider
 
 Json = dict[str, Any]

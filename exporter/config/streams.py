@@ -18,7 +18,8 @@ from exporter.config.wording import (
     foreign_fields,
     wrong_type,
 )
-from exporter.model import Stream, Text
+from exporter.fields import Text
+from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
 from exporter.spelling import did_you_mean
 

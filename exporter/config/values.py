@@ -15,7 +15,8 @@ from pydantic import Field
 
 from exporter.config.problems import Problem
 from exporter.config.secret_values import SUFFIXES
-from exporter.model import Account, Secret, SecretSource, Shape, Stream, duration, format_duration, is_duration
+from exporter.fields import Secret, SecretSource, Shape, duration, format_duration, is_duration
+from exporter.model import Account, Stream
 
 # Characters that JSON lets stand and YAML does not, or takes for the end of a line.
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")

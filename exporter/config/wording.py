@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from exporter.config.problems import Place
-from exporter.model import carries_credential, format_duration
-from exporter.providers.interface import printable
+from exporter.fields import carries_credential, format_duration
+from exporter.providers.reading import printable
 from exporter.spelling import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)

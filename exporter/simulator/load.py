@@ -18,7 +18,8 @@ from exporter import files
 from exporter.config.document import Format, read_document
 from exporter.config.positions import leaves, misread, problems_at, unprintable
 from exporter.config.problems import Place, Problem, path_of
-from exporter.model import State, duration
+from exporter.fields import duration
+from exporter.model import State
 from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
 from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks

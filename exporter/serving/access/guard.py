@@ -15,7 +15,7 @@ from pathlib import Path
 import bcrypt
 from aiohttp import web
 
-from exporter.model import Secret
+from exporter.fields import Secret
 from exporter.serving.access.passwords import Busy, Passwords
 from exporter.serving.access.reading import ConfigFile, WebConfigError
 from exporter.serving.access.settings import BCRYPT, RateLimit, TlsServer, WebConfig

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from exporter.model import Secret, Shape
+from exporter.fields import Secret, Shape
 
 # The names of Go's crypto/tls for TLS 1.2 and below, and what OpenSSL calls them.
 CIPHERS = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter import files
-from exporter.model import Secret
+from exporter.fields import Secret
 from exporter.serving.access.reading import LARGEST, ConfigFile, WebConfigError
 from exporter.serving.access.settings import CIPHERS, CURVES, VERIFYING, TlsServer
 
