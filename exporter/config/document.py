@@ -217,20 +217,17 @@ class Reader:
     # The handlers, most frequent first.
 
     def _scalar(self, event: Any) -> None:
-        value, box, key = event.value, self.box, self.key
-        if (
-            value[:1] in FIRST_SIGNS
-            and event.implicit[0]
-            and not (self.text_keys and key is None and type(box) is dict)
-        ):
+        value = event.value
+        if value[:1] in FIRST_SIGNS and event.implicit[0] and not (self.text_keys and self.at_key()):
             value = self.scalars[value]
             if event.value in self.scalars.ambiguous:
                 self.document.ambiguous[self.place()] = self.scalars.ambiguous[event.value]
         if event.tag is not None or event.anchor is not None:
             self._decorated(event)
+        box = self.box
         if type(box) is list:
             box.append(value)
-        elif key is not None:
+        elif (key := self.key) is not None:
             box[key] = value
             self.key = None
         elif type(value) is str and value not in box:
