@@ -21,7 +21,7 @@ from exporter import __version__
 from exporter.model import Answer, State, Stream
 from exporter.providers.interface import printable
 from exporter.state.board import Board, Key
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
 
 P: Final = ("provider", "stream")
 A: Final = ("provider", "account")
@@ -366,7 +366,7 @@ class Source:
 
     Attributes:
         board: What is known of each stream.
-        tally: Counters.
+        counters: Counters.
         accounts: The accounts.
         label_names: Keys of the labels configured on streams.
         reload_ok: Whether the configuration last read is in force.
@@ -375,7 +375,7 @@ class Source:
     """
 
     board: Board
-    tally: Tally
+    counters: Counters
     accounts: Callable[[], Iterable[AccountView]]
     label_names: tuple[str, ...] = ()
     reload_ok: bool = True
@@ -476,19 +476,21 @@ class Exposition:
 
     def _callbacks(self, rows: Sequence[Row]) -> Callable[[bool], bytes]:
         """Return the families that only streams with callbacks have."""
-        tally = self.source.tally
-        shown = {row.key: row.labels for row in rows} if tally.last_callback or tally.ended else {}
+        counters = self.source.counters
+        shown = {row.key: row.labels for row in rows} if counters.last_callback or counters.ended else {}
 
         def render(openmetrics: bool) -> bytes:
             last, ended = CALLBACK_FAMILIES
             lines = [_head(last, openmetrics)]
             lines += [
-                f"{last.name}{{{shown[key]}}} {when!r}\n" for key, when in tally.last_callback.items() if key in shown
+                f"{last.name}{{{shown[key]}}} {when!r}\n"
+                for key, when in counters.last_callback.items()
+                if key in shown
             ]
             lines.append(_head(ended, openmetrics))
             lines += [
                 f'{ended.name}{{{shown[provider, stream]},reason="{reason}"}} {count}.0\n'
-                for (provider, stream, reason), count in tally.ended.items()
+                for (provider, stream, reason), count in counters.ended.items()
                 if (provider, stream) in shown
             ]
             return "".join(lines).encode()
@@ -551,20 +553,20 @@ class _Small(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
-        tally = self._source.tally
-        yield self._counter("stream_probe_errors_total", tally.errors)
-        yield self._counter("stream_provider_responses_total", tally.responses)
+        counters = self._source.counters
+        yield self._counter("stream_probe_errors_total", counters.errors)
+        yield self._counter("stream_provider_responses_total", counters.responses)
         yield self._durations()
         yield from self._of_accounts()
-        yield self._gauge("stream_provider_clock_skew_seconds", tally.skew.items())
-        yield self._counter("stream_callbacks_total", tally.callbacks)
+        yield self._gauge("stream_provider_clock_skew_seconds", counters.skew.items())
+        yield self._counter("stream_callbacks_total", counters.callbacks)
         if self._account is None:
             yield from self._exporter()
 
     def _durations(self) -> Metric:
         family = _BY_NAME["stream_provider_request_duration_seconds"]
         metric = HistogramMetricFamily(family.name, family.help, labels=family.labels)
-        for key, histogram in self._source.tally.durations.items():
+        for key, histogram in self._source.counters.durations.items():
             if self._shown(key):
                 metric.add_metric(list(key), histogram.cumulative(), histogram.total)
         return metric

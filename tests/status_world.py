@@ -10,7 +10,7 @@ from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.pace import Pace
 from exporter.state.board import Board, Instant, Record
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
 from exporter.status import Known
 
 NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)
@@ -64,13 +64,13 @@ class World:
     """A board with accounts, filled by hand."""
 
     board: Board = field(default_factory=lambda: Board(MAX_AGE))
-    tally: Tally = field(default_factory=Tally)
+    counters: Counters = field(default_factory=Counters)
     accounts: list[FakeLane] = field(default_factory=list)
     streams: list[tuple[str, Any]] = field(default_factory=list)
 
     def known(self, **changes: Any) -> Known:
         """Return what the page is given."""
-        return Known(self.board, self.tally, self.accounts, **{"now": NOW, **changes})
+        return Known(self.board, self.counters, self.accounts, **{"now": NOW, **changes})
 
     def account(self, name: str, provider: str, **changes: Any) -> FakeLane:
         """Add an account."""
@@ -123,10 +123,10 @@ def troubled() -> World:
         world.answer(record, State.ACTIVE, 7200)
         world.fail(record, dead, 190, 100, 3)
     world.watch(volc, "host-42", "host-43")
-    world.tally.skew["tencent", "tencent-main"] = 0.2
-    world.tally.skew["alibaba", "alibaba-eu"] = -94.0
-    world.tally.errors["alibaba", "alibaba-eu", "InvalidAccessKeyId.NotFound", "auth"] = 6
-    world.tally.errors["tencent", "tencent-main", "timeout", "timeout"] = 3
+    world.counters.skew["tencent", "tencent-main"] = 0.2
+    world.counters.skew["alibaba", "alibaba-eu"] = -94.0
+    world.counters.errors["alibaba", "alibaba-eu", "InvalidAccessKeyId.NotFound", "auth"] = 6
+    world.counters.errors["tencent", "tencent-main", "timeout", "timeout"] = 3
     return world
 
 
@@ -162,7 +162,7 @@ def hostile() -> World:
         live, failed = world.watch(view, name, f"{name[:200]}-failed", labels={"team": name})
         world.answer(live, State.ACTIVE, 60)
         world.fail(failed, view.fault, 20)
-        world.tally.errors[view.provider.name, name, "other", "provider_error"] = 2
+        world.counters.errors[view.provider.name, name, "other", "provider_error"] = 2
     return world
 
 

@@ -494,7 +494,7 @@ def test_real_lanes_are_shown() -> None:
         await made.refresh(loop.time() + 5, loop.time())
         accounts: list[status.AccountView] = list(made.accounts.values())
         shared = made.shared
-        return status.page(status.Known(shared.board, shared.tally, accounts, shared.clock.now()), status.Filter())
+        return status.page(status.Known(shared.board, shared.counters, accounts, shared.clock.now()), status.Filter())
 
     page = run(main())
     assert "main answers nothing; 3 of 3 streams unknown." in Reader(page).words()
@@ -508,5 +508,5 @@ async def _refusing(_provider: str, _request: object) -> Any:
 
 def test_empty_board_needs_no_lane() -> None:
     """A page can be made before anything is configured."""
-    known = status.Known(Board(MAX_AGE), troubled().tally, [], NOW)
+    known = status.Known(Board(MAX_AGE), troubled().counters, [], NOW)
     assert "No streams" in status.page(known, status.Filter())

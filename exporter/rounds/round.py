@@ -364,7 +364,7 @@ class Round:
 
     def _count(self, fault: Fault) -> None:
         key = (*self._state.names, fault.code, str(fault.reason))
-        self._state.shared.tally.errors[key] += 1
+        self._state.shared.counters.errors[key] += 1
 
 
 def _told(plan: Plan, query: Query, page: Page | None) -> Step | None:

@@ -24,7 +24,7 @@ from exporter.rounds.turns import GAP_SECONDS, Turns
 from exporter.serving.pages import SLICE_SECONDS
 from exporter.state.board import Board, Record
 from exporter.state.callbacks import Ear
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
 from exporter.transport import Transport
 from exporter.transport.aside import Reader
 
@@ -67,12 +67,12 @@ class Service:
         self.providers = providers
         self.clock = clock
         self.board = Board(config.scrape.max_age)
-        self.tally = Tally()
+        self.counters = Counters()
         # A process that this one replaces may have called until now.
         limits, self._reader = Limits(clock.mono()), Reader()
         shared = Shared(
             self.board,
-            self.tally,
+            self.counters,
             clock,
             connect or self._connect,
             credentials,
@@ -81,12 +81,12 @@ class Service:
             aside=self._reader,
         )
         self.prober = Prober(shared)
-        self.source = Source(self.board, self.tally, self.prober.present)
+        self.source = Source(self.board, self.counters, self.prober.present)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
         self._open = AsyncExitStack()
         self._documents: dict[tuple[bool, bool], Document] = {}
-        self.ear = Ear(self.board, self.tally)
+        self.ear = Ear(self.board, self.counters)
         self.turns = Turns(self.prober, clock)
         self.hints = Hints(self.prober, self.board, clock, self.turns)
         self._render_seconds = 0.0

@@ -51,7 +51,7 @@ def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *,
     def parts() -> Iterator[str]:
         known = status.Known(
             service.board,
-            service.tally,
+            service.counters,
             tuple(service.prober.present()),
             service.clock.now(),
             telemetry_path=telemetry_path,

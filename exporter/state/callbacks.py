@@ -11,7 +11,7 @@ import structlog
 from exporter.model import Account, Secret, Stream
 from exporter.providers.interface import AnyProvider, Callbacks, Heard, Received, Refused
 from exporter.state.board import Board, Key, Record
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
 
 log = structlog.get_logger("callbacks")
 
@@ -123,9 +123,9 @@ def _older(heard: Heard, known: Heard) -> bool:
 class Ear:
     """Hears for all accounts that have a callback secret."""
 
-    def __init__(self, board: Board, tally: Tally) -> None:
+    def __init__(self, board: Board, counters: Counters) -> None:
         self._board = board
-        self._tally = tally
+        self._counters = counters
         self._listeners: dict[str, Listener] = {}
 
     def configure(self, accounts: Iterable[tuple[AnyProvider, Account, Secret, Iterable[Stream]]]) -> None:
@@ -139,7 +139,7 @@ class Ear:
             listeners[account.name] = listener
             for event in listener.callbacks.events:
                 # From 0 on, so that nothing heard is told from nothing listened for.
-                self._tally.callbacks[provider.name, account.name, event, ACCEPTED] += 0
+                self._counters.callbacks[provider.name, account.name, event, ACCEPTED] += 0
         self._listeners = listeners
 
     def listener(self, account: str) -> Listener | None:
@@ -176,13 +176,13 @@ class Ear:
 
     def _note(self, heard: Heard, records: Iterable[Record], now: float) -> None:
         for record in records:
-            self._tally.last_callback[record.key] = now
+            self._counters.last_callback[record.key] = now
             if heard.ended is not None:
-                self._tally.ended[(*record.key, heard.ended)] += 1
+                self._counters.ended[(*record.key, heard.ended)] += 1
 
     def _count(self, listener: Listener, event: str, verdict: Verdict, now: float) -> Verdict:
         provider, account, outcome = listener.provider.name, listener.account.name, verdict.outcome
-        self._tally.callbacks[provider, account, event, outcome] += 1
+        self._counters.callbacks[provider, account, event, outcome] += 1
         self._board.changed()
         # A flood of forgeries is one line in the log; the counter tells how many.
         if listener.begins(event, outcome, now) and outcome in ADVICE:

@@ -34,7 +34,7 @@ class Histogram:
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """What happened since the process started.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import Final
 
 from exporter.model import State
 from exporter.state.board import Failure
-from exporter.state.counters import AccountKey, Tally
+from exporter.state.counters import AccountKey, Counters
 from exporter.status import words
 from exporter.status.markup import (
     EMPTY,
@@ -40,7 +40,7 @@ _CARD: Final = (
 def accounts(known: Known, wanted: Filter, found: Survey) -> Iterator[Html]:
     """Yield the section, one account at a time; those in trouble first."""
     accounts = sorted((view for view in known.accounts if wanted.admits_account(*names(view))), key=_urgency)
-    shower = _Shower(known, found, _latest(known), _errors(known.tally))
+    shower = _Shower(known, found, _latest(known), _errors(known.counters))
     yield Html(
         '<section id="accounts" aria-labelledby="accounts-title"><h2 id="accounts-title">Accounts</h2>\n'
         '<div id="accounts-live" data-live><div class="grid">'
@@ -73,10 +73,10 @@ def _latest(known: Known) -> dict[AccountKey, Failure]:
     return {(one.provider, one.account): one for one in known.board.failures.values()}
 
 
-def _errors(tally: Tally) -> dict[AccountKey, Counter[str]]:
+def _errors(counters: Counters) -> dict[AccountKey, Counter[str]]:
     """Return the failed attempts since the start, by account and code."""
     found: dict[AccountKey, Counter[str]] = {}
-    for (provider, account, code, _), count in tally.errors.items():
+    for (provider, account, code, _), count in counters.errors.items():
         found.setdefault((provider, account), Counter())[code] += count
     return found
 
@@ -115,7 +115,7 @@ class _Shower:
         yield "Not asked", _unprobed(view)
         yield "Breaker", _breaker(view)
         yield "Last round", _round(view)
-        yield "Clock", _skew(self.known.tally.skew.get(key))
+        yield "Clock", _skew(self.known.counters.skew.get(key))
         yield "Failed calls", _failed(self.errors.get(key, Counter()))
         yield "Last failure", _last(self.latest.get(key), self.known.now.unix)
 

@@ -14,7 +14,7 @@ from exporter.exposition import AccountFigures
 from exporter.model import Account, Answer, Fault, State, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.state.board import Board, Instant, Key, Record
-from exporter.state.counters import AccountKey, Tally
+from exporter.state.counters import AccountKey, Counters
 
 ROWS, MOST_ROWS = 500, 2000
 
@@ -58,7 +58,7 @@ class Known:
 
     Attributes:
         board: What is known of each stream.
-        tally: Counters.
+        counters: Counters.
         accounts: The accounts.
         now: The time on both clocks.
         telemetry_path: Path of the metrics.
@@ -68,7 +68,7 @@ class Known:
     """
 
     board: Board
-    tally: Tally
+    counters: Counters
     accounts: Sequence[AccountView]
     now: Instant
     telemetry_path: str = "/metrics"

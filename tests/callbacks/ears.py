@@ -10,7 +10,7 @@ from exporter.providers import found
 from exporter.providers.interface import Received
 from exporter.state.board import Board
 from exporter.state.callbacks import Ear, Verdict
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
 
 from .letters import DOMAIN, NOW, SECRET
 
@@ -38,8 +38,8 @@ class Hearing:
 
     def __init__(self, provider: str, rows: list[dict[str, Any]] | None = None, **fields: Any) -> None:
         self.provider = provider
-        self.board, self.tally = Board(120.0), Tally()
-        self.ear = Ear(self.board, self.tally)
+        self.board, self.counters = Board(120.0), Counters()
+        self.ear = Ear(self.board, self.counters)
         self.watch(STREAMS[provider] if rows is None else rows, **fields)
 
     def watch(self, rows: list[dict[str, Any]], **fields: Any) -> None:
@@ -61,9 +61,9 @@ class Hearing:
 
     def counted(self) -> dict[tuple[str, str], int]:
         """Return what was counted, by event and outcome."""
-        return {key[2:]: count for key, count in self.tally.callbacks.items() if count}
+        return {key[2:]: count for key, count in self.counters.callbacks.items() if count}
 
     def untouched(self) -> bool:
         """Whether nothing but `stream_callbacks_total` has changed."""
         answers = [record for record in self.board if record.answer is not None or record.fault is not None]
-        return not (answers or self.tally.ended or self.tally.last_callback)
+        return not (answers or self.counters.ended or self.counters.last_callback)

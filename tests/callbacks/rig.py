@@ -116,7 +116,7 @@ class Rig:
     def outcomes(self) -> dict[str, int]:
         """Return how many callbacks were counted under each outcome."""
         totals: dict[str, int] = {}
-        for key, count in self.service.tally.callbacks.items():
+        for key, count in self.service.counters.callbacks.items():
             if count:
                 totals[key[3]] = totals.get(key[3], 0) + count
         return totals

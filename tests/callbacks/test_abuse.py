@@ -73,14 +73,14 @@ def test_accounts_without_a_secret_do_not_listen() -> None:
     async def check(rig: Rig) -> None:
         for path in ("nobody", "zego/more", "..%2fzego", "zego%00", "%F0%9F"):
             assert (await call(rig, path, json={}))[0] == 404
-        before = dict(rig.service.tally.callbacks)
+        before = dict(rig.service.counters.callbacks)
         config = rig.service.config
         bare = tuple(
             one.model_copy(update={"callback_secret": None}) if one.name == "zego" else one for one in config.accounts
         )
         rig.service.configure(type(config)(config.scrape, bare, config.streams))
         assert (await good(rig, "zego"))[0] == 404
-        assert dict(rig.service.tally.callbacks) == before
+        assert dict(rig.service.counters.callbacks) == before
 
     on_the_rig(check)
 

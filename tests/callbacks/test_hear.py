@@ -38,7 +38,7 @@ def test_a_callback_is_accepted_once(provider: str) -> None:
     assert (first.outcome, second.outcome) == ("accepted", "replayed")
     assert [record.key[0] for record in first.records] == [provider]
     assert second.records == ()
-    assert list(hearing.tally.last_callback.values()) == [NOW]
+    assert list(hearing.counters.last_callback.values()) == [NOW]
 
 
 @pytest.mark.parametrize("form", ["json", "percent-encoded", "percent-encoded, spaces as plus", "form"])
@@ -48,7 +48,7 @@ def test_zego_in_every_form(form: str, name: str) -> None:
     fields = letters.zego_fields("stream_close", user_name=name, type="4")
     hearing = Hearing("zego")
     assert hearing.outcome(raw(letters.zego_forms(fields)[form])) == "accepted"
-    assert hearing.tally.ended == {("zego", "rtc01", "network"): 1}
+    assert hearing.counters.ended == {("zego", "rtc01", "network"): 1}
 
 
 def test_zego_published_bodies() -> None:
@@ -69,7 +69,7 @@ def test_tencent_samples() -> None:
         signed = letters.tencent_fields(at=sample["event_time"])
         body = {**sample, "sign": signed["sign"]} if "sign" in sample else sample
         assert hearing.outcome(posted(body), sample["event_time"] + 1) == outcome
-    assert hearing.tally.ended == {("tencent", "test_stream", "client"): 1}
+    assert hearing.counters.ended == {("tencent", "test_stream", "client"): 1}
 
 
 def test_tencent_push_errors_are_counted() -> None:
@@ -101,7 +101,7 @@ def test_two_names_for_one_address_are_both_asked_for() -> None:
     hearing = Hearing("tencent", rows)
     verdict = hearing.hear(tencent(0))
     assert [record.key[1] for record in verdict.records] == ["one", "two"]
-    assert set(hearing.tally.last_callback) == {("tencent", "one"), ("tencent", "two")}
+    assert set(hearing.counters.last_callback) == {("tencent", "one"), ("tencent", "two")}
 
 
 def test_zego_test_environment() -> None:
@@ -277,7 +277,7 @@ def test_any_field_under_a_good_signature(provider: str, names: tuple[str, ...],
     hearing.outcome(posted({**made, **spoiled}))
     known = {*(found()[provider].callbacks.events), "unknown"}  # type: ignore[union-attr]
     assert {event for event, _ in hearing.counted()} <= known
-    assert {key[2] for key in hearing.tally.ended} <= set(END_REASONS)
+    assert {key[2] for key in hearing.counters.ended} <= set(END_REASONS)
     assert not [record for record in hearing.board if record.answer is not None]
 
 
@@ -403,6 +403,6 @@ def test_no_secret_is_told() -> None:
 
 def test_an_account_that_listens_begins_at_zero() -> None:
     """A rule can tell nothing heard from nothing listened for."""
-    assert Hearing("alibaba").tally.callbacks == {
+    assert Hearing("alibaba").counters.callbacks == {
         ("alibaba", "alibaba", event, "accepted"): 0 for event in ("publish", "publish_done")
     }

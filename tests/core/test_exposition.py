@@ -21,7 +21,7 @@ from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source,
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
 from exporter.providers import found
 from exporter.state.board import Board, Instant, Record
-from exporter.state.counters import BUCKETS, Tally
+from exporter.state.counters import BUCKETS, Counters
 
 # The table of metrics of the public face: name, type, labels. P is provider and stream, A is provider and account.
 CONTRACT = """
@@ -107,7 +107,7 @@ INPUTS = (Input("push.example", 'a"pp', "push", primary=True), Input("spare.exam
 
 def full() -> Source:
     """Return a source in which every family has samples, and one of each state of knowledge."""
-    board, tally = Board(60), Tally()
+    board, counters = Board(60), Counters()
     watched = [
         ("tencent", tencent(AWKWARD, inputs=2, labels={"team": AWKWARD})),
         ("tencent", tencent("forbidden")),
@@ -127,16 +127,16 @@ def full() -> Source:
     board.answered(one["old"], Answer(State.ACTIVE), "Action", at(1))
     board.answered(one["user"], Answer(State.INACTIVE, media=(("audio", False), ("video", True))), "Action", at(94))
     board.answered(one["pulled"], Answer(State.ACTIVE, ingest="pull"), "Action", at(95))
-    tally.errors["tencent", AWKWARD, "timeout", "timeout"] = 3
-    tally.responses["tencent", AWKWARD, "Action", "ok"] = 12345678901234567890
+    counters.errors["tencent", AWKWARD, "timeout", "timeout"] = 3
+    counters.responses["tencent", AWKWARD, "Action", "ok"] = 12345678901234567890
     for seconds in (0.001, 0.005, 0.3, 99.0):
-        tally.duration(("tencent", AWKWARD, "Action"), seconds)
-    tally.skew["tencent", AWKWARD] = -0.75
-    tally.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
-    tally.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
-    tally.ended["tencent", AWKWARD, "network"] = 4
+        counters.duration(("tencent", AWKWARD, "Action"), seconds)
+    counters.skew["tencent", AWKWARD] = -0.75
+    counters.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
+    counters.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
+    counters.ended["tencent", AWKWARD, "network"] = 4
     accounts = [LaneOf(("tencent", AWKWARD)), LaneOf(("volcengine", "vol"), None, None)]
-    return Source(board, tally, lambda: accounts, ("team",), reloaded=EPOCH)
+    return Source(board, counters, lambda: accounts, ("team",), reloaded=EPOCH)
 
 
 def render(source: Source, openmetrics: bool = False, only: Scope | None = None, mono: float = 100.0) -> str:
@@ -240,9 +240,9 @@ class Twin:
             if state is not State.UNKNOWN:
                 yield "stream_active", (), float(state is State.ACTIVE)
                 yield from _details(answer, state)
-        if (when := self.source.tally.last_callback.get(record.key)) is not None:
+        if (when := self.source.counters.last_callback.get(record.key)) is not None:
             yield "stream_last_callback_timestamp_seconds", (), when
-        for (provider, stream, reason), count in self.source.tally.ended.items():
+        for (provider, stream, reason), count in self.source.counters.ended.items():
             if (provider, stream) == record.key:
                 yield "stream_pushes_ended_total", (reason,), count
 
@@ -416,7 +416,7 @@ def test_no_text_from_anywhere_breaks_the_document(
     board.watch([("tencent", tencent(name, labels={"team": label}))], 60)
     (one,) = board
     board.answered(one, Answer(State.ACTIVE, started=started, inputs=(Input(domain, app, "push", True),)), "A", at(99))
-    source = Source(board, Tally(), lambda: [LaneOf(("tencent", name))], ("team",))
+    source = Source(board, Counters(), lambda: [LaneOf(("tencent", name))], ("team",))
     for openmetrics in (False, True):
         shown = families(render(source, openmetrics), openmetrics)
         rows = [sample for family in shown for sample in family.samples if "stream" in sample.labels]
@@ -433,7 +433,7 @@ def test_a_document_is_made_in_slices() -> None:
     """Many streams are rendered a thousand at a time, all as they were when the document was begun."""
     board = Board(60)
     board.watch([("volcengine", volcengine(f"u{number}")) for number in range(2500)], 60)
-    parts = Exposition(Source(board, Tally(), list)).render(0.0, False)
+    parts = Exposition(Source(board, Counters(), list)).render(0.0, False)
     begun = [next(parts)]
     for one in board:
         board.answered(one, Answer(State.ACTIVE), "Action", at(0))
