@@ -26,7 +26,7 @@ from exporter.keys import Keyring
 from exporter.model import Account, Secret, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access.webconfig import WebConfigError, WebGuard
-from exporter.serving.app import Face
+from exporter.serving.app import App
 from exporter.serving.reload import Reloader, keep_one_heap, settle_memory
 from exporter.serving.sending import Protocol
 from exporter.serving.service import Service, clock
@@ -196,10 +196,10 @@ async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Calla
             keyring.doubt,
         ) as service,
     ):
-        service.board.listeners.append(tell_change)
+        service.board.on_change.append(tell_change)
         service.source.dropped = dropped
         reloader = Reloader(service, load)
-        face = Face(
+        app = App(
             service,
             reloader.reload,
             options.timeout_offset,
@@ -207,7 +207,7 @@ async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Calla
             options.telemetry_path,
             names=own_names(options, _resolving()),
         )
-        application = face.application()
+        application = app.application()
         guard.install(application)
         runner = web.AppRunner(
             application,
@@ -225,7 +225,7 @@ async def _serve(options: ServeOptions, dropped: Callable[[], int], ready: Calla
         settle_memory()
         await _until_stopped(reloader)
         log.info("stopping; scrapes in flight are finished")
-        face.ready = False
+        app.ready = False
         await runner.cleanup()
     return 0
 

@@ -180,7 +180,7 @@ class Caller:
 
     def _count(self, made: Attempt, seconds: float) -> None:
         key = (self.provider.name, self.account.name, made.query.api.action)
-        self._shared.counters.duration(key, seconds)
+        self._shared.counters.durations[key].observe(seconds)
         if made.reply is not None:
             self._shared.counters.responses[(*key, made.outcome.code)] += 1
 

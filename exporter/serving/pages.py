@@ -27,6 +27,8 @@ class Page:
         under: Returns what must stay the same object from the first part to the last: the configuration in force.
         state: Returns what the page shows: while that is equal, the page is good.
         until: Returns the monotonic seconds at which the page, made now, is too old whatever the state.
+        plain: Whether the page is kept plain.
+        packed: Whether it is kept in the gzip format.
     """
 
     key: Hashable
@@ -34,11 +36,13 @@ class Page:
     under: Callable[[], object]
     state: Callable[[], object] = lambda: None
     until: Callable[[], float] = lambda: float("inf")
+    plain: bool = True
+    packed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A page's bytes, plain and in the gzip format."""
+    """A page's bytes, plain and in the gzip format; empty where a form is not wanted."""
 
     plain: bytes
     packed: bytes
@@ -77,13 +81,17 @@ class Pages:
     only one page is being made, and at most one more of each waits for its turn.
 
     Args:
-        mono: The monotonic clock by which pages grow old, in seconds.
+        mono: The monotonic clock, in seconds.
         between: Awaited between two slices.
+        most_kept: Bytes of pages kept for later readers.
     """
 
-    def __init__(self, mono: Callable[[], float], between: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, mono: Callable[[], float], between: Callable[[], Awaitable[None]], most_kept: float = MOST_KEPT
+    ) -> None:
         self._mono = mono
         self._between = between
+        self._most_kept = most_kept
         self._turn = asyncio.Lock()
         self._waiting: dict[Hashable, _Making] = {}
         self._begun: dict[Hashable, _Making] = {}
@@ -129,23 +137,33 @@ class Pages:
 
     async def _made(self, making: _Making) -> Made | None:
         """Make a page slice by slice; None once nobody waits for it."""
-        plain, packed, compressor = list[bytes](), list[bytes](), Compressor()
-        parts = making.page.parts()
+        page = making.page
+        plain, packed, compressor, parts = list[bytes](), list[bytes](), Compressor(), page.parts()
         while making.readers:
-            piece = _piece(parts)
-            if making.page.under() is not making.under:
+            piece = self._piece(parts)
+            if page.under() is not making.under:
                 # Begun under another configuration, it would mix the two.
-                plain, packed, compressor = [], [], Compressor()
                 making.begin()
-                parts = making.page.parts()
+                plain, packed, compressor, parts = [], [], Compressor(), page.parts()
             elif piece is None:
-                packed.append(compressor.end())
+                packed.append(compressor.end() if page.packed else b"")
                 return Made(b"".join(plain), b"".join(packed))
             else:
-                plain.append(piece)
-                packed.append(compressor.add(piece))
+                if page.plain:
+                    plain.append(piece)
+                if page.packed:
+                    packed.append(compressor.add(piece))
             await self._between()
         return None
+
+    def _piece(self, parts: Iterator[str | bytes]) -> bytes | None:
+        """Return what is made in one slice of time; None at the end."""
+        end, found = self._mono() + SLICE_SECONDS, list[bytes]()
+        for part in parts:
+            found.append(part.encode() if isinstance(part, str) else part)
+            if self._mono() >= end:
+                return b"".join(found)
+        return b"".join(found) if found else None
 
     def _drop(self, making: _Making) -> None:
         if self._begun.get(making.page.key) is making:
@@ -159,20 +177,8 @@ class Pages:
                 continue
             made = making.task.result()
             kept += 0 if made is None else len(made)
-            if made is None or kept > MOST_KEPT or now >= making.until:
+            if made is None or kept > self._most_kept or now >= making.until:
                 del self._begun[key]
-
-
-def _piece(parts: Iterator[str | bytes]) -> bytes | None:
-    """Return what is made in one slice of time; None at the end."""
-    end, found = time.perf_counter() + SLICE_SECONDS, list[bytes]()
-    for part in parts:
-        found.append(part.encode() if isinstance(part, str) else part)
-        if time.perf_counter() >= end:
-            break
-    else:
-        return b"".join(found) if found else None
-    return b"".join(found)
 
 
 async def turn() -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from exporter.model import Answer, Input, State, format_duration
+from exporter.state.board import Row
 from exporter.status import words
 from exporter.status.markup import EMPTY, Html, address, ago, badge, bdi, fill, joined, moment, number_of
-from exporter.status.survey import MOST_ROWS, Filter, Known, Row, Survey
+from exporter.status.survey import MOST_ROWS, Filter, Known, Survey
 
 SLICE: Final = 50
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from exporter.exposition import AccountFigures
-from exporter.model import Account, Answer, Fault, State, Stream
+from exporter.model import Account, Fault, State
 from exporter.providers.interface import AnyProvider
-from exporter.state.board import Board, Instant, Key, Record
+from exporter.state.board import Board, Instant, Key, Row
 from exporter.state.counters import AccountKey, Counters
 
 ROWS, MOST_ROWS = 500, 2000
@@ -120,11 +120,11 @@ class Filter:
         """Whether what concerns a whole account is shown."""
         return (not self.providers or provider in self.providers) and (not self.accounts or account in self.accounts)
 
-    def admits(self, record: Record, needle: str) -> bool:
+    def admits(self, row: Row, needle: str) -> bool:
         """Whether a stream is shown, whatever its state; `needle` is `text` with its case folded."""
-        stream = record.stream
+        stream = row.stream
         return (
-            self.admits_account(record.key[0], stream.account)
+            self.admits_account(row.key[0], stream.account)
             and needle in stream.name.casefold()
             and (not self.labels or _holds(self.labels, stream.labels))
         )
@@ -141,20 +141,6 @@ def _label(text: str) -> tuple[str, str | None]:
 
 def _limit(text: str) -> int:
     return min(max(int(text), 1), MOST_ROWS) if text.isascii() and text.isdigit() and len(text) < 10 else ROWS
-
-
-class Row(NamedTuple):
-    """What is shown of one stream: a copy, for the board may change while the page goes out in slices."""
-
-    key: Key
-    stream: Stream
-    state: State
-    since: float | None
-    answer: Answer | None
-    answered: float
-    action: str
-    fault: Fault | None
-    faulted: float
 
 
 Ranked = tuple[int, float, Key, Row]
@@ -203,17 +189,16 @@ def surveying(known: Known, wanted: Filter) -> Generator[str, None, Survey]:
 
     Each stream is read once, so counts and rows agree, whatever changes between two steps.
     """
-    found, mono, max_age = Survey(), known.now.mono, known.board.max_age
+    found = Survey()
     needle, states = wanted.text.casefold(), wanted.states
     ranked: list[Ranked] = []
     runs: list[list[Ranked]] = []
-    for number, record in enumerate(known.board, 1):
-        state = record.state(mono, max_age)
-        _count(found, record, state)
-        if wanted.admits(record, needle):
-            found.counts[state] += 1
-            if not states or state in states:
-                ranked.append((RANK[state], -(record.since(state) or 0.0), record.key, _row(record, state)))
+    for number, row in enumerate(known.board.rows(known.now.mono), 1):
+        _count(found, row)
+        if wanted.admits(row, needle):
+            found.counts[row.state] += 1
+            if not states or row.state in states:
+                ranked.append((RANK[row.state], -(row.since or 0.0), row.key, row))
         if number % STEP == 0:
             runs.append(sorted(ranked, key=_RANKING))
             ranked = []
@@ -224,19 +209,13 @@ def surveying(known: Known, wanted: Filter) -> Generator[str, None, Survey]:
     return found
 
 
-def _count(found: Survey, record: Record, state: State) -> None:
-    account = (record.key[0], record.stream.account)
+def _count(found: Survey, row: Row) -> None:
+    account = (row.key[0], row.stream.account)
     counts = found.by_account.get(account)
     if counts is None:
         counts = found.by_account[account] = Counter()
-    counts[state] += 1
-    if record.tried > found.newest:
-        found.newest = record.tried
+    counts[row.state] += 1
+    if row.tried > found.newest:
+        found.newest = row.tried
     if len(found.labels) <= MOST_LABELS:
-        found.labels.update(f"{label}={value}" for label, value in record.stream.labels.items())
-
-
-def _row(record: Record, state: State) -> Row:
-    since = record.since(state)
-    return Row(record.key, record.stream, state, since, record.answer, record.answered, record.action, record.fault,
-               record.faulted)  # fmt: skip
+        found.labels.update(f"{label}={value}" for label, value in row.stream.labels.items())

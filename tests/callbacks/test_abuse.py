@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from exporter.serving.app import MOST_CALLBACK
+from exporter.serving.callbacks import MOST_CALLBACK
 
-from . import letters
+from . import deliveries
 from .rig import CLOUDS, Rig, opened, until
 
 NAMES = {provider: ["one"] for provider in CLOUDS}
@@ -45,12 +45,12 @@ def now() -> int:
 async def good(rig: Rig, provider: str) -> tuple[int, str]:
     """Send a callback that is good in every way."""
     if provider == "alibaba":
-        received = letters.alibaba("publish", "one", now())
+        received = deliveries.alibaba("publish", "one", now())
         return await call(rig, f"alibaba?{urlencode(received.query)}", "GET", headers=dict(received.headers))
     fields = (
-        letters.zego_fields(stream="one", timestamp=now())
+        deliveries.zego_fields(stream="one", timestamp=now())
         if provider == "zego"
-        else letters.tencent_fields(stream="one", at=now())
+        else deliveries.tencent_fields(stream="one", at=now())
     )
     return await call(rig, provider, json=fields)
 
@@ -67,7 +67,7 @@ def test_good_ones_are_answered_as_the_vendor_expects(provider: str, answer: str
     on_the_rig(check)
 
 
-def test_accounts_without_a_secret_do_not_listen() -> None:
+def test_accounts_without_a_secret_receive_nothing() -> None:
     """404 for an account that has none, and for one that does not exist; nothing is counted."""
 
     async def check(rig: Rig) -> None:
@@ -89,7 +89,7 @@ def test_bodies_up_to_64_kib() -> None:
     """A body of 64 KiB is read; one byte more is refused, declared or in pieces, and counted as forged."""
 
     async def check(rig: Rig) -> None:
-        fields = letters.tencent_fields(stream="one", at=now(), padding="")
+        fields = deliveries.tencent_fields(stream="one", at=now(), padding="")
         fields["padding"] = "x" * (MOST_CALLBACK - len(json.dumps(fields)))
         whole = json.dumps(fields).encode()
         assert len(whole) == MOST_CALLBACK
@@ -179,9 +179,9 @@ def test_a_good_signature_for_another_account() -> None:
     """The secret of one account opens no other."""
 
     async def check(rig: Rig) -> None:
-        fields = letters.zego_fields(stream="one", timestamp=now())
+        fields = deliveries.zego_fields(stream="one", timestamp=now())
         assert (await call(rig, "tencent", json=fields))[0] == 403
-        body = letters.tencent_fields(stream="one", at=now())
+        body = deliveries.tencent_fields(stream="one", at=now())
         assert (await call(rig, "zego", json=body))[0] == 403
         assert rig.outcomes() == {"forged": 2}
 

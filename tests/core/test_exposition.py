@@ -17,7 +17,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source, escape, negotiate
+from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source, negotiate
+from exporter.exposition.streams import escape
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
 from exporter.providers import found
 from exporter.state.board import Board, Instant, Record
@@ -70,7 +71,7 @@ def contract() -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 @dataclass
-class LaneOf:
+class AccountOf:
     """What the exposition reads of an account."""
 
     names: tuple[str, str]
@@ -130,12 +131,12 @@ def full() -> Source:
     counters.errors["tencent", AWKWARD, "timeout", "timeout"] = 3
     counters.responses["tencent", AWKWARD, "Action", "ok"] = 12345678901234567890
     for seconds in (0.001, 0.005, 0.3, 99.0):
-        counters.duration(("tencent", AWKWARD, "Action"), seconds)
+        counters.durations["tencent", AWKWARD, "Action"].observe(seconds)
     counters.skew["tencent", AWKWARD] = -0.75
     counters.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
     counters.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
     counters.ended["tencent", AWKWARD, "network"] = 4
-    accounts = [LaneOf(("tencent", AWKWARD)), LaneOf(("volcengine", "vol"), None, None)]
+    accounts = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), None, None)]
     return Source(board, counters, lambda: accounts, ("team",), reloaded=EPOCH)
 
 
@@ -298,7 +299,7 @@ def test_both_formats_say_the_same(openmetrics: bool) -> None:
     assert samples(families(render(source, openmetrics), openmetrics)) == samples(families(render(source)))
 
 
-def test_the_small_families_show_the_tally() -> None:
+def test_the_small_families_show_the_counters() -> None:
     """Counters, histogram and gauges of the accounts are what was counted; what is not known has no sample."""
     shown = samples(families(render(full())))
     account = {("provider", "tencent"), ("account", AWKWARD)}
@@ -336,7 +337,7 @@ def test_what_nobody_knows_is_absent_and_never_zero() -> None:
 def test_an_answer_leaves_the_document_when_it_grows_too_old() -> None:
     """The same board shows an answer at `max_age` and not a moment later; `expires` tells when that is."""
     source = full()
-    assert Exposition(source).expires() == 61
+    assert source.board.expires() == 61
     key = ("stream_active", frozenset({("provider", "tencent"), ("stream", "old")}))
     assert samples(families(render(source, mono=61.0)))[key] == 1
     assert key not in samples(families(render(source, mono=61.001)))
@@ -344,7 +345,7 @@ def test_an_answer_leaves_the_document_when_it_grows_too_old() -> None:
 
 def test_a_part_shows_one_account_and_its_streams_and_nothing_else() -> None:
     """A probe's document has the families of one account, none of others, and none of the process."""
-    only = Scope(("volcengine", "vol"), frozenset({("volcengine", "user")}))
+    only = Scope(("volcengine", "vol"), (("volcengine", "user"),))
     document = render(full(), only=only)
     shown = samples(families(document))
     assert {dict(labels).get("stream", "user") for _, labels in shown} == {"user"}
@@ -416,7 +417,7 @@ def test_no_text_from_anywhere_breaks_the_document(
     board.watch([("tencent", tencent(name, labels={"team": label}))], 60)
     (one,) = board
     board.answered(one, Answer(State.ACTIVE, started=started, inputs=(Input(domain, app, "push", True),)), "A", at(99))
-    source = Source(board, Counters(), lambda: [LaneOf(("tencent", name))], ("team",))
+    source = Source(board, Counters(), lambda: [AccountOf(("tencent", name))], ("team",))
     for openmetrics in (False, True):
         shown = families(render(source, openmetrics), openmetrics)
         rows = [sample for family in shown for sample in family.samples if "stream" in sample.labels]

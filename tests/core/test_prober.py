@@ -102,7 +102,7 @@ def test_state_changes_are_counted_between_definite_states_only() -> None:
 
         made = prober(Network(behave), [account()], streams(1))
         seen: list[Change] = []
-        made.shared.board.listeners.append(seen.append)
+        made.shared.board.on_change.append(seen.append)
         for _ in range(7):
             await scrape(made)
         (record,) = made.shared.board

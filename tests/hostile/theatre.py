@@ -51,7 +51,7 @@ class Theatre:
         self._prober = self._runner.run(self._made())
         board, counters = self._prober.shared.board, self._prober.shared.counters
         self._exposition = Exposition(Source(board, counters, self._prober.present))
-        self._scope = Scope((provider.name, "main"), frozenset({(provider.name, self.stream.name)}))
+        self._scope = Scope((provider.name, "main"), ((provider.name, self.stream.name),))
 
     async def _made(self) -> Prober:
         return prober(Network(self._behave, latency=0.0), [self.account], [self.stream], max_age=1e9)

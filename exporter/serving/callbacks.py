@@ -1,0 +1,45 @@
+"""`/callbacks/ACCOUNT`: a provider's callback is verified and counted, and causes a question, never a state."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from exporter.providers.interface import Received
+from exporter.serving.sending import text
+from exporter.serving.service import Service
+
+RECEIVE_SECONDS: Final = 4.0  # less than any cloud waits for its answer
+MOST_CALLBACK: Final = 1 << 16
+
+
+async def receive(service: Service, request: web.Request) -> web.Response:
+    """Answer a callback as its vendor wants."""
+    receiver = service.receivers.get(request.match_info["account"])
+    if receiver is None:
+        return text("no account of this name has a callback secret\n", 404)
+    try:
+        received = await _received(request)
+    except (web.HTTPException, web.RequestPayloadError, TimeoutError, ConnectionError, ValueError) as error:
+        receiver.refuse(service.clock.unix())
+        response = text("not a whole callback\n", error.status if isinstance(error, web.HTTPException) else 400)
+        # What is left of the request is not waited for.
+        response.force_close()
+        return response
+    verdict = receiver.receive(received, service.clock.unix())
+    if verdict.event is None:
+        return text(f"{verdict.outcome}\n", 403)
+    for record in verdict.records:
+        service.hint(record, verdict.event.live)
+    answer = receiver.callbacks.answer
+    return web.Response(text=answer, content_type="application/json" if answer else "text/plain")
+
+
+async def _received(request: web.Request) -> Received:
+    """Read a callback; raises what aiohttp raises for one that is too large, broken or cut off."""
+    async with asyncio.timeout(RECEIVE_SECONDS):
+        body = await request.read()
+    headers = {key.lower(): value for key, value in request.headers.items()}
+    return Received(request.method, request.host.partition(":")[0], headers, dict(request.query), body)
