@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from exporter.model import Account, Stream, format_duration
@@ -17,14 +17,9 @@ from exporter.providers.interface import AnyProvider, Api, Listing, kept
 from exporter.rounds.pace import paced
 from exporter.rounds.plan import Outlook, choose, cost
 
-ASSUMED_INTERVAL = 15.0
-"""Seconds between two scrapes, as most Prometheus servers are set up; the exporter is not told."""
-
-ASSUMED_LATENCY = 0.1
-"""Seconds that one call takes where the exporter runs near the provider."""
-
-ROUNDING = 1 + 1e-9
-"""What forgives that a product of floats is a hair less than the whole number it stands for."""
+ASSUMED_INTERVAL = 15.0  # seconds between two scrapes, as most Prometheus servers are set up; the exporter is not told
+ASSUMED_LATENCY = 0.1  # seconds that one call takes where the exporter runs near the provider
+ROUNDING = 1 + 1e-9  # a product of floats may be a hair less than the whole number it stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +73,15 @@ class Load:
 
     @property
     def seconds(self) -> float:
-        """How long the calls take at the pace that is kept."""
-        return self.calls / self._paced
+        """How long the calls take at that rate."""
+        return self.calls / paced(self.kept)
 
     def rounds(self, schedule: Schedule) -> int:
         """Return how many rounds it takes to make all the calls."""
-        fit = int(schedule.usable * self._paced * ROUNDING)
-        if fit:
+        rate = paced(self.kept)
+        if fit := int(schedule.usable * rate * ROUNDING):
             return -(-self.calls // fit)
-        return self.calls * math.ceil(1 / (self._paced * schedule.every))
+        return self.calls * math.ceil(1 / (rate * schedule.every))
 
     def refresh(self, schedule: Schedule) -> float:
         """Return the seconds between two answers of this API about one stream."""
@@ -95,10 +90,6 @@ class Load:
     def used(self, schedule: Schedule) -> float:
         """Return the share of the documented limit that is used, on average over time."""
         return self.calls / self.refresh(schedule) / self.documented
-
-    @property
-    def _paced(self) -> float:
-        return paced(self.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,26 +167,81 @@ def kept_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
 
 def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule) -> Plan:
     """Return the capacity plan of an account and its streams."""
-    live, dark = (_round(provider, account, streams, down) for down in (False, True))
-    made = Plan(provider.name, account.name, len(streams), live, dark)
-    cautions = tuple(_cautions(provider, account, streams, schedule, made)) if streams else ()
-    return replace(made, cautions=cautions)
+    case = _Case(provider, account, streams, schedule)
+    live, dark = case.round(), case.round(down=True)
+    cautions = tuple(case.cautions(live, dark)) if streams else ()
+    return Plan(provider.name, account.name, len(streams), live, dark, cautions)
 
 
-def _round(provider: AnyProvider, account: Account, streams: Sequence[Stream], down: bool) -> Round:
-    rates = kept_rates(provider, account)
-    names = frozenset(stream.name for stream in streams) if down else frozenset[str]()
-    outlook = Outlook(0.0, rates, names)
-    calls: Counter[str] = Counter()
-    singles = len(streams)
-    for group in choose(provider, account, streams, outlook):
-        pages, asked = cost(account, group, outlook, None)
-        calls[group.listing.action] += pages
-        singles += asked - len(group.left)
-    calls[provider.single.action] += singles
-    apis = provider.apis()
-    loads = (_load(account, apis[action], count, rates[action]) for action, count in calls.items() if count)
-    return Round(tuple(loads))
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An account and its streams, and what to say of them."""
+
+    provider: AnyProvider
+    account: Account
+    streams: Sequence[Stream]
+    schedule: Schedule
+
+    def round(self, down: bool = False, **changes: Any) -> Round:
+        """Return a round if all streams are live, or none is; fields of the account may be changed."""
+        account = self.account.model_copy(update=changes)
+        rates, apis = kept_rates(self.provider, account), self.provider.apis()
+        names = frozenset(stream.name for stream in self.streams) if down else frozenset[str]()
+        outlook = Outlook(0.0, rates, names)
+        calls: Counter[str] = Counter()
+        singles = len(self.streams)
+        for group in choose(self.provider, account, self.streams, outlook):
+            pages, asked = cost(account, group, outlook, None)
+            calls[group.listing.action] += pages
+            singles += asked - len(group.left)
+        calls[self.provider.single.action] += singles
+        return Round(tuple(_load(account, apis[name], count, rates[name]) for name, count in calls.items() if count))
+
+    def cautions(self, live: Round, dark: Round) -> Iterator[Caution]:
+        """Yield what will not work as wished."""
+        yield from _beyond_limit(live)
+        yield from _too_few_in_flight(self.account, live)
+        yield from self._too_seldom(live)
+        if (problem := _problem(live, self.schedule)) is not None:
+            yield Caution(problem, (*self._listing_helps(live), *self._helps(live)))
+        elif dark.refresh(self.schedule) > self.schedule.max_age and (problem := _problem(dark, self.schedule)):
+            # A listing tells nothing of streams that are not live.
+            yield Caution(f"if none of its streams is live, {problem}", tuple(self._helps(dark)))
+
+    def _too_seldom(self, round_: Round) -> Iterator[Caution]:
+        """Find lists that are made less often than answers expire, where single calls cannot fill the gap."""
+        max_age = self.schedule.max_age
+        gap = self.round(plan="single").refresh(self.schedule)
+        for load in round_.loads:
+            refresh = load.refresh(self.schedule)
+            if min(load.pause, gap) > max_age:
+                yield Caution(
+                    f"{load.action} is asked every {spoken(refresh)} at most, and an answer counts for "
+                    f"{spoken(max_age)} (scrape.max_age): streams will be unknown in between",
+                    (f"scrape.max_age: {format_duration(math.ceil(refresh))} or more",),
+                )
+
+    def _listing_helps(self, round_: Round) -> Iterator[str]:
+        """Name the settings by which a listing would answer for many streams in one call."""
+        account = self.account
+        if account.plan == "single" and (other := self.round(plan="auto")).seconds < round_.seconds:
+            yield f"plan: auto, by which a round costs {number(other.calls)} instead of {number(round_.calls)} calls"
+        for listing in self.provider.listings:
+            alone = next((stream for stream in self.streams if listing.scope(account, stream) is None), None)
+            if alone is None:
+                continue
+            for field in _unset(alone):
+                if listing.scope(account, alone.model_copy(update={field: "x"})) is not None:
+                    yield f"{field} on its streams, by which {listing.action} answers for many in one call"
+            for field in _unset(account):
+                if listing.scope(account.model_copy(update={field: "x"}), alone) is not None:
+                    yield f"{field} on the account, by which {listing.action} answers for many in one call"
+
+    def _helps(self, round_: Round) -> Iterator[str]:
+        yield from _quota_helps(self.account, self.schedule, round_)
+        yield from _time_helps(self.schedule, round_)
+        parts = math.ceil(round_.seconds / self.schedule.usable)
+        yield f"{parts} accounts at the provider, each with a quota of its own and a part of the streams"
 
 
 def _load(account: Account, api: Api[Any, Any] | Listing[Any, Any], calls: int, rate: float) -> Load:
@@ -204,24 +250,8 @@ def _load(account: Account, api: Api[Any, Any] | Listing[Any, Any], calls: int, 
     return Load(api.action, False, calls, rate, api.limit(account), newer=api.newer)
 
 
-# --- cautions --------------------------------------------------------------------------------------------------------
-
-
-def _cautions(
-    provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule, made: Plan
-) -> Iterator[Caution]:
-    yield from _beyond_limit(made.live)
-    yield from _too_few_in_flight(account, made.live)
-    yield from _too_seldom(provider, account, streams, schedule, made.live)
-    if (problem := _problem(made.live, schedule)) is not None:
-        helps = [*_listing_helps(provider, account, streams, made.live), *_helps(account, schedule, made.live)]
-    elif made.dark.refresh(schedule) > schedule.max_age and (problem := _problem(made.dark, schedule)) is not None:
-        # A listing tells nothing of streams that are not live.
-        problem = f"if none of its streams is live, {problem}"
-        helps = [*_helps(account, schedule, made.dark)]
-    else:
-        return
-    yield Caution(problem, tuple(helps))
+def _unset(shape: Account | Stream) -> Iterable[str]:
+    return (name for name in type(shape).model_fields if getattr(shape, name) is None)
 
 
 def _problem(round_: Round, schedule: Schedule) -> str | None:
@@ -260,50 +290,6 @@ def _too_few_in_flight(account: Account, round_: Round) -> Iterator[Caution]:
                 "allows",
                 (f"concurrency: {needed}",),
             )
-
-
-def _too_seldom(
-    provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule, round_: Round
-) -> Iterator[Caution]:
-    """Find lists that are made less often than answers expire, where single calls cannot fill the gap."""
-    gap = _round(provider, account.model_copy(update={"plan": "single"}), streams, down=False)
-    for load in round_.loads:
-        refresh = load.refresh(schedule)
-        if load.pause > schedule.max_age and gap.refresh(schedule) > schedule.max_age:
-            yield Caution(
-                f"{load.action} is asked every {spoken(refresh)} at most, and an answer counts for "
-                f"{spoken(schedule.max_age)} (scrape.max_age): streams will be unknown in between",
-                (f"scrape.max_age: {format_duration(math.ceil(refresh))} or more",),
-            )
-
-
-def _helps(account: Account, schedule: Schedule, round_: Round) -> Iterator[str]:
-    yield from _quota_helps(account, schedule, round_)
-    yield from _time_helps(schedule, round_)
-    parts = math.ceil(round_.seconds / schedule.usable)
-    yield f"{parts} accounts at the provider, each with a quota of its own and a part of the streams"
-
-
-def _listing_helps(provider: AnyProvider, account: Account, streams: Sequence[Stream], round_: Round) -> Iterator[str]:
-    """Name the settings by which a listing would answer for many streams in one call."""
-    if account.plan == "single":
-        other = _round(provider, account.model_copy(update={"plan": "auto"}), streams, down=False)
-        if other.seconds < round_.seconds:
-            yield f"plan: auto, by which a round costs {number(other.calls)} instead of {number(round_.calls)} calls"
-    for listing in provider.listings:
-        alone = next((stream for stream in streams if listing.scope(account, stream) is None), None)
-        if alone is None:
-            continue
-        for field in _unset(alone):
-            if listing.scope(account, alone.model_copy(update={field: "x"})) is not None:
-                yield f"{field} on its streams, by which {listing.action} answers for many in one call"
-        for field in _unset(account):
-            if listing.scope(account.model_copy(update={field: "x"}), alone) is not None:
-                yield f"{field} on the account, by which {listing.action} answers for many in one call"
-
-
-def _unset(shape: Account | Stream) -> Iterable[str]:
-    return (name for name in type(shape).model_fields if getattr(shape, name) is None)
 
 
 def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterator[str]:

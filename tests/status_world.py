@@ -65,7 +65,7 @@ class World:
 
     board: Board = field(default_factory=lambda: Board(MAX_AGE))
     counters: Counters = field(default_factory=Counters)
-    accounts: list[FakeLane] = field(default_factory=list)
+    accounts: list[Any] = field(default_factory=list)
     streams: list[tuple[str, Any]] = field(default_factory=list)
 
     def known(self, **changes: Any) -> Known:

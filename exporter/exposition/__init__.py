@@ -7,6 +7,6 @@ thousands of streams. Everything small goes through prometheus_client, and both 
 from exporter.exposition.document import Exposition, Scope
 from exporter.exposition.families import FAMILIES
 from exporter.exposition.negotiation import Compressor, negotiate, takes_gzip
-from exporter.exposition.source import AccountFigures, Source
+from exporter.exposition.source import Source
 
-__all__ = ["FAMILIES", "AccountFigures", "Compressor", "Exposition", "Scope", "Source", "negotiate", "takes_gzip"]
+__all__ = ["FAMILIES", "Compressor", "Exposition", "Scope", "Source", "negotiate", "takes_gzip"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client.exposition import choose_encoder
@@ -22,9 +23,9 @@ def negotiate(accept: str) -> tuple[bool, str]:
     return openmetrics, choose_encoder(OPENMETRICS if openmetrics else TEXT)[1]
 
 
-def takes_gzip(accept_encoding: str) -> bool:
-    """Whether a client with this Accept-Encoding header takes gzip."""
-    for part in accept_encoding.lower().split(","):
+def takes_gzip(headers: Mapping[str, str]) -> bool:
+    """Whether a client that sent these headers takes gzip."""
+    for part in headers.get("Accept-Encoding", "").lower().split(","):
         name, _, parameters = part.partition(";")
         if name.strip() in ("gzip", "*"):
             return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")

@@ -2,54 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
+from exporter.rounds import AccountProber
 from exporter.state.board import Board
 from exporter.state.counters import Counters
-
-
-class AccountFigures(Protocol):
-    """What is shown of every account, on the page as in the exposition."""
-
-    @property
-    def up(self) -> bool | None:
-        """Whether the last round got a definite answer; None before the first."""
-        ...
-
-    @property
-    def round_seconds(self) -> float | None:
-        """How long the last round took."""
-        ...
-
-    @property
-    def unprobed(self) -> Mapping[str, int]:
-        """Streams whose turn did not come in the last round, by why."""
-        ...
-
-    @property
-    def held_back(self) -> bool:
-        """Whether the breaker is open."""
-        ...
-
-    def kept(self) -> dict[str, float]:
-        """Return the calls per second allowed now, by action."""
-        ...
-
-
-class AccountView(AccountFigures, Protocol):
-    """What the exposition reads of an account."""
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Provider and account."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """How many streams are watched."""
-        ...
 
 
 @dataclass(slots=True)
@@ -68,7 +26,7 @@ class Source:
 
     board: Board
     counters: Counters
-    accounts: Callable[[], Iterable[AccountView]]
+    accounts: Callable[[], Iterable[AccountProber]]
     label_names: tuple[str, ...] = ()
     reload_ok: bool = True
     reloaded: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -11,13 +12,13 @@ import structlog
 from aiohttp import web
 
 from exporter import status
-from exporter.exposition import Compressor
+from exporter.exposition import Compressor, takes_gzip
 from exporter.rounds import place
 from exporter.serving import callbacks, origin, views
 from exporter.serving.events import Events
 from exporter.serving.pages import Page, Pages, give_way
 from exporter.serving.scrape import Scrapes
-from exporter.serving.sending import NO_HEADERS, PIECE, SERVER, LargePages, accepts_gzip, text, waiting
+from exporter.serving.sending import NO_HEADERS, PIECE, SERVER, LargePages, text, waiting
 from exporter.serving.service import Service
 from exporter.serving.waiting import Places
 
@@ -37,49 +38,37 @@ Reload = Callable[[], Awaitable[list[str]]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+@dataclass(slots=True)
 class App:
     """What the web server shows of a service.
 
     Attributes:
+        service: The running parts.
+        reload: Reads the configuration again; returns what is wrong with it.
+        offset: Seconds by which an answer comes before Prometheus's timeout.
+        lifecycle: Whether `POST /-/reload` is open.
+        telemetry_path: Path of the metrics.
         ready: Whether the service is able to probe.
-        scrapes: Answers scrapes and probes.
-        events: Tells of changes.
-        large: Sends pages, so many bytes of large ones at a time.
-        pages: Makes the pages that all readers share.
+        names: Host names at which the exporter is reached; `.NAME` stands for all that end in it.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        reload: Reload,
-        offset: float = 0.5,
-        lifecycle: bool = False,
-        telemetry_path: str = "/metrics",
-        ready: bool = True,
-        names: frozenset[str] = frozenset(),
-    ) -> None:
-        """Put a service on the web.
+    service: Service
+    reload: Reload
+    offset: float = 0.5
+    lifecycle: bool = False
+    telemetry_path: str = "/metrics"
+    ready: bool = True
+    names: frozenset[str] = frozenset()
+    large: LargePages = field(default_factory=LargePages)
+    readers: Places = field(default_factory=lambda: Places(MOST_READERS))
+    pages: Pages = field(init=False)
+    scrapes: Scrapes = field(init=False)
+    events: Events = field(init=False)
 
-        Args:
-            service: The running parts.
-            reload: Reads the configuration again; returns what is wrong with it.
-            offset: Seconds by which an answer comes before Prometheus's timeout.
-            lifecycle: Whether `POST /-/reload` is open.
-            telemetry_path: Path of the metrics.
-            ready: Whether the service is able to probe.
-            names: Host names at which the exporter is reached; `.NAME` stands for all that end in it.
-        """
-        self.ready = ready
-        self.large = LargePages()
-        self.scrapes = Scrapes(service, self.large, offset)
-        self.events = Events(service.board)
-        self.pages = Pages(service.clock.mono, give_way)
-        self._service = service
-        self._reload = reload
-        self._lifecycle = lifecycle
-        self._telemetry_path = telemetry_path
-        self._names = names
-        self._readers = Places(MOST_READERS)
+    def __post_init__(self) -> None:
+        self.pages = Pages(self.service.clock.mono, lambda: self.service.config, give_way)
+        self.scrapes = Scrapes(self.service, self.large, self.offset)
+        self.events = Events(self.service.board)
 
     def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
         """Return the aiohttp application."""
@@ -88,12 +77,12 @@ class App:
         )
         application.add_routes(
             [
-                web.get(self._telemetry_path, self.scrapes.metrics),
+                web.get(self.telemetry_path, self.scrapes.metrics),
                 web.get("/probe", self.scrapes.probe),
                 web.get("/sd", self._targets),
                 web.get("/api/v1/streams", self._streams),
                 web.get("/api/v1/events", self.events.follow),
-                web.route("*", "/callbacks/{account:.+}", partial(callbacks.receive, self._service)),
+                web.route("*", "/callbacks/{account:.+}", partial(callbacks.receive, self.service)),
                 web.get("/-/healthy", self._healthy),
                 web.get("/-/ready", self._readiness),
                 web.post("/-/reload", self._reload_now),
@@ -112,7 +101,7 @@ class App:
         response = await handler(request)
         if not isinstance(response, web.Response) or response.prepared or not isinstance(response.body, bytes):
             return response
-        packed = accepts_gzip(request) and response.content_type != "text/plain"
+        packed = takes_gzip(request.headers) and response.content_type != "text/plain"
         if response.status != 200 or len(response.body) <= PIECE:
             if packed:
                 response.enable_compression(web.ContentCoding.gzip)
@@ -128,21 +117,21 @@ class App:
         self, request: web.Request, page: Page, content_type: str, headers: Mapping[str, str] = NO_HEADERS
     ) -> web.StreamResponse:
         """Answer with a page that all its readers share."""
-        async with waiting(self._readers, request, asyncio.get_running_loop().time(), "readers of pages"):
+        async with waiting(self.readers, request, asyncio.get_running_loop().time(), "readers of pages"):
             made = await self.pages.get(page)
         return await self.large.send_made(request, made, content_type, headers)
 
     # --- what is watched ---------------------------------------------------------------------------------------------
 
     async def _targets(self, request: web.Request) -> web.StreamResponse:
-        return await self._shared(request, views.targets(self._service), JSON)
+        return await self._shared(request, views.targets(self.service), JSON)
 
     async def _streams(self, request: web.Request) -> web.StreamResponse:
-        return await self._shared(request, views.streams(self._service), JSON, NEVER_STORED)
+        return await self._shared(request, views.streams(self.service), JSON, NEVER_STORED)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         wanted = status.Filter.read(request.query.items())
-        page = views.status_page(self._service, wanted, self._telemetry_path, ready=self.ready)
+        page = views.status_page(self.service, wanted, self.telemetry_path, ready=self.ready)
         return await self._shared(request, page, "text/html; charset=utf-8", NEVER_STORED)
 
     async def _asset(self, request: web.Request) -> web.Response:
@@ -156,7 +145,7 @@ class App:
     async def _configuration(self, request: web.Request) -> web.StreamResponse:
         if refused := self._foreign(request):
             return refused
-        return await self._shared(request, views.configuration(self._service), "application/yaml; charset=utf-8")
+        return await self._shared(request, views.configuration(self.service), "application/yaml; charset=utf-8")
 
     # --- life cycle --------------------------------------------------------------------------------------------------
 
@@ -170,16 +159,16 @@ class App:
         """Read the configuration again; a reload that has begun is finished even if the client leaves."""
         if refused := self._foreign(request):
             return refused
-        if not self._lifecycle:
+        if not self.lifecycle:
             return text("the lifecycle API is not enabled; start with --web.enable-lifecycle, or send SIGHUP\n", 403)
-        problems = await asyncio.shield(asyncio.ensure_future(self._reload()))
+        problems = await asyncio.shield(asyncio.ensure_future(self.reload()))
         if problems:
             return text("the configuration was refused; the one before stays:\n" + "\n".join(problems) + "\n", 500)
         return text("the configuration was reloaded\n")
 
     def _foreign(self, request: web.Request) -> web.Response | None:
         """Refuse what another site's page may have sent."""
-        why = origin.refusal(request.method, request.headers, secure=request.secure, names=self._names)
+        why = origin.refusal(request.method, request.headers, secure=request.secure, names=self.names)
         return None if why is None else text(f"{why}\n", 403)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from exporter.exposition import Compressor
@@ -24,7 +24,6 @@ class Page:
     Attributes:
         key: Identifies the page.
         parts: Yields the page's text or bytes, in parts that take a few milliseconds at most.
-        under: Returns what must stay the same object from the first part to the last: the configuration in force.
         state: Returns what the page shows: while that is equal, the page is good.
         until: Returns the monotonic seconds at which the page, made now, is too old whatever the state.
         plain: Whether the page is kept plain.
@@ -33,7 +32,6 @@ class Page:
 
     key: Hashable
     parts: Callable[[], Iterator[str | bytes]]
-    under: Callable[[], object]
     state: Callable[[], object] = lambda: None
     until: Callable[[], float] = lambda: float("inf")
     plain: bool = True
@@ -56,22 +54,19 @@ class _Making:
     """A page that is being made, or was.
 
     Attributes:
+        under: The configuration under which it was begun.
+        state: What it shows.
+        until: Monotonic seconds at which it is too old.
         readers: How many wait for it. When nobody does any more, it is given up.
-        task: Makes it; None for one that was given up.
+        task: Makes it, and returns None if it was given up.
     """
 
     page: Page
-    readers: int = 0
-    task: asyncio.Task[Made | None] | None = None
     under: object = None
     state: object = None
-    until: float = field(default=float("-inf"))
-
-    def begin(self) -> None:
-        self.under, self.state, self.until = self.page.under(), self.page.state(), self.page.until()
-
-    def good(self, page: Page, mono: float) -> bool:
-        return mono < self.until and self.under is page.under() and self.state == page.state()
+    until: float = float("-inf")
+    readers: int = 0
+    task: asyncio.Task[Made | None] | None = None
 
 
 class Pages:
@@ -82,14 +77,20 @@ class Pages:
 
     Args:
         mono: The monotonic clock, in seconds.
+        under: Returns what must stay the same object from a page's first part to its last: the configuration in force.
         between: Awaited between two slices.
         most_kept: Bytes of pages kept for later readers.
     """
 
     def __init__(
-        self, mono: Callable[[], float], between: Callable[[], Awaitable[None]], most_kept: float = MOST_KEPT
+        self,
+        mono: Callable[[], float],
+        under: Callable[[], object],
+        between: Callable[[], Awaitable[None]],
+        most_kept: float = MOST_KEPT,
     ) -> None:
         self._mono = mono
+        self._under = under
         self._between = between
         self._most_kept = most_kept
         self._turn = asyncio.Lock()
@@ -111,43 +112,41 @@ class Pages:
 
     def _making(self, page: Page) -> _Making:
         begun, waiting = self._begun.get(page.key), self._waiting.get(page.key)
-        if begun is not None and begun.good(page, self._mono()):
+        if begun is not None and self._good(begun, page):
             return begun
         if waiting is None:
             waiting = self._waiting[page.key] = _Making(page)
             waiting.task = asyncio.create_task(self._make(waiting))
         return waiting
 
+    def _good(self, begun: _Making, page: Page) -> bool:
+        return self._mono() < begun.until and begun.under is self._under() and begun.state == page.state()
+
     async def _make(self, making: _Making) -> Made | None:
-        key = making.page.key
+        key, made = making.page.key, None
         async with self._turn:
             del self._waiting[key]
-            making.begin()
             self._begun.pop(key, None)
             self._begun[key] = making
             try:
                 made = await self._made(making)
-            except BaseException:
-                self._drop(making)
-                raise
-        if made is None:
-            self._drop(making)
+            finally:
+                if made is None and self._begun.get(key) is making:
+                    del self._begun[key]
         self._trim()
         return made
 
     async def _made(self, making: _Making) -> Made | None:
         """Make a page slice by slice; None once nobody waits for it."""
-        page = making.page
-        plain, packed, compressor, parts = list[bytes](), list[bytes](), Compressor(), page.parts()
+        page, parts = making.page, self._begin(making)
+        plain, packed, compressor = list[bytes](), list[bytes](), Compressor()
         while making.readers:
             piece = self._piece(parts)
-            if page.under() is not making.under:
+            if self._under() is not making.under:
                 # Begun under another configuration, it would mix the two.
-                making.begin()
-                plain, packed, compressor, parts = [], [], Compressor(), page.parts()
+                parts, plain, packed, compressor = self._begin(making), [], [], Compressor()
             elif piece is None:
-                packed.append(compressor.end() if page.packed else b"")
-                return Made(b"".join(plain), b"".join(packed))
+                return Made(b"".join(plain), b"".join(packed) + compressor.end() if page.packed else b"")
             else:
                 if page.plain:
                     plain.append(piece)
@@ -155,6 +154,11 @@ class Pages:
                     packed.append(compressor.add(piece))
             await self._between()
         return None
+
+    def _begin(self, making: _Making) -> Iterator[str | bytes]:
+        page = making.page
+        making.under, making.state, making.until = self._under(), page.state(), page.until()
+        return page.parts()
 
     def _piece(self, parts: Iterator[str | bytes]) -> bytes | None:
         """Return what is made in one slice of time; None at the end."""
@@ -164,10 +168,6 @@ class Pages:
             if self._mono() >= end:
                 return b"".join(found)
         return b"".join(found) if found else None
-
-    def _drop(self, making: _Making) -> None:
-        if self._begun.get(making.page.key) is making:
-            del self._begun[making.page.key]
 
     def _trim(self) -> None:
         """Forget pages that are too old to be used, and the oldest where there are too many."""

@@ -7,11 +7,11 @@ from typing import Final
 
 from aiohttp import web
 
-from exporter.exposition import negotiate
+from exporter.exposition import negotiate, takes_gzip
 from exporter.rounds import AccountProber
 from exporter.serving import views
 from exporter.serving.pages import Pages, turn
-from exporter.serving.sending import LargePages, accepts_gzip, send, text, waiting
+from exporter.serving.sending import LargePages, send, text, waiting
 from exporter.serving.service import Service
 from exporter.serving.waiting import Places
 from exporter.state.board import Record
@@ -40,13 +40,13 @@ class Scrapes:
         self._service = service
         self._large = large
         self._offset = offset
-        self._accounts = Pages(service.clock.mono, turn)
+        self._accounts = Pages(service.clock.mono, lambda: service.config, turn)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """Ask for all streams."""
         deadline = self.deadline(request)
         openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
-        compressed = accepts_gzip(request)
+        compressed = takes_gzip(request.headers)
         async with waiting(self.places, request, deadline, "scrapes"):
             await self._service.refresh(deadline)
             body = await self._service.document(openmetrics=openmetrics, compressed=compressed)

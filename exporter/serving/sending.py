@@ -119,7 +119,7 @@ class LargePages:
     ) -> web.StreamResponse:
         """Send a page in the form that the client takes; raises as `send`."""
         told = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", **headers}
-        if not accepts_gzip(request):
+        if not takes_gzip(request.headers):
             return await self.send(request, made.plain, told)
         return await self.send(request, made.packed, {**told, "Content-Encoding": "gzip"})
 
@@ -159,8 +159,3 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
             habits.turned_away(mono(), (group, kind))
             raise refusal from None
         raise
-
-
-def accepts_gzip(request: web.Request) -> bool:
-    """Whether the client takes gzip."""
-    return takes_gzip(request.headers.get("Accept-Encoding", ""))

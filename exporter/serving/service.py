@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from types import TracebackType
 
 from exporter.config import Config
 from exporter.exposition import Exposition, Source
@@ -68,7 +67,7 @@ class Service:
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
         self._open = AsyncExitStack()
-        self._documents = Pages(clock.mono, turn, most_kept=float("inf"))
+        self._documents = Pages(clock.mono, lambda: self.config, turn, most_kept=float("inf"))
         self.receivers: dict[str, CallbackReceiver] = {}
         self.turns = Turns(self.prober, clock)
         self.hints = Hints(self.prober, self.board, clock, self.turns)
@@ -78,9 +77,7 @@ class Service:
     async def __aenter__(self) -> Service:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.hints.close()
         await self.turns.close()
         await self._open.aclose()
@@ -136,10 +133,6 @@ class Service:
         await self.turns.ask(record, deadline, self.clock.mono() - reuse)
         self.board.outdate(self.clock.now())
 
-    def hint(self, record: Record, live: bool | None) -> None:
-        """Ask for a stream at once, because a callback told of it."""
-        self.hints.give(record, live)
-
     async def watch_calls(self, prober: AccountProber, deadline: float, record: Record | None) -> list[Exchange]:
         """Ask for one stream, or all of an account, whatever is known of it; return each call as it went.
 
@@ -170,7 +163,6 @@ class Service:
         page = Page(
             (openmetrics, compressed),
             lambda: self._rendered(openmetrics),
-            lambda: self.config,
             self.source.version,
             lambda: min(self.board.expires(), self.clock.mono() + max(self.config.scrape.reuse, SHARED_SECONDS)),
             plain=not compressed,

@@ -137,7 +137,6 @@ def streams(service: Service) -> Page:
     return Page(
         "streams",
         lambda: _json_list(map(stream_object, service.board.rows(service.clock.mono()))),
-        lambda: service.config,
         lambda: service.board.version,
         service.board.expires,
     )
@@ -145,14 +144,12 @@ def streams(service: Service) -> Page:
 
 def targets(service: Service) -> Page:
     """Return the watched streams as Prometheus's http_sd targets."""
-    return Page(
-        "targets", lambda: _json_list(map(_target, service.board.rows(service.clock.mono()))), lambda: service.config
-    )
+    return Page("targets", lambda: _json_list(map(_target, service.board.rows(service.clock.mono()))))
 
 
 def configuration(service: Service) -> Page:
     """Return the configuration in force as YAML, without secrets."""
-    return Page("configuration", lambda: redacted_slices(service.config), lambda: service.config)
+    return Page("configuration", lambda: redacted_slices(service.config))
 
 
 def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *, ready: bool) -> Page:
@@ -175,7 +172,6 @@ def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *,
     return Page(
         ("status", wanted, ready),
         parts,
-        lambda: service.config,
         service.source.version,
         lambda: service.clock.mono() + STATUS_SECONDS,
     )
@@ -186,7 +182,6 @@ def exposition(service: Service, prober: AccountProber, *, openmetrics: bool) ->
     return Page(
         ("exposition", prober.account.name, openmetrics),
         lambda: part(service, prober, None, openmetrics=openmetrics),
-        lambda: service.config,
         service.source.version,
         lambda: service.clock.mono() + EXPOSITION_SECONDS,
     )

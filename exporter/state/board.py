@@ -229,16 +229,11 @@ class Board:
         """Withdraw answers that have grown older than `max_age`."""
         if now.mono <= self._next_outdated:
             return
-        oldest = float("inf")
-        for record in self._records.values():
-            if record.shown is State.UNKNOWN:
-                continue
-            if now.mono - record.answered_mono > self.max_age:
+        for record in self:
+            if record.shown is not State.UNKNOWN and now.mono - record.answered_mono > self.max_age:
                 self._show(record, State.UNKNOWN, "max_age", now)
-            else:
-                oldest = min(oldest, record.answered_mono)
         # Answers to come are younger than any there is, so none grows too old before this.
-        self._next_outdated = min(oldest, now.mono) + self.max_age
+        self._next_outdated = min(self.expires(), now.mono + self.max_age)
 
     def remember(self, record: Record, fault: Fault, now: Instant) -> None:
         """Note a failed call; one for many streams is noted at one of them, and withdraws nothing by itself."""

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
-from typing import Any, Final, Protocol
+from typing import Final
 
-from exporter.exposition import AccountFigures
-from exporter.model import Account, Fault, State
-from exporter.providers.interface import AnyProvider
+from exporter.model import State
+from exporter.rounds import AccountProber
 from exporter.state.board import Board, Instant, Key, Row
 from exporter.state.counters import AccountKey, Counters
 
@@ -28,28 +27,7 @@ RANK: Final = {
 """The states, worst first."""
 
 
-class AccountView(AccountFigures, Protocol):
-    """What the page reads of an account."""
-
-    @property
-    def provider(self) -> AnyProvider:
-        """The cloud."""
-        ...
-
-    @property
-    def account(self) -> Account:
-        """The configuration."""
-        ...
-
-    @property
-    def fault(self) -> Fault | None:
-        """Why the account answers nothing; None while it does."""
-        ...
-
-    @property
-    def paces(self) -> Mapping[str, Any]:
-        """The quotas by action; `limit` is the calls per second allowed when nothing throttles."""
-        ...
+AccountView = AccountProber
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def full() -> Source:
     counters.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
     counters.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
     counters.ended["tencent", AWKWARD, "network"] = 4
-    accounts = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), None, None)]
+    accounts: list[Any] = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), None, None)]
     return Source(board, counters, lambda: accounts, ("team",), reloaded=EPOCH)
 
 
@@ -417,7 +417,8 @@ def test_no_text_from_anywhere_breaks_the_document(
     board.watch([("tencent", tencent(name, labels={"team": label}))], 60)
     (one,) = board
     board.answered(one, Answer(State.ACTIVE, started=started, inputs=(Input(domain, app, "push", True),)), "A", at(99))
-    source = Source(board, Counters(), lambda: [AccountOf(("tencent", name))], ("team",))
+    the_account: list[Any] = [AccountOf(("tencent", name))]
+    source = Source(board, Counters(), lambda: the_account, ("team",))
     for openmetrics in (False, True):
         shown = families(render(source, openmetrics), openmetrics)
         rows = [sample for family in shown for sample in family.samples if "stream" in sample.labels]
