@@ -28,16 +28,11 @@ def escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-# --- what every stream has: by far the most lines, so no function is called for each --------------------------------
-
-
 def _active(name: str, rows: Sequence[Shown]) -> Lines:
     live, unknown = State.ACTIVE, State.UNKNOWN
-    return (
-        f"{name}{{{labels}}} {'1.0' if row.state is live else '0.0'}\n"
-        for (labels, _), row in rows
-        if row.state is not unknown
-    )
+    for (labels, _), row in rows:
+        if row.state is not unknown:
+            yield f"{name}{{{labels}}} {'1.0' if row.state is live else '0.0'}\n"
 
 
 def _state(name: str, rows: Sequence[Shown]) -> Lines:
@@ -46,51 +41,28 @@ def _state(name: str, rows: Sequence[Shown]) -> Lines:
         yield "".join([f'{head}"{state}"}} {"1.0" if state is shown else "0.0"}\n' for state in _STATES])
 
 
-def _success(name: str, rows: Sequence[Shown]) -> Lines:
-    return (f"{name}{{{labels}}} {'1.0' if row.succeeded else '0.0'}\n" for (labels, _), row in rows)
-
-
 def _last_success(name: str, rows: Sequence[Shown]) -> Lines:
     return (f"{name}{{{labels}}} {row.answered!r}\n" for (labels, _), row in rows if row.answer is not None)
 
 
-def _changes(name: str, rows: Sequence[Shown]) -> Lines:
-    return (f"{name}{{{labels}}} {row.changes}.0\n" for (labels, _), row in rows)
-
-
-def _info(name: str, rows: Sequence[Shown]) -> Lines:
-    return (f"{name}{{{labels},{info}}} 1.0\n" for (labels, info), _ in rows)
-
-
 def _expected(name: str, rows: Sequence[Shown]) -> Lines:
     for (labels, _), row in rows:
-        expected = getattr(row.stream, "inputs", None)
-        if expected is not None:
+        if (expected := getattr(row.stream, "inputs", None)) is not None:
             yield f"{name}{{{labels}}} {expected}.0\n"
 
 
+# What every stream has. These are by far the most lines, so no function is called for each of them.
 EVERY: Final[Mapping[str, Render]] = {
     "stream_active": _active,
     "stream_state": _state,
-    "stream_probe_success": _success,
+    "stream_probe_success": lambda name, rows: (f"{name}{{{own}}} {row.succeeded:d}.0\n" for (own, _), row in rows),
     "stream_last_success_timestamp_seconds": _last_success,
-    "stream_state_changes_total": _changes,
-    "stream_info": _info,
+    "stream_state_changes_total": lambda name, rows: (f"{name}{{{own}}} {row.changes}.0\n" for (own, _), row in rows),
+    "stream_info": lambda name, rows: (f"{name}{{{own},{info}}} 1.0\n" for (own, info), _ in rows),
     "stream_inputs_expected": _expected,
 }
 
-
-# --- what only some answers tell: (further labels, value) pairs -----------------------------------------------------
-
-Samples = Iterable[tuple[str, str]]
-
-
-def _media(answer: Answer) -> Samples:
-    return ((f',media="{escape(media)}"', "1.0" if on else "0.0") for media, on in answer.media)
-
-
-def _inputs(answer: Answer) -> Samples:
-    return () if answer.inputs is None else [("", f"{len(answer.inputs)}.0")]
+Samples = Iterable[tuple[str, object]]
 
 
 def _primary(answer: Answer) -> Samples:
@@ -99,23 +71,20 @@ def _primary(answer: Answer) -> Samples:
         for one in answer.inputs or ()
         if one.primary
     }
-    return ((primary, "1.0") for primary in sorted(primaries))
+    return ((primary, 1.0) for primary in sorted(primaries))
 
 
 def _started(answer: Answer) -> Samples:
-    return [("", repr(answer.started))] if answer.started is not None and answer.state is State.ACTIVE else ()
+    return [("", answer.started)] if answer.started is not None and answer.state is State.ACTIVE else ()
 
 
-def _ingest(answer: Answer) -> Samples:
-    return () if answer.ingest is None else [(f',type="{answer.ingest}"', "1.0")]
-
-
+# What only some answers tell: further labels, and the value.
 SOME: Final[Mapping[str, Callable[[Answer], Samples]]] = {
-    "stream_media_active": _media,
-    "stream_inputs": _inputs,
+    "stream_media_active": lambda answer: ((f',media="{escape(media)}"', float(on)) for media, on in answer.media),
+    "stream_inputs": lambda answer: [("", float(len(answer.inputs)))] if answer.inputs is not None else (),
     "stream_primary_input_info": _primary,
     "stream_start_timestamp_seconds": _started,
-    "stream_ingest_info": _ingest,
+    "stream_ingest_info": lambda answer: [(f',type="{answer.ingest}"', 1.0)] if answer.ingest else (),
 }
 
 
@@ -142,7 +111,7 @@ def slices(rows: Sequence[Shown], openmetrics: bool) -> Lines:
         samples, telling = SOME[family.name], _telling(rows) if telling is None else telling
         for start in range(0, len(telling), SLICE):
             yield "".join(
-                f"{family.name}{{{labels}{extra}}} {value}\n"
+                f"{family.name}{{{labels}{extra}}} {value!r}\n"
                 for labels, answer in telling[start : start + SLICE]
                 for extra, value in samples(answer)
             )

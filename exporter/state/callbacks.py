@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
-
-import structlog
+from dataclasses import dataclass, field, replace
 
 from exporter.model import Account, Secret, Stream
 from exporter.providers.interface import AnyProvider, Callbacks, Heard, Received, Refused
 from exporter.state.board import Board, Key, Record
 from exporter.state.counters import Counters
-
-log = structlog.get_logger("callbacks")
 
 ACCEPTED, FORGED, EXPIRED, REPLAYED, UNKNOWN_STREAM = "accepted", "forged", "expired", "replayed", "unknown_stream"
 UNKNOWN_EVENT = "unknown"
@@ -22,7 +18,7 @@ MOST_REMEMBERED = 16_384
 ORDER_SECONDS = 600.0
 # Among callbacks signed in the same second, numbers further apart than this are made up.
 LARGEST_STEP = 100.0
-# An outcome is logged when it begins, and not again before it has been away for this long.
+# Advice on an outcome is given when it begins, and not again before it has been away for this long.
 QUIET_SECONDS = 600.0
 ADVICE = {
     FORGED: "if these are the provider's own, the account's callback secret differs from the one in the console",
@@ -33,11 +29,21 @@ ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a callback: how it is counted, and the streams to ask for at once if it was accepted."""
+    """What became of a callback.
+
+    Attributes:
+        outcome: How it is counted.
+        label: The event under which it is counted.
+        event: What it says, if it is genuine.
+        records: The streams to ask for at once; none unless it was accepted.
+        advice: What to log; nothing where that was said a moment ago.
+    """
 
     outcome: str
+    label: str
     event: Heard | None = None
     records: tuple[Record, ...] = ()
+    advice: str = ""
 
 
 @dataclass(slots=True)
@@ -91,27 +97,22 @@ class CallbackReceiver:
                 raise Refused(FORGED)
             event = self.callbacks.hear(self.account, self.secret.reveal(), received, now)
         except Refused as refused:
-            return self._count(refused.event, Verdict(refused.outcome), now)
-        verdict = self._judge(event, now)
-        if verdict.outcome == ACCEPTED:
-            for record in verdict.records:
-                self.counters.last_callback[record.key] = now
-                if event.ended is not None:
-                    self.counters.ended[(*record.key, event.ended)] += 1
-        return self._count(event.event, verdict, now)
-
-    def refuse(self, now: float) -> None:
-        """Count what was not even read: a body too large, or one that broke off."""
-        self._count(UNKNOWN_EVENT, Verdict(FORGED), now)
-
-    def _judge(self, event: Heard, now: float) -> Verdict:
+            return self._count(Verdict(refused.outcome, refused.event), now)
         keys = dict.fromkeys(key for address in event.keys for key in self.watched.get(address, ()))
         records = tuple(record for key in keys if (record := self.board.get(key)) is not None)
         if not records:
-            return Verdict(UNKNOWN_STREAM, event)
+            return self._count(Verdict(UNKNOWN_STREAM, event.event, event), now)
         if self._repeated(event) or self._outdated(event, now):
-            return Verdict(REPLAYED, event)
-        return Verdict(ACCEPTED, event, records)
+            return self._count(Verdict(REPLAYED, event.event, event), now)
+        for record in records:
+            self.counters.last_callback[record.key] = now
+            if event.ended is not None:
+                self.counters.ended[(*record.key, event.ended)] += 1
+        return self._count(Verdict(ACCEPTED, event.event, event, records), now)
+
+    def refuse(self, now: float) -> Verdict:
+        """Count what was not even read: a body too large, or one that broke off."""
+        return self._count(Verdict(FORGED, UNKNOWN_EVENT), now)
 
     def _repeated(self, event: Heard) -> bool:
         """Whether this event was delivered before; remember it."""
@@ -134,18 +135,14 @@ class CallbackReceiver:
         self.newest.update(dict.fromkeys(addresses, (event, now)))
         return False
 
-    def _count(self, event: str, verdict: Verdict, now: float) -> Verdict:
-        provider, account, outcome = self.provider.name, self.account.name, verdict.outcome
-        self.counters.callbacks[provider, account, event, outcome] += 1
-        before = self.seen.get((event, outcome), float("-inf"))
-        self.seen[event, outcome] = now
+    def _count(self, verdict: Verdict, now: float) -> Verdict:
+        kind = verdict.label, verdict.outcome
+        self.counters.callbacks[(self.provider.name, self.account.name, *kind)] += 1
+        before = self.seen.get(kind, float("-inf"))
+        self.seen[kind] = now
         # A flood of forgeries is one line in the log; the counter tells how many.
-        if outcome in ADVICE and abs(now - before) > QUIET_SECONDS:
-            log.warning(
-                "callback refused" if verdict.event is None else "callback of no use",
-                provider=provider, account=account, callback=event, outcome=outcome, advice=ADVICE[outcome],
-            )  # fmt: skip
-        return verdict
+        news = abs(now - before) > QUIET_SECONDS
+        return replace(verdict, advice=ADVICE.get(verdict.outcome, "")) if news else verdict
 
 
 def _older(event: Heard, known: Heard) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.serving.callbacks import MOST_CALLBACK
 
@@ -195,5 +196,27 @@ def test_counts_stand_in_the_next_scrape() -> None:
         await rig.scrape()
         await call(rig, "zego", data=b"x")
         assert await rig.callbacks() == {"zego unknown forged 1.0"}
+
+    on_the_rig(check)
+
+
+def test_what_the_log_says_of_refused_callbacks() -> None:
+    """One line for each outcome, however often it comes, and neither the secret nor what stands in the callback."""
+
+    async def check(rig: Rig) -> None:
+        with capture_logs() as logs:
+            for _ in range(3):
+                await call(rig, "tencent", json=deliveries.tencent_fields(stream="one", at=now(), key="other"))
+                await call(rig, "tencent", json=deliveries.tencent_fields(stream="nobody", at=now()))
+            await call(rig, "tencent", data=b" " * (MOST_CALLBACK + 1))
+        said = [(line["event"], line["callback"], line["outcome"]) for line in logs]
+        assert said == [
+            ("callback refused", "push_begin", "forged"),
+            ("callback of no use", "push_begin", "unknown_stream"),
+            ("callback refused", "unknown", "forged"),
+        ]
+        assert all(line["advice"] and line["account"] == line["provider"] == "tencent" for line in logs)
+        assert deliveries.SECRET not in str(logs)
+        assert "canary" not in str(logs)
 
     on_the_rig(check)
