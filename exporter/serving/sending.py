@@ -140,15 +140,13 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
     Raises:
         web.HTTPServiceUnavailable: There is no place, or it went to another request in the middle of the block.
     """
-    group, habits, mono = neighbourhood(request.remote), places.habits, asyncio.get_running_loop().time
-    kind = kind_of(request.headers)
+    now, group, kind = asyncio.get_running_loop().time(), neighbourhood(request.remote), kind_of(request.headers)
     refusal = web.HTTPServiceUnavailable(text=f"too many {what} are waiting; try again later\n")
     try:
         async with asyncio.timeout(None) as patience:
-            claim = habits.claim(mono(), (group, kind))
-            place = places.enter(group, rank, partial(gone, request), lambda: patience.reschedule(0), kind, claim)
+            turn_away = partial(patience.reschedule, 0)
+            place = places.enter(now, group, kind, rank, partial(gone, request), turn_away)
             if place is None:
-                habits.turned_away(mono(), (group, kind))
                 raise refusal
             try:
                 yield
@@ -156,6 +154,5 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
                 places.leave(place)
     except TimeoutError:
         if patience.expired():
-            habits.turned_away(mono(), (group, kind))
             raise refusal from None
         raise

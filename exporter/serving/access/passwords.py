@@ -99,16 +99,13 @@ class Passwords:
 
         def turn_away() -> None:
             self._remember_first(digest, seen)
-            self._places.habits.turned_away(self._clock(), (group, kind))
             self._line.pop(digest, None)
             comparison.place = None
             comparison.verdict.set_exception(Busy())
 
-        claim = self._places.habits.claim(self._clock(), (group, kind))
-        place = self._places.enter(group, rank, lambda: False, turn_away, kind, claim)
+        place = self._places.enter(self._clock(), group, kind, rank, lambda: False, turn_away)
         if place is None:
             self._remember_first(digest, seen)
-            self._places.habits.turned_away(self._clock(), (group, kind))
             raise Busy
         comparison.place = place
         self._line[digest] = comparison
