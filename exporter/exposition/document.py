@@ -51,11 +51,11 @@ class Exposition:
         rows = list(self.source.board.rows(mono, None if only is None else only.streams))
         shown: list[Shown] = []
         for start in range(0, len(rows), SLICE):
-            shown += [(self._labels_of(row), row) for row in rows[start : start + SLICE]]
+            part = rows[start : start + SLICE]
+            shown += zip(map(self._labels_of, part), part, strict=True)
             yield b""
-        for part in slices(shown, openmetrics):
-            yield part.encode()
-        yield callbacks(shown, self.source.counters, openmetrics).encode()
+        yield from slices(shown, openmetrics)
+        yield callbacks(shown, self.source.counters, openmetrics)
         registry = self._registry
         if only is not None:
             registry = CollectorRegistry(auto_describe=False)

@@ -99,14 +99,14 @@ def _telling(rows: Iterable[Shown]) -> list[tuple[str, Answer]]:
     ]
 
 
-def slices(rows: Sequence[Shown], openmetrics: bool) -> Lines:
+def slices(rows: Sequence[Shown], openmetrics: bool) -> Iterator[bytes]:
     """Yield the families of streams, so many streams at a time."""
     telling: list[tuple[str, Answer]] | None = None
     for family in STREAM_FAMILIES:
-        yield family.head(openmetrics)
+        yield family.head(openmetrics).encode()
         if render := EVERY.get(family.name):
             for start in range(0, len(rows), SLICE):
-                yield "".join(render(family.name, rows[start : start + SLICE]))
+                yield "".join(render(family.name, rows[start : start + SLICE])).encode()
             continue
         samples, telling = SOME[family.name], _telling(rows) if telling is None else telling
         for start in range(0, len(telling), SLICE):
@@ -114,10 +114,10 @@ def slices(rows: Sequence[Shown], openmetrics: bool) -> Lines:
                 f"{family.name}{{{labels}{extra}}} {value!r}\n"
                 for labels, answer in telling[start : start + SLICE]
                 for extra, value in samples(answer)
-            )
+            ).encode()
 
 
-def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool) -> str:
+def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool) -> bytes:
     """Return the families that only streams with callbacks have."""
     last, ended = CALLBACK_FAMILIES
     labels: Mapping[Key, str] = {}
@@ -134,4 +134,4 @@ def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool) -> s
                 if (provider, stream) in labels
             ),
         ]
-    )
+    ).encode()

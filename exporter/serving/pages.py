@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.exposition import Compressor
@@ -47,6 +47,27 @@ class Made:
 
     def __len__(self) -> int:
         return len(self.plain) + len(self.packed)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What there is of a page so far."""
+
+    page: Page
+    plain: list[bytes] = field(default_factory=list)
+    packed: list[bytes] = field(default_factory=list)
+    compressor: Compressor = field(default_factory=Compressor)
+
+    def add(self, part: str | bytes) -> None:
+        data = part.encode() if isinstance(part, str) else part
+        if self.page.plain:
+            self.plain.append(data)
+        if self.page.packed:
+            self.packed.append(self.compressor.add(data))
+
+    def made(self) -> Made:
+        end = self.compressor.end() if self.page.packed else b""
+        return Made(b"".join(self.plain), b"".join(self.packed) + end)
 
 
 @dataclass(slots=True)
@@ -138,20 +159,14 @@ class Pages:
 
     async def _made(self, making: _Making) -> Made | None:
         """Make a page slice by slice; None once nobody waits for it."""
-        page, parts = making.page, self._begin(making)
-        plain, packed, compressor = list[bytes](), list[bytes](), Compressor()
+        parts, draft = self._begin(making), _Draft(making.page)
         while making.readers:
-            piece = self._piece(parts)
+            ended = self._slice(parts, draft)
             if self._under() is not making.under:
                 # Begun under another configuration, it would mix the two.
-                parts, plain, packed, compressor = self._begin(making), [], [], Compressor()
-            elif piece is None:
-                return Made(b"".join(plain), b"".join(packed) + compressor.end() if page.packed else b"")
-            else:
-                if page.plain:
-                    plain.append(piece)
-                if page.packed:
-                    packed.append(compressor.add(piece))
+                parts, draft = self._begin(making), _Draft(making.page)
+            elif ended:
+                return draft.made()
             await self._between()
         return None
 
@@ -160,14 +175,14 @@ class Pages:
         making.under, making.state, making.until = self._under(), page.state(), page.until()
         return page.parts()
 
-    def _piece(self, parts: Iterator[str | bytes]) -> bytes | None:
-        """Return what is made in one slice of time; None at the end."""
-        end, found = self._mono() + SLICE_SECONDS, list[bytes]()
+    def _slice(self, parts: Iterator[str | bytes], draft: _Draft) -> bool:
+        """Make what can be made in one slice of time; return whether that was the last."""
+        end = self._mono() + SLICE_SECONDS
         for part in parts:
-            found.append(part.encode() if isinstance(part, str) else part)
+            draft.add(part)
             if self._mono() >= end:
-                return b"".join(found)
-        return b"".join(found) if found else None
+                return False
+        return True
 
     def _trim(self) -> None:
         """Forget pages that are too old to be used, and the oldest where there are too many."""
