@@ -57,7 +57,7 @@ class Load:
         action: The vendor's name of the API.
         listing: Whether it answers for many streams at once.
         calls: Calls that ask for every stream once.
-        kept: Calls per second that the exporter allows itself.
+        allowed: Calls per second that the exporter allows itself.
         documented: Calls per second that the provider documents.
         pause: Least seconds between two lists.
         newer: Calls per second that newer documentation allows; 0 where there is none.
@@ -66,7 +66,7 @@ class Load:
     action: str
     listing: bool
     calls: int
-    kept: float
+    allowed: float
     documented: float
     pause: float = 0.0
     newer: float = 0.0
@@ -74,11 +74,11 @@ class Load:
     @property
     def seconds(self) -> float:
         """How long the calls take at that rate."""
-        return self.calls / paced(self.kept)
+        return self.calls / paced(self.allowed)
 
     def rounds(self, schedule: Schedule) -> int:
         """Return how many rounds it takes to make all the calls."""
-        rate = paced(self.kept)
+        rate = paced(self.allowed)
         if fit := int(schedule.usable * rate * ROUNDING):
             return -(-self.calls // fit)
         return self.calls * math.ceil(1 / (rate * schedule.every))
@@ -132,7 +132,7 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
+class CapacityWarning:
     """What will not work as wished, and what would help, the most helpful first."""
 
     text: str
@@ -149,7 +149,7 @@ class Plan:
         streams: How many are watched.
         live: A round if all streams are live.
         dark: A round if none is.
-        cautions: What will not work as wished.
+        warnings: What will not work as wished.
     """
 
     provider: str
@@ -157,10 +157,10 @@ class Plan:
     streams: int
     live: Round
     dark: Round
-    cautions: tuple[Caution, ...] = ()
+    warnings: tuple[CapacityWarning, ...] = ()
 
 
-def kept_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
+def allowed_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
     """Return the calls per second that the exporter allows itself, by action."""
     return {action: kept(account, api) for action, api in provider.apis().items()}
 
@@ -169,8 +169,8 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], sch
     """Return the capacity plan of an account and its streams."""
     case = _Case(provider, account, streams, schedule)
     live, dark = case.round(), case.round(down=True)
-    cautions = tuple(case.cautions(live, dark)) if streams else ()
-    return Plan(provider.name, account.name, len(streams), live, dark, cautions)
+    warnings = tuple(case.warnings(live, dark)) if streams else ()
+    return Plan(provider.name, account.name, len(streams), live, dark, warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class _Case:
     def round(self, down: bool = False, **changes: Any) -> Round:
         """Return a round if all streams are live, or none is; fields of the account may be changed."""
         account = self.account.model_copy(update=changes)
-        rates, apis = kept_rates(self.provider, account), self.provider.apis()
+        rates, apis = allowed_rates(self.provider, account), self.provider.apis()
         names = frozenset(stream.name for stream in self.streams) if down else frozenset[str]()
         outlook = Outlook(0.0, rates, names)
         calls: Counter[str] = Counter()
@@ -197,25 +197,25 @@ class _Case:
         calls[self.provider.single.action] += singles
         return Round(tuple(_load(account, apis[name], count, rates[name]) for name, count in calls.items() if count))
 
-    def cautions(self, live: Round, dark: Round) -> Iterator[Caution]:
+    def warnings(self, live: Round, dark: Round) -> Iterator[CapacityWarning]:
         """Yield what will not work as wished."""
         yield from _beyond_limit(live)
         yield from _too_few_in_flight(self.account, live)
         yield from self._too_seldom(live)
         if (problem := _problem(live, self.schedule)) is not None:
-            yield Caution(problem, (*self._listing_helps(live), *self._helps(live)))
+            yield CapacityWarning(problem, (*self._listing_helps(live), *self._helps(live)))
         elif dark.refresh(self.schedule) > self.schedule.max_age and (problem := _problem(dark, self.schedule)):
             # A listing tells nothing of streams that are not live.
-            yield Caution(f"if none of its streams is live, {problem}", tuple(self._helps(dark)))
+            yield CapacityWarning(f"if none of its streams is live, {problem}", tuple(self._helps(dark)))
 
-    def _too_seldom(self, round_: Round) -> Iterator[Caution]:
+    def _too_seldom(self, round_: Round) -> Iterator[CapacityWarning]:
         """Find lists that are made less often than answers expire, where single calls cannot fill the gap."""
         max_age = self.schedule.max_age
         gap = self.round(plan="single").refresh(self.schedule)
         for load in round_.loads:
             refresh = load.refresh(self.schedule)
             if min(load.pause, gap) > max_age:
-                yield Caution(
+                yield CapacityWarning(
                     f"{load.action} is asked every {spoken(refresh)} at most, and an answer counts for "
                     f"{spoken(max_age)} (scrape.max_age): streams will be unknown in between",
                     (f"scrape.max_age: {format_duration(math.ceil(refresh))} or more",),
@@ -269,24 +269,24 @@ def _problem(round_: Round, schedule: Schedule) -> str | None:
     return f"{takes}, longer than the budget of a scrape, {spoken(schedule.usable)}: {turn}"
 
 
-def _beyond_limit(round_: Round) -> Iterator[Caution]:
+def _beyond_limit(round_: Round) -> Iterator[CapacityWarning]:
     for load in round_.loads:
-        if load.kept > load.documented:
+        if load.allowed > load.documented:
             newer = f" (newer documentation: {number(load.newer)}/s)" if load.newer else ""
-            yield Caution(
-                f"the quota of {load.action}, {number(load.kept)}/s, is above the documented limit of "
+            yield CapacityWarning(
+                f"the quota of {load.action}, {number(load.allowed)}/s, is above the documented limit of "
                 f"{number(load.documented)}/s{newer}: keep it only if the provider has raised the limit for you"
             )
 
 
-def _too_few_in_flight(account: Account, round_: Round) -> Iterator[Caution]:
+def _too_few_in_flight(account: Account, round_: Round) -> Iterator[CapacityWarning]:
     carried = account.concurrency / ASSUMED_LATENCY
     for load in round_.loads:
-        if min(load.kept, load.calls) > carried:
-            needed = min(1024, math.ceil(load.kept * ASSUMED_LATENCY))
-            yield Caution(
+        if min(load.allowed, load.calls) > carried:
+            needed = min(1024, math.ceil(load.allowed * ASSUMED_LATENCY))
+            yield CapacityWarning(
                 f"concurrency {account.concurrency} carries about {number(carried)} calls/s where a call takes "
-                f"{spoken(ASSUMED_LATENCY)}, less than the {number(load.kept)}/s that the quota of {load.action} "
+                f"{spoken(ASSUMED_LATENCY)}, less than the {number(load.allowed)}/s that the quota of {load.action} "
                 "allows",
                 (f"concurrency: {needed}",),
             )
@@ -297,13 +297,13 @@ def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterato
     slowest = round_.slowest
     others = round_.seconds - slowest.seconds
 
-    def takes(kept: float) -> float:
-        return others + slowest.calls / paced(kept)
+    def takes(rate: float) -> float:
+        return others + slowest.calls / paced(rate)
 
     if slowest.action in account.quota:
         enough = (rate for rate in range(1, int(slowest.documented) + 1) if takes(rate) <= schedule.usable)
         if rate := next(enough, None):
-            yield f"quota: {{{slowest.action}: {rate}}} (now {number(slowest.kept)})"
+            yield f"quota: {{{slowest.action}: {rate}}} (now {number(slowest.allowed)})"
         return
     larger = [hundredth / 100 for hundredth in range(1, 101) if hundredth / 100 > account.quota_share]
     if slowest.newer:
