@@ -16,6 +16,7 @@ from exporter.rounds import AccountProber, Clock, Prober, Shared
 from exporter.rounds.follow_ups import Hints
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
+from exporter.rounds.shared import Connect
 from exporter.rounds.transcript import Exchange
 from exporter.rounds.turns import GAP_SECONDS, Turns
 from exporter.serving.pages import Page, Pages, turn
@@ -28,8 +29,6 @@ from exporter.transport.aside import Reader
 LONGEST_RENDER = 1.0
 SHARED_SECONDS = 0.01
 """How long a document is shared, at least."""
-
-Connect = Callable[[str, Account, float, bool], Awaitable[Connection]]
 
 
 def clock() -> Clock:

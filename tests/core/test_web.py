@@ -352,6 +352,36 @@ def test_the_api_tells_each_streams_state() -> None:
     assert unknown["error"]["advice"]
 
 
+def test_all_views_show_the_same_of_a_stream() -> None:
+    """Metrics, JSON and page agree on the state of each stream, whatever it is; http_sd lists them all."""
+    states = {"s0": "active", "s1": "inactive", "s2": "forbid", "s3": ""}
+
+    async def behave(request: Request) -> Reply:
+        state = states[params(request)["StreamName"]]
+        return tencent_state(state) if state else tencent_error("InternalError")
+
+    async def main() -> list[str]:
+        async with Staged(behave, streams=4) as service, facing(service) as (client, _):
+            texts = []
+            for path in ("/metrics", "/api/v1/streams", "/", "/sd"):
+                async with client.get(path) as response:
+                    texts.append(await response.text())
+            return texts
+
+    metrics, rows, page, targets = asyncio.run(main())
+    told = {row["stream"]: row for row in json.loads(rows)}
+    assert {name: row["state"] for name, row in told.items()} == {
+        "s0": "active", "s1": "inactive", "s2": "forbidden", "s3": "unknown",
+    }  # fmt: skip
+    for name, row in told.items():
+        labels = f'provider="tencent",stream="{name}"'
+        assert f'stream_state{{{labels},state="{row["state"]}"}} 1.0' in metrics
+        active = None if row["active"] is None else f"stream_active{{{labels}}} {float(row['active'])}"
+        assert active in metrics if active else f"stream_active{{{labels}}}" not in metrics
+        assert f'class="r-{row["state"]}"' in page
+    assert [target["targets"] for target in json.loads(targets)] == [[f"tencent/{name}"] for name in told]
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/metrics", "/config", "/sd", "/nothing-here", "/probe", "/-/healthy", "/-/ready"]
 )
