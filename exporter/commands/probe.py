@@ -22,7 +22,7 @@ from exporter.commands.options import ProbeOptions
 from exporter.commands.terminal import Terminal
 from exporter.config import Config
 from exporter.config.problems import suggestion
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.model import State
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import printable

@@ -26,7 +26,7 @@ from exporter.commands.options import Address, ServeOptions
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import readable_secrets
 from exporter.config.doubts import readable_by_all
-from exporter.keys import Keyring
+from exporter.credentials import Keyring, chooser
 from exporter.model import Account, Secret, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access.webconfig import WebConfigError, WebGuard
@@ -155,7 +155,7 @@ class Loader:
 
     def __call__(self) -> config.Config:
         """Read them; raises `ConfigErrors`."""
-        loaded = config.load(self._path, self._known, self._environ)
+        loaded = config.load(self._path, self._known, self._environ, choose=chooser(self._environ))
         self._callback_secrets = {account.name: self._read_callback_secret(account) for account in loaded.accounts}
         return loaded
 

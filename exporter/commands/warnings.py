@@ -12,6 +12,7 @@ from exporter import config, files
 from exporter.capacity import allowed_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
+from exporter.credentials import configured
 from exporter.model import Account, Secret, SecretSource, format_duration
 from exporter.providers.interface import AnyProvider
 
@@ -79,7 +80,7 @@ def _shared_quotas(loaded: Config, providers: Mapping[str, AnyProvider], environ
         # A secret that has gone since the configuration was read is reported at the next check.
         with contextlib.suppress(config.CredentialsMissing):
             provider = providers[account.provider]
-            identity = provider.identity(account, config.credentials(account, provider, environ))
+            identity = provider.identity(account, configured(account, provider, environ))
             same.setdefault((account.provider, identity), []).append(account)
     for (name, _), accounts in same.items():
         if len(accounts) > 1:
