@@ -133,7 +133,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class CapacityWarning:
-    """What will not work as wished, and what would help, the most helpful first."""
+    """What will not work as wished, and what would help, best first."""
 
     text: str
     helps: tuple[str, ...] = ()
@@ -255,7 +255,7 @@ def _unset(shape: Account | Stream) -> Iterable[str]:
 
 
 def _problem(round_: Round, schedule: Schedule) -> str | None:
-    """Say what comes of a round that is too long, the worst consequence alone."""
+    """Say what follows from a round that is too long: the worst consequence only."""
     if round_.fits(schedule):
         return None
     refresh = round_.refresh(schedule)

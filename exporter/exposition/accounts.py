@@ -24,7 +24,7 @@ Samples = Iterable[tuple[tuple[str, ...], Any]]
 
 
 class AccountCollector(Collector):
-    """What a source tells of all accounts and the exporter itself, or of one account."""
+    """Collects the families of all accounts and of the exporter itself, or those of one account."""
 
     def __init__(self, source: Source, account: tuple[str, str] | None = None) -> None:
         self._source = source

@@ -16,7 +16,7 @@ from exporter.state.board import Key, Row
 
 
 class Scope(NamedTuple):
-    """A part of what is watched: (provider, account) and keys of streams."""
+    """One account, as (provider, account), and some of its streams."""
 
     account: tuple[str, str]
     streams: tuple[Key, ...]

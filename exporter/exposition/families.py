@@ -1,4 +1,4 @@
-"""One table of all metrics of the public face; docs/metrics.md is made from it."""
+"""The table of all metrics; docs/metrics.md is made from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where samples come from."""
+"""What the exposition reads."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ class Source:
     dropped: Callable[[], int] = int
 
     def version(self) -> object:
-        """Return what differs when something else is shown; ages and what follows from them are left out."""
+        """Return a value that differs when something else would be shown, except by the mere passing of time."""
         rounds = [(one.up, one.held_back, one.round_seconds, one.unprobed) for one in self.accounts()]
         return self.board.version, self.reload_ok, self.counters.callbacks.total(), rounds

@@ -89,7 +89,7 @@ SOME: Final[Mapping[str, Callable[[Answer], Samples]]] = {
 
 
 def _telling(rows: Iterable[Shown]) -> list[tuple[str, Answer]]:
-    """Return the answers that stand and tell more than a state."""
+    """Return the answers that count now and tell more than a state."""
     return [
         (labels, answer)
         for (labels, _), row in rows

@@ -1,4 +1,4 @@
-"""The paths of the public face, and what all of them share: errors, security headers, bounds."""
+"""All paths of the web server, and what they share: error handling, security headers, bounds on large answers."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class App:
 
     @web.middleware
     async def _bounded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Pack what is not metrics; send large answers piece by piece, so many bytes of them at a time."""
+        """Compress what is not plain text; send large answers piece by piece, and only so many bytes at a time."""
         response = await handler(request)
         if not isinstance(response, web.Response) or response.prepared or not isinstance(response.body, bytes):
             return response
@@ -116,7 +116,7 @@ class App:
     async def _shared(
         self, request: web.Request, page: Page, content_type: str, headers: Mapping[str, str] = NO_HEADERS
     ) -> web.StreamResponse:
-        """Answer with a page that all its readers share."""
+        """Answer with a page that is made once for all its readers."""
         async with waiting(self.readers, request, asyncio.get_running_loop().time(), "readers of pages"):
             made = await self.pages.get(page)
         return await self.large.send_made(request, made, content_type, headers)
@@ -174,7 +174,7 @@ class App:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a fault of our own with 500 and its kind: its text might hold anything."""
+    """Answer a bug with 500 and log its type and place: its text might hold secrets."""
     try:
         return await handler(request)
     except (web.HTTPException, ConnectionError, asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""`/callbacks/ACCOUNT`: a provider's callback is verified and counted, and causes a question, never a state."""
+"""`/callbacks/ACCOUNT`: verify and count a provider's callback, and ask the provider's API. It sets no state itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_CALLBACK: Final = 1 << 16
 
 
 async def receive(service: Service, request: web.Request) -> web.Response:
-    """Answer a callback as its vendor wants."""
+    """Receive a callback; answer it as its vendor expects."""
     receiver = service.receivers.get(request.match_info["account"])
     if receiver is None:
         return text("no account of this name has a callback secret\n", 404)

@@ -20,7 +20,7 @@ HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-stor
 
 
 class Events:
-    """Tells its followers of each change on a board."""
+    """Sends each change on a board to all who follow."""
 
     def __init__(self, board: Board) -> None:
         self._followers: set[asyncio.Queue[Change | None]] = set()
@@ -30,7 +30,7 @@ class Events:
         return len(self._followers)
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
-        """Tell one follower until it leaves, does not read any more, or the server stops."""
+        """Send changes to one follower until it leaves or stops reading, or the server stops."""
         if len(self) >= MOST_FOLLOWERS:
             return text("too many followers of events; try again later\n", 503)
         changes: asyncio.Queue[Change | None] = asyncio.Queue(MOST_UNREAD)
@@ -59,7 +59,7 @@ class Events:
                 changes.put_nowait(change)
 
     async def close(self, _application: web.Application) -> None:
-        """End all streams of events: the server stops."""
+        """End all streams of events, because the server stops."""
         for changes in tuple(self._followers):
             if changes.full():
                 changes.get_nowait()
@@ -67,7 +67,7 @@ class Events:
 
 
 async def _told(request: web.Request, changes: asyncio.Queue[Change | None]) -> AsyncIterator[bytes]:
-    """Yield each change as an event, and a comment where none comes for a while, until the end or nobody listens."""
+    """Yield each change as an event, and a comment after a while without one, until the client leaves or is let go."""
     silent = 0.0
     # A follower that has gone is noticed by looking: nothing that is written to it would tell for minutes.
     while not gone(request):

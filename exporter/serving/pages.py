@@ -1,4 +1,4 @@
-"""Makes a page once for all who ask for it at the same state, in slices, after everything more urgent."""
+"""Makes a page once for all who ask for it while nothing changes, in slices that let more urgent work go first."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Pages:
         return made
 
     async def _made(self, making: _Making) -> Made | None:
-        """Make a page slice by slice; None once nobody waits for it."""
+        """Make a page slice by slice; return None once nobody waits for it."""
         parts, draft = self._begin(making), _Draft(making.page)
         while making.readers:
             ended = self._slice(parts, draft)
@@ -176,7 +176,7 @@ class Pages:
         return page.parts()
 
     def _slice(self, parts: Iterator[str | bytes], draft: _Draft) -> bool:
-        """Make what can be made in one slice of time; return whether that was the last."""
+        """Work for one slice of time; return whether the page is complete."""
         end = self._mono() + SLICE_SECONDS
         for part in parts:
             draft.add(part)
@@ -202,7 +202,7 @@ async def turn() -> None:
 
 
 async def give_way() -> None:
-    """Let everything else run; where it has much to do, for longer."""
+    """Let everything else run, and for longer if it has much to do."""
     before = time.perf_counter()
     # One turn of the loop brings in what has arrived, the next one deals with it.
     await asyncio.sleep(0)

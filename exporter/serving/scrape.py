@@ -30,10 +30,14 @@ class Scrapes:
         places: Where scrapes wait.
         probes: Where probes wait.
         debugs: Where probes with `debug=true` wait.
+
+    Args:
+        service: The running parts.
+        large: Sends large pages.
+        offset: Seconds by which an answer comes before Prometheus's timeout.
     """
 
     def __init__(self, service: Service, large: LargePages, offset: float) -> None:
-        """Take the running parts, what sends large pages, and by how much to be earlier than Prometheus's timeout."""
         self.places = Places(MOST_WAITING)
         self.probes = Places(MOST_PROBES)
         self.debugs = Places(MOST_DEBUG)
@@ -79,14 +83,14 @@ class Scrapes:
     async def _debug(
         self, request: web.Request, deadline: float, prober: AccountProber, record: Record | None
     ) -> web.Response:
-        """Tell what was asked (redacted), what came back, and how it was judged."""
+        """Show what was asked (redacted), what came back, and how it was judged."""
         async with waiting(self.debugs, request, deadline, "probes with debug=true"):
             calls = await self._service.watch_calls(prober, deadline, record)
         now, board = self._service.clock.mono(), self._service.board
         return text(views.transcript(calls, None if record is None else record.row(now, board.max_age), now))
 
     def deadline(self, request: web.Request) -> float:
-        """Return until when to answer, in monotonic seconds: Prometheus's timeout less the offset."""
+        """Return when to answer at the latest, in monotonic seconds: Prometheus's timeout less the offset."""
         seconds = _positive(request.headers.get(TIMEOUT_HEADER, ""))
         budget = self._service.config.scrape.timeout if seconds is None else seconds - self._offset
         return self._service.clock.mono() + min(max(budget, LEAST_SECONDS), MOST_SECONDS)

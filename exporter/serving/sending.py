@@ -1,4 +1,4 @@
-"""Sends answers piece by piece, compressed for clients that take it, and only so many large ones at a time."""
+"""Sends answers piece by piece, and only so many bytes of large ones at a time; notices clients that have left."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Protocol(web.RequestHandler):
-    """A client's connection; refuses what is not HTTP without naming libraries and versions."""
+    """A client's connection. Refusals of what is not HTTP name no libraries or versions."""
 
     def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, keepalive_timeout: float) -> None:
         no_log: Any = None

@@ -96,7 +96,7 @@ class Service:
         self.exposition.forget()
 
     def _configured_receivers(self, config: Config) -> Iterator[CallbackReceiver]:
-        """Yield those of the accounts that have a callback secret; what was received stays known."""
+        """Yield a receiver for each account that has a callback secret; one that exists is kept."""
         for account in config.accounts:
             provider = self.providers[account.provider]
             secret = self._callback_secret(provider, account)

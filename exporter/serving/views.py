@@ -47,7 +47,7 @@ def stream_object(row: Row) -> dict[str, Any]:
 
 
 def _error_object(provider: str, fault: Fault) -> dict[str, str]:
-    """Return a fault for people: what it means and what to do stands in the catalogue."""
+    """Return a fault for people: the catalogue says what it means and what to do."""
     entry = catalogue.of_fault(provider, fault.code, str(fault.reason))
     message = f"{entry.meaning} ({fault.message})" if fault.message else entry.meaning
     return {"code": fault.code, "reason": str(fault.reason), "message": message, "advice": entry.advice,
@@ -121,7 +121,7 @@ def _target(row: Row) -> dict[str, Any]:
 
 
 def _json_list(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield a list's text as `json.dumps` writes it, object by object."""
+    """Yield a JSON list object by object, in the form of `json.dumps`."""
     between = "["
     for one in objects:
         yield between + json.dumps(one)

@@ -29,7 +29,7 @@ def neighbourhood(remote: str | None) -> str:
 
 
 def kind_of(headers: Mapping[str, str]) -> Hashable:
-    """Return what tells one kind of program from another, as far as its requests do."""
+    """Return a hash of the headers by which one kind of program differs from another."""
     return hash(tuple(headers.get(name, "") for name in KIND_HEADERS))
 
 
@@ -133,7 +133,7 @@ def _largest(shares: Iterable[list[Place]]) -> list[Place]:
 
 
 def _least(places: list[Place]) -> tuple[float, ...]:
-    """Return by how much too often they ask, at least one of them."""
+    """Return by how much the most modest of them asks too often."""
     return min(one.claim[:1] for one in places)
 
 
@@ -165,7 +165,7 @@ class Habits:
         return max(0.0, level - ASKS_AT_ONCE), float(now - first < NEW_SECONDS), -now
 
     def turned_away(self, now: float, who: Hashable) -> None:
-        """Note that somebody who asked was turned away: to come again at once would help it to nothing."""
+        """Note that somebody was turned away, so that coming again at once does not help."""
         self._note(now, who, ASKS_AT_ONCE)
 
     def _note(self, now: float, who: Hashable, weight: float) -> tuple[float, float]:

@@ -60,7 +60,7 @@ class Failure:
 
 
 class Row(NamedTuple):
-    """What one stream shows at one moment, in the metrics as on the pages: a copy, so that the board may change."""
+    """What one stream shows at one moment, in metrics and on pages alike; a copy, for the board may change meanwhile."""
 
     key: Key
     stream: Stream
@@ -236,7 +236,7 @@ class Board:
         self._next_outdated = min(self.expires(), now.mono + self.max_age)
 
     def remember(self, record: Record, fault: Fault, now: Instant) -> None:
-        """Note a failed call; one for many streams is noted at one of them, and withdraws nothing by itself."""
+        """Note a failed call. One for many streams is noted at one of them; this alone withdraws no state."""
         provider, stream = record.key
         kind = (provider, record.stream.account, fault.code, str(fault.reason))
         known = self.failures.pop(kind, None)

@@ -126,7 +126,7 @@ class CallbackReceiver:
         return False
 
     def _outdated(self, event: Heard, now: float) -> bool:
-        """Whether newer news of the stream has come already; remember the newest."""
+        """Whether a newer event of the stream has come already; remember the newest."""
         addresses = [address for address in event.keys if address in self.watched]
         for address in addresses:
             known, when = self.newest.get(address, (event, now))
