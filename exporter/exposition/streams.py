@@ -101,14 +101,14 @@ def _telling(rows: Iterable[Shown]) -> list[tuple[str, Answer]]:
 
 def slices(rows: Sequence[Shown], openmetrics: bool) -> Iterator[bytes]:
     """Yield the families of streams, so many streams at a time."""
-    telling: list[tuple[str, Answer]] | None = None
+    telling = _telling(rows)
     for family in STREAM_FAMILIES:
         yield family.head(openmetrics).encode()
         if render := EVERY.get(family.name):
             for start in range(0, len(rows), SLICE):
                 yield "".join(render(family.name, rows[start : start + SLICE])).encode()
             continue
-        samples, telling = SOME[family.name], _telling(rows) if telling is None else telling
+        samples = SOME[family.name]
         for start in range(0, len(telling), SLICE):
             yield "".join(
                 f"{family.name}{{{labels}{extra}}} {value!r}\n"

@@ -60,7 +60,7 @@ class Failure:
 
 
 class Row(NamedTuple):
-    """What one stream shows at one moment, in metrics and on pages alike; a copy, for the board may change meanwhile."""
+    """What one stream shows at one moment, in metrics and on pages alike: a copy, for the board goes on changing."""
 
     key: Key
     stream: Stream
