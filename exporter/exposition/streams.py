@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES
 from exporter.model import Answer, State
-from exporter.providers.interface import printable
+from exporter.providers.reading import printable
 from exporter.state.board import Key, Row
 from exporter.state.counters import Counters
 
@@ -47,7 +47,7 @@ def _last_success(name: str, rows: Sequence[Shown]) -> Lines:
 
 def _expected(name: str, rows: Sequence[Shown]) -> Lines:
     for (labels, _), row in rows:
-        if (expected := getattr(row.stream, "inputs", None)) is not None:
+        if (expected := row.stream.expected_inputs) is not None:
             yield f"{name}{{{labels}}} {expected}.0\n"
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from exporter.providers.interface import Received
+from exporter.providers.interface import Callback
 from exporter.serving.sending import text
 from exporter.serving.service import Service
 from exporter.state.callbacks import CallbackReceiver, Verdict
@@ -42,12 +42,12 @@ async def receive(service: Service, request: web.Request) -> web.Response:
     return web.Response(text=answer, content_type="application/json" if answer else "text/plain")
 
 
-async def _received(request: web.Request) -> Received:
+async def _received(request: web.Request) -> Callback:
     """Read a callback; raises what aiohttp raises for one that is too large, broken or cut off."""
     async with asyncio.timeout(RECEIVE_SECONDS):
         body = await request.read()
     headers = {key.lower(): value for key, value in request.headers.items()}
-    return Received(request.method, request.host.partition(":")[0], headers, dict(request.query), body)
+    return Callback(request.method, request.host.partition(":")[0], headers, dict(request.query), body)
 
 
 def _log(receiver: CallbackReceiver, verdict: Verdict) -> None:

@@ -13,7 +13,7 @@ from exporter.exposition import Scope
 from exporter.model import Fault, State
 from exporter.providers import codes as catalogue
 from exporter.rounds import AccountProber
-from exporter.rounds.transcript import Exchange
+from exporter.rounds.transcript import Transcript
 from exporter.serving.pages import Page
 from exporter.serving.service import Service
 from exporter.state.board import Change, Record, Row
@@ -74,7 +74,7 @@ def event(change: Change) -> bytes:
     return f"event: change\ndata: {json.dumps(told)}\n\n".encode()
 
 
-def transcript(calls: Sequence[Exchange], row: Row | None, now: float) -> str:
+def transcript(calls: Sequence[Transcript], row: Row | None, now: float) -> str:
     """Return calls as text, each with what was asked (redacted), what came back and how it was judged.
 
     Args:
@@ -92,7 +92,7 @@ def transcript(calls: Sequence[Exchange], row: Row | None, now: float) -> str:
     return "\n".join(parts)
 
 
-def _call_text(number: int, call: Exchange) -> str:
+def _call_text(number: int, call: Transcript) -> str:
     streams = ", ".join(call.streams[:10])
     status_line = "no answer" if call.status is None else f"HTTP {call.status}"
     return (

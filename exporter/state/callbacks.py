@@ -6,8 +6,9 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
-from exporter.model import Account, Secret, Stream
-from exporter.providers.interface import AnyProvider, Callbacks, Heard, Received, Refused
+from exporter.fields import Secret
+from exporter.model import Account, Stream
+from exporter.providers.interface import AnyProvider, Callback, Callbacks, Event, Refused
 from exporter.state.board import Board, Key, Record
 from exporter.state.counters import Counters
 
@@ -41,7 +42,7 @@ class Verdict:
 
     outcome: str
     label: str
-    event: Heard | None = None
+    event: Event | None = None
     records: tuple[Record, ...] = ()
     advice: str = ""
 
@@ -69,7 +70,7 @@ class CallbackReceiver:
     counters: Counters
     watched: dict[Hashable, tuple[Key, ...]] = field(default_factory=dict)
     received: OrderedDict[Hashable, None] = field(default_factory=OrderedDict)
-    newest: dict[Hashable, tuple[Heard, float]] = field(default_factory=dict)
+    newest: dict[Hashable, tuple[Event, float]] = field(default_factory=dict)
     seen: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
@@ -90,12 +91,12 @@ class CallbackReceiver:
             # From 0 on, so that no callbacks at all can be told from no receiver.
             self.counters.callbacks[self.provider.name, account.name, event, ACCEPTED] += 0
 
-    def receive(self, received: Received, now: float) -> Verdict:
+    def receive(self, received: Callback, now: float) -> Verdict:
         """Judge and count a callback at a time (Unix seconds); nothing it says changes a state."""
         try:
             if received.method != self.callbacks.method:
                 raise Refused(FORGED)
-            event = self.callbacks.hear(self.account, self.secret.reveal(), received, now)
+            event = self.callbacks.verify(self.account, self.secret.reveal(), received, now)
         except Refused as refused:
             return self._count(Verdict(refused.outcome, refused.event), now)
         keys = dict.fromkeys(key for address in event.keys for key in self.watched.get(address, ()))
@@ -114,7 +115,7 @@ class CallbackReceiver:
         """Count what was not even read: a body too large, or one that broke off."""
         return self._count(Verdict(FORGED, UNKNOWN_EVENT), now)
 
-    def _repeated(self, event: Heard) -> bool:
+    def _repeated(self, event: Event) -> bool:
         """Whether this event was delivered before; remember it."""
         # A replayed signature with the next event's number must not take the place of that event.
         identity = event.identity, event.sent
@@ -125,7 +126,7 @@ class CallbackReceiver:
             self.received.popitem(last=False)
         return False
 
-    def _outdated(self, event: Heard, now: float) -> bool:
+    def _outdated(self, event: Event, now: float) -> bool:
         """Whether a newer event of the stream has come already; remember the newest."""
         addresses = [address for address in event.keys if address in self.watched]
         for address in addresses:
@@ -145,7 +146,7 @@ class CallbackReceiver:
         return replace(verdict, advice=ADVICE.get(verdict.outcome, "")) if news else verdict
 
 
-def _older(event: Heard, known: Heard) -> bool:
+def _older(event: Event, known: Event) -> bool:
     """Whether an event is older news than another.
 
     Numbers, sessions and the event's own time are not signed. They count only against events that were signed at the

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.model import Account, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Stream
 from exporter.providers import found
-from exporter.providers.interface import Received
+from exporter.providers.interface import Callback
 from exporter.state.board import Board
 from exporter.state.callbacks import CallbackReceiver, Verdict
 from exporter.state.counters import Counters
@@ -50,11 +51,11 @@ class Receiving:
         self.board.watch([(self.provider, stream) for stream in watched], 120.0)
         self.receiver.configure(account(self.provider, **fields), Secret(SECRET), watched)
 
-    def receive(self, received: Received, now: float = NOW) -> Verdict:
+    def receive(self, received: Callback, now: float = NOW) -> Verdict:
         """Receive one callback."""
         return self.receiver.receive(received, now)
 
-    def outcome(self, received: Received, now: float = NOW) -> str:
+    def outcome(self, received: Callback, now: float = NOW) -> str:
         """Receive one callback; return how it was counted."""
         return self.receive(received, now).outcome
 
