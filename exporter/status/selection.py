@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
-from operator import itemgetter
 from typing import Final
 
 from exporter.model import State
 from exporter.rounds import AccountProber
 from exporter.state.board import Board, Instant, Key, Row
 from exporter.state.counters import AccountKey, Counters
+from exporter.status.wording import STATES
 
 ROWS, MOST_ROWS = 500, 2000
 
 STEP: Final = 500
 MOST_LABELS: Final = 200
 
-RANK: Final = {
-    state: rank
-    for rank, state in enumerate((State.INACTIVE, State.UNKNOWN, State.FORBIDDEN, State.NOT_FOUND, State.ACTIVE))
-}
-"""The states, worst first."""
-
-
-AccountView = AccountProber
+RANK: Final = {state: rank for rank, state in enumerate(STATES)}
+"""The states' ranks, the worst first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +30,7 @@ class Known:
 
     Attributes:
         board: What is known of each stream.
-        counters: Counters.
+        counters: What happened since the start.
         accounts: The accounts.
         now: The time on both clocks.
         telemetry_path: Path of the metrics.
@@ -47,7 +41,7 @@ class Known:
 
     board: Board
     counters: Counters
-    accounts: Sequence[AccountView]
+    accounts: Sequence[AccountProber]
     now: Instant
     telemetry_path: str = "/metrics"
     ready: bool = True
@@ -95,7 +89,7 @@ class Filter:
         return bool(self.text or self.states or self.providers or self.accounts or self.labels)
 
     def admits_account(self, provider: str, account: str) -> bool:
-        """Whether what concerns a whole account is shown."""
+        """Whether an account is shown."""
         return (not self.providers or provider in self.providers) and (not self.accounts or account in self.accounts)
 
     def admits(self, row: Row, needle: str) -> bool:
@@ -122,11 +116,11 @@ def _limit(text: str) -> int:
 
 
 Ranked = tuple[int, float, Key, Row]
-_RANKING: Final = itemgetter(0, 1, 2)
+"""A row with its rank, minus since when, and its key, which no other row has: rows themselves are never compared."""
 
 
 @dataclass(slots=True)
-class Survey:
+class Selection:
     """What a filter finds.
 
     Attributes:
@@ -139,7 +133,7 @@ class Survey:
     """
 
     counts: Counter[State] = field(default_factory=Counter)
-    by_account: dict[AccountKey, Counter[State]] = field(default_factory=dict)
+    by_account: dict[AccountKey, Counter[State]] = field(default_factory=lambda: defaultdict(Counter))
     rows: list[Row] = field(default_factory=list)
     matching: int = 0
     newest: float = float("-inf")
@@ -151,23 +145,13 @@ class Survey:
         return min(self.counts, key=RANK.__getitem__, default=State.UNKNOWN)
 
 
-def survey(known: Known, wanted: Filter) -> Survey:
-    """Find the streams to show: the worst state first, and in it the latest change first."""
-    steps = surveying(known, wanted)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: Survey = end.value
-            return found
+def select(known: Known, wanted: Filter) -> Generator[str, None, Selection]:
+    """Find the streams to show: the worst state first, and in it the latest change first.
 
-
-def surveying(known: Known, wanted: Filter) -> Generator[str, None, Survey]:
-    """Do what `survey` does in steps, between which the event loop may run; each yields an empty text.
-
-    Each stream is read once, so counts and rows agree, whatever changes between two steps.
+    It does so in steps, between which the event loop may run; each yields an empty text. Each stream is read once, so
+    counts and rows agree, whatever changes between two steps.
     """
-    found = Survey()
+    found = Selection()
     needle, states = wanted.text.casefold(), wanted.states
     ranked: list[Ranked] = []
     runs: list[list[Ranked]] = []
@@ -178,22 +162,18 @@ def surveying(known: Known, wanted: Filter) -> Generator[str, None, Survey]:
             if not states or row.state in states:
                 ranked.append((RANK[row.state], -(row.since or 0.0), row.key, row))
         if number % STEP == 0:
-            runs.append(sorted(ranked, key=_RANKING))
+            runs.append(sorted(ranked))
             ranked = []
             yield ""
-    runs.append(sorted(ranked, key=_RANKING))
+    runs.append(sorted(ranked))
     found.matching = sum(map(len, runs))
-    found.rows = [row for *_, row in islice(merge(*runs, key=_RANKING), wanted.limit)]
+    found.rows = [row for *_, row in islice(merge(*runs), wanted.limit)]
     return found
 
 
-def _count(found: Survey, row: Row) -> None:
+def _count(found: Selection, row: Row) -> None:
     account = (row.key[0], row.stream.account)
-    counts = found.by_account.get(account)
-    if counts is None:
-        counts = found.by_account[account] = Counter()
-    counts[row.state] += 1
-    if row.tried > found.newest:
-        found.newest = row.tried
+    found.by_account[account][row.state] += 1
+    found.newest = max(found.newest, row.tried)
     if len(found.labels) <= MOST_LABELS:
         found.labels.update(f"{label}={value}" for label, value in row.stream.labels.items())
