@@ -129,7 +129,7 @@ async def _serve(kind: str) -> None:
 
 def watching(hostile_at: str, honest_at: str) -> Config:
     """Return a configuration of four accounts at the hostile server and one at the honest."""
-    found = providers.found()
+    found = providers.all_providers()
     accounts: list[Account] = []
     streams: list[Stream] = []
 
@@ -178,7 +178,7 @@ async def _ticks(late: list[float]) -> None:
 
 async def measured(kind: str, hostile_at: str, honest_at: str) -> Figures:
     """Ask a few rounds; the first that is honest alone is not counted."""
-    async with Service(watching(hostile_at, honest_at), providers.found(), clock(), keys) as service:
+    async with Service(watching(hostile_at, honest_at), providers.all_providers(), clock(), keys) as service:
         settle_memory()  # as `serve` does
         lane = service.prober.accounts["honest"]
         await service.refresh(time.monotonic() + ROUND_SECONDS, lane)

@@ -72,7 +72,7 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 async def measure() -> dict[str, float]:
     """Return figures of rendering and compressing."""
-    async with Service(watching("http://127.0.0.1:1", STREAMS), providers.found(), clock(), keys) as service:
+    async with Service(watching("http://127.0.0.1:1", STREAMS), providers.all_providers(), clock(), keys) as service:
         service.board.max_age = 1e9
         gc.collect()
         gc.freeze()

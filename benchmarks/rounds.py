@@ -39,7 +39,7 @@ async def keys(_provider: AnyProvider, _account: Account) -> Credentials:
 
 def watching(endpoint: str, count: int, concurrency: int = 32, rate: float = 1e6) -> Config:
     """Return a configuration of Tencent streams asked singly."""
-    tencent = providers.found()["tencent"]
+    tencent = providers.all_providers()["tencent"]
     account = tencent.account(
         name="main", provider="tencent", endpoint=endpoint, concurrency=concurrency, plan="single",
         timeout="10s", quota={"DescribeLiveStreamState": rate},
@@ -98,7 +98,7 @@ async def bare(endpoint: str, count: int, concurrency: int = 32, rounds: int = 6
 async def ours(endpoint: str, count: int, concurrency: int = 32, rounds: int = 6) -> list[float]:
     """Full rounds: planned, paced, signed, sent, read, judged, stored and counted; return CPU seconds of each."""
     seconds = []
-    async with Service(watching(endpoint, count, concurrency), providers.found(), clock(), keys) as service:
+    async with Service(watching(endpoint, count, concurrency), providers.all_providers(), clock(), keys) as service:
         settle_memory()  # as `serve` does
         for _ in range(rounds):
             gc.collect()
@@ -216,7 +216,7 @@ async def _lag(seconds: float, late: list[float]) -> None:
 
 async def _wide(endpoint: str, count: int, concurrency: int) -> tuple[float, list[float]]:
     late: list[float] = []
-    async with Service(watching(endpoint, count, concurrency), providers.found(), clock(), keys) as service:
+    async with Service(watching(endpoint, count, concurrency), providers.all_providers(), clock(), keys) as service:
         settle_memory()  # as `serve` does
         watcher = asyncio.create_task(_lag(0.005, late))
         started = time.monotonic()
@@ -254,7 +254,7 @@ def wide(count: int = 10_000, delay: float = 0.05, concurrency: int = 128) -> li
 
 
 async def _paced(endpoint: str, count: int, rate: float) -> tuple[float, int]:
-    async with Service(watching(endpoint, count, 32, rate), providers.found(), clock(), keys) as service:
+    async with Service(watching(endpoint, count, 32, rate), providers.all_providers(), clock(), keys) as service:
         started = time.monotonic()
         await service.refresh(time.monotonic() + 600)
         took = time.monotonic() - started

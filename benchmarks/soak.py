@@ -144,7 +144,7 @@ def document(endpoint: str, streams_each: int) -> dict[str, Any]:
     """Return the exporter's configuration of that world."""
     accounts = [
         {"name": name, "provider": name, "endpoint": endpoint, "timeout": f"{CALL_SECONDS * 1000:.0f}ms",
-         "quota": dict.fromkeys(providers.found()[name].apis(), 1_000_000), **fields}
+         "quota": dict.fromkeys(providers.all_providers()[name].apis(), 1_000_000), **fields}
         for name, fields in ACCOUNTS.items()
     ]  # fmt: skip
     return {"scrape": {"reuse": "0s"}, "accounts": accounts, "streams": _streams(streams_each)}
@@ -166,8 +166,8 @@ async def soak(scrapes: int, streams_each: int = 2, sample_every: int = SAMPLE_E
     with tempfile.TemporaryDirectory() as folder, simulating(Path(folder), streams_each) as clouds:
         endpoint = clouds.url
         text = json.dumps(document(endpoint, streams_each)).encode()
-        loaded = config.load(Path("soak.yml"), providers.found(), {}, lambda _path: text)
-        async with Service(loaded, providers.found(), clock(), Keyring({})) as service:
+        loaded = config.load(Path("soak.yml"), providers.all_providers(), {}, lambda _path: text)
+        async with Service(loaded, providers.all_providers(), clock(), Keyring({})) as service:
             runner = web.AppRunner(App(service, _never).application(), access_log=None)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)

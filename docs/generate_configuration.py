@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.config import schema
 from exporter.model import Account, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -46,7 +46,7 @@ HEADER = "| key | type | default | allowed | meaning |\n|---|---|---|---|---|"
 
 def render() -> str:
     """The whole page."""
-    providers = found()
+    providers = all_providers()
     whole = schema(providers)
     parts = [INTRODUCTION, "## `scrape`", _table(whole["properties"]["scrape"])]
     parts += ["## `accounts`", "A list; these keys are common to all providers, and names are unique over all of them."]

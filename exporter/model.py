@@ -157,10 +157,10 @@ class Request(NamedTuple):
 class Reply(NamedTuple):
     """A provider's HTTP answer, decompressed and within the size allowed; headers are looked up in lower case.
 
-    Call `let_go` once the answer has been read: until then no other large answer is received.
+    Call `release` once the answer has been read: until then no other large answer is received.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    let_go: Callable[[], None] = lambda: None
+    release: Callable[[], None] = lambda: None

@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.fields import SecretSource
 from exporter.model import Account, Answer, Fault, Input, Reason, State
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.pace import Pace
 from exporter.state.board import Board, Instant, Record
@@ -75,7 +75,7 @@ class World:
 
     def account(self, name: str, provider: str, **changes: Any) -> FakeAccount:
         """Add an account."""
-        kind = found()[provider]
+        kind = all_providers()[provider]
         account = kind.account(name=name, provider=provider, **SECRETS[provider])
         paces = {action: Pace(api.limit(account) * 0.5) for action, api in kind.apis().items()}
         view = FakeAccount(kind, account, paces=paces, **changes)

@@ -21,7 +21,7 @@ from tests.markdown import ROOT, Page, page, pages
 
 PAGES = list(pages())
 EVERY = pytest.mark.parametrize("document", PAGES, ids=[one.name for one in PAGES])
-PROVIDERS = providers.found()
+PROVIDERS = providers.all_providers()
 HAND_WRITTEN = {"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
 
 # Words that look like a metric of ours but name something else: keys, events and families of codes.

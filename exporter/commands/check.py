@@ -36,7 +36,7 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
                 + ("; what would help:" if warning.helps else "")
             )
             terminal.stdout.writelines(f"  - {each}\n" for each in warning.helps)
-    for text in warnings(loaded, options.config_file, providers.found(), terminal.environ):
+    for text in warnings(loaded, options.config_file, providers.all_providers(), terminal.environ):
         terminal.say(f"\nwarning: {text}")
     return 0
 
@@ -45,7 +45,7 @@ def _plans(loaded: Config, schedule: Schedule) -> list[Plan]:
     streams: dict[str, list[Stream]] = defaultdict(list)
     for stream in loaded.streams:
         streams[stream.account].append(stream)
-    known = providers.found()
+    known = providers.all_providers()
     return [plan(known[account.provider], account, streams[account.name], schedule) for account in loaded.accounts]
 
 

@@ -28,7 +28,7 @@ There is no configuration at {path}. What to do:
 def read_configuration(path: Path, terminal: Terminal) -> Config | None:
     """Return the configuration after writing its warnings, or None after writing every error."""
     try:
-        found = config.load(path, providers.found(), terminal.environ, choose=chooser(terminal.environ))
+        found = config.load(path, providers.all_providers(), terminal.environ, choose=chooser(terminal.environ))
     except ConfigErrors as errors:
         terminal.complain(str(errors))
         advise_if_missing(path, terminal)

@@ -139,7 +139,7 @@ async def _probe(loaded: Config, terminal: Terminal) -> Result:
     with _errors_logged(terminal):
         async with Transport() as outbound:
             keyring = Keyring(terminal.environ, send=outbound.send)
-            async with Service(loaded, providers.found(), clock(), keyring) as service:
+            async with Service(loaded, providers.all_providers(), clock(), keyring) as service:
                 result = Result(service, service.clock.mono())
                 await _ask_until_stopped(result, terminal)
                 return result

@@ -84,7 +84,7 @@ async def serve(options: ServeOptions, terminal: Terminal, ready: Ready | None =
 
 
 async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Event, ready: Ready | None) -> int:
-    load = Loader(options.config_file, providers.found(), terminal.environ)
+    load = Loader(options.config_file, providers.all_providers(), terminal.environ)
     try:
         loaded = load()
         guard = WebGuard(
@@ -99,7 +99,9 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
     _log_warnings(loaded, options.config_file)
     async with Transport() as outbound:
         keyring = Keyring(terminal.environ, send=outbound.send)
-        async with Service(loaded, providers.found(), clock(), keyring, load.callback_secret, keyring.doubt) as service:
+        async with Service(
+            loaded, providers.all_providers(), clock(), keyring, load.callback_secret, keyring.mark_refused
+        ) as service:
             service.board.on_change.append(log_change)
             service.source.dropped = logs.dropped(terminal.stderr)
             reloader = Reloader(service, load)

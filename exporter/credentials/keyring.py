@@ -88,10 +88,10 @@ class Keyring:
             keys = self._accounts[provider.name, account.name] = AccountKeys(self, provider, account, origin)
         return await keys.current()
 
-    def doubt(self, provider: AnyProvider, account: Account) -> None:
+    def mark_refused(self, provider: AnyProvider, account: Account) -> None:
         """Fetch an account's keys again at the next round: the provider refused the present ones."""
         if keys := self._accounts.get((provider.name, account.name)):
-            keys.doubt()
+            keys.mark_refused()
 
 
 class AccountKeys:
@@ -138,7 +138,7 @@ class AccountKeys:
         assert self.lease is not None
         return self.lease.credentials
 
-    def doubt(self) -> None:
+    def mark_refused(self) -> None:
         """Note that the provider refused these keys."""
         if self.lease is not None and self._ring.mono() >= self._doubted_at + DOUBT_SECONDS:
             self._doubted, self._doubted_at = True, self._ring.mono()

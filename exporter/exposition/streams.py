@@ -121,7 +121,7 @@ def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool) -> b
     """Return the families that only streams with callbacks have."""
     last, ended = CALLBACK_FAMILIES
     labels: Mapping[Key, str] = {}
-    if counters.last_callback or counters.ended:
+    if counters.last_callback or counters.push_ends:
         labels = {row.key: labels for (labels, _), row in rows}
     return "".join(
         [
@@ -130,7 +130,7 @@ def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool) -> b
             ended.head(openmetrics),
             *(
                 f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
-                for (provider, stream, reason), count in counters.ended.items()
+                for (provider, stream, reason), count in counters.push_ends.items()
                 if (provider, stream) in labels
             ),
         ]

@@ -16,7 +16,7 @@ def names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def found() -> MappingProxyType[str, AnyProvider]:
+def all_providers() -> MappingProxyType[str, AnyProvider]:
     """Return every provider by its name, in alphabetical order.
 
     Raises:
@@ -25,9 +25,11 @@ def found() -> MappingProxyType[str, AnyProvider]:
     return MappingProxyType({name: _provider(name) for name in names()})
 
 
-def told(metric: str) -> str:
+def sources_of(metric: str) -> str:
     """Return where the providers take a metric from, for its help."""
-    return ", ".join(dict.fromkeys(one.tells[metric] for one in found().values() if metric in one.tells))
+    return ", ".join(
+        dict.fromkeys(one.metric_sources[metric] for one in all_providers().values() if metric in one.metric_sources)
+    )
 
 
 def _provider(name: str) -> AnyProvider:

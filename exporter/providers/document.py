@@ -28,13 +28,13 @@ WIDEST_TEXT: Final = 12 << 20
 four afterwards; one 直 makes it two."""
 
 CHEAP_BYTES, CHEAP_VALUES = 2 << 10, 256
-HELD_VALUES: Final = 20_000
+BLOCKING_VALUES: Final = 20_000
 """The C decoder lets no other thread run until it is done; this many values take it a few milliseconds."""
 
 SLICE: Final = 64 << 10
 
 
-def values_in(body: bytes, most: int) -> int:
+def count_values(body: bytes, most: int) -> int:
     """Return an upper bound of the values in a JSON document; gives up counting soon after `most`."""
     count = 0
     for start in range(0, len(body), SLICE):
@@ -44,7 +44,7 @@ def values_in(body: bytes, most: int) -> int:
     return count
 
 
-def cheap(body: bytes) -> bool:
+def is_cheap(body: bytes) -> bool:
     """Say whether reading a document takes only a fraction of a millisecond, whatever is in it."""
     if len(body) > CHEAP_BYTES:
         return False
@@ -64,14 +64,14 @@ def document(body: bytes, most: int = MOST_VALUES) -> Any:
         ValueError: It is something else; the text completes the words "the body is".
     """
     # Each value takes a byte at least, so a small body is not counted.
-    count = values_in(body, most) if len(body) > min(most, HELD_VALUES) else 0
+    count = count_values(body, most) if len(body) > min(most, BLOCKING_VALUES) else 0
     if count > most:
         raise ValueError(f"a JSON document with more values than {most:,}")
     if count > MOST_CONTAINERS and body.count(b"{") + body.count(b"[") > MOST_CONTAINERS:
         raise ValueError(f"a JSON document with more objects and lists than {MOST_CONTAINERS:,}")
     if _width(body) * len(body) > WIDEST_TEXT:
         raise ValueError("a JSON document that is too large for the signs in it")
-    decoder = _QUICK if count <= HELD_VALUES else _yielding()
+    decoder = _QUICK if count <= BLOCKING_VALUES else _yielding()
     try:
         return decoder.decode(body.decode().removeprefix("\ufeff"))
     except (ValueError, RecursionError):

@@ -114,13 +114,13 @@ class Listing(Generic[A, S]):
         scope: What one listing covers (an account, a domain, a room), or None where the stream is not covered.
         keys: The rows that are this stream, any of them.
         ask: Build the call for a scope and a page, counted from 1.
-        ask_on: Build the call for the page after one with a token, where pages go by tokens; `ask` is for the first.
+        ask_next: Build the call for the page after one with a token, where pages go by tokens; `ask` is for the first.
         read: Turn the reply to a call for a scope into a `Page`; raises like `Api.read`, also for another scope.
         pages: Expected number of pages for this many watched streams.
         absent: What absence from a complete listing proves, or None where it proves nothing.
         every: Least seconds between two listings of one scope; a listing may also be as old as that.
         inputs: Whether it lists the inputs of streams: a stream missing from a complete list has none.
-        details: Whether a stream wants what only this listing tells, whatever it costs.
+        needed_by: Whether a stream wants what only this listing tells, whatever it costs.
     """
 
     action: str
@@ -128,13 +128,13 @@ class Listing(Generic[A, S]):
     scope: Callable[[A, S], str | None]
     keys: Callable[[A, S], tuple[Hashable, ...]]
     ask: Callable[[A, str, int], Call]
-    ask_on: Callable[[A, str, str], Call] | None = None
+    ask_next: Callable[[A, str, str], Call] | None = None
     read: Callable[[A, str, Call, Reply], Page]
     pages: Callable[[A, int], int] = lambda _account, _streams: 1
     absent: Answer | None = None
     every: Callable[[A], float] = lambda _account: 0.0
     inputs: bool = False
-    details: Callable[[S], bool] = lambda _stream: False
+    needed_by: Callable[[S], bool] = lambda _stream: False
     largest: int = MEBIBYTE
 
 
@@ -175,7 +175,7 @@ class Event:
         session: Within one session a lower `order` is older news; between sessions an earlier `at` is.
         order: See `session`; a number that grows by 1 with each event, or Unix seconds.
         at: Unix seconds of the event, from 0 to `sent`.
-        ended: Why a push ended, of `END_REASONS`; None for anything but an end.
+        end_reason: Why a push ended, of `END_REASONS`; None for anything but an end.
     """
 
     event: str
@@ -186,7 +186,7 @@ class Event:
     session: str
     order: float
     at: float
-    ended: str | None = None
+    end_reason: str | None = None
 
 
 class Refused(Exception):  # noqa: N818 - a finding, as the vendor's callback was no error of ours
@@ -227,7 +227,7 @@ class Callbacks(Generic[A, S]):
 # --- the provider ----------------------------------------------------------------------------------------------------
 
 
-class Doubt(NamedTuple):
+class ConfigWarning(NamedTuple):
     """A warning about something that is allowed in a configuration but probably not meant.
 
     Attributes:
@@ -256,14 +256,14 @@ class Provider(Generic[A, S]):
         hides: Names, in any case, of all headers and URL parameters of its requests whose values nobody may see; and of
             the parameters within such a header, as in `Authorization: SCHEME Credential=…, Signature=…`.
         waits: The seconds to wait that a throttling reply names in the vendor's own headers, beside Retry-After.
-        tells: For each metric that not every provider fills, where this one takes it from; shown in the metric's help.
+        metric_sources: For each metric that not every provider fills, where it comes from, for the metric's help text.
         environment: For each secret field, the vendor's conventional environment variables, in order.
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
         sources: Credential sources for accounts that give no keys, in the order in which they are tried.
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
         retired: Stream fields of earlier versions, each with the advice to show where it is still used.
-        doubts: Find what is allowed at an account and its streams but probably not meant.
+        warnings: Find what is allowed at an account and its streams but probably not meant.
         counted_by: What the cloud counts an account's calls by, where that is not the key.
     """
 
@@ -276,14 +276,14 @@ class Provider(Generic[A, S]):
     sign: Callable[[A, Credentials, Call, Moment], Request]
     hides: tuple[str, ...]
     waits: Callable[[Reply], Iterable[float]] = lambda _reply: ()
-    tells: Mapping[str, str] = field(default_factory=dict)
+    metric_sources: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: tuple[str, str, str]
     sources: tuple[Source, ...] = ()
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
     retired: Mapping[str, str] = field(default_factory=dict)
-    doubts: Callable[[A, Sequence[S]], Iterable[Doubt]] = lambda _account, _streams: ()
+    warnings: Callable[[A, Sequence[S]], Iterable[ConfigWarning]] = lambda _account, _streams: ()
     counted_by: Callable[[A], str] | None = None
 
     def identity(self, account: A, credentials: Credentials) -> str:

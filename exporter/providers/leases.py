@@ -28,7 +28,7 @@ _GAP = re.compile(r"\S[^\S\n]{100}")
 _CODE = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[A-Z][A-Za-z]{1,40}){0,3}", re.ASCII)
 
 
-def key(found: Mapping[str, Any], name: str) -> str:
+def require_key(found: Mapping[str, Any], name: str) -> str:
     """Return a key or token by its name: printable ASCII, as headers carry it."""
     value = found.get(name)
     if not isinstance(value, str) or not value:
@@ -38,18 +38,18 @@ def key(found: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def temporary(found: Mapping[str, Any], *names: str) -> Credentials:
+def temporary_credentials(found: Mapping[str, Any], *names: str) -> Credentials:
     """Return the credentials under these names: id, secret and token, which are all required."""
-    key_id, *secrets = (key(found, name) for name in names)
+    key_id, *secrets = (require_key(found, name) for name in names)
     return Credentials(key_id, *map(Secret, secrets))
 
 
-def lasting(found: Mapping[str, Any], *names: str) -> Credentials:
+def lasting_credentials(found: Mapping[str, Any], *names: str) -> Credentials:
     """Return the credentials under these names: id, secret, and the token if there is one."""
-    return temporary(found, *names[:2], *(name for name in names[2:] if found.get(name)))
+    return temporary_credentials(found, *names[:2], *(name for name in names[2:] if found.get(name)))
 
 
-def text(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     """Return a file's content as text."""
     with suppress(UnicodeDecodeError):
         return data.decode("utf-8-sig")
@@ -59,12 +59,12 @@ def text(data: bytes) -> str:
 
 def identity_token(data: bytes) -> str:
     """Return the token of a projected service account."""
-    return key({"the token in the file": text(data).strip()}, "the token in the file")
+    return require_key({"the token in the file": _decode(data).strip()}, "the token in the file")
 
 
-def section(data: bytes, name: str) -> dict[str, str]:
+def ini_section(data: bytes, name: str) -> dict[str, str]:
     """Return a section of an INI file, with values freed of quotes and comments."""
-    content = text(data)
+    content = _decode(data)
     no_ini = CredentialsError("the file is not in INI form, like [default] and below it NAME = VALUE")
     if _GAP.search(content):
         raise no_ini
@@ -82,14 +82,14 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if quoted else value
 
 
-def role(name: str, source: str) -> str:
+def check_role(name: str, source: str) -> str:
     """Return a role's name after checking that it fits into a path; `source` says where it comes from."""
     if not _NAME.fullmatch(name) or name in (".", ".."):
         raise CredentialsError(f"{source} is not the name of a role")
     return name
 
 
-def plain(reply: Reply) -> str:
+def metadata_text(reply: Reply) -> str:
     """Return a metadata server's plain answer."""
     if reply.status == 404:
         raise CredentialsError("the metadata server says that no such role is attached to the instance")
@@ -100,18 +100,18 @@ def plain(reply: Reply) -> str:
 
 def attached_role(reply: Reply) -> str:
     """Return the name of the role that a metadata server says is attached to the instance."""
-    return role(plain(reply), "what the metadata server answers")
+    return check_role(metadata_text(reply), "what the metadata server answers")
 
 
-def metadata(reply: Reply) -> dict[str, Any]:
+def metadata_keys(reply: Reply) -> dict[str, Any]:
     """Return the JSON object with keys that a metadata server answers with."""
-    plain(reply)
+    metadata_text(reply)
     found = envelope(reply)
     if found.get("Code") != "Success":
-        raise CredentialsError(f"the metadata server answers {code(found.get('Code'))}")
+        raise CredentialsError(f"the metadata server answers {safe_code(found.get('Code'))}")
     return found
 
 
-def code(value: Any) -> str:
+def safe_code(value: Any) -> str:
     """Return an error code, or `an unknown error` if it might repeat a secret that was sent."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else "an unknown error"

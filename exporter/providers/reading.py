@@ -15,8 +15,8 @@ from exporter.providers.interface import AnyProvider, Malformed, NoEnvelope, Pro
 OK = 200
 LONGEST_WORD = 256
 LONGEST_WAIT = 60.0
-VALUES_A_ROW = 48
-TELLS_OF_ERROR = frozenset(
+VALUES_PER_ROW = 48
+ERROR_NAMES = frozenset(
     f"{error}{gap}{part}" for error in ("err", "error") for gap in ("", "_") for part in ("code", "msg", "message")
 ) | {"err", "error", "errors", "code", "coden", "message"}
 CONTAINERS = frozenset((dict, list))
@@ -45,7 +45,7 @@ def object_in(body: bytes, values: int = MOST_VALUES) -> dict[str, Any]:
     return found
 
 
-def fresh(reply: Reply) -> None:
+def check_fresh(reply: Reply) -> None:
     """Refuse a cache's answer, which was made for an earlier request, and a redirect; raises `NoEnvelope`."""
     # Only a cache sends Age.
     for name, value in reply.headers.items():
@@ -55,14 +55,14 @@ def fresh(reply: Reply) -> None:
         raise NoEnvelope(f"HTTP {reply.status} redirect, which is not followed")
 
 
-def accepted(reply: Reply) -> None:
+def check_status(reply: Reply) -> None:
     """Take any status but 200 for the error code, as APIs mean it that have no other; call this before reading.
 
     Raises:
         ProviderError: With the status as its code: `404`.
         NoEnvelope: It is a cache's answer, a redirect or an HTML page, which the API does not send.
     """
-    fresh(reply)
+    check_fresh(reply)
     if reply.headers.get("content-type", "").lower().startswith("text/html"):
         raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's")
     if reply.status != OK:
@@ -76,7 +76,7 @@ def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
         NoEnvelope: It is a cache's answer, a redirect, an HTML page, or a status other than 200 without JSON.
         Malformed: It is broken JSON, JSON that is not an object, or has more values than a real answer.
     """
-    fresh(reply)
+    check_fresh(reply)
     try:
         return object_in(reply.body, values)
     except ValueError as error:
@@ -87,7 +87,7 @@ def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
     raise Malformed(f"the body is {problem}")
 
 
-def hallmark(reply: Reply, found: Mapping[str, Any], name: str, kind: type[T], beside: str) -> T:
+def envelope_field(reply: Reply, found: Mapping[str, Any], name: str, kind: type[T], beside: str) -> T:
     """Return the field that marks an API's envelope; JSON without it may be the error page of an intermediary.
 
     Args:
@@ -119,14 +119,14 @@ class _Odd(NamedTuple):
 def _odd(names: tuple[str, ...]) -> _Odd | None:
     first: dict[str, str] = {}
     alike = [(first[name.lower()], name) for name in names if first.setdefault(name.lower(), name) != name]
-    telling = tuple(name for name in names if name.lower() in TELLS_OF_ERROR)
+    telling = tuple(name for name in names if name.lower() in ERROR_NAMES)
     return _Odd(telling, tuple(alike)) if telling or alike else None
 
 
 _odd_of_small = lru_cache(maxsize=256)(_odd)
 
 
-def definite(reply: Reply, found: dict[str, Any], own: Collection[str] = ()) -> None:
+def check_success(reply: Reply, found: dict[str, Any], own: Collection[str] = ()) -> None:
     """Refuse a document that has no error code and yet is not a plain success; call this before reading a state.
 
     Args:
@@ -160,7 +160,7 @@ def _refuse_odd(part: Mapping[str, Any], odd: _Odd, own: Collection[str]) -> Non
         raise Malformed("two fields differ only by case and have different values")
 
 
-def fits(found: Mapping[str, Any], asked: Mapping[str, str | int], domain: str = "") -> None:
+def check_echo(found: Mapping[str, Any], asked: Mapping[str, str | int], domain: str = "") -> None:
     """Refuse an answer that names something other than what was asked for; one that names nothing fits.
 
     Args:
@@ -183,7 +183,7 @@ def _same_domain(one: Any, other: Any) -> bool:
     return all(isinstance(each, str) for each in (one, other)) and one.lower().removesuffix(".") == other.lower()
 
 
-def undisputed(document: Mapping[str, Any], part: Mapping[str, Any]) -> None:
+def check_consistent(document: Mapping[str, Any], part: Mapping[str, Any]) -> None:
     """Refuse a document that says beside one of its objects something else than in it.
 
     Raises:
@@ -228,7 +228,7 @@ def rows_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return value
 
 
-def pages_of(found: Mapping[str, Any], pages: str, rows: str, size: int) -> int:
+def page_count(found: Mapping[str, Any], pages: str, rows: str, size: int) -> int:
     """Return how many pages a list has, at least 1, and no more than its rows fill.
 
     Args:
@@ -243,9 +243,9 @@ def pages_of(found: Mapping[str, Any], pages: str, rows: str, size: int) -> int:
     return max(1, told)
 
 
-def values_of(rows: int) -> int:
+def value_limit(rows: int) -> int:
     """Return how many values a page with so many rows may have."""
-    return min(LISTED_VALUES, MOST_VALUES + VALUES_A_ROW * rows)
+    return min(LISTED_VALUES, MOST_VALUES + VALUES_PER_ROW * rows)
 
 
 def message_of(found: Mapping[str, Any], name: str) -> str:
@@ -260,7 +260,7 @@ def id_of(found: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 
-def decimal(value: Any) -> int | None:
+def as_integer(value: Any) -> int | None:
     """Return a whole number that came as one or as its digits, or None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value if abs(value) < 1 << 63 else None
@@ -269,17 +269,17 @@ def decimal(value: Any) -> int | None:
     return None
 
 
-def word(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Return a callback's field as text, or nothing where it is no short text and no whole number."""
     if isinstance(value, int):
-        number = decimal(value)
+        number = as_integer(value)
         return "" if number is None else str(number)
     if not isinstance(value, str) or len(value) > LONGEST_WORD or _SURROGATE.search(value):
         return ""
     return value
 
 
-def happened(fields: Mapping[str, Any], units: Mapping[str, float], sent: float) -> float:
+def event_time(fields: Mapping[str, Any], units: Mapping[str, float], sent: float) -> float:
     """Return when a callback's event happened, in Unix seconds, and never later than the callback was sent.
 
     Args:
@@ -287,7 +287,7 @@ def happened(fields: Mapping[str, Any], units: Mapping[str, float], sent: float)
         units: Those that may say it, the best first, with the seconds of their unit.
         sent: When it was sent, in Unix seconds, which counts where none of them does.
     """
-    told = ((decimal(fields.get(name)), unit) for name, unit in units.items())
+    told = ((as_integer(fields.get(name)), unit) for name, unit in units.items())
     return min(next((number * unit for number, unit in told if number is not None and number > 0), sent), float(sent))
 
 
@@ -301,7 +301,7 @@ def utc_seconds(text: Any) -> float | None:
         return None
 
 
-def waits(*told: tuple[str | None, float]) -> list[float]:
+def wait_seconds(*told: tuple[str | None, float]) -> list[float]:
     """Return the seconds that are told as digits, each text with the seconds of its unit; nothing for another text."""
     texts = [((text or "").strip(), unit) for text, unit in told]
     return [int(text) * unit for text, unit in texts if text.isascii() and text.isdigit() and len(text) < 12]
@@ -309,7 +309,7 @@ def waits(*told: tuple[str | None, float]) -> list[float]:
 
 def retry_after(provider: AnyProvider, reply: Reply) -> float | None:
     """Return the seconds that a throttled caller is asked to wait, the longest that the reply names, up to a minute."""
-    told = [*waits((reply.headers.get("retry-after"), 1.0)), *provider.waits(reply)]
+    told = [*wait_seconds((reply.headers.get("retry-after"), 1.0)), *provider.waits(reply)]
     return min(max(told), LONGEST_WAIT) if told else None
 
 

@@ -9,7 +9,7 @@ from xml.parsers import expat  # nosec B407 - with all that is dangerous refused
 from exporter.model import Reply
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.interface import Malformed, NoEnvelope
-from exporter.providers.reading import OK, fresh
+from exporter.providers.reading import OK, check_fresh
 
 DEEPEST: Final = 64
 
@@ -69,7 +69,7 @@ def envelope(reply: Reply, root: str, values: int = MOST_VALUES) -> Element:
         NoEnvelope: It is a cache's answer, a redirect, a status other than 200 with something else, or an HTML page.
         Malformed: It is broken XML, or has another root or more values than a real answer.
     """
-    fresh(reply)
+    check_fresh(reply)
     try:
         found = element(reply.body, values)
     except ValueError as error:

@@ -172,7 +172,7 @@ class Round:
                 connection.release()
             if not state.health.breaker.open:
                 # What only a list tells of the first is asked with the rest.
-                detailed = any(listing.details(first.stream) for listing in state.provider.listings)
+                detailed = any(listing.needed_by(first.stream) for listing in state.provider.listings)
                 return [*rest, first] if detailed else list(rest)
             if first.fault is None or first.fault.reason not in MAYBE_ITS_OWN:
                 break
@@ -286,7 +286,7 @@ class Round:
             elif isinstance(outcome, Answer):
                 self._definite += 1
                 board.answered(record, outcome, query.api.action, now)
-                board.supply(record, query.inputs)
+                board.add_inputs(record, query.inputs)
         state.waiting.asked(record.key)
 
     async def _ask_list(self, query: Query, connection: Connection) -> None:
@@ -324,10 +324,10 @@ class Round:
                 board.answered(record, answer, query.api.action, now)
                 state.waiting.asked(record.key)
             elif record is not None:
-                board.supply(record, answer.inputs)
+                board.add_inputs(record, answer.inputs)
         async for asked in unhurried(step.ask):
             if asked.inputs is not None and (record := state.record(asked.streams[0])) is not None:
-                board.supply(record, asked.inputs)
+                board.add_inputs(record, asked.inputs)
 
     async def _call(self, query: Query, connection: Connection) -> Outcome:
         """Make a call, and once more on a new connection if its own broke before an answer; count what came of it."""
@@ -350,7 +350,7 @@ class Round:
                 self._fault = fault
             self._count(fault)
             if fault.reason is Reason.AUTH:
-                state.shared.doubt(state.provider, self._account)
+                state.shared.mark_refused(state.provider, self._account)
         self._good += state.health.met(fault)
         return made.outcome
 

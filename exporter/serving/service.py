@@ -49,7 +49,7 @@ class Service:
         clock: Clock,
         credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]],
         callback_secret: Callable[[AnyProvider, Account], Secret | None] = lambda _provider, _account: None,
-        doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None,
+        mark_refused: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None,
         connect: Connect | None = None,
     ) -> None:
         self.config = config
@@ -60,7 +60,7 @@ class Service:
         self.counters = Counters()
         # A process that this one replaces may have called until now.
         limits, self._reader = Limits(clock.mono()), Reader()
-        shared = Shared(self.board, self.counters, clock, connect or self._connect, credentials, doubt,
+        shared = Shared(self.board, self.counters, clock, connect or self._connect, credentials, mark_refused,
                         limits=limits, aside=self._reader)  # fmt: skip
         self.prober = Prober(shared)
         self.source = Source(self.board, self.counters, self.prober.present)

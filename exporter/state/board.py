@@ -191,7 +191,7 @@ class Board:
         record.fault = record.fault_since = None
         self._tried(record, answer.state, action, now)
 
-    def supply(self, record: Record, inputs: tuple[Input, ...] | None) -> None:
+    def add_inputs(self, record: Record, inputs: tuple[Input, ...] | None) -> None:
         """Add a list's inputs, if any, to the answer of an API that says only whether a stream is live."""
         answer = record.answer
         if inputs is None or answer is None or record.fault is not None:

@@ -107,8 +107,8 @@ class CallbackReceiver:
             return self._count(Verdict(REPLAYED, event.event, event), now)
         for record in records:
             self.counters.last_callback[record.key] = now
-            if event.ended is not None:
-                self.counters.ended[(*record.key, event.ended)] += 1
+            if event.end_reason is not None:
+                self.counters.push_ends[(*record.key, event.end_reason)] += 1
         return self._count(Verdict(ACCEPTED, event.event, event, records), now)
 
     def refuse(self, now: float) -> Verdict:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.fields import Secret
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import END_REASONS, Callback
 from exporter.state.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECONDS
 from tests.signing.known_answers import load
@@ -47,7 +47,7 @@ def test_zego_in_every_form(form: str, name: str) -> None:
     fields = deliveries.zego_fields("stream_close", user_name=name, type="4")
     receiving = Receiving("zego")
     assert receiving.outcome(raw(deliveries.zego_forms(fields)[form])) == "accepted"
-    assert receiving.counters.ended == {("zego", "rtc01", "network"): 1}
+    assert receiving.counters.push_ends == {("zego", "rtc01", "network"): 1}
 
 
 def test_zego_published_bodies() -> None:
@@ -68,7 +68,7 @@ def test_tencent_samples() -> None:
         signed = deliveries.tencent_fields(at=sample["event_time"])
         body = {**sample, "sign": signed["sign"]} if "sign" in sample else sample
         assert receiving.outcome(posted(body), sample["event_time"] + 1) == outcome
-    assert receiving.counters.ended == {("tencent", "test_stream", "client"): 1}
+    assert receiving.counters.push_ends == {("tencent", "test_stream", "client"): 1}
 
 
 def test_tencent_push_errors_are_counted() -> None:
@@ -274,9 +274,9 @@ def test_any_field_under_a_good_signature(provider: str, names: tuple[str, ...],
     made = deliveries.zego_fields() if provider == "zego" else deliveries.tencent_fields(0)
     receiving = Receiving(provider)
     receiving.outcome(posted({**made, **spoiled}))
-    known = {*(found()[provider].callbacks.events), "unknown"}  # type: ignore[union-attr]
+    known = {*(all_providers()[provider].callbacks.events), "unknown"}  # type: ignore[union-attr]
     assert {event for event, _ in receiving.counted()} <= known
-    assert {key[2] for key in receiving.counters.ended} <= set(END_REASONS)
+    assert {key[2] for key in receiving.counters.push_ends} <= set(END_REASONS)
     assert not [record for record in receiving.board if record.answer is not None]
 
 

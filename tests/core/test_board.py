@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.state.board import MOST_FAILURES, Board, Change, Instant, Record
 
 EPOCH = 1_800_000_000.0
@@ -24,7 +24,7 @@ def at(mono: float) -> Instant:
 
 def stream(name: str = "a", **fields: object) -> Stream:
     """Return a stream of Tencent's."""
-    made: Stream = found()["tencent"].stream(**{"name": name, "account": "main", "domain": "d", **fields})
+    made: Stream = all_providers()["tencent"].stream(**{"name": name, "account": "main", "domain": "d", **fields})
     return made
 
 
@@ -141,7 +141,7 @@ def test_inputs_are_added_to_an_answer_that_a_stream_is_live() -> None:
     one = record(made)
     made.answered(one, Answer(State.ACTIVE), "Action", at(0))
     before = made.version
-    made.supply(one, (PUSH,))
+    made.add_inputs(one, (PUSH,))
     assert one.answer == Answer(State.ACTIVE, inputs=(PUSH,))
     assert made.version > before
     assert (one.action, one.answered, one.shown) == ("Action", EPOCH, State.ACTIVE)
@@ -167,7 +167,7 @@ def test_inputs_are_added_nowhere_else(answer: Answer | None, failed: bool, inpu
     if failed:
         made.failed(one, FAULT, at(1))
     before = made.version
-    made.supply(one, inputs)
+    made.add_inputs(one, inputs)
     assert (one.answer, made.version) == (answer, before)
 
 
@@ -257,7 +257,7 @@ def test_a_reload_forgets_what_is_no_longer_watched_and_keeps_the_order() -> Non
 def test_the_same_name_at_two_clouds_is_two_streams() -> None:
     """Names are unique per cloud alone."""
     made = Board(60)
-    zego = found()["zego"].stream(name="a", account="z")
+    zego = all_providers()["zego"].stream(name="a", account="z")
     made.watch([("tencent", stream("a")), ("zego", zego)], 60)
     made.answered(record(made), Answer(State.ACTIVE), "Action", at(0))
     other = made.get(("zego", "a"))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from exporter.model import Reply
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.document import (
+    BLOCKING_VALUES,
     CHEAP_BYTES,
     CHEAP_VALUES,
-    HELD_VALUES,
     LISTED_VALUES,
     LONGEST_NUMBER,
     MOST_CONTAINERS,
@@ -21,14 +21,14 @@ from exporter.providers.document import (
     MOST_VALUES,
     WHOLE_VALUES,
     WIDEST_TEXT,
-    cheap,
+    count_values,
     document,
-    values_in,
+    is_cheap,
 )
 from exporter.providers.interface import MEBIBYTE, Malformed, NoEnvelope, ProviderError
 from exporter.providers.reading import envelope, object_in
 
-LARGE = HELD_VALUES + 1
+LARGE = BLOCKING_VALUES + 1
 
 
 def beside(part: str) -> bytes:
@@ -90,7 +90,7 @@ def test_too_many_values_are_refused_before_any_is_built(text: str) -> None:
 def test_as_many_values_as_are_allowed_are_read() -> None:
     """The bound is a bound: one value more is refused."""
     body = b"[" + b"1," * (MOST_VALUES - 2) + b"1]"
-    assert values_in(body, MOST_VALUES) == MOST_VALUES - 1
+    assert count_values(body, MOST_VALUES) == MOST_VALUES - 1
     assert len(document(body)) == MOST_VALUES - 1
     with pytest.raises(ValueError, match="more values"):
         document(body, MOST_VALUES - 2)
@@ -140,12 +140,12 @@ def test_the_error_does_not_hold_the_document() -> None:
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("provider", sorted(found()))
+@pytest.mark.parametrize("provider", sorted(all_providers()))
 def test_true_answers_are_cheap_and_others_are_not(provider: str) -> None:
     """What the event loop reads itself is small in bytes and in values."""
-    assert cheap(json.dumps({provider: {"StreamState": "active", "RequestId": "x" * 36}}).encode())
-    assert not cheap(b" " * (CHEAP_BYTES + 1))
-    assert not cheap(b"," * (CHEAP_VALUES + 1))
+    assert is_cheap(json.dumps({provider: {"StreamState": "active", "RequestId": "x" * 36}}).encode())
+    assert not is_cheap(b" " * (CHEAP_BYTES + 1))
+    assert not is_cheap(b"," * (CHEAP_VALUES + 1))
 
 
 def test_an_expensive_answer_is_malformed_and_an_error_page_is_not_the_apis() -> None:
@@ -164,10 +164,10 @@ def test_callbacks_and_keys_are_bounded_too() -> None:
         object_in(b'{"a":[' + b"{}," * 1500 + b"{}]}")
 
 
-@pytest.mark.parametrize("provider", sorted(found()))
+@pytest.mark.parametrize("provider", sorted(all_providers()))
 def test_no_list_reads_more_values_than_its_page_explains(provider: str) -> None:
     """Each cloud's single answer and each of its lists refuse what is too much."""
-    cloud = found()[provider]
+    cloud = all_providers()[provider]
     fields = {"app_id": 1} if provider == "zego" else {}
     account = cloud.account(name="main", provider=provider, **fields)
     more = Reply(200, {}, b'{"a":[' + b"{}," * (LISTED_VALUES // 2) + b"{}]}")

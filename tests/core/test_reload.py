@@ -50,7 +50,7 @@ class Quiet(Service):
     refuses = False
 
     def __init__(self, loaded: config.Config, clock: Clock) -> None:
-        super().__init__(loaded, providers.found(), clock, Keyring({}), connect=self._connected)
+        super().__init__(loaded, providers.all_providers(), clock, Keyring({}), connect=self._connected)
 
     async def _connected(self, _provider: str, _account: Account, _gap: float, _new: bool) -> Plain:
         return Plain(self._send)
@@ -82,7 +82,7 @@ class Stage:
 
     def load(self) -> config.Config:
         """Read the configuration."""
-        return config.load(self.path, providers.found(), {})
+        return config.load(self.path, providers.all_providers(), {})
 
     async def scrape(self) -> str:
         """Scrape once."""
@@ -527,7 +527,7 @@ def test_only_the_first_of_many_that_hang_is_waited_for(tmp_path: Path) -> None:
 
     (tmp_path / "config.yml").write_text(document("a", stream_files=["f*.yml"]))
     with pytest.raises(config.ConfigErrors) as caught:
-        config.load(tmp_path / "config.yml", providers.found(), {}, read)
+        config.load(tmp_path / "config.yml", providers.all_providers(), {}, read)
     assert len(tried) == 1
     assert "f0000.yml:1:1: document: could not be read in 5 s" in str(caught.value)
     assert str(caught.value).count("was not read, because ") == 999

@@ -39,8 +39,8 @@ class Staged(Service):
         self.asked = 0
         watched = [{**STREAMS[0], "name": f"s{number}"} for number in range(streams)] or STREAMS
         text = json.dumps({"scrape": {"reuse": "0s", **scrape}, "accounts": [ACCOUNT], "streams": watched}).encode()
-        loaded = config.load(Path("config.yml"), providers.found(), {}, lambda _path: text)
-        super().__init__(loaded, providers.found(), clock(), Keyring({}), connect=self._connected)
+        loaded = config.load(Path("config.yml"), providers.all_providers(), {}, lambda _path: text)
+        super().__init__(loaded, providers.all_providers(), clock(), Keyring({}), connect=self._connected)
 
     async def __aenter__(self) -> Staged:
         """Return itself."""

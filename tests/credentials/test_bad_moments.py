@@ -18,11 +18,11 @@ from exporter.credentials.files import Presence
 from exporter.fields import SecretSource
 from exporter.files import DAEMONS, MOST_IDLE
 from exporter.model import Account
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError
 from tests.credentials.cloud import CANARY, SETTINGS, Bench, play, refused, saying, settle
 
-TENCENT = found()["tencent"]
+TENCENT = all_providers()["tencent"]
 
 
 def by_file(path: Path) -> Account:
@@ -241,7 +241,7 @@ def test_expired_keys_and_everything_dead(name: str, tmp_path: Path) -> None:
         made.cloud.time.pass_(made.cloud.life)
         made.cloud.answer = saying(500, "")
         (tmp_path / "token").unlink()
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         for _ in range(5):
             assert "No such file" in str(await refused(made))
             made.cloud.time.pass_(15)
@@ -268,7 +268,7 @@ def test_expired_keys_and_everything_dead(name: str, tmp_path: Path) -> None:
 )
 def test_a_secret_in_place_of_a_file(provider: str, environ: dict[str, str]) -> None:
     """A key or token that was given where the name of a file or role belongs is not shown."""
-    kind = found()[provider]
+    kind = all_providers()[provider]
     with pytest.raises(CredentialsError) as caught:
         asyncio.run(Keyring(environ)(kind, kind.account(name="main", provider=provider)))
     assert CANARY not in str(caught.value)
@@ -279,7 +279,7 @@ def test_a_profile_with_a_secret_in_place_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "profile"
     options = f"type = oidc_role_arn\nrole_arn = a\noidc_provider_arn = p\noidc_token_file_path = {CANARY}\n"
     path.write_text(f"[default]\n{options}")
-    kind, ring = found()["alibaba"], Keyring({"ALIBABA_CLOUD_CREDENTIALS_FILE": str(path)})
+    kind, ring = all_providers()["alibaba"], Keyring({"ALIBABA_CLOUD_CREDENTIALS_FILE": str(path)})
     with pytest.raises(CredentialsError, match="cannot be read: No such file") as caught:
         asyncio.run(ring(kind, kind.account(name="main", provider="alibaba")))
     assert CANARY not in str(caught.value)

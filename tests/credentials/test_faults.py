@@ -10,7 +10,7 @@ import pytest
 
 from exporter.credentials import Keyring
 from exporter.model import Reply, Request
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError
 from exporter.transport import Transport
 from tests.credentials.cloud import (
@@ -74,7 +74,7 @@ def test_a_dead_server(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with Transport(TLS) as transport:
-            kind = found()["alibaba"]
+            kind = all_providers()["alibaba"]
 
             async def send(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
                 nobody = request.url.replace("http://100.100.100.200", "http://127.0.0.1:1")
@@ -114,7 +114,7 @@ def test_no_role_is_attached(tmp_path: Path) -> None:
 
 def test_without_a_transport(tmp_path: Path) -> None:
     """A keyring that was given no network says so, and does not look for one."""
-    kind = found()["tencent"]
+    kind = all_providers()["tencent"]
     ring = Keyring(SETTINGS["cvm"].make(tmp_path))
     with pytest.raises(CredentialsError, match="no network is to be used here"):
         asyncio.run(ring(kind, kind.account(name="main", provider="tencent")))

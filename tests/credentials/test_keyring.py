@@ -205,16 +205,16 @@ def test_doubt(setting: Setting, tmp_path: Path) -> None:
     """Keys that the provider refuses are had anew at the next round, but at most once a minute."""
 
     async def scene(made: Bench) -> None:
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         assert await made.keys() == "id-1"
         for _ in range(30):
-            made.ring.doubt(made.provider, made.account)
+            made.ring.mark_refused(made.provider, made.account)
         assert await made.keys() == "id-2"
         made.cloud.time.pass_(59)
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         assert await made.keys() == "id-2"
         made.cloud.time.pass_(1)
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         assert await made.keys() == "id-3"
 
     play(setting, tmp_path, scene)
@@ -226,7 +226,7 @@ def test_doubt_while_the_server_is_dead(setting: Setting, tmp_path: Path) -> Non
 
     async def scene(made: Bench) -> None:
         await made.keys()
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         made.cloud.answer = saying(500, "")
         assert await made.keys() == "id-1"
         made.cloud.answer = None

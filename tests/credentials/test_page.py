@@ -11,7 +11,7 @@ import yaml
 from exporter import providers
 from exporter.credentials import keyring
 from exporter.credentials.chain import choose
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.sources import Machine
 
 PAGE = Path(__file__).parents[2] / "docs" / "credentials.md"
@@ -27,7 +27,7 @@ def test_profile_files(path: str, content: str) -> None:
     place = path.replace("~", "/home/me")
     machine = Machine({"HOME": "/home/me"}, lambda file: str(file) == place)
     keys = []
-    for provider in found().values():
+    for provider in all_providers().values():
         source = choose(machine, provider, ())
         if source is not None:
             steps = source.obtain(machine, 0.0)
@@ -49,16 +49,16 @@ def test_accounts() -> None:
     assert len(accounts) == 2
     for account in accounts:
         fields = {re.sub(r"_(file|env)$", "", key) for key in account}
-        assert fields <= set(found()[account["provider"]].account.model_fields)
+        assert fields <= set(all_providers()[account["provider"]].account.model_fields)
 
 
 def test_variables() -> None:
     """Every variable that the page names is one that the code knows, and the figures are the code's."""
     code = "".join(path.read_text() for path in Path(providers.__file__).parent.glob("*/credentials.py"))
-    known = {name for provider in found().values() for names in provider.environment.values() for name in names}
+    known = {name for provider in all_providers().values() for names in provider.environment.values() for name in names}
     for name in re.findall(r"\b(?:TENCENTCLOUD|ALIBABA_CLOUD|TKE|VOLC|ZEGO)_[A-Z_]+\b", TEXT):
         assert name in known or name in code, name
-    early = {name: {source.early for source in found()[name].sources} for name in ("tencent", "alibaba")}
+    early = {name: {source.early for source in all_providers()[name].sources} for name in ("tencent", "alibaba")}
     assert early == {"tencent": {300.0}, "alibaba": {900.0}}
     assert "300 s (Tencent) or 900 s (Alibaba)" in TEXT
     assert f"at most {keyring.LONGEST_PAUSE:.0f} s |" in TEXT

@@ -16,7 +16,7 @@ import structlog
 from exporter.credentials import Keyring
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError
 from tests.credentials.cloud import (
     CANARY,
@@ -30,13 +30,13 @@ from tests.credentials.cloud import (
 def account_with_files(directory: Path, **fields: SecretSource) -> Account:
     """Return a Tencent account whose keys stand in two files."""
     files = {name: SecretSource("file", str(directory / name)) for name in ("secret_id", "secret_key")}
-    made: Account = found()["tencent"].account(name="main", provider="tencent", **{**files, **fields})
+    made: Account = all_providers()["tencent"].account(name="main", provider="tencent", **{**files, **fields})
     return made
 
 
 def secret_of(ring: Keyring, account: Account) -> tuple[str, str]:
     """Return an account's key id and key as text."""
-    keys = asyncio.run(ring(found()["tencent"], account))
+    keys = asyncio.run(ring(all_providers()["tencent"], account))
     return keys.key_id, keys.key_secret.reveal()
 
 
@@ -117,7 +117,7 @@ def test_a_change_that_the_file_system_does_not_show(tmp_path: Path) -> None:
     secret_of(ring, account)
     content[0] = b"new"
     assert secret_of(ring, account) == ("old", "old")
-    ring.doubt(found()["tencent"], account)
+    ring.mark_refused(all_providers()["tencent"], account)
     assert secret_of(ring, account) == ("new", "new")
 
 
@@ -198,7 +198,7 @@ def test_bad_permissions(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     with pytest.raises(CredentialsError, match="secret_id: names a file that cannot be read: Permission denied"):
         secret_of(Keyring({}, read), account_with_files(tmp_path))
-    kind = found()["tencent"]
+    kind = all_providers()["tencent"]
     profile = {"TENCENTCLOUD_CREDENTIALS_FILE": "/etc/profile-of-root"}
     with pytest.raises(CredentialsError, match="/etc/profile-of-root cannot be read: Permission denied; let the exp"):
         secret_of(Keyring(profile, read), kind.account(name="main", provider="tencent"))
@@ -216,14 +216,14 @@ def test_another_account_of_the_same_name(tmp_path: Path) -> None:
 def test_the_environment(tmp_path: Path) -> None:
     """The vendors' variables give keys and token where the account gives none."""
     environ = {"TENCENTCLOUD_SECRET_ID": "i", "TENCENTCLOUD_SECRET_KEY": "k", "TENCENTCLOUD_TOKEN": "t"}
-    kind = found()["tencent"]
+    kind = all_providers()["tencent"]
     keys = asyncio.run(Keyring(environ)(kind, kind.account(name="main", provider="tencent")))
     assert keys == Credentials("i", Secret("k"), Secret("t"))
 
 
 def test_nothing_anywhere() -> None:
     """Where nothing gives keys, the words name the field and the variable."""
-    for name, kind in found().items():
+    for name, kind in all_providers().items():
         fields = {"app_id": 1} if name == "zego" else {}
         account = kind.account(name="main", provider=name, **fields)
         with pytest.raises(CredentialsError, match=r"is missing: set .* or the environment variable"):
@@ -234,7 +234,7 @@ def test_files_of_a_profile_are_watched(tmp_path: Path) -> None:
     """A profile file that is written anew gives the new keys, and one that is broken is told of until it is mended."""
     (tmp_path / ".tencentcloud").mkdir()
     path = tmp_path / ".tencentcloud/credentials"
-    kind = found()["tencent"]
+    kind = all_providers()["tencent"]
     account = kind.account(name="main", provider="tencent")
     ring = Keyring({"HOME": str(tmp_path)})
     for key in ("first", "second"):

@@ -16,7 +16,7 @@ from exporter.config.secret_values import missing
 from exporter.credentials.chain import choose
 from exporter.fields import Secret
 from exporter.model import Credentials, Reply, Request
-from exporter.providers import found, leases
+from exporter.providers import all_providers, leases
 from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope
 from exporter.providers.sources import Lease, Machine, Source
 from tests.credentials.cloud import CANARY, SETTINGS
@@ -33,7 +33,7 @@ def machine_with(environ: dict[str, str], *files: str) -> Machine:
 
 def chosen(provider: str, environ: dict[str, str], *files: str, given_: tuple[str, ...] = ()) -> str | None:
     """Return the title of the source that is chosen."""
-    source = choose(machine_with(environ, *files), found()[provider], given_)
+    source = choose(machine_with(environ, *files), all_providers()[provider], given_)
     return source.title if source else None
 
 
@@ -52,7 +52,7 @@ def follow(source: Source, machine: Machine, *answers: Any) -> tuple[Lease, list
 def source_of(provider: str, environ: dict[str, str], *files: str) -> tuple[Source, Machine]:
     """Return the source that is chosen, and the machine."""
     machine = machine_with(environ, *files)
-    source = choose(machine, found()[provider], ())
+    source = choose(machine, all_providers()[provider], ())
     assert source is not None
     return source, machine
 
@@ -100,7 +100,7 @@ CVM, ECS = "CAM role of the CVM instance", "RAM role of the ECS instance"
 def test_evidence(provider: str, environ: dict[str, str], files: tuple[str, ...], title: str | None) -> None:
     """A source is chosen only where the machine shows that it is meant, and never where keys are given."""
     assert chosen(provider, environ, *files) == title
-    for field in filter(None, found()[provider].credentials):
+    for field in filter(None, all_providers()[provider].credentials):
         assert chosen(provider, environ, *files, given_=(field,)) is None
 
 
@@ -109,11 +109,11 @@ def test_a_callback_key_is_no_key() -> None:
     assert chosen("tencent", TKE, given_=("callback_key",)) == POD_TKE
 
 
-@pytest.mark.parametrize("name", found())
+@pytest.mark.parametrize("name", all_providers())
 def test_a_missing_key_names_every_source(name: str) -> None:
     """Where nothing gives keys, all of a cloud's sources are offered once; a cloud without any offers none."""
-    first, *others = [advice for _, advice in missing(found()[name], {}, ())]
-    sources = found()[name].sources
+    first, *others = [advice for _, advice in missing(all_providers()[name], {}, ())]
+    sources = all_providers()[name].sources
     assert ("or give no key and" in first) == bool(sources)
     assert all(source.hint in first for source in sources)
     assert not any("or give no key" in advice for advice in others)
@@ -224,7 +224,7 @@ def test_no_profile_file_takes_long(line: str) -> None:
     """No profile file of 64 KiB holds the exporter up, whatever it is full of."""
     started = time.process_time()
     with suppress(CredentialsError):
-        leases.section(f"[default]\n{line}\n".encode(), "default")
+        leases.ini_section(f"[default]\n{line}\n".encode(), "default")
     assert time.process_time() - started < 3
 
 

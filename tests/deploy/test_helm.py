@@ -11,7 +11,7 @@ import yaml
 import exporter
 from exporter import config
 from exporter.fields import SecretSource
-from exporter.providers import found
+from exporter.providers import all_providers
 
 from .chart import CHART, NAMESPACE, Manifest, helm, manifests, only, pod, rendered, values
 from .tools import ROOT, accepts, library, program
@@ -177,7 +177,7 @@ def test_exporter_accepts_the_configuration(tmp_path: Path) -> None:
         file = tmp_path / item["path"]
         file.parent.mkdir(exist_ok=True)
         file.write_text(data[item["key"]].replace("/run/secrets/stream-exporter", str(tmp_path)), encoding="utf-8")
-    loaded = config.load(tmp_path / "stream-exporter.yml", found(), {"ZEGO_SERVER_SECRET": "0" * 32})
+    loaded = config.load(tmp_path / "stream-exporter.yml", all_providers(), {"ZEGO_SERVER_SECRET": "0" * 32})
     assert [stream.name for stream in loaded.streams] == ["arena-1", "rtc01", "rtc02"]
 
 
@@ -198,7 +198,7 @@ def test_restart_on_change() -> None:
 
 def secret_fields() -> list[str]:
     """Return the secret fields of all providers' accounts."""
-    fields = [field for provider in found().values() for field in provider.account.model_fields.items()]
+    fields = [field for provider in all_providers().values() for field in provider.account.model_fields.items()]
     return sorted({name for name, field in fields if field.annotation == SecretSource | None})
 
 

@@ -23,8 +23,8 @@ import exporter.providers
 from exporter.config.secret_values import secret_fields
 from exporter.fields import Secret
 from exporter.model import Account, Answer, Call, Credentials, Reply, Request, State, Stream
+from exporter.providers import all_providers
 from exporter.providers import codes as catalogue
-from exporter.providers import found
 from exporter.providers.interface import (
     AnyProvider,
     Callback,
@@ -41,7 +41,7 @@ from .exchanges import HERE, MOMENT, Exchange, document, load, make, read
 from .facts import facts
 
 ROOT = Path(__file__).parents[2]
-PROVIDERS = found()
+PROVIDERS = all_providers()
 EVERY = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
 KEY, TOKEN = "canary-of-the-key", "canary-of-the-token"
 CREDENTIALS = Credentials("made-up-key-id", Secret(KEY), Secret(TOKEN))

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from exporter.model import Answer, Reply
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import Listing, Malformed, Page
 
 from .exchanges import KEYS, MOMENT, document, make, read
@@ -23,7 +23,7 @@ def answer(body: Any) -> Reply:
 
 def listed(provider: str, action: str, scope: str, body: Any, **account: Any) -> Page:
     """Read a page of a list."""
-    cloud = found()[provider]
+    cloud = all_providers()[provider]
     listing = cloud.apis()[action]
     assert isinstance(listing, Listing)
     configured, _ = make(cloud, document(provider), {"account": account})
@@ -101,7 +101,7 @@ BACKUP_FLAG = [{"StreamName": "a", "BackupList": [{"DomainName": "d", "AppName":
 )  # fmt: skip
 def test_a_broken_answer_is_told_in_words(provider: str, action: str, body: Any, text: str) -> None:
     """Whoever reads the log learns which field is wrong, without its value."""
-    cloud = found()[provider]
+    cloud = all_providers()[provider]
     account, stream = make(cloud, document(provider))
     api = cloud.apis()[action or cloud.single.action]
     scope = str(api.scope(account, stream)) if isinstance(api, Listing) else ""
@@ -126,7 +126,7 @@ def test_a_broken_answer_is_told_in_words(provider: str, action: str, body: Any,
 )
 def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
     """A time that is no whole number of seconds, in digits or not, or none that ever comes, is not told."""
-    zego = found()["zego"]
+    zego = all_providers()["zego"]
     account, stream = make(zego, document("zego"))
     call = zego.single.ask(account, stream)
     told = zego.single.read(account, stream, call, answer({"Code": 0, "Data": {"create_time": time}}))
@@ -135,7 +135,7 @@ def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
 
 def test_zego_signs_app_nonce_secret_and_time() -> None:
     """The signature is the MD5 that the vendor documents, over what stands in the same address."""
-    zego = found()["zego"]
+    zego = all_providers()["zego"]
     account, stream = make(zego, document("zego"))
     request = zego.sign(account, KEYS, zego.single.ask(account, stream), MOMENT)
     query = {name: value for name, (value,) in parse_qs(urlsplit(request.url).query).items()}

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from exporter.model import Account, Answer, Call, Reply, State, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.interface import Listing, Malformed, NoEnvelope, Page, ProviderError
-from exporter.providers.reading import accepted
+from exporter.providers.reading import check_status
 from exporter.providers.xml import DEEPEST, element, envelope
 from exporter.rounds.plan import Outlook, plan
 from tests.virtual import account, streams
@@ -74,12 +74,12 @@ def test_xml_of_somebody_else_is_no_answer(reply: Reply, error: type[Exception])
 def test_a_bare_status_is_a_code(status: int) -> None:
     """An API without error codes says what is wrong by its status; a proxy's page and a cache's answer say nothing."""
     with pytest.raises(ProviderError, match=f"^{status}$"):
-        accepted(Reply(status, {}, b"not found"))
+        check_status(Reply(status, {}, b"not found"))
     with pytest.raises(NoEnvelope):
-        accepted(Reply(status, {"content-type": "text/html"}, b"<html>"))
+        check_status(Reply(status, {"content-type": "text/html"}, b"<html>"))
     with pytest.raises(NoEnvelope):
-        accepted(Reply(status, {"Age": "3"}, b""))
-    accepted(Reply(200, {"content-type": "application/json"}, b"[]"))
+        check_status(Reply(status, {"Age": "3"}, b""))
+    check_status(Reply(200, {"content-type": "application/json"}, b"[]"))
 
 
 def by_tokens(every: int) -> Listing[Any, Any]:
@@ -94,7 +94,7 @@ def by_tokens(every: int) -> Listing[Any, Any]:
         scope=lambda _account, _stream: "all",
         keys=lambda _account, stream: (stream.name,),
         ask=lambda _account, scope, page: Call("Parade", "1", {"scope": scope, "page": page, "size": every}),
-        ask_on=lambda _account, scope, token: Call("Parade", "1", {"scope": scope, "token": token, "size": every}),
+        ask_next=lambda _account, scope, token: Call("Parade", "1", {"scope": scope, "token": token, "size": every}),
         read=read,
         absent=Answer(State.NOT_FOUND),
     )
@@ -102,7 +102,7 @@ def by_tokens(every: int) -> Listing[Any, Any]:
 
 def paged(watched: list[Stream], pages: list[Page | None]) -> tuple[list[dict[str, Any]], dict[str, State], list[str]]:
     """Plan for these streams with these pages; return the list's calls, what was settled, and what is asked singly."""
-    tencent, owner = found()["tencent"], account(plan="list")
+    tencent, owner = all_providers()["tencent"], account(plan="list")
     provider = replace(tencent, listings=(by_tokens(2),))
     steps = plan(provider, owner, watched, Outlook(0.0, dict.fromkeys(provider.apis(), 10.0)))
     step, left = next(steps), list(pages)

@@ -11,32 +11,32 @@ import pytest
 
 from exporter.fields import Secret, SecretSource
 from exporter.model import Credentials, Moment, Reason, Reply
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import host, same, timestamp
 from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, Refused, TransportError, allowed_rate
 from exporter.providers.reading import (
     LONGEST_WORD,
-    VALUES_A_ROW,
-    decimal,
-    definite,
+    VALUES_PER_ROW,
+    as_integer,
+    as_text,
+    check_echo,
+    check_success,
     envelope,
-    fits,
-    hallmark,
-    happened,
+    envelope_field,
+    event_time,
     id_of,
     integer_of,
     message_of,
     object_in,
     object_of,
-    pages_of,
+    page_count,
     printable,
     retry_after,
     rows_of,
     text_of,
     utc_seconds,
-    values_of,
-    word,
+    value_limit,
 )
 
 JSON = {"content-type": "application/json"}
@@ -116,9 +116,9 @@ def test_an_envelope_is_known_by_its_hallmark(
 ) -> None:
     """Under another status JSON without the API's own member is somebody else's, unless it has a RequestId."""
     if error is None:
-        assert hallmark(answer(found, status), found, "Code", kind, "RequestId") == found["Code"]
+        assert envelope_field(answer(found, status), found, "Code", kind, "RequestId") == found["Code"]
     else:
-        refused(error, text, lambda: hallmark(answer(found, status), found, "Code", kind, "RequestId"))
+        refused(error, text, lambda: envelope_field(answer(found, status), found, "Code", kind, "RequestId"))
 
 
 TELLS = "an error field stands beside a success"
@@ -142,7 +142,7 @@ ALIKE = "two fields differ only by case and have different values"
 )
 def test_a_success_that_tells_of_an_error_is_none(found: dict[str, Any], text: str) -> None:
     """Wherever a document names an error, or one thing twice and differently, its state is not believed."""
-    refused(Malformed, text, lambda: definite(answer(found), found, ("Message",)))
+    refused(Malformed, text, lambda: check_success(answer(found), found, ("Message",)))
 
 
 @pytest.mark.parametrize(
@@ -158,17 +158,19 @@ def test_a_success_that_tells_of_an_error_is_none(found: dict[str, Any], text: s
 )
 def test_a_plain_success_is_definite(found: dict[str, Any]) -> None:
     """The API's own members may sound like an error's, null tells nothing, and the same thing twice is one."""
-    definite(answer(found), found, ("Message", "Code"))
-    refused(NoEnvelope, "HTTP 201 without an error code", lambda: definite(answer(found, 201), found))
+    check_success(answer(found), found, ("Message", "Code"))
+    refused(NoEnvelope, "HTTP 201 without an error code", lambda: check_success(answer(found, 201), found))
 
 
 def test_an_answer_has_to_fit_what_was_asked() -> None:
     """What an answer names, in any case of its letters, is what was asked for; what it does not name fits."""
     asked: dict[str, str | int] = {"RoomId": "a", "Page": 1}
     for told in ({}, {"RoomId": "a"}, {"roomid": "a", "page": 1, "other": "b"}, {"ROOMID": None}):
-        fits(told, asked)
-    refused(Malformed, "roomID names something other than what was asked for", lambda: fits({"roomID": "b"}, asked))
-    refused(Malformed, "Page names something other than what was asked for", lambda: fits({"Page": "1"}, asked))
+        check_echo(told, asked)
+    refused(
+        Malformed, "roomID names something other than what was asked for", lambda: check_echo({"roomID": "b"}, asked)
+    )
+    refused(Malformed, "Page names something other than what was asked for", lambda: check_echo({"Page": "1"}, asked))
 
 
 # --- fields -----------------------------------------------------------------------------------------------------------
@@ -207,14 +209,14 @@ def test_fields_have_the_type_that_they_must_have() -> None:
 )
 def test_a_list_has_as_many_pages_as_its_rows_fill(found: dict[str, Any], pages: int) -> None:
     """TotalPage is believed up to what TotalNum rows fill, a hundred on a page, where that is a number of rows."""
-    assert pages_of(found, "TotalPage", "TotalNum", 100) == pages
+    assert page_count(found, "TotalPage", "TotalNum", 100) == pages
 
 
 def test_pages_have_as_many_values_as_their_rows_explain() -> None:
     """A page of few rows may have few values, and the largest no more than any page."""
-    assert values_of(0) == MOST_VALUES
-    assert values_of(10) == MOST_VALUES + 10 * VALUES_A_ROW
-    assert values_of(10**6) == LISTED_VALUES
+    assert value_limit(0) == MOST_VALUES
+    assert value_limit(10) == MOST_VALUES + 10 * VALUES_PER_ROW
+    assert value_limit(10**6) == LISTED_VALUES
 
 
 def test_messages_and_request_ids_are_text_or_nothing() -> None:
@@ -273,7 +275,7 @@ def test_text_is_shown_up_to_128_characters() -> None:
 )  # fmt: skip
 def test_numbers_come_as_numbers_or_digits(value: Any, number: int | None) -> None:
     """What is neither is no number, and one that no API has is none either."""
-    assert decimal(value) == number
+    assert as_integer(value) == number
 
 
 @pytest.mark.parametrize(
@@ -287,7 +289,7 @@ def test_numbers_come_as_numbers_or_digits(value: Any, number: int | None) -> No
 )  # fmt: skip
 def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: str) -> None:
     """Everything else counts as nothing."""
-    assert word(value) == text
+    assert as_text(value) == text
 
 
 @pytest.mark.parametrize(
@@ -349,7 +351,7 @@ def test_a_callback_is_refused_for_a_reason() -> None:
 
 def test_the_rate_of_an_api_is_as_configured_or_a_share_of_the_documented() -> None:
     """`quota` of an action counts as it is, and `quota_share` for every other."""
-    tencent = found()["tencent"]
+    tencent = all_providers()["tencent"]
     account = tencent.account(name="main", provider="tencent", quota={"DescribeBackupStreamList": 7}, quota_share=0.25)
     rates = {action: allowed_rate(account, api) for action, api in tencent.apis().items()}
     assert rates == {
@@ -359,7 +361,7 @@ def test_the_rate_of_an_api_is_as_configured_or_a_share_of_the_documented() -> N
 
 def test_calls_are_counted_by_what_the_cloud_counts_them_by() -> None:
     """By the key, where one is given or found; the temporary keys of a role are one; ZEGO counts by AppID."""
-    tencent, zego, token = found()["tencent"], found()["zego"], Secret("token")
+    tencent, zego, token = all_providers()["tencent"], all_providers()["zego"], Secret("token")
     own = tencent.account(name="a", provider="tencent", secret_id=SecretSource.plain("id"))
     role = tencent.account(name="a", provider="tencent")
     assert tencent.identity(own, Credentials("id", Secret("s"), token)) == "id"
@@ -409,7 +411,7 @@ USER_API = "Limit:50,Remain:{},TimeLeft:{}"
 )
 def test_the_longest_hint_of_an_answer_counts_up_to_a_minute(headers: dict[str, str], seconds: float | None) -> None:
     """However a cloud says how long to wait, it is read in seconds, and what is no such number is no hint."""
-    assert retry_after(found()["alibaba"], Reply(200, headers, b"")) == seconds
+    assert retry_after(all_providers()["alibaba"], Reply(200, headers, b"")) == seconds
 
 
 @pytest.mark.parametrize(
@@ -426,4 +428,4 @@ def test_the_longest_hint_of_an_answer_counts_up_to_a_minute(headers: dict[str, 
 )
 def test_an_event_happened_when_the_best_field_says_so(fields: dict[str, Any], seconds: float) -> None:
     """The first field with a number above zero counts, and no event comes from after its callback."""
-    assert happened(fields, {"ms": 0.001, "s": 1.0}, 1000) == seconds
+    assert event_time(fields, {"ms": 0.001, "s": 1.0}, 1000) == seconds

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exporter.model import Request
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.transcript import known_secrets, redact
 from testbed.processes import written
@@ -20,7 +20,7 @@ from testbed.processes import written
 from .parrots import everything, leaks, parrots, run, signed
 
 CLOUDS = Path(__file__).parents[1] / "data" / "clouds"
-EVERY = pytest.mark.parametrize("provider", found().values(), ids=found())
+EVERY = pytest.mark.parametrize("provider", all_providers().values(), ids=all_providers())
 
 
 def toy() -> AnyProvider:
@@ -55,7 +55,7 @@ def test_every_place_of_a_signature_is_said_to_be_hidden(provider: AnyProvider) 
 @pytest.mark.timeout(180)
 def test_no_signature_and_no_key_is_shown_that_a_cloud_repeats(tmp_path: Path) -> None:
     """Each cloud repeats each of them as code, message and request id, for each API; no output has any."""
-    with parrots(list(found().values())) as (birds, config):
+    with parrots(list(all_providers().values())) as (birds, config):
         shown = everything(config, tmp_path, {})
     for bird in birds:
         assert bird.heads >= 40

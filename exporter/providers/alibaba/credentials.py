@@ -12,7 +12,7 @@ from exporter.model import Moment, Reply, Request
 from exporter.providers import leases
 from exporter.providers.encoding import timestamp
 from exporter.providers.interface import CredentialsError, Malformed
-from exporter.providers.reading import definite, envelope, object_of, utc_seconds
+from exporter.providers.reading import check_success, envelope, object_of, utc_seconds
 from exporter.providers.sources import Lease, Machine, Source, Steps
 
 METADATA = "http://100.100.100.200"
@@ -29,7 +29,7 @@ def _temporary(found: Mapping[str, Any]) -> Lease:
     expires = utc_seconds(found.get("Expiration"))
     if expires is None:
         raise Malformed("Expiration is no time")
-    return Lease(leases.temporary(found, "AccessKeyId", "AccessKeySecret", "SecurityToken"), expires)
+    return Lease(leases.temporary_credentials(found, "AccessKeyId", "AccessKeySecret", "SecurityToken"), expires)
 
 
 def _disabled(machine: Machine) -> bool:
@@ -38,13 +38,13 @@ def _disabled(machine: Machine) -> bool:
 
 def _from_instance(name: str, source: str) -> Steps:
     """See https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata: version 2, with a token of its own."""
-    name = leases.role(name, source)
+    name = leases.check_role(name, source)
     ttl = {"X-aliyun-ecs-metadata-token-ttl-seconds": str(METADATA_TOKEN_SECONDS)}
-    token = leases.plain((yield Request("PUT", f"{METADATA}/latest/api/token", ttl)))
-    headers = {"X-aliyun-ecs-metadata-token": leases.key({"the metadata token": token}, "the metadata token")}
+    token = leases.metadata_text((yield Request("PUT", f"{METADATA}/latest/api/token", ttl)))
+    headers = {"X-aliyun-ecs-metadata-token": leases.require_key({"the metadata token": token}, "the metadata token")}
     if name == leases.AUTO:
         name = leases.attached_role((yield Request("GET", ROLES, headers)))
-    return _temporary(leases.metadata((yield Request("GET", ROLES + name, headers))))
+    return _temporary(leases.metadata_keys((yield Request("GET", ROLES + name, headers))))
 
 
 def _sts(machine: Machine) -> str:
@@ -62,7 +62,7 @@ def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tup
 
     The names are those of the role's ARN, the OIDC provider's ARN, and the file with the pod's token.
     """
-    arn, provider, file = (leases.key(found, name) for name in names)
+    arn, provider, file = (leases.require_key(found, name) for name in names)
     token = leases.identity_token((yield Path(file)))
     query = {
         "Action": "AssumeRoleWithOIDC",
@@ -83,8 +83,8 @@ def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tup
     reply: Reply = yield Request("POST", url, headers, urlencode(form).encode())
     found = envelope(reply)
     if found.get("Code") is not None:
-        raise CredentialsError(f"STS answers {leases.code(found['Code'])}")
-    definite(reply, found)
+        raise CredentialsError(f"STS answers {leases.safe_code(found['Code'])}")
+    check_success(reply, found)
     return _temporary(object_of(found, "Credentials"))
 
 
@@ -96,10 +96,10 @@ def _profile(machine: Machine) -> Path | None:
 def _from_profile(machine: Machine, now: float) -> Steps:
     """See https://help.aliyun.com/zh/sdk/developer-reference/v2-manage-python-access-credentials for the types."""
     data: bytes = yield _profile(machine) or Path()
-    found = leases.section(data, machine.get("ALIBABA_CLOUD_PROFILE") or "default")
+    found = leases.ini_section(data, machine.get("ALIBABA_CLOUD_PROFILE") or "default")
     match found.get("type", "access_key"):
         case "access_key" | "sts":
-            return Lease(leases.lasting(found, "access_key_id", "access_key_secret", "security_token"))
+            return Lease(leases.lasting_credentials(found, "access_key_id", "access_key_secret", "security_token"))
         case "ecs_ram_role" if _disabled(machine):
             raise CredentialsError("type is ecs_ram_role, but ALIBABA_CLOUD_ECS_METADATA_DISABLED is true")
         case "ecs_ram_role":

@@ -19,7 +19,7 @@ from exporter.providers.interface import (
     Api,
     Callback,
     Callbacks,
-    Doubt,
+    ConfigWarning,
     Event,
     Listing,
     Malformed,
@@ -28,7 +28,7 @@ from exporter.providers.interface import (
     ProviderError,
     Refused,
 )
-from exporter.providers.reading import decimal, text_of, word
+from exporter.providers.reading import as_integer, as_text, text_of
 
 VERSION = "2016-11-01"
 STATE = "DescribeLiveStreamState"
@@ -68,19 +68,19 @@ def _response(reply: Reply, action: str, values: int = MOST_VALUES) -> dict[str,
     document = found = reading.envelope(reply, values)
     nested = f"{action}Response"
     if found.get(nested) is not None:
-        found = reading.hallmark(reply, found, nested, dict, beside="RequestId")
+        found = reading.envelope_field(reply, found, nested, dict, beside="RequestId")
     if found.get("Code") is not None:
-        code = reading.hallmark(reply, found, "Code", str, beside="RequestId")
+        code = reading.envelope_field(reply, found, "Code", str, beside="RequestId")
         raise ProviderError(code, reading.message_of(found, "Message"), reading.id_of(found, "RequestId"))
-    reading.definite(reply, document)
+    reading.check_success(reply, document)
     if found is not document:
-        reading.undisputed(document, found)
+        reading.check_consistent(document, found)
     return found
 
 
 def _read(_account: AlibabaAccount, _stream: AlibabaStream, call: Call, reply: Reply) -> Answer:
     found = _response(reply, STATE)
-    reading.fits(found, {"Action": STATE, **call.params}, domain="DomainName")
+    reading.check_echo(found, {"Action": STATE, **call.params}, domain="DomainName")
     state = STATES.get(text_of(found, "StreamState"))
     if state is None:
         raise Malformed("StreamState holds an unknown value")
@@ -103,7 +103,7 @@ def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
 
 
 def _read_online(_account: AlibabaAccount, domain: str, _call: Call, reply: Reply) -> Page:
-    found = _response(reply, ONLINE, reading.values_of(PAGE_SIZE))
+    found = _response(reply, ONLINE, reading.value_limit(PAGE_SIZE))
     request_id = reading.id_of(found, "RequestId")
     info = reading.object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}
     rows: dict[Any, Answer | None] = {}
@@ -117,7 +117,7 @@ def _read_online(_account: AlibabaAccount, domain: str, _call: Call, reply: Repl
             rows.setdefault(address, answer)
         if not live:
             rows.setdefault(key, None)
-    pages = reading.pages_of(found, "TotalPage", "TotalNum", PAGE_SIZE)
+    pages = reading.page_count(found, "TotalPage", "TotalNum", PAGE_SIZE)
     return Page(rows, pages=pages, last=len(listed) < PAGE_SIZE)
 
 
@@ -169,8 +169,8 @@ def _waits(reply: Reply) -> list[float]:
     """
     told = reply.headers.get("x-ratelimit-user-api", "").split(",")
     fields = dict(part.strip().partition(":")[::2] for part in told)
-    left = fields.get("TimeLeft") if 0.0 in reading.waits((fields.get("Remain"), 1.0)) else None
-    return reading.waits((reply.headers.get("x-acs-retry-after"), 0.001), (left, 0.001))
+    left = fields.get("TimeLeft") if 0.0 in reading.wait_seconds((fields.get("Remain"), 1.0)) else None
+    return reading.wait_seconds((reply.headers.get("x-acs-retry-after"), 0.001), (left, 0.001))
 
 
 # https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-setlivestreamsnotifyurlconfig
@@ -180,17 +180,17 @@ CALLBACK_SECONDS = 300
 
 def _verify(_account: AlibabaAccount, key: str, callback: Callback, now: float) -> Event:
     """Verify ALI-LIVE-SIGNATURE over domain, time and key; the query is not signed."""
-    action, domain, app, stream = (word(callback.query.get(name)) for name in ("action", "app", "appname", "id"))
+    action, domain, app, stream = (as_text(callback.query.get(name)) for name in ("action", "app", "appname", "id"))
     event = action if action in EVENTS else "unknown"
-    stamp, signature = (word(callback.headers.get(f"ali-live-{name}")) for name in ("timestamp", "signature"))
+    stamp, signature = (as_text(callback.headers.get(f"ali-live-{name}")) for name in ("timestamp", "signature"))
     # The ingest domain; an older edition of the documentation says the callback URL's host.
     expected = [acs3.callback_signature(domain=name, timestamp=stamp, key=key) for name in (domain, callback.host)]
-    sent = decimal(stamp)
+    sent = as_integer(stamp)
     if sent is None or True not in [same(mine, signature.lower()) for mine in expected]:
         raise Refused("forged", event)
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
-    at = reading.happened(callback.query, {"time": 1.0}, sent)
+    at = reading.event_time(callback.query, {"time": 1.0}, sent)
     return Event(
         event=event,
         live=EVENTS.get(event),
@@ -201,7 +201,7 @@ def _verify(_account: AlibabaAccount, key: str, callback: Callback, now: float) 
         order=at,
         at=at,
         # Why a push ended is not told.
-        ended="unknown" if event == "publish_done" else None,
+        end_reason="unknown" if event == "publish_done" else None,
     )
 
 
@@ -211,7 +211,7 @@ def _callback_keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tup
     return ((domain, stream.app, stream.stream or stream.name),)
 
 
-def _doubts(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Iterator[Doubt]:
+def _warnings(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Iterator[ConfigWarning]:
     """Find streams that differ only by their ingest domain in the list of their streaming domain."""
     alike: dict[tuple[str, str, str], list[AlibabaStream]] = {}
     for stream in streams:
@@ -222,7 +222,7 @@ def _doubts(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Itera
         if len({stream.domain for stream in several}) > 1:
             names = ", ".join(f"'{reading.printable(stream.name, 64)}'" for stream in several[:5])
             more = f" and {len(several) - 5} more" if len(several) > 5 else ""
-            yield Doubt(
+            yield ConfigWarning(
                 "name",
                 f"the streams {names}{more} differ only by their ingest domain under one streaming_domain: {ONLINE} "
                 "tells them apart by PublishDomain, and where it names none they are asked singly",
@@ -253,7 +253,7 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     sign=_sign,
     hides=("Authorization", "Signature", "x-acs-security-token"),
     waits=_waits,
-    tells={
+    metric_sources={
         "stream_state": STATE,
         "stream_start_timestamp_seconds": "PublishTime of a list of streams online",
         "stream_ingest_info": f"Alibaba {STATE}",
@@ -268,5 +268,5 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     callbacks=Callbacks(
         method="GET", events=tuple(EVENTS), key_field="callback_key", verify=_verify, keys=_callback_keys
     ),
-    doubts=_doubts,
+    warnings=_warnings,
 )

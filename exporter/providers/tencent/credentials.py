@@ -10,7 +10,7 @@ from typing import Any
 from exporter.model import Reply, Request
 from exporter.providers import leases
 from exporter.providers.interface import CredentialsError, Malformed
-from exporter.providers.reading import definite, envelope, object_of
+from exporter.providers.reading import check_success, envelope, object_of
 from exporter.providers.sources import Lease, Machine, Source, Steps
 
 METADATA = "http://metadata.tencentyun.com"
@@ -20,7 +20,7 @@ ROLE_SECONDS = 7200
 
 
 def _temporary(keys: Mapping[str, Any], found: Mapping[str, Any]) -> Lease:
-    credentials = leases.temporary(keys, "TmpSecretId", "TmpSecretKey", "Token")
+    credentials = leases.temporary_credentials(keys, "TmpSecretId", "TmpSecretKey", "Token")
     expires = found.get("ExpiredTime")
     if not isinstance(expires, (int, float)) or isinstance(expires, bool) or not 0 < expires < 1 << 36:
         raise Malformed("ExpiredTime is no time")
@@ -33,16 +33,16 @@ def _profile(machine: Machine) -> Path | None:
 
 
 def _from_profile(machine: Machine, _now: float) -> Steps:
-    found = leases.section((yield _profile(machine) or Path()), "default")
-    return Lease(leases.lasting(found, "secret_id", "secret_key", "token"))
+    found = leases.ini_section((yield _profile(machine) or Path()), "default")
+    return Lease(leases.lasting_credentials(found, "secret_id", "secret_key", "token"))
 
 
 def _from_instance(machine: Machine, _now: float) -> Steps:
     """See https://cloud.tencent.com/document/product/213/4934: keys of the role that is attached to the instance."""
-    name = leases.role(machine.get("TENCENTCLOUD_CAM_ROLE_NAME"), "TENCENTCLOUD_CAM_ROLE_NAME")
+    name = leases.check_role(machine.get("TENCENTCLOUD_CAM_ROLE_NAME"), "TENCENTCLOUD_CAM_ROLE_NAME")
     if name == leases.AUTO:
         name = leases.attached_role((yield Request("GET", ROLES)))
-    found = leases.metadata((yield Request("GET", ROLES + name)))
+    found = leases.metadata_keys((yield Request("GET", ROLES + name)))
     return _temporary(found, found)
 
 
@@ -51,7 +51,7 @@ _POD = ("TKE_REGION", "TKE_PROVIDER_ID", "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROL
 
 def _from_pod(machine: Machine, now: float) -> Steps:
     """See AssumeRoleWithWebIdentity, https://cloud.tencent.com/document/api/1312/73070: a call that is not signed."""
-    region, provider, file, arn = (leases.key(machine.environ, name) for name in _POD)
+    region, provider, file, arn = (leases.require_key(machine.environ, name) for name in _POD)
     token = leases.identity_token((yield Path(file)))
     wanted = {
         "ProviderId": provider,
@@ -72,8 +72,8 @@ def _from_pod(machine: Machine, now: float) -> Steps:
     document = envelope(reply)
     found = object_of(document, "Response")
     if found.get("Error") is not None:
-        raise CredentialsError(f"STS answers {leases.code(object_of(found, 'Error').get('Code'))}")
-    definite(reply, document)
+        raise CredentialsError(f"STS answers {leases.safe_code(object_of(found, 'Error').get('Code'))}")
+    check_success(reply, document)
     return _temporary(object_of(found, "Credentials"), found)
 
 

@@ -18,7 +18,7 @@ from exporter.providers.interface import (
     Api,
     Callback,
     Callbacks,
-    Doubt,
+    ConfigWarning,
     Event,
     Listing,
     Malformed,
@@ -27,7 +27,7 @@ from exporter.providers.interface import (
     ProviderError,
     Refused,
 )
-from exporter.providers.reading import decimal, rows_of, text_of, utc_seconds, word
+from exporter.providers.reading import as_integer, as_text, rows_of, text_of, utc_seconds
 from exporter.providers.tencent import signing as tc3
 from exporter.providers.tencent.credentials import SOURCES
 
@@ -81,19 +81,19 @@ def _ask(_account: TencentAccount, stream: TencentStream) -> Call:
 def _response(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
     """Return the object under Response, or raise the error that stands there; its HTTP status is 200 all the same."""
     found = reading.envelope(reply, values)
-    response = reading.hallmark(reply, found, "Response", dict, beside="RequestId")
+    response = reading.envelope_field(reply, found, "Response", dict, beside="RequestId")
     if response.get("Error") is not None:
         error = reading.object_of(response, "Error")
         request_id = reading.id_of(response, "RequestId")
         raise ProviderError(text_of(error, "Code"), reading.message_of(error, "Message"), request_id)
-    reading.definite(reply, found)
-    reading.undisputed(found, response)
+    reading.check_success(reply, found)
+    reading.check_consistent(found, response)
     return response
 
 
 def _read(_account: TencentAccount, stream: TencentStream, call: Call, reply: Reply) -> Answer:
     response = _response(reply)
-    reading.fits(response, {"Action": STATE, **call.params}, domain="DomainName")
+    reading.check_echo(response, {"Action": STATE, **call.params}, domain="DomainName")
     state = STATES.get(text_of(response, "StreamState"))
     if state is None:
         raise Malformed("StreamState holds an unknown value")
@@ -169,7 +169,7 @@ def _ask_online(account: TencentAccount, domain: str, page: int) -> Call:
 
 def _read_online(account: TencentAccount, _domain: str, _call: Call, reply: Reply) -> Page:
     size = _online_page_size(account)
-    response = _response(reply, reading.values_of(size))
+    response = _response(reply, reading.value_limit(size))
     request_id = reading.id_of(response, "RequestId")
     rows: dict[Any, Answer | None] = {}
     listed = rows_of(response, "OnlineInfo")
@@ -178,7 +178,7 @@ def _read_online(account: TencentAccount, _domain: str, _call: Call, reply: Repl
         started = max((time for time in times if time is not None), default=None)
         key = (text_of(row, "DomainName").lower(), text_of(row, "AppName"), text_of(row, "StreamName"))
         rows[key] = Answer(State.ACTIVE, started=started, request_id=request_id)
-    pages = reading.pages_of(response, "TotalPage", "TotalNum", size)
+    pages = reading.page_count(response, "TotalPage", "TotalNum", size)
     return Page(rows, pages=pages, last=len(listed) < size)
 
 
@@ -214,20 +214,22 @@ def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment:
 REGIONS = ("ap-bangkok", "ap-beijing", "ap-guangzhou", "ap-hongkong", "ap-seoul", "ap-shanghai", "ap-tokyo")
 
 
-def _doubts(account: TencentAccount, streams: Sequence[TencentStream]) -> Iterator[Doubt]:
+def _warnings(account: TencentAccount, streams: Sequence[TencentStream]) -> Iterator[ConfigWarning]:
     """Find a region that the backup list does not know, and expected inputs that no call will report."""
     if account.region and not _international(account) and account.region not in REGIONS:
-        yield Doubt("region", f"{BACKUP} is documented for {', '.join(REGIONS)} only", REGIONS)
+        yield ConfigWarning("region", f"{BACKUP} is documented for {', '.join(REGIONS)} only", REGIONS)
     expecting = sum(stream.inputs is not None for stream in streams)
     if not expecting:
         return
     told = f"{expecting} {'stream expects' if expecting == 1 else 'streams expect'} inputs, which only {BACKUP} reports"
     if _international(account):
-        yield Doubt("endpoint", f"{told}, and the international site lacks it: stream_inputs will be absent")
+        yield ConfigWarning("endpoint", f"{told}, and the international site lacks it: stream_inputs will be absent")
     elif not account.region:
-        yield Doubt("region", f"{told}, and it needs a region, such as ap-guangzhou: stream_inputs will be absent")
+        yield ConfigWarning(
+            "region", f"{told}, and it needs a region, such as ap-guangzhou: stream_inputs will be absent"
+        )
     elif account.plan == "single":
-        yield Doubt("plan", f"{told}, and with plan: single it is not asked: stream_inputs will be absent")
+        yield ConfigWarning("plan", f"{told}, and with plan: single it is not asked: stream_inputs will be absent")
 
 
 # errcode of an end, and all other fields: https://www.tencentcloud.com/document/product/267/38081
@@ -250,17 +252,17 @@ def _verify(_account: TencentAccount, key: str, callback: Callback, now: float) 
         body = reading.object_in(callback.body)
     except ValueError:
         raise Refused("forged") from None
-    kind = decimal(body.get("event_type"))
+    kind = as_integer(body.get("event_type"))
     event = EVENTS.get(-1 if kind is None else kind, "unknown")
-    expires, sign = decimal(body.get("t")), word(body.get("sign"))
+    expires, sign = as_integer(body.get("t")), as_text(body.get("sign"))
     # Without a key set in the console, neither is sent.
     if expires is None or not same(tc3.callback_signature(key=key, t=expires), sign.lower()):
         raise Refused("forged", event)
     if now > expires:
         raise Refused("expired", event)
     sent = expires - VALID_SECONDS
-    address, at = _called(body), reading.happened(body, {"event_time": 1.0, "data_time": 0.001}, sent)
-    sequence, code = word(body.get("sequence")), decimal(body.get("errcode"))
+    address, at = _called(body), reading.event_time(body, {"event_time": 1.0, "data_time": 0.001}, sent)
+    sequence, code = as_text(body.get("sequence")), as_integer(body.get("errcode"))
     return Event(
         event=event,
         live=LIVE.get(event),
@@ -271,14 +273,17 @@ def _verify(_account: TencentAccount, key: str, callback: Callback, now: float) 
         # The end of a push comes after its beginning, within the same second too.
         order=at + 0.5 * (event == "push_end"),
         at=at,
-        ended=ENDED.get(-1 if code is None else code, "unknown") if event == "push_end" else None,
+        end_reason=ENDED.get(-1 if code is None else code, "unknown") if event == "push_end" else None,
     )
 
 
 def _called(body: dict[str, Any]) -> tuple[str, str, str]:
     """Return domain, app and stream; push errors name the first two otherwise than begin and end do."""
-    domain, app = word(body.get("app")) or word(body.get("domain")), word(body.get("appname")) or word(body.get("path"))
-    return domain.lower(), app.strip("/"), word(body.get("stream_id"))
+    domain, app = (
+        as_text(body.get("app")) or as_text(body.get("domain")),
+        as_text(body.get("appname")) or as_text(body.get("path")),
+    )
+    return domain.lower(), app.strip("/"), as_text(body.get("stream_id"))
 
 
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
@@ -297,7 +302,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
             keys=_keys,
             ask=lambda _account, _region, _page: Call(BACKUP, VERSION),
             read=_read_backup,
-            details=lambda stream: stream.inputs is not None,
+            needed_by=lambda stream: stream.inputs is not None,
             inputs=True,
             largest=8 * MEBIBYTE,
         ),
@@ -316,7 +321,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     ),
     sign=_sign,
     hides=("Authorization", "Signature", "X-TC-Token"),
-    tells={
+    metric_sources={
         "stream_state": STATE,
         "stream_inputs": f"Tencent {BACKUP}",
         "stream_primary_input_info": f"Tencent {BACKUP}",
@@ -337,5 +342,5 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         keys=_keys,
         answer='{"code":0}',
     ),
-    doubts=_doubts,
+    warnings=_warnings,
 )

@@ -5,7 +5,7 @@ Header values are lower-cased; the query of a GET is signed raw; the signing key
     StringToSign     = "TC3-HMAC-SHA256" \n timestamp \n date/service/tc3_request \n hex(sha256(CanonicalRequest))
     Signature        = hex(HMAC(HMAC(HMAC(HMAC("TC3" + SecretKey, date), service), "tc3_request"), StringToSign))
 Callbacks: https://www.tencentcloud.com/document/product/267/38081
-    sign = hex(md5(key + decimal(t))) with the second t of expiry, which covers nothing that the callback says
+    sign = hex(md5(key + as_integer(t))) with the second t of expiry, which covers nothing that the callback says
 """
 
 import hashlib

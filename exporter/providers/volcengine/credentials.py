@@ -19,9 +19,9 @@ def _from_profile(machine: Machine, _now: float) -> Steps:
     path = _profile(machine) or Path()
     data: bytes = yield path
     if path.name == "config":
-        return Lease(leases.lasting(_json(data), "ak", "sk"))
+        return Lease(leases.lasting_credentials(_json(data), "ak", "sk"))
     names = ("access_key_id", "secret_access_key", "session_token")
-    return Lease(leases.lasting(leases.section(data, "default"), *names))
+    return Lease(leases.lasting_credentials(leases.ini_section(data, "default"), *names))
 
 
 def _json(data: bytes) -> dict[str, object]:

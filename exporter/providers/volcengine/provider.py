@@ -61,15 +61,15 @@ def _result(reply: Reply, asked: Call, values: int = MOST_VALUES) -> tuple[dict[
     Both may name what they answer; that must be what was asked for.
     """
     found = reading.envelope(reply, values)
-    metadata = reading.hallmark(reply, found, "ResponseMetadata", dict, beside="RequestId")
+    metadata = reading.envelope_field(reply, found, "ResponseMetadata", dict, beside="RequestId")
     request_id = reading.id_of(metadata, "RequestId")
     if metadata.get("Error") is not None:
         error = reading.object_of(metadata, "Error")
         raise ProviderError(reading.text_of(error, "Code"), reading.message_of(error, "Message"), request_id)
-    reading.definite(reply, found)
-    reading.fits(metadata, {"Action": asked.action, "Version": asked.version, "Service": SERVICE})
+    reading.check_success(reply, found)
+    reading.check_echo(metadata, {"Action": asked.action, "Version": asked.version, "Service": SERVICE})
     result = reading.object_of(found, "Result")
-    reading.fits(result, asked.params)
+    reading.check_echo(result, asked.params)
     return result, request_id
 
 
@@ -78,7 +78,7 @@ def _media(result: dict[str, Any], asked: Call) -> dict[str, bool]:
     states: dict[str, int] = {}
     for row in reading.rows_of(result, "StreamStates"):
         if len(row) > 2:  # more than MediaType and State
-            reading.fits(row, asked.params)
+            reading.check_echo(row, asked.params)
         kind, state = reading.text_of(row, "MediaType"), reading.integer_of(row, "State")
         if state not in (0, 1):
             raise Malformed("State holds an unknown value")
@@ -183,7 +183,7 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     ),
     sign=_sign,
     hides=("Authorization", "Signature", "X-Security-Token"),
-    tells={"stream_state": STATE, "stream_media_active": f"Volcengine {STATE}"},
+    metric_sources={"stream_state": STATE, "stream_media_active": f"Volcengine {STATE}"},
     environment={
         "access_key_id": ("VOLC_ACCESSKEY", "VOLCENGINE_ACCESS_KEY"),
         "secret_access_key": ("VOLC_SECRETKEY", "VOLCENGINE_SECRET_KEY"),

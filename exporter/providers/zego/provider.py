@@ -27,7 +27,7 @@ from exporter.providers.interface import (
     ProviderError,
     Refused,
 )
-from exporter.providers.reading import decimal, word
+from exporter.providers.reading import as_integer, as_text
 from exporter.providers.zego import signing
 
 STATE = "DescribeRTCStreamState"
@@ -67,19 +67,19 @@ def _ask(account: ZegoAccount, stream: ZegoStream) -> Call:
 def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
     """Return Code, Data (empty where it is missing, as it may be) and RequestId."""
     found = reading.envelope(reply)
-    code = reading.hallmark(reply, found, "Code", int, beside="RequestId")
+    code = reading.envelope_field(reply, found, "Code", int, beside="RequestId")
     request_id = reading.id_of(found, "RequestId")
     if code not in DEFINITE:
         raise ProviderError(str(code), reading.message_of(found, "Message"), request_id)
-    reading.definite(reply, found, own=("Code", "Message"))
-    reading.fits(found, {"Action": STATE})
+    reading.check_success(reply, found, own=("Code", "Message"))
+    reading.check_echo(found, {"Action": STATE})
     data = found.get("Data")
     return code, data if isinstance(data, dict) else {}, request_id
 
 
 def _seconds(value: Any) -> float | None:
     """Return Unix seconds that came as text, as documented, or as a number."""
-    number = decimal(value)
+    number = as_integer(value)
     return float(number) if number is not None and 0 <= number < 10**12 else None
 
 
@@ -168,19 +168,19 @@ def _fields(body: bytes) -> dict[str, Any]:
 def _verify(account: ZegoAccount, secret: str, callback: Callback, now: float) -> Event:
     """Verify `signature` over secret, timestamp and nonce; nothing else in the body is signed."""
     fields = _fields(callback.body)
-    named = word(fields.get("event"))
+    named = as_text(fields.get("event"))
     event = named if named in EVENTS else "unknown"
-    stamp, nonce, signature = (word(fields.get(name)) for name in ("timestamp", "nonce", "signature"))
+    stamp, nonce, signature = (as_text(fields.get(name)) for name in ("timestamp", "nonce", "signature"))
     if not same(signing.callback_signature(secret=secret, timestamp=stamp, nonce=nonce), signature.lower()):
         raise Refused("forged", event)
-    sent = decimal(stamp)
-    if sent is None or decimal(fields.get("appid")) != account.app_id:
+    sent = as_integer(stamp)
+    if sent is None or as_integer(fields.get("appid")) != account.app_id:
         raise Refused("forged", event)
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
-    stream_id = word(fields.get("stream_id")) or word(fields.get("stream_alias"))
-    session, order = word(fields.get("room_session_id")), decimal(fields.get("stream_seq"))
-    at, ended = reading.happened(fields, HAPPENED, sent), decimal(fields.get("type"))
+    stream_id = as_text(fields.get("stream_id")) or as_text(fields.get("stream_alias"))
+    session, order = as_text(fields.get("room_session_id")), as_integer(fields.get("stream_seq"))
+    at, ended = reading.event_time(fields, HAPPENED, sent), as_integer(fields.get("type"))
     return Event(
         event=event,
         live=EVENTS.get(event),
@@ -190,7 +190,7 @@ def _verify(account: ZegoAccount, secret: str, callback: Callback, now: float) -
         session=session if order is not None else "",
         order=at if order is None else order,
         at=at,
-        ended=ENDED.get(-1 if ended is None else ended, "unknown") if event == "stream_close" else None,
+        end_reason=ENDED.get(-1 if ended is None else ended, "unknown") if event == "stream_close" else None,
     )
 
 
@@ -209,7 +209,7 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     ),
     sign=_sign,
     hides=("Signature",),
-    tells={"stream_state": STATE, "stream_start_timestamp_seconds": "ZEGO create_time"},
+    metric_sources={"stream_state": STATE, "stream_start_timestamp_seconds": "ZEGO create_time"},
     environment={"server_secret": ("ZEGO_SERVER_SECRET",)},
     credentials=("", "server_secret", ""),
     callbacks=Callbacks(method="POST", events=tuple(EVENTS), key_field="callback_secret", verify=_verify, keys=_keys),

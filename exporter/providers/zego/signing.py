@@ -1,7 +1,7 @@
 """ZEGO's signatures. Neither covers what a call asks or a callback says, only secret, nonce and time.
 
 Calls, version 2.0: https://github.com/ZEGOCLOUD/docs_all/blob/main/snippets/Reuse/SigningTheRequestZH.mdx
-    Signature = hex(md5(decimal(AppId) + SignatureNonce + ServerSecret + decimal(Timestamp)))
+    Signature = hex(md5(as_integer(AppId) + SignatureNonce + ServerSecret + as_integer(Timestamp)))
 Callbacks: https://doc-zh.zego.im/article/9215
     signature = hex(sha1(sorted texts of CallbackSecret, timestamp and nonce, joined))
 """
