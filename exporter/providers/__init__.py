@@ -1,4 +1,4 @@
-"""The clouds, one folder each, found by scanning: the folder's name is the configuration word and the label."""
+"""The clouds, one folder each. The folder's name is the word in the configuration and the label."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from exporter.providers.interface import AnyProvider
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all folders, in alphabetical order; nothing of them is imported."""
+    """Return the names of all folders in alphabetical order, without importing them."""
     return tuple(sorted(module.name for module in iter_modules(__path__) if module.ispkg))
 
 
 @lru_cache(maxsize=1)
 def all_providers() -> MappingProxyType[str, AnyProvider]:
-    """Return every provider by its name, in alphabetical order.
+    """Return every provider by name, in alphabetical order.
 
     Raises:
-        ImportError: A folder is no provider; the text says what it lacks.
+        ImportError: A folder does not hold a provider; the text says what it lacks.
     """
     return MappingProxyType({name: _provider(name) for name in names()})
 
 
 def sources_of(metric: str) -> str:
-    """Return where the providers take a metric from, for its help."""
-    return ", ".join(
-        dict.fromkeys(one.metric_sources[metric] for one in all_providers().values() if metric in one.metric_sources)
-    )
+    """Return which APIs or fields the providers take a metric from, for its help text."""
+    sources = (provider.metric_sources.get(metric) for provider in all_providers().values())
+    return ", ".join(dict.fromkeys(filter(None, sources)))
 
 
 def _provider(name: str) -> AnyProvider:

@@ -1,6 +1,6 @@
-"""Reads keys from files and from the replies of metadata servers; no error repeats anything of them.
+"""Reads keys from files and from the replies of metadata servers. No error repeats what was read.
 
-Functions raise `CredentialsError` if they do not find what they should return, and those that take a `Reply` also raise
+All functions raise `CredentialsError` if they cannot return what they should. Those that take a `Reply` also raise
 `NoEnvelope` and `Malformed`.
 """
 
@@ -18,18 +18,18 @@ from exporter.providers.interface import CredentialsError, NoEnvelope
 from exporter.providers.reading import envelope
 
 AUTO = "auto"
-"""Given instead of a role's name: use the role that the metadata server says is attached."""
+"""Stands for a role's name: use the role that the metadata server says is attached."""
 
 LONGEST = 16 << 10
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-# `configparser` takes quadratic time for a run of blanks within a line: a minute for 60,000.
+# `configparser` takes quadratic time for a run of blanks within a line: one minute for 60,000 of them.
 _GAP = re.compile(r"\S[^\S\n]{100}")
-# Capitalised words, which the vendors' codes are, and keys and tokens are not.
+# The vendors' codes are capitalised words; keys and tokens are not.
 _CODE = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[A-Z][A-Za-z]{1,40}){0,3}", re.ASCII)
 
 
 def require_key(found: Mapping[str, Any], name: str) -> str:
-    """Return a key or token by its name: printable ASCII, as headers carry it."""
+    """Return a key or token, which must be printable ASCII because it goes into a header."""
     value = found.get(name)
     if not isinstance(value, str) or not value:
         raise CredentialsError(f"{name} is missing")
@@ -39,21 +39,20 @@ def require_key(found: Mapping[str, Any], name: str) -> str:
 
 
 def temporary_credentials(found: Mapping[str, Any], *names: str) -> Credentials:
-    """Return the credentials under these names: id, secret and token, which are all required."""
+    """Return credentials from the fields of id, secret and token, which are all required."""
     key_id, *secrets = (require_key(found, name) for name in names)
     return Credentials(key_id, *map(Secret, secrets))
 
 
 def lasting_credentials(found: Mapping[str, Any], *names: str) -> Credentials:
-    """Return the credentials under these names: id, secret, and the token if there is one."""
+    """Return credentials from the fields of id, secret and token; the token is optional."""
     return temporary_credentials(found, *names[:2], *(name for name in names[2:] if found.get(name)))
 
 
 def _decode(data: bytes) -> str:
-    """Return a file's content as text."""
     with suppress(UnicodeDecodeError):
         return data.decode("utf-8-sig")
-    # Raised outside of `suppress`, here as below, because the decoder's error holds the file.
+    # Raised outside `suppress`, here and below, because the decoder's error holds the file.
     raise CredentialsError("the file is not UTF-8 text")
 
 
@@ -63,7 +62,7 @@ def identity_token(data: bytes) -> str:
 
 
 def ini_section(data: bytes, name: str) -> dict[str, str]:
-    """Return a section of an INI file, with values freed of quotes and comments."""
+    """Return a section of an INI file, without quotes and comments."""
     content = _decode(data)
     no_ini = CredentialsError("the file is not in INI form, like [default] and below it NAME = VALUE")
     if _GAP.search(content):
@@ -83,14 +82,14 @@ def _unquoted(value: str) -> str:
 
 
 def check_role(name: str, source: str) -> str:
-    """Return a role's name after checking that it fits into a path; `source` says where it comes from."""
+    """Check that a role's name may stand in a path, and return it; `source` says where it comes from."""
     if not _NAME.fullmatch(name) or name in (".", ".."):
         raise CredentialsError(f"{source} is not the name of a role")
     return name
 
 
 def metadata_text(reply: Reply) -> str:
-    """Return a metadata server's plain answer."""
+    """Return a metadata server's answer as text."""
     if reply.status == 404:
         raise CredentialsError("the metadata server says that no such role is attached to the instance")
     if reply.status != 200:
@@ -99,12 +98,12 @@ def metadata_text(reply: Reply) -> str:
 
 
 def attached_role(reply: Reply) -> str:
-    """Return the name of the role that a metadata server says is attached to the instance."""
+    """Return the name of the role that is attached to the instance."""
     return check_role(metadata_text(reply), "what the metadata server answers")
 
 
 def metadata_keys(reply: Reply) -> dict[str, Any]:
-    """Return the JSON object with keys that a metadata server answers with."""
+    """Return the JSON object with the keys in a metadata server's answer."""
     metadata_text(reply)
     found = envelope(reply)
     if found.get("Code") != "Success":
@@ -113,5 +112,5 @@ def metadata_keys(reply: Reply) -> dict[str, Any]:
 
 
 def safe_code(value: Any) -> str:
-    """Return an error code, or `an unknown error` if it might repeat a secret that was sent."""
+    """Return an error code, or `an unknown error` if it might repeat a secret."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else "an unknown error"
