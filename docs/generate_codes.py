@@ -38,10 +38,10 @@ def _provider(provider: str) -> Iterator[str]:
         if family:
             yield f"### Family `{family}`"
         yield _rows("", [entry for entry in entries if entry.family == family])
-    if fallbacks := list(codes.fallbacks()):
+    if fallbacks := codes.fallbacks:
         yield "Codes that are not listed, by the longest prefix that fits:"
         yield _rows("…", fallbacks)
-    if statuses := codes.statuses():
+    if statuses := codes.http:
         yield "Else by HTTP status: " + ", ".join(f"{status} {reason}" for status, reason in statuses.items()) + "."
 
 

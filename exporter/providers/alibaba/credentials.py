@@ -1,4 +1,4 @@
-"""Alibaba Cloud: the pod identity of ACK (RRSA), the profile file and the RAM role of an ECS instance."""
+"""Alibaba Cloud's credential sources: pod identity of ACK (RRSA), profile file and role of an ECS instance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROLE_SECONDS = 3600
 ROLE_VARIABLE = "ALIBABA_CLOUD_ECS_METADATA"
 POD_VARIABLES = ("ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_OIDC_TOKEN_FILE")
 EARLY = 900.0
-"""Seconds before the old keys expire at which Alibaba's servers have new ones."""
+"""How many seconds before the old keys expire Alibaba's servers have new ones."""
 
 
 def _temporary(found: Mapping[str, Any]) -> Lease:
@@ -37,7 +37,7 @@ def _disabled(machine: Machine) -> bool:
 
 
 def _from_instance(name: str, source: str) -> Steps:
-    """See https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata: version 2, with a token of its own."""
+    """Ask the metadata server, version 2: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata."""
     name = leases.check_role(name, source)
     ttl = {"X-aliyun-ecs-metadata-token-ttl-seconds": str(METADATA_TOKEN_SECONDS)}
     token = leases.metadata_text((yield Request("PUT", f"{METADATA}/latest/api/token", ttl)))
@@ -58,9 +58,9 @@ def _sts(machine: Machine) -> str:
 
 
 def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tuple[str, str, str]) -> Steps:
-    """See https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerolewithoidc: not signed.
+    """Exchange the pod's token for keys; the names are those of role ARN, OIDC provider ARN and token file.
 
-    The names are those of the role's ARN, the OIDC provider's ARN, and the file with the pod's token.
+    The call is not signed: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerolewithoidc.
     """
     arn, provider, file = (leases.require_key(found, name) for name in names)
     token = leases.identity_token((yield Path(file)))
@@ -70,7 +70,7 @@ def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tup
         "Version": "2015-04-01",
         "Timestamp": timestamp(Moment(now, "", 0), "%Y-%m-%dT%H:%M:%SZ"),
     }
-    # The token goes into the body, because servers and proxies log URLs.
+    # The token is sent in the body, because servers and proxies log URLs.
     form = {
         "RoleArn": arn,
         "OIDCProviderArn": provider,
@@ -94,7 +94,7 @@ def _profile(machine: Machine) -> Path | None:
 
 
 def _from_profile(machine: Machine, now: float) -> Steps:
-    """See https://help.aliyun.com/zh/sdk/developer-reference/v2-manage-python-access-credentials for the types."""
+    """Read the file: https://help.aliyun.com/zh/sdk/developer-reference/v2-manage-python-access-credentials."""
     data: bytes = yield _profile(machine) or Path()
     found = leases.ini_section(data, machine.get("ALIBABA_CLOUD_PROFILE") or "default")
     match found.get("type", "access_key"):

@@ -1,4 +1,4 @@
-"""Tencent Cloud: the profile file, TKE's pod identity and the role of a CVM instance."""
+"""Tencent Cloud's credential sources: the profile file, the pod identity of TKE and the role of a CVM instance."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _from_profile(machine: Machine, _now: float) -> Steps:
 
 
 def _from_instance(machine: Machine, _now: float) -> Steps:
-    """See https://cloud.tencent.com/document/product/213/4934: keys of the role that is attached to the instance."""
+    """Ask the metadata server for the instance's role: https://cloud.tencent.com/document/product/213/4934."""
     name = leases.check_role(machine.get("TENCENTCLOUD_CAM_ROLE_NAME"), "TENCENTCLOUD_CAM_ROLE_NAME")
     if name == leases.AUTO:
         name = leases.attached_role((yield Request("GET", ROLES)))
@@ -50,10 +50,10 @@ _POD = ("TKE_REGION", "TKE_PROVIDER_ID", "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROL
 
 
 def _from_pod(machine: Machine, now: float) -> Steps:
-    """See AssumeRoleWithWebIdentity, https://cloud.tencent.com/document/api/1312/73070: a call that is not signed."""
+    """Exchange the pod's token for keys, without a signature: https://cloud.tencent.com/document/api/1312/73070."""
     region, provider, file, arn = (leases.require_key(machine.environ, name) for name in _POD)
     token = leases.identity_token((yield Path(file)))
-    wanted = {
+    parameters = {
         "ProviderId": provider,
         "WebIdentityToken": token,
         "RoleArn": arn,
@@ -68,7 +68,7 @@ def _from_pod(machine: Machine, now: float) -> Steps:
         "X-TC-Timestamp": str(int(now)),
         "X-TC-Region": region,
     }
-    reply: Reply = yield Request("POST", f"{STS}/", headers, json.dumps(wanted).encode())
+    reply: Reply = yield Request("POST", f"{STS}/", headers, json.dumps(parameters).encode())
     document = envelope(reply)
     found = object_of(document, "Response")
     if found.get("Error") is not None:

@@ -223,7 +223,8 @@ def _warnings(account: TencentAccount, streams: Sequence[TencentStream]) -> Iter
         yield ConfigWarning("plan", f"{only}, and with plan: single it is not asked: stream_inputs will be absent")
 
 
-# errcode of push_end, and all other fields: https://www.tencentcloud.com/document/product/267/38081
+# push_begin and push_end: https://www.tencentcloud.com/document/product/267/38081
+# push_error: https://www.tencentcloud.com/document/product/267/53310
 END_REASONS = {
     **dict.fromkeys((1, 2, 3, 4, 35), "client"),
     **dict.fromkeys((5, 9, 10, 11, 24), "internal"),

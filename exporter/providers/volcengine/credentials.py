@@ -1,4 +1,4 @@
-"""Volcengine: the two profile files that the vendor's SDKs read."""
+"""Volcengine's credential source: the profile files that the vendor's SDKs read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _from_profile(machine: Machine, _now: float) -> Steps:
 def _json(data: bytes) -> dict[str, object]:
     with suppress(ValueError):
         return object_in(data)
-    # Raised outside of `suppress`, because the decoder's error holds the file.
+    # Raised outside `suppress`, because the decoder's error holds the file.
     raise CredentialsError('the file is not a JSON object like {"ak": "…", "sk": "…"}')
 
 

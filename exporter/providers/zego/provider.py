@@ -131,10 +131,10 @@ def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Mo
     )
 
 
-# `type` of stream_close: https://doc-zh.zego.im/article/9215
+# `type` of stream_close: https://doc-zh.zego.im/article/19678
 END_REASONS = {0: "client", 1: "timeout", 2: "kicked", 3: "kicked", 4: "network", 5: "kicked", 100: "kicked"}
 EVENTS = {"stream_create": True, "stream_close": False}
-CALLBACK_SECONDS = 600  # ZEGO documents no age limit
+CALLBACK_SECONDS = 600  # our own limit: the vendor documents none
 MOST_FIELDS = 128
 HAPPENED = {"destroy_timemillis": 0.001, "create_time_ms": 0.001, "create_time": 1.0}
 
