@@ -203,8 +203,8 @@ async def measured(kind: str, hostile_at: str, honest_at: str) -> Figures:
             honest = [record for record in service.board if record.stream.account == "honest"]
             lost += sum(not (record.succeeded and record.tried >= started) for record in honest)
         watcher.cancel()
-        calls = sum(count for key, count in service.tally.responses.items() if key[1] != "honest")
-        calls += sum(count for key, count in service.tally.errors.items() if key[1] != "honest")
+        calls = sum(count for key, count in service.counters.responses.items() if key[1] != "honest")
+        calls += sum(count for key, count in service.counters.errors.items() if key[1] != "honest")
         return Figures(kind, max(late), _status("VmHWM") - before, overdue, lost, calls)
 
 

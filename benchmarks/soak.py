@@ -35,7 +35,7 @@ from aiohttp import web
 from benchmarks.faults.clouds import ACCOUNTS, address
 from exporter import config, providers
 from exporter.credentials import Keyring
-from exporter.serving.app import Face
+from exporter.serving.app import App
 from exporter.serving.reload import keep_one_heap
 from exporter.serving.service import Service, clock
 from exporter.simulator.world import fakes
@@ -178,7 +178,7 @@ async def soak(scrapes: int, streams_each: int = 2, sample_every: int = SAMPLE_E
         text = json.dumps(document(endpoint, streams_each)).encode()
         loaded = config.load(Path("soak.yml"), providers.found(), {}, lambda _path: text)
         async with Service(loaded, providers.found(), clock(), Keyring({})) as service:
-            runner = web.AppRunner(Face(service, _never).application(), access_log=None)
+            runner = web.AppRunner(App(service, _never).application(), access_log=None)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()

@@ -18,7 +18,7 @@ from exporter.providers import found
 from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import AccountProber, Clock, Prober, Shared
 from exporter.state.board import Board
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
 
 T = TypeVar("T")
 EPOCH = 1_800_000_000.0
@@ -167,7 +167,7 @@ def prober(
     """Return a prober on a network, by the running loop's time; `keys` returns what calls are signed with."""
     loop = asyncio.get_running_loop()
     clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-    made = Prober(Shared(Board(max_age), Tally(), clock, network.connect, keys))
+    made = Prober(Shared(Board(max_age), Counters(), clock, network.connect, keys))
     made.configure([(found()[one.provider], one) for one in accounts], watched, max_age)
     return made
 
