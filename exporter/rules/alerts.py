@@ -34,11 +34,11 @@ PROVIDER_BLIND: Final = Alert(
     severity="critical",
     pending="1m",
     expr="provider_account:stream_probe_success:avg3m < 0.1",
-    summary="{{ $labels.provider }} does not tell the state of the streams"
-    "{{ with $labels.account }} of {{ . }}{{ end }}",
+    summary="{{ $labels.provider }} does not tell the state of its streams"
+    "{{ with $labels.account }} to account {{ . }}{{ end }}",
     description="Only {{ $value | humanizePercentage }} of the probes at {{ $labels.provider }}"
-    "{{ with $labels.account }} by account {{ . }}{{ end }} got an answer in the last three minutes. "
-    "The streams may be well or not: nobody knows, so nothing is said about single ones.",
+    "{{ with $labels.account }} for account {{ . }}{{ end }} got an answer in the last three minutes. "
+    "Its streams may be well or not: nobody knows, so nothing is said about single ones.",
 )
 # Two answers "not live", none "live" for 75 s, and "not live" the last that was heard: true across gaps.
 STREAM_DOWN: Final = StreamAlert(
