@@ -52,6 +52,8 @@ def test_a_stream_that_stops_is_told_in_time_and_its_return_too(everything: Site
     both = Message("on-call", "StreamDown", "volcengine", firing=("speaker-2", "speaker-3"))
     everything.set("volcengine/speaker-3", "inactive")
     everything.wait_for(both, JOINING + SLACK)
+    owned = 'ALERTS{alertname="StreamDown", alertstate="firing", account="volcengine-main"}'
+    assert {labels["stream"] for labels, _ in vector(everything.prometheus.url, owned)} == {*both.firing}
     for stream in ("volcengine/speaker-2", "volcengine/speaker-3"):
         everything.set(stream, "active")
     until(lambda: sorted(name for one in everything.hook.messages for name in one.resolved) == [*both.firing], "back")
