@@ -41,7 +41,7 @@ ALERTS = 'ALERTS{alertname=~"Stream.+", alertname!="StreamWatchdog"}'
 
 def _world(accounts: list[str]) -> dict[str, Any]:
     return {
-        "accounts": [{"name": name, "quota": QUOTA, **ACCOUNTS[name]} for name in accounts],
+        "accounts": [{"name": name, "quota": dict(QUOTA), **ACCOUNTS[name]} for name in accounts],
         "streams": [{**place, "account": name} for name in accounts for place in PLACES[name]],
     }
 
