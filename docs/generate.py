@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 from docs import generate_codes, generate_commands, generate_configuration, generate_metrics
+from exporter.rules.building import CHART as CHART_RULES
+from exporter.rules.building import render
+from exporter.rules.options import RulesOptions
 from grafana import build
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +23,7 @@ CHART = ROOT / "deploy" / "helm" / "stream-exporter" / "files"
 
 def generated() -> dict[Path, str]:
     """Return every generated file as it should be."""
-    rules = _printed(PROMETHEUS / "build_rules.py")
+    rules = render(RulesOptions())
     dashboards = build.build()
     return {
         generate_codes.PAGE: generate_codes.render(),
@@ -30,6 +33,7 @@ def generated() -> dict[Path, str]:
         PROMETHEUS / "rules.yml": rules,
         PROMETHEUS / "tests" / "lossy.yml": _printed(PROMETHEUS / "tests" / "build_lossy.py"),
         CHART / "rules.yml": rules,
+        CHART / "rules-template.yml": render(CHART_RULES),
         **{
             folder / name: text
             for folder in (build.DASHBOARDS, CHART / "dashboards")
