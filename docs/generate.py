@@ -1,8 +1,8 @@
 """Writes everything that is generated: `python -m docs.generate`; with `--check` only says what is stale.
 
 Codes, commands, configuration and metrics (docs/), rules and a test of them (deploy/prometheus), dashboards
-(grafana/dashboards), and the copies of rules and dashboards in the Helm chart, which can only read files of its own
-folder.
+(grafana/dashboards), and in the Helm chart (deploy/helm) the table of its values and copies of rules, dashboards and
+inhibitions: a chart can only read files of its own folder.
 """
 
 import argparse
@@ -10,12 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs import generate_codes, generate_commands, generate_configuration, generate_metrics
+from docs import generate_chart, generate_codes, generate_commands, generate_configuration, generate_metrics
 from grafana import build
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 CHART = ROOT / "deploy" / "helm" / "stream-exporter" / "files"
+LABELS = "STREAM_LABELS"
+"""Stands in the chart's rules for the labels that its values name."""
 
 
 def generated() -> dict[Path, str]:
@@ -30,6 +32,8 @@ def generated() -> dict[Path, str]:
         PROMETHEUS / "rules.yml": rules,
         PROMETHEUS / "tests" / "lossy.yml": _printed(PROMETHEUS / "tests" / "build_lossy.py"),
         CHART / "rules.yml": rules,
+        CHART / "rules.labels.yml": _printed(PROMETHEUS / "build_rules.py", "--info-label", LABELS),
+        **generate_chart.generated(),
         **{
             folder / name: text
             for folder in (build.DASHBOARDS, CHART / "dashboards")
@@ -38,9 +42,10 @@ def generated() -> dict[Path, str]:
     }
 
 
-def _printed(script: Path) -> str:
+def _printed(script: Path, *arguments: str) -> str:
     """Return what a generator prints that is not part of a package."""
-    return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
 def stale(files: dict[Path, str]) -> list[Path]:

@@ -1,0 +1,230 @@
+"""What the chart brings for Prometheus, Alertmanager and Grafana is what is shipped, fitted to the values."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .chart import CASES, CHART, NAMESPACE, Manifest, manifests, one, only, refusal
+from .tools import ROOT, accepts, program
+
+RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
+MONITORS = {"ServiceMonitor": "endpoints", "PodMonitor": "podMetricsEndpoints"}
+RECEIVERS = [{"name": "on-call"}, {"name": "team"}, {"name": "notes"}]
+
+
+def groups(**given: Any) -> list[Manifest]:
+    """Return the rule groups that these values render."""
+    found: list[Manifest] = one("PrometheusRule", {"prometheusRule": {"enabled": True, **given}})["spec"]["groups"]
+    return found
+
+
+def shipped_rules(*arguments: str) -> list[Manifest]:
+    """Return the groups of the shipped rules, or of those that the generator makes with some flags."""
+    made = accepts(sys.executable, ROOT / "deploy/prometheus/build_rules.py", *arguments) if arguments else None
+    shipped: list[Manifest] = yaml.safe_load(made or RULES.read_text(encoding="utf-8"))["groups"]
+    return shipped
+
+
+def shipped_alertmanager() -> Manifest:
+    """Return the shipped configuration of Alertmanager."""
+    shipped: Manifest = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text(encoding="utf-8"))
+    return shipped
+
+
+def rules(found: list[Manifest]) -> list[Manifest]:
+    """Return the rules of some groups."""
+    return [rule for group in found for rule in group["rules"]]
+
+
+def names(found: list[Manifest]) -> list[str]:
+    """Return the names of all alerts and records of some groups."""
+    return [rule.get("alert") or rule["record"] for rule in rules(found)]
+
+
+@pytest.mark.parametrize(("kind", "field"), MONITORS.items())
+def test_monitors(kind: str, field: str) -> None:
+    """A monitor selects what it scrapes and its port, and gives the job by which rules and dashboards select."""
+    everything = manifests({kind[0].lower() + kind[1:]: {"enabled": True}})
+    monitor = only(kind, everything)
+    service, template = only("Service", everything), only("Deployment", everything)["spec"]["template"]
+    scraped = service if kind == "ServiceMonitor" else template
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= scraped["metadata"]["labels"].items()
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": [NAMESPACE]}
+    [endpoint] = monitor["spec"][field]
+    ports = scraped["spec"].get("ports") or scraped["spec"]["containers"][0]["ports"]
+    assert endpoint["port"] == ports[0]["name"]
+    shipped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    [job] = [scrape["job_name"] for scrape in shipped["scrape_configs"]]
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": job}]
+
+
+def test_monitor_values_arrive() -> None:
+    """What is given for a scrape arrives in its endpoint."""
+    authorization = {"type": "Bearer", "credentials": {"name": "web", "key": "token"}}
+    given = {"honorLabels": True, "authorization": authorization, "interval": "1h", "scheme": "https"}
+    [endpoint] = one("ServiceMonitor", {"serviceMonitor": {"enabled": True, **given}})["spec"]["endpoints"]
+    assert given.items() <= endpoint.items()
+
+
+@pytest.mark.parametrize("monitor", ["serviceMonitor", "podMonitor"])
+@pytest.mark.parametrize(
+    ("interval", "timeout"), [("15s", "16s"), ("1m", "61s"), ("1m30s", "1m31s"), ("1500ms", "2s"), ("59m59s", "1h")]
+)
+def test_timeout_above_interval(monitor: str, interval: str, timeout: str) -> None:
+    """A timeout above the interval is refused, as Prometheus would refuse its whole configuration with it."""
+    given = {"enabled": True, "interval": interval, "scrapeTimeout": timeout}
+    assert f"{monitor}: scrapeTimeout {timeout} is above interval {interval}" in refusal({monitor: given})
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [("15s", "15s"), ("1m", "60s"), ("2h", "119m"), ("1d", "10s")])
+def test_timeout_within_interval(interval: str, timeout: str) -> None:
+    """A timeout as long as the interval, or shorter, is rendered, in whatever units they are given."""
+    given = {"enabled": True, "interval": interval, "scrapeTimeout": timeout}
+    [endpoint] = one("ServiceMonitor", {"serviceMonitor": given})["spec"]["endpoints"]
+    assert (endpoint["interval"], endpoint["scrapeTimeout"]) == (interval, timeout)
+
+
+def test_two_monitors() -> None:
+    """Both monitors at once would scrape every pod twice, and are refused."""
+    assert "enable one" in refusal({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}})
+
+
+def test_rules_are_the_shipped_ones() -> None:
+    """The PrometheusRule holds the shipped rules unchanged."""
+    assert groups() == shipped_rules()
+
+
+def test_rules_can_be_left_out_and_added() -> None:
+    """A rule named in `disabled` is left out, groups of one's own are added, nothing else changes."""
+    wanted = [name for name in names(shipped_rules()) if name != "StreamFlapping"]
+    given = CASES["demo-values"]["prometheusRule"]
+    assert names(groups(**given)) == [*wanted, "TooFewStreams"]
+
+
+@pytest.mark.parametrize("labels", [["team"], ["team", "tier"]], ids=str)
+def test_labels_of_streams(labels: list[str]) -> None:
+    """Alerts carry the labels of their streams by the expressions that the generator of the rules makes for them."""
+    arguments = [argument for label in labels for argument in ("--info-label", label)]
+    assert groups(infoLabels=labels) == shipped_rules(*arguments)
+
+
+def test_job_and_runbook() -> None:
+    """Another job and another runbook are those that the generator of the rules writes."""
+    wanted = shipped_rules("--job", "live.*", "--runbook-url", "https://wiki.example/a")
+    assert groups(job="live.*", runbookUrl="https://wiki.example/a") == wanted
+
+
+def test_labels_of_alerts() -> None:
+    """Every alert carries the labels given for all, beside its own; no recording rule does."""
+    for rule in rules(groups(alertLabels={"cluster": "eu-1"})):
+        assert rule.get("labels", {}).get("cluster") == ("eu-1" if "alert" in rule else None)
+        assert "alert" not in rule or rule["labels"]["severity"] in ("critical", "warning", "info")
+
+
+def test_severity_label() -> None:
+    """The severity of an alert about a stream is what the stream's label says, where it has one; others keep theirs."""
+    before = {rule["annotations"]["description"]: rule for rule in rules(shipped_rules()) if "alert" in rule}
+    about_streams = 0
+    for rule in rules(groups(severityLabel="tier")):
+        if "alert" not in rule:
+            continue
+        own = before[rule["annotations"]["description"]]["labels"]["severity"]
+        if "tier" in rule["expr"]:
+            about_streams += 1
+            assert rule["labels"]["severity"] == "{{ with $labels.tier }}{{ . }}{{ else }}" + own + "{{ end }}"
+        else:
+            assert rule["labels"]["severity"] == own
+    assert about_streams >= 5
+
+
+@pytest.mark.parametrize("name", ["demo-values", "web-values"])
+def test_promtool(name: str, tmp_path: Path) -> None:
+    """Prometheus accepts the rendered rules."""
+    promtool = program("promtool", "apt-get install prometheus")
+    found = groups(**CASES[name]["prometheusRule"])
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": found}), encoding="utf-8")
+    assert f"{len(names(found))} rules found" in accepts(promtool, "check", "rules", file)
+
+
+def written(matchers: list[Manifest]) -> list[str]:
+    """Return the operator's matchers as Alertmanager's own files write them."""
+    return [f'{one["name"]}{one["matchType"]}"{one["value"]}"' for one in matchers]
+
+
+def test_inhibitions() -> None:
+    """The AlertmanagerConfig holds the shipped inhibitions, and without receivers nothing else."""
+    spec = one("AlertmanagerConfig", {"alertmanagerConfig": {"enabled": True}})["spec"]
+    assert set(spec) == {"inhibitRules"}
+    assert [
+        {
+            "source_matchers": written(rule["sourceMatch"]),
+            "target_matchers": written(rule["targetMatch"]),
+            **({"equal": rule["equal"]} if "equal" in rule else {}),
+        }
+        for rule in spec["inhibitRules"]
+    ] == shipped_alertmanager()["inhibit_rules"]
+
+
+def snake(route: Manifest) -> Manifest:
+    """Return a route of the operator as Alertmanager's own files write it."""
+    found = {re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key): value for key, value in route.items()}
+    if "matchers" in found:
+        found["matchers"] = written(found["matchers"])
+    if "routes" in found:
+        found["routes"] = [snake(inner) for inner in found["routes"]]
+    return found
+
+
+def test_routes() -> None:
+    """With receivers the shipped routes are there too, for the alerts of this exporter alone."""
+    route = one("AlertmanagerConfig", {"alertmanagerConfig": {"enabled": True, "receivers": RECEIVERS}})["spec"][
+        "route"
+    ]
+    shipped = shipped_alertmanager()
+    assert snake(route) == {**shipped["route"], "matchers": ['alertname=~"Stream.+"']}
+    assert {receiver["name"] for receiver in shipped["receivers"]} == {receiver["name"] for receiver in RECEIVERS}
+    assert all(re.match("Stream.+", rule["alert"]) for rule in rules(shipped_rules()) if "alert" in rule)
+
+
+def test_own_route() -> None:
+    """A route of one's own replaces the shipped ones, which need the receivers that they name."""
+    own = {"enabled": True, "receivers": [{"name": "me"}]}
+    route = {"receiver": "me"}
+    assert one("AlertmanagerConfig", {"alertmanagerConfig": {**own, "route": route}})["spec"]["route"] == route
+    assert "the shipped routes need one named on-call" in refusal({"alertmanagerConfig": own})
+    assert "give alertmanagerConfig.receivers too" in refusal({"alertmanagerConfig": {"enabled": True, "route": route}})
+
+
+def test_example_for_alertmanager() -> None:
+    """The example for Alertmanager's own values holds the shipped inhibitions."""
+    example = yaml.safe_load((CHART / "examples" / "alertmanager-values.yaml").read_text(encoding="utf-8"))
+    assert example == {"alertmanager": {"config": {"inhibit_rules": shipped_alertmanager()["inhibit_rules"]}}}
+
+
+@pytest.mark.parametrize(
+    ("source", "copies"),
+    [(RULES.parent, "rules.yml"), (ROOT / "grafana/dashboards", "dashboards/*.json")],
+    ids=["rules", "dashboards"],
+)
+def test_copies_are_fresh(source: Path, copies: str) -> None:
+    """The chart carries the shipped rules and dashboards; renew: python -m docs.generate."""
+    shipped = {path.name: path.read_bytes() for path in source.glob(Path(copies).name)}
+    assert {path.name: path.read_bytes() for path in (CHART / "files").glob(copies)} == shipped
+
+
+def test_dashboards() -> None:
+    """The sidecar finds every shipped dashboard under its file name, each small enough for client-side apply."""
+    folder = ROOT / "grafana" / "dashboards"
+    shipped = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
+    assert shipped
+    maps = [manifest for manifest in manifests(CASES["demo-values"]) if manifest["kind"] == "ConfigMap"]
+    assert {one["metadata"]["labels"]["grafana_dashboard"] for one in maps} == {"1"}
+    found_dashboards = {name: text for one in maps for name, text in one["data"].items()}
+    assert {name: json.loads(text) for name, text in found_dashboards.items()} == shipped
+    assert max(len(json.dumps(one)) for one in maps) < 256 * 1024
