@@ -94,6 +94,12 @@ def test_two_monitors() -> None:
     assert "enable one" in refusal({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}})
 
 
+def test_two_ways_to_authorize() -> None:
+    """User and password beside an authorization header are refused, as the operator would refuse them."""
+    given = {"enabled": True, "basicAuth": {"username": {}}, "authorization": {"type": "Bearer"}}
+    assert "give basicAuth or authorization, not both" in refusal({"serviceMonitor": given})
+
+
 def test_rules_are_the_shipped_ones() -> None:
     """The PrometheusRule holds the shipped rules unchanged."""
     assert groups() == shipped_rules()

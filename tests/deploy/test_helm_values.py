@@ -1,16 +1,21 @@
 """The values of the chart: each is known, documented, strict, and arrives where it belongs."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import exporter
 from docs.generate_chart import chart_values, generated, schema_of
 from exporter.config.schema import schema as configuration_schema
 from exporter.providers import found
 
+from . import crds
 from .chart import CHART, container, helm, manifests, one, only, pod, refusal, rendered, values
+from .tools import ROOT
 
 NAME = "streams-stream-exporter"
 GENERAL = ("ConfigMap", "Deployment", "ServiceAccount")
@@ -147,6 +152,21 @@ def test_schema_knows_the_configuration() -> None:
     """The values take every key that the exporter's configuration has at its top."""
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     assert set(configuration_schema(found())["properties"]) <= names(schema_of(schema, "config"))
+
+
+@pytest.mark.parametrize("page", [CHART / "README.md", ROOT / "docs/deployment.md"], ids=lambda page: page.name)
+def test_examples_render(page: Path) -> None:
+    """Each example of values in the documents renders, as does each of them together with the others."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    known = values(CHART / "values.yaml")
+    examples = [example for example in map(yaml.safe_load, blocks) if set(example) <= set(known)]
+    assert len(examples) >= 2
+    together: dict[str, Any] = {}
+    for example in examples:
+        together |= example
+        assert manifests(example)
+    for manifest in manifests(together):
+        assert not manifest["apiVersion"].startswith("monitoring") or crds.problems(manifest) == []
 
 
 def test_readme_lists_every_value() -> None:

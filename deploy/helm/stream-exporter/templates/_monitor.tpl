@@ -17,6 +17,9 @@
 {{- if gt (include "stream-exporter.milliseconds" .scrapeTimeout | int64) $interval }}
 {{- printf "%s: scrapeTimeout %s is above interval %s, which Prometheus refuses" $name .scrapeTimeout .interval | fail }}
 {{- end }}
+{{- if and .basicAuth .authorization }}
+{{- printf "%s: give basicAuth or authorization, not both" $name | fail }}
+{{- end }}
 port: http
 path: {{ printf "%s%s" $root.Values.routePrefix .path }}
 scheme: {{ .scheme | default (include "stream-exporter.scheme" $root) }}
