@@ -11,18 +11,19 @@ import sys
 from pathlib import Path
 
 from docs import generate_chart, generate_codes, generate_commands, generate_configuration, generate_metrics
+from exporter.rules.building import CHART as CHART_RULES
+from exporter.rules.building import render
+from exporter.rules.options import RulesOptions
 from grafana import build
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 CHART = ROOT / "deploy" / "helm" / "stream-exporter" / "files"
-LABELS = "STREAM_LABELS"
-"""Stands in the chart's rules for the labels that its values name."""
 
 
 def generated() -> dict[Path, str]:
     """Return every generated file as it should be."""
-    rules = _printed(PROMETHEUS / "build_rules.py")
+    rules = render(RulesOptions())
     dashboards = build.build()
     return {
         generate_codes.PAGE: generate_codes.render(),
@@ -31,8 +32,7 @@ def generated() -> dict[Path, str]:
         generate_metrics.PAGE: generate_metrics.render(),
         PROMETHEUS / "rules.yml": rules,
         PROMETHEUS / "tests" / "lossy.yml": _printed(PROMETHEUS / "tests" / "build_lossy.py"),
-        CHART / "rules.yml": rules,
-        CHART / "rules.labels.yml": _printed(PROMETHEUS / "build_rules.py", "--info-label", LABELS),
+        CHART / "rules-template.yml": render(CHART_RULES),
         **generate_chart.generated(),
         **{
             folder / name: text
@@ -42,10 +42,9 @@ def generated() -> dict[Path, str]:
     }
 
 
-def _printed(script: Path, *arguments: str) -> str:
+def _printed(script: Path) -> str:
     """Return what a generator prints that is not part of a package."""
-    command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
 def stale(files: dict[Path, str]) -> list[Path]:

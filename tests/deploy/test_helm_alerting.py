@@ -2,19 +2,20 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from exporter.rules.building import CHART as TEMPLATE
+from exporter.rules.building import render
+from exporter.rules.options import RulesOptions
+
 from .chart import CASES, CHART, NAMESPACE, Manifest, manifests, one, only, refusal
 from .tools import ROOT, accepts, program
 
-RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 MONITORS = {"ServiceMonitor": "endpoints", "PodMonitor": "podMetricsEndpoints"}
-RECEIVERS = [{"name": "on-call"}, {"name": "team"}, {"name": "notes"}]
 
 
 def groups(**given: Any) -> list[Manifest]:
@@ -23,10 +24,9 @@ def groups(**given: Any) -> list[Manifest]:
     return found
 
 
-def shipped_rules(*arguments: str) -> list[Manifest]:
-    """Return the groups of the shipped rules, or of those that the generator makes with some flags."""
-    made = accepts(sys.executable, ROOT / "deploy/prometheus/build_rules.py", *arguments) if arguments else None
-    shipped: list[Manifest] = yaml.safe_load(made or RULES.read_text(encoding="utf-8"))["groups"]
+def shipped_rules(**flags: Any) -> list[Manifest]:
+    """Return the groups of the rules that `stream-exporter rules` prints with some flags."""
+    shipped: list[Manifest] = yaml.safe_load(render(RulesOptions(**flags)))["groups"]
     return shipped
 
 
@@ -112,40 +112,29 @@ def test_rules_can_be_left_out_and_added() -> None:
     assert names(groups(**given)) == [*wanted, "TooFewStreams"]
 
 
-@pytest.mark.parametrize("labels", [["team"], ["team", "tier"]], ids=str)
-def test_labels_of_streams(labels: list[str]) -> None:
-    """Alerts carry the labels of their streams by the expressions that the generator of the rules makes for them."""
-    arguments = [argument for label in labels for argument in ("--info-label", label)]
-    assert groups(infoLabels=labels) == shipped_rules(*arguments)
+@pytest.mark.parametrize("severity", ["", "tier", "account"])
+@pytest.mark.parametrize(
+    "labels", [[], ["team"], ["team", "tier"], ["cluster", "team"], ["stream", "namespace"]], ids=str
+)
+def test_labels_of_streams(labels: list[str], severity: str) -> None:
+    """Alerts carry the labels of their streams, and a severity from one, as the command makes the rules for them."""
+    wanted = shipped_rules(info_label=tuple(labels), severity_label=severity or None)
+    assert groups(infoLabels=labels, severityLabel=severity) == wanted
 
 
-def test_job_and_runbook() -> None:
-    """Another job and another runbook are those that the generator of the rules writes."""
-    wanted = shipped_rules("--job", "live.*", "--runbook-url", "https://wiki.example/a")
-    assert groups(job="live.*", runbookUrl="https://wiki.example/a") == wanted
+@pytest.mark.parametrize("job", ["live.*", r"a\.b|c", '"<&>"'])
+def test_job_and_runbook(job: str) -> None:
+    """Another job and another runbook are those that the command writes."""
+    wanted = shipped_rules(job=job, runbook_url="https://wiki.example/a")
+    assert groups(job=job, runbookUrl="https://wiki.example/a") == wanted
 
 
 def test_labels_of_alerts() -> None:
-    """Every alert carries the labels given for all, beside its own; no recording rule does."""
-    for rule in rules(groups(alertLabels={"cluster": "eu-1"})):
-        assert rule.get("labels", {}).get("cluster") == ("eu-1" if "alert" in rule else None)
-        assert "alert" not in rule or rule["labels"]["severity"] in ("critical", "warning", "info")
-
-
-def test_severity_label() -> None:
-    """The severity of an alert about a stream is what the stream's label says, where it has one; others keep theirs."""
-    before = {rule["annotations"]["description"]: rule for rule in rules(shipped_rules()) if "alert" in rule}
-    about_streams = 0
-    for rule in rules(groups(severityLabel="tier")):
-        if "alert" not in rule:
-            continue
-        own = before[rule["annotations"]["description"]]["labels"]["severity"]
-        if "tier" in rule["expr"]:
-            about_streams += 1
-            assert rule["labels"]["severity"] == "{{ with $labels.tier }}{{ . }}{{ else }}" + own + "{{ end }}"
-        else:
-            assert rule["labels"]["severity"] == own
-    assert about_streams >= 5
+    """Every alert carries the labels given for all, and keeps its severity; no recording rule carries them."""
+    given = {"cluster": "eu-1", "severity": "mine"}
+    for rule, shipped in zip(rules(groups(alertLabels=given)), rules(shipped_rules()), strict=True):
+        labels = {**shipped["labels"], "cluster": "eu-1"} if "alert" in rule else None
+        assert rule.get("labels") == labels
 
 
 @pytest.mark.parametrize("name", ["demo-values", "web-values"])
@@ -189,12 +178,11 @@ def snake(route: Manifest) -> Manifest:
 
 def test_routes() -> None:
     """With receivers the shipped routes are there too, for the alerts of this exporter alone."""
-    route = one("AlertmanagerConfig", {"alertmanagerConfig": {"enabled": True, "receivers": RECEIVERS}})["spec"][
-        "route"
-    ]
     shipped = shipped_alertmanager()
+    receivers = [{"name": receiver["name"]} for receiver in shipped["receivers"]]
+    given = {"alertmanagerConfig": {"enabled": True, "receivers": receivers}}
+    route = one("AlertmanagerConfig", given)["spec"]["route"]
     assert snake(route) == {**shipped["route"], "matchers": ['alertname=~"Stream.+"']}
-    assert {receiver["name"] for receiver in shipped["receivers"]} == {receiver["name"] for receiver in RECEIVERS}
     assert all(re.match("Stream.+", rule["alert"]) for rule in rules(shipped_rules()) if "alert" in rule)
 
 
@@ -213,15 +201,11 @@ def test_example_for_alertmanager() -> None:
     assert example == {"alertmanager": {"config": {"inhibit_rules": shipped_alertmanager()["inhibit_rules"]}}}
 
 
-@pytest.mark.parametrize(
-    ("source", "copies"),
-    [(RULES.parent, "rules.yml"), (ROOT / "grafana/dashboards", "dashboards/*.json")],
-    ids=["rules", "dashboards"],
-)
-def test_copies_are_fresh(source: Path, copies: str) -> None:
-    """The chart carries the shipped rules and dashboards; renew: python -m docs.generate."""
-    shipped = {path.name: path.read_bytes() for path in source.glob(Path(copies).name)}
-    assert {path.name: path.read_bytes() for path in (CHART / "files").glob(copies)} == shipped
+def test_copies_are_fresh() -> None:
+    """The chart carries the shipped dashboards and the rules' template; renew: python -m docs.generate."""
+    shipped = {path.name: path.read_bytes() for path in (ROOT / "grafana/dashboards").glob("*.json")}
+    assert {path.name: path.read_bytes() for path in (CHART / "files/dashboards").glob("*")} == shipped
+    assert (CHART / "files/rules-template.yml").read_text(encoding="utf-8") == render(TEMPLATE)
 
 
 def test_dashboards() -> None:

@@ -1,31 +1,38 @@
 {{/*
-The groups of the shipped rules, fitted to the values. They are read, not rendered: their own {{ }} are for Prometheus.
-Where alerts carry labels of the streams, files/rules.labels.yml is their form, with STREAM_LABELS for the names.
+The groups of the shipped rules, fitted to the values as `stream-exporter rules` fits them to its flags. They are read,
+not rendered: their own {{ }} are for Prometheus.
 */}}
 {{- define "stream-exporter.groups" -}}
 {{- $given := .Values.prometheusRule }}
-{{- $labels := $given.infoLabels }}
-{{- with $given.severityLabel }}
-{{- $labels = append $labels . | uniq }}
+{{- $labels := without (append $given.infoLabels $given.severityLabel | uniq) "" "provider" "account" "stream" "job" }}
+{{- $more := "" }}
+{{- range $labels }}
+{{- $more = printf "%s, %s" $more . }}
 {{- end }}
-{{- $text := .Files.Get (ternary "files/rules.labels.yml" "files/rules.yml" (gt (len $labels) 0)) }}
-{{- $text = replace ".*stream-exporter.*" $given.job $text }}
-{{- with $given.runbookUrl }}
-{{- $text = regexReplaceAll "(runbook_url: )[^#\n]+" $text (printf "${1}%s" .) }}
+{{- /* A label that tells deployments apart tells no streams apart once it is a stream's own. */}}
+{{- $keys := list }}
+{{- range list "cluster" "environment" "namespace" }}
+{{- if not (has . $labels) }}
+{{- $keys = append $keys . }}
 {{- end }}
+{{- end }}
+{{- $keys = append $keys "job, provider, stream" | join ", " }}
 {{- $groups := list }}
-{{- range ($text | fromYaml).groups }}
+{{- range (.Files.Get "files/rules-template.yml" | fromYaml).groups }}
 {{- $rules := list }}
 {{- range .rules }}
-{{- if not (has (coalesce .alert .record) $given.disabled) }}
+{{- $expr := replace ", INFO_LABELS, SEVERITY_LABEL" $more .expr | replace "\"EXPORTER_JOB\"" (toRawJson $given.job) }}
+{{- $_ := set . "expr" (replace "cluster, environment, namespace, job, provider, stream" $keys $expr) }}
 {{- if .alert }}
-{{- $own := dict }}
-{{- if and $given.severityLabel (contains "STREAM_LABELS" .expr) }}
-{{- $_ := set $own "severity" (printf "{{ with $labels.%s }}{{ . }}{{ else }}%s{{ end }}" $given.severityLabel .labels.severity) }}
+{{- $severity := regexReplaceAll "^{{ if .*{{ else }}(.*){{ end }}$" .labels.severity "${1}" }}
+{{- if $given.severityLabel }}
+{{- $severity = replace "SEVERITY_LABEL" $given.severityLabel .labels.severity }}
 {{- end }}
+{{- $own := dict "severity" $severity }}
 {{- $_ := set . "labels" (include "stream-exporter.merged" (list .labels $given.alertLabels $own) | fromYaml) }}
-{{- $_ := set . "expr" (replace "STREAM_LABELS" (join ", " $labels) .expr) }}
+{{- $_ := set .annotations "runbook_url" (replace "RUNBOOK_URL" $given.runbookUrl .annotations.runbook_url) }}
 {{- end }}
+{{- if not (has (coalesce .alert .record) $given.disabled) }}
 {{- $rules = append $rules . }}
 {{- end }}
 {{- end }}
