@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from exporter.commands.options import FLAGS
-from exporter.serving.access import webconfig
+from exporter.serving.access.reading import ConfigFile
 
 from .chart import CASES, case, container, helm, manifests, one, only, pod, refusal, rendered, workload
 
@@ -89,7 +89,7 @@ def test_exporter_accepts_the_web_configuration(tmp_path: Path) -> None:
     """What the Secret holds is a web configuration that the exporter starts with."""
     file = tmp_path / "web.yml"
     file.write_text(one("Secret", CASES["web-values"])["stringData"]["web.yml"], encoding="utf-8")
-    loaded = webconfig.load(file)
+    loaded = ConfigFile(file, lambda _: None).read()
     assert set(loaded.basic_auth_users) == {"prometheus"}
     assert loaded.tls_server_config is not None
 
