@@ -25,11 +25,12 @@ from exporter.commands.common import advise_if_missing, cannot_listen, on_signal
 from exporter.commands.options import Address, ServeOptions
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import readable_secrets
-from exporter.config.doubts import readable_by_all
+from exporter.config.warnings import readable_by_all
 from exporter.credentials import Keyring, chooser
-from exporter.model import Account, Secret, State
+from exporter.fields import Secret
+from exporter.model import Account, State
 from exporter.providers.interface import AnyProvider
-from exporter.serving.access.webconfig import WebConfigError, WebGuard
+from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.app import Face
 from exporter.serving.reload import Reloader, keep_one_heap, settle_memory
 from exporter.serving.sending import Protocol

@@ -27,6 +27,7 @@ class Query:
         streams: The streams that it covers; one for a single call.
         scope: What a listing covers.
         page: Counts from 1; 0 for a single call.
+        token: What a page after the first is asked for with, where pages go by tokens.
         inputs: For a single call, the stream's inputs by a complete list of inputs; None where none was read.
     """
 
@@ -34,11 +35,14 @@ class Query:
     streams: Sequence[Stream]
     scope: str = ""
     page: int = 0
+    token: str = ""
     inputs: tuple[Input, ...] | None = None
 
     def ask(self, account: Account) -> Call:
         """Build the call."""
         if isinstance(self.api, Listing):
+            if self.token and self.api.ask_on is not None:
+                return self.api.ask_on(account, self.scope, self.token)
             return self.api.ask(account, self.scope, self.page)
         return self.api.ask(account, self.streams[0])
 
@@ -116,9 +120,9 @@ class Group:
     whole: bool = True
     finished: bool = False
 
-    def query(self, page: int) -> Query:
+    def query(self, page: int, token: str = "") -> Query:
         """Ask for a page."""
-        return Query(self.listing, tuple(self.left), self.scope, page)
+        return Query(self.listing, tuple(self.left), self.scope, page, token)
 
     def learn(self, provider: AnyProvider, account: Account, number: int, page: Page | None) -> Step:
         """Take a page, or None for one that failed; say what follows from it."""
@@ -131,11 +135,11 @@ class Group:
         step = Step(settled=self._present(account, page))
         # A page without news means that the provider's pages drift or loop: what is left is asked singly.
         if new and self._goes_on(account, number, page):
-            step.ask.append(self.query(number + 1))
+            step.ask.append(self.query(number + 1, page.token))
             return step
         self.finished = True
         # Pages that were not read may hold the streams that are left: then absence proves nothing.
-        self.whole = self.whole and number >= page.pages
+        self.whole = self.whole and number >= page.pages and not page.token
         self._rest(provider, account, step)
         return step
 
@@ -145,7 +149,8 @@ class Group:
         A page that is not full is the last, whatever it says of others. If more pages are left than streams, asking
         for the streams singly costs less.
         """
-        more = min(page.pages, LARGEST_PAGE) - number
+        pages = number + 1 if page.token else page.pages
+        more = min(pages, LARGEST_PAGE) - number
         affordable = more <= len(self.left) or account.plan == "list"
         return bool(self.left) and more > 0 and not page.last and affordable
 

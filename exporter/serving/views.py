@@ -59,8 +59,7 @@ def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *,
             reload_ok=service.source.reload_ok,
             events=True,
         )
-        found = yield from status.surveying(known, wanted)
-        yield from status.slices(known, wanted, found)
+        yield from status.slices(known, wanted)
 
     return Page(
         ("status", wanted, ready),

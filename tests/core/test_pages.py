@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from exporter import status
-from exporter.config import redacted
+from exporter.config import redacted_slices
 from exporter.model import Answer, State
 from exporter.serving import views
 from exporter.serving.pages import MOST_KEPT, Page, Pages, turn
@@ -232,7 +232,7 @@ def test_no_slice_of_ten_thousand_streams_is_long(name: str) -> None:
                 made = await Pages(lambda: 0.0, between).get(page)
                 shortest = min(shortest, max(took))
             if name == "configuration":
-                assert made.plain.decode() == redacted(service.config)
+                assert made.plain.decode() == "".join(redacted_slices(service.config))
             return shortest, made.plain
 
     longest, plain = asyncio.run(main())

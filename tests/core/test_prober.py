@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, State
+from exporter.fields import Secret
+from exporter.model import Account, Credentials, Reason, Reply, Request, State
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import Prober

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from exporter.model import SecretSource
+from exporter.fields import SecretSource
 from exporter.providers import found
 
 from .chart import account, helm, rendered

@@ -50,11 +50,13 @@ def test_labels_are_merged() -> None:
 
 def test_stateful_set() -> None:
     """A StatefulSet runs the same pod, under a service that exists, and is what the autoscaler aims at."""
-    given = {"kind": "StatefulSet", "replicas": 3, "verticalPodAutoscaler": {"enabled": True}}
+    update = {"podManagementPolicy": "OrderedReady", "updateStrategy": {"type": "OnDelete"}}
+    given = {"kind": "StatefulSet", "replicas": 3, "verticalPodAutoscaler": {"enabled": True}, **update}
     everything = manifests(given)
     spec = only("StatefulSet", everything)["spec"]
     assert spec["serviceName"] == only("Service", everything)["metadata"]["name"]
     assert spec["replicas"] == 3
+    assert update.items() <= spec.items()
     assert "strategy" not in spec
     assert spec["template"] == pod({})
     assert only("VerticalPodAutoscaler", everything)["spec"]["targetRef"]["kind"] == "StatefulSet"

@@ -1,11 +1,15 @@
 """The chart with a web configuration, a prefix of the paths, and callbacks published."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from .chart import CASES, container, helm, manifests, one, only, pod, refusal, rendered, workload
+from exporter.commands.options import FLAGS
+from exporter.serving.access.reading import ConfigFile
+
+from .chart import CASES, case, container, helm, manifests, one, only, pod, refusal, rendered, workload
 
 TLS: dict[str, Any] = {"tls_server_config": {"cert_file": "tls.crt", "key_file": "tls.key"}}
 MUTUAL = {"tls_server_config": {**TLS["tls_server_config"], "client_auth_type": "RequireAndVerifyClientCert"}}
@@ -79,6 +83,23 @@ def test_web_configuration_arrives() -> None:
     ]
     assert mount["readOnly"] is True
     assert f"--web.config.file={mount['mountPath']}/web.yml" in container(given)["args"]
+
+
+def test_exporter_accepts_the_web_configuration(tmp_path: Path) -> None:
+    """What the Secret holds is a web configuration that the exporter starts with."""
+    file = tmp_path / "web.yml"
+    file.write_text(one("Secret", CASES["web-values"])["stringData"]["web.yml"], encoding="utf-8")
+    loaded = ConfigFile(file, lambda _: None).read()
+    assert set(loaded.basic_auth_users) == {"prometheus"}
+    assert loaded.tls_server_config is not None
+
+
+@case
+def test_exporter_knows_the_flags(given: dict[str, Any]) -> None:
+    """Every flag that the container is given is one of the command that it runs."""
+    command, *arguments = container(given)["args"]
+    known = {flag.name for flag in FLAGS if command in flag.commands.split()}
+    assert {argument.partition("=")[0] for argument in arguments} <= known
 
 
 def test_existing_web_configuration() -> None:

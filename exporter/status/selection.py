@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
-from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from exporter.exposition import AccountFigures
@@ -15,17 +14,15 @@ from exporter.model import Account, Answer, Fault, State, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.state.board import Board, Instant, Key, Record
 from exporter.state.counters import AccountKey, Tally
+from exporter.status.wording import STATES
 
 ROWS, MOST_ROWS = 500, 2000
 
 STEP: Final = 500
 MOST_LABELS: Final = 200
 
-RANK: Final = {
-    state: rank
-    for rank, state in enumerate((State.INACTIVE, State.UNKNOWN, State.FORBIDDEN, State.NOT_FOUND, State.ACTIVE))
-}
-"""The states, worst first."""
+RANK: Final = {state: rank for rank, state in enumerate(STATES)}
+"""The states' ranks, the worst first."""
 
 
 class AccountView(AccountFigures, Protocol):
@@ -58,7 +55,7 @@ class Known:
 
     Attributes:
         board: What is known of each stream.
-        tally: Counters.
+        counters: What happened since the start.
         accounts: The accounts.
         now: The time on both clocks.
         telemetry_path: Path of the metrics.
@@ -68,7 +65,7 @@ class Known:
     """
 
     board: Board
-    tally: Tally
+    counters: Tally
     accounts: Sequence[AccountView]
     now: Instant
     telemetry_path: str = "/metrics"
@@ -117,7 +114,7 @@ class Filter:
         return bool(self.text or self.states or self.providers or self.accounts or self.labels)
 
     def admits_account(self, provider: str, account: str) -> bool:
-        """Whether what concerns a whole account is shown."""
+        """Whether an account is shown."""
         return (not self.providers or provider in self.providers) and (not self.accounts or account in self.accounts)
 
     def admits(self, record: Record, needle: str) -> bool:
@@ -144,7 +141,7 @@ def _limit(text: str) -> int:
 
 
 class Row(NamedTuple):
-    """What is shown of one stream: a copy, for the board may change while the page goes out in slices."""
+    """What is shown of one stream: a copy, because the board may change while the page is made in slices."""
 
     key: Key
     stream: Stream
@@ -158,11 +155,11 @@ class Row(NamedTuple):
 
 
 Ranked = tuple[int, float, Key, Row]
-_RANKING: Final = itemgetter(0, 1, 2)
+"""A row with its rank, minus since when, and its key, which no other row has: rows themselves are never compared."""
 
 
 @dataclass(slots=True)
-class Survey:
+class Selection:
     """What a filter finds.
 
     Attributes:
@@ -175,7 +172,7 @@ class Survey:
     """
 
     counts: Counter[State] = field(default_factory=Counter)
-    by_account: dict[AccountKey, Counter[State]] = field(default_factory=dict)
+    by_account: dict[AccountKey, Counter[State]] = field(default_factory=lambda: defaultdict(Counter))
     rows: list[Row] = field(default_factory=list)
     matching: int = 0
     newest: float = float("-inf")
@@ -187,23 +184,13 @@ class Survey:
         return min(self.counts, key=RANK.__getitem__, default=State.UNKNOWN)
 
 
-def survey(known: Known, wanted: Filter) -> Survey:
-    """Find the streams to show: the worst state first, and in it the latest change first."""
-    steps = surveying(known, wanted)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: Survey = end.value
-            return found
+def select(known: Known, wanted: Filter) -> Generator[str, None, Selection]:
+    """Find the streams to show: the worst state first, and in it the latest change first.
 
-
-def surveying(known: Known, wanted: Filter) -> Generator[str, None, Survey]:
-    """Do what `survey` does in steps, between which the event loop may run; each yields an empty text.
-
-    Each stream is read once, so counts and rows agree, whatever changes between two steps.
+    It does so in steps, between which the event loop may run; each yields an empty text. Each stream is read once, so
+    counts and rows agree, whatever changes between two steps.
     """
-    found, mono, max_age = Survey(), known.now.mono, known.board.max_age
+    found, mono, max_age = Selection(), known.now.mono, known.board.max_age
     needle, states = wanted.text.casefold(), wanted.states
     ranked: list[Ranked] = []
     runs: list[list[Ranked]] = []
@@ -213,25 +200,22 @@ def surveying(known: Known, wanted: Filter) -> Generator[str, None, Survey]:
         if wanted.admits(record, needle):
             found.counts[state] += 1
             if not states or state in states:
-                ranked.append((RANK[state], -(record.since(state) or 0.0), record.key, _row(record, state)))
+                row = _row(record, state)
+                ranked.append((RANK[state], -(row.since or 0.0), row.key, row))
         if number % STEP == 0:
-            runs.append(sorted(ranked, key=_RANKING))
+            runs.append(sorted(ranked))
             ranked = []
             yield ""
-    runs.append(sorted(ranked, key=_RANKING))
+    runs.append(sorted(ranked))
     found.matching = sum(map(len, runs))
-    found.rows = [row for *_, row in islice(merge(*runs, key=_RANKING), wanted.limit)]
+    found.rows = [row for *_, row in islice(merge(*runs), wanted.limit)]
     return found
 
 
-def _count(found: Survey, record: Record, state: State) -> None:
+def _count(found: Selection, record: Record, state: State) -> None:
     account = (record.key[0], record.stream.account)
-    counts = found.by_account.get(account)
-    if counts is None:
-        counts = found.by_account[account] = Counter()
-    counts[state] += 1
-    if record.tried > found.newest:
-        found.newest = record.tried
+    found.by_account[account][state] += 1
+    found.newest = max(found.newest, record.tried)
     if len(found.labels) <= MOST_LABELS:
         found.labels.update(f"{label}={value}" for label, value in record.stream.labels.items())
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
-from typing import Any
 
 from exporter import files
 from exporter.config.document import Document
+from exporter.config.positions import leaves
 from exporter.config.problems import Place
 
 READABLE = 0o004
@@ -51,8 +51,8 @@ def variable(text: str, field: str = "") -> str:
     return f"looks like a variable; use {field}_env" + (f": {name['name']}" if name else " with its name")
 
 
-def blemishes(text: str) -> Iterator[str]:
-    """Yield what is odd about a secret and probably came from copying it; each text goes on after its name."""
+def blemishes(text: str, field: str) -> Iterator[str]:
+    """Yield what probably went wrong when the secret for a field was copied; each text follows the secret's name."""
     if text.endswith(" "):
         yield "ends with a blank, which counts as part of it"
     if text.startswith(" "):
@@ -65,6 +65,8 @@ def blemishes(text: str) -> Iterator[str]:
         yield "holds a no-break space or another space outside ASCII"
     if "Cf" in kinds:
         yield "holds an invisible character, such as a zero-width space"
+    if found := variable(text, field):
+        yield found
 
 
 def readable_by_all(path: Path) -> bool:
@@ -82,19 +84,12 @@ def readable_by_all(path: Path) -> bool:
     return seen is not None and bool(seen.st_mode & READABLE) and not laid
 
 
-def variables(document: Document, secrets: Collection[str]) -> Mapping[Place, str]:
+def variables(document: Document, secrets: Set[str]) -> Mapping[Place, str]:
     """Return what to say of each value that looks like a variable; accounts' secrets are left out."""
     if not document.readable or not _QUICK.search(document.data):
         return {}
-    return dict.fromkeys(_variables(document.value, (), secrets), _NOT_FILLED_IN)
-
-
-def _variables(value: Any, place: Place, secrets: Collection[str]) -> Iterator[Place]:
-    if isinstance(value, str):
-        if variable(value):
-            yield place
-        return
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in items:
-        if not (key in secrets and place[:1] == ("accounts",)):
-            yield from _variables(each, (*place, key), secrets)
+    return {
+        place: _NOT_FILLED_IN
+        for place, value in leaves(document.value)
+        if isinstance(value, str) and variable(value) and not (place[:1] == ("accounts",) and secrets & set(place))
+    }
