@@ -39,27 +39,37 @@ class RulesOptions:
     runbook_url: str = RUNBOOK
 
     def __post_init__(self) -> None:
-        for label in (*self.info_label, *filter(None, [self.severity_label]), *self.replica_label):
+        for label in (*self._wanted, *self.replica_label):
             if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", label) or label.startswith("__"):
                 raise ValueError(f"{label!r} is not the name of a label")
         if essential := set(EVERYWHERE).intersection(self.replica_label):
             raise ValueError(f"replicas cannot differ in {', '.join(sorted(essential))}")
         if taken := {*TAKEN, *self.replica_label}.intersection(self.chosen):
             raise ValueError(f"alerts cannot take {', '.join(sorted(taken))} from stream_info: the label is taken")
-        try:
-            re.compile(self.job)
-        except re.error as error:
-            raise ValueError(f"{self.job!r} is not a regular expression: {error}") from None
-        if not self.job:
-            raise ValueError("the regular expression for the job is empty")
+        _check_expression(self.job)
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        return self.info_label if self.severity_label is None else (*self.info_label, self.severity_label)
 
     @property
     def chosen(self) -> tuple[str, ...]:
         """The labels that alerts take from `stream_info` besides the account, each once."""
-        wanted = (*self.info_label, *filter(None, [self.severity_label]))
-        return tuple(dict.fromkeys(label for label in wanted if label not in EVERYWHERE))
+        return tuple(dict.fromkeys(label for label in self._wanted if label not in EVERYWHERE))
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The labels by which `stream_info` is matched; what is chosen belongs to streams, not to targets."""
         return (*(label for label in SITE_LABELS if label not in self.chosen), "job", "provider", "stream")
+
+
+def _check_expression(text: str) -> None:
+    if not text:
+        raise ValueError("the regular expression for the job is empty")
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is not a regular expression: {error}") from None
+    # Python knows them, RE2 does not.
+    if found := re.search(r"\(\?(?:[=!(]|<[=!])|\\[1-9]", text):
+        raise ValueError(f"{text!r} is not a regular expression for Prometheus, which has no {found[0]}")

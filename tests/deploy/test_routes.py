@@ -21,6 +21,7 @@ from exporter.rules.options import SITE_LABELS
 
 from .tools import ROOT, accepts, program
 
+ALERTING = ROOT / "docs" / "alerting.md"
 ROUTES = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 # Alertmanager's default of --data.retention.
 RETENTION = 120 * 3600
@@ -115,6 +116,19 @@ def wait_until_ready(address: str, server: subprocess.Popen[bytes], log: Path) -
 def test_repetitions_are_within_the_retention() -> None:
     """Alertmanager remembers what it has told for its retention only: a longer repeat_interval would not be kept."""
     assert [route["repeat_interval"] for route in routes() if seconds(route["repeat_interval"]) >= RETENTION] == []
+
+
+def test_the_figures_add_up() -> None:
+    """docs/alerting.md promises for each alert what its rule takes, and then what its route waits."""
+    section = ALERTING.read_text(encoding="utf-8").partition("## The figures")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\|[^|]*\| (Stream\w+)[^|]*\| (\d+) s[^|]*\| (\d+) s \| (\d+) s \|", section, re.MULTILINE)
+    assert len(rows) == 10
+    severities = {rule.name: rule.severity for rule in reversed(ALERTS)}
+    for name, *figures in rows:
+        route = route_of(severity=severities[name])
+        fires, told, joins = map(float, figures)
+        waits = [fires + seconds(route[wait]) for wait in ("group_wait", "group_interval")]
+        assert (name, told, joins) == (name, *waits)
 
 
 def test_the_dead_mans_switch_comes_often() -> None:

@@ -264,7 +264,10 @@ def test_the_runbook_is_yours() -> None:
         ({"info_label": ("media",)}, "cannot take media"),
         ({"info_label": ("pod",)}, "cannot take pod"),
         ({"replica_label": ("job",)}, "replicas cannot differ in job"),
+        ({"severity_label": ""}, "'' is not the name of a label"),
         ({"job": "("}, "is not a regular expression"),
+        ({"job": "(?!test).*"}, "Prometheus, which has no (?!"),
+        ({"job": r"(a)\1"}, r"Prometheus, which has no \1"),
         ({"job": ""}, "the regular expression for the job is empty"),
     ],
 )

@@ -23,6 +23,7 @@ from tests.deploy.tools import program
 
 ANY_PORT = "127.0.0.1:0"
 PATIENCE = 30.0
+SWITCH = "dead-mans-switch"
 SIMULATOR_SAYS = re.compile(r" endpoint=(http://\S+)")
 EXPORTER_SAYS = re.compile(r"\baddresses=\"?(http://[^\s\"]+)")
 TOOLKIT_SAYS = re.compile(r'msg="Listening on" address=(\S+)')
@@ -185,10 +186,17 @@ class Message:
 
 @dataclass(slots=True)
 class Hook:
-    """A webhook receiver; `messages` in the order in which they came."""
+    """A webhook receiver.
+
+    Attributes:
+        url: Where it listens.
+        messages: What came, in order, but for the dead-man's switch.
+        beats: When that one came, in seconds of the monotonic clock.
+    """
 
     url: str
     messages: list[Message] = field(default_factory=list)
+    beats: list[float] = field(default_factory=list)
 
 
 def _message(path: str, body: dict[str, Any]) -> Message:
@@ -208,7 +216,11 @@ def hook() -> Iterator[Hook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            heard.messages.append(_message(self.path, body))
+            message = _message(self.path, body)
+            if message.receiver == SWITCH:
+                heard.beats.append(time.monotonic())
+            else:
+                heard.messages.append(message)
             self.send_response(200)
             self.end_headers()
 

@@ -33,7 +33,7 @@ PLACES: dict[str, list[dict[str, str]]] = {
 QUOTA = {"DescribeRTCStreamState": 1000.0}
 # The defaults, to be scaled like the scrape interval.
 SCRAPE = {"timeout": "10s", "reuse": "5s", "max_age": "2m"}
-ALERTS = 'ALERTS{alertname=~"Stream.+"}'
+ALERTS = 'ALERTS{alertname=~"Stream.+", alertname!="StreamWatchdog"}'
 
 
 def _world(accounts: list[str]) -> dict[str, Any]:
