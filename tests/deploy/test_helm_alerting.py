@@ -147,6 +147,27 @@ def test_promtool(name: str, tmp_path: Path) -> None:
     assert f"{len(names(found))} rules found" in accepts(promtool, "check", "rules", file)
 
 
+def test_alerts_reach_the_alertmanager_config(tmp_path: Path) -> None:
+    """Alerts without a namespace get that of the AlertmanagerConfig, which hears no others; the rest keep theirs."""
+    given = {"alertmanagerConfig": {"enabled": True}, "prometheusRule": {"enabled": True}}
+    spec = one("PrometheusRule", given)["spec"]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    series = [{"series": 'up{job="a-stream-exporter", instance="i", namespace="video"}', "values": "0x10"}]
+    expected = {"StreamWatchdog": NAMESPACE, "StreamExporterDown": "video"}
+    queries = [
+        {
+            "expr": f'count by (alertname, namespace) (ALERTS{{alertname="{name}", alertstate="firing"}})',
+            "eval_time": "2m",
+            "exp_samples": [{"labels": f'{{alertname="{name}", namespace="{wanted}"}}', "value": 1}],
+        }
+        for name, wanted in expected.items()
+    ]
+    test = {"interval": "15s", "input_series": series, "promql_expr_test": queries}
+    scenario = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": [test]}
+    (tmp_path / "scenario.yml").write_text(yaml.safe_dump(scenario), encoding="utf-8")
+    accepts(program("promtool", "apt-get install prometheus"), "test", "rules", "scenario.yml", cwd=tmp_path)
+
+
 def written(matchers: list[Manifest]) -> list[str]:
     """Return the operator's matchers as Alertmanager's own files write them."""
     return [f'{one["name"]}{one["matchType"]}"{one["value"]}"' for one in matchers]

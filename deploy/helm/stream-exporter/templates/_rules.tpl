@@ -17,6 +17,14 @@ not rendered: their own {{ }} are for Prometheus.
 {{- end }}
 {{- end }}
 {{- $keys = append $keys "job, provider, stream" | join ", " }}
+{{- /* An AlertmanagerConfig hears alerts of its own namespace; the watchdog and a vanished target have none. */}}
+{{- $site := dict }}
+{{- with .Values.alertmanagerConfig }}
+{{- if .enabled }}
+{{- $namespace := .namespace | default (include "stream-exporter.namespace" $) }}
+{{- $_ := set $site "namespace" (printf "{{ if $labels.namespace }}{{ $labels.namespace }}{{ else }}%s{{ end }}" $namespace) }}
+{{- end }}
+{{- end }}
 {{- $groups := list }}
 {{- range (.Files.Get "files/rules-template.yml" | fromYaml).groups }}
 {{- $rules := list }}
@@ -29,7 +37,7 @@ not rendered: their own {{ }} are for Prometheus.
 {{- $severity = replace "SEVERITY_LABEL" $given.severityLabel .labels.severity }}
 {{- end }}
 {{- $own := dict "severity" $severity }}
-{{- $_ := set . "labels" (include "stream-exporter.merged" (list .labels $given.alertLabels $own) | fromYaml) }}
+{{- $_ := set . "labels" (include "stream-exporter.merged" (list .labels $site $given.alertLabels $own) | fromYaml) }}
 {{- $_ := set .annotations "runbook_url" (replace "RUNBOOK_URL" $given.runbookUrl .annotations.runbook_url) }}
 {{- end }}
 {{- if not (has (coalesce .alert .record) $given.disabled) }}
