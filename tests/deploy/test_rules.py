@@ -280,7 +280,7 @@ def test_what_would_make_broken_rules_is_refused(options: dict[str, Any], messag
 @pytest.mark.parametrize("labels", [(), ("team",), ("team", "tier")])
 @pytest.mark.parametrize("severity", [None, "tier"])
 def test_the_chart_can_fill_its_template(labels: tuple[str, ...], severity: str | None) -> None:
-    """Replaced as docs/alerting.md says, the words of the chart's template make the rules of the same flags."""
+    """With its words replaced as the chart does it, its template holds the rules that the same flags make."""
     wanted = RulesOptions(info_label=labels, severity_label=severity)
     text = render(CHART).replace(", INFO_LABELS, SEVERITY_LABEL", "".join(f", {label}" for label in wanted.chosen))
     text = text.replace("EXPORTER_JOB", JOB).replace("RUNBOOK_URL", SHIPPED_RUNBOOK)

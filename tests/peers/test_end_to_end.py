@@ -9,8 +9,10 @@ from itertools import pairwise
 
 import pytest
 
+from testbed.processes import until
+
 from . import scaled
-from .servers import Message, until, vector
+from .servers import Message, vector
 from .site import CROWD, Site, site
 
 # The alert about a provider names no stream.
