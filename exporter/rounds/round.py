@@ -128,7 +128,6 @@ class Round:
             state.complete_since = max(state.complete_since, self.started)
         if state.health.learn(self._result(now)):
             self._tell()
-        state.shared.board.changed()
 
     def _result(self, now: float) -> Result:
         left, quota = self._queue.left(), self._queue.left_by_quota()
@@ -364,7 +363,7 @@ class Round:
 
     def _count(self, fault: Fault) -> None:
         key = (*self._state.names, fault.code, str(fault.reason))
-        self._state.shared.tally.errors[key] += 1
+        self._state.shared.counters.errors[key] += 1
 
 
 def _told(plan: Plan, query: Query, page: Page | None) -> Step | None:

@@ -204,8 +204,8 @@ def test_a_reload_keeps_answers_counters_quota_breaker_and_sequence(tmp_path: Pa
         assert kept.account.timeout == 2.0
         assert kept.held_back
         assert kept.kept()["DescribeLiveStreamState"] == 500.0
-        assert sum(service.tally.responses.values()) == 2
-        assert sum(service.tally.errors.values()) == 6
+        assert sum(service.counters.responses.values()) == 2
+        assert sum(service.counters.errors.values()) == 6
         assert service.prober.shared.sequence.next(service.clock.unix()) > number
         record = service.board.get(("tencent", "b"))
         assert record is not None

@@ -1,14 +1,17 @@
-"""A provider that costs next to nothing: one constant Tencent answer to every call, in a process of its own."""
+"""Providers that cost next to nothing: one constant answer to every call, or none; and the exporter's configuration."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import subprocess
-import sys
+import contextlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from typing import Any
+
+from testbed.processes import module
+
+NOWHERE = "http://127.0.0.1:9"
 
 BODY = b'{"Response":{"StreamState":"active","RequestId":"8e50cdb5-56dc-408b-89b0-31818958d424"}}'
 ANSWER = (
@@ -73,30 +76,54 @@ def busiest(times: list[float]) -> int:
 
 
 async def serve(delay: float) -> None:
-    """Serve until the process ends; say the port first."""
+    """Serve until the process ends; say the address first."""
     server = await asyncio.get_running_loop().create_server(lambda: Provider(delay), "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
-@contextmanager
-def running(delay: float = 0.0) -> Iterator[str]:
-    """Run the provider in another process; yield its address."""
-    with at_work("benchmarks.provider", "--delay", str(delay)) as url:
-        yield url
+def running(delay: float = 0.0) -> contextlib.AbstractContextManager[str]:
+    """Run the provider in another process; yields its address."""
+    return module("testbed.provider", "--delay", str(delay))
 
 
-@contextmanager
-def at_work(module: str, *arguments: str) -> Iterator[str]:
-    """Run a module that prints its port first and serves; yield its address."""
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
+@contextlib.asynccontextmanager
+async def black_hole() -> AsyncIterator[str]:
+    """Run a provider that accepts and never answers; yields its address."""
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Cancelled when the block is over, it ends like any other: a stream's task may not be cancelled.
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await reader.read(-1)
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0, backlog=1024)
     try:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+        server.close()
+
+
+def tencent(endpoint: str, streams: int, *, reuse: str = "0s", timeout: str = "10s", **fields: Any) -> dict[str, Any]:
+    """Return a configuration of one Tencent account that asks for each stream singly, without a quota to speak of."""
+    account = {
+        "name": "main",
+        "provider": "tencent",
+        "secret_id": "an-id",
+        "secret_key": "made-up-secret",
+        "endpoint": endpoint,
+        "timeout": timeout,
+        "concurrency": 64,
+        "plan": "single",
+        "quota": {"DescribeLiveStreamState": 1_000_000},
+        **fields,
+    }
+    named = [f"stream-{number:05d}" for number in range(streams)]
+    return {
+        "scrape": {"reuse": reuse, "timeout": "30s", "max_age": "1h"},
+        "accounts": [account],
+        "streams": [{"names": named, "account": "main", "domain": "push.example"}],
+    }
 
 
 if __name__ == "__main__":

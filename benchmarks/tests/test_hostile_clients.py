@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from benchmarks.hostile import SCENARIOS, Finding, everything
+from benchmarks.finding import Finding
+from benchmarks.hostile import SCENARIOS, everything
 
 
 @pytest.fixture(scope="module")

@@ -152,32 +152,32 @@ def test_retries(provider: str, attempts: int, enough: int) -> None:
 
         async def act(world: World = world, count: int = count) -> None:
             world.set(f"{provider}/rtc01", "inactive")
-            await until(lambda: len(world.letters) == count)
+            await until(lambda: len(world.deliveries) == count)
             await asyncio.sleep(0.05)
 
         posting(world, listener, act)
-        assert [letter.attempt for letter in world.letters] == list(range(1, count + 1))
+        assert [delivery.attempt for delivery in world.deliveries] == list(range(1, count + 1))
         assert len({body + path.encode() for _, path, _, body in listener.heard}) == 1, "a retry is the same callback"
 
 
 def test_manners_that_spoil() -> None:
-    """Duplicates, the wrong order, another secret, old times, and letters that are lost."""
+    """Duplicates, the wrong order, another secret, old times, and callbacks that are lost."""
     world, listener = small(), Listener()
 
     async def act() -> None:
         world.behave("zego", duplicates=2, swapped=True)
         world.set("zego/rtc01", "inactive")
         world.set("zego/rtc01", "active")
-        await until(lambda: len(world.letters) == 6)
+        await until(lambda: len(world.deliveries) == 6)
         world.behave("zego", lost=1.0)
         world.set("zego/rtc01", "inactive")
         world.behave("zego")
         world.set("zego/rtc01", "active")
-        await until(lambda: len(world.letters) == 7)
+        await until(lambda: len(world.deliveries) == 7)
 
     posting(world, listener, act)
     created, closed = ["stream_create"] * 3, ["stream_close"] * 3
-    assert [letter.event for letter in world.letters] == [*created, *closed, "stream_create"]
+    assert [delivery.event for delivery in world.deliveries] == [*created, *closed, "stream_create"]
     good, wrong = (json.loads(one("zego", wrong_secret=each)[3]) for each in (False, True))
     assert good["signature"] != wrong["signature"] or good["nonce"] != wrong["nonce"]
     assert json.loads(one("tencent", age=3600)[3])["t"] == 1767323645 - 3600
@@ -195,11 +195,11 @@ def test_who_does_not_call() -> None:
         world.set("tencent/rtc01", "active")
         world.set("tencent/rtc01", "inactive")
         world.set("tencent/rtc01", "forbidden")
-        await until(lambda: len(world.letters) > 0)
+        await until(lambda: len(world.deliveries) > 0)
         await asyncio.sleep(0.05)
 
     posting(world, listener, act)
-    assert [(letter.stream, letter.event) for letter in world.letters] == [("tencent/rtc01", "push_end")]
+    assert [(delivery.stream, delivery.event) for delivery in world.deliveries] == [("tencent/rtc01", "push_end")]
 
 
 def test_scripts_are_told_by_the_clock() -> None:
@@ -210,12 +210,12 @@ def test_scripts_are_told_by_the_clock() -> None:
         world.set(f"{provider}/rtc01", Script((State.ACTIVE, State.INACTIVE), 0.15))
 
     async def act() -> None:
-        await until(lambda: sum(letter.provider == "tencent" for letter in world.letters) >= 4)
+        await until(lambda: sum(delivery.provider == "tencent" for delivery in world.deliveries) >= 4)
 
     posting(world, listener, act)
-    events = [letter.event for letter in world.letters if letter.provider == "tencent"]
+    events = [delivery.event for delivery in world.deliveries if delivery.provider == "tencent"]
     assert events[:4] in (["push_begin", "push_end"] * 2, ["push_end", "push_begin"] * 2)
-    assert {letter.event for letter in world.letters if letter.provider == "alibaba"} == {"publish_done"}
+    assert {delivery.event for delivery in world.deliveries if delivery.provider == "alibaba"} == {"publish_done"}
 
 
 def test_a_world_file_says_where_callbacks_go() -> None:

@@ -1,4 +1,4 @@
-"""Runs a command on a machine with a mount that hangs: `python tests/hanging.py DIRECTORY COMMAND …`.
+"""Runs a command on a machine with a mount that hangs: `python testbed/hanging.py DIRECTORY COMMAND …`.
 
 The mount is a FUSE file system that nobody answers for: whoever looks at a file of it waits for ever, as on a dead NFS
 server. It lives in a name space of its own, needs no privileges, and ends with the command.

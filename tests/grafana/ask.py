@@ -1,14 +1,13 @@
-"""Ask Prometheus as Grafana does, with the standard library alone."""
+"""Ask Prometheus as Grafana does."""
 
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.error import HTTPError
+
+from tests.peers.servers import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +23,10 @@ class Refused(Exception):  # noqa: N818 - a finding, named in the field's own wo
     """Prometheus could not answer the query; the text says why."""
 
 
-def _open(address: str, fields: Mapping[str, str] | None) -> Any:
-    body = urllib.parse.urlencode(fields).encode() if fields is not None else None
+def _told(prometheus: str, path: str, **fields: str) -> Any:
     try:
-        with urllib.request.urlopen(address, body, timeout=60) as reply:  # noqa: S310 - the caller's own Prometheus
-            return json.load(reply)["data"]
-    except urllib.error.HTTPError as error:
+        return told(prometheus, path, **fields)
+    except HTTPError as error:
         with error:
             raise Refused(json.load(error)["error"]) from error
 
@@ -40,8 +37,7 @@ def instant(prometheus: str, expr: str, at: float) -> list[dict[str, Any]]:
     Raises:
         Refused: Prometheus could not answer.
     """
-    found = _open(f"{prometheus.rstrip('/')}/api/v1/query", {"query": expr, "time": str(at)})
-    return list(found["result"])
+    return list(_told(prometheus, "query", query=expr, time=str(at))["result"])
 
 
 def ranged(prometheus: str, expr: str, window: Window) -> list[dict[str, Any]]:
@@ -50,8 +46,8 @@ def ranged(prometheus: str, expr: str, window: Window) -> list[dict[str, Any]]:
     Raises:
         Refused: Prometheus could not answer.
     """
-    fields = {"query": expr, "start": str(window.start), "end": str(window.end), "step": str(window.step)}
-    return list(_open(f"{prometheus.rstrip('/')}/api/v1/query_range", fields)["result"])
+    times = {"start": str(window.start), "end": str(window.end), "step": str(window.step)}
+    return list(_told(prometheus, "query_range", query=expr, **times)["result"])
 
 
 def names(prometheus: str, selector: str, label: str | None = None) -> list[str]:
@@ -60,5 +56,4 @@ def names(prometheus: str, selector: str, label: str | None = None) -> list[str]
     Raises:
         Refused: Prometheus could not answer.
     """
-    path = f"label/{label}/values" if label else "labels"
-    return list(_open(f"{prometheus.rstrip('/')}/api/v1/{path}?{urllib.parse.urlencode({'match[]': selector})}", None))
+    return list(_told(prometheus, f"label/{label}/values" if label else "labels", **{"match[]": selector}))

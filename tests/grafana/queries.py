@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-DASHBOARDS = Path(__file__).resolve().parent / "dashboards"
+from grafana.build import DASHBOARDS
 
 Dashboard = dict[str, Any]
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from exporter.fields import Secret
 from exporter.providers import found
@@ -16,9 +15,9 @@ from exporter.providers.interface import END_REASONS, Callback
 from exporter.state.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECONDS
 from tests.signing.known_answers import load
 
-from . import letters
-from .ears import Hearing
-from .letters import DOMAIN, NOW, SECRET, alibaba, posted, raw, tencent, zego
+from . import deliveries
+from .deliveries import DOMAIN, NOW, SECRET, alibaba, posted, raw, tencent, zego
+from .receiving import Receiving
 
 GOOD = {"zego": zego(), "tencent": tencent(), "alibaba": alibaba()}
 CLOUDS = pytest.mark.parametrize("provider", GOOD)
@@ -33,81 +32,81 @@ def changed(received: Callback, **parts: Any) -> Callback:
 @CLOUDS
 def test_a_callback_is_accepted_once(provider: str) -> None:
     """The first delivery names its stream, a second one of the same event is replayed and asks for nothing."""
-    hearing = Hearing(provider)
-    first, second = hearing.hear(GOOD[provider]), hearing.hear(GOOD[provider])
+    receiving = Receiving(provider)
+    first, second = receiving.receive(GOOD[provider]), receiving.receive(GOOD[provider])
     assert (first.outcome, second.outcome) == ("accepted", "replayed")
     assert [record.key[0] for record in first.records] == [provider]
     assert second.records == ()
-    assert list(hearing.tally.last_callback.values()) == [NOW]
+    assert list(receiving.counters.last_callback.values()) == [NOW]
 
 
 @pytest.mark.parametrize("form", ["json", "percent-encoded", "percent-encoded, spaces as plus", "form"])
 @pytest.mark.parametrize("name", ["plain", "名前 and + & % signs"])
 def test_zego_in_every_form(form: str, name: str) -> None:
     """JSON, percent-encoded JSON and a form are the same callback, whatever a user is called."""
-    fields = letters.zego_fields("stream_close", user_name=name, type="4")
-    hearing = Hearing("zego")
-    assert hearing.outcome(raw(letters.zego_forms(fields)[form])) == "accepted"
-    assert hearing.tally.ended == {("zego", "rtc01", "network"): 1}
+    fields = deliveries.zego_fields("stream_close", user_name=name, type="4")
+    receiving = Receiving("zego")
+    assert receiving.outcome(raw(deliveries.zego_forms(fields)[form])) == "accepted"
+    assert receiving.counters.ended == {("zego", "rtc01", "network"): 1}
 
 
 def test_zego_published_bodies() -> None:
     """The bodies made after the documentation's field lists are accepted, begin and end."""
     bodies = load("zego")["callback_bodies"]
-    hearing = Hearing("zego")
+    receiving = Receiving("zego")
     fields = {**bodies["stream_create"], "appid": "77"}, {**bodies["stream_close"], "appid": "77"}
-    assert [hearing.outcome(posted(each)) for each in fields] == ["accepted", "accepted"]
+    assert [receiving.outcome(posted(each)) for each in fields] == ["accepted", "accepted"]
 
 
 def test_tencent_samples() -> None:
     """The documented samples are accepted with the sign that their key gives; the one without a key is forged."""
     samples = load("tencent_callback_samples")
     rows = [{"name": "test_stream", "domain": "test.domain.com"}, {"name": "720000323", "domain": "x"}]
-    hearing = Hearing("tencent", rows)
+    receiving = Receiving("tencent", rows)
     for name, outcome in (("begin", "accepted"), ("end", "accepted"), ("no_key_configured_begin", "forged")):
         sample = samples[name]
-        signed = letters.tencent_fields(at=sample["event_time"])
+        signed = deliveries.tencent_fields(at=sample["event_time"])
         body = {**sample, "sign": signed["sign"]} if "sign" in sample else sample
-        assert hearing.outcome(posted(body), sample["event_time"] + 1) == outcome
-    assert hearing.tally.ended == {("tencent", "test_stream", "client"): 1}
+        assert receiving.outcome(posted(body), sample["event_time"] + 1) == outcome
+    assert receiving.counters.ended == {("tencent", "test_stream", "client"): 1}
 
 
 def test_tencent_push_errors_are_counted() -> None:
     """A push error names domain and path where begin and end name app and appname, and claims no state."""
-    hearing = Hearing("tencent")
-    fields = letters.tencent_fields(321, domain=DOMAIN, path="live", data_time=NOW * 1000)
+    receiving = Receiving("tencent")
+    fields = deliveries.tencent_fields(321, domain=DOMAIN, path="live", data_time=NOW * 1000)
     del fields["app"], fields["appname"], fields["event_time"]
-    verdict = hearing.hear(posted(fields))
-    assert verdict.heard is not None
-    assert (verdict.outcome, verdict.heard.event, verdict.heard.live) == ("accepted", "push_error", None)
+    verdict = receiving.receive(posted(fields))
+    assert verdict.event is not None
+    assert (verdict.outcome, verdict.event.event, verdict.event.live) == ("accepted", "push_error", None)
 
 
 @pytest.mark.parametrize("signed", [DOMAIN, "exporter.example"])
 def test_alibaba_signs_the_domain_or_the_host(signed: str) -> None:
     """Newer documents sign the ingest domain, an older one the host that is called."""
-    assert Hearing("alibaba").outcome(alibaba(signed=signed)) == "accepted"
-    assert Hearing("alibaba").outcome(alibaba(signed="other.example")) == "forged"
+    assert Receiving("alibaba").outcome(alibaba(signed=signed)) == "accepted"
+    assert Receiving("alibaba").outcome(alibaba(signed="other.example")) == "forged"
 
 
 def test_alibaba_streams_by_their_streaming_domain() -> None:
     """A stream configured by its streaming domain is meant by whatever ingest domain a callback names."""
     rows = [{"name": "s1", "domain": "play.example", "streaming_domain": "play.example", "app": "live"}]
-    assert Hearing("alibaba", rows).outcome(alibaba()) == "accepted"
+    assert Receiving("alibaba", rows).outcome(alibaba()) == "accepted"
 
 
 def test_two_names_for_one_address_are_both_asked_for() -> None:
     """One event may mean several watched streams."""
     rows = [{"name": name, "domain": DOMAIN, "stream": "s1"} for name in ("one", "two")]
-    hearing = Hearing("tencent", rows)
-    verdict = hearing.hear(tencent(0))
+    receiving = Receiving("tencent", rows)
+    verdict = receiving.receive(tencent(0))
     assert [record.key[1] for record in verdict.records] == ["one", "two"]
-    assert set(hearing.tally.last_callback) == {("tencent", "one"), ("tencent", "two")}
+    assert set(receiving.counters.last_callback) == {("tencent", "one"), ("tencent", "two")}
 
 
 def test_zego_test_environment() -> None:
     """A stream is the same with the test environment's prefix and without."""
     for name in ("rtc01", "zegotest-77-rtc01"):
-        assert Hearing("zego", is_test=True).outcome(zego(stream=name)) == "accepted"
+        assert Receiving("zego", is_test=True).outcome(zego(stream=name)) == "accepted"
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
@@ -122,11 +121,11 @@ def test_the_time_window(received: Callback, good: tuple[int, ...], late: tuple[
     """ZEGO's time may be ten minutes off, Alibaba's five, and Tencent's `t` is the end."""
     provider = next(name for name, each in GOOD.items() if each == received)
     for seconds in good:
-        assert Hearing(provider).outcome(received, NOW + seconds) == "accepted"
+        assert Receiving(provider).outcome(received, NOW + seconds) == "accepted"
     for seconds in late:
-        hearing = Hearing(provider)
-        assert hearing.outcome(received, NOW + seconds) == "expired"
-        assert hearing.untouched()
+        receiving = Receiving(provider)
+        assert receiving.outcome(received, NOW + seconds) == "expired"
+        assert receiving.untouched()
 
 
 # --- order -----------------------------------------------------------------------------------------------------------
@@ -134,7 +133,7 @@ def test_the_time_window(received: Callback, good: tuple[int, ...], late: tuple[
 
 def test_zego_order() -> None:
     """Within a room's session `stream_seq` decides, whatever comes first; another session begins anew."""
-    hearing = Hearing("zego")
+    receiving = Receiving("zego")
     told = [
         (zego("stream_close", seq=4), "accepted"),
         (zego("stream_create", seq=3), "replayed"),
@@ -143,12 +142,12 @@ def test_zego_order() -> None:
         (zego("stream_close", seq=6, timestamp=NOW - 1), "replayed"),
         (zego("stream_close", stream="rtc02", seq=2), "accepted"),
     ]
-    assert [hearing.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
+    assert [receiving.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
 
 
 def test_tencent_order() -> None:
     """An end is newer than the beginning with its sequence, within the same second too; else the time decides."""
-    hearing = Hearing("tencent")
+    receiving = Receiving("tencent")
     told = [
         (tencent(0), "accepted"),
         (tencent(1), "replayed"),
@@ -156,19 +155,19 @@ def test_tencent_order() -> None:
         (tencent(0, sequence="1", at=NOW - 5), "replayed"),
         (tencent(0, sequence="2", at=NOW + 9), "accepted"),
     ]
-    assert [hearing.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
+    assert [receiving.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
 
 
 def test_alibaba_order() -> None:
     """An earlier `time` is older news; equal times tell nothing of the order."""
-    hearing = Hearing("alibaba")
+    receiving = Receiving("alibaba")
     told = [
         (alibaba("publish_done"), "accepted"),
         (alibaba("publish", at=NOW - 1), "replayed"),
         (alibaba("publish"), "accepted"),
         (alibaba("publish_done", at=NOW + 1), "accepted"),
     ]
-    assert [hearing.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
+    assert [receiving.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
 
 
 FAR = 1 << 60
@@ -194,27 +193,27 @@ POISON = [
 @pytest.mark.parametrize(("provider", "poison", "honest"), POISON)
 def test_what_is_not_signed_outranks_nothing(provider: str, poison: Callback, honest: Callback) -> None:
     """Whoever replays a signature with absurd numbers, times or sessions does not silence the events to come."""
-    hearing = Hearing(provider)
-    assert [hearing.outcome(poison), hearing.outcome(honest)] == ["accepted", "accepted"]
+    receiving = Receiving(provider)
+    assert [receiving.outcome(poison), receiving.outcome(honest)] == ["accepted", "accepted"]
 
 
 def test_order_among_what_was_signed_before() -> None:
     """What was signed earlier is older news by its number too; a claim against the signature is heard."""
-    hearing = Hearing("zego")
+    receiving = Receiving("zego")
     told = [
         (zego("stream_close", seq=7, timestamp=NOW), "accepted"),
         (zego("stream_create", seq=6, timestamp=NOW - 9), "replayed"),
         (zego("stream_create", seq=8, timestamp=NOW - 9), "accepted"),
     ]
-    assert [hearing.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
+    assert [receiving.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
 
 
 def test_order_is_remembered_for_ten_minutes() -> None:
     """No older signature is accepted any more by then, so that nothing is compared with it."""
-    hearing, later = Hearing("zego"), NOW + int(ORDER_SECONDS) + 1
-    assert hearing.outcome(zego(seq=9, timestamp=NOW + 2)) == "accepted"
-    assert hearing.outcome(zego("stream_close", seq=3, timestamp=NOW + 1), later - 1) == "replayed"
-    assert hearing.outcome(zego("stream_close", seq=4, timestamp=NOW + 1), later) == "accepted"
+    receiving, later = Receiving("zego"), NOW + int(ORDER_SECONDS) + 1
+    assert receiving.outcome(zego(seq=9, timestamp=NOW + 2)) == "accepted"
+    assert receiving.outcome(zego("stream_close", seq=3, timestamp=NOW + 1), later - 1) == "replayed"
+    assert receiving.outcome(zego("stream_close", seq=4, timestamp=NOW + 1), later) == "accepted"
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -222,7 +221,7 @@ def test_order_is_remembered_for_ten_minutes() -> None:
 DEEP = b'{"a":' * 50_000
 HOSTILE = {
     "empty": b"",
-    "truncated": json.dumps(letters.tencent_fields()).encode()[:-9],
+    "truncated": json.dumps(deliveries.tencent_fields()).encode()[:-9],
     "no object": b"[]",
     "text": b"hello",
     "not utf-8": b'{"sign":"\xff"}',
@@ -242,10 +241,10 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_bodies(provider: str, name: str) -> None:
     """Whatever is posted is counted as forged, and touches nothing."""
-    hearing = Hearing(provider)
-    assert hearing.outcome(raw(HOSTILE[name])) == "forged"
-    assert hearing.untouched()
-    assert hearing.counted() == {("unknown", "forged"): 1}
+    receiving = Receiving(provider)
+    assert receiving.outcome(raw(HOSTILE[name])) == "forged"
+    assert receiving.untouched()
+    assert receiving.counted() == {("unknown", "forged"): 1}
 
 
 @pytest.mark.parametrize("provider", ["zego", "tencent"])
@@ -255,7 +254,7 @@ def test_hostile_bodies(provider: str, name: str) -> None:
 )
 def test_any_bytes(provider: str, body: bytes) -> None:
     """No bytes at all raise anything but a refusal."""
-    assert Hearing(provider).outcome(raw(body)) == "forged"
+    assert Receiving(provider).outcome(raw(body)) == "forged"
 
 
 JUNK = st.recursive(
@@ -272,22 +271,22 @@ TENCENT_FIELDS = ("event_type", "event_time", "sequence", "stream_id", "app", "a
 def test_any_field_under_a_good_signature(provider: str, names: tuple[str, ...], data: st.DataObject) -> None:
     """Signatures cover no body, so anything may stand under a good one: labels stay within their closed sets."""
     spoiled = data.draw(st.dictionaries(st.sampled_from(names), JUNK, max_size=4))
-    made = letters.zego_fields() if provider == "zego" else letters.tencent_fields(0)
-    hearing = Hearing(provider)
-    hearing.outcome(posted({**made, **spoiled}))
+    made = deliveries.zego_fields() if provider == "zego" else deliveries.tencent_fields(0)
+    receiving = Receiving(provider)
+    receiving.outcome(posted({**made, **spoiled}))
     known = {*(found()[provider].callbacks.events), "unknown"}  # type: ignore[union-attr]
-    assert {event for event, _ in hearing.counted()} <= known
-    assert {key[2] for key in hearing.tally.ended} <= set(END_REASONS)
-    assert not [record for record in hearing.board if record.answer is not None]
+    assert {event for event, _ in receiving.counted()} <= known
+    assert {key[2] for key in receiving.counters.ended} <= set(END_REASONS)
+    assert not [record for record in receiving.board if record.answer is not None]
 
 
 @given(st.dictionaries(st.sampled_from(["action", "app", "appname", "id", "time"]), st.text(max_size=300)))
 def test_any_alibaba_query(spoiled: dict[str, str]) -> None:
     """A query is not signed either."""
-    hearing = Hearing("alibaba")
+    receiving = Receiving("alibaba")
     signed = alibaba(signed="exporter.example")
-    hearing.outcome(changed(signed, query={**signed.query, **spoiled}))
-    assert {event for event, _ in hearing.counted()} <= {"publish", "publish_done", "unknown"}
+    receiving.outcome(changed(signed, query={**signed.query, **spoiled}))
+    assert {event for event, _ in receiving.counted()} <= {"publish", "publish_done", "unknown"}
 
 
 @pytest.mark.parametrize(
@@ -310,23 +309,23 @@ def test_any_alibaba_query(spoiled: dict[str, str]) -> None:
 )
 def test_forgeries(provider: str, received: Callback) -> None:
     """A wrong secret, another app, a missing or mangled signature are forged."""
-    hearing = Hearing(provider)
-    assert hearing.outcome(received) == "forged"
-    assert hearing.untouched()
+    receiving = Receiving(provider)
+    assert receiving.outcome(received) == "forged"
+    assert receiving.untouched()
 
 
 def test_a_mangled_host() -> None:
     """A host that is no text at all is no error where the domain was signed."""
-    assert Hearing("alibaba").outcome(changed(alibaba(), host="\udcff")) == "accepted"
+    assert Receiving("alibaba").outcome(changed(alibaba(), host="\udcff")) == "accepted"
 
 
 @CLOUDS
 def test_a_wrong_method(provider: str) -> None:
     """Each cloud has its one method."""
-    hearing = Hearing(provider)
+    receiving = Receiving(provider)
     other = "POST" if provider == "alibaba" else "GET"
-    assert hearing.outcome(changed(GOOD[provider], method=other)) == "forged"
-    assert hearing.untouched()
+    assert receiving.outcome(changed(GOOD[provider], method=other)) == "forged"
+    assert receiving.untouched()
 
 
 @pytest.mark.parametrize(
@@ -343,11 +342,11 @@ def test_a_wrong_method(provider: str) -> None:
 )
 def test_what_is_not_watched_creates_nothing(provider: str, received: Callback) -> None:
     """An unwatched stream or an event that is not of pushes is counted, and adds no series of a stream."""
-    hearing = Hearing(provider)
-    verdict = hearing.hear(received)
+    receiving = Receiving(provider)
+    verdict = receiving.receive(received)
     assert verdict.outcome == "unknown_stream"
-    assert verdict.heard is not None, "the vendor need not try again"
-    assert hearing.untouched()
+    assert verdict.event is not None, "the vendor need not try again"
+    assert receiving.untouched()
 
 
 # --- what is remembered ----------------------------------------------------------------------------------------------
@@ -355,54 +354,48 @@ def test_what_is_not_watched_creates_nothing(provider: str, received: Callback) 
 
 def test_memory_is_bounded() -> None:
     """A flood under one good signature fills no memory: the oldest events are forgotten, texts are short."""
-    hearing = Hearing("tencent")
+    receiving = Receiving("tencent")
     for number in range(MOST_REMEMBERED + 100):
-        hearing.hear(tencent(0, sequence=str(number)))
-    listener = hearing.ear.listener("tencent")
-    assert listener is not None
-    assert len(listener.heard) == MOST_REMEMBERED
-    assert len(listener.newest) == 1
-    hearing.hear(tencent(1, sequence="x" * 60_000, at=NOW + 1))
-    assert max(len(str(identity)) for identity in listener.heard) < 300
+        receiving.receive(tencent(0, sequence=str(number)))
+    receiver = receiving.receiver
+    assert len(receiver.received) == MOST_REMEMBERED
+    assert len(receiver.newest) == 1
+    receiving.receive(tencent(1, sequence="x" * 60_000, at=NOW + 1))
+    assert max(len(str(identity)) for identity in receiver.received) < 300
 
 
-def test_a_reload_keeps_what_was_heard() -> None:
+def test_a_reload_keeps_what_was_received() -> None:
     """A replay stays a replay over a reload; what is no longer watched is forgotten."""
-    hearing = Hearing("tencent")
-    hearing.hear(tencent())
-    hearing.watch([{"name": "s1", "domain": DOMAIN}, {"name": "new", "domain": DOMAIN}])
-    assert hearing.outcome(tencent()) == "replayed"
-    hearing.watch([{"name": "new", "domain": DOMAIN}])
-    assert hearing.outcome(tencent()) == "unknown_stream"
+    receiving = Receiving("tencent")
+    receiving.receive(tencent())
+    receiving.watch([{"name": "s1", "domain": DOMAIN}, {"name": "new", "domain": DOMAIN}])
+    assert receiving.outcome(tencent()) == "replayed"
+    receiving.watch([{"name": "new", "domain": DOMAIN}])
+    assert receiving.outcome(tencent()) == "unknown_stream"
 
 
-def test_a_flood_is_one_line_in_the_log() -> None:
+def test_a_flood_asks_for_one_line_in_the_log() -> None:
     """An outcome is told when it begins, however it alternates with others, and again after a long silence."""
-    hearing = Hearing("zego")
-    with capture_logs() as logs:
-        for seq in range(1, 200):
-            hearing.hear(zego(seq=seq))
-            hearing.hear(zego(seq=seq, signature="0"))
-        assert [line["outcome"] for line in logs] == ["forged"]
-        hearing.hear(zego(signature="0"), NOW + QUIET_SECONDS + 1)
-    assert [line["outcome"] for line in logs] == ["forged", "forged"]
+    receiving = Receiving("zego")
+    told = []
+    for seq in range(1, 200):
+        told += [receiving.receive(zego(seq=seq)), receiving.receive(zego(seq=seq, signature="0"))]
+    assert [verdict.outcome for verdict in told if verdict.advice] == ["forged"]
+    assert receiving.receive(zego(signature="0"), NOW + QUIET_SECONDS + 1).advice
 
 
-def test_no_secret_is_told() -> None:
-    """Neither the key nor what stands in a callback reaches the log or a repr."""
-    hearing = Hearing("tencent")
-    with capture_logs() as logs:
-        hearing.hear(tencent(key="other"))
-        hearing.hear(tencent(stream="nobody"))
-    listener = hearing.ear.listener("tencent")
-    told = f"{logs} {listener!r} {hearing.ear.__dict__}"
-    assert SECRET not in told
-    assert "canary" not in told
-    assert isinstance(listener and listener.key, Secret)
+def test_no_secret_is_in_a_repr() -> None:
+    """Neither the key nor what stands in a callback is in the receiver's repr."""
+    receiving = Receiving("tencent")
+    receiving.receive(tencent(key="other"))
+    receiving.receive(tencent())
+    assert SECRET not in repr(receiving.receiver)
+    assert "canary" not in repr(receiving.receiver)
+    assert isinstance(receiving.receiver.secret, Secret)
 
 
-def test_an_account_that_listens_begins_at_zero() -> None:
-    """A rule can tell nothing heard from nothing listened for."""
-    assert Hearing("alibaba").tally.callbacks == {
+def test_an_account_with_a_secret_begins_at_zero() -> None:
+    """A rule can tell no callbacks at all from no receiver."""
+    assert Receiving("alibaba").counters.callbacks == {
         ("alibaba", "alibaba", event, "accepted"): 0 for event in ("publish", "publish_done")
     }

@@ -1,4 +1,4 @@
-"""An ear without a network: what it counted, and whom it would ask for."""
+"""A callback receiver without a network: what it counted, and whom it would ask for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from exporter.model import Account, Stream
 from exporter.providers import found
 from exporter.providers.interface import Callback
 from exporter.state.board import Board
-from exporter.state.callbacks import Ear, Verdict
-from exporter.state.counters import Tally
+from exporter.state.callbacks import CallbackReceiver, Verdict
+from exporter.state.counters import Counters
 
-from .letters import DOMAIN, NOW, SECRET
+from .deliveries import DOMAIN, NOW, SECRET
 
 STREAMS: dict[str, list[dict[str, Any]]] = {
     "zego": [{"name": "rtc01"}, {"name": "rtc02"}],
@@ -34,37 +34,36 @@ def streams(provider: str, rows: Iterable[dict[str, Any]]) -> list[Stream]:
     return [found()[provider].stream(account=provider, **row) for row in rows]
 
 
-class Hearing:
-    """One account's listener and all that it may touch."""
+class Receiving:
+    """One account's receiver and all that it may touch."""
 
     def __init__(self, provider: str, rows: list[dict[str, Any]] | None = None, **fields: Any) -> None:
         self.provider = provider
-        self.board, self.tally = Board(120.0), Tally()
-        self.ear = Ear(self.board, self.tally)
+        self.board, self.counters = Board(120.0), Counters()
+        self.receiver = CallbackReceiver(
+            found()[provider], account(provider), Secret(SECRET), self.board, self.counters
+        )
         self.watch(STREAMS[provider] if rows is None else rows, **fields)
 
     def watch(self, rows: list[dict[str, Any]], **fields: Any) -> None:
         """Configure."""
         watched = streams(self.provider, rows)
         self.board.watch([(self.provider, stream) for stream in watched], 120.0)
-        cloud = found()[self.provider]
-        self.ear.configure([(cloud, account(self.provider, **fields), Secret(SECRET), watched)])
+        self.receiver.configure(account(self.provider, **fields), Secret(SECRET), watched)
 
-    def hear(self, received: Callback, now: float = NOW) -> Verdict:
-        """Hear one callback."""
-        listener = self.ear.listener(self.provider)
-        assert listener is not None
-        return self.ear.hear(listener, received, now)
+    def receive(self, received: Callback, now: float = NOW) -> Verdict:
+        """Receive one callback."""
+        return self.receiver.receive(received, now)
 
     def outcome(self, received: Callback, now: float = NOW) -> str:
-        """Hear one callback; return how it was counted."""
-        return self.hear(received, now).outcome
+        """Receive one callback; return how it was counted."""
+        return self.receive(received, now).outcome
 
     def counted(self) -> dict[tuple[str, str], int]:
         """Return what was counted, by event and outcome."""
-        return {key[2:]: count for key, count in self.tally.callbacks.items() if count}
+        return {key[2:]: count for key, count in self.counters.callbacks.items() if count}
 
     def untouched(self) -> bool:
         """Whether nothing but `stream_callbacks_total` has changed."""
         answers = [record for record in self.board if record.answer is not None or record.fault is not None]
-        return not (answers or self.tally.ended or self.tally.last_callback)
+        return not (answers or self.counters.ended or self.counters.last_callback)

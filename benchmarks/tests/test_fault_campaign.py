@@ -15,7 +15,7 @@ from benchmarks.faults.judge import Judge, busiest
 from benchmarks.faults.script import SHORTEST
 from exporter.commands import logs
 from exporter.model import State
-from tests.virtual import run
+from testbed.virtual import run
 
 OURS, ZERO, LAST = NAMES
 
