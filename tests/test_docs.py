@@ -17,6 +17,7 @@ from docs import generate, generate_metrics
 from exporter import cli, config, providers
 from exporter.commands.options import COMMANDS, FLAGS
 from exporter.exposition import FAMILIES
+from exporter.providers import codes as catalogue
 from tests.markdown import ROOT, Page, page, pages
 
 PAGES = list(pages())
@@ -35,6 +36,8 @@ NO_METRICS = {
     "stream_mixing",
     "stream_exporter",
 }
+WORDS = 31_500
+WORDS_OF_CODES = 9_400
 SUFFIXES = ("_bucket", "_count", "_sum")
 CONFIGURATION_KEYS = {"scrape", "accounts", "streams", "stream_files"}
 
@@ -237,6 +240,35 @@ def test_scrape_jobs_are_the_shipped_ones() -> None:
         found = [content for _, content in documents(page(ROOT / name)) if "scrape_configs" in content]
         assert found
         assert [job for content in found for job in content["scrape_configs"] if job not in shipped] == []
+
+
+# --- length -----------------------------------------------------------------------------------------------------------
+
+
+def test_pages_are_short() -> None:
+    """The pages of docs/ together stay within their budget of words: each thing is said once."""
+    counts = {one.name: len(one.text.split()) for one in PAGES if one.name.startswith("docs/")}
+    assert sum(counts.values()) <= WORDS, counts
+    assert counts["docs/codes.md"] <= WORDS_OF_CODES
+
+
+def test_codes_say_each_advice_once() -> None:
+    """The page of codes has every code, meaning and advice, and repeats no advice under one reason of a provider."""
+    text = page(ROOT / "docs" / "codes.md").text
+    for name in catalogue.providers():
+        codes = catalogue.load(name)
+        entries = [*codes.entries(), *codes.fallbacks()]
+        title = re.escape(f"## {codes.title} (`{name}`)")
+        [section] = re.findall(rf"^{title}$\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+        plain = section.replace("\\", "")
+        assert [one.code for one in entries if f"`{one.code}" not in plain] == []
+        assert [one.meaning for one in entries if one.meaning not in plain] == []
+        reasons = {one.reason: one.advice for one in catalogue.reasons()}
+        told = {one.advice for one in entries} - {catalogue.local("ok").advice, *reasons.values()}
+        assert [advice for advice in told if f"*{advice}*" not in plain] == []
+        for part in plain.split("\n### "):
+            advices = re.findall(r" \*([^*].*?)\*$", part, re.MULTILINE)
+            assert len(advices) == len(set(advices))
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
