@@ -1,7 +1,7 @@
-"""Makes docs/codes.md out of the catalogue: prints the page, or writes it with `--write`.
+"""Makes docs/codes.md and docs/codes/ out of the catalogue: prints the pages, or writes them with `--write`.
 
-One line for each distinct advice: the codes that share it, each with its meaning, and then the advice. A code whose
-advice is that of its reason only has its meaning; the reason has the advice, once, at the top of the page.
+One page for each provider, with one line for each distinct advice: the codes that share it, each with its meaning, and
+then the advice. A code whose advice is that of its reason has its meaning alone; docs/codes.md has the reasons.
 """
 
 import sys
@@ -14,38 +14,56 @@ from exporter.providers import codes as catalogue
 from exporter.providers.codes import Entry
 
 PAGE = Path(__file__).with_name("codes.md")
+FOLDER = Path(__file__).with_name("codes")
+WRITTEN = "<!-- Written by docs/generate_codes.py; do not edit. -->"
 
-INTRODUCTION = """\
+INTRODUCTION = f"""\
 # Codes
 
-<!-- Written by docs/generate_codes.py; do not edit. -->
+{WRITTEN}
 
-What the labels `code` and `reason` of `stream_probe_errors_total` mean, and in *italics* what to do. A code without
-advice of its own needs [what its reason says](#reasons). In a terminal, in English or Chinese:
-`stream-exporter explain [PROVIDER] CODE`.
+What the labels `code` and `reason` of `stream_probe_errors_total` mean, and in *italics* what to do. In a terminal, in
+English or Chinese: `stream-exporter explain [PROVIDER] CODE`.
 
-A code that is not listed here has the label `other`; the log and the status page show the code itself."""
+The codes of a cloud have a page each:
+
+"""
+
+UNLISTED = """\
+A code that is on no page has the label `other`; the log and the status page show the code itself."""
+
+ADVICE = """\
+In *italics*: what to do. A code without advice of its own needs [that of its reason](../codes.md#reasons)."""
 
 REMEDIES = {entry.reason: entry.advice for entry in catalogue.reasons()}
 NOTHING = catalogue.local("ok").advice
 
 
 def render() -> str:
-    """Return the whole page."""
+    """Return the page of reasons, which leads to those of the providers."""
+    titles = {provider: catalogue.load(provider).title for provider in catalogue.providers()}
+    links = "\n".join(f"- [{title}](codes/{provider}.md) (`{provider}`)" for provider, title in titles.items())
     own = ["## Reasons", _lines(catalogue.reasons()), "In place of a code:", _lines(catalogue.words())]
-    sections = [section for provider in catalogue.providers() for section in _provider(provider)]
-    return "\n\n".join([INTRODUCTION, *own, *sections]) + "\n"
+    return "\n\n".join([f"{INTRODUCTION}{links}", UNLISTED, *own]) + "\n"
+
+
+def pages() -> dict[Path, str]:
+    """Return all pages, by their place."""
+    providers = {FOLDER / f"{name}.md": "\n\n".join(_provider(name)) + "\n" for name in catalogue.providers()}
+    return {PAGE: render(), **providers}
 
 
 def _provider(provider: str) -> Iterator[str]:
     codes = catalogue.load(provider)
-    yield f"## {codes.title} (`{provider}`)"
+    yield f"# Codes of {codes.title} (`{provider}`)"
+    yield WRITTEN
+    yield ADVICE
     entries = list(codes.entries())
     for family in dict.fromkeys(entry.family for entry in entries):
         members = [entry for entry in entries if entry.family == family]
         yield from _by_verdict(f"{family}: " if family else "", members, codes.state_field)
     if fallbacks := list(codes.fallbacks()):
-        yield "### Codes that are not listed, by the longest prefix that fits"
+        yield "## Codes that are not listed, by the longest prefix that fits"
         yield _lines(fallbacks, "…", known=True)
     if statuses := codes.statuses():
         yield "Else by HTTP status: " + ", ".join(f"{status} {reason}" for status, reason in statuses.items()) + "."
@@ -55,7 +73,7 @@ def _by_verdict(family: str, entries: list[Entry], state_field: str | None) -> I
     """Yield a heading and its codes: first the states, then each reason."""
     verdicts = dict.fromkeys(entry.reason for entry in entries)
     for reason in verdicts:
-        yield f"### {family}{reason or _states(state_field)}"
+        yield f"## {family}{reason or _states(state_field)}"
         yield _lines([entry for entry in entries if entry.reason == reason], known=True)
 
 
@@ -96,11 +114,13 @@ def _escaped(text: str) -> str:
 
 
 def main(write: bool) -> int:
-    """Write the page to its place, or print it."""
-    if write:
-        PAGE.write_text(render(), encoding="utf-8")
-    else:
-        sys.stdout.write(render())
+    """Write the pages to their places, or print them."""
+    for path, text in pages().items():
+        if write:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        else:
+            sys.stdout.write(text)
     return 0
 
 

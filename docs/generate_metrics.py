@@ -130,9 +130,7 @@ def _code(words: Iterable[str]) -> str:
 def _values(providers: Mapping[str, AnyProvider]) -> str:
     events = {event for one in providers.values() if one.callbacks for event in one.callbacks.events}
     rows: Mapping[str, Iterable[str]] = {
-        "provider": providers,
         "state": State,
-        "action": sorted({action for one in providers.values() for action in one.apis()}),
         "reason` of `stream_probe_errors_total": Reason,
         "reason` of `stream_pushes_ended_total": END_REASONS,
         "why": ("quota", "deadline", "breaker"),
@@ -141,7 +139,11 @@ def _values(providers: Mapping[str, AnyProvider]) -> str:
     }
     lines = [f"- `{label}`: {_code(values)}" for label, values in rows.items()]
     return "\n".join(
-        [*lines, "- `code`: one of [codes.md](codes.md), `ok`, `other`, or a failure's reason on this side"]
+        [
+            "- `provider`, `action`: see [the clouds](configuration.md#clouds)",
+            *lines,
+            "- `code`: one of [codes.md](codes.md), `ok`, `other`, or a failure's reason on this side",
+        ]
     )
 
 

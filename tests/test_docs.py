@@ -36,8 +36,7 @@ NO_METRICS = {
     "stream_mixing",
     "stream_exporter",
 }
-WORDS = 31_500
-WORDS_OF_CODES = 9_400
+WORDS, WORDS_PER_CLOUD, WORDS_PER_CODE = 21_000, 250, 23
 SUFFIXES = ("_bucket", "_count", "_sum")
 CONFIGURATION_KEYS = {"scrape", "accounts", "streams", "stream_files"}
 
@@ -108,9 +107,10 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 
 
 def test_every_page_is_reachable() -> None:
-    """README.md leads to every page of docs/, directly."""
+    """README.md leads to every page of docs/, directly; docs/codes.md leads to those of each cloud."""
     readme = {link.partition("#")[0] for link in page(ROOT / "README.md").links}
-    assert {one.name for one in PAGES if one.name.startswith("docs/")} <= readme
+    codes = {f"docs/{link.partition('#')[0]}" for link in page(ROOT / "docs" / "codes.md").links}
+    assert {one.name for one in PAGES if one.name.startswith("docs/")} <= readme | codes
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -246,29 +246,36 @@ def test_scrape_jobs_are_the_shipped_ones() -> None:
 
 
 def test_pages_are_short() -> None:
-    """The pages of docs/ together stay within their budget of words: each thing is said once."""
-    counts = {one.name: len(one.text.split()) for one in PAGES if one.name.startswith("docs/")}
-    assert sum(counts.values()) <= WORDS, counts
-    assert counts["docs/codes.md"] <= WORDS_OF_CODES
+    """The pages of docs/ together stay within their budget of words: each thing is said once.
+
+    That is 22,000 with four clouds. Each cloud has a page of codes besides, with a budget for each code.
+    """
+    words = {one.name: len(one.text.split()) for one in PAGES if one.name.startswith("docs/")}
+    of_codes = {name: words.pop(name) for name in [*words] if name.startswith("docs/codes/")}
+    assert sum(words.values()) <= WORDS + WORDS_PER_CLOUD * len(PROVIDERS), words
+    codes = {f"docs/codes/{name}.md": len(list(entries(name))) for name in catalogue.providers()}
+    assert [name for name, count in codes.items() if of_codes[name] > WORDS_PER_CODE * count] == []
 
 
-def test_codes_say_each_advice_once() -> None:
-    """The page of codes has every code, meaning and advice, and repeats no advice under one reason of a provider."""
-    text = page(ROOT / "docs" / "codes.md").text
-    for name in catalogue.providers():
-        codes = catalogue.load(name)
-        entries = [*codes.entries(), *codes.fallbacks()]
-        title = re.escape(f"## {codes.title} (`{name}`)")
-        [section] = re.findall(rf"^{title}$\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-        plain = section.replace("\\", "")
-        assert [one.code for one in entries if f"`{one.code}" not in plain] == []
-        assert [one.meaning for one in entries if one.meaning not in plain] == []
-        reasons = {one.reason: one.advice for one in catalogue.reasons()}
-        told = {one.advice for one in entries} - {catalogue.local("ok").advice, *reasons.values()}
-        assert [advice for advice in told if f"*{advice}*" not in plain] == []
-        for part in plain.split("\n### "):
-            advices = re.findall(r" \*([^*].*?)\*$", part, re.MULTILINE)
-            assert len(advices) == len(set(advices))
+def entries(provider: str) -> Iterator[catalogue.Entry]:
+    """Yield every code and prefix of a provider's catalogue."""
+    codes = catalogue.load(provider)
+    yield from codes.entries()
+    yield from codes.fallbacks()
+
+
+@pytest.mark.parametrize("provider", catalogue.providers())
+def test_codes_say_each_advice_once(provider: str) -> None:
+    """The page of a provider has every code, meaning and advice, and repeats no advice under one reason."""
+    text = page(ROOT / "docs" / "codes" / f"{provider}.md").text.replace("\\", "")
+    known = {catalogue.local("ok").advice, *(one.advice for one in catalogue.reasons())}
+    for one in entries(provider):
+        assert f"`{one.code}" in text
+        assert one.meaning in text
+        assert one.advice in known or f"*{one.advice}*" in text
+    for part in text.split("\n## "):
+        advices = re.findall(r" \*([^*].*?)\*$", part, re.MULTILINE)
+        assert len(advices) == len(set(advices))
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
