@@ -29,7 +29,7 @@ class Connection(Protocol):
         """Seconds that making it took, until its first call."""
         ...
 
-    async def quiet(self) -> bool:
+    def quiet(self) -> Awaitable[bool]:
         """Say whether a request may go out now."""
         ...
 
@@ -96,35 +96,29 @@ class Gate:
         Returns:
             The connection, or None if the call's turn would come too late.
         """
-        other = await self._ready(connect, new=True) if new else None
+        connection = await self._ready(connect, new=True) if new else None
         queued = self._lock.locked()
         async with self._lock:
-            now = self._mono()
-            if now + self._pace().wait(now) > deadline:
-                if other is not None:
-                    other.release()
-                return None
-            return await self._slot(other or await self._ready(connect), deadline, connect, queued)
-
-    async def _slot(self, connection: Connection, deadline: float, connect: Connect, queued: bool) -> Connection | None:
-        """Wait for the slot of a call whose connection is there; a connection that does not last is replaced."""
-        mono = self._mono
-        while True:
-            wait = self._pace().wait(now := mono())
-            lost = isinstance(connection, Unreachable)
-            if now + wait > deadline and not lost:
-                connection.release()
-                return None
-            if wait > 0 and now < deadline:
-                queued = True
-                await asyncio.sleep(min(wait, deadline - now) if lost else wait)
-            elif await connection.quiet():
-                # What cannot be sent counts too, or a dead endpoint would be tried as fast as it refuses.
-                self._pace().take(mono(), queued)
-                return connection
-            else:
-                connection.release()
-                connection = await self._ready(connect)
+            checked = False
+            while True:
+                wait = self._pace().wait(now := self._mono())
+                lost = isinstance(connection, Unreachable)
+                if now + wait > deadline and not lost:
+                    if connection is not None:
+                        connection.release()
+                    return None
+                if connection is None:
+                    connection, checked = await self._ready(connect), True
+                elif wait > 0 and now < deadline:
+                    queued, checked = True, False
+                    await asyncio.sleep(min(wait, deadline - now) if lost else wait)
+                elif checked or await connection.quiet():
+                    # What cannot be sent counts too, or a dead endpoint would be tried as fast as it refuses.
+                    self._pace().take(self._mono(), queued)
+                    return connection
+                else:
+                    connection.release()
+                    connection = None
 
     async def _ready(self, connect: Connect, *, new: bool = False) -> Connection:
         """Return a connection on which nothing has come unasked."""

@@ -55,20 +55,17 @@ class Intake:
         self._large = asyncio.Lock()
         self._aside = aside
 
-    async def take(self, parts: AsyncIterator[bytes], length: int | None, encoding: str, largest: int) -> Taken:
+    async def take(self, parts: AsyncIterator[bytes], encoding: str, largest: int) -> Taken:
         """Return a body once it is whole; a large one may have to wait for its permit.
 
         Args:
             parts: The body as it comes.
-            length: Its length, if it was announced.
             encoding: Its Content-Encoding, "" where there is none.
             largest: Bytes that it may have, compressed or not.
 
         Raises:
             TransportError: It is too large, or its compression is broken.
         """
-        if length is not None and length > largest:
-            raise Oversized(largest)
         permit = Permit(self._large)
         try:
             raw = await _received(parts, largest, permit)
