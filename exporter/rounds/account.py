@@ -47,13 +47,13 @@ class AccountProber:
             else:
                 started, present = True, self._start(due, deadline)
             await self._wait([present], deadline)
-            if present.held:
+            if present.withheld:
                 break
         # Calls of earlier rounds that are still in flight are waited for too: none of them is asked twice.
         await self._wait(self._rounds, deadline)
         self._settle()
 
-    async def refresh_one(self, record: Record, deadline: float, fresh: float, *, hinted: bool = False) -> None:
+    async def refresh_one(self, record: Record, deadline: float, fresh: float, *, follow_up: bool = False) -> None:
         """Ask for one stream, ahead of all others, unless it was asked since `fresh` (monotonic seconds).
 
         A call that only a callback asked for says nothing of the account: neither the breaker nor the figures of the
@@ -64,10 +64,10 @@ class AccountProber:
             done = state.waiting.expect(record.key, fresh)
             present = self._present(now)
             if record.key not in state.flying and not (present is not None and present.hurry(record)):
-                present = self._start([record], deadline, alone=record.key, hinted=hinted)
+                present = self._start([record], deadline, alone=record.key, follow_up=follow_up)
             tasks = {done} if present is None or present.task is None else {done, present.task}
             await asyncio.wait(tasks, timeout=deadline - now, return_when=asyncio.FIRST_COMPLETED)
-            if present is not None and (present.held or self._in_vain(present, record)):
+            if present is not None and (present.withheld or self._in_vain(present, record)):
                 break
         self._settle()
 
@@ -166,11 +166,11 @@ class AccountProber:
         due.sort(key=lambda record: record.tried)
         return due
 
-    def _start(self, due: list[Record], deadline: float, *, alone: Key | None = None, hinted: bool = False) -> Round:
+    def _start(self, due: list[Record], deadline: float, *, alone: Key | None = None, follow_up: bool = False) -> Round:
         # The callers that waited for these may have left.
         self._rounds = [one for one in self._rounds if not one.over]
         whole = len(due) == len(self._state.streams)
-        made = Round(self._state, deadline, whole=whole, alone=alone, hinted=hinted)
+        made = Round(self._state, deadline, whole=whole, alone=alone, follow_up=follow_up)
         made.task = asyncio.create_task(made.run(due), name=f"round {self._state.account.name}")
         self._rounds.append(made)
         return made

@@ -112,7 +112,7 @@ class Hints:
         # While calls are held back, only scrapes try whether the account answers again.
         if not prober.held_back and not hint.confirmed():
             hint.asked.append(now)
-            await prober.refresh_one(hint.record, now + CALL_SECONDS, now, hinted=True)
+            await prober.refresh_one(hint.record, now + CALL_SECONDS, now, follow_up=True)
 
     async def _ready(self, hint: Hint) -> AccountProber | None:
         """Wait for the stream's and the account's turn; return who asks, or None where the stream is gone."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from exporter.model import Account, Credentials, Stream
+from exporter.model import Account, Credentials, Fault, Stream
 from exporter.providers.interface import AnyProvider, kept
 from exporter.rounds.call import Observer
 from exporter.rounds.gate import Gate
@@ -108,6 +108,11 @@ class AccountState:
     def record(self, stream: Stream) -> Record | None:
         """Return the record of a stream, unless a reload has taken it away or given it another address."""
         return self.shared.board.current(self.provider.name, stream)
+
+    def count(self, fault: Fault) -> None:
+        """Count a failure."""
+        key = (*self.names, fault.code, str(fault.reason))
+        self.shared.tally.errors[key] += 1
 
     def rates(self) -> dict[str, float]:
         """Return the calls per second allowed now, by action."""
