@@ -18,6 +18,7 @@ from exporter.rounds.plan import Listed
 from exporter.rounds.shared import Shared
 from exporter.state.board import Key, Record
 
+NEVER: Final = float("-inf")  # monotonic seconds
 OUT_OF_TURN: Final = ""  # not an API's action: the pace of callbacks and probes
 
 
@@ -35,7 +36,7 @@ class Waiting:
 
     def fresh(self, key: Key) -> float:
         """Return how fresh the answer about a stream must be, at least."""
-        return self._fresh.get(key, float("-inf"))
+        return self._fresh.get(key, NEVER)
 
     def asked(self, key: Key) -> None:
         """Tell those who wait for a stream that it has been asked."""
@@ -79,14 +80,14 @@ class AccountState:
     listed: dict[tuple[str, str], Listed] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
     observers: set[Observer] = field(default_factory=set)
-    complete_since: float = float("-inf")
+    complete_since: float = NEVER
 
     def configure(self, account: Account, streams: Sequence[Stream]) -> None:
         """Take another configuration; quotas, health and calls in flight stay."""
         if account.concurrency != self.account.concurrency or not self.gates:
             self.slots = asyncio.Semaphore(account.concurrency)
         self.account, self.streams = account, tuple(streams)
-        self.complete_since = float("-inf")
+        self.complete_since = NEVER
         limits = {action: kept(account, api) for action, api in self.provider.apis().items()}
         for action in limits:
             if action not in self.gates:

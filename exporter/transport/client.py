@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -110,44 +110,53 @@ class Connection:
             self._wire.spoil()
 
 
-_URL: Final = re.compile(r"(https?://([^/?#]+))([^#]*)")
+_URL: Final = re.compile(r"(https?://([^/?#\s]+))(/?[^#\s]*)")
 
 
 def written(request: Request, largest: int) -> bytes:
-    """Return a request as it goes out; what the caller says in its headers goes before what is said by default."""
-    _, host, target = _parts(request.url)
-    headers = {
-        "host": host,
-        "user-agent": USER_AGENT,
-        "accept": "*/*",
-        "accept-encoding": "gzip" if largest > MEBIBYTE else "identity",
+    """Return a request as it goes out, its URL and headers byte for byte.
+
+    Raises:
+        ValueError: A header would end its line, or the URL is none.
+    """
+    _, host, target = _split(request.url)
+    given = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+    if not given.count("\r") == given.count("\n") == len(request.headers) or "\0" in given:
+        raise ValueError("a header holds more than one line")
+    carries = bool(request.body) or request.method != "GET"
+    default = _default_fields(host, tuple(request.headers), carries, largest > MEBIBYTE)
+    length = f"Content-Length: {len(request.body)}\r\n" if carries else ""
+    target = target if target.startswith("/") else f"/{target}"
+    return f"{request.method} {target} HTTP/1.1\r\n{default}{given}{length}\r\n".encode() + request.body
+
+
+@lru_cache(maxsize=64)
+def _default_fields(host: str, given: tuple[str, ...], carries: bool, large: bool) -> str:
+    """Return the header fields that every request has, without those that are given."""
+    fields = {
+        "Host": host,
+        "User-Agent": USER_AGENT,
+        "Accept": "*/*",
+        "Accept-Encoding": "gzip" if large else "identity",
     }
-    if request.body or request.method != "GET":
-        headers["content-type"] = "application/octet-stream"
-    for name in request.headers:
-        headers.pop(name.lower(), None)
-    if request.body or request.method != "GET":
-        headers["content-length"] = str(len(request.body))
-    lines = [f"{request.method} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for fields in (headers, request.headers) for name, value in fields.items()]
-    head = "\r\n".join([*lines, "", ""])
-    if head.count("\r") != len(lines) + 1 or head.count("\n") != len(lines) + 1 or "\0" in head:
-        raise ValueError("a header holds the end of a line")
-    return head.encode() + request.body
+    if carries:
+        fields["Content-Type"] = "application/octet-stream"
+    names = {name.lower() for name in given}
+    return "".join(f"{name}: {value}\r\n" for name, value in fields.items() if name.lower() not in names)
 
 
+@lru_cache(maxsize=128)
 def origin(url: str) -> str:
     """Return scheme, host and port of a URL."""
-    return _parts(url)[0]
+    return _split(url)[0]
 
 
-def _parts(url: str) -> tuple[str, str, str]:
-    """Return a URL's origin, its host with the port, and what is asked for there, byte for byte."""
+def _split(url: str) -> tuple[str, str, str]:
+    """Return a URL's origin, its host with the port, and what is asked for there."""
     found = _URL.match(url)
     if found is None:
         raise ValueError("no URL")
-    where, host, target = found.groups()
-    return where, host, target if target.startswith("/") else f"/{target}"
+    return found[1], found[2], found[3]
 
 
 def _receiving_little_ahead(address: aiohttp.AddrInfoType) -> socket.socket:
