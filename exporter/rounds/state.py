@@ -46,7 +46,7 @@ class Waiting:
                 done.set_result(None)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class AccountState:
     """One account, between its rounds and within them.
 
@@ -115,7 +115,7 @@ class AccountState:
         key = (*self.names, fault.code, str(fault.reason))
         self.shared.tally.errors[key] += 1
 
-    def rates(self) -> dict[str, float]:
+    def kept(self) -> dict[str, float]:
         """Return the calls per second allowed now, by action."""
         now = self.shared.clock.mono()
         return {action: pace.rate(now) for action, pace in self.paces.items()}

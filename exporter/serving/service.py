@@ -16,7 +16,7 @@ from exporter.exposition import Compressor, Exposition, Scope, Source
 from exporter.model import Account, Credentials, Secret, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import AccountProber, Clock, Prober, Shared
-from exporter.rounds.follow_ups import Hints
+from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
 from exporter.rounds.transcript import Exchange
@@ -87,8 +87,8 @@ class Service:
         self._open = AsyncExitStack()
         self._documents: dict[tuple[bool, bool], Document] = {}
         self.ear = Ear(self.board, self.tally)
-        self.turns = Turns(self.prober, clock)
-        self.hints = Hints(self.prober, self.board, clock, self.turns)
+        self.turns = Turns(self.prober)
+        self.follow_ups = FollowUps(self.turns)
         self._render_seconds = 0.0
         self.configure(config)
 
@@ -98,7 +98,7 @@ class Service:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.hints.close()
+        await self.follow_ups.close()
         await self.turns.close()
         await self._open.aclose()
         self._reader.close()
@@ -108,7 +108,7 @@ class Service:
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
         self.ear.configure(self._listening(config))
-        self.hints.keep()
+        self.follow_ups.keep()
         self.turns.keep()
         self.config = config
         self.source.label_names = config.label_names
@@ -152,7 +152,7 @@ class Service:
 
     def hint(self, record: Record, live: bool | None) -> None:
         """Ask for a stream at once, because a callback told of it."""
-        self.hints.give(record, live)
+        self.follow_ups.give(record, live)
 
     async def watch_calls(self, prober: AccountProber, deadline: float, record: Record | None) -> list[Exchange]:
         """Ask for one stream, or all of an account, whatever is known of it; return each call as it went.

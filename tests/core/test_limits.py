@@ -16,9 +16,10 @@ from exporter.model import Account, Credentials, Reply, Request, Secret, SecretS
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import Clock, Prober
-from exporter.rounds.follow_ups import Hints
+from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.limits import Limits
 from exporter.rounds.pace import WINDOW, Pace
+from exporter.rounds.turns import Turns
 from exporter.serving.service import Service
 from tests.core.test_quota import busiest, calls
 from tests.virtual import (
@@ -152,16 +153,16 @@ def test_callbacks_of_a_renamed_account_get_no_new_share() -> None:
     async def main() -> None:
         network = Network(active)
         made = prober(network, [], [])
-        hints = Hints(made, made.shared.board, made.shared.clock)
+        follow_ups = FollowUps(Turns(made))
         Keys(made, **{f"n{number}": "key" for number in range(12)})
         for number in range(12):
             reload(made, [limited(f"n{number}", 2)], streams(5, f"n{number}"))
-            hints.keep()
+            follow_ups.keep()
             for record in made.shared.board:
-                hints.give(record, live=True)
+                follow_ups.give(record, live=True)
             await asyncio.sleep(0.02)
         assert len(network.calls) <= 1
-        await hints.close()
+        await follow_ups.close()
 
     run(main())
 

@@ -14,7 +14,7 @@ from exporter.model import Reason, Reply, Request
 from exporter.providers.document import CHEAP_BYTES
 from exporter.providers.interface import Malformed, pages_of
 from exporter.rounds import Prober
-from exporter.rounds.round import PLANNED_AT_ONCE
+from exporter.rounds.planning import PLANNED_AT_ONCE
 from exporter.transport.aside import Reader
 from tests.virtual import Network, account, lane, params, prober, reply, run, streams
 

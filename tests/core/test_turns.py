@@ -10,7 +10,7 @@ import pytest
 
 from exporter.model import Reply, Request
 from exporter.rounds import Prober
-from exporter.rounds.follow_ups import Hints
+from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.turns import Turns
 from exporter.state.board import Record
 from tests.virtual import Network, account, lane, params, prober, run, streams, tencent_error, tencent_state
@@ -29,7 +29,7 @@ class Desk:
     def __init__(self, count: int, rate: float, behave: Callable[[str, Request], Awaitable[Reply]] = active) -> None:
         self.network = Network(behave)
         self.made: Prober = prober(self.network, [account(quota={ACTION: rate})], streams(count))
-        self.turns = Turns(self.made, self.made.shared.clock)
+        self.turns = Turns(self.made)
         self.loop = asyncio.get_running_loop()
 
     def record(self, number: int = 0) -> Record:
@@ -100,12 +100,12 @@ def test_callbacks_and_probes_share_one_half() -> None:
 
     async def main() -> None:
         desk = Desk(200, 50.0)
-        hints = Hints(desk.made, desk.made.shared.board, desk.made.shared.clock, desk.turns)
+        follow_ups = FollowUps(desk.turns)
 
         async def pester() -> None:
             while True:
                 for number in range(100):
-                    hints.give(desk.record(number), live=False)
+                    follow_ups.give(desk.record(number), live=False)
                 await asyncio.sleep(0.05)
 
         pests = [desk.loop.create_task(pester())]
@@ -116,7 +116,7 @@ def test_callbacks_and_probes_share_one_half() -> None:
         assert desk.loop.time() - started <= 2 * 200 / (50 * 0.96) + 0.5
         for pest in pests:
             pest.cancel()
-        await hints.close()
+        await follow_ups.close()
         await desk.turns.close()
 
     run(main())
