@@ -38,6 +38,7 @@ class Wire(ResponseHandler):
 
     Attributes:
         spoiled: Whether it must never be used again.
+        due: Whether an answer, or the rest of one, is still to come.
         on_stray: Called when bytes have come that nobody asked for.
     """
 
@@ -45,19 +46,16 @@ class Wire(ResponseHandler):
         super().__init__(loop)
         self.spoiled = False
         self.on_stray: Callable[[], None] = _nothing
+        self.due = False
         self._answer: asyncio.Future[RawResponseMessage] | None = None
-        self._awaiting = False
+        self._until = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
         self._message: RawResponseMessage | None = None
         self._content: StreamReader | None = None
         self._interim = 0
         self._came = self._taken = self._head = 0
         self._largest = 0
         self._poll: select.poll | None = None
-
-    @property
-    def due(self) -> bool:
-        """Whether an answer, or the rest of one, is still to come."""
-        return self._awaiting and (self._content is None or not self._content.is_eof())
 
     @property
     def usable(self) -> bool:
@@ -97,19 +95,20 @@ class Wire(ResponseHandler):
         """
         if self.transport is None or self.transport.is_closing():
             raise ClientConnectionResetError
-        self._awaiting, self._message, self._content, self._largest = True, None, None, largest
+        self.due, self._message, self._content, self._largest = True, None, None, largest
         self._interim = self._came = self._taken = self._head = 0
         # A parser of its own: half a head may have come behind the last answer. A buffer of this size is never full:
         # the parser never pauses within an answer, the socket does.
         self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=largest + SLICE)
         answer: asyncio.Future[RawResponseMessage] = self._loop.create_future()
         self._answer = answer
-        timer = self._loop.call_at(until, self._expire)
+        self._until = until
+        if self._alarm is None or self._alarm.when() > until:
+            self._expire_at(until)
         self.transport.write(request)
         try:
             return await answer
         finally:
-            timer.cancel()
             self._answer = None
 
     def whole(self, most: int) -> bytes | None:
@@ -149,6 +148,7 @@ class Wire(ResponseHandler):
             part = data[start : start + SLICE]
             self._came += len(part)
             super().data_received(part)
+            self.due = self._content is None or not self._content.is_eof()
             self._limit()
             self._tell()
         if self._ahead() > AHEAD and self.transport is not None:
@@ -199,8 +199,19 @@ class Wire(ResponseHandler):
         if error is not None:
             answer.set_exception(error)
 
+    def _expire_at(self, when: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(when, self._expire)
+
     def _expire(self) -> None:
-        if self._answer is not None and not self._answer.done():
+        """Give up the call that is overdue; the timer may be an earlier call's, as most calls need none."""
+        self._alarm = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._loop.time() < self._until:
+            self._expire_at(self._until)
+        else:
             self._answer.set_exception(TimeoutError())
 
     def _refuse(self, error: TransportError) -> None:
