@@ -34,7 +34,7 @@ from aiohttp import web
 
 from benchmarks.faults.clouds import ACCOUNTS, address
 from exporter import config, providers
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.serving.app import Face
 from exporter.serving.reload import keep_one_heap
 from exporter.serving.service import Service, clock

@@ -1,7 +1,8 @@
 """Writes everything that is generated: `python -m docs.generate`; with `--check` only says what is stale.
 
-Codes, configuration and metrics (docs/), rules and a test of them (deploy/prometheus), dashboards (grafana/dashboards),
-and the copies of rules and dashboards in the Helm chart, which can only read files of its own folder.
+Codes, commands, configuration and metrics (docs/), rules and a test of them (deploy/prometheus), dashboards
+(grafana/dashboards), and the copies of rules and dashboards in the Helm chart, which can only read files of its own
+folder.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs import generate_codes, generate_configuration, generate_metrics
+from docs import generate_codes, generate_commands, generate_configuration, generate_metrics
 from grafana import build
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +24,7 @@ def generated() -> dict[Path, str]:
     dashboards = build.build()
     return {
         generate_codes.PAGE: generate_codes.render(),
+        generate_commands.PAGE: generate_commands.render(),
         generate_configuration.PAGE: generate_configuration.render(),
         generate_metrics.PAGE: generate_metrics.render(),
         PROMETHEUS / "rules.yml": rules,

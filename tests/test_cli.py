@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from exporter import __version__
-from exporter.cli import COMMANDS, parse, serve_options
-from exporter.commands.options import ServeOptions
+from exporter.cli import parse
+from exporter.commands.options import COMMANDS, FLAGS, Address, Command, ServeOptions
 from tests.commands.running import process, run
 
-FLAGS = [
+SERVE_FLAGS = [
     "--config.file",
     "--web.listen-address",
     "--web.config.file",
@@ -25,14 +26,16 @@ FLAGS = [
     "--log.format",
     "--version",
 ]
+HEAVY = {"aiohttp", "asyncio", "bcrypt", "email", "importlib.metadata", "logging", "pkgutil", "prometheus_client",
+         "pydantic", "rich", "ssl", "structlog", "subprocess", "yaml"}  # fmt: skip
 
 
 def test_no_command_is_serve() -> None:
     """Without a command the exporter runs, with the defaults that are documented."""
-    command, flags = parse([])
+    command, options = parse([])
     assert command.name == "serve"
-    assert serve_options(flags) == ServeOptions(
-        "stream-exporter.yml", (":10180",), None, "/metrics", False, 0.5, "info"
+    assert options == ServeOptions(
+        Path("stream-exporter.yml"), (Address(None, 10180),), None, "/metrics", False, None, 0.5, "info", "logfmt"
     )
 
 
@@ -44,10 +47,11 @@ def test_flags_of_serve(prefix: list[str]) -> None:
         "--web.config.file web.yml --web.telemetry-path /m --web.enable-lifecycle --web.external-url https://s.example "
         "--scrape.timeout-offset 0.25 --log.level debug --log.format json"
     )
-    command, flags = parse([*prefix, *given.split()])
+    command, options = parse([*prefix, *given.split()])
     assert command.name == "serve"
-    assert serve_options(flags) == ServeOptions(
-        "f.yml", ("127.0.0.1:1", "[::1]:2"), "web.yml", "/m", True, 0.25, "debug", "json", "https://s.example"
+    addresses = (Address("127.0.0.1", 1), Address("::1", 2))
+    assert options == ServeOptions(
+        Path("f.yml"), addresses, Path("web.yml"), "/m", True, "https://s.example", 0.25, "debug", "json"
     )
 
 
@@ -56,7 +60,15 @@ def test_help_names_every_command_and_flag() -> None:
     overview, serve = run("--help"), run("serve", "--help")
     assert (overview.code, serve.code) == (0, 0)
     assert all(f"  {name} " in overview.out for name in COMMANDS)
-    assert all(flag in serve.out for flag in FLAGS)
+    assert all(flag in serve.out for flag in SERVE_FLAGS)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_every_option_has_its_flag(command: Command) -> None:
+    """The table of flags and the typed options agree, and every flag names commands that there are."""
+    taken, options = {flag.field for flag in command.flags}, {field.name for field in fields(command.options)}
+    assert taken <= options if command.name == "demo" else taken == options
+    assert all(set(flag.commands.split()) <= set(COMMANDS) for flag in FLAGS)
 
 
 @pytest.mark.parametrize("argv", [["--version"], ["serve", "--version"]])
@@ -67,7 +79,31 @@ def test_version(argv: list[str]) -> None:
     assert done.out.startswith(f"stream-exporter {__version__} ")
 
 
-@pytest.mark.parametrize("flag", [flag[:-1] for flag in FLAGS])
+@pytest.mark.parametrize(
+    ("argv", "unneeded"),
+    [
+        (["--version"], HEAVY),
+        (["--help"], HEAVY),
+        (["serve", "--help"], HEAVY),
+        (["chek"], HEAVY),
+        (["explain", "timeout"], {"aiohttp", "asyncio", "prometheus_client", "rich", "ssl", "structlog"}),
+        (["schema"], {"aiohttp", "prometheus_client", "rich", "structlog"}),
+    ],
+)
+def test_nothing_heavy_is_imported_unless_needed(argv: list[str], unneeded: set[str]) -> None:
+    """What is asked for often or by hand starts at once: no command imports the libraries that only others need."""
+
+    def imported(code: str, *argv: str) -> set[str]:
+        command = [sys.executable, "-X", "importtime", "-c", code, *argv]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+
+    found = imported("from exporter.cli import run; run()", *argv)
+    assert "exporter.cli" in found
+    assert (found - imported("pass")) & unneeded == set()
+
+
+@pytest.mark.parametrize("flag", [flag[:-1] for flag in SERVE_FLAGS])
 def test_abbreviated_flags_are_refused(flag: str) -> None:
     """A flag that lacks its last letter is refused, and the whole one is named."""
     done = run(flag)
@@ -90,7 +126,7 @@ def test_every_command_refuses_unknown_flags(command: str) -> None:
     ("argv", "said"),
     [
         (["chek"], "unknown command 'chek'; did you mean check?"),
-        (["nonsense"], "unknown command 'nonsense'"),
+        (["nonsense"], "unknown command 'nonsense'; `stream-exporter --help` lists them all"),
         (["--config.file", "f", "check"], "the command comes first: stream-exporter check"),
         (["check", "f.yml"], "unexpected argument 'f.yml'"),
         (["--web.listen-address", "localhost"], "'localhost' is not HOST:PORT or :PORT"),
@@ -105,6 +141,8 @@ def test_every_command_refuses_unknown_flags(command: str) -> None:
         (["--scrape.timeout-offset", "-1"], "'-1' is not a number of seconds from 0 to 120"),
         (["--scrape.timeout-offset", "nan"], "'nan' is not a number of seconds from 0 to 120"),
         (["--scrape.timeout-offset", "soon"], "'soon' is not a number of seconds from 0 to 120"),
+        (["check", "--config.file", ""], "argument --config.file: the name of a file is empty"),
+        (["check", "--", "f.yml"], "error: unexpected argument 'f.yml'"),
         (["--log.level", "trace"], "invalid choice: 'trace'"),
         (["--config.file"], "expected one argument"),
         (["explain"], "required: [PROVIDER] CODE"),
@@ -120,10 +158,16 @@ def test_wrong_command_lines(argv: list[str], said: str) -> None:
     assert said in done.err
 
 
+def test_an_empty_web_configuration_is_none() -> None:
+    """`--web.config.file=` is no web configuration, as for other exporters."""
+    _, options = parse(["--web.config.file="])
+    assert options.web_config_file is None
+
+
 def test_flags_may_stand_among_targets() -> None:
     """Targets before and after a flag are all taken."""
-    _, flags = parse(["probe", "zego/a", "--config.file", "f", "zego/b"])
-    assert flags.targets == ["zego/a", "zego/b"]
+    _, options = parse(["probe", "zego/a", "--config.file", "f", "zego/b"])
+    assert options.targets == ("zego/a", "zego/b")
 
 
 @pytest.mark.parametrize(("command", "code"), [("serve", 1), ("check", 1), ("probe", 2)])
@@ -160,6 +204,14 @@ def test_a_reader_that_goes_away() -> None:
         child.stdout = None
         _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (141, "")
+
+
+def test_a_full_disk() -> None:
+    """Where the output cannot be written, that is said in one line, and the exit code is 1."""
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "exporter", "explain", "timeout"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "stream-exporter: cannot write: No space left on device\n")
 
 
 def test_no_standard_output() -> None:

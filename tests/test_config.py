@@ -27,7 +27,6 @@ from exporter.config import (
     CredentialsMissing,
     Problem,
     Scrape,
-    credentials,
     load,
     redacted,
     schema,
@@ -36,6 +35,7 @@ from exporter.config import (
 from exporter.config.document import DEEPEST, LARGEST, locate, read_document
 from exporter.config.problems import MOST
 from exporter.config.secret_values import secret_fields
+from exporter.credentials import configured as credentials
 from exporter.model import Account, Secret, SecretSource, carries_credential, format_duration, parse_duration
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 import shlex
@@ -16,6 +15,7 @@ import yaml
 
 from docs import generate, generate_metrics
 from exporter import cli, config, providers
+from exporter.commands.options import COMMANDS, FLAGS
 from exporter.exposition import FAMILIES
 from tests.markdown import ROOT, Page, page, pages
 
@@ -159,19 +159,14 @@ def test_commands_parse(document: Page, capsys: pytest.CaptureFixture[str]) -> N
 def test_commands_are_found() -> None:
     """The check above reads what it should: each command of the program has an example in README.md."""
     lines = (ours(line) for line in typed(page(ROOT / "README.md")))
-    assert {line[0] for line in lines if line} >= set(cli.COMMANDS)
+    assert {line[0] for line in lines if line} >= set(COMMANDS)
     assert ours("sudo A=b .venv/bin/stream-exporter check --config.file f | head") == ["check", "--config.file", "f"]
     assert ours("kubectl rollout restart deployment stream-exporter") is None
 
 
 def flags() -> set[str]:
     """Return every flag of every command."""
-    found: set[str] = set()
-    for command in cli.COMMANDS.values():
-        parser = argparse.ArgumentParser()
-        command.add_flags(parser)
-        found.update(flag for action in parser._actions for flag in action.option_strings)
-    return found
+    return {flag.name for flag in FLAGS}
 
 
 @EVERY

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from exporter.config import Config, ConfigErrors, credentials, load
+from exporter.config import Config, ConfigErrors, load
 from exporter.config.doubts import blemishes, readable_by_all, variable
+from exporter.credentials import configured as credentials
 from exporter.providers import found
 
 PROVIDERS = found()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from benchmarks.faults.clouds import ACCOUNTS, COMING_AND_GOING, STREAMS_EACH, Clouds, address
 from exporter import config, providers
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.model import Moment, State
 from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, TransportError
 from exporter.rounds import Clock

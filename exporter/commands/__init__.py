@@ -1,1 +1,1 @@
-"""The commands: each module has one `run`, which returns the exit code."""
+"""The commands: the module of each has a `run` that takes its options and the terminal and returns the exit code."""

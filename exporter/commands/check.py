@@ -1,60 +1,63 @@
-"""`stream-exporter check`: every error at once; then what the configuration costs, account by account."""
+"""`stream-exporter check`: every error at once, or what the configuration costs, account by account."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from exporter import providers
-from exporter.capacity import Load, Plan, Round, Schedule, number, plan, spoken
-from exporter.commands.cautions import cautions
-from exporter.commands.common import Terminal, read_configuration, show_table
+from exporter.capacity import Load, Plan, Schedule, number, plan, spoken
+from exporter.commands.common import read_configuration
 from exporter.commands.options import CheckOptions
+from exporter.commands.terminal import Terminal
+from exporter.commands.warnings import warnings
 from exporter.config import Config
 from exporter.model import Stream, format_duration
 from exporter.providers.interface import printable
 
 HEAD = ("account and api", "streams", "calls", "kept / limit", "takes", "every", "of limit")
-RIGHT = frozenset(range(1, 7))
 
 
 def run(options: CheckOptions, terminal: Terminal) -> int:
     """Check the configuration; return 1 if it has errors, warnings leave 0."""
-    found = read_configuration(options.config_file, terminal)
-    if found is None:
+    loaded = read_configuration(options.config_file, terminal)
+    if loaded is None:
         return 1
-    schedule = Schedule(found.scrape.timeout, found.scrape.max_age, found.scrape.reuse)
-    plans = capacity(found, schedule)
-    terminal.say(f"{options.config_file} is valid: {_counted(found)}.\n")
-    show_table(terminal.stdout, HEAD, [row for one in plans for row in _rows(one, schedule)], RIGHT)
-    terminal.say("\n" + _footnote(plans, schedule))
-    told = [(f"account {printable(one.account)}: {each.text}", each.helps) for one in plans for each in one.cautions]
-    told += [(text, ()) for text in cautions(found, options.config_file, providers.found(), terminal.environ)]
-    for text, helps in told:
-        terminal.say(f"\nwarning: {text}" + ("; what would help:" if helps else ""))
-        terminal.stdout.writelines(f"  - {each}\n" for each in helps)
+    schedule = Schedule(loaded.scrape.timeout, loaded.scrape.max_age, loaded.scrape.reuse)
+    plans = _plans(loaded, schedule)
+    terminal.say(f"{options.config_file} is valid: {_counts(loaded)}.\n")
+    terminal.table(HEAD, [row for one in plans for row in _rows(one, schedule)], range(1, len(HEAD)))
+    terminal.say("\n" + "\n".join(_footnotes(plans, schedule)))
+    for one in plans:
+        for warning in one.cautions:
+            terminal.say(
+                f"\nwarning: account {printable(one.account)}: {warning.text}"
+                + ("; what would help:" if warning.helps else "")
+            )
+            terminal.stdout.writelines(f"  - {each}\n" for each in warning.helps)
+    for text in warnings(loaded, options.config_file, providers.found(), terminal.environ):
+        terminal.say(f"\nwarning: {text}")
     return 0
 
 
-def capacity(found: Config, schedule: Schedule) -> list[Plan]:
-    """Return the capacity plan of every account, in the configuration's order."""
+def _plans(loaded: Config, schedule: Schedule) -> list[Plan]:
     streams: dict[str, list[Stream]] = defaultdict(list)
-    for stream in found.streams:
+    for stream in loaded.streams:
         streams[stream.account].append(stream)
     known = providers.found()
-    return [plan(known[account.provider], account, streams[account.name], schedule) for account in found.accounts]
+    return [plan(known[account.provider], account, streams[account.name], schedule) for account in loaded.accounts]
 
 
-def _counted(found: Config) -> str:
-    accounts, streams = len(found.accounts), len(found.streams)
+def _counts(loaded: Config) -> str:
+    accounts, streams = len(loaded.accounts), len(loaded.streams)
     return (
         f"{number(accounts)} {'account' if accounts == 1 else 'accounts'}, "
         f"{number(streams)} {'stream' if streams == 1 else 'streams'}"
     )
 
 
-def _footnote(plans: list[Plan], schedule: Schedule) -> str:
-    text = (
+def _footnotes(plans: list[Plan], schedule: Schedule) -> Iterator[str]:
+    yield (
         f"Reckoned with a scrape interval of {spoken(schedule.interval)}, a budget of {spoken(schedule.budget)} "
         f"(scrape.timeout), answers reused for {spoken(schedule.reuse)} and counting for "
         f"{format_duration(schedule.max_age)}.\n"
@@ -62,55 +65,45 @@ def _footnote(plans: list[Plan], schedule: Schedule) -> str:
         "itself, and that the provider documents;\ntakes: how long the calls take at that rate; every: how often a "
         "stream is refreshed; of limit: mean use of the provider's limit."
     )
-    if any(load.pause for one in plans for load in one.live.loads):
-        text += (
-            "\nA list that the provider does not want in each round is asked for once in the time shown; "
+    loads = [load for one in plans for load in one.live.loads]
+    if any(load.pause for load in loads):
+        yield (
+            "A list that the provider does not want in each round is asked for once in the time shown; "
             "in between, streams\nare asked singly, as far as the quota goes."
         )
-    more = {
-        (load.action, load.newer)
-        for one in plans
-        for load in one.live.loads
-        if load.newer and load.kept <= load.documented
-    }
-    for action, newer in sorted(more):
-        text += (
-            f"\nNewer documentation allows {number(newer)}/s of {action} per account; "
-            f"to keep half of that, set quota: {{{action}: {number(newer / 2)}}}."
+    newer = {(load.action, load.newer) for load in loads if load.newer and load.kept <= load.documented}
+    for action, limit in sorted(newer):
+        yield (
+            f"Newer documentation allows {number(limit)}/s of {action} per account; "
+            f"to keep half of that, set quota: {{{action}: {number(limit / 2)}}}."
         )
     if any(one.live != one.dark for one in plans):
-        text += (
-            "\nOf two figures the first holds if all streams are live, the second if none is: these are asked singly."
-        )
-    return text
+        yield "Of two figures the first holds if all streams are live, the second if none is: these are asked singly."
 
 
 def _rows(one: Plan, schedule: Schedule) -> Iterator[list[str]]:
     yield [f"{printable(one.account)} ({one.provider})", number(one.streams), "", "", "", "", ""]
-    live, dark = _by_action(one.live), _by_action(one.dark)
-    for action in dict.fromkeys([*live, *dark]):
+    live, dark = ({load.action: load for load in each.loads} for each in (one.live, one.dark))
+    for action in live | dark:
         yield [f"  {action}", "", *_figures(live.get(action), dark.get(action), schedule)]
 
 
-def _by_action(round_: Round) -> dict[str, Load]:
-    return {load.action: load for load in round_.loads}
-
-
 def _figures(live: Load | None, dark: Load | None, schedule: Schedule) -> list[str]:
-    any_ = live or dark
-    assert any_ is not None
-    cases = [live, dark]
+    """Return the cells of an API, each with two figures where they differ between all streams live and none."""
+    load = live or dark
+    assert load is not None
+
+    def cell(none: str, figure: Callable[[Load], str]) -> str:
+        texts = [none if case is None else figure(case) for case in (live, dark)]
+        return " … ".join(dict.fromkeys(texts))
+
     return [
-        _both(["0" if case is None else number(case.calls) for case in cases]),
-        f"{number(any_.kept)} / {number(any_.documented)}",
-        _both(["0s" if case is None else spoken(case.seconds) for case in cases]),
-        _both(["-" if case is None else spoken(case.refresh(schedule)) for case in cases]),
-        _both(["0%" if case is None else _percent(case.used(schedule)) for case in cases]),
+        cell("0", lambda case: number(case.calls)),
+        f"{number(load.kept)} / {number(load.documented)}",
+        cell("0s", lambda case: spoken(case.seconds)),
+        cell("-", lambda case: spoken(case.refresh(schedule))),
+        cell("0%", lambda case: _percent(case.used(schedule))),
     ]
-
-
-def _both(texts: list[str]) -> str:
-    return texts[0] if texts[0] == texts[1] else " … ".join(texts)
 
 
 def _percent(share: float) -> str:

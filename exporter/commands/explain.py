@@ -4,155 +4,93 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import Final, Literal
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
-from exporter.commands.common import Terminal
-from exporter.commands.options import ExplainOptions
-from exporter.model import State
+import yaml
+
+from exporter.commands.options import ExplainOptions, Language
+from exporter.commands.terminal import Terminal
 from exporter.providers import codes as catalogue
 from exporter.providers.codes import Entry
 from exporter.providers.interface import printable
 
-WORDS: Final = {
-    "en": {
-        "state": "state",
-        "reason": "failure, reason",
-        "none": "an answer that tells nothing of a single stream",
-        "class": "class",
-        "meaning": "meaning",
-        "advice": "what to do",
-        "family": "APIs",
-        "unlisted": "not in the table of codes; explained by what it begins with",
-    },
-    "zh": {
-        "state": "状态",
-        "reason": "失败，原因",
-        "none": "不说明单个流状态的应答",
-        "class": "类别",
-        "meaning": "含义",
-        "advice": "处理",
-        "family": "类 API",
-        "unlisted": "错误码表中没有此码，以下按其前缀解释",
-    },
-}
 
-OWN_STATES: Final = {
-    State.ACTIVE: (
-        "The provider says that the stream is live; `stream_active` is 1.",
-        "Nothing to do.",
-        "服务商确认该流正在直播；`stream_active` 为 1。",
-        "无需处理。",
-    ),
-    State.INACTIVE: (
-        "The provider says that the stream is not live; `stream_active` is 0.",
-        "If it should be live, check the publisher and its network.",
-        "服务商确认该流未在直播；`stream_active` 为 0。",
-        "如应在播，请检查推流端及其网络。",
-    ),
-    State.FORBIDDEN: (
-        "The stream is blocked at the provider; `stream_active` is 0.",
-        "Find out in the provider's console who blocked it and until when.",
-        "该流已被服务商侧禁播；`stream_active` 为 0。",
-        "请在服务商控制台查明由谁禁播、何时到期。",
-    ),
-    State.NOT_FOUND: (
-        "The provider knows no such stream; `stream_active` is 0.",
-        "Compare the stream's address letter by letter with the publisher's; it may also never have been live.",
-        "服务商没有该流的记录；`stream_active` 为 0。",
-        "请逐字核对流地址与推流端；该流也可能从未开播。",
-    ),
-    State.UNKNOWN: (
-        "Nobody knows: not asked yet, the last attempt failed, or its answer is too old; `stream_active` is absent.",
-        "Look at the stream's last error on the status page or with `stream-exporter probe`, and explain its code.",
-        "状态未知：尚未查询、最近一次查询失败，或上次结果已过期；此时没有 `stream_active`。",
-        "请在状态页或用 `stream-exporter probe` 查看该流的最近错误，再用 explain 查询错误码。",
-    ),
-}
+@cache
+def _texts() -> dict[str, Any]:
+    texts: dict[str, Any] = yaml.safe_load(files("exporter.commands").joinpath("explain.yml").read_bytes())
+    return texts
 
 
 def run(options: ExplainOptions, terminal: Terminal) -> int:
-    """Explain a code; return 1 if nobody knows it, 2 if the provider is unknown."""
+    """Explain a code; return 1 if no table has it, 2 if the provider is unknown."""
+    *given, code = options.words
     known = catalogue.providers()
-    if options.provider is not None and options.provider not in known:
-        close = _close(options.provider, known, 1)
+    if given and given[0] not in known:
+        close = _close(given[0], known, 1)
         terminal.complain(
-            f"unknown provider {printable(options.provider)}; it is one of {', '.join(known)}"
+            f"unknown provider {printable(given[0])}; it is one of {', '.join(known)}"
             + (f"; did you mean {close[0]}?" if close else "")
         )
         return 2
-    asked = (options.provider,) if options.provider else known
-    entries = find(options.code, asked)
-    if not entries:
-        _unknown(options, asked, terminal)
+    asked = given or known
+    entries = find(code, asked)
+    if entries:
+        terminal.say("\n\n".join(explained(entry, options.lang) for entry in entries))
+        if entries[0].listed:
+            return 0
+    elif not given and code in known:
+        terminal.complain(f"{code} is a provider; give a code of it too: explain {code} CODE")
         return 1
-    terminal.say("\n\n".join(text(entry, options.lang) for entry in entries))
-    if not entries[0].listed:
-        _suggest(options.code, asked, terminal)
-    return 0
-
-
-def find(code: str, providers: Iterable[str]) -> list[Entry]:
-    """Return all that a code may mean: what lists it, else what is our own word, else what it resembles."""
-    found = [entry for name in providers for entry in catalogue.load(name).explain(code)]
-    listed = [entry for entry in found if entry.listed]
-    return [*listed, *_own(code)] or found
-
-
-def _own(word: str) -> Iterator[Entry]:
-    """Yield what the word means where it is the exporter's own: a state, a reason, `ok` or `other`."""
-    if word in {str(state) for state in State}:
-        meaning, advice, meaning_zh, advice_zh = OWN_STATES[State(word)]
-        yield Entry(catalogue.LOCAL, word, None, word, meaning, advice, meaning_zh, advice_zh)
-    try:
-        yield catalogue.local(word)
-    except KeyError:
-        return
-
-
-def text(entry: Entry, lang: Literal["en", "zh"]) -> str:
-    """Return an entry for people."""
-    words = WORDS[lang]
-    meaning, advice = (entry.meaning, entry.advice) if lang == "en" else (entry.meaning_zh, entry.advice_zh)
-    title = "stream-exporter" if entry.provider == catalogue.LOCAL else entry.provider
-    family = f" ({entry.family} {words['family']})" if entry.family else ""
-    note = "" if entry.listed else f"\n  {words['unlisted']}"
-    return (
-        f"{title} {printable(entry.code)}{family}{note}\n"
-        f"  {words['class']}: {_class(entry, words)}\n"
-        f"  {words['meaning']}: {meaning}\n"
-        f"  {words['advice']}: {advice}"
-    )
-
-
-def _class(entry: Entry, words: dict[str, str]) -> str:
-    if entry.reason:
-        return f"{words['reason']} {entry.reason}"
-    return f"{words['state']} {entry.state}" if entry.state else words["none"]
-
-
-def _unknown(options: ExplainOptions, asked: Iterable[str], terminal: Terminal) -> None:
-    whose = f" of {options.provider}" if options.provider else ""
-    if options.provider is None and options.code in catalogue.providers():
-        terminal.complain(f"{options.code} is a provider; give a code of it too: explain {options.code} CODE")
-        return
-    terminal.complain(f"unknown code{whose}: {printable(options.code)}")
-    _suggest(options.code, asked, terminal)
-
-
-def _suggest(code: str, asked: Iterable[str], terminal: Terminal) -> None:
+    else:
+        terminal.complain(f"unknown code{f' of {given[0]}' if given else ''}: {printable(code)}")
     close = _close(code, _codes(asked), 5)
     if close:
         terminal.complain(f"did you mean {', '.join(close)}?")
+    return 0 if entries else 1
 
 
-def _codes(asked: Iterable[str]) -> Iterator[str]:
-    for name in asked:
+def find(code: str, providers: Iterable[str]) -> list[Entry]:
+    """Return all that a code may mean: what lists it, else our own word, else what it begins with."""
+    entries = [entry for name in providers for entry in catalogue.load(name).explain(code)]
+    listed = [entry for entry in entries if entry.listed]
+    return [*listed, *(entry for entry in _own() if entry.code == code)] or entries
+
+
+def _own() -> Iterator[Entry]:
+    """Yield the exporter's own words: states, reasons, and what stands for a code in a label."""
+    for state, row in _texts()["states"].items():
+        yield Entry(catalogue.LOCAL, state, None, state, **row)
+    yield from catalogue.reasons()
+    yield from catalogue.words()
+
+
+def explained(entry: Entry, lang: Language) -> str:
+    """Return an entry as text for people."""
+    label = _texts()["labels"][lang]
+    meaning, advice = (entry.meaning, entry.advice) if lang == "en" else (entry.meaning_zh, entry.advice_zh)
+    title = "stream-exporter" if entry.provider == catalogue.LOCAL else entry.provider
+    family = f" ({entry.family} {label['family']})" if entry.family else ""
+    note = "" if entry.listed else f"\n  {label['unlisted']}"
+    kind = label["neither"]
+    if entry.reason or entry.state:
+        kind = f"{label['reason']} {entry.reason}" if entry.reason else f"{label['state']} {entry.state}"
+    return (
+        f"{title} {printable(entry.code)}{family}{note}\n"
+        f"  {label['class']}: {kind}\n"
+        f"  {label['meaning']}: {meaning}\n"
+        f"  {label['advice']}: {advice}"
+    )
+
+
+def _codes(providers: Iterable[str]) -> Iterator[str]:
+    for name in providers:
         yield from (entry.code for entry in catalogue.load(name).entries())
-    yield from (entry.code for entry in (*catalogue.reasons(), *catalogue.words()))
-    yield from State
+    yield from (entry.code for entry in _own())
 
 
-def _close(word: str, options: Iterable[str], most: int) -> list[str]:
+def _close(word: str, known: Iterable[str], most: int) -> list[str]:
     """Return the likeliest spellings, whatever their case."""
-    by_lower = {option.lower(): option for option in options}
+    by_lower = {one.lower(): one for one in known}
     return [by_lower[found] for found in difflib.get_close_matches(word[:128].lower(), by_lower, most)]

@@ -1,79 +1,248 @@
-"""The commands' flags as typed values; what each means stands in `exporter.cli`."""
+"""The commands, every flag in one table, and the typed options that the flags become."""
 
 from __future__ import annotations
 
+import math
+from argparse import ArgumentTypeError
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
 
-from exporter.commands.logs import Level
+Level = Literal["debug", "info", "warn", "error"]
+LogFormat = Literal["logfmt", "json"]
+Output = Literal["table", "json"]
+Language = Literal["en", "zh"]
+
+TAKEN_PATHS: Final = ("/", "/probe", "/sd", "/config", "/api/", "/callbacks/", "/-/")
+
+
+class Address(NamedTuple):
+    """Where to listen; without a host, on all addresses of the machine."""
+
+    host: str | None
+    port: int
+
+    def __str__(self) -> str:
+        host = self.host or ""
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+CONFIGURATION: Final = Path("stream-exporter.yml")
+EXPORTER: Final = Address(None, 10180)
+SIMULATOR: Final = Address("127.0.0.1", 10181)
+
+# --- options ---------------------------------------------------------------------------------------------------------
+
+# A field has the name of its flag, with `_` for `.` and `-`.
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """Flags of `serve`.
+    """Flags of `serve`."""
 
-    Attributes:
-        config_file: The configuration.
-        listen: Addresses to listen on, `HOST:PORT` or `:PORT`.
-        web_config: File with TLS and users, in exporter-toolkit's format.
-        telemetry_path: Path of the metrics.
-        enable_lifecycle: Whether `POST /-/reload` is open.
-        timeout_offset: Seconds by which an answer comes before Prometheus's timeout.
-        log_level: From which level on to log.
-        log_format: How a line of the log is written.
-        external_url: Where people reach the exporter, if not by the machine's own name.
-    """
-
-    config_file: str = "stream-exporter.yml"
-    listen: tuple[str, ...] = (":10180",)
-    web_config: str | None = None
-    telemetry_path: str = "/metrics"
-    enable_lifecycle: bool = False
-    timeout_offset: float = 0.5
+    config_file: Path = CONFIGURATION
+    web_listen_address: tuple[Address, ...] = (EXPORTER,)
+    web_config_file: Path | None = None
+    web_telemetry_path: str = "/metrics"
+    web_enable_lifecycle: bool = False
+    web_external_url: str | None = None
+    scrape_timeout_offset: float = 0.5
     log_level: Level = "info"
-    log_format: Literal["logfmt", "json"] = "logfmt"
-    external_url: str | None = None
+    log_format: LogFormat = "logfmt"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions(ServeOptions):
+    """Flags of `demo`: some of those of `serve`."""
+
+    log_level: Level = "warn"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
     """Flags of `check`."""
 
-    config_file: Path
+    config_file: Path = CONFIGURATION
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeOptions:
-    """Flags of `probe`; `targets` are `PROVIDER/STREAM`, none meaning all."""
+    """Flags of `probe`; without targets, all streams are asked for."""
 
-    config_file: Path
+    config_file: Path = CONFIGURATION
     targets: tuple[str, ...] = ()
-    output: Literal["table", "json"] = "table"
+    output: Output = "table"
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainOptions:
-    """Arguments of `explain`; without a provider, every one that knows the code is asked."""
+    """Arguments of `explain`: a code, or a provider and a code."""
 
-    code: str
-    provider: str | None = None
-    lang: Literal["en", "zh"] = "en"
+    words: tuple[str, ...] = ()
+    lang: Language = "en"
+
+    def __post_init__(self) -> None:
+        if len(self.words) > 2:
+            raise ValueError("give a code, or a provider and a code")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaOptions:
+    """`schema` takes no flags."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulateOptions:
-    """Flags of `simulate`; callbacks go to `callbacks`/ACCOUNT, where it is given."""
+    """Flags of `simulate`."""
 
-    listen: str = "127.0.0.1:10181"
+    listen: Address = SIMULATOR
     world: Path | None = None
     callbacks: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """Flags of `demo`."""
+# --- reading values --------------------------------------------------------------------------------------------------
 
-    listen: tuple[str, ...] = (":10180",)
-    log_level: Level = "warn"
-    log_format: Literal["logfmt", "json"] = "logfmt"
+
+def _address(text: str) -> Address:
+    """Read `:10180`, `127.0.0.1:10180` or `[::1]:10180`."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ArgumentTypeError(f"{text!r} is not HOST:PORT or :PORT")
+    return Address(host.removeprefix("[").removesuffix("]") or None, int(port))
+
+
+def _file(text: str) -> Path:
+    if not text:
+        raise ArgumentTypeError("the name of a file is empty")
+    return Path(text)
+
+
+def _file_or_none(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _metrics_path(text: str) -> str:
+    if not text.startswith("/") or not text.isascii() or set(text) & set(" ?#%{}\\\t\r\n"):
+        raise ArgumentTypeError(f"{text!r} is not a path like /metrics")
+    if text in TAKEN_PATHS or text.startswith(tuple(path for path in TAKEN_PATHS[1:] if path.endswith("/"))):
+        raise ArgumentTypeError(f"{text!r} is taken by another page")
+    return text
+
+
+def _external_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and parts.hostname and not parts.username
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ArgumentTypeError(f"{text!r} is not an address like https://streams.example.com")
+    return text
+
+
+def _callbacks_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")) or set(text) & set(" ?#"):
+        raise ArgumentTypeError(f"{text!r} is not an address like http://127.0.0.1:10180/callbacks")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 120:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 120")
+    return seconds
+
+
+# --- flags -----------------------------------------------------------------------------------------------------------
+
+
+class Flag(NamedTuple):
+    """A flag, or an argument where the name has no dashes.
+
+    Attributes:
+        name: How it is written.
+        commands: The commands that take it.
+        help: What it is for.
+        takes: What stands for its value in the help, or the values that there are; None for a switch.
+        read: Turns the value's text into what the options hold; raises `ArgumentTypeError`.
+        repeat: `*` or `+` for an argument that takes several values; `append` for a flag that may be repeated.
+    """
+
+    name: str
+    commands: str
+    help: str
+    takes: str | tuple[str, ...] | None = None
+    read: Callable[[str], Any] = str
+    repeat: Literal["", "*", "+", "append"] = ""
+
+    @property
+    def field(self) -> str:
+        """The field of the options that holds its value."""
+        return self.name.lstrip("-").replace(".", "_").replace("-", "_")
+
+    def shown(self, default: Any) -> str:
+        """Return a default as it would be written."""
+        return " ".join(map(str, default)) if self.repeat else str(default)
+
+
+FLAGS: Final = (
+    Flag("--config.file", "serve check probe", "the configuration", "FILE", _file),
+    Flag("targets", "probe", "streams to ask for (default: all)", "PROVIDER/STREAM", repeat="*"),
+    Flag("words", "explain", "a provider's code, a state, or a reason of stream_probe_errors_total", "[PROVIDER] CODE",
+         repeat="+"),
+    Flag("--web.listen-address", "serve demo", "HOST:PORT or :PORT to listen on; repeatable", "ADDRESS", _address,
+         "append"),
+    Flag("--web.config.file", "serve", "TLS and users, in exporter-toolkit's format", "FILE", _file_or_none),
+    Flag("--web.telemetry-path", "serve", "path of the metrics", "PATH", _metrics_path),
+    Flag("--web.enable-lifecycle", "serve", "open POST /-/reload"),
+    Flag("--web.external-url", "serve", "where people reach the exporter, such as https://streams.example.com; without "
+         "TLS, /config and /-/reload refuse all other public host names", "URL", _external_url),
+    Flag("--scrape.timeout-offset", "serve", "answer this long before Prometheus's timeout", "SECONDS", _seconds),
+    Flag("--log.level", "serve demo", "log this and worse", get_args(Level)),
+    Flag("--log.format", "serve demo", "how to write a line of the log", get_args(LogFormat)),
+    Flag("--output", "probe", "how to print the result", get_args(Output)),
+    Flag("--lang", "explain", "language", get_args(Language)),
+    Flag("--listen", "simulate", "where; port 0 takes a free one", "HOST:PORT", _address),
+    Flag("--world", "simulate", "accounts, streams and faults (default: the demo's world)", "FILE", _file),
+    Flag("--callbacks", "simulate", "where callbacks go: URL/ACCOUNT, as http://127.0.0.1:10180/callbacks", "URL",
+         _callbacks_url),
+)  # fmt: skip
+"""All flags but `--help` and `--version`, in the order of the help."""
+
+
+class Command(NamedTuple):
+    """A command: its name, which is that of its module, what it does, its options, and what its help adds."""
+
+    name: str
+    does: str
+    options: type
+    epilog: str = ""
+    usage: str | None = None
+
+    @property
+    def flags(self) -> list[Flag]:
+        """The flags that it takes."""
+        return [flag for flag in FLAGS if self.name in flag.commands.split()]
+
+
+COMMANDS: Final = {
+    command.name: command
+    for command in (
+        Command("serve", "run the exporter (also with no command)", ServeOptions),
+        Command("check", "tell every error of the configuration, then its capacity plan", CheckOptions,
+                "Exit code: 0, or 1 with errors; warnings do not fail."),
+        Command("probe", "ask for streams now and say what came back", ProbeOptions,
+                "Exit code: 0 if every stream got a definite answer, 1 if not, 2 for a wrong target or configuration."),
+        Command("explain", "say what a code means and what to do", ExplainOptions,
+                "Examples: explain zego 41004; explain AuthFailure.SignatureExpire; explain throttled. "
+                "Exit code: 0, or 1 for an unknown code.", "%(prog)s [-h] [--lang {en,zh}] [PROVIDER] CODE"),
+        Command("schema", "print the JSON Schema of the configuration", SchemaOptions),
+        Command("demo", "run the exporter on simulated clouds; needs no account", DemoOptions),
+        Command("simulate", "run the simulated clouds alone", SimulateOptions),
+    )
+}  # fmt: skip

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 from exporter import config, providers
-from exporter.commands.common import Terminal
+from exporter.commands.options import SchemaOptions
+from exporter.commands.terminal import Terminal
 
 
-def run(terminal: Terminal) -> int:
+def run(_options: SchemaOptions, terminal: Terminal) -> int:
     """Write the schema to standard output."""
     terminal.say(json.dumps(config.schema(providers.found()), indent=2, ensure_ascii=False))
     return 0

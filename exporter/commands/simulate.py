@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 
-from exporter.commands.common import Terminal, stop_signals
+from exporter.commands.common import cannot_listen, on_signals
 from exporter.commands.options import SimulateOptions
-from exporter.commands.serve import addresses
+from exporter.commands.terminal import Terminal
 from exporter.simulator import Simulator, WorldError, demo_world, describe, load_world
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 # nosec B104
 
 
-async def run(options: SimulateOptions, terminal: Terminal) -> int:
-    """Serve until SIGTERM or SIGINT; return 2 for a wrong world or address, 1 where the address cannot be had."""
+def run(options: SimulateOptions, terminal: Terminal) -> int:
+    """Serve until SIGTERM or SIGINT; return 2 for a wrong world, 1 for an address that cannot be had."""
+    return asyncio.run(_simulate(options, terminal))
+
+
+async def _simulate(options: SimulateOptions, terminal: Terminal) -> int:
     try:
-        host, port = addresses(options.listen)
         world = demo_world() if options.world is None else load_world(options.world)
-        world.callbacks = options.callbacks or world.callbacks
-    except (WorldError, ValueError) as error:
+    except WorldError as error:
         terminal.complain(str(error))
         return 2
-    simulator = Simulator(world, host=host or EVERYWHERE, port=port)
-    with stop_signals(signal.SIGINT, signal.SIGTERM) as stopped:
+    world.callbacks = options.callbacks or world.callbacks
+    simulator = Simulator(world, host=options.listen.host or EVERYWHERE, port=options.listen.port)
+    stopped = asyncio.Event()
+    with on_signals(stopped.set, signal.SIGINT, signal.SIGTERM):
         try:
             await simulator.start()
         except OSError as error:
-            terminal.complain(f"cannot listen on {options.listen}: {error.strerror}; choose another --listen")
+            terminal.complain(cannot_listen(options.listen, error, "--listen"))
             return 1
         try:
             for line in describe(world, reachable(simulator.url)):

@@ -6,7 +6,7 @@ from exporter.config.loading import Config, Scrape, load
 from exporter.config.problems import ConfigErrors, Problem
 from exporter.config.redacting import redacted, redacted_slices
 from exporter.config.schema import schema
-from exporter.config.secret_values import CredentialsMissing, credentials, secret
+from exporter.config.secret_values import CredentialsMissing, secret
 
 __all__ = [
     "Config",
@@ -14,7 +14,6 @@ __all__ = [
     "CredentialsMissing",
     "Problem",
     "Scrape",
-    "credentials",
     "load",
     "redacted",
     "redacted_slices",

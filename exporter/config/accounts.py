@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter import ambient
+from exporter.config import secret_values
 from exporter.config.checking import Keys, Mistake, others, strangers, taken, validated, wrong_type
 from exporter.config.doubts import blemishes, readable_by_all, variable
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
-from exporter.config.secret_values import SUFFIXES, CredentialsMissing, Read, missing, secret, secret_fields
+from exporter.config.secret_values import SUFFIXES, Choose, CredentialsMissing, Read, secret_fields
 from exporter.model import Account, SecretSource
 from exporter.providers.interface import AnyProvider
 
@@ -31,12 +31,14 @@ class Accounts:
         directory: Path,
         environ: Mapping[str, str],
         read: Read,
+        choose: Choose,
     ) -> None:
         self.findings = findings
         self.providers = providers
         self.directory = directory
         self.environ = environ
         self.read_file = read
+        self.choose = choose
         self.max_age = 0.0
         self.valid: dict[str, Account] = {}
         self.owners: dict[str, tuple[AnyProvider | None, Place]] = {}
@@ -141,17 +143,17 @@ class Accounts:
             if prepared[field] is not None:
                 self._check_secret(field, prepared[field], place)
         self._check_environment(fields, provider, place)
-        way = ambient.choose(provider, fields, ambient.Around(self.environ))
-        if way is not None:
-            self.findings.warn((*place, "provider"), f"gives no key: its keys come from the {way.title}")
+        source = self.choose(provider, fields)
+        if source is not None:
+            self.findings.warn((*place, "provider"), f"gives no key: its keys come from the {source.title}")
             return
-        for field, advice in missing(provider, self.environ, fields):
+        for field, advice in secret_values.missing(provider, self.environ, fields):
             self.findings.report(Mistake((*place, field), advice, missing=True))
 
     def _check_secret(self, field: str, source: SecretSource, place: Place) -> None:
         here = (*place, field + SUFFIXES[source.kind])
         try:
-            found = secret(field, source, self.environ, self.read_file)
+            found = secret_values.secret(field, source, self.environ, self.read_file)
         except CredentialsMissing as error:
             hint = (
                 variable(source.value, field if source.kind == "env" else "") if isinstance(source.value, str) else ""
@@ -171,7 +173,7 @@ class Accounts:
         if any(field in given for field in keys):
             return
         for field in keys:
-            name = next((each for each in provider.environment.get(field, ()) if self.environ.get(each)), "")
+            name = secret_values.variable_of(provider, field, self.environ)
             for doubt in (*blemishes(self.environ.get(name, "")), variable(self.environ.get(name, ""), field)):
                 if doubt:
                     self.findings.warn((*place, "provider"), f"the environment variable {name} {doubt}")

@@ -20,7 +20,7 @@ from exporter.config.document import Document, read_document
 from exporter.config.doubts import variables
 from exporter.config.findings import Findings
 from exporter.config.problems import ConfigErrors, Place, Problem, suggestion
-from exporter.config.secret_values import Read, read_file
+from exporter.config.secret_values import Choose, Read, read_file
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
 from exporter.model import Account, Shape, Stream, duration
 from exporter.providers.interface import AnyProvider
@@ -83,7 +83,11 @@ class Config:
 
 
 def load(
-    path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str], read: Read = read_file
+    path: Path,
+    providers: Mapping[str, AnyProvider],
+    environ: Mapping[str, str],
+    read: Read = read_file,
+    choose: Choose = lambda _provider, _given: None,
 ) -> Config:
     """Read a configuration and everything it refers to.
 
@@ -92,12 +96,13 @@ def load(
         providers: The clouds there are, by configuration word.
         environ: The environment variables.
         read: Returns a file's bytes, or raises OSError.
+        choose: Returns the source of an account's keys, if it has one; see `exporter.credentials.chooser`.
 
     Raises:
         ConfigErrors: With every error there is.
     """
     with _without_gc():
-        return _Loading(path, providers, environ, read).config()
+        return _Loading(path, providers, environ, read, choose).config()
 
 
 @contextmanager
@@ -127,7 +132,7 @@ class _Loading:
     """One loading under way."""
 
     def __init__(
-        self, path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str], read: Read
+        self, path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str], read: Read, choose: Choose
     ) -> None:
         self.path = path
         self.contents: dict[Path, bytes] = {}
@@ -137,7 +142,7 @@ class _Loading:
         self._words = _words(providers)
         self.findings = Findings(self.open(path))
         self.scrape = Scrape()
-        self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read)
+        self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read, choose)
         self.streams = Streams(self.findings, providers, self.accounts)
 
     def config(self) -> Config:

@@ -1,4 +1,4 @@
-"""Secrets of accounts: where they come from, and how they are fetched from there."""
+"""Secrets in the configuration: fetches them from a field, a file or an environment variable."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
-from exporter import ambient, files
+from exporter import files
 from exporter.config.document import LARGEST
-from exporter.model import Account, Credentials, Secret, SecretSource
+from exporter.model import Account, Secret, SecretSource
 from exporter.providers.interface import AnyProvider
+from exporter.providers.sources import Source
 
 LARGEST_SECRET = 64 << 10
 SUFFIXES = {"plain": "", "file": "_file", "env": "_env"}
 
 Read = Callable[[Path], bytes]
+Choose = Callable[[AnyProvider, Collection[str]], Source | None]
+"""Takes an account's provider and its secret fields that are set; returns the source of its keys if it has one."""
 
 
 class CredentialsMissing(Exception):  # noqa: N818 - a finding, named in the field's own words
@@ -32,7 +35,7 @@ class CredentialsMissing(Exception):  # noqa: N818 - a finding, named in the fie
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file as far as anything of ours may be long; raises OSError or ValueError."""
+    """Read a file up to the largest size of a configuration; raises OSError or ValueError."""
     return files.read(path, LARGEST + 1)
 
 
@@ -87,51 +90,17 @@ def _fit(field: str, text: str) -> str:
     return text
 
 
-def credentials(
-    account: Account, provider: AnyProvider, environ: Mapping[str, str], read: Read = read_file
-) -> Credentials:
-    """Return what the account's calls are signed with, from its own fields or the vendor's environment variables.
-
-    Raises:
-        CredentialsMissing: A field that is needed is given nowhere, or cannot be fetched.
-    """
-    given = [field for field in secret_fields(type(account)) if getattr(account, field) is not None]
-    for field, advice in missing(provider, environ, given):
-        raise CredentialsMissing(field, advice)
-    key_id, key_secret, token = provider.credentials
-    found = {
-        field: _found(account, provider, field, environ, read)
-        for field in (key_id, key_secret, _token(account, provider, token, environ))
-        if field
-    }
-    return Credentials(
-        key_id=found[key_id].reveal() if key_id else "", key_secret=found[key_secret], token=found.get(token)
-    )
-
-
 def missing(provider: AnyProvider, environ: Mapping[str, str], given: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield the credentials that are neither among the given fields nor in the environment, each with what to do."""
     for field in provider.credentials[:2]:
-        if field and field not in given and not _variable(provider, field, environ):
+        if field and field not in given and not variable_of(provider, field, environ):
             names = " or ".join(provider.environment.get(field, ()))
             fallback = f", or the environment variable {names}" if names else ""
-            ways = ambient.hints(provider.name) if field == provider.credentials[0] else ""
-            otherwise = f"; or give no key and {ways}" if ways else ""
+            hints = ", or ".join(source.hint for source in provider.sources) if field == provider.credentials[0] else ""
+            otherwise = f"; or give no key and {hints}" if hints else ""
             yield field, f"is missing: set {field}, {field}_file or {field}_env{fallback}{otherwise}"
 
 
-def _token(account: Account, provider: AnyProvider, field: str, environ: Mapping[str, str]) -> str:
-    """Return the token's field where there is one; that of the environment goes with the keys of the environment."""
-    if not field or getattr(account, field) is not None:
-        return field
-    own_keys = any(getattr(account, key) is not None for key in provider.credentials[:2] if key)
-    return field if not own_keys and _variable(provider, field, environ) else ""
-
-
-def _variable(provider: AnyProvider, field: str, environ: Mapping[str, str]) -> str:
+def variable_of(provider: AnyProvider, field: str, environ: Mapping[str, str]) -> str:
+    """Return the name of the first environment variable that is set for a field, or an empty text."""
     return next((name for name in provider.environment.get(field, ()) if environ.get(name)), "")
-
-
-def _found(account: Account, provider: AnyProvider, field: str, environ: Mapping[str, str], read: Read) -> Secret:
-    source = getattr(account, field) or SecretSource("env", _variable(provider, field, environ))
-    return secret(field, source, environ, read)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES, document
+from exporter.providers.sources import Source
 
 A = TypeVar("A", bound=Account)
 S = TypeVar("S", bound=Stream)
@@ -256,6 +257,7 @@ class Provider(Generic[A, S]):
         sign: Make the signed HTTP request of a call.
         environment: For each secret field, the vendor's conventional environment variables, in order.
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
+        sources: Credential sources for accounts that give no keys, in the order in which they are tried.
         callbacks: How the cloud tells of pushes that begin and end, if it does.
         problems: Cross-checks of a stream against its account: (field, message) pairs.
         retired: Stream fields of earlier versions, each with the advice to show where it is still used.
@@ -272,6 +274,7 @@ class Provider(Generic[A, S]):
     sign: Callable[[A, Credentials, Call, Moment], Request]
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: tuple[str, str, str]
+    sources: tuple[Source, ...] = ()
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
     retired: Mapping[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from exporter.config import Config, Scrape
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.model import Account, Secret, SecretSource
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider

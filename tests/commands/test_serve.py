@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import os
+import signal
 import socket
+from pathlib import Path
 
 import pytest
+import structlog
 
 from benchmarks.hostile import NOWHERE, exchange, request, status
 from benchmarks.serving import serving, tencent
-from exporter.commands.options import ServeOptions
-from exporter.commands.serve import own_names
+from exporter.commands.options import Address, ServeOptions
+from exporter.commands.serve import own_names, serve
+from exporter.commands.terminal import Terminal
+from tests.commands.running import tencent as account
+from tests.commands.running import written
 
 
 def test_its_own_names_are_the_machines_and_the_configured_ones() -> None:
@@ -19,9 +28,11 @@ def test_its_own_names_are_the_machines_and_the_configured_ones() -> None:
     An address needs no name: as one it would let in the page of any other program that listens there.
     """
     options = ServeOptions(
-        listen=("exporter.corp.example:1", ":2", "127.0.0.1:3", "[::1]:4"),
-        external_url="https://Streams.example:8443/path",
-    )
+        web_listen_address=(
+            Address("exporter.corp.example", 1), Address(None, 2), Address("127.0.0.1", 3), Address("::1", 4),
+        ),
+        web_external_url="https://Streams.example:8443/path",
+    )  # fmt: skip
     resolving = (
         "nameserver 10.0.0.2\nsearch Media.svc.cluster.local svc.cluster.local corp.example. local\n\noptions x\n"
     )
@@ -65,3 +76,31 @@ def test_no_answer_names_versions(data: bytes) -> None:
     assert b"\r\nServer: stream-exporter" in head
     assert b"aiohttp" not in head
     assert b"Python" not in head
+
+
+def test_a_signal_to_reload_during_the_start(tmp_path: Path) -> None:
+    """SIGHUP before the exporter listens does not end it; the configuration is read again once it does."""
+    file = Path(written(tmp_path / "c.yml", [account()], []))
+    log = io.StringIO()
+
+    async def main() -> int:
+        options = ServeOptions(config_file=file, web_listen_address=(Address("127.0.0.1", 0),))
+        starting = asyncio.create_task(serve(options, Terminal(io.StringIO(), log, {})))
+        await asyncio.sleep(0)
+        assert "listening" not in log.getvalue()
+        os.kill(os.getpid(), signal.SIGHUP)
+        while "configuration reloaded" not in log.getvalue():
+            assert not starting.done(), log.getvalue()
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await starting
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    settings = structlog.get_config()
+    try:
+        with contextlib.redirect_stderr(log):
+            assert asyncio.run(asyncio.wait_for(main(), 30)) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        structlog.configure(**settings)
+    assert log.getvalue().index("listening") < log.getvalue().index("configuration reloaded")

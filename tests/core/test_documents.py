@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from exporter import config, providers
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.model import Reply, Request
 from exporter.rounds import Clock
 from exporter.serving.service import Service

@@ -62,7 +62,7 @@ def test_the_event_loop_says_the_same_once_a_minute_and_no_details() -> None:
     """A hundred complaints a second are one line; the exception's text, which may carry a URL, is none."""
     text, now = io.StringIO(), [0.0]
     logs.configure("debug", "logfmt", text)
-    complain = logs.Complaints(lambda: now[0])
+    complain = logs.LoopErrors(lambda: now[0])
     loop = asyncio.new_event_loop()
     try:
         for _ in range(1000):
@@ -100,7 +100,7 @@ def read_all(descriptor: int, lines: int) -> list[bytes]:
 def test_a_pipe_that_nobody_reads_holds_nobody() -> None:
     """Lines that find it stuck are dropped and counted, the end does not wait, and a later reader gets the rest."""
     with pipe() as (reading, writing):
-        log = logs.Unblocked(writing, stalled=0.0)
+        log = logs.BackgroundWriter(writing, stuck_after=0.0)
         started = time.monotonic()
         while not log.dropped():
             log.write("x" * 999 + "\n")
@@ -113,7 +113,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody() -> None:
 def test_what_waits_has_a_limit() -> None:
     """However long a stuck pipe is borne with, no more lines are kept than there is room for."""
     with pipe() as (_, writing):
-        log = logs.Unblocked(writing, stalled=3600, most_bytes=10_000)
+        log = logs.BackgroundWriter(writing, stuck_after=3600, most_bytes=10_000)
         for _ in range(1000):
             log.write("x" * 999 + "\n")
         log.finish(0.01)
@@ -124,7 +124,7 @@ def test_what_waits_has_a_limit() -> None:
 def test_a_burst_loses_nothing_where_somebody_reads() -> None:
     """Ten thousand lines at once, some longer than a pipe takes in one piece, arrive whole and in order."""
     with pipe() as (reading, writing):
-        log = logs.Unblocked(writing)
+        log = logs.BackgroundWriter(writing)
         wanted = [f"{number} {'y' * (9000 if number % 1000 == 0 else 100)}\n".encode() for number in range(10_000)]
         got: list[bytes] = []
         reader = threading.Thread(target=lambda: got.extend(read_all(reading, len(wanted))))
@@ -141,7 +141,7 @@ def test_a_pipe_that_others_made_non_blocking_gets_whole_lines() -> None:
     """Who shares the pipe may have set O_NONBLOCK: a line that does not fit at once is finished later."""
     with pipe() as (reading, writing):
         os.set_blocking(writing, False)
-        log = logs.Unblocked(writing)
+        log = logs.BackgroundWriter(writing)
         log.write("z" * 200_000 + "\n")
         assert read_all(reading, 1) == [b"z" * 200_000 + b"\n"]
         log.finish(10)
@@ -152,7 +152,7 @@ def test_nobody_at_the_other_end_is_counted() -> None:
     """A reader that has gone away costs lines, which are counted, and nothing else."""
     reading, writing = os.pipe()
     os.close(reading)
-    log = logs.Unblocked(writing)
+    log = logs.BackgroundWriter(writing)
     log.write("a\nb\n")
     log.finish(10)
     os.close(writing)
@@ -164,7 +164,7 @@ def test_standard_error_is_the_log_for_everybody() -> None:
     with pipe() as (reading, writing):
         before = sys.stderr
         with open(os.dup(writing), "w", encoding="utf-8") as stream:
-            with logs.unblocked(stream) as target:
+            with logs.in_background(stream) as target:
                 print("part", end=" ", file=sys.stderr)
                 print("and whole", file=sys.stderr)
                 assert logs.dropped(target)() == 0
@@ -175,6 +175,6 @@ def test_standard_error_is_the_log_for_everybody() -> None:
 def test_a_stream_that_is_none_of_the_system_is_written_directly() -> None:
     """Text that is kept in memory has no reader to wait for: it is there at once."""
     text = io.StringIO()
-    with logs.unblocked(text) as target:
+    with logs.in_background(text) as target:
         assert target is text
         assert logs.dropped(target)() == 0

@@ -19,7 +19,7 @@ import structlog
 from benchmarks.network import Plain
 from exporter import config, files, providers
 from exporter.commands import logs
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.model import Account, Reason, Reply, Request, State
 from exporter.providers.interface import TransportError
 from exporter.rounds import Clock

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.config import Config, Scrape
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.model import Account, SecretSource, State, Stream
 from exporter.providers import found
 from exporter.rounds.limits import Limits

@@ -24,6 +24,7 @@ from exporter.model import (
 )
 from exporter.providers import callback_signatures as callbacks
 from exporter.providers.alibaba import signing as acs3
+from exporter.providers.alibaba.credentials import SOURCES
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.encoding import EMPTY_SHA256, canonical_query
 from exporter.providers.interface import (
@@ -272,6 +273,7 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
         "security_token": ("ALIBABA_CLOUD_SECURITY_TOKEN",),
     },
     credentials=("access_key_id", "access_key_secret", "security_token"),
+    sources=SOURCES,
     callbacks=Callbacks(method="GET", events=tuple(EVENTS), key_field="callback_key", hear=_hear, keys=_callback_keys),
     doubts=_doubts,
 )

@@ -60,6 +60,7 @@ from exporter.providers.interface import (
     word,
 )
 from exporter.providers.tencent import signing as tc3
+from exporter.providers.tencent.credentials import SOURCES
 
 VERSION = "2018-08-01"
 STATE = "DescribeLiveStreamState"
@@ -363,6 +364,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         "token": ("TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN"),
     },
     credentials=("secret_id", "secret_key", "token"),
+    sources=SOURCES,
     callbacks=Callbacks(
         method="POST",
         events=tuple(EVENTS.values()),

@@ -46,6 +46,7 @@ from exporter.providers.interface import (
     timestamp,
 )
 from exporter.providers.volcengine import signing as volc
+from exporter.providers.volcengine.credentials import SOURCES
 
 STATE = "GetUserStreamState"
 USERS = "GetRoomOnlineUsers"
@@ -219,5 +220,6 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
         "session_token": ("VOLC_SESSIONTOKEN", "VOLCENGINE_SESSION_TOKEN"),
     },
     credentials=("access_key_id", "secret_access_key", "session_token"),
+    sources=SOURCES,
     problems=_problems,
 )

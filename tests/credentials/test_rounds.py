@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, State
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider

@@ -11,13 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+import structlog
 from aiohttp import web
 
-from exporter.ambient import alibaba, tencent
-from exporter.keys import Keyring
+from exporter.credentials import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.providers import found
-from exporter.providers.interface import AnyProvider
+from exporter.providers.alibaba import credentials as alibaba
+from exporter.providers.interface import AnyProvider, CredentialsError
+from exporter.providers.tencent import credentials as tencent
 from exporter.transport import Transport, tls_context
 
 CANARY = "canary"
@@ -210,6 +213,8 @@ async def bench(provider: str, environ: Mapping[str, str], patience: float = 1.0
 
         async def send(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
             timeouts.append(timeout)
+            origin = next(server for server in SERVERS if request.url.startswith(f"{server}/"))
+            request = request._replace(url=cloud.base + request.url.removeprefix(origin))
             return await transport.send(request, timeout * patience, largest)
 
         ring = Keyring(
@@ -217,7 +222,6 @@ async def bench(provider: str, environ: Mapping[str, str], patience: float = 1.0
             send=send,
             unix=lambda: time.unix,
             mono=lambda: time.mono,
-            servers=dict.fromkeys(SERVERS, cloud.base),
         )
         kind = found()[provider]
         yield Bench(ring, cloud, kind, kind.account(name="main", provider=provider), timeouts)
@@ -270,6 +274,9 @@ SETTINGS = {
 }
 
 
+EACH_SOURCE = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+
+
 async def hang(_request: web.Request) -> web.StreamResponse:
     """Never answer."""
     await asyncio.Event().wait()
@@ -291,3 +298,35 @@ async def echo(request: web.Request) -> web.StreamResponse:
     sent = f"{request.path_qs} {dict(request.headers)} {(await request.read()).decode()} {CANARY}"
     fields = dict.fromkeys(("Code", "Message", "RequestId", "Expiration", "ExpiredTime"), sent)
     return web.json_response({**fields, "Response": {"Error": fields, "RequestId": sent}}, reason=CANARY)
+
+
+def play(
+    setting: Setting, directory: Path, scene: Callable[[Bench], Awaitable[None]], patience: float = 1.0
+) -> list[Any]:
+    """Play a scene on a machine; return what was logged."""
+
+    async def main() -> None:
+        async with bench(setting.provider, setting.make(directory), patience) as made:
+            await scene(made)
+
+    with structlog.testing.capture_logs() as logged:
+        asyncio.run(main())
+    return logged
+
+
+async def settle(made: Bench) -> None:
+    """Wait until the renewals are through that nobody waits for."""
+    tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("keys ")]
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def refused(made: Bench) -> CredentialsError:
+    """Return the error with which keys are refused."""
+    with pytest.raises(CredentialsError) as caught:
+        await made.keys()
+    return caught.value
+
+
+def re_search(pattern: str, text: str) -> bool:
+    """Say whether a text holds one of the alternatives."""
+    return any(part in text for part in pattern.split("|"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.keys.cloud import CANARY, ROLE, Cloud, Time, served
+from tests.credentials.cloud import CANARY, ROLE, Cloud, Time, served
 
 
 def keys_by(cloud: Cloud, ask: Any) -> Any:

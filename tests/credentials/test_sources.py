@@ -1,8 +1,10 @@
-"""The ways to keys as pure functions: what is evidence, what files and answers mean, and that no answer breaks out."""
+"""Credential sources as pure functions: what is evidence, what files and answers mean; no answer breaks out."""
 
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,47 +12,48 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter import ambient
-from exporter.ambient import Around, Grant, Way
+from exporter.config.secret_values import missing
+from exporter.credentials.chain import choose
 from exporter.model import Credentials, Reply, Request, Secret
-from exporter.providers import found
+from exporter.providers import found, leases
 from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope
-from tests.keys.cloud import CANARY, SETTINGS
+from exporter.providers.sources import Lease, Machine, Source
+from tests.credentials.cloud import CANARY, SETTINGS
 
 NOW = 1_800_000_000.0
 HOME = "/home/exporter"
 EXPECTED = (CredentialsError, Malformed, NoEnvelope)
 
 
-def around(environ: dict[str, str], *files: str) -> Around:
+def machine_with(environ: dict[str, str], *files: str) -> Machine:
     """Return a machine with these variables and files."""
-    return Around({"HOME": HOME, **environ}, lambda path: str(path) in files)
+    return Machine({"HOME": HOME, **environ}, lambda path: str(path) in files)
 
 
 def chosen(provider: str, environ: dict[str, str], *files: str, given_: tuple[str, ...] = ()) -> str | None:
-    """Return the title of the way that is taken."""
-    way = ambient.choose(found()[provider], given_, around(environ, *files))
-    return way.title if way else None
+    """Return the title of the source that is chosen."""
+    source = choose(machine_with(environ, *files), found()[provider], given_)
+    return source.title if source else None
 
 
-def follow(way: Way, machine: Around, *answers: Any) -> tuple[Grant, list[Any]]:
-    """Follow a recipe with these answers; return its keys and what it wanted."""
-    recipe = way.obtain(machine, NOW)
-    wanted = [next(recipe)]
+def follow(source: Source, machine: Machine, *answers: Any) -> tuple[Lease, list[Any]]:
+    """Give a source these answers; return its keys and what it wanted."""
+    steps = source.obtain(machine, NOW)
+    wanted = [next(steps)]
     for answer in answers:
         try:
-            wanted.append(recipe.send(answer))
+            wanted.append(steps.send(answer))
         except StopIteration as end:
             return end.value, wanted
     raise AssertionError(f"it wants more: {wanted[-1]!r}")
 
 
-def way_of(provider: str, environ: dict[str, str], *files: str) -> tuple[Way, Around]:
-    """Return the way that is taken, and the machine."""
-    machine = around(environ, *files)
-    way = ambient.choose(found()[provider], (), machine)
-    assert way is not None
-    return way, machine
+def source_of(provider: str, environ: dict[str, str], *files: str) -> tuple[Source, Machine]:
+    """Return the source that is chosen, and the machine."""
+    machine = machine_with(environ, *files)
+    source = choose(machine, found()[provider], ())
+    assert source is not None
+    return source, machine
 
 
 TKE = {"TKE_ROLE_ARN": "arn", "TKE_WEB_IDENTITY_TOKEN_FILE": "/t", "TKE_REGION": "r", "TKE_PROVIDER_ID": "p"}
@@ -94,7 +97,7 @@ CVM, ECS = "CAM role of the CVM instance", "RAM role of the ECS instance"
     ],
 )
 def test_evidence(provider: str, environ: dict[str, str], files: tuple[str, ...], title: str | None) -> None:
-    """A way is taken only where the machine shows that it is meant, and never where keys are given."""
+    """A source is chosen only where the machine shows that it is meant, and never where keys are given."""
     assert chosen(provider, environ, *files) == title
     for field in filter(None, found()[provider].credentials):
         assert chosen(provider, environ, *files, given_=(field,)) is None
@@ -105,13 +108,14 @@ def test_a_callback_key_is_no_key() -> None:
     assert chosen("tencent", TKE, given_=("callback_key",)) == POD_TKE
 
 
-def test_every_cloud_with_ways_tells_them() -> None:
-    """Hints name a way for each cloud that has one, and nothing for the others."""
-    assert ambient.hints("zego") == ""
-    assert "~/.volc/credentials" in ambient.hints("volcengine")
-    assert "TENCENTCLOUD_CAM_ROLE_NAME" in ambient.hints("tencent")
-    assert "ALIBABA_CLOUD_ECS_METADATA" in ambient.hints("alibaba")
-    assert ambient.ways("nouns") == ()
+@pytest.mark.parametrize("name", found())
+def test_a_missing_key_names_every_source(name: str) -> None:
+    """Where nothing gives keys, all of a cloud's sources are offered once; a cloud without any offers none."""
+    first, *others = [advice for _, advice in missing(found()[name], {}, ())]
+    sources = found()[name].sources
+    assert ("or give no key and" in first) == bool(sources)
+    assert all(source.hint in first for source in sources)
+    assert not any("or give no key" in advice for advice in others)
 
 
 PROFILES: dict[str, tuple[str, str, str]] = {
@@ -152,19 +156,19 @@ PROFILES: dict[str, tuple[str, str, str]] = {
 def test_profile_files(name: str) -> None:
     """Profile files are read as the vendors' own programs write them, session tokens among them."""
     provider, path, content = PROFILES[name]
-    way, machine = way_of(provider, {}, f"{HOME}/{path}")
-    grant, wanted = follow(way, machine, content.encode())
+    source, machine = source_of(provider, {}, f"{HOME}/{path}")
+    lease, wanted = follow(source, machine, content.encode())
     token = Secret("tok") if "tok\n" in content else None
-    assert grant == Grant(Credentials("id", Secret("key"), token))
+    assert lease == Lease(Credentials("id", Secret("key"), token))
     assert wanted == [Path(HOME) / path]
 
 
 def test_a_named_profile() -> None:
     """ALIBABA_CLOUD_PROFILE names another section than [default]."""
     environ = {"ALIBABA_CLOUD_PROFILE": "live", "ALIBABA_CLOUD_CREDENTIALS_FILE": "/c"}
-    way, machine = way_of("alibaba", environ)
+    source, machine = source_of("alibaba", environ)
     content = b"[default]\ntype = nonsense\n[live]\naccess_key_id = id\naccess_key_secret = key\n"
-    assert follow(way, machine, content)[0].credentials.key_id == "id"
+    assert follow(source, machine, content)[0].credentials.key_id == "id"
 
 
 @pytest.mark.parametrize(
@@ -204,20 +208,31 @@ def test_a_named_profile() -> None:
 )
 def test_broken_profile_files(provider: str, path: str, content: str, words: str) -> None:
     """A broken profile file is told by what is wrong with it, without any line of it."""
-    way, machine = way_of(provider, {}, f"{HOME}/{path}")
+    source, machine = source_of(provider, {}, f"{HOME}/{path}")
     with pytest.raises(CredentialsError) as caught:
-        follow(way, machine, content.encode())
+        follow(source, machine, content.encode())
     assert words in str(caught.value)
     assert CANARY not in str(caught.value)
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    "line", ["a" + " " * 60_000 + "b", "a\t\v" * 20_000 + "b", "[" * 60_000, "a#" * 30_000, " \n" * 30_000 + "b"]
+)
+def test_no_profile_file_takes_long(line: str) -> None:
+    """No profile file of 64 KiB holds the exporter up, whatever it is full of."""
+    started = time.process_time()
+    with suppress(CredentialsError):
+        leases.section(f"[default]\n{line}\n".encode(), "default")
+    assert time.process_time() - started < 3
+
+
 def test_the_instances_role_by_profile_is_refused_where_it_is_disabled() -> None:
     """ALIBABA_CLOUD_ECS_METADATA_DISABLED holds for a profile of type ecs_ram_role as well."""
     environ = {"ALIBABA_CLOUD_CREDENTIALS_FILE": "/c", "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
-    way, machine = way_of("alibaba", environ)
+    source, machine = source_of("alibaba", environ)
     with pytest.raises(CredentialsError, match="ALIBABA_CLOUD_ECS_METADATA_DISABLED is true"):
-        follow(way, machine, b"[default]\ntype = ecs_ram_role\n")
+        follow(source, machine, b"[default]\ntype = ecs_ram_role\n")
 
 
 @pytest.mark.parametrize("name", ["../../user-data", "a/b", "a b", "..", "", "ü", "x" * 65, "a?b", "a#b", "a\nb"])
@@ -226,12 +241,12 @@ def test_a_role_name_cannot_leave_its_path(name: str) -> None:
     for provider, variable in (("tencent", "TENCENTCLOUD_CAM_ROLE_NAME"), ("alibaba", "ALIBABA_CLOUD_ECS_METADATA")):
         opening = [Reply(200, {}, b"token")] if provider == "alibaba" else []
         if name:
-            way, machine = way_of(provider, {variable: name})
+            source, machine = source_of(provider, {variable: name})
             with pytest.raises(CredentialsError, match="is not the name of a role"):
-                follow(way, machine, *opening)
-        way, machine = way_of(provider, {variable: "auto"})
+                follow(source, machine, *opening)
+        source, machine = source_of(provider, {variable: "auto"})
         with pytest.raises(CredentialsError, match="is not the name of a role"):
-            follow(way, machine, *opening, Reply(200, {}, name.encode()))
+            follow(source, machine, *opening, Reply(200, {}, name.encode()))
 
 
 def test_the_region_of_sts() -> None:
@@ -244,24 +259,24 @@ def test_the_region_of_sts() -> None:
             "sts-vpc.cn-hangzhou.aliyuncs.com",
         ),
     ):
-        way, machine = way_of("alibaba", {**RRSA, **extra})
-        recipe = way.obtain(machine, NOW)
-        next(recipe)
-        request = recipe.send(b"identity-token")
+        source, machine = source_of("alibaba", {**RRSA, **extra})
+        steps = source.obtain(machine, NOW)
+        next(steps)
+        request = steps.send(b"identity-token")
         assert isinstance(request, Request)
         assert request.url.startswith(f"https://{host}/?")
         assert "identity-token" not in request.url + repr(request)
-    way, machine = way_of("alibaba", {**RRSA, "ALIBABA_CLOUD_STS_REGION": "evil.example/"})
+    source, machine = source_of("alibaba", {**RRSA, "ALIBABA_CLOUD_STS_REGION": "evil.example/"})
     with pytest.raises(CredentialsError, match="not the name of a region"):
-        follow(way, machine, b"identity-token")
+        follow(source, machine, b"identity-token")
 
 
 def test_no_answer_is_longer_than_a_key() -> None:
     """A key that no header could carry is refused."""
-    way, machine = way_of("tencent", {"TENCENTCLOUD_CAM_ROLE_NAME": "r"})
+    source, machine = source_of("tencent", {"TENCENTCLOUD_CAM_ROLE_NAME": "r"})
     keys = {"Code": "Success", "TmpSecretId": "i", "TmpSecretKey": "k", "Token": "x" * 20_000, "ExpiredTime": NOW}
     with pytest.raises(CredentialsError, match="Token holds signs"):
-        follow(way, machine, Reply(200, {}, json.dumps(keys).encode()))
+        follow(source, machine, Reply(200, {}, json.dumps(keys).encode()))
 
 
 JSON = st.recursive(
@@ -293,18 +308,18 @@ REPLIES = st.builds(
 @settings(max_examples=400, deadline=None)
 @given(name=st.sampled_from(sorted(SETTINGS)), replies=st.lists(REPLIES, min_size=3, max_size=3), data=BODIES)
 def test_no_answer_breaks_out(name: str, replies: list[Reply], data: bytes) -> None:
-    """Whatever servers answer and files hold, a recipe ends with keys fit for a header, or with words."""
+    """Whatever servers answer and files hold, a source ends with keys fit for a header, or with words."""
     setting = SETTINGS[name]
     profile = {"ALIBABA_CLOUD_CREDENTIALS_FILE": "/p"} if name == "ecs-profile" else {}
     environ = profile or setting.environ(Path("/"))
-    way, machine = way_of(setting.provider, environ)
-    recipe = way.obtain(machine, NOW)
+    source, machine = source_of(setting.provider, environ)
+    steps = source.obtain(machine, NOW)
     answers = iter(replies)
     try:
-        wanted = next(recipe)
+        wanted = next(steps)
         while True:
             content = b"[default]\ntype = ecs_ram_role\n" if profile else data
-            wanted = recipe.send(content if isinstance(wanted, Path) else next(answers))
+            wanted = steps.send(content if isinstance(wanted, Path) else next(answers))
     except StopIteration as end:
         keys = end.value.credentials
         for text in (keys.key_id, keys.key_secret.reveal(), keys.token.reveal()):
@@ -314,7 +329,7 @@ def test_no_answer_breaks_out(name: str, replies: list[Reply], data: bytes) -> N
     except EXPECTED as error:
         said = str(error)
     else:
-        raise AssertionError("a recipe returns or raises")
+        raise AssertionError("a source returns or raises")
     assert said.isprintable()
 
 
@@ -324,10 +339,10 @@ def test_no_profile_breaks_out(provider: str, data: bytes, config: bool) -> None
     """Whatever a profile file holds, reading it ends with keys or with words."""
     files = {"tencent": ".tencentcloud/credentials", "alibaba": ".alibabacloud/credentials"}
     path = files.get(provider, ".volc/config" if config else ".volc/credentials")
-    way, machine = way_of(provider, {}, f"{HOME}/{path}")
+    source, machine = source_of(provider, {}, f"{HOME}/{path}")
     for content in (data, b"[default]\n" + data):
         try:
-            said = follow(way, machine, content)[0].credentials.key_id
+            said = follow(source, machine, content)[0].credentials.key_id
         except EXPECTED as error:
             said = str(error)
         assert said.isprintable()

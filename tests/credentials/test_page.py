@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter import ambient
-from exporter.ambient import Around
-from exporter.keys import keyring
+from exporter import providers
+from exporter.credentials import keyring
+from exporter.credentials.chain import choose
 from exporter.providers import found
+from exporter.providers.sources import Machine
 
 PAGE = Path(__file__).parents[2] / "docs" / "credentials.md"
 TEXT = PAGE.read_text()
@@ -24,15 +25,15 @@ FILES += [("~/.volc/config", content) for kind, content in BLOCKS if kind == "js
 def test_profile_files(path: str, content: str) -> None:
     """Each profile file of the page gives its keys at the place that it names."""
     place = path.replace("~", "/home/me")
-    around = Around({"HOME": "/home/me"}, lambda file: str(file) == place)
+    machine = Machine({"HOME": "/home/me"}, lambda file: str(file) == place)
     keys = []
     for provider in found().values():
-        way = ambient.choose(provider, (), around)
-        if way is not None:
-            recipe = way.obtain(around, 0.0)
-            assert next(recipe) == Path(place)
+        source = choose(machine, provider, ())
+        if source is not None:
+            steps = source.obtain(machine, 0.0)
+            assert next(steps) == Path(place)
             with pytest.raises(StopIteration) as end:
-                recipe.send(content.encode())
+                steps.send(content.encode())
             keys.append(end.value.value.credentials)
     assert [(made.key_id[-7:], made.key_secret.reveal()) for made in keys] == [("example", "example")]
 
@@ -53,11 +54,11 @@ def test_accounts() -> None:
 
 def test_variables() -> None:
     """Every variable that the page names is one that the code knows, and the figures are the code's."""
-    code = "".join(path.read_text() for path in Path(ambient.__file__).parent.glob("*.py"))
+    code = "".join(path.read_text() for path in Path(providers.__file__).parent.glob("*/credentials.py"))
     known = {name for provider in found().values() for names in provider.environment.values() for name in names}
     for name in re.findall(r"\b(?:TENCENTCLOUD|ALIBABA_CLOUD|TKE|VOLC|ZEGO)_[A-Z_]+\b", TEXT):
         assert name in known or name in code, name
-    early = {provider: {way.early for way in ambient.ways(provider)} for provider in ("tencent", "alibaba")}
+    early = {name: {source.early for source in found()[name].sources} for name in ("tencent", "alibaba")}
     assert early == {"tencent": {300.0}, "alibaba": {900.0}}
     assert "300 s (Tencent) or 900 s (Alibaba)" in TEXT
     assert f"at most {keyring.LONGEST_PAUSE:.0f} s |" in TEXT

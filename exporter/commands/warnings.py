@@ -1,0 +1,106 @@
+"""What a configuration may say and yet is worth a warning: shared credentials, clear text, readable secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from exporter import config, files
+from exporter.capacity import kept_rates
+from exporter.config import Config
+from exporter.config.secret_values import secret_fields
+from exporter.credentials import configured
+from exporter.model import Account, Secret, SecretSource, format_duration
+from exporter.providers.interface import AnyProvider
+
+READABLE = 0o044
+"""The mode bits by which a file's group, or everybody, may read it."""
+
+
+def warnings(
+    loaded: Config, path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the warnings about a configuration that is valid; none holds a secret."""
+    yield from readable_secrets(loaded, path)
+    yield from _clear_text(loaded)
+    yield from _shared_quotas(loaded, providers, environ)
+    if loaded.scrape.reuse >= loaded.scrape.max_age:
+        yield (
+            f"scrape.reuse ({format_duration(loaded.scrape.reuse)}) is not below scrape.max_age "
+            f"({format_duration(loaded.scrape.max_age)}): streams will be unknown between two rounds"
+        )
+
+
+def readable_secrets(loaded: Config, path: Path) -> Iterator[str]:
+    """Yield a warning if the configuration holds secrets and others than its owner may read it."""
+    owners = [account.name for account in loaded.accounts if _holds_secret(account)]
+    try:
+        status = files.look(path, files.SECONDS)
+    except TimeoutError:
+        return
+    mode = status.st_mode & 0o777 if status is not None else 0  # none if it has gone since it was read
+    if owners and mode & READABLE:
+        yield (
+            f"{path} holds the secrets of {_listed(owners)} and may be read by others (mode {mode:04o}): "
+            f"chmod 600, or give them as FIELD_file or FIELD_env"
+        )
+
+
+def _holds_secret(account: Account) -> bool:
+    sources = (getattr(account, field) for field in secret_fields(type(account)))
+    return any(isinstance(source, SecretSource) and isinstance(source.value, Secret) for source in sources)
+
+
+def _clear_text(loaded: Config) -> Iterator[str]:
+    for account in loaded.accounts:
+        parts = urlsplit(account.endpoint)
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+            yield (
+                f"account {account.name}: the endpoint {account.endpoint} is not encrypted: key ids, stream names and "
+                "answers travel in the clear, and anyone on the way may forge an answer: use https://"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shared_quotas(loaded: Config, providers: Mapping[str, AnyProvider], environ: Mapping[str, str]) -> Iterator[str]:
+    """Find accounts that the provider counts as one."""
+    same: dict[tuple[str, str], list[Account]] = {}
+    for account in loaded.accounts:
+        # A secret that has gone since the configuration was read is reported at the next check.
+        with contextlib.suppress(config.CredentialsMissing):
+            provider = providers[account.provider]
+            identity = provider.identity(account, configured(account, provider, environ))
+            same.setdefault((account.provider, identity), []).append(account)
+    for (name, _), accounts in same.items():
+        if len(accounts) > 1:
+            why = f"sign with the same {name} credentials" if providers[name].counted_by is None else "are one account"
+            yield (
+                f"accounts {_listed([account.name for account in accounts])} {why} and share one quota at {name}; by "
+                f"their own settings they may use {_used_together(providers[name], accounts):.0%} together, but the "
+                "exporter keeps all of them to the smallest of their limits, so a round takes longer than shown "
+                "above; make them one account"
+            )
+
+
+def _used_together(provider: AnyProvider, accounts: list[Account]) -> float:
+    """Return the share of a documented limit that accounts may use together, of whichever API it is most."""
+    return max(
+        sum(kept_rates(provider, account)[action] / api.limit(account) for account in accounts)
+        for action, api in provider.apis().items()
+    )
+
+
+def _listed(names: list[str]) -> str:
+    shown = names if len(names) <= 5 else [*names[:4], f"{len(names) - 4} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,0 +1,38 @@
+"""Keys from an account's own fields, or from the cloud's environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exporter.config import secret_values
+from exporter.config.secret_values import CredentialsMissing, Read
+from exporter.model import Account, Credentials, Secret, SecretSource
+from exporter.providers.interface import AnyProvider
+
+
+def configured(
+    account: Account, provider: AnyProvider, environ: Mapping[str, str], read: Read = secret_values.read_file
+) -> Credentials:
+    """Return what the fields or environment variables hold.
+
+    Raises:
+        CredentialsMissing: A field that is needed is given nowhere, or cannot be fetched.
+    """
+    given = {field for field in secret_values.secret_fields(type(account)) if getattr(account, field) is not None}
+    for field, advice in secret_values.missing(provider, environ, given):
+        raise CredentialsMissing(field, advice)
+
+    def fetch(field: str) -> Secret:
+        source = getattr(account, field) or SecretSource("env", secret_values.variable_of(provider, field, environ))
+        return secret_values.secret(field, source, environ, read)
+
+    key_id, key_secret, token = provider.credentials
+    # A token of the environment goes with keys of the environment only.
+    has_token = token in given or (
+        given.isdisjoint((key_id, key_secret)) and secret_values.variable_of(provider, token, environ)
+    )
+    return Credentials(
+        key_id=fetch(key_id).reveal() if key_id else "",
+        key_secret=fetch(key_secret),
+        token=fetch(token) if has_token else None,
+    )
