@@ -16,7 +16,7 @@ from exporter.state.board import Record
 from tests.virtual import (
     Network,
     account,
-    lane,
+    account_prober,
     params,
     prober,
     run,
@@ -224,8 +224,8 @@ def test_a_stream_that_fails_costs_its_account_nothing() -> None:
         made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(60)
         assert len(made.asked()) == 6
-        assert lane(made.made).up
-        assert not lane(made.made).held_back
+        assert account_prober(made.made).up
+        assert not account_prober(made.made).held_back
 
     run(main())
 
@@ -241,7 +241,7 @@ def test_an_open_breaker_holds_hints_back() -> None:
         loop = asyncio.get_running_loop()
         for _ in range(4):
             await made.made.refresh(loop.time() + 9, loop.time())
-        assert lane(made.made).held_back
+        assert account_prober(made.made).held_back
         before = len(made.network.calls)
         made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(60)
@@ -271,7 +271,7 @@ def test_a_stream_taken_away_is_asked_for_no_more() -> None:
         gone = made.record(1)
         made.follow_ups.give(gone, live=False)
         await asyncio.sleep(0.5)
-        made.made.configure([(lane(made.made).provider, account(quota={ACTION: 100.0}))], streams(1), 60)
+        made.made.configure([(account_prober(made.made).provider, account(quota={ACTION: 100.0}))], streams(1), 60)
         made.follow_ups.keep()
         made.follow_ups.give(gone, live=False)
         await asyncio.sleep(60)

@@ -26,8 +26,8 @@ from tests.virtual import (
     EPOCH,
     Network,
     account,
+    account_prober,
     credentials,
-    lane,
     prober,
     reply,
     run,
@@ -210,7 +210,7 @@ def test_a_new_key_takes_use_and_throttling_along() -> None:
             keys.ids["a"] = f"new{number}"
             await scrape(made, 0.05)
         assert len(network.calls) == 1
-        assert lane(made, "a").kept()[ACTION] == 1.0
+        assert account_prober(made, "a").kept()[ACTION] == 1.0
 
     run(main())
 
@@ -223,16 +223,16 @@ def test_accounts_that_come_to_sign_with_one_key_share_from_then_on() -> None:
         made = prober(network, [limited("a", 10), limited("b", 10)], [*streams(80, "a", "a"), *streams(80, "b", "b")])
         keys = Keys(made, a="one", b="other")
         await scrape(made, 2)
-        assert lane(made, "a").paces[ACTION] is not lane(made, "b").paces[ACTION]
+        assert account_prober(made, "a").paces[ACTION] is not account_prober(made, "b").paces[ACTION]
         keys.ids["b"] = "one"
         first = len(network.calls)
         await scrape(made, 4)
-        assert lane(made, "a").paces[ACTION] is lane(made, "b").paces[ACTION]
+        assert account_prober(made, "a").paces[ACTION] is account_prober(made, "b").paces[ACTION]
         times = [call.at for call in network.calls[first:]]
         assert busiest(times) <= 10
         keys.ids["b"] = "third"
         await scrape(made, 2)
-        assert lane(made, "a").paces[ACTION] is not lane(made, "b").paces[ACTION]
+        assert account_prober(made, "a").paces[ACTION] is not account_prober(made, "b").paces[ACTION]
 
     run(main())
 

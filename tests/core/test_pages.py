@@ -216,14 +216,14 @@ def test_no_slice_of_ten_thousand_streams_is_long(name: str) -> None:
         async with Staged(live, streams=10_000) as service:
             for record in service.board:
                 service.board.answered(record, Answer(State.ACTIVE), "DescribeLiveStreamState", service.clock.now())
-            (lane,) = service.prober.present()
+            (prober,) = service.prober.present()
             page = {
                 "streams": views.streams(service),
                 "targets": views.targets(service),
                 "configuration": views.configuration(service),
                 "status": views.status_page(service, status.Filter(limit=2000), "/metrics", ready=True),
                 "nothing found": views.status_page(service, status.Filter(text="?"), "/metrics", ready=True),
-                "exposition": views.exposition(service, lane, openmetrics=False),
+                "exposition": views.exposition(service, prober, openmetrics=False),
             }[name]
             shortest = float("inf")
             for _ in range(3):

@@ -19,8 +19,8 @@ from tests.virtual import (
     Behaviour,
     Network,
     account,
+    account_prober,
     always,
-    lane,
     params,
     prober,
     reply,
@@ -62,7 +62,7 @@ def test_a_definite_answer_sets_the_state() -> None:
         made = prober(Network(answering("forbid")), [account()], streams(3))
         await scrape(made)
         assert states(made) == {State.FORBIDDEN: 3}
-        assert lane(made).up is True
+        assert account_prober(made).up is True
 
     run(main())
 
@@ -153,8 +153,8 @@ def test_the_answer_comes_at_the_deadline_whatever_hangs() -> None:
         made = prober(Network(hang), [account(timeout="60s")], streams(500))
         took = await scrape(made, budget=4.5)
         assert 4.5 <= took < 4.51
-        assert lane(made).up is False
-        assert lane(made).unprobed["deadline"] == 500
+        assert account_prober(made).up is False
+        assert account_prober(made).unprobed["deadline"] == 500
 
     run(main())
 
@@ -229,7 +229,7 @@ def test_streams_wait_their_turn_the_longest_waiting_first() -> None:
         for _ in range(40):
             started = loop.time()
             await scrape(made, budget=9.5)
-            assert lane(made).unprobed["quota"] >= 400
+            assert account_prober(made).unprobed["quota"] >= 400
             await asyncio.sleep(15 - (loop.time() - started))
         seen: dict[str, list[float]] = {}
         for call in network.calls:
@@ -273,8 +273,8 @@ def test_a_dead_provider_costs_the_others_nothing() -> None:
             await scrape(made)
             assert states(made) == {State.ACTIVE: 200, State.UNKNOWN: 200}
             await asyncio.sleep(10)
-        assert lane(made, "dead").up is False
-        assert lane(made).up is True
+        assert account_prober(made, "dead").up is False
+        assert account_prober(made).up is True
 
     run(main())
 
@@ -299,12 +299,12 @@ def test_the_breaker_tries_once_a_scrape_and_recovers_at_once() -> None:
             counts.append(len(network.calls) - before)
             await asyncio.sleep(15)
         assert counts == [100, 100, 100, 1, 1, 1]
-        assert lane(made).held_back
-        assert lane(made).unprobed["breaker"] == 99
+        assert account_prober(made).held_back
+        assert account_prober(made).unprobed["breaker"] == 99
         dead = False
         await scrape(made)
         assert states(made) == {State.ACTIVE: 100}
-        assert not lane(made).held_back
+        assert not account_prober(made).held_back
 
     run(main())
 
@@ -345,7 +345,7 @@ def test_an_open_breaker_withdraws_what_it_does_not_ask() -> None:
         for _ in range(4):
             await scrape(made, budget=5)
             await asyncio.sleep(10)
-        assert lane(made).held_back
+        assert account_prober(made).held_back
         assert states(made) == {State.UNKNOWN: 100}
 
     run(main())
@@ -380,12 +380,12 @@ def test_throttling_is_not_retried_and_halves_the_rate() -> None:
         made = prober(network, [account(quota={"DescribeLiveStreamState": 40.0})], streams(1))
         await scrape(made)
         assert len(network.calls) == 1
-        assert lane(made).kept()["DescribeLiveStreamState"] == 20.0
+        assert account_prober(made).kept()["DescribeLiveStreamState"] == 20.0
         throttled = False
         await asyncio.sleep(9)
-        assert lane(made).kept()["DescribeLiveStreamState"] == 20.0
+        assert account_prober(made).kept()["DescribeLiveStreamState"] == 20.0
         await asyncio.sleep(6)
-        assert lane(made).kept()["DescribeLiveStreamState"] == 40.0
+        assert account_prober(made).kept()["DescribeLiveStreamState"] == 40.0
 
     run(main())
 
@@ -447,7 +447,7 @@ def test_kept_connections_that_have_ended_say_nothing_of_the_account() -> None:
             await scrape(made)
             assert states(made) == {State.ACTIVE: 3}
         assert not made.shared.tally.errors
-        assert lane(made).up is True
+        assert account_prober(made).up is True
 
     run(main())
 
@@ -468,13 +468,13 @@ def test_a_kept_connection_that_ended_opens_no_breaker_even_if_no_call_is_left()
         (record,) = made.shared.board
         loop = asyncio.get_running_loop()
         for _ in range(4):
-            await lane(made).refresh_one(record, loop.time() + 2, loop.time())
+            await account_prober(made).refresh_one(record, loop.time() + 2, loop.time())
             await asyncio.sleep(15)
         assert len(network.calls) == 4
-        assert not lane(made).held_back
+        assert not account_prober(made).held_back
         assert states(made) == {State.UNKNOWN: 1}
         stale = False
-        await lane(made).refresh_one(record, loop.time() + 2, loop.time())
+        await account_prober(made).refresh_one(record, loop.time() + 2, loop.time())
         assert states(made) == {State.ACTIVE: 1}
 
     run(main())
@@ -509,7 +509,7 @@ def test_one_stream_is_asked_ahead_of_a_full_queue(budget: float) -> None:
         last = made.shared.board.get(("tencent", "s00999"))
         assert last is not None
         now = asyncio.get_running_loop().time()
-        await lane(made).refresh_one(last, now + budget, now)
+        await account_prober(made).refresh_one(last, now + budget, now)
         assert last.succeeded
         await whole
         assert network.per_stream()["s00999"] == 1
@@ -648,7 +648,7 @@ def test_inputs_are_told_whichever_answer_comes_first(listed: bool) -> None:
         first = made.shared.board.get(("tencent", "s00000"))
         assert first is not None
         now = asyncio.get_running_loop().time()
-        await lane(made).refresh_one(first, now + 3, now)
+        await account_prober(made).refresh_one(first, now + 3, now)
         await whole
         assert states(made) == {State.ACTIVE: 3}
         assert inputs_of(made, "s00000") == int(listed)
@@ -672,7 +672,7 @@ def test_a_probe_that_jumps_the_queue_knows_what_the_list_told() -> None:
         last = made.shared.board.get(("tencent", "s00019"))
         assert last is not None
         now = asyncio.get_running_loop().time()
-        await lane(made).refresh_one(last, now + 1, now)
+        await account_prober(made).refresh_one(last, now + 1, now)
         assert (last.shown, inputs_of(made, "s00019")) == (State.ACTIVE, 0)
         await whole
         assert inputs_of(made, "s00019") == 0
@@ -697,11 +697,11 @@ def test_inputs_are_told_in_the_round_in_which_an_account_comes_back(listed: boo
         made = prober(Network(behave), [account(region="ap-guangzhou", plan="auto")], streams(2, inputs=1))
         for _ in range(3):
             await scrape(made)
-        assert lane(made).held_back
+        assert account_prober(made).held_back
         broken = False
         await scrape(made)
         assert states(made) == {State.ACTIVE: 2}
-        assert [inputs_of(made, one.name) for one in lane(made).streams] == [int(listed)] * 2
+        assert [inputs_of(made, one.name) for one in account_prober(made).streams] == [int(listed)] * 2
 
     run(main())
 
@@ -770,9 +770,9 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
         for number in range(4):
             throttles = number == 2
             await scrape(made)
-        rate, spent = lane(made).kept(), len(network.calls)
+        rate, spent = account_prober(made).kept(), len(network.calls)
         assert rate["DescribeLiveStreamState"] < 4.0
-        assert lane(made, "dead").held_back
+        assert account_prober(made, "dead").held_back
         made.configure(
             [(found()["tencent"], one) for one in accounts("main", "dead", timeout="1s")],
             [*streams(2), *streams(9, "dead", "d")],
@@ -788,8 +788,8 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
             ("tencent", "dead", "connection", "connection"): 28,
         }
         # What throttling taught, what was spent of the quota, and the breaker.
-        assert lane(made).kept() == rate
-        assert lane(made, "dead").held_back
+        assert account_prober(made).kept() == rate
+        assert account_prober(made, "dead").held_back
         await scrape(made)
         hosts = [urlsplit(call.request.url).hostname for call in network.calls]
         assert Counter(hosts[spent:]) == {"main.example": 2, "dead.example": 1}
@@ -845,9 +845,9 @@ def test_one_stream_without_quota_before_the_deadline_is_given_up_at_once() -> N
         made = prober(network, [account(quota={"DescribeLiveStreamState": 0.05})], streams(2))
         first, second = made.shared.board
         loop = asyncio.get_running_loop()
-        await lane(made).refresh_one(first, loop.time() + 5, loop.time())
+        await account_prober(made).refresh_one(first, loop.time() + 5, loop.time())
         before = loop.time()
-        await lane(made).refresh_one(second, loop.time() + 5, loop.time())
+        await account_prober(made).refresh_one(second, loop.time() + 5, loop.time())
         assert len(network.calls) == 1
         assert loop.time() - before < 0.01
 

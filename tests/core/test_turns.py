@@ -13,7 +13,7 @@ from exporter.rounds import Prober
 from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.turns import Turns
 from exporter.state.board import Record
-from tests.virtual import Network, account, lane, params, prober, run, streams, tencent_error, tencent_state
+from tests.virtual import Network, account, account_prober, params, prober, run, streams, tencent_error, tencent_state
 
 ACTION = "DescribeLiveStreamState"
 
@@ -192,7 +192,7 @@ def test_probes_of_a_whole_account_come_once_a_second() -> None:
 
         async def pester() -> None:
             while True:
-                await desk.turns.ask_all(lane(desk.made), desk.loop.time() + 9)
+                await desk.turns.ask_all(account_prober(desk.made), desk.loop.time() + 9)
                 await asyncio.sleep(0)
 
         pests = [desk.loop.create_task(pester()) for _ in range(20)]
@@ -215,10 +215,10 @@ def test_probes_of_a_broken_stream_open_no_breaker() -> None:
         desk = Desk(60, 20.0, behave)
         for _ in range(10):
             await desk.probe(0)
-        assert not lane(desk.made).held_back
+        assert not account_prober(desk.made).held_back
         for number in (1, 0, 1):
             await desk.probe(number)
-        assert lane(desk.made).held_back
+        assert account_prober(desk.made).held_back
 
     run(main())
 
@@ -231,7 +231,7 @@ def test_a_stream_taken_away_is_not_asked_for() -> None:
         await desk.probe(1)
         gone = desk.loop.create_task(desk.probe(0))
         await asyncio.sleep(0.5)
-        desk.made.configure([(lane(desk.made).provider, account(quota={ACTION: 0.5}))], streams(2)[1:], 60)
+        desk.made.configure([(account_prober(desk.made).provider, account(quota={ACTION: 0.5}))], streams(2)[1:], 60)
         desk.turns.keep()
         await gone
         assert desk.asked(0) == []
