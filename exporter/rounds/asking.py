@@ -56,21 +56,22 @@ class Asker:
                 board.supply(record, query.inputs)
         state.waiting.asked(record.key)
 
-    async def ask_list(self, query: Query, connection: Connection) -> tuple[Page | None, float]:
-        """Ask for a page of a list; return it, or None where it failed, and when it was sent (monotonic seconds)."""
+    async def ask_list(self, query: Query, connection: Connection) -> tuple[Page | Fault, float]:
+        """Ask for a page of a list; return what came of it, and when it was sent (monotonic seconds)."""
         state = self._state
         sent = state.shared.clock.mono()
         outcome = await self._call(query, connection)
-        page = outcome if isinstance(outcome, Page) else None
-        if isinstance(outcome, Fault) and (record := state.record(query.streams[0])) is not None:
-            state.shared.board.remember(record, outcome, state.shared.clock.now())
+        assert not isinstance(outcome, Answer)
         # A listing that failed counts too: it used up its turn.
         key = (query.api.action, query.scope)
-        pages = state.listed[key].pages if key in state.listed else 1
-        if page is not None:
-            pages = query.page if page.last else page.pages
+        if isinstance(outcome, Page):
+            pages = query.page if outcome.last else outcome.pages
+        else:
+            pages = state.listed[key].pages if key in state.listed else 1
+            if (record := state.record(query.streams[0])) is not None:
+                state.shared.board.remember(record, outcome, state.shared.clock.now())
         state.listed[key] = Listed(sent, pages)
-        return page, sent
+        return outcome, sent
 
     async def _call(self, query: Query, connection: Connection) -> Outcome:
         """Make a call, and once more on a new connection if its own broke before an answer; count what came of it."""

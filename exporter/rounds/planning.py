@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from exporter.model import State
+from exporter.model import Fault, Reason, State
 from exporter.providers.interface import Page
 from exporter.rounds.asking import Asker
 from exporter.rounds.plan import Outlook, Query, Step, plan
@@ -16,6 +16,9 @@ from exporter.rounds.state import AccountState
 from exporter.state.board import Record
 
 PLANNED_AT_ONCE: Final = 1000  # streams and rows that the planner goes through in a few milliseconds
+
+UNTOLD: Final = Fault(Reason.MALFORMED, Reason.MALFORMED, "the list does not say whether the stream is live")
+"""Where a list that was not read whole is all that a provider has."""
 
 
 class Planner:
@@ -35,14 +38,15 @@ class Planner:
         step = await self._advance(partial(next, self._plan, None), self._size)
         return step.ask if step is not None else []
 
-    async def learn(self, query: Query, page: Page | None, sent: float) -> list[Query]:
+    async def learn(self, query: Query, outcome: Page | Fault, sent: float) -> list[Query]:
         """Take what came of a listing call; return the calls that follow.
 
         Args:
             query: What was asked.
-            page: What came, None where the call failed.
+            outcome: What came of it.
             sent: When it was sent, in monotonic seconds.
         """
+        page = outcome if isinstance(outcome, Page) else None
         size = len(query.streams) + (len(page.rows) if page is not None else 0)
         step = await self._advance(partial(self._tell, query, page), size)
         if step is None:
@@ -57,6 +61,11 @@ class Planner:
                 state.waiting.asked(record.key)
             elif record is not None:
                 board.supply(record, answer.inputs)
+        fault = UNTOLD if isinstance(outcome, Page) else outcome
+        async for lost in unhurried(step.lost):
+            if (record := state.record(lost)) is not None and record.tried <= sent:
+                board.failed(record, fault, now)
+                state.waiting.asked(record.key)
         async for asked in unhurried(step.ask):
             if asked.inputs is not None and (record := state.record(asked.streams[0])) is not None:
                 board.supply(record, asked.inputs)

@@ -16,7 +16,7 @@ from exporter.rounds.asking import Asker
 from exporter.rounds.call import Caller, bug
 from exporter.rounds.gate import Connection
 from exporter.rounds.health import Result
-from exporter.rounds.plan import Query
+from exporter.rounds.plan import Query, single_of
 from exporter.rounds.planning import Planner
 from exporter.rounds.queue import CallQueue
 from exporter.rounds.shared import unhurried
@@ -104,8 +104,8 @@ class Round:
 
     def hurry(self, record: Record) -> bool:
         """Ask for a stream ahead of all others; say whether that will be soon."""
-        single = self._state.provider.single
-        if not self._queue.waits(single.action):
+        single = single_of(self._state.provider)
+        if single is None or not self._queue.waits(single.action):
             return False
         self._queue.add_first(Query(single, (record.stream,)))
         self._news.set()
@@ -163,7 +163,9 @@ class Round:
         A broken answer shows that somebody is there, and may be that stream's own trouble: the next one is tried.
         """
         state, rest = self._state, deque(due)
-        single = state.provider.single
+        single = single_of(state.provider)
+        if single is None:
+            return due  # a list is one call for many streams, and is tried as it is
         for _ in range(min(MOST_TRIALS, max(1, len(state.streams) // TRIAL_SHARE))):
             if not rest or (connection := await asker.turn(single.action)) is None:
                 break
@@ -246,8 +248,8 @@ class Round:
 
     async def _list(self, query: Query, asker: Asker, planner: Planner, connection: Connection) -> None:
         try:
-            page, sent = await asker.ask_list(query, connection)
-            self._add(await planner.learn(query, page, sent))
+            outcome, sent = await asker.ask_list(query, connection)
+            self._add(await planner.learn(query, outcome, sent))
         finally:
             self._queue.listings -= 1
             self._news.set()

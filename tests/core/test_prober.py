@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import fields, replace
 from itertools import pairwise
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, State
+from exporter.model import Account, Answer, Credentials, Reason, Reply, Request, Secret, State
 from exporter.providers import found
-from exporter.providers.interface import AnyProvider, TransportError
+from exporter.providers.interface import AnyProvider, Api, Listing, Provider, TransportError
 from exporter.rounds import Prober
 from exporter.state.board import Change
 from tests.virtual import (
@@ -850,5 +852,55 @@ def test_one_stream_without_quota_before_the_deadline_is_given_up_at_once() -> N
         await account_prober(made).refresh_one(second, loop.time() + 5, loop.time())
         assert len(network.calls) == 1
         assert loop.time() - before < 0.01
+
+    run(main())
+
+
+class ListOnly(Provider[Any, Any]):
+    """A cloud that has lists alone."""
+
+    def apis(self) -> dict[str, Api[Any, Any] | Listing[Any, Any]]:
+        """Return its lists."""
+        return {listing.action: listing for listing in self.listings}
+
+
+def test_a_cloud_without_an_api_for_single_streams_is_asked_by_its_list_alone() -> None:
+    """Scrapes, probes and the trial behind an open breaker use the list; where it fails, its streams are unknown."""
+
+    async def main() -> None:
+        broken = False
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            assert request.headers["X-TC-Action"] == "DescribeBackupStreamList"
+            return tencent_error("InternalError") if broken else backups("s00000")
+
+        tencent = found()["tencent"]
+        listing = replace(tencent.listings[0], absent=Answer(State.INACTIVE), details=lambda _stream: False)
+        given = {field.name: getattr(tencent, field.name) for field in fields(tencent)}
+        provider: AnyProvider = ListOnly(**{**given, "listings": (listing,), "single": None})
+        owner, watched = account(region="ap-guangzhou"), streams(3)
+        network = Network(behave)
+        made = prober(network, [], [])
+        made.configure([(provider, owner)], watched, 120.0)
+        await scrape(made)
+        assert states(made) == {State.ACTIVE: 1, State.INACTIVE: 2}
+        record = made.shared.board.get(("tencent", "s00001"))
+        assert record is not None
+        await asyncio.sleep(1)
+        now = asyncio.get_running_loop().time()
+        await account_prober(made).refresh_one(record, now + 5, now)
+        assert record.tried > now
+        broken = True
+        for _ in range(3):
+            await scrape(made)
+        assert states(made) == {State.UNKNOWN: 3}
+        assert account_prober(made).held_back
+        assert record.fault is not None
+        assert record.fault.code == "InternalError"
+        broken = False
+        await scrape(made)
+        assert states(made) == {State.ACTIVE: 1, State.INACTIVE: 2}
+        assert not account_prober(made).held_back
+        assert len(network.calls) == 6
 
     run(main())
