@@ -36,6 +36,7 @@ REST_LOOK: Final = 0.02
 
 MOST_OPEN: Final = 32  # up to so many open connections, each rests its full time
 UTMOST_OPEN: Final = 256  # up to so many, each rests the least time
+GROWTH: Final = 8  # where more than usual are open, a part of this size is added at a time
 
 
 class Poolable(Protocol):
@@ -271,9 +272,12 @@ class Pool(Generic[C]):
     def _may_begin(self, most: int) -> bool:
         """Whether there is room, and fewer connections than so many are in the making.
 
-        Where more are open than usual, one is made at a time: others may have rested for the least meanwhile.
+        Where more are open than usual, an eighth more are made at a time: others may have rested for the least
+        meanwhile.
         """
-        return len(self._dials) < (1 if self._crowded() else most) and self._room()
+        if self._crowded():
+            most = min(most, max(1, self._open() // GROWTH))
+        return len(self._dials) < most and self._room()
 
     def _begin(self, timeout: float, most: int) -> bool:
         """Begin to make a connection if that may be; say whether it was."""

@@ -11,7 +11,7 @@ from exporter.model import Reason, Reply, Request
 from exporter.providers.interface import TransportError
 from exporter.rounds.gate import Connection, Gate, Unreachable
 from exporter.rounds.pace import Pace
-from exporter.transport.pool import KEEP_SECONDS, REST_SECONDS, Pool
+from exporter.transport.pool import KEEP_SECONDS, REST_SECONDS, UTMOST_OPEN, Pool
 from tests.virtual import run
 
 OK = Reply(200, {}, b"{}")
@@ -164,6 +164,20 @@ def test_a_connection_rests_after_an_answer() -> None:
             ends[line] = loop.time()
             line.release()
         assert len(ends) < 100
+
+    run(main())
+
+
+def test_a_round_without_a_quota_soon_has_the_connections_that_it_needs() -> None:
+    """Calls that only wait for connections that rest get more of them within a second, and no more than they use."""
+
+    async def main() -> None:
+        cloud = Cloud(0.05)
+        began = asyncio.get_running_loop().time()
+        await rounds(cloud, 1e6, 3.0, workers=128)
+        late = [time for time in cloud.arrivals if time >= began + 1.5]
+        assert len(late) / 1.5 >= 0.8 * 128 / cloud.latency
+        assert len(cloud.made) <= UTMOST_OPEN
 
     run(main())
 
