@@ -19,17 +19,15 @@ MOST_SPOILED: Final = 3
 
 
 class Connection(Protocol):
-    """A connection that is held for one call."""
+    """A connection that is held for one call.
 
-    @property
-    def reused(self) -> bool:
-        """Whether a call was made on it before."""
-        ...
+    Attributes:
+        reused: Whether a call was made on it before.
+        spent: Seconds that making it took, until its first call.
+    """
 
-    @property
-    def spent(self) -> float:
-        """Seconds that making it took, until its first call."""
-        ...
+    reused: bool
+    spent: float
 
     def quiet(self) -> Awaitable[bool]:
         """Say whether a request may go out now."""

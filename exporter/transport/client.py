@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
-from aiohttp.connector import Connection as Held
+from aiohttp.connector import Connection as Dialled
 from yarl import URL
 
 from exporter import __version__
@@ -47,13 +47,13 @@ class Connection:
         spent: Seconds that making it took, until its first call: a call's time limit covers both.
     """
 
-    __slots__ = ("_held", "_intake", "_pool", "_wire", "idle_since", "reused", "spent")
+    __slots__ = ("_dialled", "_intake", "_pool", "_wire", "idle_since", "reused", "spent")
 
-    def __init__(self, pool: Pool[Connection], held: Held, intake: Intake, spent: float) -> None:
+    def __init__(self, pool: Pool[Connection], dialled: Dialled, intake: Intake, spent: float) -> None:
         self._pool = pool
         self._intake = intake
-        self._held = held
-        wire = held.protocol
+        self._dialled = dialled
+        wire = dialled.protocol
         assert isinstance(wire, Wire)
         self._wire = wire
         wire.on_stray = pool.distrust
@@ -102,7 +102,7 @@ class Connection:
 
     def close(self) -> None:
         """End it."""
-        self._held.close()
+        self._dialled.close()
 
     def abandon(self) -> None:
         """End it as if it had broken, if an answer is still to come."""
@@ -260,11 +260,11 @@ class Transport:
         wanted = aiohttp.ClientRequest("GET", URL(where), loop=loop)
         try:
             async with asyncio.timeout(timeout):
-                held = await self._dialler.connect(wanted, [], NO_LIMIT)
+                dialled = await self._dialler.connect(wanted, [], NO_LIMIT)
         except Exception as error:
             raise translate(error) from None
         pool = self._pools[where]
-        made = Connection(pool, held, self._intake, loop.time() - started)
+        made = Connection(pool, dialled, self._intake, loop.time() - started)
         # What greets its clients does so a moment after the connection is there; that is no answer to the first call.
         try:
             await asyncio.sleep(pool.settling)

@@ -21,22 +21,22 @@ SMALL: Final = 32 << 10
 class Permit:
     """The right to hold one large body."""
 
-    __slots__ = ("_held", "_lock")
+    __slots__ = ("_lock", "_taken")
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self._lock = lock
-        self._held = False
+        self._taken = False
 
     async def take(self) -> None:
-        """Wait for the right, unless it is held already."""
-        if not self._held:
+        """Wait for the right, unless it was taken already."""
+        if not self._taken:
             await self._lock.acquire()
-            self._held = True
+            self._taken = True
 
     def give_back(self) -> None:
-        """Give the right back, if it is held, so that the next one has it."""
-        if self._held:
-            self._held = False
+        """Give the right back, if it was taken, so that the next one has it."""
+        if self._taken:
+            self._taken = False
             self._lock.release()
 
 

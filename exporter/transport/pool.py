@@ -129,13 +129,16 @@ class Pool(Generic[C]):
                 self._begin(timeout, most)
             return found
         future: asyncio.Future[C] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Waiter(future, timeout, gap, most, self._time()))
+        waiter = Waiter(future, timeout, gap, most, self._time())
+        self._waiting.append(waiter)
         self._look()
         try:
             return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self.release(future.result())
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
             raise
 
     async def new(self, timeout: float) -> C:  # noqa: ASYNC109
