@@ -15,7 +15,7 @@ from typing import Any
 
 from exporter.model import Account, Answer, Reply, Stream
 from exporter.providers import found
-from exporter.providers.interface import AnyProvider, Malformed, NoEnvelope, Page, ProviderError, Received, Refused
+from exporter.providers.interface import AnyProvider, Callback, Malformed, NoEnvelope, Page, ProviderError, Refused
 
 STATUSES = (200, 200, 200, 302, 400, 403, 429, 500)
 FIELDS: dict[str, dict[str, Any]] = {
@@ -49,14 +49,16 @@ def one_input(data: bytes) -> None:
     provider, account, stream = ALL[data[0] % len(ALL)]
     reply = Reply(STATUSES[data[1] % len(STATUSES)], {"content-type": "application/json"}, data[2:])
     with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
-        assert isinstance(provider.single.read(account, stream, reply), Answer)
+        call = provider.single.ask(account, stream)
+        assert isinstance(provider.single.read(account, stream, call, reply), Answer)
     for listing in provider.listings:
         with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
-            assert isinstance(listing.read(account, listing.scope(account, stream) or "", reply), Page)
+            scope = listing.scope(account, stream) or ""
+            assert isinstance(listing.read(account, scope, listing.ask(account, scope, 1), reply), Page)
     if provider.callbacks is not None:
-        received = Received(provider.callbacks.method, "host", {}, {"action": "publish"}, data[2:])
+        received = Callback(provider.callbacks.method, "host", {}, {"action": "publish"}, data[2:])
         with contextlib.suppress(Refused):
-            provider.callbacks.hear(account, "made-up-key", received, 1_800_000_000.0)
+            provider.callbacks.verify(account, "made-up-key", received, 1_800_000_000.0)
 
 
 def main() -> int:

@@ -25,7 +25,8 @@ from benchmarks.provider import running
 from benchmarks.table import Row
 from exporter import providers
 from exporter.config import Config, Scrape
-from exporter.model import Account, Credentials, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Credentials, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.serving.reload import settle_memory
 from exporter.serving.service import Service, clock

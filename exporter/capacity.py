@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exporter.model import Account, Stream, format_duration
-from exporter.providers.interface import AnyProvider, Api, Listing, kept
+from exporter.fields import format_duration
+from exporter.model import Account, Stream
+from exporter.providers.interface import AnyProvider, Api, Listing, allowed_rate
 from exporter.rounds.pace import paced
 from exporter.rounds.plan import Outlook, choose, cost
 
@@ -171,7 +172,7 @@ class Plan:
 
 def kept_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
     """Return the calls per second that the exporter allows itself, by action."""
-    return {action: kept(account, api) for action, api in provider.apis().items()}
+    return {action: allowed_rate(account, api) for action, api in provider.apis().items()}
 
 
 def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule) -> Plan:

@@ -19,7 +19,8 @@ from zlib_ng import zlib_ng
 
 from exporter import __version__
 from exporter.model import Answer, State, Stream
-from exporter.providers.interface import printable
+from exporter.providers import told
+from exporter.providers.reading import printable
 from exporter.state.board import Board, Key
 from exporter.state.counters import Tally
 
@@ -101,7 +102,7 @@ def _inputs(name: str, rows: Sequence[Row]) -> Lines:
 
 def _expected(name: str, rows: Sequence[Row]) -> Lines:
     for row in rows:
-        expected = getattr(row.stream, "inputs", None)
+        expected = row.stream.expected_inputs
         if expected is not None:
             yield f"{name}{{{row.labels}}} {expected}.0\n"
 
@@ -138,7 +139,7 @@ STREAM_FAMILIES: Final[tuple[tuple[Family, Render], ...]] = (
             "gauge",
             P,
             "1 live, 0 definitely not live; absent while nobody knows "
-            "(DescribeRTCStreamState, DescribeLiveStreamState, GetUserStreamState, or a list of streams online).",
+            f"({told('stream_state')}, or a list of streams online).",
         ),
         _active,
     ),
@@ -147,8 +148,7 @@ STREAM_FAMILIES: Final[tuple[tuple[Family, Render], ...]] = (
             "stream_state",
             "gauge",
             (*P, "state"),
-            "1 for the state of the stream, 0 for the other four "
-            "(DescribeRTCStreamState, DescribeLiveStreamState, GetUserStreamState).",
+            f"1 for the state of the stream, 0 for the other four ({told('stream_state')}).",
         ),
         _state,
     ),
@@ -184,12 +184,12 @@ STREAM_FAMILIES: Final[tuple[tuple[Family, Render], ...]] = (
             "stream_media_active",
             "gauge",
             (*P, "media"),
-            "1 for each media type being published (Volcengine GetUserStreamState).",
+            f"1 for each media type being published ({told('stream_media_active')}).",
         ),
         _media,
     ),
     (
-        Family("stream_inputs", "gauge", P, "Inputs being pushed (Tencent DescribeBackupStreamList)."),
+        Family("stream_inputs", "gauge", P, f"Inputs being pushed ({told('stream_inputs')})."),
         _inputs,
     ),
     (
@@ -201,7 +201,7 @@ STREAM_FAMILIES: Final[tuple[tuple[Family, Render], ...]] = (
             "stream_primary_input_info",
             "gauge",
             (*P, "domain", "app", "source"),
-            "1 for the input that serves as master (Tencent DescribeBackupStreamList).",
+            f"1 for the input that serves as master ({told('stream_primary_input_info')}).",
         ),
         _primary,
     ),
@@ -210,7 +210,7 @@ STREAM_FAMILIES: Final[tuple[tuple[Family, Render], ...]] = (
             "stream_start_timestamp_seconds",
             "gauge",
             P,
-            "When the present push began, in Unix time (ZEGO create_time, PublishTime of a list of streams online).",
+            f"When the present push began, in Unix time ({told('stream_start_timestamp_seconds')}).",
         ),
         _started,
     ),
@@ -219,7 +219,7 @@ STREAM_FAMILIES: Final[tuple[tuple[Family, Render], ...]] = (
             "stream_ingest_info",
             "gauge",
             (*P, "type"),
-            "1 for the way the stream comes in, push or pull (Alibaba DescribeLiveStreamState).",
+            f"1 for the way the stream comes in, push or pull ({told('stream_ingest_info')}).",
         ),
         _ingest,
     ),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import Field
+
+from exporter.fields import Endpoint, LabelName, LabelValue, Secret, Shape, Text, duration
 
 
 class State(StrEnum):
@@ -40,49 +40,9 @@ class Reason(StrEnum):
     BUG = "bug"
 
 
-class Secret:
-    """A text that cannot print itself; `reveal()` is the only way to it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the text itself, for signing and nothing else."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "<secret>"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(("Secret", self._value))
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise TypeError("a secret is not serialised")
-
-
-@dataclass(frozen=True, slots=True)
-class SecretSource:
-    """Where a secret of the configuration stands: plain, in a file, or in an environment variable."""
-
-    kind: Literal["plain", "file", "env"]
-    value: Secret | str  # the secret itself, a path, or a variable's name
-
-    @classmethod
-    def plain(cls, text: str) -> SecretSource:
-        """Hold a secret that was written into the configuration itself."""
-        return cls("plain", Secret(text))
-
-
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What one call is signed with. ZEGO uses `key_secret` alone; `token` is set for temporary credentials."""
+    """What one call is signed with: `key_id` is empty where a provider has none, `token` is set for temporary keys."""
 
     key_id: str = field(repr=False)
     key_secret: Secret
@@ -91,7 +51,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One push that feeds a stream (Tencent: an entry of BackupList)."""
+    """One push that feeds a stream."""
 
     domain: str
     app: str
@@ -104,11 +64,11 @@ class Answer(NamedTuple):
 
     Attributes:
         state: Never UNKNOWN.
-        code: The provider's own word for it in `stream_provider_responses_total`: ZEGO's number, else `ok`.
-        started: Unix seconds at which the present push began, where the provider says.
-        media: Publishing state per media type (Volcengine).
-        inputs: The inputs being pushed (Tencent's backup list); None where not told.
-        ingest: `push` or `pull` (Alibaba).
+        code: The provider's own code of the answer, for `stream_provider_responses_total`; `ok` where it has none.
+        started: Unix seconds at which the present push began; like all that follows, only where the provider says it.
+        media: Whether each media type is published.
+        inputs: The inputs being pushed; None where not told.
+        ingest: How the stream comes in.
         request_id: The provider's id of the call, for support tickets; never a label.
     """
 
@@ -132,177 +92,6 @@ class Fault:
     retry_after: float | None = None
 
 
-def _duration(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError("is not a duration; write it like 500ms, 10s or 2m")
-    if isinstance(value, (int, float)):
-        if value == 0:
-            return 0.0
-        raise ValueError("lacks a unit; write it like 500ms, 10s or 2m")
-    return parse_duration(value)
-
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
-_DURATION = re.compile(
-    r"(?:(?P<y>\d+)y)?(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?(?:(?P<ms>\d+)ms)?",
-    re.ASCII,
-)
-
-
-def parse_duration(text: str) -> float:
-    """Read a duration in Prometheus's notation (`500ms`, `10s`, `1h30m`) as seconds.
-
-    Raises:
-        ValueError: It is written otherwise.
-    """
-    if text == "0":
-        return 0.0
-    match = _DURATION.fullmatch(text) if len(text) <= 64 else None
-    if not text or match is None:
-        raise ValueError("is not a duration; write it like 500ms, 10s or 2m")
-    return sum(int(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
-
-
-def format_duration(seconds: float) -> str:
-    """Write seconds in Prometheus's notation, in the largest unit that leaves a whole number: `90s`, `2m`, `500ms`."""
-    thousandths = round(seconds * 1000)
-    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
-        if thousandths and thousandths % size == 0:
-            return f"{thousandths // size}{unit}"
-    return f"{thousandths}ms" if thousandths else "0s"
-
-
-def _clean(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("holds a lone surrogate, which is no character") from None
-    if "\x00" in text:
-        raise ValueError("holds a NUL character")
-    if carries_credential(text):
-        raise ValueError(
-            "holds the credential of a push address (such as txSecret= or auth_key=); write it without the query, "
-            "and replace the credential if others could read this file"
-        )
-    return text
-
-
-# What clouds call the signature in the query of a push or play address: Tencent txSecret, Alibaba auth_key, Wangsu
-# wsSecret, Huawei hwSecret and auth_info, Volcengine volcSecret, and the plain words.
-_CREDENTIAL = re.compile(
-    r"(?:\w*secret|auth_?(?:key|info|token)|access_?key|(?<![a-z0-9])(?:\w+[_-])?(?:sign|signature|sig|token|auth|key|"
-    r"passwd|password|pwd|tx_?time|ws_?time|hw_?time|volc_?time))\s*=",
-    re.IGNORECASE | re.ASCII,
-)
-
-
-def carries_credential(text: str) -> bool:
-    """Say whether a text holds the signature of an address (`?txSecret=…`, `auth_key=…`), percent-encoded or not."""
-    if "=" not in text and "%" not in text:
-        return False
-    once = unquote(text)
-    return any(_CREDENTIAL.search(form) for form in (text, once, unquote(once)))
-
-
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
-
-
-def _domain(text: str) -> str:
-    """Return a domain in lower case and without a trailing dot; refuse everything else that is not a plain domain."""
-    if re.search(r"\s|[\u200b-\u200d\u2060\ufeff]", text):
-        raise ValueError("holds a blank; write the domain alone")
-    for sign, part in (("://", "a scheme"), ("@", "a user"), ("?", "a query"), ("#", "a fragment"), ("/", "a path")):
-        if sign in text:
-            raise ValueError(f"is an address with {part}; write the domain alone, such as push.example.com")
-    if ":" in text:
-        raise ValueError("has a port; write the domain alone, such as push.example.com")
-    if not text.isascii() or not text.isprintable():
-        raise ValueError("has letters beyond ASCII; write the domain in its ASCII form, which begins with xn--")
-    domain = text.lower().removesuffix(".")
-    if len(domain) > 253 or not _DOMAIN.fullmatch(domain):
-        raise ValueError("is not a domain such as push.example.com")
-    return domain
-
-
-_SHORT_ID = re.compile(r"[A-Za-z0-9@._-]{1,128}", re.ASCII)
-
-
-def short_id_problem(text: str) -> str:
-    """Say why a text is not an id of at most 128 plain characters; return an empty text if it is one."""
-    return "" if _SHORT_ID.fullmatch(text) else "may hold letters, digits and @ . _ - only, at most 128 of them"
-
-
-def _short_id(text: str) -> str:
-    if problem := short_id_problem(text):
-        raise ValueError(problem)
-    return text
-
-
-def _endpoint(text: str) -> str:
-    problem = "is not an address like https://host or http://host:port"
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise ValueError(problem) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ValueError(problem)
-    if parts.path not in ("", "/") or parts.query or parts.fragment or re.search(r"[\s\\]", text):
-        raise ValueError(f"{problem} (no path, no query)")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    default = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
-
-
-_DURATION_SCHEMA = WithJsonSchema(
-    {
-        "type": "string",
-        "pattern": r"^(0|(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?)$",
-        "minLength": 1,
-        "examples": ["500ms", "10s", "2m"],
-    }
-)
-
-
-def duration(low: float, high: float) -> Any:
-    """Return the annotation of a duration between two bounds in seconds, kept as float seconds."""
-    return Annotated[float, BeforeValidator(_duration), Field(ge=low, le=high), _DURATION_SCHEMA]
-
-
-def is_duration(metadata: Iterable[Any]) -> bool:
-    """Say whether a field with this metadata was annotated by `duration`."""
-    return _DURATION_SCHEMA in metadata
-
-
-Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean)]
-Domain = Annotated[
-    str,
-    Field(min_length=1),
-    AfterValidator(_domain),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 254, "pattern": rf"^{_LABEL}(\.{_LABEL})*\.?$"}),
-]
-ShortId = Annotated[
-    str,
-    Field(min_length=1),
-    AfterValidator(_short_id),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9@._-]+$"}),
-]
-_ENDPOINT_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[hH][tT][tT][pP][sS]?://[^/?#@\s\\]+/?$"})
-Endpoint = Annotated[str, AfterValidator(_endpoint), _ENDPOINT_SCHEMA]
-LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
-LabelValue = Annotated[str, Field(max_length=256), AfterValidator(_clean)]
-SecretField = Annotated[SecretSource | None, Field(default=None), WithJsonSchema({"type": "string", "minLength": 1})]
-
-
-class Shape(BaseModel):
-    """What all parts of the configuration share: strict types, no unknown keys, never changed after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, arbitrary_types_allowed=True
-    )
-
-
 class Account(Shape):
     """Credentials and endpoint at one provider; each provider adds its own fields."""
 
@@ -324,6 +113,11 @@ class Stream(Shape):
     name: Text = Field(description="the label `stream`; unique per provider")
     account: Text = Field(description="name of the account that asks for it")
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, description="shown on stream_info")
+
+    @property
+    def expected_inputs(self) -> int | None:
+        """How many inputs there should be, where the provider tells of inputs and the configuration says so."""
+        return None
 
 
 class Moment(NamedTuple):
@@ -360,10 +154,6 @@ class Request(NamedTuple):
         return f"<request {self.method}>"
 
 
-def _nothing() -> None:
-    """Do nothing."""
-
-
 class Reply(NamedTuple):
     """A provider's HTTP answer, decompressed and within the size allowed; headers are looked up in lower case.
 
@@ -373,4 +163,4 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
-    let_go: Callable[[], None] = _nothing
+    let_go: Callable[[], None] = lambda: None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.model import Account, Answer, Fault, Input, Reason, SecretSource, State
+from exporter.fields import SecretSource
+from exporter.model import Account, Answer, Fault, Input, Reason, State
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.pace import Pace

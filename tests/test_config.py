@@ -36,7 +36,8 @@ from exporter.config.document import DEEPEST, LARGEST, locate, read_document
 from exporter.config.problems import MOST
 from exporter.config.secret_values import secret_fields
 from exporter.credentials import configured as credentials
-from exporter.model import Account, Secret, SecretSource, carries_credential, format_duration, parse_duration
+from exporter.fields import Secret, SecretSource, carries_credential, format_duration, parse_duration
+from exporter.model import Account
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 

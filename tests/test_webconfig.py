@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from exporter.model import Secret
+from exporter.fields import Secret
 from exporter.serving.access.passwords import Passwords
 from exporter.serving.access.webconfig import WebConfigError, WebGuard, _temporary, load
 

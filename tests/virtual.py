@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from benchmarks.network import Plain
-from exporter.model import Account, Credentials, Reason, Reply, Request, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Credentials, Reason, Reply, Request, Stream
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import AccountProber, Clock, Prober, Shared

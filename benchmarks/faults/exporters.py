@@ -136,7 +136,8 @@ class Simple:
         credentials = await self._keys(provider, account)
         now = self._clouds.our_time()
         moment = Moment(now, f"{self._chance.getrandbits(128):032x}", self._sequence.next(now))
-        request = provider.sign(account, credentials, provider.single.ask(account, stream), moment)
+        call = provider.single.ask(account, stream)
+        request = provider.sign(account, credentials, call, moment)
         reply = await self._clouds.send(name, request, CALL_SECONDS, provider.single.largest)
-        answer = provider.single.read(account, stream, reply)
+        answer = provider.single.read(account, stream, call, reply)
         return answer.state

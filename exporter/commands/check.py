@@ -12,8 +12,9 @@ from exporter.commands.options import CheckOptions
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import warnings
 from exporter.config import Config
-from exporter.model import Stream, format_duration
-from exporter.providers.interface import printable
+from exporter.fields import format_duration
+from exporter.model import Stream
+from exporter.providers.reading import printable
 
 HEAD = ("account and api", "streams", "calls", "kept / limit", "takes", "every", "of limit")
 

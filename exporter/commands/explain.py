@@ -14,7 +14,7 @@ from exporter.commands.options import ExplainOptions, Language
 from exporter.commands.terminal import Terminal
 from exporter.providers import codes as catalogue
 from exporter.providers.codes import Entry
-from exporter.providers.interface import printable
+from exporter.providers.reading import printable
 
 
 @cache

@@ -18,7 +18,7 @@ from typing import Any, Final, TextIO, cast
 import structlog
 
 from exporter.commands.options import Level, LogFormat
-from exporter.providers.interface import printable
+from exporter.providers.reading import printable
 
 REPEAT_SECONDS: Final = 60.0
 MOST_MESSAGES: Final = 100

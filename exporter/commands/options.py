@@ -239,7 +239,7 @@ COMMANDS: Final = {
         Command("probe", "ask for streams now and say what came back", ProbeOptions,
                 "Exit code: 0 if every stream got a definite answer, 1 if not, 2 for a wrong target or configuration."),
         Command("explain", "say what a code means and what to do", ExplainOptions,
-                "Examples: explain zego 41004; explain AuthFailure.SignatureExpire; explain throttled. "
+                "Examples: explain throttled; explain CODE; explain PROVIDER CODE. "
                 "Exit code: 0, or 1 for an unknown code.", "%(prog)s [-h] [--lang {en,zh}] [PROVIDER] CODE"),
         Command("schema", "print the JSON Schema of the configuration", SchemaOptions),
         Command("demo", "run the exporter on simulated clouds; needs no account", DemoOptions),

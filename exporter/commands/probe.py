@@ -25,9 +25,9 @@ from exporter.config.problems import suggestion
 from exporter.credentials import Keyring
 from exporter.model import State
 from exporter.providers import codes as catalogue
-from exporter.providers.interface import printable
+from exporter.providers.reading import printable
 from exporter.rounds import AccountProber
-from exporter.rounds.transcript import Exchange
+from exporter.rounds.transcript import Transcript
 from exporter.serving.report import stream_object
 from exporter.serving.service import Service, clock
 from exporter.state.board import Key, Record
@@ -90,8 +90,8 @@ class Result:
 
     service: Service
     started: float
-    last_calls: dict[Key, Exchange] = field(default_factory=dict)
-    first_calls: list[Exchange] = field(default_factory=list)
+    last_calls: dict[Key, Transcript] = field(default_factory=dict)
+    first_calls: list[Transcript] = field(default_factory=list)
     calls: int = 0
 
     @property
@@ -99,7 +99,7 @@ class Result:
         """What is known of each stream."""
         return list(self.service.board)
 
-    def add(self, provider: str, call: Exchange) -> None:
+    def add(self, provider: str, call: Transcript) -> None:
         """Take a call as it went."""
         self.calls += 1
         if len(self.first_calls) < FEW_CALLS:
@@ -268,7 +268,7 @@ def _meaning(record: Record) -> catalogue.Entry | None:
     return next((entry for entry in entries if entry.code == record.answer.code), entries[0] if entries else None)
 
 
-def _call(number: int, call: Exchange) -> str:
+def _call(number: int, call: Transcript) -> str:
     """Return a call as text; what a provider sent must not steer the terminal."""
     streams = ", ".join(map(printable, call.streams[:10]))
     if len(call.streams) > 10:
@@ -281,7 +281,7 @@ def _call(number: int, call: Exchange) -> str:
     )
 
 
-def _status(call: Exchange) -> str:
+def _status(call: Transcript) -> str:
     return "no answer" if call.status is None else f"HTTP {call.status}"
 
 

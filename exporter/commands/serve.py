@@ -27,7 +27,8 @@ from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import readable_secrets
 from exporter.config.doubts import readable_by_all
 from exporter.credentials import Keyring, chooser
-from exporter.model import Account, Secret, State
+from exporter.fields import Secret
+from exporter.model import Account, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access.webconfig import WebConfigError, WebGuard
 from exporter.serving.app import Face

@@ -13,7 +13,8 @@ from exporter.capacity import kept_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
 from exporter.credentials import configured
-from exporter.model import Account, Secret, SecretSource, format_duration
+from exporter.fields import Secret, SecretSource, format_duration
+from exporter.model import Account
 from exporter.providers.interface import AnyProvider
 
 READABLE = 0o044

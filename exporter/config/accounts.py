@@ -12,7 +12,8 @@ from exporter.config.doubts import blemishes, readable_by_all, variable
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
 from exporter.config.secret_values import SUFFIXES, Choose, CredentialsMissing, Read, secret_fields
-from exporter.model import Account, SecretSource
+from exporter.fields import SecretSource
+from exporter.model import Account
 from exporter.providers.interface import AnyProvider
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from exporter.config.problems import MOST, Place, suggestion
-from exporter.model import carries_credential, format_duration
-from exporter.providers.interface import printable
+from exporter.fields import carries_credential, format_duration
+from exporter.providers.reading import printable
 
 M = TypeVar("M", bound=BaseModel)
 

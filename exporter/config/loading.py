@@ -22,7 +22,8 @@ from exporter.config.findings import Findings
 from exporter.config.problems import ConfigErrors, Place, Problem, suggestion
 from exporter.config.secret_values import Choose, Read, read_file
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
-from exporter.model import Account, Shape, Stream, duration
+from exporter.fields import Shape, duration
+from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider
 
 

@@ -11,7 +11,8 @@ import yaml
 
 from exporter.config.loading import Config, ScrapeShape
 from exporter.config.secret_values import SUFFIXES
-from exporter.model import Account, Secret, SecretSource, Shape, Stream, format_duration, is_duration
+from exporter.fields import Secret, SecretSource, Shape, format_duration, is_duration
+from exporter.model import Account, Stream
 
 # Characters that JSON lets stand and YAML does not, or takes for the end of a line.
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")

@@ -8,7 +8,7 @@ from typing import Any
 from exporter.config.loading import ScrapeShape
 from exporter.config.secret_values import secret_fields
 from exporter.config.streams import TAKEN_LABELS
-from exporter.model import Shape, format_duration, is_duration
+from exporter.fields import Shape, format_duration, is_duration
 from exporter.providers.interface import AnyProvider
 
 Json = dict[str, Any]

@@ -8,7 +8,8 @@ from typing import get_args
 
 from exporter import files
 from exporter.config.document import LARGEST
-from exporter.model import Account, Secret, SecretSource
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account
 from exporter.providers.interface import AnyProvider
 from exporter.providers.sources import Source
 

@@ -13,7 +13,8 @@ from exporter.config.checking import Keys, Mistake, others, strangers, taken, to
 from exporter.config.document import Document
 from exporter.config.findings import Findings
 from exporter.config.problems import Place, suggestion
-from exporter.model import Stream, Text
+from exporter.fields import Text
+from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
 
 TAKEN_LABELS = frozenset({"provider", "stream", "account", "le", "quantile"})

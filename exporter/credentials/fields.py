@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from exporter.config import secret_values
 from exporter.config.secret_values import CredentialsMissing, Read
-from exporter.model import Account, Credentials, Secret, SecretSource
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account, Credentials
 from exporter.providers.interface import AnyProvider
 
 

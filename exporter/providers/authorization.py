@@ -31,11 +31,7 @@ class ParsedAuthorization(NamedTuple):
 
 
 def canonical_block(headers: Iterable[tuple[str, str]]) -> str:
-    """Write CanonicalHeaders, the empty line that ends them, and SignedHeaders.
-
-    Args:
-        headers: lower-case name and trimmed value of each header to sign, in any order.
-    """
+    """Write CanonicalHeaders, the empty line that ends them, and SignedHeaders; names are in lower case already."""
     ordered = sorted(headers)
     lines = "".join([f"{name}:{value}\n" for name, value in ordered])
     return f"{lines}\n{';'.join([name for name, _ in ordered])}"
@@ -47,16 +43,13 @@ def signed_headers(canonical_request: str) -> str:
 
 
 def parse(text: str, *, algorithm: str, scope_ends: str = "", scope_parts: int = 0) -> ParsedAuthorization | None:
-    """Take an `Authorization` header apart, or answer None where it does not have the scheme's shape.
+    """Take an `Authorization` header from anybody apart, or answer None where it does not have the scheme's shape.
 
-    Args:
-        text: the header's value, from anybody.
-        algorithm: the scheme's word.
-        scope_ends: the fixed last part of the scope, if it has one.
-        scope_parts: how many parts the scope has.
+    The scope of the scheme has so many parts, and the last of them is fixed.
     """
     scheme, _, rest = text.partition(" ")
-    fields = dict(_field(piece) for piece in rest.split(","))
+    pieces = (piece.strip().partition("=") for piece in rest.split(","))
+    fields = {name: value for name, _, value in pieces}
     if not text.isascii() or scheme != algorithm or rest.count(",") != 2 or not all(map(fields.get, _FIELDS)):
         return None
     credential, *scope = fields["Credential"].split("/")
@@ -64,8 +57,3 @@ def parse(text: str, *, algorithm: str, scope_ends: str = "", scope_parts: int =
     if not all((credential, *scope, *names)) or len(scope) != scope_parts or (scope_ends and scope[-1] != scope_ends):
         return None
     return ParsedAuthorization(algorithm, credential, tuple(scope), names, fields["Signature"])
-
-
-def _field(piece: str) -> tuple[str, str]:
-    name, _, value = piece.strip().partition("=")
-    return name, value

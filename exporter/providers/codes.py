@@ -1,10 +1,12 @@
 """What the providers' codes mean: code → reason or state, meaning, advice.
 
-The tables are data: `providers/<name>/codes.yml`, found by scanning the folders, and
-`reasons.yml` for the exporter's own words. A code that is in no table still gets a reason: from the longest prefix that
-fits, else from the HTTP status, else `provider_error`. Such an entry is not `listed`, and only listed codes may become
-labels, so a provider cannot make up new label values.
+The tables are data: `providers/<name>/codes.yml` for each cloud, and `reasons.yml` for the exporter's own words. A code
+that is in no table still gets a reason: from the longest prefix that fits, else from the HTTP status, else
+`provider_error`. Such an entry is not `listed`, and only listed codes may become labels, so a provider cannot make up
+new label values.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +16,8 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 import yaml
+
+from exporter.providers import names
 
 LOCAL: Final = "exporter"
 """What stands for the provider in entries about the exporter's own words."""
@@ -25,8 +29,6 @@ GATEWAY: Final = "gateway"
 """The family that is asked before the family of the action."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_HOME = files("exporter")
-_PROVIDERS = _HOME / "providers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,11 @@ class Entry:
     listed: bool = True
 
 
+Table = dict[str, Entry]
+
+
 class Catalogue:
-    """The codes of one provider."""
+    """The codes of one provider, by family of APIs; where it has no families, all are of the family None."""
 
     __slots__ = ("_fallbacks", "_families", "_http", "_tables", "_values", "provider", "state_field", "title")
 
@@ -61,8 +66,8 @@ class Catalogue:
         self.state_field: str | None = document.get("state_field")
         self._families: dict[str, str] = document.get("families", {})
         self._http = {str(status): str(reason) for status, reason in document.get("http", {}).items()}
-        self._values: dict[str | None, dict[str, Entry]] = {}
-        self._tables: dict[str | None, dict[str, Entry]] = {}
+        self._values: dict[str | None, Table] = {}
+        self._tables: dict[str | None, Table] = {}
         # Values of a field are no codes: an error that calls itself "active" must not be taken for an answer.
         self._read(self._values if self.state_field else self._tables, document.get("states", {}))
         self._read(self._tables, document.get("codes", {}))
@@ -83,10 +88,8 @@ class Catalogue:
     def explain(self, code: str) -> list[Entry]:
         """All that `code` may mean, one entry per family; else what it resembles, not listed; else nothing."""
         exact = [entry for entry in self.entries() if entry.code == code]
-        if exact:
-            return exact
         guesses = (self._guess(table, code) for table in self._tables.values())
-        return list(dict.fromkeys(guess for guess in guesses if guess))
+        return exact or list(dict.fromkeys(guess for guess in guesses if guess))
 
     def entries(self) -> Iterator[Entry]:
         """Every listed state and code, in the order of the file."""
@@ -101,12 +104,12 @@ class Catalogue:
         """HTTP status (`429`) or class of it (`5xx`) → reason, for unlisted codes that no prefix catches."""
         return dict(self._http)
 
-    def _read(self, tables: dict[str | None, dict[str, Entry]], rows: Mapping[str, Any]) -> None:
+    def _read(self, tables: dict[str | None, Table], rows: Mapping[str, Any]) -> None:
         """Adds rows to `tables`; where the provider has families, rows are nested by family."""
         for family, table in rows.items() if self._families else [(None, rows)]:
             tables.setdefault(family, {}).update(_table(self.provider, family, table))
 
-    def _guess(self, table: Mapping[str, Entry], code: str) -> Entry | None:
+    def _guess(self, table: Table, code: str) -> Entry | None:
         """The nearest row: the longest prefix, or the listed code before the first dot where that is longer."""
         row = next((entry for entry in self._fallbacks if code.startswith(entry.code)), None)
         head, dot, _ = code.partition(".")
@@ -117,35 +120,27 @@ class Catalogue:
 
     def _by_status(self, code: str, status: int) -> Entry:
         reason = self._http.get(str(status)) or self._http.get(f"{status // 100}xx")
-        row = local(reason) if reason else _own().unlisted
+        row = local(reason) if reason else _own()["unlisted"][OTHER]
         return replace(row, provider=self.provider, code=code, listed=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Own:
-    """The contents of `reasons.yml`."""
-
-    reasons: dict[str, Entry]
-    words: dict[str, Entry]
-    unlisted: Entry
 
 
 @cache
 def load(provider: str) -> Catalogue:
-    """The catalogue of `provider`.
+    """The catalogue of `provider`; one without any code while its folder has no file of them.
 
     Raises:
-        KeyError: No file of codes has this name.
+        KeyError: No provider has this name.
     """
-    if provider not in providers():
+    if provider not in names():
         raise KeyError(provider)
-    return Catalogue(provider, _parse(_PROVIDERS / provider / "codes.yml"))
+    file = _file(provider)
+    return Catalogue(provider, _parse(file) if file.is_file() else {"title": provider})
 
 
 @cache
 def providers() -> tuple[str, ...]:
     """The names of all providers that have a file of codes, sorted."""
-    return tuple(sorted(one.name for one in _PROVIDERS.iterdir() if (one / "codes.yml").is_file()))
+    return tuple(name for name in names() if _file(name).is_file())
 
 
 def local(word: str) -> Entry:
@@ -154,18 +149,23 @@ def local(word: str) -> Entry:
     Raises:
         KeyError: Neither a reason nor such a word.
     """
-    own = _own()
-    return own.reasons.get(word) or own.words[word]
+    return _own()["reasons"].get(word) or _own()["words"][word]
+
+
+def of_fault(provider: str, code: str, reason: str) -> Entry:
+    """Explains a failed attempt by its code, or by its reason where the code is the exporter's own."""
+    known = load(provider).explain(code) if code not in (reason, OTHER) else []
+    return next((entry for entry in known if entry.reason == reason), None) or local(reason)
 
 
 def reasons() -> tuple[Entry, ...]:
     """The closed set of reasons, each explained."""
-    return tuple(_own().reasons.values())
+    return tuple(_own()["reasons"].values())
 
 
 def words() -> tuple[Entry, ...]:
     """The words that stand for a code in a label, each explained."""
-    return tuple(_own().words.values())
+    return tuple(_own()["words"].values())
 
 
 def label(entry: Entry) -> str:
@@ -174,13 +174,18 @@ def label(entry: Entry) -> str:
 
 
 @cache
-def _own() -> _Own:
-    document = _parse(_HOME / "reasons.yml")
-    return _Own(
-        reasons={word: _entry(LOCAL, word, {"reason": word, **row}) for word, row in document["reasons"].items()},
-        words=_table(LOCAL, None, document["words"]),
-        unlisted=_entry(LOCAL, OTHER, document["unlisted"], listed=False),
-    )
+def _own() -> dict[str, Table]:
+    """The contents of `reasons.yml`."""
+    document = _parse(files("exporter") / "reasons.yml")
+    return {
+        "reasons": _table(LOCAL, None, {word: {"reason": word, **row} for word, row in document["reasons"].items()}),
+        "words": _table(LOCAL, None, document["words"]),
+        "unlisted": _table(LOCAL, None, {OTHER: document["unlisted"]}),
+    }
+
+
+def _file(provider: str) -> Traversable:
+    return files(f"exporter.providers.{provider}") / "codes.yml"
 
 
 def _parse(file: Traversable) -> dict[str, Any]:
@@ -188,15 +193,14 @@ def _parse(file: Traversable) -> dict[str, Any]:
     return document
 
 
-def _table(provider: str, family: str | None, rows: Mapping[Any, Any]) -> dict[str, Entry]:
-    """Rows by code; YAML reads ZEGO's codes as numbers, providers answer them as text or number."""
+def _table(provider: str, family: str | None, rows: Mapping[Any, Any]) -> Table:
+    """Rows by code; YAML reads codes of digits as numbers, while providers answer them as text or number."""
     return {str(code): _entry(provider, str(code), row, family) for code, row in rows.items()}
 
 
 def _entry(
     provider: str, code: str, row: Mapping[str, Any], family: str | None = None, *, listed: bool = True
 ) -> Entry:
-    zh = row["zh"]
     return Entry(
         provider=provider,
         code=code,
@@ -204,16 +208,8 @@ def _entry(
         state=row.get("state"),
         meaning=row["meaning"],
         advice=row["advice"],
-        meaning_zh=zh["meaning"],
-        advice_zh=zh["advice"],
+        meaning_zh=row["zh"]["meaning"],
+        advice_zh=row["zh"]["advice"],
         family=family,
         listed=listed,
     )
-
-
-def of_fault(provider: str, code: str, reason: str) -> Entry:
-    """Explains a failed attempt by its code, or by its reason where the code is the exporter's own."""
-    if code in (reason, OTHER):
-        return local(reason)
-    found = [entry for entry in load(provider).explain(code) if entry.reason == reason]
-    return found[0] if found else local(reason)

@@ -1,4 +1,4 @@
-"""Text to bytes, to hex, to query: the encodings that the signature schemes have in common.
+"""Text to bytes, to hex, to query, and the headers' texts: what the signature schemes have in common.
 
 Percent-encoding is that of RFC 3986, section 2.3: https://www.rfc-editor.org/rfc/rfc3986#section-2.3
     percent(text)          = letters, digits and -_.~ stay; every other UTF-8 byte becomes %XX in upper case
@@ -8,8 +8,12 @@ Percent-encoding is that of RFC 3986, section 2.3: https://www.rfc-editor.org/rf
 import hashlib
 import hmac
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
 from operator import itemgetter
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+from exporter.model import Moment
 
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """SHA-256 of no bytes at all, the payload hash of every request without a body."""
@@ -47,3 +51,24 @@ def sha256_hex(data: bytes) -> str:
 def hmac_sha256(key: bytes, text: str) -> bytes:
     """Authenticate `text` under `key`: 32 bytes."""
     return hmac.digest(key, utf8(text), "sha256")
+
+
+def same(mine: str, theirs: str) -> bool:
+    """Compare signatures in constant time, as bytes, whatever text was sent."""
+    return hmac.compare_digest(utf8(mine), utf8(theirs))
+
+
+@lru_cache(maxsize=1024)
+def host(endpoint: str) -> str:
+    """Return what the Host header says for an endpoint: without a default port, in lower case."""
+    return urlsplit(endpoint).netloc.lower()
+
+
+@lru_cache(maxsize=256)
+def _stamp(second: int, form: str) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime(form)
+
+
+def timestamp(moment: Moment, form: str) -> str:
+    """Return the moment in UTC as a vendor's header wants it, by a strftime form."""
+    return _stamp(int(moment.now), form)

@@ -7,34 +7,20 @@ catalogue `providers/<name>/codes.yml`.
 
 from __future__ import annotations
 
-import hmac
-import re
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
-from exporter.providers.document import LISTED_VALUES, MOST_VALUES, document
 from exporter.providers.sources import Source
 
 A = TypeVar("A", bound=Account)
 S = TypeVar("S", bound=Stream)
 
-OK = 200
 MEBIBYTE = 1 << 20
-LONGEST_WORD = 256
-TELLS_OF_ERROR = frozenset(
-    f"{error}{gap}{part}" for error in ("err", "error") for gap in ("", "_") for part in ("code", "msg", "message")
-) | {"err", "error", "errors", "code", "coden", "message"}
-_HTTP_ERROR = re.compile("[45][0-9][0-9]")
-_ZEROS = re.compile(r"\s*0+\s*")
-CONTAINERS = frozenset((dict, list))
-_KINDS: Mapping[type, str] = {int: "a whole number", str: "text", dict: "an object"}
-VALUES_A_ROW = 48
-_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
 
 
 class ProviderError(Exception):
@@ -45,6 +31,14 @@ class ProviderError(Exception):
         self.code = code
         self.message = message
         self.request_id = request_id
+
+
+class NoEnvelope(Exception):  # noqa: N818 - a finding, named in the field's own words
+    """The answer is not the provider's envelope at all: an HTML page, a redirect, a bare status."""
+
+
+class Malformed(Exception):  # noqa: N818
+    """The answer is an envelope that breaks its own rules: a missing field, a wrong type, an unknown value."""
 
 
 class CredentialsError(Exception):
@@ -66,12 +60,7 @@ class TransportError(Exception):
         self.broke_early = broke_early
 
 
-class NoEnvelope(Exception):  # noqa: N818 - a finding, named in the field's own words
-    """The answer is not the provider's envelope at all: an HTML page, a redirect, a bare status."""
-
-
-class Malformed(Exception):  # noqa: N818
-    """The answer is an envelope that breaks its own rules: a missing field, a wrong type, an unknown value."""
+# --- APIs ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +69,17 @@ class Api(Generic[A, S]):
 
     Attributes:
         action: The vendor's name of the action; also the label `action`.
-        version: The vendor's API version.
         limit: Documented calls per second for an account.
         ask: Build the call for a stream.
-        read: Turn the answer into an `Answer`; raises `ProviderError`, `NoEnvelope` or `Malformed`.
+        read: Turn the reply to that call into an `Answer`; raises `ProviderError`, `NoEnvelope` or `Malformed`.
         newer: Calls per second that newer documentation allows, which `quota` can use; 0 where there is none.
         largest: Bytes that one answer may have after decompression.
     """
 
     action: str
-    version: str
     limit: Callable[[A], float]
     ask: Callable[[A, S], Call]
-    read: Callable[[A, S, Reply], Answer]
+    read: Callable[[A, S, Call, Reply], Answer]
     newer: float = 0.0
     largest: int = MEBIBYTE
 
@@ -107,6 +94,7 @@ class Page:
         complete: False where the provider's own figures say that rows are missing: absence then proves nothing.
         code: The provider's own word for success.
         last: Whether the page is not full, so that none follows, whatever `pages` says.
+        token: What the next page is asked for with, where pages go by tokens; empty on the last.
     """
 
     rows: Mapping[Hashable, Answer | None]
@@ -114,6 +102,7 @@ class Page:
     complete: bool = True
     code: str = "ok"
     last: bool = False
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,25 +110,26 @@ class Listing(Generic[A, S]):
     """An action that answers for many streams at once.
 
     Attributes:
+        action, limit, largest: As for an `Api`.
         scope: What one listing covers (an account, a domain, a room), or None where the stream is not covered.
         keys: The rows that are this stream, any of them.
         ask: Build the call for a scope and a page, counted from 1.
-        read: Turn one answer for a scope into a `Page`; raises like `Api.read`, also where it names another scope.
+        ask_on: Build the call for the page after one with a token, where pages go by tokens; `ask` is for the first.
+        read: Turn the reply to a call for a scope into a `Page`; raises like `Api.read`, also for another scope.
         pages: Expected number of pages for this many watched streams.
         absent: What absence from a complete listing proves, or None where it proves nothing.
         every: Least seconds between two listings of one scope; a listing may also be as old as that.
         inputs: Whether it lists the inputs of streams: a stream missing from a complete list has none.
         details: Whether a stream wants what only this listing tells, whatever it costs.
-        largest: Bytes that one answer may have after decompression.
     """
 
     action: str
-    version: str
     limit: Callable[[A], float]
     scope: Callable[[A, S], str | None]
     keys: Callable[[A, S], tuple[Hashable, ...]]
     ask: Callable[[A, str, int], Call]
-    read: Callable[[A, str, Reply], Page]
+    ask_on: Callable[[A, str, str], Call] | None = None
+    read: Callable[[A, str, Call, Reply], Page]
     pages: Callable[[A, int], int] = lambda _account, _streams: 1
     absent: Answer | None = None
     every: Callable[[A], float] = lambda _account: 0.0
@@ -148,16 +138,21 @@ class Listing(Generic[A, S]):
     largest: int = MEBIBYTE
 
 
-def kept(account: Account, api: Api[Any, Any] | Listing[Any, Any]) -> float:
+AnyApi = Api[Any, Any] | Listing[Any, Any]
+
+
+def allowed_rate(account: Account, api: AnyApi) -> float:
     """Return the calls per second that the exporter allows itself: as configured, else a share of the documented."""
     return account.quota.get(api.action, account.quota_share * api.limit(account))
 
+
+# --- callbacks -------------------------------------------------------------------------------------------------------
 
 END_REASONS = ("client", "network", "timeout", "kicked", "rejected", "content", "internal", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class Callback:
     """A callback as it came in: header names in lower case, query values decoded, the body untouched."""
 
     method: str
@@ -168,8 +163,8 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """What a verified callback says: a hint to ask, never a state.
+class Event:
+    """What a verified callback says: a reason to ask, never a state.
 
     Attributes:
         event: The vendor's word for it, of the provider's closed set, or `unknown`.
@@ -216,7 +211,7 @@ class Callbacks(Generic[A, S]):
         method: HTTP method that the vendor uses.
         events: The closed set of the label `event`, but for `unknown`.
         key_field: The account's field that holds what callbacks are verified with.
-        hear: Verify and read a callback at a time (Unix seconds); raises `Refused`.
+        verify: Check a callback with that key at a time (Unix seconds), and read it; raises `Refused`.
         keys: By what a callback's stream is matched to a watched one.
         answer: What the vendor wants to be answered with.
     """
@@ -224,9 +219,12 @@ class Callbacks(Generic[A, S]):
     method: str
     events: tuple[str, ...]
     key_field: str
-    hear: Callable[[A, str, Received, float], Heard]
+    verify: Callable[[A, str, Callback, float], Event]
     keys: Callable[[A, S], tuple[Hashable, ...]]
     answer: str = ""
+
+
+# --- the provider ----------------------------------------------------------------------------------------------------
 
 
 class Doubt(NamedTuple):
@@ -255,6 +253,10 @@ class Provider(Generic[A, S]):
         single: The API that answers for one stream.
         listings: APIs that answer for many, in order of preference.
         sign: Make the signed HTTP request of a call.
+        hides: Names, in any case, of all headers and URL parameters of its requests whose values nobody may see; and of
+            the parameters within such a header, as in `Authorization: SCHEME Credential=…, Signature=…`.
+        waits: The seconds to wait that a throttling reply names in the vendor's own headers, beside Retry-After.
+        tells: For each metric that not every provider fills, where this one takes it from; shown in the metric's help.
         environment: For each secret field, the vendor's conventional environment variables, in order.
         credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
         sources: Credential sources for accounts that give no keys, in the order in which they are tried.
@@ -262,7 +264,7 @@ class Provider(Generic[A, S]):
         problems: Cross-checks of a stream against its account: (field, message) pairs.
         retired: Stream fields of earlier versions, each with the advice to show where it is still used.
         doubts: Find what is allowed at an account and its streams but probably not meant.
-        counted_by: What the cloud counts an account's calls by, where that is not the key: ZEGO's AppID.
+        counted_by: What the cloud counts an account's calls by, where that is not the key.
     """
 
     name: str
@@ -272,6 +274,9 @@ class Provider(Generic[A, S]):
     single: Api[A, S]
     listings: tuple[Listing[A, S], ...] = ()
     sign: Callable[[A, Credentials, Call, Moment], Request]
+    hides: tuple[str, ...]
+    waits: Callable[[Reply], Iterable[float]] = lambda _reply: ()
+    tells: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: tuple[str, str, str]
     sources: tuple[Source, ...] = ()
@@ -293,310 +298,8 @@ class Provider(Generic[A, S]):
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""
-        listings: dict[str, Api[A, S] | Listing[A, S]] = {listing.action: listing for listing in self.listings}
-        return {self.single.action: self.single, **listings}
+        apis: tuple[Api[A, S] | Listing[A, S], ...] = (self.single, *self.listings)
+        return {api.action: api for api in apis}
 
 
 AnyProvider = Provider[Any, Any]
-
-
-@lru_cache(maxsize=1024)
-def host(endpoint: str) -> str:
-    """Return what the Host header says for an endpoint: without a default port, in lower case."""
-    return urlsplit(endpoint).netloc.lower()
-
-
-@lru_cache(maxsize=256)
-def _stamp(second: int, form: str) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime(form)
-
-
-def timestamp(moment: Moment, form: str) -> str:
-    """Return the moment in UTC as a vendor's header wants it, by a strftime form."""
-    return _stamp(int(moment.now), form)
-
-
-def same(mine: str, theirs: str) -> bool:
-    """Compare signatures in constant time, as bytes, whatever text was sent."""
-    return hmac.compare_digest(mine.encode(), theirs.encode("utf-8", "surrogatepass"))
-
-
-def decimal(value: Any) -> int | None:
-    """Return a whole number that came as one or as its digits, or None for anything else."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if abs(value) < 1 << 63 else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    return None
-
-
-def word(value: Any) -> str:
-    """Return a callback's field as text, or nothing where it is no short text and no whole number."""
-    if isinstance(value, int):
-        number = decimal(value)
-        return "" if number is None else str(number)
-    if not isinstance(value, str) or len(value) > LONGEST_WORD or _SURROGATE.search(value):
-        return ""
-    return value
-
-
-def object_in(body: bytes, values: int = MOST_VALUES) -> dict[str, Any]:
-    """Read bytes as one strict JSON object with at most so many values.
-
-    Raises:
-        ValueError: They are not.
-    """
-    found = document(body, values)
-    if not isinstance(found, dict):
-        raise ValueError("not a JSON object")
-    return found
-
-
-def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
-    """Read a reply's body as one strict JSON object with at most so many values.
-
-    Raises:
-        NoEnvelope: It is a cache's answer, a redirect, an HTML page, or a status other than 200 without JSON.
-        Malformed: It is broken JSON, JSON that is not an object, or has more values than a real answer.
-    """
-    # Only a cache sends Age, and what it kept answers an earlier request.
-    if any(name.lower() == "age" and not _ZEROS.fullmatch(value) for name, value in reply.headers.items()):
-        raise NoEnvelope("the answer of a cache, which was made for an earlier request")
-    if 300 <= reply.status < 400:
-        raise NoEnvelope(f"HTTP {reply.status} redirect, which is not followed")
-    try:
-        return object_in(reply.body, values)
-    except ValueError as error:
-        problem = str(error)
-    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if reply.status != OK or reply.body.lstrip()[:1] == b"<" or kind.startswith("text/html"):
-        raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's")
-    raise Malformed(f"the body is {problem}")
-
-
-T = TypeVar("T", int, str, dict[str, Any])
-
-
-def hallmark(reply: Reply, found: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    """Return the field that marks an API's envelope; JSON without it may be the error page of an intermediary.
-
-    Raises:
-        NoEnvelope: Under a status other than 200 it is missing, of another type, or merely an HTTP status.
-        Malformed: The same under 200, or beside a RequestId, which only the API gives.
-    """
-    value = found.get(name)
-    foreign = reply.status != OK and "RequestId" not in found
-    status_again = foreign and _HTTP_ERROR.fullmatch(str(value))
-    if not status_again and not isinstance(value, bool) and isinstance(value, kind):
-        return value
-    if foreign:
-        raise NoEnvelope(f"HTTP {reply.status} with JSON that is not the API's")
-    raise Malformed(f"{name} is missing or not {_KINDS[kind]}")
-
-
-def definite(reply: Reply, found: dict[str, Any], own: Collection[str] = ()) -> None:
-    """Refuse a document that has no error code and yet is not a plain success; call this before reading a state.
-
-    Args:
-        reply: The answer.
-        found: All of its document.
-        own: Top-level fields that a success has too, though their names sound like an error's.
-
-    Raises:
-        NoEnvelope: The status is not 200.
-        Malformed: An object in it has an error field, or two fields that differ only by case.
-    """
-    if reply.status != OK:
-        raise NoEnvelope(f"HTTP {reply.status} without an error code")
-    # The rows of a list have the same names, so each set of names is looked at once.
-    known: dict[tuple[str, ...], _Odd | None] = {}
-    rest: list[Any] = [found]
-    while rest:
-        part = rest.pop()
-        if isinstance(part, dict):
-            names = tuple(part)
-            if names not in known:
-                known[names] = _odd(names)
-            if (odd := known[names]) is not None:
-                _refuse_odd(part, odd, own if part is found else ())
-            part = part.values()
-        rest += [inner for inner in part if type(inner) in CONTAINERS]
-
-
-class _Odd(NamedTuple):
-    """The odd names of an object: those of error fields, and pairs that differ only by case."""
-
-    telling: tuple[str, ...]
-    alike: tuple[tuple[str, str], ...]
-
-
-def _odd(names: tuple[str, ...]) -> _Odd | None:
-    first: dict[str, str] = {}
-    alike = [(first[name.lower()], name) for name in names if first.setdefault(name.lower(), name) != name]
-    telling = tuple(name for name in names if name.lower() in TELLS_OF_ERROR)
-    return _Odd(telling, tuple(alike)) if telling or alike else None
-
-
-def _refuse_odd(part: Mapping[str, Any], odd: _Odd, own: Collection[str]) -> None:
-    if any(part[name] is not None and name not in own for name in odd.telling):
-        raise Malformed("an error field stands beside a success")
-    if any(None not in (part[one], part[other]) and part[one] != part[other] for one, other in odd.alike):
-        raise Malformed("two fields differ only by case and have different values")
-
-
-def fits(found: Mapping[str, Any], asked: Mapping[str, str | int]) -> None:
-    """Refuse an answer that names something other than what was asked for; one that names nothing fits.
-
-    Args:
-        found: An object of the answer.
-        asked: The values that its fields must have, by name in any case.
-
-    Raises:
-        Malformed: One of them has another value.
-    """
-    wanted = {name.lower(): value for name, value in asked.items()}
-    for name, value in found.items():
-        want = wanted.get(name.lower(), value)
-        if value not in (None, want) and not (name.lower() == "domainname" and _same_domain(value, want)):
-            raise Malformed(f"{name} names something other than what was asked for")
-
-
-def _same_domain(one: Any, other: Any) -> bool:
-    return all(isinstance(each, str) for each in (one, other)) and one.lower().removesuffix(".") == other.lower()
-
-
-def undisputed(document: Mapping[str, Any], part: Mapping[str, Any]) -> None:
-    """Refuse a document that says beside one of its objects something else than in it.
-
-    Raises:
-        Malformed: A member stands in both, with different values.
-    """
-    if any(document.get(name, value) != value for name, value in part.items()):
-        raise Malformed("the answer says two different things")
-
-
-def text_of(found: Mapping[str, Any], name: str) -> str:
-    """Return a field that must be text.
-
-    Raises:
-        Malformed: It is missing or something else.
-    """
-    value = found.get(name)
-    if not isinstance(value, str):
-        raise Malformed(f"{name} is missing or not text")
-    return value
-
-
-def integer_of(found: Mapping[str, Any], name: str) -> int:
-    """Return a field that must be a whole number; true and false are none.
-
-    Raises:
-        Malformed: It is missing or something else.
-    """
-    value = found.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise Malformed(f"{name} is missing or not a whole number")
-    return value
-
-
-def rows_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Return a list of objects; a missing or null list is empty.
-
-    Raises:
-        Malformed: It is something else, or holds something else.
-    """
-    value = found.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise Malformed(f"{name} is not a list of objects")
-    return value
-
-
-def pages_of(found: Mapping[str, Any], size: int) -> int:
-    """Return how many pages a list has by TotalPage, at least 1 and no more than TotalNum rows fill.
-
-    Raises:
-        Malformed: TotalPage is missing or not a whole number.
-    """
-    told, total = integer_of(found, "TotalPage"), found.get("TotalNum")
-    if isinstance(total, int) and not isinstance(total, bool) and total >= 0:
-        told = min(told, -(-total // size))
-    return max(1, told)
-
-
-def values_of(rows: int) -> int:
-    """Return how many values a page with so many rows may have."""
-    return min(LISTED_VALUES, MOST_VALUES + VALUES_A_ROW * rows)
-
-
-def object_of(found: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a field that must be an object.
-
-    Raises:
-        Malformed: It is missing or something else.
-    """
-    value = found.get(name)
-    if not isinstance(value, dict):
-        raise Malformed(f"{name} is missing or not an object")
-    return value
-
-
-def message_of(found: Mapping[str, Any], name: str = "Message") -> str:
-    """Return an error's text as the provider sent it, or nothing; what it may repeat is taken out before it is cut."""
-    value = found.get(name)
-    return value if isinstance(value, str) else ""
-
-
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-
-def request_id_of(found: Mapping[str, Any]) -> str:
-    """Return the provider's RequestId, or nothing where it is not the kind of word that ids are."""
-    value = found.get("RequestId")
-    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
-
-
-def printable(text: str, limit: int = 128) -> str:
-    """Return text of a provider fit for a log or a page: printable characters of valid UTF-8, cut to a length."""
-    if len(text) <= limit and text.isprintable():
-        return text
-    cut = text[: limit + 1].encode("utf-8", "replace").decode("utf-8")
-    shown = "".join(sign if sign.isprintable() else " " for sign in cut)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
-
-
-def utc_seconds(text: Any) -> float | None:
-    """Return a vendor's UTC time (`2018-06-29T19:00:00Z`) as Unix seconds, or None where it is something else."""
-    if not isinstance(text, str) or not _UTC.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return None
-
-
-def retry_after(reply: Reply) -> float | None:
-    """Return the seconds a throttled caller is asked to wait, from whichever hint the answer carries.
-
-    Known hints: Retry-After in seconds; Alibaba's x-acs-retry-after in milliseconds, and TimeLeft in milliseconds
-    inside x-ratelimit-user-api.
-    """
-    told = reply.headers.get("x-ratelimit-user-api", "").split(",")
-    fields = dict(part.strip().partition(":")[::2] for part in told)
-    exhausted = _number(fields.get("Remain")) == 0
-    hints = (
-        (reply.headers.get("x-acs-retry-after"), 0.001),
-        (fields.get("TimeLeft") if exhausted else None, 0.001),
-        (reply.headers.get("retry-after"), 1.0),
-    )
-    waits = [number * unit for text, unit in hints if (number := _number(text)) is not None]
-    return min(max(waits), 60.0) if waits else None
-
-
-def _number(text: str | None) -> float | None:
-    text = (text or "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 12 else None

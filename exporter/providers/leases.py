@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from exporter.model import Credentials, Reply, Secret
-from exporter.providers.interface import CredentialsError, NoEnvelope, envelope
+from exporter.fields import Secret
+from exporter.model import Credentials, Reply
+from exporter.providers.interface import CredentialsError, NoEnvelope
+from exporter.providers.reading import envelope
 
 AUTO = "auto"
 """Given instead of a role's name: use the role that the metadata server says is attached."""

@@ -10,11 +10,10 @@ from typing import Final
 
 import structlog
 
-from exporter.model import Account, Answer, Credentials, Fault, Moment, Reason, Reply, Request
+from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request
 from exporter.providers import codes as catalogue
 from exporter.providers.document import cheap
 from exporter.providers.interface import (
-    LONGEST_WORD,
     AnyProvider,
     Listing,
     Malformed,
@@ -22,13 +21,12 @@ from exporter.providers.interface import (
     Page,
     ProviderError,
     TransportError,
-    printable,
-    retry_after,
 )
+from exporter.providers.reading import LONGEST_WORD, printable, retry_after
 from exporter.rounds.gate import Connection
 from exporter.rounds.plan import Query
 from exporter.rounds.shared import Shared, place
-from exporter.rounds.transcript import Exchange, known_secrets, redact
+from exporter.rounds.transcript import Transcript, known_secrets, redact
 from exporter.scrubbing import scrub
 
 log = structlog.get_logger("prober")
@@ -37,7 +35,7 @@ TOO_MANY_REQUESTS: Final = 429
 SHOWN: Final = 4096  # characters of an answer that are shown
 
 Outcome = Answer | Page | Fault
-Observer = Callable[[Exchange], None]
+Observer = Callable[[Transcript], None]
 
 UNFINISHED: Final = Fault(Reason.BUG, Reason.BUG)
 
@@ -98,10 +96,11 @@ class Caller:
         clock, connecting = self._shared.clock, connection.spent
         made = Attempt(query, clock.mono())
         try:
-            made.request = self._sign(query)
+            asked = query.ask(self.account)
+            made.request = self._sign(asked)
             made.reply = await connection.send(made.request, self.account.timeout, query.api.largest)
             self._skew(made.reply)
-            made.outcome = await self._read(made.query, made.request, made.reply)
+            made.outcome = await self._read(query, asked, made.request, made.reply)
         except TransportError as error:
             made.broke_early = error.broke_early
             made.outcome = Fault(error.reason, error.reason, error.message)
@@ -116,28 +115,29 @@ class Caller:
             self._observe(made, seconds)
         return made
 
-    def _sign(self, query: Query) -> Request:
+    def _sign(self, call: Call) -> Request:
         now = self._shared.clock.unix()
         moment = Moment(now, self._shared.clock.nonce(), self._shared.sequence.next(now))
-        return self.provider.sign(self.account, self._credentials, query.ask(self.account), moment)
+        return self.provider.sign(self.account, self._credentials, call, moment)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    async def _read(self, query: Query, request: Request, reply: Reply) -> Answer | Page:
+    async def _read(self, query: Query, asked: Call, request: Request, reply: Reply) -> Answer | Page:
         """Read a small answer here and now, and any other where it does not hold the event loop."""
         if cheap(reply.body):
-            return self._judged(query, reply)
-        outcome: Answer | Page = await self._shared.aside(partial(self._judged_and_scrubbed, query, request, reply))
+            return self._judged(query, asked, reply)
+        work = partial(self._judged_and_scrubbed, query, asked, request, reply)
+        outcome: Answer | Page = await self._shared.aside(work)
         return outcome
 
-    def _judged(self, query: Query, reply: Reply) -> Answer | Page:
+    def _judged(self, query: Query, asked: Call, reply: Reply) -> Answer | Page:
         if isinstance(query.api, Listing):
-            return query.api.read(self.account, query.scope, reply)
-        return query.api.read(self.account, query.streams[0], reply)
+            return query.api.read(self.account, query.scope, asked, reply)
+        return query.api.read(self.account, query.streams[0], asked, reply)
 
-    def _judged_and_scrubbed(self, query: Query, request: Request, reply: Reply) -> Answer | Page:
+    def _judged_and_scrubbed(self, query: Query, asked: Call, request: Request, reply: Reply) -> Answer | Page:
         try:
-            return self._judged(query, reply)
+            return self._judged(query, asked, reply)
         except ProviderError as error:
             # To take secrets out of a long text takes long, too.
             error.message = self._scrub(error.message, request, addresses=True)
@@ -150,7 +150,7 @@ class Caller:
     def _fault(self, made: Attempt, error: Exception) -> Fault:
         """Turn a failure into a fault: the catalogue knows the codes, all else has its own reason."""
         if made.reply is not None and made.reply.status == TOO_MANY_REQUESTS:
-            made.throttled, made.retry_after = True, retry_after(made.reply)
+            made.throttled, made.retry_after = True, retry_after(self.provider, made.reply)
         match error:
             case ProviderError() if made.reply is not None:
                 return self._provider_fault(made, made.reply, error)
@@ -169,12 +169,14 @@ class Caller:
         message = printable(self._scrub(told, made.request, addresses=True))
         request_id = self._scrub(error.request_id, made.request)
         if reason is Reason.THROTTLED:
-            made.throttled, made.retry_after = True, retry_after(reply)
+            made.throttled, made.retry_after = True, retry_after(self.provider, reply)
         return Fault(reason, catalogue.label(entry), message, request_id, made.retry_after)
 
     def _scrub(self, text: str, request: Request | None, *, addresses: bool = False) -> str:
         """Take the credentials and the signature out of text that a provider sent or that is to be shown."""
-        return scrub(text, known_secrets(self._credentials, request), limit=SHOWN, addresses=addresses)
+        return scrub(
+            text, known_secrets(self._credentials, request, self.provider.hides), limit=SHOWN, addresses=addresses
+        )
 
     # --- what is counted and shown -----------------------------------------------------------------------------------
 
@@ -193,14 +195,14 @@ class Caller:
 
     def _observe(self, made: Attempt, seconds: float) -> None:
         request, reply = made.request, made.reply
-        asked = self._scrub(redact(request), request) if request is not None else ""
+        asked = self._scrub(redact(request, self.provider.hides), request) if request is not None else ""
         body = reply.body[: 4 * SHOWN].decode("utf-8", "replace") if reply is not None else ""
         told = self._scrub(body, request, addresses=True)[:SHOWN]
         status = reply.status if reply is not None else None
         streams = tuple(stream.name for stream in made.query.streams)
-        exchange = Exchange(made.query.api.action, streams, asked, status, told, seconds, made.outcome)
+        transcript = Transcript(made.query.api.action, streams, asked, status, told, seconds, made.outcome)
         for observer in tuple(self._observers):
-            observer(exchange)
+            observer(transcript)
 
 
 def bug(provider: str, error: Exception) -> Fault:

@@ -28,6 +28,7 @@ class Query:
         streams: The streams that it covers; one for a single call.
         scope: What a listing covers.
         page: Counts from 1; 0 for a single call.
+        token: What a page after the first is asked for with, where pages go by tokens.
         inputs: For a single call, the stream's inputs by a complete list of inputs; None where none was read.
     """
 
@@ -35,11 +36,14 @@ class Query:
     streams: Sequence[Stream]
     scope: str = ""
     page: int = 0
+    token: str = ""
     inputs: tuple[Input, ...] | None = None
 
     def ask(self, account: Account) -> Call:
         """Build the call."""
         if isinstance(self.api, Listing):
+            if self.token and self.api.ask_on is not None:
+                return self.api.ask_on(account, self.scope, self.token)
             return self.api.ask(account, self.scope, self.page)
         return self.api.ask(account, self.streams[0])
 
@@ -124,9 +128,9 @@ class Group:
     whole: bool = True
     finished: bool = False
 
-    def query(self, page: int) -> Query:
+    def query(self, page: int, token: str = "") -> Query:
         """Ask for a page."""
-        return Query(self.listing, tuple(self.left), self.scope, page)
+        return Query(self.listing, tuple(self.left), self.scope, page, token)
 
     def learn(self, provider: AnyProvider, account: Account, number: int, page: Page | None) -> Step:
         """Take a page, or None for one that failed; say what follows from it."""
@@ -138,22 +142,23 @@ class Group:
         self.whole = self.whole and page.complete
         step = Step(settled=self._present(account, page))
         # A page without news means that the provider's pages drift or loop: what is left is asked singly.
-        if new and self._goes_on(account, number, page):
-            step.ask.append(self.query(number + 1))
+        if new and self._goes_on(provider, account, number, page):
+            step.ask.append(self.query(number + 1, page.token))
             return step
         self.finished = True
         # Pages that were not read may hold the streams that are left: then absence proves nothing.
-        self.whole = self.whole and number >= page.pages
+        self.whole = self.whole and number >= page.pages and not page.token
         return self._rest(provider, account, step)
 
-    def _goes_on(self, account: Account, number: int, page: Page) -> bool:
+    def _goes_on(self, provider: AnyProvider, account: Account, number: int, page: Page) -> bool:
         """Whether the next page is there and worth a call.
 
         A page that is not full is the last, whatever it says of others. If more pages are left than streams, asking
         for the streams singly costs less.
         """
-        more = min(page.pages, LARGEST_PAGE) - number
-        affordable = more <= len(self.left) or account.plan == "list"
+        pages = number + 1 if page.token else page.pages
+        more = min(pages, LARGEST_PAGE) - number
+        affordable = more <= len(self.left) or account.plan == "list" or single_of(provider) is None
         return bool(self.left) and more > 0 and not page.last and affordable
 
     def _present(self, account: Account, page: Page) -> list[tuple[Stream, Answer]]:

@@ -40,7 +40,7 @@ class Clock:
 
 
 class Sequence:
-    """Issues ZEGO's Sequence: milliseconds, strictly growing over the life of the process, whatever the clock does."""
+    """Issues the `sequence` of moments: milliseconds that always grow while the process lives, whatever the clock."""
 
     __slots__ = ("_last",)
 
@@ -69,7 +69,7 @@ class Shared:
         connect: The way to the providers.
         credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
         doubt: Called when the provider refuses an account's credentials.
-        sequence: Issues ZEGO's Sequence.
+        sequence: Issues the `sequence` of moments.
         limits: The quotas, which outlive the accounts.
         aside: Reads answers that are not small.
     """

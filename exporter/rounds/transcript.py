@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from exporter.model import Answer, Credentials, Fault, Request
 from exporter.providers.interface import Page
-from exporter.scrubbing import scrub
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class Transcript:
     """One call.
 
     Attributes:
@@ -44,37 +44,49 @@ class Exchange:
                 return f"a page with {len(page.rows)} rows, of {page.pages}"
 
 
-_SIGNED = re.compile(r"(?i)((?:[?&]|^)(?:[\w-]*signature|[\w-]*token|accesskeyid)=)[^&\s]*")
-_SIGNATURE = re.compile(r"(?i)\bsignature=([^&,\s]+)")
-_SECRET_HEADERS = re.compile(r"(?i)^(authorization|x-tc-token|x-acs-security-token|x-security-token)$")
+# Hidden whatever a provider says: HTTP's own places for credentials.
+_ALWAYS = ("authorization", "proxy-authorization", "cookie")
+_PARAMETER = re.compile(r"([A-Za-z][\w-]*)=([^\s,;=\"][^\s,;\"]*|\"[^\"]*\")")
 
 
-def redact(request: Request) -> str:
-    """Return a request as text without what it was signed with."""
-    lines = [f"{request.method} " + _SIGNED.sub(r"\1<redacted>", request.url)]
+@lru_cache(maxsize=64)
+def _hidden(hides: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
+    """Return the names of what nobody may see, in lower case, and a pattern of such parameters in a URL."""
+    names = frozenset(map(str.lower, (*_ALWAYS, *hides)))
+    return names, re.compile(rf"([?&](?:{'|'.join(map(re.escape, names))})=)([^&#\s]*)", re.IGNORECASE)
+
+
+def _secret_parts(value: str, names: frozenset[str]) -> list[str]:
+    """Return what is secret in a hidden header: its hidden parameters, else all of them, else its last word."""
+    parameters = [(name.lower(), part.strip('"')) for name, part in _PARAMETER.findall(value)]
+    hidden = [part for name, part in parameters if name in names]
+    return hidden or [part for _, part in parameters] or [value.rpartition(" ")[2]]
+
+
+def redact(request: Request, hides: tuple[str, ...]) -> str:
+    """Return a request as text without what its provider hides."""
+    names, in_url = _hidden(hides)
+    lines = [f"{request.method} " + in_url.sub(r"\1<redacted>", request.url)]
     for name, value in request.headers.items():
-        lines.append(f"{name}: {'<redacted>' if _SECRET_HEADERS.match(name) else value}")
+        lines.append(f"{name}: {'<redacted>' if name.lower() in names else value}")
     if request.body:
         lines += ["", request.body.decode("utf-8", "replace")]
     return "\n".join(lines)
 
 
-def known_secrets(credentials: Credentials | None, request: Request | None) -> list[str]:
-    """Return what was sent to a provider and must not be shown: the credentials, and what was computed from them."""
+def known_secrets(credentials: Credentials | None, request: Request | None, hides: tuple[str, ...]) -> list[str]:
+    """Return what was sent to a provider and must not be shown: the credentials, and what was computed from them.
+
+    Values of the request come as they were sent and decoded.
+    """
     known: list[str] = []
     if credentials is not None:
         secrets = (credentials.key_secret, credentials.token)
         known += [credentials.key_id, *(secret.reveal() for secret in secrets if secret is not None)]
-    return known if request is None else known + signatures(request)
-
-
-def signatures(request: Request) -> list[str]:
-    """Return a request's signatures, wherever they stand, as they were sent and decoded."""
-    places = (request.url, *(value for name, value in request.headers.items() if name.lower() == "authorization"))
-    found = [each for place in places for each in _SIGNATURE.findall(place)]
-    return list(dict.fromkeys([*found, *map(unquote, found)]))
-
-
-def hide_push_secrets(text: str) -> str:
-    """Take push addresses and secrets (txSecret, auth_key) out of what a provider sent."""
-    return scrub(text, (), addresses=True)
+    if request is not None:
+        names, in_url = _hidden(hides)
+        sent = [value for _, value in in_url.findall(request.url)]
+        for name, value in request.headers.items():
+            sent += _secret_parts(value, names) if name.lower() in names else []
+        known += [*sent, *map(unquote, sent)]
+    return list(dict.fromkeys(known))

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from exporter import status
 from exporter.exposition import Compressor, negotiate
-from exporter.providers.interface import Received
+from exporter.providers.interface import Callback
 from exporter.rounds import AccountProber, place
 from exporter.serving import origin, report, views
 from exporter.serving.pages import Made, Page, Pages, give_way, turn
@@ -340,12 +340,12 @@ class Face:
         return _text("the configuration was reloaded\n")
 
 
-async def _received(request: web.Request) -> Received:
+async def _received(request: web.Request) -> Callback:
     """Read a callback; raises what aiohttp raises for one that is too large, broken or cut off."""
     async with asyncio.timeout(CALLBACK_SECONDS):
         body = await request.read()
     headers = {key.lower(): value for key, value in request.headers.items()}
-    return Received(request.method, request.host.partition(":")[0], headers, dict(request.query), body)
+    return Callback(request.method, request.host.partition(":")[0], headers, dict(request.query), body)
 
 
 def _hung_up(response: web.Response) -> web.Response:

@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.model import Fault, State
 from exporter.providers import codes as catalogue
-from exporter.rounds.transcript import Exchange
+from exporter.rounds.transcript import Transcript
 from exporter.state.board import Record
 
 NO_CALL = (
@@ -49,7 +49,7 @@ def rfc3339(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def transcript(calls: Sequence[Exchange], shown: Sequence[dict[str, Any]], age: float = float("inf")) -> str:
+def transcript(calls: Sequence[Transcript], shown: Sequence[dict[str, Any]], age: float = float("inf")) -> str:
     """Return calls as text, each with what was asked (redacted), what came back and how it was judged; then streams.
 
     Args:
@@ -65,7 +65,7 @@ def transcript(calls: Sequence[Exchange], shown: Sequence[dict[str, Any]], age: 
     return "\n".join(parts)
 
 
-def _call_text(number: int, call: Exchange) -> str:
+def _call_text(number: int, call: Transcript) -> str:
     streams = ", ".join(call.streams[:10])
     status_line = "no answer" if call.status is None else f"HTTP {call.status}"
     return (

@@ -13,13 +13,14 @@ from types import TracebackType
 
 from exporter.config import Config
 from exporter.exposition import Compressor, Exposition, Scope, Source
-from exporter.model import Account, Credentials, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Credentials, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import AccountProber, Clock, Prober, Shared
 from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
-from exporter.rounds.transcript import Exchange
+from exporter.rounds.transcript import Transcript
 from exporter.rounds.turns import GAP_SECONDS, Turns
 from exporter.serving.pages import SLICE_SECONDS
 from exporter.state.board import Board, Record
@@ -154,12 +155,12 @@ class Service:
         """Ask for a stream at once, because a callback told of it."""
         self.follow_ups.give(record, live)
 
-    async def watch_calls(self, prober: AccountProber, deadline: float, record: Record | None) -> list[Exchange]:
+    async def watch_calls(self, prober: AccountProber, deadline: float, record: Record | None) -> list[Transcript]:
         """Ask for one stream, or all of an account, whatever is known of it; return each call as it went.
 
         A stream that was asked for within the last second is asked for again once that second is over.
         """
-        calls: list[Exchange] = []
+        calls: list[Transcript] = []
         now = self.clock.mono()
         with prober.observed(calls.append):
             if record is not None:

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import escape  # nosec B406 - writes, reads nothing
 
 from exporter.model import State
-from exporter.providers import callback_signatures as callbacks
 from exporter.providers.alibaba import rpc_signing as acs_rpc
 from exporter.providers.alibaba import signing as acs3
 from exporter.providers.encoding import sha256_hex
@@ -411,7 +410,7 @@ def _write(event: Event, secret: str | None, _manners: Manners) -> Letter:
     }
     headers = {}
     if secret is not None:
-        signature = callbacks.alibaba(domain=address["domain"], timestamp=sent, key=secret)
+        signature = acs3.callback_signature(domain=address["domain"], timestamp=sent, key=secret)
         headers = {"ALI-LIVE-TIMESTAMP": sent, "ALI-LIVE-SIGNATURE": signature}
     return Letter(name, "GET", urlencode(query), headers)
 

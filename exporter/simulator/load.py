@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from exporter import files
 from exporter.config.odd import odd
 from exporter.config.problems import shown
-from exporter.model import State, duration
+from exporter.fields import duration
+from exporter.model import State
 from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
 from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.model import State
-from exporter.providers import callback_signatures as callbacks
 from exporter.providers.authorization import ParsedAuthorization
 from exporter.providers.tencent import signing as tc3
 from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, page, put, spend, uuid
@@ -383,7 +382,7 @@ def _write(event: Event, secret: str | None, manners: Manners) -> Letter:
     if not event.live:
         fields["push_duration"] = str(back * 1000)
     if secret is not None:
-        fields |= {"sign": callbacks.tencent(key=secret, t=at + CALLBACK_SECONDS), "t": at + CALLBACK_SECONDS}
+        fields |= {"sign": tc3.callback_signature(key=secret, t=at + CALLBACK_SECONDS), "t": at + CALLBACK_SECONDS}
     name = "push_begin" if event.live else "push_end"
     return Letter(name, "POST", "", {"Content-Type": "application/json"}, json.dumps(fields).encode())
 

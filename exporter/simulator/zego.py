@@ -15,7 +15,6 @@ from urllib.parse import quote, urlencode
 from zlib import crc32
 
 from exporter.model import State
-from exporter.providers import callback_signatures as callbacks
 from exporter.providers.zego import signing
 from exporter.simulator.fake import Exchange, Fake, Limit, Outgoing, Post, Received, Refusal, put, spend
 from exporter.simulator.nouns import Account, Event, Letter, Manners, Stream
@@ -189,12 +188,15 @@ def _write(event: Event, secret: str | None, manners: Manners) -> Letter:
     name = "stream_create" if event.live else "stream_close"
     room, sent = f"room-{address['stream_id']}", str(int(event.sent))
     stream_id = _prefix(account) + address["stream_id"] if account.fields.get("is_test") else address["stream_id"]
+    signature = ""
+    if secret is not None:
+        signature = signing.callback_signature(secret=secret, timestamp=sent, nonce=event.nonce)
     fields: dict[str, Any] = {
         "event": name,
         "appid": account.text("app_id"),
         "timestamp": sent,
         "nonce": event.nonce,
-        "signature": callbacks.zego(secret=secret, timestamp=sent, nonce=event.nonce) if secret is not None else "",
+        "signature": signature,
         "room_id": room,
         "room_session_id": str(1_000_000 + crc32(room.encode())),
         "user_id": event.stream.name,

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from exporter.model import Account, Secret, Stream
-from exporter.providers.interface import AnyProvider, Callbacks, Heard, Received, Refused
+from exporter.fields import Secret
+from exporter.model import Account, Stream
+from exporter.providers.interface import AnyProvider, Callback, Callbacks, Event, Refused
 from exporter.state.board import Board, Key, Record
 from exporter.state.counters import Tally
 
@@ -36,7 +37,7 @@ class Verdict:
     """What became of a callback: how it is counted, and the streams to ask for at once if it was accepted."""
 
     outcome: str
-    heard: Heard | None = None
+    heard: Event | None = None
     records: tuple[Record, ...] = ()
 
 
@@ -56,7 +57,7 @@ class Listener:
     key: Secret
     watched: dict[Hashable, tuple[Key, ...]] = field(default_factory=dict)
     heard: OrderedDict[Hashable, None] = field(default_factory=OrderedDict)
-    newest: dict[Hashable, tuple[Heard, float]] = field(default_factory=dict)
+    newest: dict[Hashable, tuple[Event, float]] = field(default_factory=dict)
     told: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
@@ -74,11 +75,11 @@ class Listener:
         self.watched = watched
         self.newest = {address: known for address, known in self.newest.items() if address in watched}
 
-    def meant(self, heard: Heard) -> list[Key]:
+    def meant(self, heard: Event) -> list[Key]:
         """Return the watched streams that an event may be about."""
         return list(dict.fromkeys(key for address in heard.keys for key in self.watched.get(address, ())))
 
-    def repeated(self, heard: Heard) -> bool:
+    def repeated(self, heard: Event) -> bool:
         """Whether this event was delivered before; remember it."""
         # A replayed signature with the next event's number must not take the place of that event.
         identity = heard.identity, heard.sent
@@ -89,7 +90,7 @@ class Listener:
             self.heard.popitem(last=False)
         return False
 
-    def outdated(self, heard: Heard, now: float) -> bool:
+    def outdated(self, heard: Event, now: float) -> bool:
         """Whether newer news of the stream has come already; remember the newest."""
         addresses = [address for address in heard.keys if address in self.watched]
         for address in addresses:
@@ -106,7 +107,7 @@ class Listener:
         return before is None or abs(now - before) > QUIET_SECONDS
 
 
-def _older(heard: Heard, known: Heard) -> bool:
+def _older(heard: Event, known: Event) -> bool:
     """Whether an event is older news than another.
 
     Numbers, sessions and the event's own time are not signed. They count only against events that were signed at the
@@ -146,7 +147,7 @@ class Ear:
         """Return who listens for an account, if it has a callback secret."""
         return self._listeners.get(account)
 
-    def hear(self, listener: Listener, received: Received, now: float) -> Verdict:
+    def hear(self, listener: Listener, received: Callback, now: float) -> Verdict:
         """Judge and count a callback at a time (Unix seconds); nothing it says changes a state."""
         try:
             heard = self._verified(listener, received, now)
@@ -161,12 +162,12 @@ class Ear:
         """Count what was not even read: a body too large, or one that did not come to its end."""
         self._count(listener, UNKNOWN_EVENT, Verdict(FORGED), now)
 
-    def _verified(self, listener: Listener, received: Received, now: float) -> Heard:
+    def _verified(self, listener: Listener, received: Callback, now: float) -> Event:
         if received.method != listener.callbacks.method:
             raise Refused(FORGED)
-        return listener.callbacks.hear(listener.account, listener.key.reveal(), received, now)
+        return listener.callbacks.verify(listener.account, listener.key.reveal(), received, now)
 
-    def _judged(self, listener: Listener, heard: Heard, now: float) -> Verdict:
+    def _judged(self, listener: Listener, heard: Event, now: float) -> Verdict:
         records = tuple(record for key in listener.meant(heard) if (record := self._board.get(key)) is not None)
         if not records:
             return Verdict(UNKNOWN_STREAM, heard)
@@ -174,7 +175,7 @@ class Ear:
             return Verdict(REPLAYED, heard)
         return Verdict(ACCEPTED, heard, records)
 
-    def _note(self, heard: Heard, records: Iterable[Record], now: float) -> None:
+    def _note(self, heard: Event, records: Iterable[Record], now: float) -> None:
         for record in records:
             self._tally.last_callback[record.key] = now
             if heard.ended is not None:

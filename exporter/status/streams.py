@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.model import Answer, Input, State, format_duration
+from exporter.fields import format_duration
+from exporter.model import Answer, Input, State
 from exporter.status import words
 from exporter.status.markup import EMPTY, Html, address, ago, badge, bdi, fill, joined, moment, number_of
 from exporter.status.survey import MOST_ROWS, Filter, Known, Row, Survey
@@ -145,7 +146,7 @@ def _details(row: Row, answer: Answer, now: float) -> Iterator[Html]:
     for media, on in answer.media:
         yield fill("{media} {on}", media=media, on="on" if on else "off")
     if answer.inputs is not None:
-        yield from _inputs(answer.inputs, getattr(row.stream, "inputs", None))
+        yield from _inputs(answer.inputs, row.stream.expected_inputs)
     yield fill("by {action}", action=row.action)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.model import Account, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Stream
 from exporter.providers import found
-from exporter.providers.interface import Received
+from exporter.providers.interface import Callback
 from exporter.state.board import Board
 from exporter.state.callbacks import Ear, Verdict
 from exporter.state.counters import Tally
@@ -49,13 +50,13 @@ class Hearing:
         cloud = found()[self.provider]
         self.ear.configure([(cloud, account(self.provider, **fields), Secret(SECRET), watched)])
 
-    def hear(self, received: Received, now: float = NOW) -> Verdict:
+    def hear(self, received: Callback, now: float = NOW) -> Verdict:
         """Hear one callback."""
         listener = self.ear.listener(self.provider)
         assert listener is not None
         return self.ear.hear(listener, received, now)
 
-    def outcome(self, received: Received, now: float = NOW) -> str:
+    def outcome(self, received: Callback, now: float = NOW) -> str:
         """Hear one callback; return how it was counted."""
         return self.hear(received, now).outcome
 

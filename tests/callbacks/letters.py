@@ -7,7 +7,7 @@ import json
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from exporter.providers.interface import Received
+from exporter.providers.interface import Callback
 
 NOW = 1_767_323_045
 SECRET = "callbacksecret0"
@@ -28,7 +28,7 @@ def zego_fields(event: str = "stream_create", stream: str = "rtc01", seq: int = 
     }  # fmt: skip
 
 
-def zego(event: str = "stream_create", stream: str = "rtc01", seq: int = 1, **fields: Any) -> Received:
+def zego(event: str = "stream_create", stream: str = "rtc01", seq: int = 1, **fields: Any) -> Callback:
     """Return a ZEGO callback as JSON."""
     return posted(zego_fields(event, stream, seq, **fields))
 
@@ -55,26 +55,26 @@ def tencent_fields(kind: int = 1, stream: str = "s1", at: float = NOW, **fields:
     }  # fmt: skip
 
 
-def tencent(kind: int = 1, stream: str = "s1", at: float = NOW, **fields: Any) -> Received:
+def tencent(kind: int = 1, stream: str = "s1", at: float = NOW, **fields: Any) -> Callback:
     """Return a Tencent callback."""
     return posted(tencent_fields(kind, stream, at, **fields))
 
 
-def alibaba(action: str = "publish", stream: str = "s1", at: int = NOW, **fields: Any) -> Received:
+def alibaba(action: str = "publish", stream: str = "s1", at: int = NOW, **fields: Any) -> Callback:
     """Return an Alibaba callback; `key`, `sent` and `signed` (the domain that is signed) may differ."""
     key, sent = fields.pop("key", SECRET), fields.pop("sent", at)
     signed = f"{fields.pop('signed', DOMAIN)}|{sent}|{key}"
     signature = hashlib.md5(signed.encode(), usedforsecurity=False).hexdigest()
     query = {"action": action, "app": DOMAIN, "appname": "live", "id": stream, "time": str(at), **fields}
     headers = {"ali-live-timestamp": str(sent), "ali-live-signature": signature}
-    return Received("GET", "exporter.example", headers, query, b"")
+    return Callback("GET", "exporter.example", headers, query, b"")
 
 
-def posted(fields: Any) -> Received:
+def posted(fields: Any) -> Callback:
     """Return a callback that is posted as JSON."""
     return raw(json.dumps(fields).encode())
 
 
-def raw(body: bytes, method: str = "POST") -> Received:
+def raw(body: bytes, method: str = "POST") -> Callback:
     """Return a callback of these bytes."""
-    return Received(method, "exporter.example", JSON, {}, body)
+    return Callback(method, "exporter.example", JSON, {}, body)

@@ -15,7 +15,8 @@ from aiohttp import web
 
 from exporter.config import Config, Scrape
 from exporter.credentials import Keyring
-from exporter.model import Account, Secret, SecretSource
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.serving.app import Face

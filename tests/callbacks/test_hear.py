@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from exporter.model import Secret
+from exporter.fields import Secret
 from exporter.providers import found
-from exporter.providers.interface import END_REASONS, Received
+from exporter.providers.interface import END_REASONS, Callback
 from exporter.state.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECONDS
 from tests.signing.known_answers import load
 
@@ -24,10 +24,10 @@ GOOD = {"zego": zego(), "tencent": tencent(), "alibaba": alibaba()}
 CLOUDS = pytest.mark.parametrize("provider", GOOD)
 
 
-def changed(received: Received, **parts: Any) -> Received:
+def changed(received: Callback, **parts: Any) -> Callback:
     """Return a callback with parts that differ."""
-    given = {name: getattr(received, name) for name in Received.__slots__}
-    return Received(**{**given, **parts})
+    given = {name: getattr(received, name) for name in Callback.__slots__}
+    return Callback(**{**given, **parts})
 
 
 @CLOUDS
@@ -118,7 +118,7 @@ def test_zego_test_environment() -> None:
     [(zego(), (-600, 600), (-601, 601)), (tencent(), (-9999, 600), (601,)), (alibaba(), (-300, 300), (-301, 301))],
     ids=["zego", "tencent", "alibaba"],
 )
-def test_the_time_window(received: Received, good: tuple[int, ...], late: tuple[int, ...]) -> None:
+def test_the_time_window(received: Callback, good: tuple[int, ...], late: tuple[int, ...]) -> None:
     """ZEGO's time may be ten minutes off, Alibaba's five, and Tencent's `t` is the end."""
     provider = next(name for name, each in GOOD.items() if each == received)
     for seconds in good:
@@ -192,7 +192,7 @@ POISON = [
 
 
 @pytest.mark.parametrize(("provider", "poison", "honest"), POISON)
-def test_what_is_not_signed_outranks_nothing(provider: str, poison: Received, honest: Received) -> None:
+def test_what_is_not_signed_outranks_nothing(provider: str, poison: Callback, honest: Callback) -> None:
     """Whoever replays a signature with absurd numbers, times or sessions does not silence the events to come."""
     hearing = Hearing(provider)
     assert [hearing.outcome(poison), hearing.outcome(honest)] == ["accepted", "accepted"]
@@ -308,7 +308,7 @@ def test_any_alibaba_query(spoiled: dict[str, str]) -> None:
     ],
     ids=str,
 )
-def test_forgeries(provider: str, received: Received) -> None:
+def test_forgeries(provider: str, received: Callback) -> None:
     """A wrong secret, another app, a missing or mangled signature are forged."""
     hearing = Hearing(provider)
     assert hearing.outcome(received) == "forged"
@@ -341,7 +341,7 @@ def test_a_wrong_method(provider: str) -> None:
     ],
     ids=["zego", "zego event", "tencent", "tencent event", "alibaba", "alibaba event"],
 )
-def test_what_is_not_watched_creates_nothing(provider: str, received: Received) -> None:
+def test_what_is_not_watched_creates_nothing(provider: str, received: Callback) -> None:
     """An unwatched stream or an event that is not of pushes is counted, and adds no series of a stream."""
     hearing = Hearing(provider)
     verdict = hearing.hear(received)

@@ -25,7 +25,8 @@ from exporter.providers.document import (
     document,
     values_in,
 )
-from exporter.providers.interface import MEBIBYTE, Malformed, NoEnvelope, ProviderError, envelope, object_in
+from exporter.providers.interface import MEBIBYTE, Malformed, NoEnvelope, ProviderError
+from exporter.providers.reading import envelope, object_in
 
 LARGE = HELD_VALUES + 1
 
@@ -173,7 +174,7 @@ def test_no_list_reads_more_values_than_its_page_explains(provider: str) -> None
     few = Reply(200, {}, b'{"a":[' + b"{}," * MOST_VALUES + b"{}]}")
     for listing in cloud.listings:
         with pytest.raises(Malformed, match=r"more values|more objects"):
-            listing.read(account, "app\nroom", more)
+            listing.read(account, "app\nroom", listing.ask(account, "app\nroom", 1), more)
         with pytest.raises((Malformed, ProviderError)) as caught:
-            listing.read(account, "app\nroom", few)
+            listing.read(account, "app\nroom", listing.ask(account, "app\nroom", 1), few)
         assert " with more " not in str(caught.value)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.config import Config, Scrape
-from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, Stream
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account, Credentials, Reply, Request, Stream
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import Clock, Prober

@@ -8,12 +8,9 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.model import (
-    Credentials,
+from exporter.fields import (
     Domain,
     Endpoint,
-    Reply,
-    Request,
     Secret,
     SecretSource,
     ShortId,
@@ -25,6 +22,7 @@ from exporter.model import (
     parse_duration,
     short_id_problem,
 )
+from exporter.model import Credentials, Reply, Request
 
 
 def read(kind: Any, value: Any) -> Any:

@@ -29,12 +29,11 @@ def listing(action: str = "List", **fields: Any) -> Listing[Any, Any]:
     """Return a listing of all streams of a room, a hundred rows a page."""
     given: dict[str, Any] = {
         "action": action,
-        "version": "1",
         "limit": lambda _account: 50.0,
         "scope": lambda account, stream: stream.domain if own(account) else None,
         "keys": lambda account, stream: (stream.name,) if own(account) else (),
         "ask": lambda account, scope, page: Call(action, "1", {"Scope": scope, "Page": page, "Own": own(account)}),
-        "read": lambda _account, _scope, _reply: Page({}),
+        "read": lambda _account, _scope, _call, _reply: Page({}),
         "pages": lambda account, streams: -(-streams // 100) if own(account) else 0,
         "every": lambda account: 0.0 if own(account) else 1e9,
         **fields,

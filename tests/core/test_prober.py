@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.model import Account, Answer, Credentials, Reason, Reply, Request, Secret, State
+from exporter.fields import Secret
+from exporter.model import Account, Answer, Credentials, Reason, Reply, Request, State
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider, Api, Listing, Provider, TransportError
 from exporter.rounds import Prober

@@ -12,7 +12,8 @@ import pytest
 
 from exporter.model import Reason, Reply, Request
 from exporter.providers.document import CHEAP_BYTES
-from exporter.providers.interface import Malformed, pages_of
+from exporter.providers.interface import Malformed
+from exporter.providers.reading import pages_of
 from exporter.rounds import Prober
 from exporter.rounds.planning import PLANNED_AT_ONCE
 from exporter.transport.aside import Reader
@@ -132,13 +133,13 @@ def test_large_plans_are_made_aside_and_settle_the_same(count: int) -> None:
 )
 def test_pages_are_no_more_than_the_total_fills(found: dict[str, Any], pages: int) -> None:
     """Of two figures that contradict each other the smaller number of calls is believed."""
-    assert pages_of(found, 100) == pages
+    assert pages_of(found, "TotalPage", "TotalNum", 100) == pages
 
 
 def test_a_list_without_its_number_of_pages_is_malformed() -> None:
     """TotalPage is part of the answer, whatever the total says."""
     with pytest.raises(Malformed):
-        pages_of({"TotalNum": 5}, 100)
+        pages_of({"TotalNum": 5}, "TotalPage", "TotalNum", 100)
 
 
 def test_the_reader_works_in_one_thread_without_the_collector() -> None:

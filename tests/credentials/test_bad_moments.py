@@ -15,8 +15,9 @@ from aiohttp import web
 
 from exporter.credentials import Keyring
 from exporter.credentials.files import Presence
+from exporter.fields import SecretSource
 from exporter.files import DAEMONS, MOST_IDLE
-from exporter.model import Account, SecretSource
+from exporter.model import Account
 from exporter.providers import found
 from exporter.providers.interface import CredentialsError
 from tests.credentials.cloud import CANARY, SETTINGS, Bench, play, refused, saying, settle

@@ -16,7 +16,8 @@ from exporter.commands.serve import Loader
 from exporter.commands.terminal import Terminal
 from exporter.config.secret_values import missing
 from exporter.credentials import Keyring, chooser
-from exporter.model import Credentials, Reply, Request, Secret
+from exporter.fields import Secret
+from exporter.model import Credentials, Reply, Request
 from exporter.providers import found
 from exporter.providers.sources import Lease, Machine, Source, Steps
 

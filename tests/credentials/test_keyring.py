@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from exporter.credentials.keyring import ATTEMPT_SECONDS
-from exporter.model import Credentials, Secret
+from exporter.fields import Secret
+from exporter.model import Credentials
 from tests.credentials.cloud import (
     CANARY,
     EACH_SOURCE,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter.credentials import Keyring
-from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, State
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account, Credentials, Reply, Request, State
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import Clock, Prober, Shared

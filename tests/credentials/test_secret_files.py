@@ -14,7 +14,8 @@ import pytest
 import structlog
 
 from exporter.credentials import Keyring
-from exporter.model import Account, Credentials, Secret, SecretSource
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account, Credentials
 from exporter.providers import found
 from exporter.providers.interface import CredentialsError
 from tests.credentials.cloud import (

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from exporter.config.secret_values import missing
 from exporter.credentials.chain import choose
-from exporter.model import Credentials, Reply, Request, Secret
+from exporter.fields import Secret
+from exporter.model import Credentials, Reply, Request
 from exporter.providers import found, leases
 from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope
 from exporter.providers.sources import Lease, Machine, Source

@@ -10,7 +10,7 @@ import yaml
 
 import exporter
 from exporter import config
-from exporter.model import SecretSource
+from exporter.fields import SecretSource
 from exporter.providers import found
 
 from .chart import CHART, NAMESPACE, Manifest, helm, manifests, only, pod, rendered, values

@@ -4,43 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.model import State
+from exporter.model import Reply, State
 from exporter.providers import found
 from tests.providers.exchanges import load
+from tests.providers.facts import facts
 
 from . import conftest
 from .answers import replies
-from .judges import LISTED, SINGLE, document, verdict
+from .judges import document, verdict
 from .theatre import Theatre
 
 EFFORT = settings.get_profile("nightly" if conftest.NIGHTLY else "short")
-FIELDS: dict[str, dict[str, Any]] = {
-    "DescribeLiveStreamOnlineList": {"account": {"region": None}},
-    "DescribeLiveStreamsOnlineList": {"stream": {"streaming_domain": "live.shop.example"}},
-}
 LISTS = [(name, listing.action) for name, provider in found().items() for listing in provider.listings]
 
 
-RECORDED = {name: load(provider) for name, provider in found().items()}
-
-
-def true_answers(provider: str, action: str) -> list[Any]:
-    """Return the JSON of the recorded answers of an API."""
-    answers = [one.given["answer"] for one in RECORDED[provider] if one.api.action == action]
-    return [answer["json"] for answer in answers if "json" in answer]
-
-
-TRUE = {
-    (name, action): replies(true_answers(name, action))
-    for name, provider in found().items()
-    for action in provider.apis()
-}
+@cache
+def true_answers(provider: str, action: str) -> st.SearchStrategy[Reply]:
+    """Return answers that were made of the recorded JSON answers of an API."""
+    answers = [one.given["answer"] for one in load(found()[provider]) if one.api.action == action]
+    return replies([answer["json"] for answer in answers if "json" in answer])
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +36,10 @@ def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
     """One stream that is asked as the parameter says: (provider, action)."""
     name, action = request.param
     plan = "single" if action == found()[name].single.action else "list"
-    opened = Theatre(found()[name], action, plan, FIELDS.get(action, {}))
+    listed = facts()[name].lists.get(action)
+    opened = Theatre(found()[name], action, plan, listed.fields if listed else {})
     yield opened
     opened.close()
-
-
-def test_every_cloud_has_a_judge() -> None:
-    """Whoever adds a cloud writes down, apart from it, what its answers may be taken for."""
-    assert set(SINGLE) == set(found())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +51,7 @@ def test_no_answer_for_a_stream_breaks_anything_or_is_taken_for_what_it_is_not(
     theatre: Theatre, data: st.DataObject
 ) -> None:
     """A state is shown only where the vendor's documentation says so; all else is unknown, counted, and harmless."""
-    reply = data.draw(TRUE[theatre.provider.name, theatre.action])
+    reply = data.draw(true_answers(theatre.provider.name, theatre.action))
     state = theatre.play(reply)
     assert state in (State.UNKNOWN, verdict(theatre.provider.name, reply))
 
@@ -77,21 +61,19 @@ def test_no_answer_for_a_stream_breaks_anything_or_is_taken_for_what_it_is_not(
 @EFFORT
 def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, data: st.DataObject) -> None:
     """Live only by a row with the stream's own name; gone only where the list can prove it; else unknown."""
-    reply = data.draw(TRUE[theatre.provider.name, theatre.action])
+    reply = data.draw(true_answers(theatre.provider.name, theatre.action))
     state = theatre.play(reply)
     if state is not State.UNKNOWN:
-        told = document(reply)
+        told, listed = document(reply), facts()[theatre.provider.name].lists[theatre.action]
         assert told is not None
         if state is State.ACTIVE:
             assert json.dumps(theatre.stream.name) in json.dumps(told)
-            if theatre.action in LISTED:
-                assert LISTED[theatre.action](told, theatre.stream)
+            assert listed.live(told, theatre.stream)
         else:
-            assert (theatre.provider.name, state) == ("volcengine", State.INACTIVE)
-            result = told["Result"]
-            assert isinstance(result["RoomExists"], bool)
-            assert result["TotalUser"] == len(result["VisibleUserList"]) + len(result["InvisibleUserList"])
-            assert json.dumps(theatre.stream.name) not in json.dumps(result)
+            assert state is State.INACTIVE
+            assert listed.gone is not None
+            assert listed.gone(told)
+            assert json.dumps(theatre.stream.name) not in json.dumps(told)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +82,7 @@ def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, da
 def test_the_theatre_shows_the_truth_when_it_is_told(theatre: Theatre) -> None:
     """The recorded answers give their states here too: what is proven above is proven of the real thing."""
     seen = set()
-    for one in RECORDED[theatre.provider.name]:
+    for one in load(theatre.provider):
         if one.api.action == theatre.action and "json" in one.given["answer"] and "stream" not in one.given:
             state = theatre.play(one.reply)
             assert str(state) == one.expected.get("state", "unknown"), one.name
@@ -112,7 +94,8 @@ def test_the_theatre_shows_the_truth_when_it_is_told(theatre: Theatre) -> None:
 def test_a_list_is_believed_here_when_it_is_true(theatre: Theatre) -> None:
     """What a recorded list proves of the stream, by presence or by absence, is shown here by the list alone."""
     seen = set()
-    for one in RECORDED[theatre.provider.name]:
+    for one in load(theatre.provider):
         if one.api.action == theatre.action and "rows" in one.expected and "account" not in one.given:
             seen.add(theatre.play(one.reply))
-    assert seen == {State.INACTIVE if theatre.provider.name == "volcengine" else State.ACTIVE, State.UNKNOWN}
+    settles_absence = facts()[theatre.provider.name].lists[theatre.action].gone is not None
+    assert seen == {State.INACTIVE if settles_absence else State.ACTIVE, State.UNKNOWN}

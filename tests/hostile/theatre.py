@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -31,7 +32,7 @@ class Theatre:
         fields: Fields of account and stream that differ from those of the recorded exchanges.
     """
 
-    def __init__(self, provider: AnyProvider, action: str, plan: str, fields: dict[str, Any]) -> None:
+    def __init__(self, provider: AnyProvider, action: str, plan: str, fields: Mapping[str, Any]) -> None:
         self.provider = provider
         self.action = action
         # A stream that is asked wrongly is no outage of the account, so that the breaker never keeps lists away.

@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Secret, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider, Api, Listing, Malformed, NoEnvelope, Page, ProviderError
 
@@ -40,9 +42,22 @@ class Exchange:
     """One exchange, and the account and stream that it is made with."""
 
     provider: AnyProvider
-    account: Account
-    stream: Stream
     given: dict[str, Any] = field(repr=False)
+    fields: dict[str, Any] = field(repr=False)
+
+    @cached_property
+    def _made(self) -> tuple[Account, Stream]:
+        return make(self.provider, self.fields, self.given)
+
+    @property
+    def account(self) -> Account:
+        """The account it is made with."""
+        return self._made[0]
+
+    @property
+    def stream(self) -> Stream:
+        """The stream it is made with."""
+        return self._made[1]
 
     @property
     def name(self) -> str:
@@ -82,10 +97,14 @@ class Exchange:
         """Build and sign the call."""
         return self.provider.sign(self.account, KEYS, self.call(), moment)
 
+    def read(self, reply: Reply) -> Answer | Page:
+        """Read a reply to the call."""
+        return read(self.api, self.account, self.stream, self.scope, reply)
+
     def judged(self) -> dict[str, Any]:
         """Read the answer, and tell what it means in the form of `expect`."""
         try:
-            return _told(read(self.api, self.account, self.stream, self.scope, self.reply))
+            return _told(self.read(self.reply))
         except ProviderError as error:
             entry = catalogue.load(self.provider.name).lookup(self.api.action, error.code, self.reply.status)
             code = {"fault": entry.reason, "code": catalogue.label(entry)}
@@ -99,8 +118,10 @@ class Exchange:
 def read(
     api: Api[Any, Any] | Listing[Any, Any], account: Account, stream: Stream, scope: str, reply: Reply
 ) -> Answer | Page:
-    """Read a reply by its API."""
-    return api.read(account, scope, reply) if isinstance(api, Listing) else api.read(account, stream, reply)
+    """Read a reply by its API, as one to the first page of a list or to the call for the stream."""
+    if isinstance(api, Listing):
+        return api.read(account, scope, api.ask(account, scope, 1), reply)
+    return api.read(account, stream, api.ask(account, stream), reply)
 
 
 def _told(found: Answer | Page) -> dict[str, Any]:
@@ -153,7 +174,7 @@ def load(provider: AnyProvider, folder: Path = HERE) -> list[Exchange]:
     found = []
     for given in fields.get("exchanges", []):
         unread |= given.keys() - PARTS
-        found.append(Exchange(provider, *make(provider, fields, given), given))
+        found.append(Exchange(provider, given, fields))
     if unread:
         raise ValueError(f"{provider.name}/exchanges.yml: unknown {', '.join(sorted(unread))}")
     return found

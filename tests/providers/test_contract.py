@@ -7,6 +7,7 @@ import re
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,29 +18,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import exporter
 import exporter.providers
 from exporter.config.secret_values import secret_fields
-from exporter.model import Account, Answer, Call, Credentials, Reply, Request, Secret, State, Stream
+from exporter.fields import Secret
+from exporter.model import Account, Answer, Call, Credentials, Reply, Request, State, Stream
 from exporter.providers import codes as catalogue
 from exporter.providers import found
 from exporter.providers.interface import (
     AnyProvider,
+    Callback,
     Listing,
     Malformed,
     NoEnvelope,
     Page,
     ProviderError,
-    Received,
     Refused,
 )
 from exporter.simulator.world import fakes
 
 from .exchanges import HERE, MOMENT, Exchange, document, load, make, read
+from .facts import facts
 
 ROOT = Path(__file__).parents[2]
 PROVIDERS = found()
-RECORDED = {name: load(provider) for name, provider in PROVIDERS.items()}
-EXAMPLES = {name: make(provider, document(name)) for name, provider in PROVIDERS.items()}
 EVERY = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
 KEY, TOKEN = "canary-of-the-key", "canary-of-the-token"
 CREDENTIALS = Credentials("made-up-key-id", Secret(KEY), Secret(TOKEN))
@@ -50,9 +52,36 @@ NONSENSE = (
 NO_ENVELOPE = ("HTML page", "redirect", "success under an error status")
 
 
+@cache
+def recorded(name: str) -> list[Exchange]:
+    """Return a provider's recorded exchanges."""
+    return load(PROVIDERS[name])
+
+
 def example(provider: AnyProvider) -> tuple[Account, Stream]:
-    """Return the account and stream of a provider's recorded exchanges."""
-    return EXAMPLES[provider.name]
+    """Return the account and stream of a provider's recorded exchanges, or fail with what these lack."""
+    if problem := unmakeable(provider, HERE):
+        pytest.fail(problem)
+    return _example(provider.name)
+
+
+@cache
+def _example(name: str) -> tuple[Account, Stream]:
+    return make(PROVIDERS[name], document(name))
+
+
+def unmakeable(provider: AnyProvider, folder: Path) -> str:
+    """Say why the fields in a provider's file make no account and stream; nothing where they do."""
+    file = f"tests/providers/{provider.name}/exchanges.yml"
+    fields = document(provider.name, folder)
+    if not fields:
+        return f"{file}: recorded exchanges, as tests/providers/exchanges.py says"
+    try:
+        make(provider, fields)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        return f"{file}: `account` and `stream` with which {provider.name} can be asked ({wrong})"
+    return ""
 
 
 def calls(provider: AnyProvider) -> Iterator[Call]:
@@ -78,6 +107,7 @@ class Surroundings:
 
     catalogues: tuple[str, ...]
     fakes: tuple[str, ...]
+    facts: tuple[str, ...]
     exchanges: Path
     documentation: str
 
@@ -85,7 +115,7 @@ class Surroundings:
 def surroundings() -> Surroundings:
     """Return those of this project."""
     documentation = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
-    return Surroundings(catalogue.providers(), tuple(fakes()), HERE, documentation)
+    return Surroundings(catalogue.providers(), tuple(fakes()), tuple(facts()), HERE, documentation)
 
 
 def missing(provider: AnyProvider, around: Surroundings) -> list[str]:
@@ -94,19 +124,32 @@ def missing(provider: AnyProvider, around: Surroundings) -> list[str]:
     lacks = []
     if name not in around.catalogues:
         lacks.append(f"exporter/providers/{name}/codes.yml: meaning, reason and advice of each code")
+    if not (around.exchanges / name / "codes.json").is_file():
+        lacks.append(f"tests/providers/{name}/codes.json: what each code must mean, as tests/test_catalogue.py says")
     if name not in around.fakes:
         lacks.append(f"exporter/simulator/{name}.py: the fake cloud")
+    lacks += [f"tests/providers/{name}/facts.py: {gap}" for gap in unjudged(provider, around.facts)]
     if f"`provider: {name}`" not in around.documentation:
         lacks.append(f"docs/configuration.md: the fields of `provider: {name}` (run `make docs`)")
     if f"(`{name}`)" not in around.documentation:
         lacks.append(f"docs/codes.md: the codes of `{name}` (run `make docs`)")
-    if not document(name, around.exchanges):
-        return [
-            *lacks,
-            f"tests/providers/{name}/exchanges.yml: recorded exchanges, as tests/providers/exchanges.py says",
-        ]
+    if problem := unmakeable(provider, around.exchanges):
+        return [*lacks, problem]
     gaps = unrecorded(provider, load(provider, around.exchanges), name in around.catalogues)
     return lacks + [f"tests/providers/{name}/exchanges.yml: {gap}" for gap in gaps]
+
+
+def unjudged(provider: AnyProvider, known: tuple[str, ...]) -> Iterator[str]:
+    """Say what tests do not know of a cloud beside its own code."""
+    if provider.name not in known:
+        yield "what its answers may be taken for, as tests/providers/facts.py says"
+        return
+    told = facts()[provider.name]
+    for listing in provider.listings:
+        if listing.action not in told.lists:
+            yield f"what a list of {listing.action} proves"
+    if provider.callbacks and not told.callback:
+        yield "how it signs its callbacks"
 
 
 def unrecorded(provider: AnyProvider, exchanges: list[Exchange], catalogued: bool) -> Iterator[str]:
@@ -153,14 +196,26 @@ def test_a_provider_has_all_that_belongs_to_it(provider: AnyProvider) -> None:
 def test_what_a_new_cloud_lacks_is_told(tmp_path: Path) -> None:
     """Whoever adds a cloud is told each thing that is still to be done, and where."""
     new = replace(PROVIDERS["tencent"], name="newcloud")
-    around = Surroundings((), (), tmp_path, "")
+    around = Surroundings((), (), (), tmp_path, "")
     assert [line.partition(":")[0] for line in missing(new, around)] == [
         "exporter/providers/newcloud/codes.yml",
+        "tests/providers/newcloud/codes.json",
         "exporter/simulator/newcloud.py",
+        "tests/providers/newcloud/facts.py",
         "docs/configuration.md",
         "docs/codes.md",
         "tests/providers/newcloud/exchanges.yml",
     ]
+
+
+def test_exchanges_of_which_nothing_can_be_made_are_told(tmp_path: Path) -> None:
+    """A field that the provider wants and the file lacks is named, instead of an error while tests are found."""
+    new = replace(PROVIDERS["tencent"], name="newcloud")
+    (tmp_path / "newcloud").mkdir()
+    (tmp_path / "newcloud" / "exchanges.yml").write_text("stream: {app: live}\n", encoding="utf-8")
+    told = missing(new, Surroundings((), (), (), tmp_path, ""))[-1]
+    assert told.startswith("tests/providers/newcloud/exchanges.yml: `account` and `stream` with which newcloud can be")
+    assert "domain: Field required" in told
 
 
 def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
@@ -173,6 +228,7 @@ def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
         if one["name"] not in dropped and one.get("action") != "DescribeBackupStreamList"
     ]
     (tmp_path / "tencent").mkdir()
+    (tmp_path / "tencent" / "codes.json").write_text("[]", encoding="utf-8")
     (tmp_path / "tencent" / "exchanges.yml").write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
     told = missing(PROVIDERS["tencent"], replace(surroundings(), exchanges=tmp_path))
     assert [line.partition(": ")[2] for line in told] == [
@@ -182,6 +238,25 @@ def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
         "an answer with the state forbidden",
         "an error code of reason throttled",
     ]
+
+
+# Names that HTTP and everybody use.
+COMMON = {"authorization", "signature"}
+
+
+@EVERY
+def test_nothing_outside_its_folders_names_a_cloud(provider: AnyProvider) -> None:
+    """The core knows no cloud and no cloud's header: what is about one stands in files and folders of its name."""
+    words = {provider.name, provider.title.split()[0].lower(), *(name.lower() for name in provider.hides)} - COMMON
+    own = re.compile("|".join(map(re.escape, sorted(words))))
+    package = Path(exporter.__file__).parent
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package).with_suffix("").parts
+        # The simulator's types and built-in world are about all clouds.
+        if provider.name in place or place[0] == "simulator":
+            continue
+        named = [line for line in path.read_text(encoding="utf-8").splitlines() if own.search(line.lower())]
+        assert named == [], path
 
 
 # --- names, tables and types ------------------------------------------------------------------------------------------
@@ -207,7 +282,6 @@ def test_every_api_has_a_documented_limit(provider: AnyProvider) -> None:
     for action, api in apis.items():
         assert action == api.action
         assert re.fullmatch(r"[A-Za-z0-9_.]+", action)
-        assert api.version
         assert api.limit(account) > 0
         assert 1 << 16 <= api.largest <= 16 << 20
     for listing in provider.listings:
@@ -250,7 +324,8 @@ def test_the_largest_page_fits_and_costs_little_memory(name: str, action: str) -
     tracemalloc.start()
     try:
         body = bytes(bytearray(told))
-        page = listing.read(account, ".".join(["d" * 49] * 5), Reply(200, {}, body))
+        scope = ".".join(["d" * 49] * 5)
+        page = listing.read(account, scope, listing.ask(account, scope, 1), Reply(200, {}, body))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -305,7 +380,8 @@ def test_asking_needs_the_configuration_alone(provider: AnyProvider) -> None:
     """A call is a function of account and stream, names its own API, and holds nothing but text and numbers."""
     for one, again in zip(calls(provider), calls(provider), strict=True):
         assert one == again
-        assert one.version == provider.apis()[one.action].version
+        assert one.action in provider.apis()
+        assert one.version
         assert all(type(value) in (str, int) for value in one.params.values())
 
 
@@ -402,13 +478,13 @@ def test_an_envelope_with_a_spoilt_part_is_read_or_refused(
     provider: AnyProvider, data: st.DataObject, status: int, junk: Any
 ) -> None:
     """With any part of a true answer replaced by anything, reading gives an answer, a page or one of three errors."""
-    exchange = data.draw(st.sampled_from([one for one in RECORDED[provider.name] if "json" in one.given["answer"]]))
+    exchange = data.draw(st.sampled_from([one for one in recorded(provider.name) if "json" in one.given["answer"]]))
     value = json.loads(exchange.reply.body)
     if isinstance(value, dict) and value:
         value[data.draw(st.sampled_from(sorted(value)))] = junk
     reply = Reply(status, exchange.reply.headers, json.dumps(value).encode())
     try:
-        answer = read(exchange.api, exchange.account, exchange.stream, exchange.scope, reply)
+        answer = exchange.read(reply)
     except (ProviderError, NoEnvelope, Malformed):
         return
     assert status == 200
@@ -424,7 +500,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _definite(provider: AnyProvider) -> list[Exchange]:
-    told = [one for one in RECORDED[provider.name] if "json" in one.given["answer"]]
+    told = [one for one in recorded(provider.name) if "json" in one.given["answer"]]
     return [one for one in told if "state" in one.expected or "rows" in one.expected]
 
 
@@ -439,9 +515,9 @@ def test_only_200_fresh_from_the_cloud_is_definite(provider: AnyProvider) -> Non
         ]
         for reply in spoilt:
             with pytest.raises(NoEnvelope):
-                read(one.api, one.account, one.stream, one.scope, reply)
+                one.read(reply)
         fresh = Reply(200, {**headers, "age": "0"}, one.reply.body)
-        assert read(one.api, one.account, one.stream, one.scope, fresh)
+        assert one.read(fresh)
 
 
 @EVERY
@@ -455,10 +531,10 @@ def test_what_tells_of_an_error_beside_a_state_is_believed(provider: AnyProvider
                 list(_objects(document))[place][name] = value
                 reply = Reply(200, one.reply.headers, json.dumps(document).encode())
                 if value is None:
-                    assert read(one.api, one.account, one.stream, one.scope, reply)
+                    assert one.read(reply)
                 else:
                     with pytest.raises((Malformed, ProviderError)):
-                        read(one.api, one.account, one.stream, one.scope, reply)
+                        one.read(reply)
 
 
 @EVERY
@@ -488,8 +564,10 @@ def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
         if listing.scope(account, stream) is None:
             continue
         keys = listing.keys(account, stream)
-        recorded = [one for one in RECORDED[provider.name] if one.api is listing and one.expected.get("rows")]
-        row = listing.read(account, recorded[0].scope, recorded[0].reply).rows
+        listed = next(one for one in recorded(provider.name) if one.api is listing and one.expected.get("rows"))
+        page = listed.read(listed.reply)
+        assert isinstance(page, Page)
+        row = page.rows
         assert keys
         assert {type(key) for key in keys} == {type(key) for key in row}
 
@@ -498,12 +576,12 @@ def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
     "provider", [one for one in PROVIDERS.values() if one.callbacks], ids=lambda one: str(one.name)
 )
 @given(method=st.sampled_from(["GET", "POST"]), texts=st.dictionaries(st.text(), st.text(st.characters())), body=BODIES)
-def test_nothing_that_is_not_signed_is_heard(
+def test_nothing_that_is_not_signed_is_accepted(
     provider: AnyProvider, method: str, texts: dict[str, str], body: bytes
 ) -> None:
     """Any request at all to the callback's address is refused, never believed, and breaks nothing."""
     assert provider.callbacks is not None
     account, _ = example(provider)
-    received = Received(method, "host", texts, texts, body)
+    callback = Callback(method, "host", texts, texts, body)
     with pytest.raises(Refused):
-        provider.callbacks.hear(account, "a secret nobody knows", received, MOMENT.now)
+        provider.callbacks.verify(account, "a secret nobody knows", callback, MOMENT.now)

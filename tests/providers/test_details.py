@@ -27,7 +27,7 @@ def listed(provider: str, action: str, scope: str, body: Any, **account: Any) ->
     listing = cloud.apis()[action]
     assert isinstance(listing, Listing)
     configured, _ = make(cloud, document(provider), {"account": account})
-    return listing.read(configured, scope, answer(body))
+    return listing.read(configured, scope, listing.ask(configured, scope, 1), answer(body))
 
 
 def tencent_online(rows: int, endpoint: str = "https://live.tencentcloudapi.com") -> Page:
@@ -128,7 +128,8 @@ def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
     """A time that is no whole number of seconds, in digits or not, or none that ever comes, is not told."""
     zego = found()["zego"]
     account, stream = make(zego, document("zego"))
-    told = zego.single.read(account, stream, answer({"Code": 0, "Data": {"create_time": time}}))
+    call = zego.single.ask(account, stream)
+    told = zego.single.read(account, stream, call, answer({"Code": 0, "Data": {"create_time": time}}))
     assert told.started == started
 
 

@@ -9,36 +9,31 @@ from typing import Any
 
 import pytest
 
-from exporter.model import Credentials, Moment, Reason, Reply, Secret, SecretSource
+from exporter.fields import Secret, SecretSource
+from exporter.model import Credentials, Moment, Reason, Reply
 from exporter.providers import found
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
-from exporter.providers.interface import (
+from exporter.providers.encoding import host, same, timestamp
+from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, Refused, TransportError, allowed_rate
+from exporter.providers.reading import (
     LONGEST_WORD,
     VALUES_A_ROW,
-    Malformed,
-    NoEnvelope,
-    ProviderError,
-    Refused,
-    TransportError,
     decimal,
     definite,
     envelope,
     fits,
     hallmark,
-    host,
+    happened,
+    id_of,
     integer_of,
-    kept,
     message_of,
     object_in,
     object_of,
     pages_of,
     printable,
-    request_id_of,
     retry_after,
     rows_of,
-    same,
     text_of,
-    timestamp,
     utc_seconds,
     values_of,
     word,
@@ -121,9 +116,9 @@ def test_an_envelope_is_known_by_its_hallmark(
 ) -> None:
     """Under another status JSON without the API's own member is somebody else's, unless it has a RequestId."""
     if error is None:
-        assert hallmark(answer(found, status), found, "Code", kind) == found["Code"]
+        assert hallmark(answer(found, status), found, "Code", kind, "RequestId") == found["Code"]
     else:
-        refused(error, text, lambda: hallmark(answer(found, status), found, "Code", kind))
+        refused(error, text, lambda: hallmark(answer(found, status), found, "Code", kind, "RequestId"))
 
 
 TELLS = "an error field stands beside a success"
@@ -212,7 +207,7 @@ def test_fields_have_the_type_that_they_must_have() -> None:
 )
 def test_a_list_has_as_many_pages_as_its_rows_fill(found: dict[str, Any], pages: int) -> None:
     """TotalPage is believed up to what TotalNum rows fill, a hundred on a page, where that is a number of rows."""
-    assert pages_of(found, 100) == pages
+    assert pages_of(found, "TotalPage", "TotalNum", 100) == pages
 
 
 def test_pages_have_as_many_values_as_their_rows_explain() -> None:
@@ -224,8 +219,8 @@ def test_pages_have_as_many_values_as_their_rows_explain() -> None:
 
 def test_messages_and_request_ids_are_text_or_nothing() -> None:
     """A text is taken as it is, an id only where it looks like one."""
-    assert [message_of({"Message": value}) for value in ("m", "", 1, None)] == ["m", "", "", ""]
-    assert (message_of({"Msg": "m"}), message_of({"Msg": "m"}, "Msg")) == ("", "m")
+    assert [message_of({"Message": value}, "Message") for value in ("m", "", 1, None)] == ["m", "", "", ""]
+    assert (message_of({"Msg": "m"}, "Message"), message_of({"Msg": "m"}, "Msg")) == ("", "m")
     for value, told in (
         ("A-z_0.9:", "A-z_0.9:"),
         ("a" * 128, "a" * 128),
@@ -234,8 +229,8 @@ def test_messages_and_request_ids_are_text_or_nothing() -> None:
         ("", ""),
         (7, ""),
     ):
-        assert request_id_of({"RequestId": value}) == told
-    assert request_id_of({"requestId": "a"}) == ""
+        assert id_of({"RequestId": value}, "RequestId") == told
+    assert id_of({"requestId": "a"}, "RequestId") == ""
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -356,7 +351,7 @@ def test_the_rate_of_an_api_is_as_configured_or_a_share_of_the_documented() -> N
     """`quota` of an action counts as it is, and `quota_share` for every other."""
     tencent = found()["tencent"]
     account = tencent.account(name="main", provider="tencent", quota={"DescribeBackupStreamList": 7}, quota_share=0.25)
-    rates = {action: kept(account, api) for action, api in tencent.apis().items()}
+    rates = {action: allowed_rate(account, api) for action, api in tencent.apis().items()}
     assert rates == {
         "DescribeLiveStreamState": 75.0, "DescribeBackupStreamList": 7.0, "DescribeLiveStreamOnlineList": 20.0,
     }  # fmt: skip
@@ -414,4 +409,21 @@ USER_API = "Limit:50,Remain:{},TimeLeft:{}"
 )
 def test_the_longest_hint_of_an_answer_counts_up_to_a_minute(headers: dict[str, str], seconds: float | None) -> None:
     """However a cloud says how long to wait, it is read in seconds, and what is no such number is no hint."""
-    assert retry_after(Reply(200, headers, b"")) == seconds
+    assert retry_after(found()["alibaba"], Reply(200, headers, b"")) == seconds
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({}, 1000.0),
+        ({"ms": "900500"}, 900.5),
+        ({"ms": 0, "s": "800"}, 800.0),
+        ({"ms": "-1", "s": True}, 1000.0),
+        ({"ms": "900500", "s": 800}, 900.5),
+        ({"s": 1001}, 1000.0),
+        ({"s": 1000}, 1000.0),
+    ],
+)
+def test_an_event_happened_when_the_best_field_says_so(fields: dict[str, Any], seconds: float) -> None:
+    """The first field with a number above zero counts, and no event comes from after its callback."""
+    assert happened(fields, {"ms": 0.001, "s": 1.0}, 1000) == seconds

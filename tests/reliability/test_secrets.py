@@ -24,10 +24,11 @@ import structlog
 from benchmarks.hostile import request
 from benchmarks.serving import Serving, serving
 from exporter.commands import logs
-from exporter.model import Account, Credentials, Reply, Request, Secret, SecretSource, Stream
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account, Call, Credentials, Reply, Request, Stream
 from exporter.providers import found
 from exporter.rounds import Prober
-from exporter.rounds.transcript import hide_push_secrets
+from exporter.scrubbing import scrub
 from exporter.simulator import World
 from exporter.simulator import serving as simulated
 from exporter.simulator.faults import KINDS
@@ -264,7 +265,7 @@ def test_a_crash_in_a_plug_in_shows_no_secret() -> None:
     before = structlog.get_config()
     logs.configure("debug", "logfmt", said)
 
-    def burst(_account: Account, _stream: Stream, _reply: Reply) -> Any:
+    def burst(_account: Account, _stream: Stream, _call: Call, _reply: Reply) -> Any:
         local = secret
         raise ValueError(f"could not do anything with {local}")
 
@@ -294,8 +295,8 @@ def test_a_crash_in_a_plug_in_shows_no_secret() -> None:
 def test_a_long_message_is_cleaned_in_time(text: str) -> None:
     """A mebibyte of whatever a cloud sends costs no more than its length: it must not stop the exporter for minutes."""
     long = text * ((1 << 20) // len(text))
-    assert len(hide_push_secrets(long)) <= 4 * len(long)
-    assert "CANARY0" not in hide_push_secrets(f"{long} rtmp://push.example/live/s?txSecret=CANARY0 {long}")
+    assert len(scrub(long, (), addresses=True)) <= 4 * len(long)
+    assert "CANARY0" not in scrub(f"{long} rtmp://push.example/live/s?txSecret=CANARY0 {long}", (), addresses=True)
 
 
 def test_what_holds_a_secret_does_not_print_it() -> None:

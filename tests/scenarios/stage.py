@@ -13,27 +13,19 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.config import Config, Scrape
 from exporter.credentials import Keyring
-from exporter.model import Account, SecretSource, State, Stream
+from exporter.fields import SecretSource
+from exporter.model import Account, State, Stream
 from exporter.providers import found
 from exporter.rounds.limits import Limits
 from exporter.serving.service import Service, clock
 from exporter.simulator import Simulator, World
+from tests.providers.facts import facts
 
 Labels = frozenset[tuple[str, str]]
 Samples = Mapping[tuple[str, Labels], float]
 
-KEYS: dict[str, dict[str, Any]] = {
-    "zego": {"app_id": 77, "server_secret": "zego-secret"},
-    "tencent": {"secret_id": "tencent-id", "secret_key": "tencent-secret"},
-    "alibaba": {"access_key_id": "alibaba-id", "access_key_secret": "alibaba-secret"},
-    "volcengine": {"access_key_id": "volcengine-id", "secret_access_key": "volcengine-secret", "app_id": "app"},
-}
-ADDRESS: dict[str, dict[str, Any]] = {
-    "zego": {},
-    "tencent": {"domain": "push.example"},
-    "alibaba": {"domain": "push.example", "app": "live"},
-    "volcengine": {"room_id": "room"},
-}
+KEYS = {name: dict(known.keys) for name, known in facts().items()}
+ADDRESS = {name: dict(known.address) for name, known in facts().items()}
 VICTIM, NEIGHBOUR = "victim", "neighbour"
 PLENTY = 1_000_000.0
 

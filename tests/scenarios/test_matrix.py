@@ -6,8 +6,9 @@ import pytest
 
 from exporter.model import State
 from exporter.providers import found
+from tests.providers.facts import Case
 
-from .cases import CASES, LIVE, PROVIDERS, Case
+from .cases import CASES, LIVE, PROVIDERS
 from .stage import NEIGHBOUR, VICTIM, Scraped, Stage, one_hot, small_world, states
 
 

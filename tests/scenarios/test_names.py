@@ -11,6 +11,7 @@ from exporter.config import Config, Scrape
 from exporter.model import Stream
 from exporter.providers import found
 from exporter.simulator import World
+from tests.providers.facts import facts
 
 from .cases import PROVIDERS
 from .stage import ADDRESS, KEYS, PLENTY, Scraped, Stage, account
@@ -27,7 +28,7 @@ def awkward_world() -> tuple[World, list[Stream]]:
     """Return a world of plain addresses under awkward names, each name at each cloud; every third one has ended."""
     world, watched = World(), []
     for provider, keys in KEYS.items():
-        kind, own = found()[provider], {"zego": "stream_id", "volcengine": "user_id"}.get(provider, "stream")
+        kind, own = found()[provider], facts()[provider].named_by
         world.add_account(provider, provider, quota=dict.fromkeys(kind.apis(), PLENTY), **keys)
         for number, name in enumerate(NAMES):
             address = {**ADDRESS[provider], own: f"plain-{number}"}
@@ -63,8 +64,7 @@ def test_a_stream_may_be_addressed_by_an_awkward_name(stage: Stage) -> None:
     for provider, keys in KEYS.items():
         kind = found()[provider]
         world.add_account(provider, provider, quota=dict.fromkeys(kind.apis(), PLENTY), **keys)
-        # Volcengine's own alphabet is narrow; the others take any text.
-        for name in ("a@b._-",) if provider == "volcengine" else NAMES:
+        for name in ("a@b._-",) if facts()[provider].narrow else NAMES:
             world.add_stream(name, provider, **ADDRESS[provider])
             watched.append(kind.stream(name=name, account=provider, **ADDRESS[provider]))
     shown = stage.show(world, stage.accounts(), watched)

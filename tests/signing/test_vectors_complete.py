@@ -9,7 +9,6 @@ COUNTS = {
     "alibaba": {"vectors": 20, "published": 3, "legacy_sdk": 2, "callbacks": 2},
     "tencent": {"vectors": 31, "callbacks": 3},
     "volcengine": {"vectors": 27},
-    "volcengine_callbacks": {"vectors": 2},
     "zego": {"request_vectors": 12, "callback_vectors": 6, "callback_bodies": 2},
 }
 

@@ -10,15 +10,9 @@ from urllib.parse import quote, urlencode
 
 from exporter.model import Moment, Reply, Request
 from exporter.providers import leases
-from exporter.providers.interface import (
-    CredentialsError,
-    Malformed,
-    definite,
-    envelope,
-    object_of,
-    timestamp,
-    utc_seconds,
-)
+from exporter.providers.encoding import timestamp
+from exporter.providers.interface import CredentialsError, Malformed
+from exporter.providers.reading import definite, envelope, object_of, utc_seconds
 from exporter.providers.sources import Lease, Machine, Source, Steps
 
 METADATA = "http://100.100.100.200"

@@ -7,59 +7,28 @@ from typing import Any
 
 from pydantic import Field
 
-from exporter.model import (
-    Account,
-    Answer,
-    Call,
-    Credentials,
-    Domain,
-    Endpoint,
-    Moment,
-    Reply,
-    Request,
-    SecretField,
-    State,
-    Stream,
-    Text,
-)
-from exporter.providers import callback_signatures as callbacks
+from exporter.fields import Domain, Endpoint, SecretField, Text
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
+from exporter.providers import reading
 from exporter.providers.alibaba import signing as acs3
 from exporter.providers.alibaba.credentials import SOURCES
 from exporter.providers.document import MOST_VALUES
-from exporter.providers.encoding import EMPTY_SHA256, canonical_query
+from exporter.providers.encoding import EMPTY_SHA256, canonical_query, host, same, timestamp
 from exporter.providers.interface import (
     MEBIBYTE,
     Api,
+    Callback,
     Callbacks,
     Doubt,
-    Heard,
+    Event,
     Listing,
     Malformed,
     Page,
     Provider,
     ProviderError,
-    Received,
     Refused,
-    decimal,
-    definite,
-    envelope,
-    fits,
-    hallmark,
-    host,
-    message_of,
-    object_of,
-    pages_of,
-    printable,
-    request_id_of,
-    rows_of,
-    same,
-    text_of,
-    timestamp,
-    undisputed,
-    utc_seconds,
-    values_of,
-    word,
 )
+from exporter.providers.reading import decimal, text_of, word
 
 VERSION = "2016-11-01"
 STATE = "DescribeLiveStreamState"
@@ -96,26 +65,28 @@ def _ask(_account: AlibabaAccount, stream: AlibabaStream) -> Call:
 
 def _response(reply: Reply, action: str, values: int = MOST_VALUES) -> dict[str, Any]:
     """Return the answer's object, flat as the API sends it or nested as its old pages show it; raise its error."""
-    document = found = envelope(reply, values)
-    nested = found.get(f"{action}Response")
-    if nested is not None:
-        found = hallmark(reply, found, f"{action}Response", dict)
+    document = found = reading.envelope(reply, values)
+    nested = f"{action}Response"
+    if found.get(nested) is not None:
+        found = reading.hallmark(reply, found, nested, dict, beside="RequestId")
     if found.get("Code") is not None:
-        raise ProviderError(hallmark(reply, found, "Code", str), message_of(found), request_id_of(found))
-    definite(reply, document)
-    undisputed(document, found)
+        code = reading.hallmark(reply, found, "Code", str, beside="RequestId")
+        raise ProviderError(code, reading.message_of(found, "Message"), reading.id_of(found, "RequestId"))
+    reading.definite(reply, document)
+    if found is not document:
+        reading.undisputed(document, found)
     return found
 
 
-def _read(account: AlibabaAccount, stream: AlibabaStream, reply: Reply) -> Answer:
+def _read(_account: AlibabaAccount, _stream: AlibabaStream, call: Call, reply: Reply) -> Answer:
     found = _response(reply, STATE)
-    fits(found, {"Action": STATE, **_ask(account, stream).params})
+    reading.fits(found, {"Action": STATE, **call.params}, domain="DomainName")
     state = STATES.get(text_of(found, "StreamState"))
     if state is None:
         raise Malformed("StreamState holds an unknown value")
     kind = found.get("Type")
     ingest = kind if kind == "push" or kind == "pull" else None
-    return Answer(state, ingest=ingest, request_id=request_id_of(found))
+    return Answer(state, ingest=ingest, request_id=reading.id_of(found, "RequestId"))
 
 
 def _scope(_account: AlibabaAccount, stream: AlibabaStream) -> str | None:
@@ -131,21 +102,23 @@ def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, VERSION, {"DomainName": domain, "OnlyStream": "no", "PageNum": page, "PageSize": PAGE_SIZE})
 
 
-def _read_online(_account: AlibabaAccount, domain: str, reply: Reply) -> Page:
-    found = _response(reply, ONLINE, values_of(PAGE_SIZE))
-    request_id = request_id_of(found)
-    info = object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}
+def _read_online(_account: AlibabaAccount, domain: str, _call: Call, reply: Reply) -> Page:
+    found = _response(reply, ONLINE, reading.values_of(PAGE_SIZE))
+    request_id = reading.id_of(found, "RequestId")
+    info = reading.object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}
     rows: dict[Any, Answer | None] = {}
-    listed = rows_of(info, "LiveStreamOnlineInfo")
+    listed = reading.rows_of(info, "LiveStreamOnlineInfo")
     for row in listed:
         # PublishUrl may carry an auth_key: it is not looked at.
-        answer = Answer(State.ACTIVE, started=utc_seconds(row.get("PublishTime")), request_id=request_id)
+        started = reading.utc_seconds(row.get("PublishTime"))
+        answer = Answer(State.ACTIVE, started=started, request_id=request_id)
         live, key = _published(row, domain)
         for address in live:
             rows.setdefault(address, answer)
         if not live:
             rows.setdefault(key, None)
-    return Page(rows, pages=pages_of(found, PAGE_SIZE), last=len(listed) < PAGE_SIZE)
+    pages = reading.pages_of(found, "TotalPage", "TotalNum", PAGE_SIZE)
+    return Page(rows, pages=pages, last=len(listed) < PAGE_SIZE)
 
 
 def _published(row: dict[str, Any], asked: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
@@ -189,25 +162,36 @@ def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment:
     return Request("POST", f"{account.endpoint}/?{canonical_query(query)}", headers)
 
 
+def _waits(reply: Reply) -> list[float]:
+    """Read the hints of the vendor's SDKs, in milliseconds: x-acs-retry-after, and TimeLeft while Remain is 0.
+
+    The second stands in x-ratelimit-user-api, as Limit:1,Remain:0,TimeLeft:2000.
+    """
+    told = reply.headers.get("x-ratelimit-user-api", "").split(",")
+    fields = dict(part.strip().partition(":")[::2] for part in told)
+    left = fields.get("TimeLeft") if 0.0 in reading.waits((fields.get("Remain"), 1.0)) else None
+    return reading.waits((reply.headers.get("x-acs-retry-after"), 0.001), (left, 0.001))
+
+
+# https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-setlivestreamsnotifyurlconfig
 EVENTS = {"publish": True, "publish_done": False}
 CALLBACK_SECONDS = 300
 
 
-def _hear(_account: AlibabaAccount, key: str, received: Received, now: float) -> Heard:
+def _verify(_account: AlibabaAccount, key: str, callback: Callback, now: float) -> Event:
     """Verify ALI-LIVE-SIGNATURE over domain, time and key; the query is not signed."""
-    action, domain, app, stream = (word(received.query.get(name)) for name in ("action", "app", "appname", "id"))
+    action, domain, app, stream = (word(callback.query.get(name)) for name in ("action", "app", "appname", "id"))
     event = action if action in EVENTS else "unknown"
-    stamp, signature = (word(received.headers.get(f"ali-live-{name}")) for name in ("timestamp", "signature"))
+    stamp, signature = (word(callback.headers.get(f"ali-live-{name}")) for name in ("timestamp", "signature"))
     # The ingest domain; an older edition of the documentation says the callback URL's host.
-    expected = [callbacks.alibaba(domain=name, timestamp=stamp, key=key) for name in (domain, received.host)]
+    expected = [acs3.callback_signature(domain=name, timestamp=stamp, key=key) for name in (domain, callback.host)]
     sent = decimal(stamp)
     if sent is None or True not in [same(mine, signature.lower()) for mine in expected]:
         raise Refused("forged", event)
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
-    told = decimal(received.query.get("time"))
-    at = float(min(told, sent) if told is not None and told > 0 else sent)
-    return Heard(
+    at = reading.happened(callback.query, {"time": 1.0}, sent)
+    return Event(
         event=event,
         live=EVENTS.get(event),
         keys=((domain.lower(), app, stream), ("", app, stream)) if stream and event in EVENTS else (),
@@ -236,7 +220,7 @@ def _doubts(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Itera
             alike.setdefault(key, []).append(stream)
     for several in alike.values():
         if len({stream.domain for stream in several}) > 1:
-            names = ", ".join(f"'{printable(stream.name, 64)}'" for stream in several[:5])
+            names = ", ".join(f"'{reading.printable(stream.name, 64)}'" for stream in several[:5])
             more = f" and {len(several) - 5} more" if len(several) > 5 else ""
             yield Doubt(
                 "name",
@@ -252,11 +236,11 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     stream=AlibabaStream,
     # 30/s in the older documentation, 100/s in that since 2025-12, per account with its RAM users
     # (https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-describelivestreamstate).
-    single=Api(action=STATE, version=VERSION, limit=lambda _account: 30.0, newer=100.0, ask=_ask, read=_read),
+    single=Api(action=STATE, limit=lambda _account: 30.0, newer=100.0, ask=_ask, read=_read),
     listings=(
+        # https://www.alibabacloud.com/help/en/live/developer-reference/api-live-2016-11-01-describelivestreamsonlinelist
         Listing(
             action=ONLINE,
-            version=VERSION,
             limit=lambda _account: 10_000 / 60,
             scope=_scope,
             keys=_keys,
@@ -267,6 +251,13 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
         ),
     ),
     sign=_sign,
+    hides=("Authorization", "Signature", "x-acs-security-token"),
+    waits=_waits,
+    tells={
+        "stream_state": STATE,
+        "stream_start_timestamp_seconds": "PublishTime of a list of streams online",
+        "stream_ingest_info": f"Alibaba {STATE}",
+    },
     environment={
         "access_key_id": ("ALIBABA_CLOUD_ACCESS_KEY_ID",),
         "access_key_secret": ("ALIBABA_CLOUD_ACCESS_KEY_SECRET",),
@@ -274,6 +265,8 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     },
     credentials=("access_key_id", "access_key_secret", "security_token"),
     sources=SOURCES,
-    callbacks=Callbacks(method="GET", events=tuple(EVENTS), key_field="callback_key", hear=_hear, keys=_callback_keys),
+    callbacks=Callbacks(
+        method="GET", events=tuple(EVENTS), key_field="callback_key", verify=_verify, keys=_callback_keys
+    ),
     doubts=_doubts,
 )

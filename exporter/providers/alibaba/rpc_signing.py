@@ -14,23 +14,12 @@ from exporter.providers.encoding import canonical_query, percent, utf8
 
 
 def string_to_sign(*, method: str, query: Iterable[tuple[str, str]]) -> str:
-    """Fold method and parameters into one text, encoding the parameters a second time.
-
-    Args:
-        method: GET or POST.
-        query: decoded names and values, in any order; `Signature` is left out.
-    """
+    """Fold method and decoded parameters, without `Signature`, into one text; they are encoded a second time."""
     signed = [pair for pair in query if pair[0] != "Signature"]
     return f"{method}&%2F&{percent(canonical_query(signed))}"
 
 
 def signature(*, access_key_secret: str, method: str, query: Iterable[tuple[str, str]]) -> str:
-    """Sign a request: the base64 text of the parameter `Signature`, not yet percent-encoded.
-
-    Args:
-        access_key_secret: the key.
-        method: GET or POST.
-        query: decoded names and values, in any order; `Signature` is left out.
-    """
+    """Sign a request: the base64 text of the parameter `Signature`, not yet percent-encoded."""
     digest = hmac.digest(utf8(f"{access_key_secret}&"), utf8(string_to_sign(method=method, query=query)), "sha1")
     return base64.b64encode(digest).decode("ascii")

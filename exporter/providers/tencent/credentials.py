@@ -9,7 +9,8 @@ from typing import Any
 
 from exporter.model import Reply, Request
 from exporter.providers import leases
-from exporter.providers.interface import CredentialsError, Malformed, definite, envelope, object_of
+from exporter.providers.interface import CredentialsError, Malformed
+from exporter.providers.reading import definite, envelope, object_of
 from exporter.providers.sources import Lease, Machine, Source, Steps
 
 METADATA = "http://metadata.tencentyun.com"

@@ -8,57 +8,26 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exporter.model import (
-    Account,
-    Answer,
-    Call,
-    Credentials,
-    Domain,
-    Endpoint,
-    Input,
-    Moment,
-    Reply,
-    Request,
-    SecretField,
-    State,
-    Stream,
-    Text,
-)
-from exporter.providers import callback_signatures as callbacks
+from exporter.fields import Domain, Endpoint, SecretField, Text
+from exporter.model import Account, Answer, Call, Credentials, Input, Moment, Reply, Request, State, Stream
+from exporter.providers import reading
 from exporter.providers.document import MOST_VALUES, WHOLE_VALUES
+from exporter.providers.encoding import host, same
 from exporter.providers.interface import (
     MEBIBYTE,
     Api,
+    Callback,
     Callbacks,
     Doubt,
-    Heard,
+    Event,
     Listing,
     Malformed,
     Page,
     Provider,
     ProviderError,
-    Received,
     Refused,
-    decimal,
-    definite,
-    envelope,
-    fits,
-    hallmark,
-    host,
-    integer_of,
-    message_of,
-    object_in,
-    object_of,
-    pages_of,
-    request_id_of,
-    rows_of,
-    same,
-    text_of,
-    undisputed,
-    utc_seconds,
-    values_of,
-    word,
 )
+from exporter.providers.reading import decimal, rows_of, text_of, utc_seconds, word
 from exporter.providers.tencent import signing as tc3
 from exporter.providers.tencent.credentials import SOURCES
 
@@ -94,6 +63,11 @@ class TencentStream(Stream):
     stream: Text | None = Field(None, description="StreamName; default: name")
     inputs: int | None = Field(None, ge=1, le=64, description="expected number of inputs (primary and backup)")
 
+    @property
+    def expected_inputs(self) -> int | None:
+        """The backup list tells how many there are."""
+        return self.inputs
+
 
 def _international(account: TencentAccount) -> bool:
     return ".intl." in account.endpoint
@@ -106,25 +80,26 @@ def _ask(_account: TencentAccount, stream: TencentStream) -> Call:
 
 def _response(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
     """Return the object under Response, or raise the error that stands there; its HTTP status is 200 all the same."""
-    found = envelope(reply, values)
-    response = hallmark(reply, found, "Response", dict)
+    found = reading.envelope(reply, values)
+    response = reading.hallmark(reply, found, "Response", dict, beside="RequestId")
     if response.get("Error") is not None:
-        error = object_of(response, "Error")
-        raise ProviderError(text_of(error, "Code"), message_of(error), request_id_of(response))
-    definite(reply, found)
-    undisputed(found, response)
+        error = reading.object_of(response, "Error")
+        request_id = reading.id_of(response, "RequestId")
+        raise ProviderError(text_of(error, "Code"), reading.message_of(error, "Message"), request_id)
+    reading.definite(reply, found)
+    reading.undisputed(found, response)
     return response
 
 
-def _read(account: TencentAccount, stream: TencentStream, reply: Reply) -> Answer:
+def _read(_account: TencentAccount, stream: TencentStream, call: Call, reply: Reply) -> Answer:
     response = _response(reply)
-    fits(response, {"Action": STATE, **_ask(account, stream).params})
+    reading.fits(response, {"Action": STATE, **call.params}, domain="DomainName")
     state = STATES.get(text_of(response, "StreamState"))
     if state is None:
         raise Malformed("StreamState holds an unknown value")
     # Nothing is pushed, so a stream of which inputs are expected has none.
     inputs = () if stream.inputs and state is not State.ACTIVE else None
-    return Answer(state, inputs=inputs, request_id=request_id_of(response))
+    return Answer(state, inputs=inputs, request_id=reading.id_of(response, "RequestId"))
 
 
 def _keys(_account: TencentAccount, stream: TencentStream) -> tuple[tuple[str, str, str], ...]:
@@ -136,23 +111,19 @@ def _backup_scope(account: TencentAccount, _stream: TencentStream) -> str | None
     return account.region if account.region and not _international(account) else None
 
 
-def _ask_backup(_account: TencentAccount, _region: str, _page: int) -> Call:
-    return Call(BACKUP, VERSION)
-
-
 def _source(text: Any) -> Literal["push", "pull"]:
     """Read SourceFrom: 直推流 is a push, 拉流转推(task) a pull relayed by Tencent."""
     return "pull" if isinstance(text, str) and "拉流" in text else "push"
 
 
 def _backup_input(row: dict[str, Any]) -> Input:
-    master = integer_of(row, "MasterFlag")
+    master = reading.integer_of(row, "MasterFlag")
     if master not in (0, 1):
         raise Malformed("MasterFlag holds an unknown value")
     return Input(text_of(row, "DomainName"), text_of(row, "AppName"), _source(row.get("SourceFrom")), master == 1)
 
 
-def _read_backup(_account: TencentAccount, _region: str, reply: Reply) -> Page:
+def _read_backup(_account: TencentAccount, _region: str, _call: Call, reply: Reply) -> Page:
     response = _response(reply, WHOLE_VALUES)
     pushes: dict[tuple[str, str, str], dict[Any, tuple[Input, float | None]]] = {}
     for group in rows_of(response, "StreamInfoList"):
@@ -166,8 +137,11 @@ def _read_backup(_account: TencentAccount, _region: str, reply: Reply) -> Page:
             same_stream[identity] = (found, utc_seconds(row.get("PublishTime")))
     rows: dict[Any, Answer | None] = {}
     for (name, _, domain), group_pushes in pushes.items():
-        for app, answer in _backup_answers(list(group_pushes.values()), request_id_of(response)).items():
-            _keep_larger(rows, (domain, app, name), answer)
+        for app, answer in _backup_answers(list(group_pushes.values()), reading.id_of(response, "RequestId")).items():
+            # If two groups hold the same stream, the one with more inputs counts, never both.
+            known = rows.get((domain, app, name))
+            if known is None or len(known.inputs or ()) < len(answer.inputs or ()):
+                rows[domain, app, name] = answer
     # A missing list does not say that nothing is pushed.
     return Page(rows, complete="StreamInfoList" in response)
 
@@ -185,17 +159,6 @@ def _backup_answers(pushes: list[tuple[Input, float | None]], request_id: str) -
     return answers
 
 
-def _keep_larger(rows: dict[Any, Answer | None], key: tuple[str, str, str], answer: Answer) -> None:
-    """Note an answer; if two groups hold the same stream, the one with more inputs counts, never both."""
-    known = rows.get(key)
-    if known is None or len(known.inputs or ()) < len(answer.inputs or ()):
-        rows[key] = answer
-
-
-def _online_scope(_account: TencentAccount, stream: TencentStream) -> str | None:
-    return stream.domain
-
-
 def _online_page_size(account: TencentAccount) -> int:
     return 100 if _international(account) else ONLINE_ROWS
 
@@ -204,10 +167,10 @@ def _ask_online(account: TencentAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, VERSION, {"DomainName": domain, "PageNum": page, "PageSize": _online_page_size(account)})
 
 
-def _read_online(account: TencentAccount, _domain: str, reply: Reply) -> Page:
+def _read_online(account: TencentAccount, _domain: str, _call: Call, reply: Reply) -> Page:
     size = _online_page_size(account)
-    response = _response(reply, values_of(size))
-    request_id = request_id_of(response)
+    response = _response(reply, reading.values_of(size))
+    request_id = reading.id_of(response, "RequestId")
     rows: dict[Any, Answer | None] = {}
     listed = rows_of(response, "OnlineInfo")
     for row in listed:
@@ -215,7 +178,8 @@ def _read_online(account: TencentAccount, _domain: str, reply: Reply) -> Page:
         started = max((time for time in times if time is not None), default=None)
         key = (text_of(row, "DomainName").lower(), text_of(row, "AppName"), text_of(row, "StreamName"))
         rows[key] = Answer(State.ACTIVE, started=started, request_id=request_id)
-    return Page(rows, pages=pages_of(response, size), last=len(listed) < size)
+    pages = reading.pages_of(response, "TotalPage", "TotalNum", size)
+    return Page(rows, pages=pages, last=len(listed) < size)
 
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -246,7 +210,7 @@ def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment:
     return Request("POST", f"{account.endpoint}/", headers, body)
 
 
-# https://cloud.tencent.com/document/api/267/100422
+# The backup list's: https://cloud.tencent.com/document/api/267/100422
 REGIONS = ("ap-bangkok", "ap-beijing", "ap-guangzhou", "ap-hongkong", "ap-seoul", "ap-shanghai", "ap-tokyo")
 
 
@@ -266,6 +230,7 @@ def _doubts(account: TencentAccount, streams: Sequence[TencentStream]) -> Iterat
         yield Doubt("plan", f"{told}, and with plan: single it is not asked: stream_inputs will be absent")
 
 
+# errcode of an end, and all other fields: https://www.tencentcloud.com/document/product/267/38081
 ENDED = {
     **dict.fromkeys((1, 2, 3, 4, 35), "client"),
     **dict.fromkeys((5, 9, 10, 11, 24), "internal"),
@@ -279,24 +244,24 @@ LIVE = {"push_begin": True, "push_end": False}
 VALID_SECONDS = 600  # the signed `t` is so much later than the event
 
 
-def _hear(_account: TencentAccount, key: str, received: Received, now: float) -> Heard:
+def _verify(_account: TencentAccount, key: str, callback: Callback, now: float) -> Event:
     """Verify `sign` over key and `t`; nothing else in the body is signed."""
     try:
-        body = object_in(received.body)
+        body = reading.object_in(callback.body)
     except ValueError:
         raise Refused("forged") from None
     kind = decimal(body.get("event_type"))
     event = EVENTS.get(-1 if kind is None else kind, "unknown")
     expires, sign = decimal(body.get("t")), word(body.get("sign"))
     # Without a key set in the console, neither is sent.
-    if expires is None or not same(callbacks.tencent(key=key, t=expires), sign.lower()):
+    if expires is None or not same(tc3.callback_signature(key=key, t=expires), sign.lower()):
         raise Refused("forged", event)
     if now > expires:
         raise Refused("expired", event)
     sent = expires - VALID_SECONDS
-    address, at = _called(body), _happened(body, sent)
+    address, at = _called(body), reading.happened(body, {"event_time": 1.0, "data_time": 0.001}, sent)
     sequence, code = word(body.get("sequence")), decimal(body.get("errcode"))
-    return Heard(
+    return Event(
         event=event,
         live=LIVE.get(event),
         keys=(address,) if all(address) and event != "unknown" else (),
@@ -316,39 +281,31 @@ def _called(body: dict[str, Any]) -> tuple[str, str, str]:
     return domain.lower(), app.strip("/"), word(body.get("stream_id"))
 
 
-def _happened(body: dict[str, Any], signed: int) -> float:
-    """Return when the event happened, in Unix seconds, and never later than the signed time says."""
-    for name, unit in (("event_time", 1.0), ("data_time", 0.001)):
-        number = decimal(body.get(name))
-        if number is not None and number > 0:
-            return min(number * unit, float(signed))
-    return float(signed)
-
-
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     name="tencent",
     title="Tencent Cloud CSS",
     account=TencentAccount,
     stream=TencentStream,
-    single=Api(action=STATE, version=VERSION, limit=lambda _account: 300.0, ask=_ask, read=_read),
+    # https://www.tencentcloud.com/document/product/267/30796
+    single=Api(action=STATE, limit=lambda _account: 300.0, ask=_ask, read=_read),
     listings=(
+        # https://cloud.tencent.com/document/api/267/100422
         Listing(
             action=BACKUP,
-            version=VERSION,
             limit=lambda _account: 20.0,
             scope=_backup_scope,
             keys=_keys,
-            ask=_ask_backup,
+            ask=lambda _account, _region, _page: Call(BACKUP, VERSION),
             read=_read_backup,
             details=lambda stream: stream.inputs is not None,
             inputs=True,
             largest=8 * MEBIBYTE,
         ),
+        # https://cloud.tencent.com/document/api/267/20472
         Listing(
             action=ONLINE,
-            version=VERSION,
             limit=lambda account: 100.0 if _international(account) else 80.0,
-            scope=_online_scope,
+            scope=lambda _account, stream: stream.domain,
             keys=_keys,
             ask=_ask_online,
             read=_read_online,
@@ -358,6 +315,13 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         ),
     ),
     sign=_sign,
+    hides=("Authorization", "Signature", "X-TC-Token"),
+    tells={
+        "stream_state": STATE,
+        "stream_inputs": f"Tencent {BACKUP}",
+        "stream_primary_input_info": f"Tencent {BACKUP}",
+        "stream_start_timestamp_seconds": "PublishTime of a list of streams online",
+    },
     environment={
         "secret_id": ("TENCENTCLOUD_SECRET_ID",),
         "secret_key": ("TENCENTCLOUD_SECRET_KEY",),
@@ -369,7 +333,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         method="POST",
         events=tuple(EVENTS.values()),
         key_field="callback_key",
-        hear=_hear,
+        verify=_verify,
         keys=_keys,
         answer='{"code":0}',
     ),

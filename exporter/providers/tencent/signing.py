@@ -4,8 +4,11 @@ Header values are lower-cased; the query of a GET is signed raw; the signing key
     CanonicalRequest = method \n / \n query \n CanonicalHeaders \n SignedHeaders \n hex(sha256(body))
     StringToSign     = "TC3-HMAC-SHA256" \n timestamp \n date/service/tc3_request \n hex(sha256(CanonicalRequest))
     Signature        = hex(HMAC(HMAC(HMAC(HMAC("TC3" + SecretKey, date), service), "tc3_request"), StringToSign))
+Callbacks: https://www.tencentcloud.com/document/product/267/38081
+    sign = hex(md5(key + decimal(t))) with the second t of expiry, which covers nothing that the callback says
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
@@ -38,13 +41,7 @@ def _block(headers: tuple[tuple[str, str], ...]) -> str:
 
 
 def string_to_sign(*, service: str, timestamp: int, canonical_request: str) -> str:
-    """Bind the canonical request to its second and to its UTC day and service.
-
-    Args:
-        service: `live`, on every endpoint of the product.
-        timestamp: X-TC-Timestamp, Unix seconds.
-        canonical_request: what `canonical_request` wrote.
-    """
+    """Bind the canonical request to its second and to its UTC day and service."""
     scope = f"{_utc_date(timestamp)}/{service}/tc3_request"
     return f"{ALGORITHM}\n{timestamp}\n{scope}\n{sha256_hex(utf8(canonical_request))}"
 
@@ -61,21 +58,18 @@ def authorization(
     query: str = "",
     payload_sha256: str | None = None,
 ) -> str:
-    """Sign a request and write its `Authorization` header.
+    """Sign a request and write its `Authorization` header; see `canonical_request`.
 
     Args:
         secret_id: the public id of the key.
         secret_key: the key.
         service: `live`, on every endpoint of the product.
-        timestamp: X-TC-Timestamp, Unix seconds within the years 1 to 9999.
+        timestamp: X-TC-Timestamp, Unix seconds; raises `ValueError` or `OverflowError` beyond the years 1 to 9999.
         headers: exactly the headers to sign; the vendor asks for Content-Type and Host at least.
         body: the very bytes that go out.
         method: GET or POST.
         query: see `canonical_request`.
         payload_sha256: hash to use instead of the body's, for a body that is not signed.
-
-    Raises:
-        ValueError, OverflowError: the timestamp belongs to no calendar day.
     """
     payload = sha256_hex(body) if payload_sha256 is None else payload_sha256
     request = canonical_request(method=method, query=query, headers=headers, payload_sha256=payload)
@@ -95,6 +89,11 @@ def parse_authorization(text: str) -> ParsedAuthorization | None:
 def signing_key(secret_key: str, day: str, service: str) -> bytes:
     """Derive the key of one UTC day, "YYYY-MM-DD"; a new one each midnight, so the cache stays small."""
     return hmac_sha256(hmac_sha256(hmac_sha256(utf8(f"TC3{secret_key}"), day), service), "tc3_request")
+
+
+def callback_signature(*, key: str, t: int) -> str:
+    """Return a callback's expected `sign`, 32 hex digits."""
+    return hashlib.md5(utf8(f"{key}{t}"), usedforsecurity=False).hexdigest()
 
 
 @lru_cache(maxsize=8)

@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from exporter.providers import leases
-from exporter.providers.interface import CredentialsError, object_in
+from exporter.providers.interface import CredentialsError
+from exporter.providers.reading import object_in
 from exporter.providers.sources import Lease, Machine, Source, Steps
 
 

@@ -6,45 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exporter.model import (
-    Account,
-    Answer,
-    Call,
-    Credentials,
-    Endpoint,
-    Moment,
-    Reply,
-    Request,
-    SecretField,
-    ShortId,
-    State,
-    Stream,
-    Text,
-    short_id_problem,
-)
+from exporter.fields import Endpoint, SecretField, ShortId, Text, short_id_problem
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
+from exporter.providers import reading
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
-from exporter.providers.encoding import EMPTY_SHA256, canonical_query
-from exporter.providers.interface import (
-    MEBIBYTE,
-    Api,
-    Listing,
-    Malformed,
-    Page,
-    Provider,
-    ProviderError,
-    definite,
-    envelope,
-    fits,
-    hallmark,
-    host,
-    integer_of,
-    message_of,
-    object_of,
-    request_id_of,
-    rows_of,
-    text_of,
-    timestamp,
-)
+from exporter.providers.encoding import EMPTY_SHA256, canonical_query, host, timestamp
+from exporter.providers.interface import MEBIBYTE, Api, Listing, Malformed, Page, Provider, ProviderError
 from exporter.providers.volcengine import signing as volc
 from exporter.providers.volcengine.credentials import SOURCES
 
@@ -93,25 +60,26 @@ def _result(reply: Reply, asked: Call, values: int = MOST_VALUES) -> tuple[dict[
 
     Both may name what they answer; that must be what was asked for.
     """
-    found = envelope(reply, values)
-    metadata = hallmark(reply, found, "ResponseMetadata", dict)
-    request_id = request_id_of(metadata)
+    found = reading.envelope(reply, values)
+    metadata = reading.hallmark(reply, found, "ResponseMetadata", dict, beside="RequestId")
+    request_id = reading.id_of(metadata, "RequestId")
     if metadata.get("Error") is not None:
-        error = object_of(metadata, "Error")
-        raise ProviderError(text_of(error, "Code"), message_of(error), request_id)
-    definite(reply, found)
-    fits(metadata, {"Action": asked.action, "Version": asked.version, "Service": SERVICE})
-    result = object_of(found, "Result")
-    fits(result, asked.params)
+        error = reading.object_of(metadata, "Error")
+        raise ProviderError(reading.text_of(error, "Code"), reading.message_of(error, "Message"), request_id)
+    reading.definite(reply, found)
+    reading.fits(metadata, {"Action": asked.action, "Version": asked.version, "Service": SERVICE})
+    result = reading.object_of(found, "Result")
+    reading.fits(result, asked.params)
     return result, request_id
 
 
 def _media(result: dict[str, Any], asked: Call) -> dict[str, bool]:
     """Return for each media type whether it is published; a type that is not listed is not."""
     states: dict[str, int] = {}
-    for row in rows_of(result, "StreamStates"):
-        fits(row, asked.params)
-        kind, state = text_of(row, "MediaType"), integer_of(row, "State")
+    for row in reading.rows_of(result, "StreamStates"):
+        if len(row) > 2:  # more than MediaType and State
+            reading.fits(row, asked.params)
+        kind, state = reading.text_of(row, "MediaType"), reading.integer_of(row, "State")
         if state not in (0, 1):
             raise Malformed("State holds an unknown value")
         if states.setdefault(kind.lower(), state) != state:
@@ -122,10 +90,9 @@ def _media(result: dict[str, Any], asked: Call) -> dict[str, bool]:
     return {name: states.get(kind.lower()) == 1 for kind, name in MEDIA.items()}
 
 
-def _read(account: VolcengineAccount, stream: VolcengineStream, reply: Reply) -> Answer:
-    asked = _ask(account, stream)
-    result, request_id = _result(reply, asked)
-    media = _media(result, asked)
+def _read(_account: VolcengineAccount, stream: VolcengineStream, call: Call, reply: Reply) -> Answer:
+    result, request_id = _result(reply, call)
+    media = _media(result, call)
     active = any(media[name] for name in stream.media)
     return Answer(State.ACTIVE if active else State.INACTIVE, media=tuple(media.items()), request_id=request_id)
 
@@ -143,18 +110,18 @@ def _ask_users(_account: VolcengineAccount, scope: str, _page: int) -> Call:
     return Call(USERS, "2023-11-01", {"AppId": app_id, "RoomId": room_id})
 
 
-def _read_users(account: VolcengineAccount, scope: str, reply: Reply) -> Page:
+def _read_users(_account: VolcengineAccount, _scope: str, call: Call, reply: Reply) -> Page:
     """Read who is in the room; presence says nothing of publishing, absence from a complete list settles it.
 
     The list is complete only if both of its parts are there, nobody appears twice, and its total agrees.
     """
-    result, _ = _result(reply, _ask_users(account, scope, 1), LISTED_VALUES)
+    result, _ = _result(reply, call, LISTED_VALUES)
     lists = [result.get(name) for name in ("VisibleUserList", "InvisibleUserList")]
     if not all(listed is None or isinstance(listed, list) for listed in lists):
         raise Malformed("a list of users is not a list")
     users = [user if isinstance(user, str) else _user_id(user) for listed in lists for user in listed or ()]
     exists = result.get("RoomExists")
-    total = integer_of(result, "TotalUser") if result.get("TotalUser") is not None else None
+    total = reading.integer_of(result, "TotalUser") if result.get("TotalUser") is not None else None
     agrees = total == len(users) == len(set(users)) and (exists is True or (exists is False and not users))
     return Page(dict.fromkeys(users), complete=agrees and None not in lists)
 
@@ -162,7 +129,7 @@ def _read_users(account: VolcengineAccount, scope: str, reply: Reply) -> Page:
 def _user_id(user: Any) -> str:
     if not isinstance(user, dict):
         raise Malformed("a user is neither text nor an object")
-    return text_of(user, "UserId")
+    return reading.text_of(user, "UserId")
 
 
 def _sign(account: VolcengineAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
@@ -199,11 +166,12 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     title="Volcengine RTC",
     account=VolcengineAccount,
     stream=VolcengineStream,
-    single=Api(action=STATE, version="2020-12-01", limit=lambda _account: 60.0, ask=_ask, read=_read),
+    # Has no page of its own that is public; how it is called: https://www.volcengine.com/docs/6348/69828.
+    single=Api(action=STATE, limit=lambda _account: 60.0, ask=_ask, read=_read),
     listings=(
+        # https://www.volcengine.com/docs/6348/1188355
         Listing(
             action=USERS,
-            version="2023-11-01",
             limit=lambda _account: 40.0,
             scope=_scope,
             keys=_keys,
@@ -214,6 +182,8 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
         ),
     ),
     sign=_sign,
+    hides=("Authorization", "Signature", "X-Security-Token"),
+    tells={"stream_state": STATE, "stream_media_active": f"Volcengine {STATE}"},
     environment={
         "access_key_id": ("VOLC_ACCESSKEY", "VOLCENGINE_ACCESS_KEY"),
         "secret_access_key": ("VOLC_SECRETKEY", "VOLCENGINE_SECRET_KEY"),

@@ -39,14 +39,7 @@ def canonical_request(
 
 
 def string_to_sign(*, region: str, service: str, x_date: str, canonical_request: str) -> str:
-    """Bind the canonical request to its second and to its UTC day, region and service.
-
-    Args:
-        region: such as `cn-north-1`.
-        service: `rtc`.
-        x_date: the X-Date header, "YYYYMMDDTHHMMSSZ".
-        canonical_request: what `canonical_request` wrote.
-    """
+    """Bind the canonical request to its second and to its UTC day, region and service."""
     scope = f"{x_date[:8]}/{region}/{service}/request"
     return f"{ALGORITHM}\n{x_date}\n{scope}\n{sha256_hex(utf8(canonical_request))}"
 
@@ -63,21 +56,9 @@ def authorization(
     method: str = "GET",
     path: str = "/",
 ) -> str:
-    """Sign a request and write its `Authorization` header.
+    """Sign a request and write its `Authorization` header; see `canonical_request`.
 
-    Args:
-        access_key_id: the public id of the key.
-        secret_access_key: the key.
-        region: such as `cn-north-1`.
-        service: `rtc`.
-        query: see `canonical_request`.
-        headers: exactly the headers to sign, X-Date ("YYYYMMDDTHHMMSSZ") among them.
-        payload_sha256: hex SHA-256 of the body's bytes.
-        method: GET or POST.
-        path: encoded path.
-
-    Raises:
-        KeyError: X-Date is missing.
+    The headers hold X-Date ("YYYYMMDDTHHMMSSZ"), without which it raises `KeyError`.
     """
     x_date = {name.lower(): value for name, value in headers.items()}["x-date"].strip()
     request = canonical_request(query=query, headers=headers, payload_sha256=payload_sha256, method=method, path=path)

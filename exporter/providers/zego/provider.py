@@ -13,46 +13,25 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from pydantic import Field
 
-from exporter.model import (
-    Account,
-    Answer,
-    Call,
-    Credentials,
-    Endpoint,
-    Moment,
-    Reply,
-    Request,
-    SecretField,
-    State,
-    Stream,
-    Text,
-)
-from exporter.providers import callback_signatures as callbacks
-from exporter.providers.encoding import percent
+from exporter.fields import Endpoint, SecretField, Text
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
+from exporter.providers import reading
+from exporter.providers.encoding import host, percent, same
 from exporter.providers.interface import (
     Api,
+    Callback,
     Callbacks,
-    Heard,
+    Event,
     Malformed,
     Provider,
     ProviderError,
-    Received,
     Refused,
-    decimal,
-    definite,
-    envelope,
-    fits,
-    hallmark,
-    host,
-    message_of,
-    object_in,
-    request_id_of,
-    same,
-    word,
 )
+from exporter.providers.reading import decimal, word
 from exporter.providers.zego import signing
 
 STATE = "DescribeRTCStreamState"
+# https://www.zegocloud.com/docs/real-time-voice-server/api-reference/media-service/describe-rtc-stream-state
 DEFINITE = {0: State.ACTIVE, 41006: State.INACTIVE, 41004: State.NOT_FOUND}
 
 
@@ -87,14 +66,14 @@ def _ask(account: ZegoAccount, stream: ZegoStream) -> Call:
 
 def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
     """Return Code, Data (empty where it is missing, as it may be) and RequestId."""
-    found = envelope(reply)
-    data = found.get("Data")
-    code = hallmark(reply, found, "Code", int)
-    request_id = request_id_of(found)
+    found = reading.envelope(reply)
+    code = reading.hallmark(reply, found, "Code", int, beside="RequestId")
+    request_id = reading.id_of(found, "RequestId")
     if code not in DEFINITE:
-        raise ProviderError(str(code), message_of(found), request_id)
-    definite(reply, found, ("Code", "Message"))
-    fits(found, {"Action": STATE})
+        raise ProviderError(str(code), reading.message_of(found, "Message"), request_id)
+    reading.definite(reply, found, own=("Code", "Message"))
+    reading.fits(found, {"Action": STATE})
+    data = found.get("Data")
     return code, data if isinstance(data, dict) else {}, request_id
 
 
@@ -104,21 +83,20 @@ def _seconds(value: Any) -> float | None:
     return float(number) if number is not None and 0 <= number < 10**12 else None
 
 
-def _same_stream(account: ZegoAccount, stream: ZegoStream, data: Mapping[str, Any]) -> None:
+def _same_stream(account: ZegoAccount, asked: str, data: Mapping[str, Any]) -> None:
     """Refuse an answer that names another stream; whether the test prefix is part of the name is not documented."""
-    asked = _stream_id(account, stream)
     for name, value in data.items():
         if name.lower().replace("_", "") == "streamid" and value not in (None, asked, _bare(account, asked)):
             raise Malformed(f"{name} names something other than what was asked for")
 
 
-def _read(account: ZegoAccount, stream: ZegoStream, reply: Reply) -> Answer:
+def _read(account: ZegoAccount, _stream: ZegoStream, call: Call, reply: Reply) -> Answer:
     code, data, request_id = _data(reply)
-    _same_stream(account, stream, data)
-    started, closed = _seconds(data.get("create_time")), _seconds(data.get("close_time"))
+    _same_stream(account, str(call.params["StreamId"]), data)
     state = DEFINITE[code]
     if state is not State.ACTIVE:
         return Answer(state, str(code), request_id=request_id)
+    started, closed = _seconds(data.get("create_time")), _seconds(data.get("close_time"))
     if closed and closed >= (started or 0):
         raise Malformed("Code 0 (active) with a close_time after create_time")
     return Answer(state, str(code), started=started or None, request_id=request_id)
@@ -154,9 +132,11 @@ def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Mo
 
 
 ENDED = {0: "client", 1: "timeout", 2: "kicked", 3: "kicked", 4: "network", 5: "kicked", 100: "kicked"}
+# Callbacks are signed for at most ten minutes: https://doc-zh.zego.im/article/9215
 EVENTS = {"stream_create": True, "stream_close": False}
 CALLBACK_SECONDS = 600
 MOST_FIELDS = 128
+HAPPENED = {"destroy_timemillis": 0.001, "create_time_ms": 0.001, "create_time": 1.0}
 
 
 def _documents(body: bytes) -> Iterator[bytes]:
@@ -174,7 +154,7 @@ def _fields(body: bytes) -> dict[str, Any]:
     for document in _documents(body):
         if document.lstrip()[:1] in (b"{", b"\xef"):
             with suppress(ValueError):
-                return object_in(document)
+                return reading.object_in(document)
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=MOST_FIELDS)
     except ValueError:
@@ -185,22 +165,13 @@ def _fields(body: bytes) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _happened(fields: Mapping[str, Any], sent: int) -> float:
-    """Return when the event happened, in Unix seconds, and never later than its callback was sent."""
-    for name, unit in (("destroy_timemillis", 0.001), ("create_time_ms", 0.001), ("create_time", 1.0)):
-        number = decimal(fields.get(name))
-        if number is not None and number > 0:
-            return min(number * unit, float(sent))
-    return float(sent)
-
-
-def _hear(account: ZegoAccount, secret: str, received: Received, now: float) -> Heard:
+def _verify(account: ZegoAccount, secret: str, callback: Callback, now: float) -> Event:
     """Verify `signature` over secret, timestamp and nonce; nothing else in the body is signed."""
-    fields = _fields(received.body)
+    fields = _fields(callback.body)
     named = word(fields.get("event"))
     event = named if named in EVENTS else "unknown"
     stamp, nonce, signature = (word(fields.get(name)) for name in ("timestamp", "nonce", "signature"))
-    if not same(callbacks.zego(secret=secret, timestamp=stamp, nonce=nonce), signature.lower()):
+    if not same(signing.callback_signature(secret=secret, timestamp=stamp, nonce=nonce), signature.lower()):
         raise Refused("forged", event)
     sent = decimal(stamp)
     if sent is None or decimal(fields.get("appid")) != account.app_id:
@@ -209,8 +180,8 @@ def _hear(account: ZegoAccount, secret: str, received: Received, now: float) -> 
         raise Refused("expired", event)
     stream_id = word(fields.get("stream_id")) or word(fields.get("stream_alias"))
     session, order = word(fields.get("room_session_id")), decimal(fields.get("stream_seq"))
-    at, ended = _happened(fields, sent), decimal(fields.get("type"))
-    return Heard(
+    at, ended = reading.happened(fields, HAPPENED, sent), decimal(fields.get("type"))
+    return Event(
         event=event,
         live=EVENTS.get(event),
         keys=(_bare(account, stream_id),) if stream_id and event in EVENTS else (),
@@ -231,14 +202,16 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     counted_by=lambda account: str(account.app_id),
     single=Api(
         action=STATE,
-        version="2.0",
+        # Per AppID: https://www.zegocloud.com/docs/real-time-voice-server/api-reference/media-service/describe-rtc-stream-state
         limit=lambda account: 10.0 if account.is_test else 40.0,
         ask=_ask,
         read=_read,
     ),
     sign=_sign,
+    hides=("Signature",),
+    tells={"stream_state": STATE, "stream_start_timestamp_seconds": "ZEGO create_time"},
     environment={"server_secret": ("ZEGO_SERVER_SECRET",)},
     credentials=("", "server_secret", ""),
-    callbacks=Callbacks(method="POST", events=tuple(EVENTS), key_field="callback_secret", hear=_hear, keys=_keys),
+    callbacks=Callbacks(method="POST", events=tuple(EVENTS), key_field="callback_secret", verify=_verify, keys=_keys),
     retired={"room_id": "it is no longer used, because a room's list holds streams that nobody publishes; remove it"},
 )

@@ -1,8 +1,9 @@
-"""ZEGO's server API "signature", version 2.0: https://github.com/ZEGOCLOUD/docs_all/blob/main/snippets/Reuse/SigningTheRequestZH.mdx.
+"""ZEGO's signatures. Neither covers what a call asks or a callback says, only secret, nonce and time.
 
-The parameters of the call itself are not covered.
-    Text      = decimal(AppId) + SignatureNonce + ServerSecret + decimal(Timestamp)
-    Signature = hex(md5(Text))
+Calls, version 2.0: https://github.com/ZEGOCLOUD/docs_all/blob/main/snippets/Reuse/SigningTheRequestZH.mdx
+    Signature = hex(md5(decimal(AppId) + SignatureNonce + ServerSecret + decimal(Timestamp)))
+Callbacks: https://doc-zh.zego.im/article/9215
+    signature = hex(sha1(sorted texts of CallbackSecret, timestamp and nonce, joined))
 """
 
 import hashlib
@@ -20,3 +21,8 @@ def signature(*, app_id: int, nonce: str, server_secret: str, timestamp: int) ->
         timestamp: Timestamp, Unix seconds.
     """
     return hashlib.md5(utf8(f"{app_id}{nonce}{server_secret}{timestamp}"), usedforsecurity=False).hexdigest()
+
+
+def callback_signature(*, secret: str, timestamp: str, nonce: str) -> str:
+    """Return a callback's expected `signature`, 40 hex digits; timestamp and nonce as the text that was received."""
+    return hashlib.sha1(utf8("".join(sorted((secret, timestamp, nonce)))), usedforsecurity=False).hexdigest()

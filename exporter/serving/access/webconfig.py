@@ -31,7 +31,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Va
 
 from exporter import files
 from exporter.config.problems import speakable
-from exporter.model import Secret, Shape
+from exporter.fields import Secret, Shape
 from exporter.serving.access.passwords import Busy as _Busy
 from exporter.serving.access.passwords import Passwords as _Passwords
 from exporter.serving.waiting import kind_of

@@ -1,0 +1,227 @@
+"""Field types of the configuration: secrets, durations, names, domains and endpoints, each with its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+
+class Secret:
+    """A text that cannot print itself; `reveal()` is the only way to it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text itself, for signing and nothing else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._value))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a secret is not serialised")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where a secret of the configuration stands: plain, in a file, or in an environment variable."""
+
+    kind: Literal["plain", "file", "env"]
+    value: Secret | str  # the secret itself, a path, or a variable's name
+
+    @classmethod
+    def plain(cls, text: str) -> SecretSource:
+        """Hold a secret that was written into the configuration itself."""
+        return cls("plain", Secret(text))
+
+
+SecretField = Annotated[SecretSource | None, Field(default=None), WithJsonSchema({"type": "string", "minLength": 1})]
+
+
+# --- durations -------------------------------------------------------------------------------------------------------
+
+_HOW = "write it like 500ms, 10s or 2m"
+_UNITS = {"y": 31536000.0, "w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>\d+){unit})?" for unit in _UNITS), re.ASCII)
+_DURATION_SCHEMA = WithJsonSchema(
+    {
+        "type": "string",
+        "pattern": r"^(0|(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?)$",
+        "minLength": 1,
+        "examples": ["500ms", "10s", "2m"],
+    }
+)
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration in Prometheus's notation (`500ms`, `10s`, `1h30m`) as seconds.
+
+    Raises:
+        ValueError: It is written otherwise.
+    """
+    if text == "0":
+        return 0.0
+    match = _DURATION.fullmatch(text) if 0 < len(text) <= 64 else None
+    if match is None:
+        raise ValueError(f"is not a duration; {_HOW}")
+    return sum(int(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds in Prometheus's notation, in the largest unit that leaves a whole number: `90s`, `2m`, `500ms`."""
+    thousandths = round(seconds * 1000)
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+        if thousandths and thousandths % size == 0:
+            return f"{thousandths // size}{unit}"
+    return f"{thousandths}ms" if thousandths else "0s"
+
+
+def _duration(value: Any) -> float:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"is not a duration; {_HOW}")
+    if value != 0:
+        raise ValueError(f"lacks a unit; {_HOW}")
+    return 0.0
+
+
+def duration(low: float, high: float) -> Any:
+    """Return the annotation of a duration between two bounds in seconds, kept as float seconds."""
+    return Annotated[float, BeforeValidator(_duration), Field(ge=low, le=high), _DURATION_SCHEMA]
+
+
+def is_duration(metadata: Iterable[Any]) -> bool:
+    """Say whether a field with this metadata was annotated by `duration`."""
+    return _DURATION_SCHEMA in metadata
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+# What signs the query of a push or play address: txSecret, auth_key, wsSecret, hwSecret, auth_info, volcSecret and the
+# plain words.
+_CREDENTIAL = re.compile(
+    r"(?:\w*secret|auth_?(?:key|info|token)|access_?key|(?<![a-z0-9])(?:\w+[_-])?(?:sign|signature|sig|token|auth|key|"
+    r"passwd|password|pwd|tx_?time|ws_?time|hw_?time|volc_?time))\s*=",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def carries_credential(text: str) -> bool:
+    """Say whether a text holds the signature of an address (`?txSecret=…`, `auth_key=…`), percent-encoded or not."""
+    if "=" not in text and "%" not in text:
+        return False
+    once = unquote(text)
+    return any(_CREDENTIAL.search(form) for form in (text, once, unquote(once)))
+
+
+def _clean(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds a NUL character")
+    if carries_credential(text):
+        raise ValueError(
+            "holds the credential of a push address (such as txSecret= or auth_key=); write it without the query, "
+            "and replace the credential if others could read this file"
+        )
+    return text
+
+
+_SHORT_ID = re.compile(r"[A-Za-z0-9@._-]{1,128}", re.ASCII)
+
+
+def short_id_problem(text: str) -> str:
+    """Say why a text is not an id of at most 128 plain characters; return an empty text if it is one."""
+    return "" if _SHORT_ID.fullmatch(text) else "may hold letters, digits and @ . _ - only, at most 128 of them"
+
+
+def _short_id(text: str) -> str:
+    if problem := short_id_problem(text):
+        raise ValueError(problem)
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean)]
+ShortId = Annotated[
+    str,
+    Field(min_length=1),
+    AfterValidator(_short_id),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9@._-]+$"}),
+]
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
+LabelValue = Annotated[str, Field(max_length=256), AfterValidator(_clean)]
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+
+
+def _domain(text: str) -> str:
+    """Return a domain in lower case and without a trailing dot; refuse everything else that is not a plain domain."""
+    if re.search(r"\s|[\u200b-\u200d\u2060\ufeff]", text):
+        raise ValueError("holds a blank; write the domain alone")
+    for sign, part in (("://", "a scheme"), ("@", "a user"), ("?", "a query"), ("#", "a fragment"), ("/", "a path")):
+        if sign in text:
+            raise ValueError(f"is an address with {part}; write the domain alone, such as push.example.com")
+    if ":" in text:
+        raise ValueError("has a port; write the domain alone, such as push.example.com")
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("has letters beyond ASCII; write the domain in its ASCII form, which begins with xn--")
+    domain = text.lower().removesuffix(".")
+    if len(domain) > 253 or not _DOMAIN.fullmatch(domain):
+        raise ValueError("is not a domain such as push.example.com")
+    return domain
+
+
+def _endpoint(text: str) -> str:
+    problem = "is not an address like https://host or http://host:port"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError(problem)
+    if parts.path not in ("", "/") or parts.query or parts.fragment or re.search(r"[\s\\]", text):
+        raise ValueError(f"{problem} (no path, no query)")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
+
+
+Domain = Annotated[
+    str,
+    Field(min_length=1),
+    AfterValidator(_domain),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 254, "pattern": rf"^{_LABEL}(\.{_LABEL})*\.?$"}),
+]
+Endpoint = Annotated[
+    str,
+    AfterValidator(_endpoint),
+    WithJsonSchema({"type": "string", "pattern": r"^[hH][tT][tT][pP][sS]?://[^/?#@\s\\]+/?$"}),
+]
+
+
+class Shape(BaseModel):
+    """What all parts of the configuration share: strict types, no unknown keys, never changed after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, arbitrary_types_allowed=True
+    )

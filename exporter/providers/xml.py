@@ -1,0 +1,83 @@
+"""Reads foreign XML strictly: no document type, so no entities of its own and no other files, and a bounded size."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from xml.etree.ElementTree import Element, TreeBuilder  # nosec B405 - a builder of elements, which parses nothing
+from xml.parsers import expat  # nosec B407 - with all that is dangerous refused below
+
+from exporter.model import Reply
+from exporter.providers.document import MOST_VALUES
+from exporter.providers.interface import Malformed, NoEnvelope
+from exporter.providers.reading import OK, fresh
+
+DEEPEST: Final = 64
+
+
+class _Refused(Exception):  # noqa: N818
+    """The document has what no answer has."""
+
+
+def _refuse(*_: Any) -> None:
+    raise _Refused
+
+
+def element(body: bytes, most: int = MOST_VALUES) -> Element:
+    """Read bytes as one XML document, and return its root.
+
+    Args:
+        body: The document.
+        most: Elements and attributes that it may have.
+
+    Raises:
+        ValueError: It is something else; the text completes the words "the body is".
+    """
+    if body.count(b"<") + body.count(b"=") > 4 * most:
+        raise ValueError(f"an XML document with more values than {most:,}")
+    builder, left, depth = TreeBuilder(), most, 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal left, depth
+        left -= 1 + len(attributes)
+        depth += 1
+        if left < 0 or depth > DEEPEST:
+            raise _Refused
+        builder.start(name, attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name)
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, builder.data
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse
+    try:
+        parser.Parse(body, True)
+        return builder.close()
+    except (expat.ExpatError, _Refused, ValueError, LookupError):
+        pass
+    # Raised out here: the parser's error holds the document.
+    raise ValueError("not an XML document")
+
+
+def envelope(reply: Reply, root: str, values: int = MOST_VALUES) -> Element:
+    """Read a reply's body as one strict XML document with a root of this name.
+
+    Raises:
+        NoEnvelope: It is a cache's answer, a redirect, a status other than 200 with something else, or an HTML page.
+        Malformed: It is broken XML, or has another root or more values than a real answer.
+    """
+    fresh(reply)
+    try:
+        found = element(reply.body, values)
+    except ValueError as error:
+        problem = str(error)
+    else:
+        if found.tag == root:
+            return found
+        problem = "not the API's document"
+    if reply.status != OK or reply.body[:512].lower().lstrip().startswith((b"<!doctype html", b"<html")):
+        raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's")
+    raise Malformed(f"the body is {problem}")

@@ -1,0 +1,1 @@
+"""Toy Cloud: a cloud that exists in tests only."""

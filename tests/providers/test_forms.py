@@ -1,0 +1,151 @@
+"""The forms of answers that clouds may have beside JSON with a code in it: XML, bare statuses, pages by tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from exporter.model import Account, Answer, Call, Reply, State, Stream
+from exporter.providers import found
+from exporter.providers.document import MOST_VALUES
+from exporter.providers.interface import Listing, Malformed, NoEnvelope, Page, ProviderError
+from exporter.providers.reading import accepted
+from exporter.providers.xml import DEEPEST, element, envelope
+from exporter.rounds.plan import Outlook, plan
+from tests.virtual import account, streams
+
+STAT = b'<?xml version="1.0"?><rtmp><live><stream id="1"><name>a &amp; b</name></stream><stream/></live></rtmp>'
+BOMB = b'<!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><rtmp>&b;</rtmp>'
+FILE = b'<!DOCTYPE r [<!ENTITY f SYSTEM "file:///etc/hostname">]><rtmp>&f;</rtmp>'
+
+
+def test_xml_is_read() -> None:
+    """Elements, attributes and texts are there, with XML's own five entities."""
+    root = envelope(Reply(200, {}, STAT), "rtmp")
+    assert [one.findtext("name") for one in root.iter("stream")] == ["a & b", None]
+    assert [one.get("id") for one in root.iter("stream")] == ["1", None]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{}", b"<rtmp>", b"<rtmp/><rtmp/>", b"<rtmp>&x;</rtmp>", b"<rtmp>\xff</rtmp>", BOMB, FILE,
+        b"<!DOCTYPE rtmp><rtmp/>", b'<!DOCTYPE rtmp SYSTEM "http://127.0.0.1/x.dtd"><rtmp/>',
+        b"<a>" * (DEEPEST + 1) + b"</a>" * (DEEPEST + 1), b'<?xml version="1.0" encoding="made-up"?><rtmp/>',
+        b"<rtmp>" + b"<a/>" * MOST_VALUES + b"</rtmp>", b"<rtmp>" + b"<" * 5 * MOST_VALUES,
+    ],
+)  # fmt: skip
+def test_other_xml_is_refused(body: bytes) -> None:
+    """Document types, entities, depth, size and what is no XML: none of it is built, and no error repeats it."""
+    with pytest.raises(ValueError, match=r"XML document") as caught:
+        element(body)
+    assert caught.value.__context__ is None
+    with pytest.raises(Malformed):
+        envelope(Reply(200, {}, body), "rtmp")
+
+
+def test_as_many_elements_as_allowed_are_read() -> None:
+    """Attributes count as elements do."""
+    root = element(b'<r a="1">' + b"<b/>" * 7 + b"</r>", 9)
+    assert len(root) == 7
+    with pytest.raises(ValueError, match="not an XML"):
+        element(b'<r a="1">' + b"<b/>" * 8 + b"</r>", 9)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (Reply(502, {}, b"<html>busy</html>"), NoEnvelope),
+        (Reply(200, {}, b"<!DOCTYPE html><html></html>"), NoEnvelope),
+        (Reply(301, {}, STAT), NoEnvelope),
+        (Reply(200, {"age": "5"}, STAT), NoEnvelope),
+        (Reply(200, {}, b"<other/>"), Malformed),
+    ],
+)
+def test_xml_of_somebody_else_is_no_answer(reply: Reply, error: type[Exception]) -> None:
+    """Pages of intermediaries, caches, redirects and other documents are told apart from broken answers."""
+    with pytest.raises(error):
+        envelope(reply, "rtmp")
+
+
+@pytest.mark.parametrize("status", [201, 400, 401, 404, 429, 500])
+def test_a_bare_status_is_a_code(status: int) -> None:
+    """An API without error codes says what is wrong by its status; a proxy's page and a cache's answer say nothing."""
+    with pytest.raises(ProviderError, match=f"^{status}$"):
+        accepted(Reply(status, {}, b"not found"))
+    with pytest.raises(NoEnvelope):
+        accepted(Reply(status, {"content-type": "text/html"}, b"<html>"))
+    with pytest.raises(NoEnvelope):
+        accepted(Reply(status, {"Age": "3"}, b""))
+    accepted(Reply(200, {"content-type": "application/json"}, b"[]"))
+
+
+def by_tokens(every: int) -> Listing[Any, Any]:
+    """Return a list that has so many streams on a page, and names the next page by a token."""
+
+    def read(_account: Account, _scope: str, _call: Call, _reply: Reply) -> Page:
+        raise NotImplementedError
+
+    return Listing(
+        action="Parade",
+        limit=lambda _account: 100.0,
+        scope=lambda _account, _stream: "all",
+        keys=lambda _account, stream: (stream.name,),
+        ask=lambda _account, scope, page: Call("Parade", "1", {"scope": scope, "page": page, "size": every}),
+        ask_on=lambda _account, scope, token: Call("Parade", "1", {"scope": scope, "token": token, "size": every}),
+        read=read,
+        absent=Answer(State.NOT_FOUND),
+    )
+
+
+def paged(watched: list[Stream], pages: list[Page | None]) -> tuple[list[dict[str, Any]], dict[str, State], list[str]]:
+    """Plan for these streams with these pages; return the list's calls, what was settled, and what is asked singly."""
+    tencent, owner = found()["tencent"], account(plan="list")
+    provider = replace(tencent, listings=(by_tokens(2),))
+    steps = plan(provider, owner, watched, Outlook(0.0, dict.fromkeys(provider.apis(), 10.0)))
+    step, left = next(steps), list(pages)
+    settled: dict[str, State] = {}
+    calls: list[dict[str, Any]] = []
+    singles: list[str] = []
+    while True:
+        settled |= {stream.name: answer.state for stream, answer in step.settled}
+        lists = [query for query in step.ask if query.page]
+        singles += [stream.name for query in step.ask if not query.page for stream in query.streams]
+        calls += [dict(query.ask(owner).params) for query in lists]
+        if not lists:
+            return calls, settled, singles
+        step = steps.send((lists[0], left.pop(0)))
+
+
+def rows(*names: str, token: str = "") -> Page:
+    """Return a page with these streams."""
+    return Page(dict.fromkeys(names, Answer(State.ACTIVE)), token=token)
+
+
+def test_pages_are_followed_by_their_tokens() -> None:
+    """The first page is asked for by its number, each further one by the token before it; absence counts at the end."""
+    watched = streams(5)
+    names = [stream.name for stream in watched]
+    told = [rows(names[0], names[1], token="t-2"), rows(names[2], names[3], token="t-3"), rows("else")]
+    calls, settled, singles = paged(watched, [*told])
+    assert calls == [
+        {"scope": "all", "page": 1, "size": 2},
+        {"scope": "all", "token": "t-2", "size": 2},
+        {"scope": "all", "token": "t-3", "size": 2},
+    ]
+    assert settled == {**dict.fromkeys(names[:4], State.ACTIVE), names[4]: State.NOT_FOUND}
+    assert singles == []
+
+
+def test_a_list_by_tokens_that_breaks_off_proves_no_absence() -> None:
+    """A page that fails, or that brings nothing new, leaves the rest to single calls."""
+    watched = streams(3)
+    names = [stream.name for stream in watched]
+    first = rows(names[0], token="t-2")
+    for second in (None, rows(names[0], token="t-2")):
+        calls, settled, singles = paged(watched, [first, second])
+        assert len(calls) == 2
+        assert settled == {names[0]: State.ACTIVE}
+        assert singles == names[1:]
