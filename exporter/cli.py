@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import errno
 import importlib
 import io
@@ -16,6 +15,7 @@ from typing import Any, Final, NoReturn, TextIO
 
 from exporter import __version__
 from exporter.commands.options import COMMANDS, Command, Flag
+from exporter.spelling import closest
 
 PROGRAM: Final = "stream-exporter"
 INTERRUPTED: Final = 130
@@ -129,7 +129,7 @@ def _complaint(word: str, command: Command) -> str:
 def _suggestion(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean x?` for a misspelt or abbreviated word."""
     close = [one for one in known if len(word) > 2 and one.startswith(word)]
-    close = close or difflib.get_close_matches(word, known, 1)
+    close = close or closest(word, known)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 

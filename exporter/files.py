@@ -89,36 +89,9 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
     return await asyncio.get_running_loop().run_in_executor(DAEMONS, function, *args)
 
 
-class _Hanging:
-    """What hangs, and when to try it again: later each time, so that a dead mount takes few threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._jobs: dict[object, tuple[list[Future[Any]], float]] = {}
-
-    def pausing(self, key: object) -> bool:
-        """Say whether an operation still hangs and it is too early for another try."""
-        with self._lock:
-            jobs, until = self._jobs.get(key, ([], 0.0))
-            if all(job.done() for job in jobs):
-                self._jobs.pop(key, None)
-                return False
-            return time.monotonic() < until
-
-    def add(self, key: object, job: Future[Any]) -> None:
-        """Note that an operation did not end in time."""
-        with self._lock:
-            jobs, _ = self._jobs.get(key, ([], 0.0))
-            jobs = [*(one for one in jobs if not one.done()), job]
-            self._jobs[key] = (jobs, time.monotonic() + min(2.0 ** len(jobs), LONGEST_PAUSE))
-
-    def forget(self, key: object) -> None:
-        """Note that it works again; old tries may hang for ever, as on a mount that was replaced."""
-        with self._lock:
-            self._jobs.pop(key, None)
-
-
-_hanging = _Hanging()
+_lock = threading.Lock()
+# What hangs, and when to try it again: later each time, so that a dead mount takes few threads.
+_hanging: dict[object, tuple[list[Future[Any]], float]] = {}
 
 
 def within(seconds: float, key: object, function: Callable[..., T], *args: Any) -> T:
@@ -134,17 +107,24 @@ def within(seconds: float, key: object, function: Callable[..., T], *args: Any) 
         TimeoutError: It did not end in time; `strerror` is a text for people.
     """
     late = TimeoutError(errno.ETIMEDOUT, f"could not be read in {seconds:g} s: its disk or mount hangs")
-    if _hanging.pausing(key):
-        raise late
+    with _lock:
+        jobs, until = _hanging.get(key, ([], 0.0))
+        if all(job.done() for job in jobs):
+            _hanging.pop(key, None)
+        elif time.monotonic() < until:
+            raise late
     job = DAEMONS.submit(function, *args)
     try:
         result = job.result(seconds)
     except TimeoutError:
         if job.done():
             raise
-        _hanging.add(key, job)
+        with _lock:
+            jobs = [*(one for one in _hanging.get(key, ([], 0.0))[0] if not one.done()), job]
+            _hanging[key] = (jobs, time.monotonic() + min(2.0 ** len(jobs), LONGEST_PAUSE))
         raise late from None
-    _hanging.forget(key)
+    with _lock:  # old tries may hang for ever, as on a mount that was replaced
+        _hanging.pop(key, None)
     return result
 
 
@@ -177,11 +157,7 @@ def _regular(mode: int) -> None:
 
 
 def look(path: Path | str, seconds: float = LOOK_SECONDS) -> os.stat_result | None:
-    """Return a file's status, or None where there is no file; symbolic links are followed.
-
-    Raises:
-        TimeoutError: The status did not come in time.
-    """
+    """Return a file's status, or None where there is no file; raises TimeoutError. Symbolic links are followed."""
     try:
         return within(seconds, ("look", path), os.stat, path)
     except TimeoutError:
@@ -190,15 +166,25 @@ def look(path: Path | str, seconds: float = LOOK_SECONDS) -> os.stat_result | No
         return None
 
 
+Signature = tuple[int, ...] | None
+
+
+def signature(path: Path | str, seconds: float = LOOK_SECONDS) -> Signature:
+    """Return what changes with a file's content, or None where there is no file; raises TimeoutError.
+
+    Symbolic links are followed, because a ConfigMap swaps them.
+    """
+    found = look(path, seconds)
+    # The time of change, too: copies may keep the time of modification, and a new mode makes a file readable.
+    return found and (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+
+
 def is_missing(path: Path) -> bool:
     """Say whether it is certain that there is no file of this name."""
     try:
         within(LOOK_SECONDS, ("look", path), os.stat, path)
-    except FileNotFoundError:
-        return True
-    except (OSError, ValueError):
-        # It may be there.
-        return False
+    except (OSError, ValueError) as error:
+        return isinstance(error, FileNotFoundError)
     return False
 
 
@@ -224,17 +210,14 @@ def matches(pattern: str, directory: Path | None = None, seconds: float = SECOND
         TimeoutError: They could not be listed in time.
     """
     try:
-        return sorted(within(seconds, ("matches", pattern, directory), _matches, pattern, directory))
+        find = partial(glob.glob, pattern, root_dir=directory, recursive=True)
+        return sorted(within(seconds, ("matches", pattern, directory), find))
     except re.error:
         raise ValueError("is not a pattern of file names") from None
 
 
-def _matches(pattern: str, directory: Path | None) -> list[str]:
-    return glob.glob(pattern, root_dir=directory, recursive=True)
-
-
 def problem(error: OSError | ValueError) -> str:
-    """Say why a file is not read; the text goes on after its name."""
+    """Say why a file is not read; the text follows its name."""
     if not isinstance(error, OSError):
         return "cannot be read: its name is not valid"
     if isinstance(error, TimeoutError) and error.strerror:

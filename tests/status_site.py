@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from exporter import status
-from tests.status_world import World
+from tests.status_world import World, whole_page
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Site:
         self.loads.append(request.query_string)
         if self.broken:
             return web.Response(status=503)
-        text = status.page(self.world.known(**self.changes), status.Filter.read(request.query.items()))
+        text = whole_page(self.world.known(**self.changes), status.Filter.read(request.query.items()))
         policy = {"Content-Security-Policy": status.CONTENT_SECURITY_POLICY, "X-Content-Type-Options": "nosniff"}
         return web.Response(text=text, content_type="text/html", headers=policy)
 

@@ -11,8 +11,8 @@ from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.pace import Pace
 from exporter.state.board import Board, Instant, Record
-from exporter.state.counters import Tally
-from exporter.status import Known
+from exporter.state.counters import Counters
+from exporter.status import Filter, Known, slices
 
 NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)
 MAX_AGE = 120.0
@@ -42,7 +42,7 @@ ADDRESS: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class FakeLane:
+class FakeAccount:
     """An account as the page sees it."""
 
     provider: AnyProvider
@@ -65,24 +65,26 @@ class World:
     """A board with accounts, filled by hand."""
 
     board: Board = field(default_factory=lambda: Board(MAX_AGE))
-    tally: Tally = field(default_factory=Tally)
-    accounts: list[FakeLane] = field(default_factory=list)
+    counters: Counters = field(default_factory=Counters)
+    accounts: list[Any] = field(default_factory=list)
     streams: list[tuple[str, Any]] = field(default_factory=list)
 
     def known(self, **changes: Any) -> Known:
         """Return what the page is given."""
-        return Known(self.board, self.tally, self.accounts, **{"now": NOW, **changes})
+        return Known(self.board, self.counters, self.accounts, **{"now": NOW, **changes})
 
-    def account(self, name: str, provider: str, **changes: Any) -> FakeLane:
+    def account(self, name: str, provider: str, **changes: Any) -> FakeAccount:
         """Add an account."""
         kind = found()[provider]
         account = kind.account(name=name, provider=provider, **SECRETS[provider])
         paces = {action: Pace(api.limit(account) * 0.5) for action, api in kind.apis().items()}
-        view = FakeLane(kind, account, paces=paces, **changes)
+        view = FakeAccount(kind, account, paces=paces, **changes)
         self.accounts.append(view)
         return view
 
-    def watch(self, view: FakeLane, *names: str, labels: dict[str, str] | None = None, **fields: Any) -> list[Record]:
+    def watch(
+        self, view: FakeAccount, *names: str, labels: dict[str, str] | None = None, **fields: Any
+    ) -> list[Record]:
         """Watch streams of an account."""
         provider = view.provider.name
         for name in names:
@@ -102,6 +104,11 @@ class World:
         """Let attempts fail some time ago."""
         for seconds in seconds_ago:
             self.board.failed(record, fault, earlier(seconds))
+
+
+def whole_page(known: Known, wanted: Filter) -> str:
+    """Return the page in one piece."""
+    return "".join(slices(known, wanted))
 
 
 def earlier(seconds: float) -> Instant:
@@ -124,14 +131,14 @@ def troubled() -> World:
         world.answer(record, State.ACTIVE, 7200)
         world.fail(record, dead, 190, 100, 3)
     world.watch(volc, "host-42", "host-43")
-    world.tally.skew["tencent", "tencent-main"] = 0.2
-    world.tally.skew["alibaba", "alibaba-eu"] = -94.0
-    world.tally.errors["alibaba", "alibaba-eu", "InvalidAccessKeyId.NotFound", "auth"] = 6
-    world.tally.errors["tencent", "tencent-main", "timeout", "timeout"] = 3
+    world.counters.skew["tencent", "tencent-main"] = 0.2
+    world.counters.skew["alibaba", "alibaba-eu"] = -94.0
+    world.counters.errors["alibaba", "alibaba-eu", "InvalidAccessKeyId.NotFound", "auth"] = 6
+    world.counters.errors["tencent", "tencent-main", "timeout", "timeout"] = 3
     return world
 
 
-def _tencent_streams(world: World, view: FakeLane) -> None:
+def _tencent_streams(world: World, view: FakeAccount) -> None:
     gold, silver = {"team": "esports", "tier": "gold"}, {"team": "esports", "tier": "silver"}
     arena, cup, studio = world.watch(view, "arena-1", "cup-final", "studio-9", labels=gold, inputs=2)
     world.answer(arena, State.INACTIVE, 754)
@@ -146,7 +153,7 @@ def _tencent_streams(world: World, view: FakeLane) -> None:
     world.board.answered(late, Answer(State.ACTIVE), "DescribeLiveStreamState", earlier(400))
 
 
-def _zego_streams(world: World, view: FakeLane) -> None:
+def _zego_streams(world: World, view: FakeAccount) -> None:
     for number, record in enumerate(world.watch(view, *(f"room-{n:02}" for n in range(1, 9)))):
         world.answer(record, State.ACTIVE, 300 * (number + 1), code="0")
     gone, closed = world.watch(view, "old-room", "closing-room")
@@ -161,9 +168,9 @@ def hostile() -> World:
         view = world.account(name, ("zego", "tencent", "alibaba", "volcengine")[number % 4], up=False)
         view.fault = Fault(Reason.PROVIDER_ERROR, "other", f"{name} “{name}”", name[:128])
         live, failed = world.watch(view, name, f"{name[:200]}-failed", labels={"team": name})
-        world.answer(live, State.ACTIVE, 60)
+        world.answer(live, State.ACTIVE, 60, inputs=(Input(name, name, "push", primary=True),))
         world.fail(failed, view.fault, 20)
-        world.tally.errors[view.provider.name, name, "other", "provider_error"] = 2
+        world.counters.errors[view.provider.name, name, "other", "provider_error"] = 2
     return world
 
 

@@ -28,11 +28,12 @@ from exporter.config import (
     Problem,
     Scrape,
     load,
-    redacted,
+    redacted_slices,
     schema,
     secret,
 )
-from exporter.config.document import DEEPEST, LARGEST, locate, read_document
+from exporter.config.document import DEEPEST, LARGEST, Format, read_document
+from exporter.config.positions import locate
 from exporter.config.problems import MOST
 from exporter.config.secret_values import secret_fields
 from exporter.credentials import configured as credentials
@@ -382,7 +383,7 @@ def test_size() -> None:
 @pytest.mark.parametrize("parser", PARSERS)
 def test_depth(opening: str, parser: Callable[[bytes], Any]) -> None:
     """However deep a file is nested, it is refused at a fixed depth and nothing overflows."""
-    document = read_document("c.yml", (opening * 20_000).encode(), parser)
+    document = read_document("c.yml", (opening * 20_000).encode(), Format(parser=parser))
     assert f"is nested deeper than {DEEPEST} levels" in document.problems[-1].message
     assert not document.readable
 
@@ -398,6 +399,17 @@ def test_byte_order_mark_and_positions_in_characters() -> None:
     text = "\ufeffaccounts: [{name: 火山, provider: 火山}]\n"
     with pytest.raises(ConfigErrors, match=r"c\.yml:1:33: accounts\[0\]\.provider: unknown provider"):
         load(Path("c.yml"), PROVIDERS, {}, lambda _path: text.encode())
+
+
+@pytest.mark.parametrize("part", ["accounts[0]", "streams[0]", "scrape"])
+def test_a_key_that_looks_like_a_place_is_unknown(part: str) -> None:
+    """`[key]` is what pydantic calls the key of a mapping; as a key of the file it is one like any other."""
+    texts = {
+        "accounts[0]": 'accounts: [{name: a, provider: zego, app_id: 1, server_secret: s, "[key]": 1}]\n',
+        "streams[0]": HEAD + '  - {name: a, account: z, "[key]": 1}\n',
+        "scrape": HEAD + '  - {name: a, account: z}\nscrape: {"[key]": 1}\n',
+    }
+    assert [line.split(": ", 1)[1] for line in errors(texts[part])] == [f"{part}.<key>: unknown key"]
 
 
 def test_many_errors() -> None:
@@ -452,9 +464,9 @@ def test_any_text(text: str) -> None:
     """Whatever a file holds, loading ends in a configuration or in `ConfigErrors`."""
     data = text.encode("utf-8", "surrogatepass")
     for parser in PARSERS:
-        document = read_document("c.yml", data, parser)
+        document = read_document("c.yml", data, Format(parser=parser))
         assert document.readable or document.problems
-        locate(document, {("accounts", 0, "name"), ()}, parser)
+        locate(document, {("accounts", 0, "name"), ()})
     with contextlib.suppress(ConfigErrors):
         load(Path("c.yml"), PROVIDERS, {}, lambda _path: data)
 
@@ -470,7 +482,7 @@ def test_any_bytes(data: bytes) -> None:
 @pytest.mark.parametrize("path", GOOD, ids=names(GOOD))
 def test_both_parsers_agree(path: Path) -> None:
     """Where PyYAML lacks libyaml, the same values come out of its own parser."""
-    values = [read_document("c.yml", path.read_bytes(), parser).value for parser in PARSERS]
+    values = [read_document("c.yml", path.read_bytes(), Format(parser=parser)).value for parser in PARSERS]
     assert values[0] == values[1]
 
 
@@ -760,7 +772,7 @@ def test_secret_file_beside_the_configuration(tmp_path: Path) -> None:
 def test_redacted() -> None:
     """What is shown names files and variables, never a secret, and reads as the same streams."""
     loaded = load(SAMPLES / "good" / "full.yml", PROVIDERS, ENVIRONMENT)
-    shown = yaml.safe_load(redacted(loaded))
+    shown = yaml.safe_load("".join(redacted_slices(loaded)))
     first = shown["accounts"][0]
     assert (first["secret_id_env"], first["secret_key"], first["callback_key"]) == (
         "TENCENTCLOUD_SECRET_ID",
@@ -779,7 +791,7 @@ def test_redacted_is_yaml(name: str) -> None:
     renamed = Config(
         accounts=loaded.accounts, streams=tuple(s.model_copy(update={"name": name}) for s in loaded.streams)
     )
-    assert yaml.safe_load(redacted(renamed))["streams"][0]["name"] == name
+    assert yaml.safe_load("".join(redacted_slices(renamed)))["streams"][0]["name"] == name
 
 
 # Schema and pages.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.config import Config, ConfigErrors, load
-from exporter.config.doubts import blemishes, readable_by_all, variable
+from exporter.config.warnings import blemishes, readable_by_all, variable
 from exporter.credentials import configured as credentials
 from exporter.providers import found
 
@@ -75,7 +75,7 @@ def test_what_came_along_with_a_copied_secret(text: str, doubt: str, kind: str, 
 def test_odd_secrets_that_are_nobodys_mistake(text: str, tmp_path: Path) -> None:
     """Signs that a chosen secret may well have are not warned of."""
     assert told(loaded(tmp_path, {**ZEGO, "server_secret": text})) == []
-    assert list(blemishes(text)) == []
+    assert list(blemishes(text, "secret_key")) == []
 
 
 @pytest.mark.parametrize(

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 import time
 import unicodedata
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from exporter import status
-from exporter.model import Answer, Fault, Reason, State
+from exporter.model import Answer, Fault, Input, Reason, State
+from exporter.rounds import AccountProber
 from exporter.state.board import MOST_FAILURES, Board
-from exporter.status.markup import ago, utc, visible
 from exporter.status.page import CONTENT_SECURITY_POLICY
-from exporter.status.survey import MOST_ROWS
-from tests.status_world import HOSTILE, MAX_AGE, NOW, SECRETS, World, crowd, earlier, hostile, troubled
+from exporter.status.rendering import visible
+from exporter.status.selection import MOST_ROWS
+from exporter.status.wording import ago, utc
+from tests.status_world import HOSTILE, MAX_AGE, NOW, SECRETS, World, crowd, earlier, hostile, troubled, whole_page
 from tests.virtual import Network, account, prober, run, streams, tencent_error
 
 VOID = {"meta", "link", "input", "use", "path", "circle", "rect", "br"}
@@ -62,14 +67,14 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
     def words(self, inside: str = "") -> str:
-        """Return the text, or that inside of a kind of element."""
-        return "".join(text for stack, text in self.texts if not inside or inside in stack)
+        """Return the text, or that inside of a kind of element, with white space as a browser shows it."""
+        return " ".join("".join(text for stack, text in self.texts if not inside or inside in stack).split())
 
 
 def shown(world: World, query: str = "", **changes: Any) -> str:
     """Return the page for a query string."""
     wanted = status.Filter.read(parse_qsl(query, keep_blank_values=True))
-    return status.page(world.known(**changes), wanted)
+    return whole_page(world.known(**changes), wanted)
 
 
 def rows(page: str) -> list[str]:
@@ -116,10 +121,19 @@ def test_hostile_filter_stays_text() -> None:
     for name in HOSTILE:
         world = hostile()
         wanted = status.Filter(name, providers=frozenset({name}), accounts=frozenset({name}), labels=((name, name),))
-        reader = Reader(status.page(world.known(), wanted))
+        reader = Reader(whole_page(world.known(), wanted))
         assert len(reader.all("script")) == 1
         assert not reader.all("img")
         assert name in [one.get("value") for one in reader.all("input")]
+    assert 'value="a&#13;b\nc"' in whole_page(World().known(), status.Filter("a\rb\nc"))
+
+
+def test_templates_escape_everything_but_our_own_icons() -> None:
+    """No template says that a value is markup already, or turns escaping off, except for the shapes of the icons."""
+    folder = Path(status.__file__).parent / "templates"
+    exempt = [line.strip() for file in folder.iterdir() for line in file.read_text().splitlines() if "safe" in line]
+    assert exempt == ['<symbol id="i-{{ state }}" viewBox="0 0 16 16">{{ shapes[state] | safe }}</symbol>']
+    assert not [file.name for file in folder.iterdir() if "autoescape" in file.read_text()]
 
 
 def test_hidden_and_reordering_signs_are_spelled_out() -> None:
@@ -226,6 +240,8 @@ def test_a_failed_stream_says_why_and_what_to_do() -> None:
 def test_a_definite_state_is_explained() -> None:
     """Down, forbidden and not found say what the provider's word means and what to do; live says only what is."""
     page = shown(troubled())
+    assert "stream_provider_request_duration_seconds" in Reader(page).words("code")
+    assert "`" not in page
     assert "Nobody pushes this stream." in row(page, "arena-1")
     assert "check the encoder and its network" in row(page, "arena-1")
     assert "Lift the ban under CSS console" in row(page, "studio-9")
@@ -234,6 +250,15 @@ def test_a_definite_state_is_explained() -> None:
     live = row(page, "cup-final")
     assert "pushed for 1 h 30 min · only 1 of 2 inputs · primary by push at 5000.livepush.example/live" in live
     assert "Nothing to do" not in page
+
+
+def test_a_live_stream_tells_how_it_is_pushed() -> None:
+    """By which way, which media and how many inputs a stream comes in stands beside the API that said so."""
+    world = World()
+    (record,) = world.watch(world.account("main", "volcengine"), "a")
+    inputs = (Input("a.example", "live", "push", primary=False),)
+    world.answer(record, State.ACTIVE, 60, ingest="pull", media=(("audio", True), ("video", False)), inputs=inputs)
+    assert "comes in by pull · audio on · video off · 1 input · by DescribeLiveStreamState" in row(shown(world), "a")
 
 
 def test_a_stream_whose_turn_has_not_come() -> None:
@@ -259,6 +284,21 @@ def test_accounts_show_quota_breaker_and_last_failure() -> None:
     assert "12: the quota had no calls left" in slow
     assert "5 watched: 1 down, 2 unknown, 1 forbidden, 1 live" in slow
     assert "Not asked yet" in card(page, "volc-rtc")
+
+
+def test_many_accounts_stay_bounded() -> None:
+    """Of many accounts, dead accounts and codes of failure the first are shown and the others counted."""
+    world = World()
+    for number in range(203):
+        world.account(f"a{number:03}", "zego", up=number >= 7)
+    world.counters.errors.update({("zego", "a000", f"code-{number}", "auth"): 9 - number for number in range(7)})
+    page = shown(world)
+    assert page.count("<article") == 200
+    words = Reader(page).words("main")
+    assert words.count("answers nothing; 0 of 0 streams unknown.") == 5
+    assert "2 more accounts without answers" in words
+    assert "3 more accounts hidden: those without trouble." in words
+    assert "code-0 9, code-1 8, code-2 7, code-3 6, code-4 5, 2 more codes" in card(page, "a000")
 
 
 def test_recent_failures_hold_what_a_ticket_needs() -> None:
@@ -384,7 +424,7 @@ def test_ten_thousand_streams_do_not_block() -> None:
     """No slice of the page takes more than 50 ms of processor time, with all rows that one may ask for."""
     known = crowd(10_000).known()
     wanted = status.Filter(limit=MOST_ROWS)
-    status.page(known, wanted)
+    whole_page(known, wanted)
     longest = min(max(_slice_seconds(known, wanted)) for _ in range(5))
     print(f"longest slice of the page with 10,000 streams: {longest * 1000:.1f} ms")
     assert longest < 0.05
@@ -460,6 +500,20 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["--version", "check --config.file c.yml"])
+def test_only_the_server_pays_for_templates(tmp_path: Path, command: str) -> None:
+    """Commands that show no page do their work without loading Jinja2."""
+    account = f"{{name: main, provider: zego, app_id: 1, server_secret: {'s' * 32}}}"
+    (tmp_path / "c.yml").write_text(f"accounts: [{account}]\nstreams: [{{name: a, account: main}}]\n")
+    program = [sys.executable, "-X", "importtime", "-m", "exporter", *command.split()]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "exporter.cli" in done.stderr
+    assert "jinja2" not in done.stderr
+
+
 # --- where it comes from ---------------------------------------------------------------------------------------------
 
 
@@ -485,16 +539,16 @@ def test_failures_leave_with_their_stream() -> None:
     assert {one.provider for one in world.board.failures.values()} == {"tencent"}
 
 
-def test_real_lanes_are_shown() -> None:
+def test_real_account_probers_are_shown() -> None:
     """What the prober knows of an account after a failed round is what the page says."""
 
     async def main() -> str:
         made = prober(Network(_refusing), [account()], streams(3))
         loop = asyncio.get_running_loop()
         await made.refresh(loop.time() + 5, loop.time())
-        accounts: list[status.AccountView] = list(made.accounts.values())
+        accounts: list[AccountProber] = list(made.accounts.values())
         shared = made.shared
-        return status.page(status.Known(shared.board, shared.tally, accounts, shared.clock.now()), status.Filter())
+        return whole_page(status.Known(shared.board, shared.counters, accounts, shared.clock.now()), status.Filter())
 
     page = run(main())
     assert "main answers nothing; 3 of 3 streams unknown." in Reader(page).words()
@@ -506,7 +560,7 @@ async def _refusing(_provider: str, _request: object) -> Any:
     return tencent_error("AuthFailure.SignatureFailure")
 
 
-def test_empty_board_needs_no_lane() -> None:
+def test_empty_board_needs_no_account() -> None:
     """A page can be made before anything is configured."""
-    known = status.Known(Board(MAX_AGE), troubled().tally, [], NOW)
-    assert "No streams" in status.page(known, status.Filter())
+    known = status.Known(Board(MAX_AGE), troubled().counters, [], NOW)
+    assert "No streams" in whole_page(known, status.Filter())

@@ -29,8 +29,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exporter.fields import Secret
+from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.access.passwords import Passwords
-from exporter.serving.access.webconfig import WebConfigError, WebGuard, _temporary, load
+from exporter.serving.access.reading import ConfigFile
+from exporter.serving.access.settings import WebConfig
+from exporter.serving.access.tls import temporary
 
 DATA = Path(__file__).parent / "webconfig_data"
 GUIDE = Path(__file__).parents[1] / "docs" / "web-config.md"
@@ -124,6 +127,11 @@ def pki(authority: Issued, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(pki: Path, tmp_path: Path) -> Path:
     """A fresh copy of the certificates that a test may change."""
     return Path(shutil.copytree(pki, tmp_path / "web"))
+
+
+def load(path: Path) -> WebConfig:
+    """Read a web configuration file without opening its certificates."""
+    return ConfigFile(path, lambda _now: None).read()
 
 
 def written(folder: Path, text: str) -> Path:
@@ -241,7 +249,7 @@ def _expected(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_good_files_serve(path: Path, folder: Path) -> None:
     """Every file that exporter-toolkit takes and we can serve is taken, certificates and all."""
-    copy = shutil.copy(path, folder)
+    copy = Path(shutil.copy(path, folder))
     guard = WebGuard(copy, Clock())
     context = guard.ssl_context()
     assert (context is not None) == load(copy).tls_server_config.enabled
@@ -327,6 +335,8 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
         (b'basic_auth_users: {"\\ud800": x}', "holds a character that is none"),
         (b'tls_server_config: {cert_file: "\\0"}', "holds a character that is none"),
         (b"? [a]\n: b\n", "is not a plain key"),
+        (b'"[key]": canary', "is not a known key"),
+        (b'basic_auth_users: {"[key]": canary}', "is not a bcrypt hash"),
         (b"rate_limit: {interval: 5}", "is not a duration"),
         (b"rate_limit: {interval: -1s}", "is not a duration"),
         (b"rate_limit: {interval: 1s, burst: -1}", "is negative"),
@@ -399,6 +409,20 @@ def test_interval_reads_go_durations(text: str, seconds: float, tmp_path: Path) 
     """Durations mean what Go's time.ParseDuration takes them for."""
     config = load(written(tmp_path, f"rate_limit: {{interval: {text}, burst: 1}}"))
     assert config.rate_limit.interval == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("name", ["123", "yes", "null", "1:30", "<<"])
+def test_users_may_have_any_name(name: str, tmp_path: Path) -> None:
+    """A user's name is text, whatever else YAML might read it as."""
+    assert load(written(tmp_path, f"basic_auth_users:\n  {name}: &anchor {HASH}\n")).basic_auth_users.keys() == {name}
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Keys that stand twice do not hide each other, nor what is no YAML further down."""
+    path = written(tmp_path, "rate_limit: {}\nrate_limit: {}\nhttp_server_config: {http2: true, http2: true}\n- x\n")
+    with pytest.raises(WebConfigError) as caught:
+        load(path)
+    assert [line.split(": ")[0] for line in caught.value.errors] == [f"{path}:2:1", f"{path}:3:35", f"{path}:4:1"]
 
 
 def test_nothing_secret_is_printed(folder: Path) -> None:
@@ -527,9 +551,19 @@ def test_inline_certificates_leave_no_file(folder: Path, tmp_path: Path) -> None
     assert set(Path(os.environ.get("TMPDIR", "/tmp")).glob("stream-exporter-*")) <= before
 
 
+def test_no_room_for_an_inline_certificate_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no temporary file can be written, the error says so at the key, and what to use instead."""
+    monkeypatch.setattr("tempfile.tempdir", str(folder / "none"))
+    path = written(folder, f"tls_server_config:\n  cert: |\n{_indented('x')}  key_file: server.key\n")
+    with pytest.raises(WebConfigError) as caught:
+        WebGuard(path, Clock())
+    message = "tls_server_config.cert: needs a writable temporary directory; use cert_file instead"
+    assert str(caught.value) == f"{path}:2:3: {message}"
+
+
 def test_inline_key_is_readable_by_its_user_only() -> None:
     """The temporary file of an inline key has mode 0600 while it lives, and lives no longer than its use."""
-    with _temporary("key", Secret("text")) as name:
+    with temporary(Secret("text")) as name:
         assert Path(name).stat().st_mode & 0o777 == 0o600
         assert Path(name).read_text() == "text"
     assert not Path(name).exists()

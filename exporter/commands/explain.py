@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
@@ -15,6 +14,7 @@ from exporter.commands.terminal import Terminal
 from exporter.providers import codes as catalogue
 from exporter.providers.codes import Entry
 from exporter.providers.reading import printable
+from exporter.spelling import closest, did_you_mean
 
 
 @cache
@@ -28,11 +28,8 @@ def run(options: ExplainOptions, terminal: Terminal) -> int:
     *given, code = options.words
     known = catalogue.providers()
     if given and given[0] not in known:
-        close = _close(given[0], known, 1)
-        terminal.complain(
-            f"unknown provider {printable(given[0])}; it is one of {', '.join(known)}"
-            + (f"; did you mean {close[0]}?" if close else "")
-        )
+        hint = did_you_mean(given[0], known, quote="")
+        terminal.complain(f"unknown provider {printable(given[0])}; it is one of {', '.join(known)}{hint}")
         return 2
     asked = given or known
     entries = find(code, asked)
@@ -45,7 +42,7 @@ def run(options: ExplainOptions, terminal: Terminal) -> int:
         return 1
     else:
         terminal.complain(f"unknown code{f' of {given[0]}' if given else ''}: {printable(code)}")
-    close = _close(code, _codes(asked), 5)
+    close = closest(code[:128], _codes(asked), 5)
     if close:
         terminal.complain(f"did you mean {', '.join(close)}?")
     return 0 if entries else 1
@@ -88,9 +85,3 @@ def _codes(providers: Iterable[str]) -> Iterator[str]:
     for name in providers:
         yield from (entry.code for entry in catalogue.load(name).entries())
     yield from (entry.code for entry in _own())
-
-
-def _close(word: str, known: Iterable[str], most: int) -> list[str]:
-    """Return the likeliest spellings, whatever their case."""
-    by_lower = {one.lower(): one for one in known}
-    return [by_lower[found] for found in difflib.get_close_matches(word[:128].lower(), by_lower, most)]

@@ -21,15 +21,15 @@ from exporter.commands.explain import explained
 from exporter.commands.options import ProbeOptions
 from exporter.commands.terminal import Terminal
 from exporter.config import Config
-from exporter.config.problems import suggestion
 from exporter.credentials import Keyring
 from exporter.model import State
 from exporter.providers import codes as catalogue
 from exporter.providers.reading import printable
 from exporter.rounds import AccountProber
 from exporter.rounds.transcript import Transcript
-from exporter.serving.report import stream_object
 from exporter.serving.service import Service, clock
+from exporter.serving.views import stream_object
+from exporter.spelling import did_you_mean
 from exporter.state.board import Key, Record
 from exporter.transport import Transport
 
@@ -56,7 +56,7 @@ def run(options: ProbeOptions, terminal: Terminal) -> int:
     by_name = {f"{loaded.provider_of(stream)}/{stream.name}": stream for stream in loaded.streams}
     unknown = [target for target in options.targets if target not in by_name]
     for target in unknown:
-        advice = suggestion(target, by_name) or "; `probe` without a target asks for all of them"
+        advice = did_you_mean(target, by_name) or "; `probe` without a target asks for all of them"
         terminal.complain(
             f"unknown stream {printable(target)}: a target is PROVIDER/STREAM of the configuration{advice}"
         )
@@ -132,7 +132,7 @@ class Result:
                 "body": call.body,
                 "judged": call.judgement(),
             }
-        return {**stream_object(record, self.state(record)), "asked": asked, "came_back": came_back}
+        return {**stream_object(record.row(record.tried, float("inf"))), "asked": asked, "came_back": came_back}
 
 
 async def _probe(loaded: Config, terminal: Terminal) -> Result:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from exporter.config.loading import Config, Scrape, load
+from exporter.config.loading import load
 from exporter.config.problems import ConfigErrors, Problem
-from exporter.config.redacting import redacted, redacted_slices
 from exporter.config.schema import schema
 from exporter.config.secret_values import CredentialsMissing, secret
+from exporter.config.values import Config, Scrape, redacted_slices
 
 __all__ = [
     "Config",
@@ -15,7 +15,6 @@ __all__ = [
     "Problem",
     "Scrape",
     "load",
-    "redacted",
     "redacted_slices",
     "schema",
     "secret",

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from exporter.config import secret_values
-from exporter.config.checking import Keys, Mistake, others, strangers, taken, validated, wrong_type
-from exporter.config.doubts import blemishes, readable_by_all, variable
 from exporter.config.findings import Findings
-from exporter.config.problems import Place, suggestion
+from exporter.config.problems import Place
 from exporter.config.secret_values import SUFFIXES, Choose, CredentialsMissing, Read, secret_fields
+from exporter.config.warnings import blemishes, readable_by_all, variable
+from exporter.config.wording import Keys, already_taken, foreign_fields, wrong_type
 from exporter.fields import SecretSource
 from exporter.model import Account
 from exporter.providers.interface import AnyProvider
+from exporter.spelling import did_you_mean
 
 
 class Accounts:
@@ -41,6 +42,7 @@ class Accounts:
         self.read_file = read
         self.choose = choose
         self.max_age = 0.0
+        self.keys = {name: keys_of(provider) for name, provider in providers.items()}
         self.valid: dict[str, Account] = {}
         self.owners: dict[str, tuple[AnyProvider | None, Place]] = {}
 
@@ -48,7 +50,7 @@ class Accounts:
         """Read the list of the configuration's top; `max_age` in seconds is what a quota must suffice for."""
         self.max_age = max_age
         if "accounts" not in raw:
-            self.findings.report(Mistake(("accounts",), "is missing: at least one account is needed", missing=True))
+            self.findings.wrong(("accounts",), "is missing: at least one account is needed", missing=True)
             return
         entries = self.findings.list_of(raw["accounts"], ("accounts",))
         if raw["accounts"] == []:
@@ -70,46 +72,46 @@ class Accounts:
         prepared = self._with_sources(raw, provider, place)
         self._check_secrets(prepared, provider, place)
         self._check_actions(raw.get("quota"), provider, place)
-        account: Account | None = validated(
-            provider.account, prepared, place, self.findings.report, _account_keys(provider, self.providers)
-        )
+        foreign = foreign_fields(provider.name, self.keys)
+        keys = Keys(self.keys[provider.name], {field: f"accounts of {whose}" for field, whose in foreign.items()})
+        account: Account | None = self.findings.validated(provider.account, prepared, place, keys)
         if account is not None:
             self._check_quota(account, provider, place)
             self.valid.setdefault(account.name, account)
 
     def _check_common(self, raw: dict[str, Any], place: Place) -> None:
-        """Find in an account of no known provider what is wrong whosever it is."""
+        """Check what all accounts have in common, where the provider is unknown."""
         common = {key: value for key, value in raw.items() if key in Account.model_fields}
-        validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place, self.findings.report)
-        known = Keys(tuple({key for provider in self.providers.values() for key in keys_of(provider)}))
-        strangers(raw, place, self.findings.report, known)
+        self.findings.validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place)
+        known = {key for keys in self.keys.values() for key in keys}
+        self.findings.unknown(raw, place, Keys(tuple(known)))
 
     def _provider(self, raw: dict[str, Any], place: Place) -> AnyProvider | None:
-        """Return the account's provider, or None after saying why there is none."""
+        """Return the account's provider, or None after reporting why there is none."""
         place = (*place, "provider")
         options = ", ".join(self.providers)
         word = raw.get("provider")
         if "provider" not in raw:
-            self.findings.report(Mistake(place, f"is missing; it is one of {options}", missing=True))
+            self.findings.wrong(place, f"is missing; it is one of {options}", missing=True)
         elif not isinstance(word, str):
             self.findings.wrong(place, wrong_type(word, "text"))
         elif word in self.providers:
             return self.providers[word]
         else:
-            self.findings.wrong(place, f"unknown provider; it is one of {options}{suggestion(word, self.providers)}")
+            self.findings.wrong(place, f"unknown provider; it is one of {options}{did_you_mean(word, self.providers)}")
         return None
 
     def _own(self, name: Any, provider: AnyProvider | None, place: Place) -> None:
-        """Note whose account a name is; the first that has it keeps it."""
+        """Note which provider a name belongs to; if a name stands twice, the first counts."""
         if not isinstance(name, str):
             return
         _, first = self.owners.setdefault(name, (provider, place))
         if first != place:
-            mistake = Mistake((*place, "name"), taken("an account", name))
-            self.findings.report(mistake, (self.findings.document, (*first, "name")))
+            repeated = (self.findings.document, (*first, "name"))
+            self.findings.wrong((*place, "name"), already_taken("an account", name), first=repeated)
 
     def _with_sources(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> dict[str, Any]:
-        """Return an account's mapping with each secret as the `SecretSource` that its keys tell of."""
+        """Return an account's mapping with each secret's keys replaced by one `SecretSource`."""
         prepared = dict(raw)
         for field in secret_fields(provider.account):
             options = {f"{field}{suffix}": kind for kind, suffix in SUFFIXES.items()}
@@ -149,35 +151,32 @@ class Accounts:
             self.findings.warn((*place, "provider"), f"gives no key: its keys come from the {source.title}")
             return
         for field, advice in secret_values.missing(provider, self.environ, fields):
-            self.findings.report(Mistake((*place, field), advice, missing=True))
+            self.findings.wrong((*place, field), advice, missing=True)
 
     def _check_secret(self, field: str, source: SecretSource, place: Place) -> None:
         here = (*place, field + SUFFIXES[source.kind])
         try:
             found = secret_values.secret(field, source, self.environ, self.read_file)
         except CredentialsMissing as error:
-            hint = (
-                variable(source.value, field if source.kind == "env" else "") if isinstance(source.value, str) else ""
-            )
+            written = source.value if isinstance(source.value, str) else ""
+            hint = variable(written, field if source.kind == "env" else "")
             self.findings.wrong(here, f"{error.advice}; it {hint}" if hint else error.advice)
             return
         said = {"plain": "", "file": "the file's content ", "env": "the environment variable's value "}[source.kind]
-        for doubt in (*blemishes(found.reveal()), variable(found.reveal(), field)):
-            if doubt:
-                self.findings.warn(here, said + doubt)
+        for blemish in blemishes(found.reveal(), field):
+            self.findings.warn(here, said + blemish)
         if source.kind == "file" and isinstance(source.value, str) and readable_by_all(Path(source.value)):
             self.findings.warn(here, "names a file that everybody on this machine may read: chmod 600, or 640")
 
     def _check_environment(self, given: Collection[str], provider: AnyProvider, place: Place) -> None:
-        """Find what is odd about the vendor's environment variables, which are used where no field is given."""
+        """Warn about the vendor's environment variables, which are used where no field is given."""
         keys = [field for field in provider.credentials if field]
         if any(field in given for field in keys):
             return
         for field in keys:
             name = secret_values.variable_of(provider, field, self.environ)
-            for doubt in (*blemishes(self.environ.get(name, "")), variable(self.environ.get(name, ""), field)):
-                if doubt:
-                    self.findings.warn((*place, "provider"), f"the environment variable {name} {doubt}")
+            for blemish in blemishes(self.environ.get(name, ""), field):
+                self.findings.warn((*place, "provider"), f"the environment variable {name} {blemish}")
 
     def secret_keys(self) -> frozenset[str]:
         """Return every key that may hold a secret, or say where it is."""
@@ -190,7 +189,7 @@ class Accounts:
             if self.findings.full:
                 return
             if action not in actions:
-                hint = suggestion(action, actions)
+                hint = did_you_mean(action, actions)
                 message = f"unknown action of {provider.name}; it is one of {', '.join(actions)}{hint}"
                 self.findings.wrong((*place, "quota", action), message, at_key=True)
 
@@ -203,12 +202,6 @@ class Accounts:
         share = account.quota_share * provider.single.limit(account)
         if provider.single.action not in account.quota and share * self.max_age < 1:
             self.findings.wrong((*place, "quota_share"), small)
-
-
-def _account_keys(provider: AnyProvider, providers: Mapping[str, AnyProvider]) -> Keys:
-    own = keys_of(provider)
-    elsewhere = others(own, {name: keys_of(each) for name, each in providers.items()})
-    return Keys(own, {field: f"accounts of {whose}" for field, whose in elsewhere.items()})
 
 
 def keys_of(provider: AnyProvider) -> tuple[str, ...]:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
-from exporter.config.checking import Mistake, value_at, wrong_type
-from exporter.config.document import Document, Spot, locate
-from exporter.config.problems import MOST, Place, Problem, shown
+from pydantic import BaseModel, ValidationError
+
+from exporter.config.document import Document
+from exporter.config.positions import locate, misread, value_at
+from exporter.config.problems import MOST, Place, Problem
+from exporter.config.wording import Keys, invalid, wrong_type
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A mistake or a warning in its document; `first` is the place of what it repeats."""
+class Finding:
+    """An error or a warning at a place, or with `at_key` at its key; `first` is the place that it repeats."""
 
     document: Document
-    mistake: Mistake
+    place: Place
+    message: str
+    at_key: bool = False
     first: tuple[Document, Place] | None = None
 
 
@@ -26,9 +35,8 @@ class Findings:
     def __init__(self, main: Document) -> None:
         self.documents = [main]
         self.document = main
-        self._errors: list[Found] = []
-        self._warnings: list[Found] = []
-        self._hints: dict[tuple[str, Place], str] = {}
+        self._errors: list[Finding] = []
+        self._warnings: list[Finding] = []
 
     def enter(self, document: Document) -> None:
         """Go on with another document."""
@@ -37,39 +45,71 @@ class Findings:
 
     @property
     def full(self) -> bool:
-        """Whether no more mistakes are taken, so that looking for them is useless."""
+        """Whether no more errors are taken, so that looking for them is useless."""
         return len(self._errors) >= MOST
 
-    def report(self, mistake: Mistake, first: tuple[Document, Place] | None = None) -> None:
-        """Note a mistake, unless YAML's own errors there leave nothing to say."""
-        document, place = self.document, mistake.place
+    def wrong(
+        self,
+        place: Place,
+        message: str,
+        *,
+        at_key: bool = False,
+        missing: bool = False,
+        first: tuple[Document, Place] | None = None,
+    ) -> None:
+        """Note an error at a place of the present document, unless YAML's own errors there leave nothing to say.
+
+        `missing` says that there is no such key; `at_key` and `first` are as in a Finding.
+        """
+        document = self.document
         unknown = document.unknown and any(place[:n] in document.unknown for n in range(len(place) + 1))
-        excused = mistake.missing and place[:-1] in document.merged
-        if place in document.odd and not mistake.at_key:
-            mistake = _with_advice(mistake, value_at(document.value, place), document.odd[place])
+        excused = missing and place[:-1] in document.merged
+        if place in document.ambiguous and not at_key and _is_vague(message, value_at(document.value, place)):
+            message = document.ambiguous[place]
         if not unknown and not excused and not self.full:
-            self._errors.append(Found(document, mistake, first))
+            self._errors.append(Finding(document, place, message, at_key, first))
 
-    def wrong(self, place: Place, message: str, at_key: bool = False) -> None:
-        """Note an error at a place of the present document."""
-        self.report(Mistake(place, message, at_key))
-
-    def warn(self, place: Place, message: str, at_key: bool = False) -> None:
+    def warn(self, place: Place, message: str, *, at_key: bool = False) -> None:
         """Note what is allowed and likely not meant."""
         if len(self._warnings) < MOST:
-            self._warnings.append(Found(self.document, Mistake(place, message, at_key)))
+            self._warnings.append(Finding(self.document, place, message, at_key))
 
     def hint(self, document: Document, hints: Mapping[Place, str]) -> None:
         """Note the likely cause of errors at these places; where there is no error, it becomes a warning."""
-        wrong = {(each.document.file, each.mistake.place) for each in self._errors}
-        for place, message in hints.items():
-            if (document.file, place) in wrong:
-                self._hints[document.file, place] = message
-            elif len(self._warnings) < MOST:
-                self._warnings.append(Found(document, Mistake(place, message)))
+        told = set()
+        for index, each in enumerate(self._errors):
+            if each.document is document and each.place in hints:
+                self._errors[index] = replace(each, message=f"{each.message}; it {hints[each.place]}")
+                told.add(each.place)
+        self.document = document
+        for place in hints.keys() - told:
+            self.warn(place, hints[place])
+
+    def validated(self, shape: type[M], raw: Any, place: Place, keys: Keys | None = None) -> M | None:
+        """Return `raw` as a value of `shape`, or None after reporting everything that is wrong with it."""
+        try:
+            return shape.model_validate(raw)
+        except ValidationError as error:
+            self.invalid(error, raw, place, keys or Keys(tuple(shape.model_fields)))
+        return None
+
+    def invalid(self, error: ValidationError, raw: Any, place: Place, keys: Keys) -> None:
+        """Report pydantic's errors."""
+        # Finding the likely spelling takes time, and no more than these are reported anyway.
+        for found in error.errors(include_url=False, include_input=False)[:MOST]:
+            steps, surplus, missing = found["loc"], found["type"] == "extra_forbidden", found["type"] == "missing"
+            at_key = surplus or steps[-1:] == ("[key]",)
+            steps = steps[:-1] if at_key and not surplus else steps
+            message = invalid(found["type"], found.get("ctx", {}), value_at(raw, steps), steps, keys)
+            self.wrong((*place, *steps), message, at_key=at_key, missing=missing)
+
+    def unknown(self, raw: Iterable[str], place: Place, keys: Keys) -> None:
+        """Report each key that is unknown."""
+        for key in islice((key for key in raw if key not in keys.own), MOST):
+            self.wrong((*place, key), keys.unknown(key), at_key=True)
 
     def list_of(self, raw: Any, place: Place) -> list[Any]:
-        """Return a list that may be there, or an empty one after reporting that something else is."""
+        """Return `raw` if it is a list, else report that it is none and return an empty one."""
         if isinstance(raw, list):
             return raw
         self.wrong(place, wrong_type(raw, "a list"))
@@ -77,70 +117,47 @@ class Findings:
 
     def errors(self) -> list[Problem]:
         """Return all errors, YAML's own too: by document, then by position."""
-        found = [self._hinted(each) for each in (*self._errors, *self._misread())]
-        problems = _placed(self.documents, found)
-        problems += [problem for document in self.documents for problem in document.problems]
-        problems = self._sorted(problems)
+        told = {(each.document.file, each.place) for each in self._errors}
+        odd = [
+            Finding(document, place, advice)
+            for document in self.documents
+            for place, advice in misread(document).items()
+            if (document.file, place) not in told
+        ]
+        found = [*self._errors, *odd][: max(MOST, len(self._errors))]
+        problems = self._placed(found, (problem for document in self.documents for problem in document.problems))
         if len(problems) >= MOST:
             words = f"more errors follow; these are the first {len(problems):,}"
             problems.append(Problem(self.documents[0].file, 1, 1, "document", words))
         return problems
 
-    def _misread(self) -> list[Found]:
-        """Return the odd numbers that have no other error: YAML does not read them as they were written."""
-        told = {(found.document.file, found.mistake.place) for found in self._errors}
-        odd = ((document, place) for document in self.documents for place in document.odd)
-        misread = [
-            Found(document, Mistake(place, document.odd[place]))
-            for document, place in odd
-            if (document.file, place) not in told and isinstance(value_at(document.value, place), (int, float))
-        ]
-        return misread[: max(0, MOST - len(self._errors))]
-
-    def _hinted(self, found: Found) -> Found:
-        hint = self._hints.get((found.document.file, found.mistake.place))
-        if hint is None:
-            return found
-        return replace(found, mistake=replace(found.mistake, message=f"{found.mistake.message}; it {hint}"))
-
     def warnings(self) -> list[Problem]:
         """Return all warnings in the same order."""
-        return self._sorted(_placed(self.documents, self._warnings))
+        return self._placed(self._warnings)
 
-    def _sorted(self, problems: list[Problem]) -> list[Problem]:
+    def _placed(self, found: list[Finding], others: Iterable[Problem] = ()) -> list[Problem]:
+        """Return findings with their lines and columns, sorted together with others that have them already."""
+        wanted = defaultdict(set)
+        for each in found:
+            for document, place in [(each.document, each.place), *([each.first] if each.first else [])]:
+                wanted[document.file].add(place)
+        spots = {each.file: locate(each, wanted[each.file]) for each in self.documents if each.file in wanted}
+        problems = []
+        for each in found:
+            document, place, message = each.document, each.place, each.message
+            if each.first:
+                message += f", first at {each.first[0].file}:{spots[each.first[0].file][each.first[1]].value[0]}"
+            # A key without a value may be a value in the wrong place.
+            path = document.format.path(place, value_at(document.value, place, "") is None)
+            spot = spots[document.file][place]
+            problems.append(Problem(document.file, *(spot.key if each.at_key else spot.value), path, message))
+        problems += others
         order = {document.file: number for number, document in enumerate(self.documents)}
         return sorted(problems, key=lambda problem: (order[problem.file], problem.line, problem.column))
 
 
-def _with_advice(mistake: Mistake, value: Any, advice: str) -> Mistake:
-    """Return a mistake at an odd value in better words: a limit that a misread number breaks helps nobody."""
-    number = isinstance(value, (int, float)) and not mistake.message.startswith("is a number to YAML")
-    text = mistake.message.startswith("is text; ") or mistake.message == "is empty; text is expected"
-    return replace(mistake, message=advice) if number or text else mistake
-
-
-def _placed(documents: list[Document], found: list[Found]) -> list[Problem]:
-    wanted: dict[str, set[Place]] = {}
-    for each in found:
-        wanted.setdefault(each.document.file, set()).add(each.mistake.place)
-        if each.first:
-            wanted.setdefault(each.first[0].file, set()).add(each.first[1])
-    spots = {each.file: locate(each, wanted[each.file]) for each in documents if each.file in wanted}
-    return [_problem(each, spots) for each in found]
-
-
-def _problem(found: Found, spots: Mapping[str, Mapping[Place, Spot]]) -> Problem:
-    mistake, file = found.mistake, found.document.file
-    spot = spots[file][mistake.place]
-    line, column = spot.key if mistake.at_key else spot.value
-    message = mistake.message
-    if found.first:
-        document, place = found.first
-        message += f", first at {document.file}:{spots[document.file][place].value[0]}"
-    return Problem(file, line, column, _path(found.document, mistake), message)
-
-
-def _path(document: Document, mistake: Mistake) -> str:
-    """Write the place of a mistake; a key without a value may be a value in the wrong place."""
-    bare = value_at(document.value, mistake.place, "") is None
-    return shown(mistake.place, document.words, bare=bare)
+def _is_vague(message: str, value: Any) -> bool:
+    """Say whether an error at an ambiguous value helps less than the advice about the value."""
+    if isinstance(value, (int, float)):
+        return not message.startswith("is a number to YAML")
+    return message.startswith("is text; ") or message == "is empty; text is expected"

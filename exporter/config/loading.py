@@ -1,4 +1,4 @@
-"""The configuration: files to typed values, or every error at once. Providers come in; none is known by name."""
+"""Loads the configuration: files to typed values, or every error at once. No provider is known here by name."""
 
 from __future__ import annotations
 
@@ -6,81 +6,23 @@ import errno
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
-
-from pydantic import Field
 
 from exporter import files
 from exporter.config.accounts import Accounts, keys_of
-from exporter.config.checking import Keys, strangers, validated, wrong_type
-from exporter.config.document import Document, read_document
-from exporter.config.doubts import variables
+from exporter.config.document import Document, Format, read_document
 from exporter.config.findings import Findings
-from exporter.config.problems import ConfigErrors, Place, Problem, suggestion
+from exporter.config.problems import ConfigErrors, Place, Problem, path_of
 from exporter.config.secret_values import Choose, Read, read_file
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
-from exporter.fields import Shape, duration
-from exporter.model import Account, Stream
+from exporter.config.values import Config, Scrape, ScrapeShape
+from exporter.config.warnings import variables
+from exporter.config.wording import Keys, wrong_type
+from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
-
-
-class ScrapeShape(Shape):
-    """When streams are probed, and how long their answers count."""
-
-    timeout: duration(0.05, 120) = Field(  # type: ignore[valid-type]
-        10.0, description="budget of a round where Prometheus sends no X-Prometheus-Scrape-Timeout-Seconds"
-    )
-    reuse: duration(0, 3600) = Field(  # type: ignore[valid-type]
-        5.0, description="answers younger than this serve the next scrape too, so an HA pair costs one round"
-    )
-    max_age: duration(1, 86400) = Field(  # type: ignore[valid-type]
-        120.0, description="a stream whose turn has not come keeps its last answer this long, then it is unknown"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Scrape:
-    """When streams are probed, and how long their answers count; all in seconds."""
-
-    timeout: float = 10.0
-    reuse: float = 5.0
-    max_age: float = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """A configuration without errors.
-
-    Attributes:
-        scrape: When streams are probed.
-        accounts: Instances of their provider's account type, in the order of the file.
-        streams: Instances of their provider's stream type, the short form written out, in the order of the files.
-        label_names: Every key of the streams' labels, sorted.
-        warnings: What is allowed and likely not meant.
-        files: Every file that was read, secrets' files too, for watching.
-        patterns: The patterns of `stream_files`, from the file system's root or the working directory, for watching.
-        accounts_by_name: The accounts again.
-    """
-
-    scrape: Scrape = Scrape()
-    accounts: tuple[Account, ...] = ()
-    streams: tuple[Stream, ...] = ()
-    label_names: tuple[str, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    files: tuple[Path, ...] = ()
-    patterns: tuple[str, ...] = ()
-    accounts_by_name: Mapping[str, Account] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        by_name = MappingProxyType({account.name: account for account in self.accounts})
-        object.__setattr__(self, "accounts_by_name", by_name)
-
-    def provider_of(self, stream: Stream) -> str:
-        """Return the name of the provider of a stream's account."""
-        return self.accounts_by_name[stream.account].provider
+from exporter.spelling import did_you_mean
 
 
 def load(
@@ -108,7 +50,7 @@ def load(
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Hold the collector back: it finds nothing in a tree that only grows, and takes half of the time for it."""
+    """Pause the garbage collector, which finds nothing while values are built and takes half of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -140,7 +82,7 @@ class _Loading:
         self.patterns: list[str] = []
         self.hung = ""
         self._read = read
-        self._words = _words(providers)
+        self._format = Format(path=partial(path_of, words=_words(providers)))
         self.findings = Findings(self.open(path))
         self.scrape = Scrape()
         self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read, choose)
@@ -179,7 +121,7 @@ class _Loading:
 
     def open(self, path: Path) -> Document:
         try:
-            return read_document(str(path), self.read(path), words=self._words)
+            return read_document(str(path), self.read(path), self._format)
         except (OSError, ValueError) as error:
             return Document(str(path), problems=[Problem(str(path), 1, 1, "document", files.problem(error))])
 
@@ -187,25 +129,20 @@ class _Loading:
         if not isinstance(raw, dict):
             self.findings.wrong((), wrong_type(raw, "a mapping"))
             return
-        strangers(raw, (), self.findings.report, TOP)
-        self.read_scrape(raw.get("scrape", {}))
+        self.findings.unknown(raw, (), TOP)
+        scrape = self.findings.validated(ScrapeShape, raw.get("scrape", {}), ("scrape",))
+        if scrape is not None:
+            self.scrape = Scrape(**scrape.model_dump())
         self.accounts.read(raw, self.scrape.max_age)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
         self.read_stream_files(self.findings.list_of(raw.get("stream_files", []), ("stream_files",)))
         self.notice_idle()
         self.notice_doubts()
 
-    def read_scrape(self, raw: Any) -> None:
-        if not isinstance(raw, dict):
-            self.findings.wrong(("scrape",), wrong_type(raw, "a mapping"))
-        elif (scrape := validated(ScrapeShape, raw, ("scrape",), self.findings.report)) is not None:
-            self.scrape = Scrape(**scrape.model_dump())
-
     def read_stream_files(self, patterns: list[Any]) -> None:
         main = self.findings.document
         opened = {self.path}
         for index, pattern in enumerate(patterns):
-            self.findings.document = main
             place = ("stream_files", index)
             if not isinstance(pattern, str):
                 self.findings.wrong(place, wrong_type(pattern, "text"))
@@ -215,8 +152,10 @@ class _Loading:
                     self.findings.wrong(place, "the pattern matches the configuration itself")
                 elif path not in opened:
                     opened.add(path)
-                    self.read_stream_file(path)
-        self.findings.document = main
+                    self.findings.enter(self.open(path))
+                    if self.findings.document.readable:
+                        self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
+                    self.findings.document = main
 
     def matches(self, pattern: str, place: Place) -> list[Path]:
         directory = self.path.parent
@@ -226,18 +165,13 @@ class _Loading:
         except TimeoutError as error:
             self.hung = str(directory / pattern)
             self.findings.wrong(place, files.problem(error))
-            return []
         except (OSError, ValueError):
             self.findings.wrong(place, "is not a pattern of file names")
-            return []
-        if not found:
-            self.findings.warn(place, "the pattern matches no file")
-        return [directory / name for name in found]
-
-    def read_stream_file(self, path: Path) -> None:
-        self.findings.enter(self.open(path))
-        if self.findings.document.readable:
-            self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
+        else:
+            if not found:
+                self.findings.warn(place, "the pattern matches no file")
+            return [directory / name for name in found]
+        return []
 
     def notice_doubts(self) -> None:
         """Pass on the providers' warnings; only accounts and streams without errors are looked at."""
@@ -248,7 +182,7 @@ class _Loading:
             provider, place = self.accounts.owners[name]
             if provider is not None:
                 for doubt in provider.doubts(account, streams.get(name, [])):
-                    hint = suggestion(getattr(account, doubt.field), doubt.options)
+                    hint = did_you_mean(getattr(account, doubt.field), doubt.options)
                     self.findings.warn((*place, doubt.field), doubt.message + hint)
 
     def notice_idle(self) -> None:

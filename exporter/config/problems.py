@@ -1,13 +1,12 @@
-"""What is wrong with a configuration, and where; nothing here ever holds a value that was written there."""
+"""What is wrong in a file, and where. Nothing here ever holds a value from the file."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice
+
+from exporter.spelling import closest
 
 Place = tuple[str | int, ...]
 """The keys and list indexes that lead to a value, from the top of its file."""
@@ -31,7 +30,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.path}: {self.message}"
+        path = f"{self.path}: " if self.path else ""
+        return f"{self.file}:{self.line}:{self.column}: {path}{self.message}"
 
 
 class ConfigErrors(Exception):  # noqa: N818 - it carries all the errors there are
@@ -45,25 +45,26 @@ class ConfigErrors(Exception):  # noqa: N818 - it carries all the errors there a
         return "\n".join(map(str, self.problems))
 
 
-def shown(place: Place, words: frozenset[str] = frozenset(), *, bare: bool = False) -> str:
+def path_of(place: Place, bare: bool = False, words: frozenset[str] = frozenset(), strict: bool = False) -> str:
     """Write a place as `accounts[0].quota`; a key that may be a secret is `<key>`.
 
     Args:
         place: The place.
-        words: The keys that a configuration may have.
         bare: Whether the last key stands without a value, and so may be one itself.
+        words: The keys that the file may have.
+        strict: Whether no key is shown unless it is known, or nearly so.
     """
     text = ""
     for index, step in enumerate(place):
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            doubtful = bare and index == len(place) - 1
-            text += ("." if text else "") + (step if speakable(step, words, bare=doubtful) else "<key>")
+            doubtful = strict or (bare and index == len(place) - 1)
+            text += ("." if text else "") + (step if may_be_repeated(step, words, bare=doubtful) else "<key>")
     return text or "document"
 
 
-def speakable(key: str, words: frozenset[str], *, bare: bool = False) -> bool:
+def may_be_repeated(key: str, words: frozenset[str], *, bare: bool = False) -> bool:
     """Whether a key may be repeated in a message: it is known, nearly so, or made of small letters like a name.
 
     A secret may stand where a key belongs, as in `{secret_key, VALUE}`: then it has no value, and only what is known
@@ -75,20 +76,5 @@ def speakable(key: str, words: frozenset[str], *, bare: bool = False) -> bool:
         return False
     if not bare and _LIKE_A_NAME.fullmatch(key):
         return True
-    near = _closest(key, tuple(sorted(words)), 0.75)
-    return bool(near) and len(key) <= len(near) + _MOST_MISSPELT
-
-
-def suggestion(word: object, options: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` where one of the options is likely meant, else nothing."""
-    if not isinstance(word, str) or len(word) > 64:
-        return ""
-    found = _closest(word, tuple(islice(options, 500)))
-    return f"; did you mean '{found}'?" if found else ""
-
-
-@lru_cache(maxsize=4096)
-def _closest(word: str, options: tuple[str, ...], cutoff: float = 0.6) -> str:
-    by_lower = {option.lower(): option for option in options}
-    found = difflib.get_close_matches(word.lower(), by_lower, 1, cutoff)
-    return by_lower[found[0]] if found else ""
+    near = closest(key, sorted(words), cutoff=0.75)
+    return bool(near) and len(key) <= len(near[0]) + _MOST_MISSPELT

@@ -9,13 +9,19 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from exporter.config.accounts import Accounts
-from exporter.config.checking import Keys, Mistake, others, strangers, taken, told, validated, wrong_type
 from exporter.config.document import Document
 from exporter.config.findings import Findings
-from exporter.config.problems import Place, suggestion
+from exporter.config.problems import Place
+from exporter.config.wording import (
+    Keys,
+    already_taken,
+    foreign_fields,
+    wrong_type,
+)
 from exporter.fields import Text
 from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
+from exporter.spelling import did_you_mean
 
 TAKEN_LABELS = frozenset({"provider", "stream", "account", "le", "quantile"})
 SCRAPE_LABELS = frozenset({"job", "instance"})
@@ -31,9 +37,8 @@ class Streams:
         self.findings = findings
         self.accounts = accounts
         self.valid: list[Stream] = []
-        self.names: dict[str, dict[str, tuple[Document, Place, list[Any] | None]]] = {name: {} for name in providers}
+        self.names: dict[str, dict[str, tuple[Document, Place, str | int]]] = {name: {} for name in providers}
         self.label_sets: set[tuple[str, ...]] = set()
-        self.indexes: dict[int, dict[str, int]] = {}
         self.nobody: dict[str, str] = {}
         self.keys = {name: _stream_keys(name, providers) for name in providers}
 
@@ -50,24 +55,23 @@ class Streams:
             provider = self._provider(raw, place)
             if provider is None:
                 self._check_common(raw, place)
-                continue
-            if "names" in raw:
+            elif "names" in raw:
                 self._many(raw, provider, place)
             else:
                 self._one(raw, provider, place)
 
     def _check_common(self, raw: Any, place: Place) -> None:
-        """Find in a stream of no known account what is wrong whosever it is."""
+        """Check what all streams have in common, where the account is unknown."""
         if not isinstance(raw, dict):
             return
         common = {key: value for key, value in raw.items() if key in Stream.model_fields}
         stand_in = {"name": "any"} if "names" in raw else {}
-        validated(Stream, {**stand_in, **common, "account": "any"}, place, self.findings.report)
-        known = Keys(tuple({key for keys in self.keys.values() for key in keys.own}))
-        strangers(raw, place, self.findings.report, known)
+        self.findings.validated(Stream, {**stand_in, **common, "account": "any"}, place)
+        known = {key for keys in self.keys.values() for key in keys.own}
+        self.findings.unknown(raw, place, Keys(tuple(known)))
 
     def _provider(self, raw: Any, place: Place) -> AnyProvider | None:
-        """Return the provider of a stream's account, or None after saying why there is none."""
+        """Return the provider of a stream's account, or None after reporting why there is none."""
         try:
             return self.accounts.owners[raw["account"]][0]
         except (KeyError, TypeError):
@@ -75,7 +79,7 @@ class Streams:
         if not isinstance(raw, dict):
             self.findings.wrong(place, wrong_type(raw, "a mapping"))
         elif "account" not in raw:
-            self.findings.report(Mistake((*place, "account"), "is missing", missing=True))
+            self.findings.wrong((*place, "account"), "is missing", missing=True)
         elif not isinstance(raw["account"], str):
             self.findings.wrong((*place, "account"), wrong_type(raw["account"], "text"))
         else:
@@ -85,33 +89,30 @@ class Streams:
     def _meant(self, account: str) -> str:
         """Suggest the account that was likely meant, for the first few unknown names: comparing many takes long."""
         if account not in self.nobody and len(self.nobody) < MOST_MEANT:
-            self.nobody[account] = suggestion(account, self.accounts.owners)
+            self.nobody[account] = did_you_mean(account, self.accounts.owners)
         return self.nobody.get(account, "")
 
     def _one(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
         try:
             stream: Stream = provider.stream.model_validate(raw)
         except ValidationError as error:
-            told(error, raw, place, self.findings.report, self.keys[provider.name])
-            self._check_rest(raw, provider, place)
+            self.findings.invalid(error, raw, place, self.keys[provider.name])
+            # Its name and labels can be checked all the same.
+            if isinstance(raw.get("name"), str):
+                self._name(raw["name"], provider.name, place, "name")
+            if isinstance(raw.get("labels"), dict):
+                self._check_labels(raw["labels"], place)
             return
-        self._name(stream.name, provider.name, (*place, "name"))
+        self._name(stream.name, provider.name, place, "name")
         self._check(stream, provider, place)
         self.valid.append(stream)
-
-    def _check_rest(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
-        """Find in an entry that has errors already what is wrong between it and others."""
-        if isinstance(raw.get("name"), str):
-            self._name(raw["name"], provider.name, (*place, "name"))
-        if isinstance(raw.get("labels"), dict):
-            self._check_labels(raw["labels"], place)
 
     def _many(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
         """Read the short form: what is shared is checked once, and each stream is a copy with its own name."""
         shared = {key: value for key, value in raw.items() if key != "names"} | {"name": "any"}
         if "name" in raw:
             self.findings.wrong((*place, "name"), "stands beside names; one of them is enough", at_key=True)
-        model = validated(provider.stream, shared, place, self.findings.report, self.keys[provider.name])
+        model = self.findings.validated(provider.stream, shared, place, self.keys[provider.name])
         names = self.findings.list_of(raw["names"], (*place, "names"))
         if raw["names"] == []:
             self.findings.wrong((*place, "names"), "is empty; name at least one stream")
@@ -119,7 +120,7 @@ class Streams:
         try:
             _NAMES.validate_python(names)
         except ValidationError as error:
-            told(error, names, (*place, "names"), self.findings.report, Keys())
+            self.findings.invalid(error, names, (*place, "names"), Keys())
             return
         if model is not None:
             self._check(model, provider, place)
@@ -128,7 +129,7 @@ class Streams:
             self.valid += copies
 
     def _check_names(self, copies: list[Stream], provider: AnyProvider, place: Place) -> None:
-        """Find the names of a short form that cannot be what they stand for by default."""
+        """Check the names of a short form as the addresses that they are by default."""
         account = self.accounts.valid.get(copies[0].account) if copies else None
         if account is None:
             return
@@ -138,35 +139,23 @@ class Streams:
                     self.findings.wrong((*place, "names", index), message)
 
     def _names(self, names: list[Any], provider: str, place: Place) -> None:
-        """Note the names of a short form: at once where none stands anywhere else, as is usual."""
-        known = self.names[provider]
-        texts = [name for name in names if isinstance(name, str)]
-        fresh = dict.fromkeys(texts, (self.findings.document, place, names))
+        """Note the names of a short form: all at once if they are new, as is usual."""
+        document, known = self.findings.document, self.names[provider]
+        fresh = {name: (document, place, index) for index, name in enumerate(names) if isinstance(name, str)}
         if len(fresh) == len(names) and known.keys().isdisjoint(fresh):
             known |= fresh
             return
         for index, name in enumerate(names):
-            if self.findings.full:
-                return
-            if isinstance(name, str):
-                self._name(name, provider, (*place, index))
+            if isinstance(name, str) and not self.findings.full:
+                self._name(name, provider, place, index)
 
-    def _name(self, name: str, provider: str, place: Place) -> None:
-        """Note a stream's name; the first that has it at its provider keeps it."""
-        mine = (self.findings.document, place, None)
-        document, there, names = first = self.names[provider].setdefault(name, mine)
-        if first is not mine:
-            where = there if names is None else (*there, self._index(names, name))
-            self.findings.report(Mistake(place, taken(f"a {provider} stream", name)), (document, where))
-
-    def _index(self, names: list[Any], name: str) -> int:
-        """Return where a name first appears in a short form; one pass serves all of its names."""
-        if id(names) not in self.indexes:
-            # Set from the end, so that the first of equal names stays.
-            last = len(names) - 1
-            found = {each: last - back for back, each in enumerate(reversed(names)) if isinstance(each, str)}
-            self.indexes[id(names)] = found
-        return self.indexes[id(names)][name]
+    def _name(self, name: str, provider: str, place: Place, step: str | int) -> None:
+        """Note a stream's name, which has to be the only one at its provider."""
+        here = (self.findings.document, place, step)
+        document, around, first = before = self.names[provider].setdefault(name, here)
+        if before is not here:
+            message = already_taken(f"a {provider} stream", name)
+            self.findings.wrong((*place, step), message, first=(document, (*around, first)))
 
     def _check(self, stream: Stream, provider: AnyProvider, place: Place) -> None:
         if stream.labels:
@@ -176,7 +165,7 @@ class Streams:
         account = self.accounts.valid.get(stream.account)
         if account is not None:
             for field, message in provider.problems(account, stream):
-                self.findings.report(Mistake((*place, field), message, missing=True))
+                self.findings.wrong((*place, field), message, missing=True)
 
     def _check_labels(self, labels: Iterable[str], place: Place) -> None:
         for label in labels:
@@ -204,11 +193,11 @@ def _copies(model: Stream, names: list[str]) -> list[Stream]:
 
 
 def _stream_keys(name: str, providers: Mapping[str, AnyProvider]) -> Keys:
-    own = providers[name].stream
-    elsewhere = others(own.model_fields, {each: provider.stream.model_fields for each, provider in providers.items()})
+    fields = {each: tuple(provider.stream.model_fields) for each, provider in providers.items()}
+    foreign = foreign_fields(name, fields)
     return Keys(
-        own=(*own.model_fields, "names"),
-        others={field: f"streams of {whose}; this account's are {name}" for field, whose in elsewhere.items()},
+        own=(*fields[name], "names"),
+        others={field: f"streams of {whose}; this account's are {name}" for field, whose in foreign.items()},
         absent={"name": "is missing; give name, or names for several streams"},
         retired=providers[name].retired,
     )

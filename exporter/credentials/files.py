@@ -16,20 +16,15 @@ LOOK_SECONDS = 0.1
 FIRST_LOOK_SECONDS = 1.0
 """Limit for the first look at a file: on a busy machine, one that is slow should not count as present."""
 
-Signature = tuple[int, ...] | None
-HANGS: Signature = ()
+HANGS: files.Signature = ()
 
 
-def signature(path: Path) -> Signature:
-    """Return what changes with a file's content; follow symbolic links, because a ConfigMap swaps them."""
+def signature(path: Path) -> files.Signature:
+    """Return what changes with a file's content, or HANGS."""
     try:
-        found = files.look(path, LOOK_SECONDS)
+        return files.signature(path, LOOK_SECONDS)
     except TimeoutError:
         return HANGS
-    if found is None:
-        return None
-    # The time of change, too: copies may keep the time of modification, and a new mode makes a file readable.
-    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
 class Files:
@@ -41,7 +36,7 @@ class Files:
 
     def __init__(self, read: Callable[[Path], bytes]) -> None:
         self._read = read
-        self.seen: dict[Path, Signature] = {}
+        self.seen: dict[Path, files.Signature] = {}
 
     def read(self, path: Path) -> bytes:
         """Return a file's content; raises OSError or ValueError."""

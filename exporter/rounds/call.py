@@ -182,16 +182,16 @@ class Caller:
 
     def _count(self, made: Attempt, seconds: float) -> None:
         key = (self.provider.name, self.account.name, made.query.api.action)
-        self._shared.tally.duration(key, seconds)
+        self._shared.counters.durations[key].observe(seconds)
         if made.reply is not None:
-            self._shared.tally.responses[(*key, made.outcome.code)] += 1
+            self._shared.counters.responses[(*key, made.outcome.code)] += 1
 
     def _skew(self, reply: Reply) -> None:
         seconds = _date(reply.headers.get("date", ""))
         if seconds is not None:
             # The header is cut to whole seconds: half a second is the expected remainder.
             skew = seconds + 0.5 - self._shared.clock.unix()
-            self._shared.tally.skew[self.provider.name, self.account.name] = skew
+            self._shared.counters.skew[self.provider.name, self.account.name] = skew
 
     def _observe(self, made: Attempt, seconds: float) -> None:
         request, reply = made.request, made.reply

@@ -127,7 +127,6 @@ class Round:
             state.complete_since = max(state.complete_since, self.started)
         if state.health.learn(self._result(now)):
             self._tell()
-        state.shared.board.changed()
 
     def _result(self, now: float) -> Result:
         left, quota = self._queue.left(), self._queue.left_by_quota()

@@ -117,7 +117,7 @@ class AccountState:
     def count(self, fault: Fault) -> None:
         """Count a failure."""
         key = (*self.names, fault.code, str(fault.reason))
-        self.shared.tally.errors[key] += 1
+        self.shared.counters.errors[key] += 1
 
     def kept(self) -> dict[str, float]:
         """Return the calls per second allowed now, by action."""

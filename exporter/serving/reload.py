@@ -45,7 +45,7 @@ class Reloader:
         self._waiting: asyncio.Task[list[str]] | None = None
 
     async def reload(self) -> list[str]:
-        """Put the configuration that stands in the files now into force; return what is wrong with it."""
+        """Apply the configuration as the files have it now; return what is wrong with it."""
         task = self._waiting
         if task is None:
             task = self._waiting = asyncio.create_task(self._next(self._under_way), name="reload")
@@ -120,7 +120,7 @@ def keep_one_heap() -> None:
 
 
 def settle_memory() -> None:
-    """Keep the collector from walking again and again what lives as long as the configuration does."""
+    """Keep the garbage collector away from what lives as long as the configuration."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
@@ -134,33 +134,19 @@ class Look:
         self._last: dict[Path | str, object] = {}
 
     def __call__(self, paths: Iterable[Path], patterns: Iterable[str] = ()) -> Seen:
-        """Return what changes with the files' content; follows symbolic links, because a ConfigMap swaps them."""
+        """Return what changes with the files' content."""
         seconds, last = self._seconds, dict[Path | str, object]()
         keys: list[Path | str] = [*paths, *patterns]
         for key in keys:
             try:
-                last[key] = _stat(key, seconds) if isinstance(key, Path) else _matches(key, seconds)
+                if isinstance(key, Path):
+                    last[key] = files.signature(key, seconds)
+                else:
+                    last[key] = tuple(files.matches(key, seconds=seconds))
             except TimeoutError:
                 last[key] = self._last.get(key)
                 seconds = min(seconds, HASTY_SECONDS)
+            except (OSError, ValueError):  # not a pattern of file names
+                last[key] = ()
         self._last = last
         return tuple(last.values())
-
-
-def signature(paths: Iterable[Path], patterns: Iterable[str] = ()) -> Seen:
-    """Return what changes with the files' content, as it is now."""
-    return Look()(paths, patterns)
-
-
-def _stat(file: Path, seconds: float) -> tuple[int, ...] | None:
-    found = files.look(file, seconds)
-    return None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
-
-
-def _matches(pattern: str, seconds: float) -> tuple[str, ...]:
-    try:
-        return tuple(files.matches(pattern, seconds=seconds))
-    except TimeoutError:
-        raise
-    except (OSError, ValueError):
-        return ()

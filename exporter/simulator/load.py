@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,19 +15,20 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from exporter import files
-from exporter.config.odd import odd
-from exporter.config.problems import shown
+from exporter.config.document import Format, read_document
+from exporter.config.positions import leaves, misread, problems_at, unprintable
+from exporter.config.problems import Place, Problem, path_of
 from exporter.fields import duration
 from exporter.model import State
 from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
-from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks
+from exporter.simulator.providers import quirks
+from exporter.simulator.types import Input, Manners, Script, Tricks
 from exporter.simulator.world import World
 
 LARGEST = 16 << 20
 
 T = TypeVar("T")
-Place = tuple[str | int, ...]
 Definite = Literal["active", "inactive", "forbidden", "not_found"]
 
 
@@ -59,7 +60,7 @@ class _Input(_Part):
 
 
 class _Account(_Part):
-    """An account; what stands beside these fields are the provider's own."""
+    """An account; all other keys are the provider's own."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -72,7 +73,7 @@ class _Account(_Part):
 
 
 class _Stream(_Part):
-    """A stream; what stands beside these fields is its address."""
+    """A stream; all other keys are its address."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -106,48 +107,19 @@ def _read(kind: Any, value: Any) -> Any:
     return _adapter(kind).validate_json(json.dumps(value))
 
 
-def read_fault(value: Mapping[str, Any]) -> Fault:
-    """Read a fault strictly from its JSON form.
-
-    Raises:
-        ValueError: A field is unknown or of a wrong type.
-    """
-    found = _read(Fault, value)
-    assert isinstance(found, Fault)
-    return found
+def _reader(kind: type[T]) -> Callable[[Mapping[str, Any]], T]:
+    """Return a function that reads a value strictly from its JSON form, or raises ValueError."""
+    return partial(_read, kind)
 
 
-def read_quirks(value: Mapping[str, Any]) -> Quirks:
-    """Read the switches strictly; those not named keep their default.
-
-    Raises:
-        ValueError: A switch or its value is unknown.
-    """
-    found = _read(Quirks, value)
-    assert isinstance(found, Quirks)
-    return found
-
-
-def read_tricks(value: Mapping[str, Any]) -> Tricks:
-    """Read what is to be wrong with a list strictly.
-
-    Raises:
-        ValueError: A field is unknown or of a wrong type.
-    """
-    found = _read(Tricks, value)
-    assert isinstance(found, Tricks)
-    return found
+read_fault = _reader(Fault)
+read_quirks: Callable[[Mapping[str, Any]], Any] = _reader(quirks())
+read_tricks = _reader(Tricks)
 
 
 def read_manners(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Read how callbacks are sent strictly.
-
-    Raises:
-        ValueError: A field is unknown or of a wrong type.
-    """
-    found = _read(Manners, value)
-    assert isinstance(found, Manners)
-    return asdict(found)
+    """Read how callbacks are sent strictly; raises ValueError."""
+    return asdict(_reader(Manners)(value))
 
 
 def read_script(value: Any, now: float) -> Script:
@@ -160,11 +132,7 @@ def read_script(value: Any, now: float) -> Script:
 
 
 def read_inputs(value: Any, now: float = 0.0) -> tuple[Input, ...]:
-    """Read a list of inputs.
-
-    Raises:
-        ValueError: It is written otherwise.
-    """
+    """Read a list of inputs; raises ValueError."""
     return tuple(_input(each, now) for each in _read(list[_Input], value))
 
 
@@ -203,87 +171,82 @@ def parse_world(text: str, *, name: str = "world", clock: Callable[[], float] = 
     Raises:
         WorldError: It is wrong; each line tells one error with its place.
     """
-    try:
-        tree = yaml.compose(text, _Loader)
-        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader that leaves dates as text
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise WorldError(f"{name}:{mark.line + 1 if mark else 1}: is not YAML") from None
-    problems = [*_twice(tree, ()), *_odd(tree, ())]
-    world = _build(document, clock, problems) if not problems else None
-    if world is None or problems:
-        secrets = {text for text in _scalars(tree) if not _PLAIN.fullmatch(text)}
-        told = [(place, scrub(message, secrets)) for place, message in problems]
-        lines = [f"{name}:{_line(tree, place)}: {_path(place)}: {message}" for place, message in told]
-        raise WorldError("\n".join(lines))
+    document = read_document(name, text.encode(), _FORMAT)
+    if document.problems:
+        raise WorldError("\n".join(_line(each, each.path) for each in document.problems))
+    mistakes = [*misread(document).items(), *unprintable(document).items()]
+    world = None if mistakes else _build(document.value, clock, mistakes)
+    if world is None or mistakes:
+        secrets = {text for text in _texts(document.value) if not _PLAIN.fullmatch(text)}
+        told = problems_at(document, ((place, scrub(message, secrets)) for place, message in mistakes))
+        raise WorldError("\n".join(_line(each, each.path or "world") for each in told))
     return world
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads dates as text."""
+def _line(problem: Problem, path: str) -> str:
+    return f"{problem.file}:{problem.line}: " + (f"{path}: " if path else "") + problem.message
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+def _texts(tree: Any) -> Iterator[str]:
+    """Yield every key and value as text."""
+    for place, value in leaves(tree):
+        yield from (step for step in (*place, str(value)) if isinstance(step, str))
+
+
+_KEYS = frozenset(name for part in (_World, _Account, _Stream, _Input, _Cycle) for name in part.model_fields) | {
+    field.name for kind in (Fault, quirks(), Tricks, Manners) for field in fields(kind)
 }
+_FORMAT = Format(path=lambda place, bare: path_of(place, bare, _KEYS) if place else "", parser=yaml.SafeLoader)
 # A text that does not look like a secret: words and short numbers.
 _PLAIN = re.compile(
     r"([A-Za-z]?[a-z]{0,15}|[A-Z]{0,5}|[0-9]{0,4})([-_./: ]([A-Za-z]?[a-z]{0,15}|[0-9]{0,4}))*", re.ASCII
 )
 
-Problems = list[tuple[Place, str]]
+Mistakes = list[tuple[Place, str]]
 
 
-def _build(document: Any, clock: Callable[[], float], problems: Problems) -> World | None:
-    found = _collect(problems, (), lambda: _World.model_validate(document))
+def _build(tree: Any, clock: Callable[[], float], mistakes: Mistakes) -> World | None:
+    """Return the world that was written, and note what is wrong with it."""
+    found = _collect(mistakes, (), lambda: _World.model_validate(tree))
     if found is None:
         return None
     world = World(clock=clock, seed=found.seed)
-    for place, account in enumerate(found.accounts):
-        _collect(problems, ("accounts", place), partial(_add_account, world, account))
-    for place, stream in enumerate(found.streams):
-        _collect(problems, ("streams", place), partial(_add_stream, world, stream))
-    for place, fault in enumerate(found.faults):
-        _collect(problems, ("faults", place), partial(_add_fault, world, fault))
-    for provider, tricks in found.listings.items():
-        _collect(problems, ("listings", provider), partial(_add_tricks, world, provider, tricks))
-    for provider, manners in found.manners.items():
-        _collect(problems, ("manners", provider), partial(_add_manners, world, provider, manners))
+    parts: tuple[tuple[str, Iterable[tuple[str | int, Any]], Callable[[World, Any, Any], object]], ...] = (
+        ("accounts", enumerate(found.accounts), _add_account),
+        ("streams", enumerate(found.streams), _add_stream),
+        ("faults", enumerate(found.faults), lambda world, _, fault: world.put(read_fault(fault))),
+        ("listings", found.listings.items(), lambda world, name, tricks: world.mislead(name, read_tricks(tricks))),
+        ("manners", found.manners.items(), lambda world, name, manners: world.behave(name, **read_manners(manners))),
+    )
+    for part, entries, add in parts:
+        for step, entry in entries:
+            _collect(mistakes, (part, step), partial(add, world, step, entry))
     world.callbacks = found.callbacks
-    world.quirks = _collect(problems, ("quirks",), lambda: read_quirks(found.quirks)) or world.quirks
+    world.quirks = _collect(mistakes, ("quirks",), lambda: read_quirks(found.quirks)) or world.quirks
     return world
 
 
-def _collect(problems: Problems, place: Place, step: Callable[[], T]) -> T | None:
+def _collect(mistakes: Mistakes, place: Place, step: Callable[[], T]) -> T | None:
     try:
         return step()
     except ValidationError as error:
-        problems.extend(((*place, *each["loc"]), each["msg"]) for each in error.errors(include_input=False))
-    except ValueError as error:
-        problems.append((place, str(error)))
+        mistakes.extend(((*place, *each["loc"]), each["msg"]) for each in error.errors(include_input=False))
+    except (ValueError, TypeError) as error:  # TypeError: a key that no field can have, such as `self`
+        mistakes.append((place, str(error)))
     return None
 
 
-def _add_account(world: World, found: _Account) -> None:
-    world.add_account(
-        found.name,
-        found.provider,
-        quota=found.quota,
-        denied=found.denied,
-        domains=found.domains,
-        token_expires=found.token_expires,
-        **(found.model_extra or {}),
-    )
+def _add_account(world: World, _: int, found: _Account) -> None:
+    world.add_account(**found.model_dump())
 
 
-def _add_stream(world: World, found: _Stream) -> None:
+def _add_stream(world: World, _: int, found: _Stream) -> None:
     now = world.clock()
-    details: dict[str, Any] = {} if found.media is None else {"media": found.media}
     address: dict[str, Any] = found.model_extra or {}
     wrong = [name for name, value in address.items() if not isinstance(value, str)]
     if wrong:
         raise ValueError(f"{wrong[0]} is not text")
+    details: dict[str, Any] = {} if found.media is None else {"media": found.media}
     world.add_stream(
         found.name,
         found.account,
@@ -294,82 +257,3 @@ def _add_stream(world: World, found: _Stream) -> None:
         **details,
         **address,
     )
-
-
-def _add_fault(world: World, found: Mapping[str, Any]) -> None:
-    world.put(read_fault(found))
-
-
-def _add_tricks(world: World, provider: str, found: Mapping[str, Any]) -> None:
-    world.mislead(provider, read_tricks(found))
-
-
-def _add_manners(world: World, provider: str, found: Mapping[str, Any]) -> None:
-    world.behave(provider, **read_manners(found))
-
-
-def _twice(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, str]]:
-    """Find keys that stand twice, which a YAML reader would let pass."""
-    if isinstance(node, yaml.SequenceNode):
-        for count, child in enumerate(node.value):
-            yield from _twice(child, (*place, count))
-    elif isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, child in node.value:
-            if str(key.value) in seen:
-                yield (*place, str(key.value)), "stands twice"
-            seen.add(str(key.value))
-            yield from _twice(child, (*place, str(key.value)))
-
-
-def _odd(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, str]]:
-    """Find numbers that YAML reads differently than they were written."""
-    if isinstance(node, yaml.SequenceNode):
-        for count, child in enumerate(node.value):
-            yield from _odd(child, (*place, count))
-    elif isinstance(node, yaml.MappingNode):
-        for key, child in node.value:
-            yield from _odd(child, (*place, str(key.value)))
-    elif isinstance(node, yaml.ScalarNode) and node.style is None and node.tag.endswith((":int", ":float")):
-        yield from ((place, advice) for advice in [odd(node.value)] if advice)
-
-
-def _scalars(node: yaml.Node | None) -> Iterator[str]:
-    """Yield every key and value."""
-    if isinstance(node, yaml.ScalarNode):
-        yield node.value
-    elif isinstance(node, yaml.SequenceNode):
-        for child in node.value:
-            yield from _scalars(child)
-    elif isinstance(node, yaml.MappingNode):
-        for key, child in node.value:
-            yield from (*_scalars(key), *_scalars(child))
-
-
-def _line(node: yaml.Node | None, place: Sequence[str | int]) -> int:
-    """Return the line of the deepest node on the way to a place."""
-    line = node.start_mark.line + 1 if node else 1
-    for part in place:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-        elif isinstance(node, yaml.MappingNode):
-            found = [(key, child) for key, child in node.value if key.value == str(part)]
-            if not found:
-                break
-            node = found[-1][1]
-            line = found[-1][0].start_mark.line + 1
-            continue
-        else:
-            break
-        line = node.start_mark.line + 1
-    return line
-
-
-def _path(place: Place) -> str:
-    """Write a place; a key that may be a secret is not repeated."""
-    return shown(place, _WORDS) if place else "world"
-
-
-_WORDS = frozenset(name for part in (_World, _Account, _Stream, _Input, _Cycle) for name in part.model_fields) | {
-    field.name for kind in (Fault, Quirks, Tricks, Manners) for field in fields(kind)
-}

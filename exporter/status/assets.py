@@ -1,4 +1,4 @@
-"""Style, script and icons: files that the page needs, named by their content."""
+"""Style, script and icons: the files of `static/`, named by their content."""
 
 from __future__ import annotations
 
@@ -18,51 +18,27 @@ class Asset(NamedTuple):
     content_type: str
 
 
-SHAPES: Final = {
-    State.INACTIVE: '<circle cx="8" cy="8" r="7.4" stroke="none"/><path d="M5.3 5.3l5.4 5.4M10.7 5.3l-5.4 5.4"/>',
-    State.UNKNOWN: '<path stroke="none" d="M8 .3L15.7 8 8 15.7.3 8z"/>'
-    '<path fill="none" d="M6.2 6.3a1.8 1.8 0 1 1 2.7 1.7c-.6.3-.9.6-.9 1.2M8 11.6v.01"/>',
-    State.FORBIDDEN: '<path stroke="none" d="M5 .7h6L15.3 5v6L11 15.3H5L.7 11V5z"/><path d="M4.6 8h6.8"/>',
-    State.NOT_FOUND: '<rect x="1" y="1" width="14" height="14" rx="3" stroke="none"/>'
-    '<circle cx="7.2" cy="7.2" r="2.7" fill="none"/><path d="M9.3 9.3l2.4 2.4"/>',
-    State.ACTIVE: '<circle cx="8" cy="8" r="7.4" stroke="none"/><path fill="none" d="M4.8 8.3l2.3 2.3 4.1-4.7"/>',
-}
-_COLOURS: Final = {
-    State.INACTIVE: "#c5221f",
-    State.UNKNOWN: "#9a6200",
-    State.FORBIDDEN: "#8430ce",
-    State.NOT_FOUND: "#5f6b7a",
-    State.ACTIVE: "#15803d",
-}
-SYMBOLS: Final = "".join(
-    f'<symbol id="i-{state}" viewBox="0 0 16 16">{shape}</symbol>' for state, shape in SHAPES.items()
-)
+_TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
-def _favicon(state: State) -> bytes:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="{_COLOURS[state]}" stroke="#fff" '
-        f'stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round">{SHAPES[state]}</svg>'
-    ).encode()
+def _read(name: str) -> Asset:
+    return Asset((files("exporter.status") / "static" / name).read_bytes(), _TYPES[name.rpartition(".")[2]])
 
 
-def _assets() -> dict[str, Asset]:
-    """Return every file by its plain name."""
-    folder = files("exporter.status") / "static"
-    icons = {f"{state}.svg": Asset(_favicon(state), "image/svg+xml") for state in SHAPES}
-    style = Asset((folder / "status.css").read_bytes(), "text/css")
-    script = Asset((folder / "status.js").read_bytes(), "text/javascript")
-    return {"status.css": style, "status.js": script, **icons}
-
-
-def _hashed(name: str, asset: Asset) -> str:
+def _hashed(name: str, body: bytes) -> str:
     stem, _, kind = name.rpartition(".")
-    return f"{stem}-{sha256(asset.body).hexdigest()[:12]}.{kind}"
+    return f"{stem}-{sha256(body).hexdigest()[:12]}.{kind}"
 
 
-_FOUND: Final = _assets()
-PUBLIC: Final = {name: _hashed(name, asset) for name, asset in _FOUND.items()}
+_FILES: Final = {name: _read(name) for name in ("status.css", "status.js", *(f"{state}.svg" for state in State))}
+
+PUBLIC: Final = {name: _hashed(name, asset.body) for name, asset in _FILES.items()}
 """The name under `/static/` of each file."""
 
-ASSETS: Final[Mapping[str, Asset]] = MappingProxyType({PUBLIC[name]: asset for name, asset in _FOUND.items()})
+ASSETS: Final[Mapping[str, Asset]] = MappingProxyType({PUBLIC[name]: asset for name, asset in _FILES.items()})
 """What `/static/NAME` answers. Names hold a hash of the content, so answers may be cached for ever."""
+
+SHAPES: Final = {
+    state: _FILES[f"{state}.svg"].body.decode().partition(">")[2].removesuffix("</svg>\n").strip() for state in State
+}
+"""What each state's icon draws, without the colours of its file: the page brings its own."""

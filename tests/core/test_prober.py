@@ -88,7 +88,7 @@ def test_a_failed_attempt_withdraws_the_state_and_never_says_down() -> None:
         assert states(made) == {State.UNKNOWN: 1}
         assert not record.succeeded
         assert record.answered == answered
-        assert made.shared.tally.errors == {("tencent", "main", "InternalError", "provider_error"): 1}
+        assert made.shared.counters.errors == {("tencent", "main", "InternalError", "provider_error"): 1}
 
     run(main())
 
@@ -105,7 +105,7 @@ def test_state_changes_are_counted_between_definite_states_only() -> None:
 
         made = prober(Network(behave), [account()], streams(1))
         seen: list[Change] = []
-        made.shared.board.listeners.append(seen.append)
+        made.shared.board.on_change.append(seen.append)
         for _ in range(7):
             await scrape(made)
         (record,) = made.shared.board
@@ -428,7 +428,7 @@ def test_a_connection_that_broke_early_is_tried_once_more_signed_anew() -> None:
         assert int(queries[1]["Sequence"][0]) > int(queries[0]["Sequence"][0])
         assert network.asked_for_new == [False, True]
         assert network.calls[1].at - network.calls[0].at >= 0.5
-        assert made.shared.tally.errors == {("zego", "main", "connection", "connection"): 1}
+        assert made.shared.counters.errors == {("zego", "main", "connection", "connection"): 1}
 
     run(main())
 
@@ -449,7 +449,7 @@ def test_kept_connections_that_have_ended_say_nothing_of_the_account() -> None:
         for _ in range(4):
             await scrape(made)
             assert states(made) == {State.ACTIVE: 3}
-        assert not made.shared.tally.errors
+        assert not made.shared.counters.errors
         assert account_prober(made).up is True
 
     run(main())
@@ -495,7 +495,7 @@ def test_a_bug_in_a_plug_in_costs_its_own_streams_only() -> None:
         made = prober(Network(behave), [account()], streams(3))
         await scrape(made)
         assert states(made) == {State.ACTIVE: 2, State.UNKNOWN: 1}
-        assert made.shared.tally.errors == {("tencent", "main", "bug", "bug"): 1}
+        assert made.shared.counters.errors == {("tencent", "main", "bug", "bug"): 1}
 
     run(main())
 
@@ -784,9 +784,9 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
         # Answers and counters.
         assert states(made) == {State.ACTIVE: 2, State.UNKNOWN: 9}
         assert {record.changes for record in made.shared.board} == {0}
-        tally = made.shared.tally
-        assert tally.responses["tencent", "main", "DescribeLiveStreamState", "ok"] == 11
-        assert tally.errors == {
+        counters = made.shared.counters
+        assert counters.responses["tencent", "main", "DescribeLiveStreamState", "ok"] == 11
+        assert counters.errors == {
             ("tencent", "main", "RequestLimitExceeded", "throttled"): 1,
             ("tencent", "dead", "connection", "connection"): 28,
         }

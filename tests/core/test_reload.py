@@ -23,7 +23,7 @@ from exporter.credentials import Keyring
 from exporter.model import Account, Reason, Reply, Request, State
 from exporter.providers.interface import TransportError
 from exporter.rounds import Clock
-from exporter.serving.reload import STOPPING, Look, Reloader, signature
+from exporter.serving.reload import STOPPING, Look, Reloader
 from exporter.serving.service import Service
 from exporter.state.board import address
 from tests.virtual import EPOCH, run, tencent_state
@@ -204,8 +204,8 @@ def test_a_reload_keeps_answers_counters_quota_breaker_and_sequence(tmp_path: Pa
         assert kept.account.timeout == 2.0
         assert kept.held_back
         assert kept.kept()["DescribeLiveStreamState"] == 500.0
-        assert sum(service.tally.responses.values()) == 2
-        assert sum(service.tally.errors.values()) == 6
+        assert sum(service.counters.responses.values()) == 2
+        assert sum(service.counters.errors.values()) == 6
         assert service.prober.shared.sequence.next(service.clock.unix()) > number
         record = service.board.get(("tencent", "b"))
         assert record is not None
@@ -420,9 +420,9 @@ def test_a_bad_file_is_refused_once_and_left_alone_until_it_changes(tmp_path: Pa
 def test_a_file_that_cannot_be_looked_at_has_a_signature_too(tmp_path: Path) -> None:
     """Files that are gone, names that cannot be, and odd patterns are no errors."""
     gone = tmp_path / "gone"
-    assert signature([gone, Path("\0")], ["[", "**/\0"]) == (None, None, (), ())
+    assert Look()([gone, Path("\0")], ["[", "**/\0"]) == (None, None, (), ())
     os.mkfifo(gone)
-    assert signature([gone]) != (None,)
+    assert Look()([gone]) != (None,)
 
 
 # --- many at a time, and files that hang -----------------------------------------------------------------------------

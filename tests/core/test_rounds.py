@@ -180,7 +180,7 @@ def test_a_round_that_cannot_begin_takes_no_answer_from_another() -> None:
         await whole
         assert shown(made) == {"s00000": State.UNKNOWN, "s00001": State.ACTIVE, "s00002": State.UNKNOWN}
         assert record.fault is None
-        assert made.shared.tally.errors == {("tencent", "main", "auth", "auth"): 2}
+        assert made.shared.counters.errors == {("tencent", "main", "auth", "auth"): 2}
 
     run(main())
 
@@ -256,7 +256,7 @@ def test_the_skew_of_a_clouds_clock_has_no_bias(off: float) -> None:
         told = []
         for _ in range(100):
             await scrape(made)
-            told.append(made.shared.tally.skew["tencent", "main"] - off)
+            told.append(made.shared.counters.skew["tencent", "main"] - off)
             await asyncio.sleep(0.989)
         assert -0.51 < min(told) < -0.4
         assert 0.4 < max(told) < 0.51

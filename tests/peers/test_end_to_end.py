@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .servers import Message, until, vector
+from testbed.processes import until
+
+from .servers import Message, vector
 from .site import CROWD, Site, site
 
 # The alert about a provider names no stream.

@@ -16,10 +16,10 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from benchmarks.serving import Serving, serving
 from exporter.fields import Secret
 from exporter.model import Credentials, Request
 from exporter.providers.interface import AnyProvider
+from testbed.processes import Server, exporter
 
 from .exchanges import HERE, MOMENT, document, load, make
 from .facts import facts
@@ -163,7 +163,7 @@ def configuration(provider: AnyProvider, endpoint: str, folder: Path = HERE) -> 
     return {"accounts": accounts, "streams": streams}
 
 
-def fetch(server: Serving, path: str) -> str:
+def fetch(server: Server, path: str) -> str:
     """Return a page."""
     asked = urllib.request.Request(server.url + path, headers={"X-Prometheus-Scrape-Timeout-Seconds": "5"})
     with urllib.request.urlopen(asked, timeout=30) as answer:
@@ -183,7 +183,7 @@ def everything(config: dict[str, Any], home: Path, environ: dict[str, str]) -> d
     shown = {}
     config = {"scrape": {"reuse": "0s"}, **config}
     stream = f"{config['accounts'][0]['provider']}/{config['streams'][0]['name']}"
-    with serving(config, "--log.level", "debug", home=home, environ=environ) as server:
+    with exporter(config, "--log.level", "debug", folder=home, environ=environ) as server:
         for number in range(4):
             for path in ("/metrics", "/", "/api/v1/streams", "/config"):
                 shown[f"{number} {path}"] = fetch(server, path)

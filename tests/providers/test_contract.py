@@ -35,7 +35,7 @@ from exporter.providers.interface import (
     ProviderError,
     Refused,
 )
-from exporter.simulator.world import fakes
+from exporter.simulator.providers import fakes
 
 from .exchanges import HERE, MOMENT, Exchange, document, load, make, read
 from .facts import facts

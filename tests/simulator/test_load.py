@@ -107,6 +107,35 @@ def test_odd_numbers_are_refused(number: str) -> None:
         parse_world(f"accounts:\n- {{name: a, provider: zego, server_secret: s, app_id: {number}}}\n", name="w")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("accounts: &all []\n", "w:1: accounts: anchors (&) are not read; remove it"),
+        ("accounts: []\nstreams:\n- *one\n", "w:3: streams[0]: aliases (*) are not read; write the value out"),
+        ("accounts: []\nstreams:\n- <<: {}\n", "w:3: streams[0]: merges (<<) are not read; write the keys out"),
+        ("accounts: !!seq []\n", "w:1: accounts: tags (!) are not read; remove it"),
+        ("accounts: []\n1: 2\n", "w:2: a key is not text; quote it"),
+        ("accounts:\n- {name: a, provider: zego, self: 1}\n", "w:2: accounts[0]: "),
+        ("[" * 5000, "is nested deeper than 64 levels"),
+    ],
+)
+def test_what_a_world_has_no_need_of_is_refused(text: str, expected: str) -> None:
+    """Anchors, aliases, merges, tags, keys that are no text and endless nesting are errors with their line."""
+    with pytest.raises(WorldError) as caught:
+        parse_world(text, name="w")
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ['accounts: [{name: "\\ud800", provider: zego}]', 'accounts: []\nlistings: {"\\ud800": {}}']
+)
+def test_half_a_character_is_refused(text: str) -> None:
+    """A lone surrogate, which no terminal can show, is an error that can be shown."""
+    with pytest.raises(WorldError, match="holds a character that is none") as caught:
+        parse_world(text, name="w")
+    assert str(caught.value).isprintable()
+
+
 def test_a_date_is_text() -> None:
     """A value that looks like a date is a text like any other, and no crash."""
     with pytest.raises(WorldError, match="unknown kind of fault 2024-01-01"):

@@ -24,7 +24,7 @@ class Busy(Exception):  # noqa: N818
 
 @dataclass(slots=True, eq=False)
 class _Comparison:
-    """A password that is compared, or waits for that, for all who gave it."""
+    """A password that is being compared, or waits for it, on behalf of all who gave it."""
 
     password: bytes
     hashed: bytes
@@ -93,26 +93,22 @@ class Passwords:
     # --- the line ----------------------------------------------------------------------------------------------------
 
     def _enter(self, digest: bytes, comparison: _Comparison, group: str, kind: Hashable) -> _Comparison:
+        now = self._clock()
         first, _ = self._turned_away.pop(digest, (None, 0.0))
-        seen = self._clock() if first is None else first
-        rank = seen if first is None else seen - AHEAD_SECONDS
+        seen, rank = (now, now) if first is None else (first, first - AHEAD_SECONDS)
 
         def turn_away() -> None:
             self._remember_first(digest, seen)
-            self._places.habits.turned_away(self._clock(), (group, kind))
             self._line.pop(digest, None)
             comparison.place = None
             comparison.verdict.set_exception(Busy())
 
-        claim = self._places.habits.claim(self._clock(), (group, kind))
-        place = self._places.enter(group, rank, lambda: False, turn_away, kind, claim)
-        if place is None:
-            self._remember_first(digest, seen)
-            self._places.habits.turned_away(self._clock(), (group, kind))
-            raise Busy
-        comparison.place = place
-        self._line[digest] = comparison
-        self._go_on()
+        comparison.place = self._places.enter(now, group, kind, rank, lambda: False, turn_away)
+        if comparison.place is None:
+            turn_away()
+        else:
+            self._line[digest] = comparison
+            self._go_on()
         return comparison
 
     def _remember_first(self, digest: bytes, seen: float) -> None:

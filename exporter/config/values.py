@@ -1,0 +1,116 @@
+"""The configuration as typed values, and as YAML that is safe to show."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from exporter.config.problems import Problem
+from exporter.config.secret_values import SUFFIXES
+from exporter.fields import Secret, SecretSource, Shape, duration, format_duration, is_duration
+from exporter.model import Account, Stream
+
+# Characters that JSON lets stand and YAML does not, or takes for the end of a line.
+_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+class ScrapeShape(Shape):
+    """When streams are probed, and how long their answers count."""
+
+    timeout: duration(0.05, 120) = Field(  # type: ignore[valid-type]
+        10.0, description="budget of a round where Prometheus sends no X-Prometheus-Scrape-Timeout-Seconds"
+    )
+    reuse: duration(0, 3600) = Field(  # type: ignore[valid-type]
+        5.0, description="answers younger than this serve the next scrape too, so an HA pair costs one round"
+    )
+    max_age: duration(1, 86400) = Field(  # type: ignore[valid-type]
+        120.0, description="a stream whose turn has not come keeps its last answer this long, then it is unknown"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """When streams are probed, and how long their answers count; all in seconds."""
+
+    timeout: float = 10.0
+    reuse: float = 5.0
+    max_age: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration without errors.
+
+    Attributes:
+        scrape: When streams are probed.
+        accounts: Instances of their provider's account type, in the order of the file.
+        streams: Instances of their provider's stream type, the short form written out, in the order of the files.
+        label_names: Every key of the streams' labels, sorted.
+        warnings: What is allowed and likely not meant.
+        files: Every file that was read, secrets' files too, for watching.
+        patterns: The patterns of `stream_files`, from the file system's root or the working directory, for watching.
+        accounts_by_name: The accounts again.
+    """
+
+    scrape: Scrape = Scrape()
+    accounts: tuple[Account, ...] = ()
+    streams: tuple[Stream, ...] = ()
+    label_names: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    files: tuple[Path, ...] = ()
+    patterns: tuple[str, ...] = ()
+    accounts_by_name: Mapping[str, Account] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_name = MappingProxyType({account.name: account for account in self.accounts})
+        object.__setattr__(self, "accounts_by_name", by_name)
+
+    def provider_of(self, stream: Stream) -> str:
+        """Return the name of the provider of a stream's account."""
+        return self.accounts_by_name[stream.account].provider
+
+
+def redacted_slices(config: Config) -> Iterator[str]:
+    """Yield the configuration with its defaults, account by account and stream by stream.
+
+    Files and variables of secrets stand there by name, plain ones as `<secret>`.
+    """
+    yield _dumped(
+        {"scrape": {name: format_duration(getattr(config.scrape, name)) for name in ScrapeShape.model_fields}}
+    )
+    yield "accounts:\n" if config.accounts else "accounts: []\n"
+    for account in config.accounts:
+        yield _dumped([_account(account)])
+    yield "streams:\n" if config.streams else "streams: []\n"
+    yield from map(_stream, config.streams)
+
+
+def _dumped(value: Any) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000)
+    return text
+
+
+def _account(account: Account) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for name in type(account).model_fields:
+        value = getattr(account, name)
+        if isinstance(value, SecretSource):
+            shown[name + SUFFIXES[value.kind]] = "<secret>" if isinstance(value.value, Secret) else value.value
+        elif value is not None:
+            timed = is_duration(type(account).model_fields[name].metadata)
+            shown[name] = format_duration(value) if timed else value
+    return shown
+
+
+def _stream(stream: Stream) -> str:
+    """Return a stream as one line: JSON is YAML, and ten times as fast to write."""
+    text = json.dumps(stream.model_dump(exclude_unset=True), ensure_ascii=False)
+    return "- " + _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"

@@ -1,0 +1,119 @@
+"""What the page says: states, faults and times in words; the catalogue's own wherever it has some."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from exporter.fields import format_duration
+from exporter.model import Answer, Fault, State
+from exporter.providers import codes
+
+STATES: Final = {
+    State.INACTIVE: "Down",
+    State.UNKNOWN: "Unknown",
+    State.FORBIDDEN: "Forbidden",
+    State.NOT_FOUND: "Not found",
+    State.ACTIVE: "Live",
+}
+"""The word for each state, the worst first."""
+
+LEGEND: Final = {
+    State.INACTIVE: "The provider says that nobody pushes the stream.",
+    State.UNKNOWN: "Nobody knows: the last attempt failed, or the last answer is too old. The stream may well be live.",
+    State.FORBIDDEN: "The provider says that pushing the stream is forbidden.",
+    State.NOT_FOUND: "The provider says that it knows no such stream.",
+    State.ACTIVE: "The provider says that the stream is being pushed.",
+}
+
+UNPROBED: Final = {
+    "quota": "the quota had no calls left. Raise `quota_share` or `quota`, or the scrape timeout.",
+    "deadline": "the deadline came first. Raise the scrape timeout or the account's `concurrency`.",
+    "breaker": "the breaker holds calls back until a trial call is answered.",
+}
+
+
+class Wording(NamedTuple):
+    """What something means and what to do about it, which may be nothing; code stands in backticks."""
+
+    meaning: str
+    advice: str = ""
+
+
+@lru_cache(maxsize=4096)
+def of_state(provider: str, state: State, code: str) -> Wording:
+    """Say what a definite answer means: by its code, else by its state."""
+    entries = [entry for entry in codes.load(provider).entries() if entry.state == state]
+    best = min(entries, key=lambda entry: entry.code != code, default=None)
+    return Wording(LEGEND[state]) if best is None else _wording(best)
+
+
+def of_fault(provider: str, fault: Fault) -> Wording:
+    """Say what a failed attempt means."""
+    return _of_fault(provider, fault.code, str(fault.reason))
+
+
+@lru_cache(maxsize=4096)
+def _of_fault(provider: str, code: str, reason: str) -> Wording:
+    return _wording(codes.of_fault(provider, code, reason))
+
+
+def _wording(entry: codes.Entry) -> Wording:
+    return Wording(entry.meaning, "" if entry.advice == "Nothing to do." else entry.advice)
+
+
+def of_delay(answer: Answer | None, max_age: float) -> Wording:
+    """Say why a stream is unknown though no attempt failed: its turn has not come."""
+    if answer is None:
+        return Wording("Its turn has not come yet.", "It is asked when Prometheus scrapes.")
+    return Wording(
+        f"The last answer ({STATES[answer.state].lower()}) is older than {format_duration(max_age)}; "
+        "its turn has not come since.",
+        "See whether Prometheus still scrapes, and what the account's quota leaves unasked (Accounts).",
+    )
+
+
+def verdict(counts: Counter[State]) -> str:
+    """Say in few words what is not live: `2 down, 1 unknown`."""
+    total, live = counts.total(), counts[State.ACTIVE]
+    if not total:
+        return "No streams"
+    if live == total:
+        return "The stream is live" if total == 1 else f"All {total:,} streams are live"
+    return ", ".join(by_state(counts)[: -1 if live else None])
+
+
+def by_state(counts: Counter[State]) -> list[str]:
+    """Return how many streams are in each state, the worst first: `2 down`."""
+    return [f"{counts[state]:,} {word.lower()}" for state, word in STATES.items() if counts[state]]
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: `1 stream`, `2,000 streams`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def iso(seconds: float) -> str:
+    """Return Unix seconds as a machine reads them."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def utc(seconds: float, now: float | None = None) -> str:
+    """Return Unix seconds as people read them, without the date where it is today's."""
+    today = now is not None and seconds // 86400 == now // 86400
+    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S UTC" if today else "%Y-%m-%d %H:%M:%S UTC")
+
+
+def ago(seconds: float) -> str:
+    """Return a length of time in its one or two largest units: `42 s`, `5 min`, `3 h 20 min`, `2 d 4 h`."""
+    whole = max(0, int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if whole < 60:
+        return f"{whole} s"
+    if hours < 1:
+        return f"{minutes} min"
+    if days < 2:
+        return f"{hours} h {minutes % 60} min"
+    return f"{days} d {hours % 24} h"
