@@ -19,14 +19,22 @@ shows this in a terminal, `stream-exporter --version` the version. No flag takes
 
 def render() -> str:
     """Return the whole page."""
-    return "\n\n".join([INTRODUCTION, *(part for command in COMMANDS.values() for part in _command(command))]) + "\n"
+    told: set[str] = set()
+    return "\n\n".join([INTRODUCTION, *(part for one in COMMANDS.values() for part in _command(one, told))]) + "\n"
 
 
-def _command(command: Command) -> Iterator[str]:
+def _command(command: Command, told: set[str]) -> Iterator[str]:
+    """Yield what a command does, and its flags; those of a command before are only named."""
     yield f"## `{command.name}`"
     yield f"{command.does[0].upper()}{command.does[1:]}. {command.epilog}".rstrip()
-    if command.flags:
-        yield "\n".join(_lines(command))
+    lines = list(_lines(command))
+    known = [line.split("`")[1] for line in lines if line in told]
+    new = [line for line in lines if line not in told]
+    told.update(new)
+    if known:
+        new.append(f"- as above: {', '.join(f'`{flag}`' for flag in known)}")
+    if new:
+        yield "\n".join(new)
 
 
 def _lines(command: Command) -> Iterator[str]:

@@ -87,7 +87,7 @@ def render() -> str:
 def _limits(provider: AnyProvider) -> str:
     """Return the documented limits of a provider's APIs, which `quota` and `quota_share` refer to."""
     limits = ", ".join(f"`{api.action}` {api.limit(_any(provider.account)):.3g}" for api in provider.apis().values())
-    newer = provider.single.newer
+    newer = provider.single.newer if provider.single else 0
     more = f" Newer pages allow {newer:.3g} for the first; the default keeps the lower." if newer else ""
     return f"Documented calls per second (for `quota`): {limits}.{more}"
 
