@@ -54,7 +54,8 @@ ENDPOINTS = """\
   `ap-seoul`, `ap-shanghai` and `ap-tokyo`.
 - **Volcengine** ([page](https://www.volcengine.com/docs/6348/69828)): `https://rtc.volcengineapi.com`; overseas
   `https://open-ap-singapore-1.volcengineapi.com` with `region: ap-southeast-1` (an SDK says `ap-singapore-1`).
-  BytePlus, the international brand, documents [`https://open.byteplusapi.com`](https://docs.byteplus.com/en/docs/byteplus-rtc/docs-69828) and answers as
+  BytePlus, the international brand, documents
+  [`https://open.byteplusapi.com`](https://docs.byteplus.com/en/docs/byteplus-rtc/docs-69828), which answers as
   `ap-singapore-1`; the exporter has not been tried with it.
 - **ZEGO** ([list](https://docs.zegocloud.com/article/9781)): `https://rtc-api.zego.im` finds the nearest.
   `https://rtc-api-REGION.zego.im` is in Shanghai (`sha`), Hong Kong (`hkg`), Frankfurt (`fra`), California (`lax`),
