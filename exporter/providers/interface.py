@@ -249,8 +249,8 @@ class Provider(Generic[A, S]):
         title: The name to show.
         account: The account's fields; they are its configuration schema.
         stream: The stream's fields; likewise.
-        single: The API that answers for one stream.
-        listings: The APIs that answer for many streams, in order of preference.
+        single: The API that answers for one stream; None if the listings answer for every stream.
+        listings: The APIs that answer for many streams, in order of preference; required if there is no `single`.
         sign: Turn a call into a signed HTTP request.
         hides: Names, in any case, of the request headers and URL parameters whose values must never be shown, and of
             the parameters within such a header, as in `Authorization: SCHEME Credential=…, Signature=…`.
@@ -270,7 +270,7 @@ class Provider(Generic[A, S]):
     title: str
     account: type[A]
     stream: type[S]
-    single: Api[A, S]
+    single: Api[A, S] | None = None
     listings: tuple[Listing[A, S], ...] = ()
     sign: Callable[[A, Credentials, Call, Moment], Request]
     hides: tuple[str, ...]
@@ -295,10 +295,14 @@ class Provider(Generic[A, S]):
         given = getattr(account, self.credentials[0], None) is not None
         return credentials.key_id if given or credentials.token is None else ""
 
+    @property
+    def main(self) -> Api[A, S] | Listing[A, S]:
+        """The API that answers for one stream or, where there is none, the preferred list."""
+        return self.single or self.listings[0]
+
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""
-        apis: tuple[Api[A, S] | Listing[A, S], ...] = (self.single, *self.listings)
-        return {api.action: api for api in apis}
+        return {api.action: api for api in (self.main, *self.listings)}
 
 
 AnyProvider = Provider[Any, Any]

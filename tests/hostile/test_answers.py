@@ -35,7 +35,7 @@ def true_answers(provider: str, action: str) -> st.SearchStrategy[Reply]:
 def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
     """One stream that is asked as the parameter says: (provider, action)."""
     name, action = request.param
-    plan = "single" if action == all_providers()[name].single.action else "list"
+    plan = "single" if action == all_providers()[name].main.action else "list"
     listed = facts()[name].lists.get(action)
     opened = Theatre(all_providers()[name], action, plan, listed.fields if listed else {})
     yield opened
@@ -44,7 +44,7 @@ def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
 
 @pytest.mark.parametrize(
     "theatre",
-    [(name, one.single.action) for name, one in all_providers().items()],
+    [(name, one.main.action) for name, one in all_providers().items()],
     indirect=True,
     ids=list(all_providers()),
 )
@@ -81,7 +81,7 @@ def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, da
 
 @pytest.mark.parametrize(
     "theatre",
-    [(name, one.single.action) for name, one in all_providers().items()],
+    [(name, one.main.action) for name, one in all_providers().items()],
     indirect=True,
     ids=list(all_providers()),
 )
