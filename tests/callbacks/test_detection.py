@@ -17,7 +17,7 @@ GOAL_SECONDS = 1.5
 
 
 def test_a_stop_shows_within_a_second_and_a_half() -> None:
-    """A hundred stops over three clouds show in the median well under the goal, and nobody has scraped."""
+    """The median of a hundred stops on three clouds is well below the goal, without a scrape."""
 
     async def main() -> list[float]:
         names = {provider: [f"s{number:02d}" for number in range(34)] for provider in CLOUDS}
@@ -40,7 +40,7 @@ def test_a_stop_shows_within_a_second_and_a_half() -> None:
 
 @pytest.mark.parametrize("provider", CLOUDS)
 def test_a_push_that_begins_shows_too(provider: str) -> None:
-    """Alibaba tells of a push once it has lasted for two seconds; with the wait shortened all three are alike."""
+    """A push that begins shows as fast on all three clouds, once Alibaba's two-second wait is shortened."""
 
     async def main() -> float:
         names = {provider: ["one"]}
@@ -56,7 +56,7 @@ def test_a_push_that_begins_shows_too(provider: str) -> None:
 
 
 def test_flaps_between_two_scrapes_are_counted() -> None:
-    """What begins and ends unseen by a scrape stands in `stream_state_changes_total`, with its reason."""
+    """Pushes that begin and end between two scrapes are in `stream_state_changes_total`, and have a reason."""
 
     async def main() -> tuple[str, set[str]]:
         async with opened({"tencent": ["one"]}) as rig:
@@ -74,7 +74,7 @@ def test_flaps_between_two_scrapes_are_counted() -> None:
 
 
 def test_a_callback_sets_no_state() -> None:
-    """A good callback that is not true makes the exporter ask, and what the cloud answers stands."""
+    """A valid callback with false content causes a query, and the cloud's answer counts."""
 
     async def main() -> tuple[dict[str, str], int, str]:
         async with opened({"zego": ["one", "two"]}) as rig:
@@ -91,7 +91,7 @@ def test_a_callback_sets_no_state() -> None:
 
 
 @pytest.mark.parametrize("provider", CLOUDS)
-def test_troubled_deliveries_end_well(provider: str) -> None:
+def test_faulty_deliveries_end_in_the_right_state(provider: str) -> None:
     """Duplicates, wrong order, forged and unsigned callbacks: the state is the cloud's, and each has its outcome."""
 
     async def main() -> None:
@@ -115,7 +115,7 @@ def test_troubled_deliveries_end_well(provider: str) -> None:
 
 
 def test_wrong_order_is_put_right() -> None:
-    """An end that overtakes its beginning stays the newest news; the beginning asks for nothing."""
+    """If an end overtakes its beginning, it stays the newest event; the beginning causes no query."""
 
     async def main() -> None:
         async with opened({"zego": ["one"]}) as rig:
@@ -136,7 +136,7 @@ def test_wrong_order_is_put_right() -> None:
 
 
 def test_the_demo_world_calls_back_by_its_scripts() -> None:
-    """A script's change is told when the clock gets there, by every cloud that calls back."""
+    """Every cloud with callbacks reports a scripted change when it is due."""
 
     async def main() -> World:
         clouds = world({provider: ["one"] for provider in CLOUDS})

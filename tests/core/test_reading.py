@@ -52,7 +52,7 @@ async def asked(answer: Reply) -> tuple[Prober, int, list[Reply]]:
 
 @pytest.mark.parametrize(("answer", "aside"), [(SMALL, 0), (LARGE, 1), (HUGE, 1)], ids=["small", "large", "huge"])
 def test_only_small_answers_are_read_on_the_loop(answer: Reply, aside: int) -> None:
-    """Size decides where an answer is read; each is let go once, whether it was good or not."""
+    """Size decides where an answer is read; each is released once, valid or not."""
 
     async def main() -> None:
         made, works, released = await asked(answer)
@@ -132,7 +132,7 @@ def test_large_plans_are_made_aside_and_settle_the_same(count: int) -> None:
     ],
 )
 def test_pages_are_no_more_than_the_total_fills(found: dict[str, Any], pages: int) -> None:
-    """Of two figures that contradict each other the smaller number of calls is believed."""
+    """Of two contradictory figures, the one with fewer calls counts."""
     assert page_count(found, "TotalPage", "TotalNum", 100) == pages
 
 

@@ -23,7 +23,7 @@ FILES += [("~/.volc/config", content) for kind, content in BLOCKS if kind == "js
 
 @pytest.mark.parametrize(("path", "content"), FILES, ids=[path for path, _ in FILES])
 def test_profile_files(path: str, content: str) -> None:
-    """Each profile file of the page gives its keys at the place that it names."""
+    """Each profile file in the documentation works at the path shown there."""
     place = path.replace("~", "/home/me")
     machine = Machine({"HOME": "/home/me"}, lambda file: str(file) == place)
     keys = []
@@ -39,12 +39,12 @@ def test_profile_files(path: str, content: str) -> None:
 
 
 def test_every_provider_has_its_profile_file() -> None:
-    """Four files are shown: two of Volcengine's, one of each other cloud that has one."""
+    """The documentation shows four files: two for Volcengine, one for each other cloud that has one."""
     assert len(FILES) == 4
 
 
 def test_accounts() -> None:
-    """Each account of the page is one that its provider's fields allow."""
+    """Each account in the documentation is valid for its provider."""
     accounts = [one for kind, content in BLOCKS if kind == "yaml" for one in yaml.safe_load(content)["accounts"]]
     assert len(accounts) == 2
     for account in accounts:
@@ -53,7 +53,7 @@ def test_accounts() -> None:
 
 
 def test_variables() -> None:
-    """Every variable that the page names is one that the code knows, and the figures are the code's."""
+    """The variables and figures in the documentation are those of the code."""
     code = "".join(path.read_text() for path in Path(providers.__file__).parent.glob("*/credentials.py"))
     known = {name for provider in all_providers().values() for names in provider.environment.values() for name in names}
     for name in re.findall(r"\b(?:TENCENTCLOUD|ALIBABA_CLOUD|TKE|VOLC|ZEGO)_[A-Z_]+\b", TEXT):

@@ -18,7 +18,7 @@ from tests.virtual import EPOCH, Network, account, params, reply, run, streams, 
 
 
 def test_a_rotated_key_costs_one_bad_round() -> None:
-    """Even where the key's file looks the same as before: the refusal alone makes it be read again."""
+    """A refusal makes the key's file be read again, even if it looks unchanged."""
     right, written = ["AKIDone"], [b"AKIDone"]
 
     async def behave(_provider: str, request: Request) -> Reply:
@@ -45,7 +45,7 @@ def test_a_rotated_key_costs_one_bad_round() -> None:
 
 
 def test_a_late_answer_is_searched_for_the_keys_of_its_own_call() -> None:
-    """Keys rotate while a slow call is in flight: neither its own nor the new secret is shown when it fails at last."""
+    """If keys rotate during a slow call, its failure shows neither the old nor the new secret."""
     held = [Credentials("AKIDone", Secret("first-secret-value"))]
 
     async def keys(_provider: AnyProvider, _account: Account) -> Credentials:

@@ -49,7 +49,7 @@ def alibaba_online(rows: int) -> Page:
 
 
 def test_a_page_that_is_not_full_is_the_last() -> None:
-    """A full page may be followed by others, one with a row less is not."""
+    """Only a full page may be followed by another."""
     intl = "https://live.intl.tencentcloudapi.com"
     assert [tencent_online(rows, intl).last for rows in (0, 99, 100)] == [True, True, False]
     assert [tencent_online(rows).last for rows in (100, 9_999, 10_000)] == [True, True, False]
@@ -57,7 +57,7 @@ def test_a_page_that_is_not_full_is_the_last() -> None:
 
 
 def test_answers_of_a_list_carry_the_id_of_its_call() -> None:
-    """A support ticket names the call by which a stream was found live, also where that was a list."""
+    """The request id of a list goes into the answers it gives, for support tickets."""
     push = {"DomainName": "d", "AppName": "live", "MasterFlag": 1}
     backup = {"Response": {"RequestId": "r-7", "StreamInfoList": [{"StreamName": "s0", "BackupList": [push]}]}}
     pages = [
@@ -100,8 +100,8 @@ BACKUP_FLAG = [{"StreamName": "a", "BackupList": [{"DomainName": "d", "AppName":
          "Code 0 (active) with a close_time after create_time"),
     ],
 )  # fmt: skip
-def test_a_broken_answer_is_told_in_words(provider: str, action: str, body: Any, text: str) -> None:
-    """Whoever reads the log learns which field is wrong, without its value."""
+def test_the_error_names_the_broken_field(provider: str, action: str, body: Any, text: str) -> None:
+    """The error names the field that is wrong, without its value."""
     cloud = all_providers()[provider]
     account, stream = make(cloud, document(provider))
     api = cloud.apis()[action or cloud.main.action]
@@ -126,7 +126,7 @@ def test_a_broken_answer_is_told_in_words(provider: str, action: str, body: Any,
     ],
 )
 def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
-    """A time that is no whole number of seconds, in digits or not, or none that ever comes, is not told."""
+    """Anything but a plausible integer, as a number or in digits, is not a start time."""
     zego = all_providers()["zego"]
     account, stream = make(zego, document("zego"))
     call = single(zego).ask(account, stream)
@@ -135,7 +135,7 @@ def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
 
 
 def test_zego_signs_app_nonce_secret_and_time() -> None:
-    """The signature is the MD5 that the vendor documents, over what stands in the same address."""
+    """The signature is the documented MD5 of values in the same URL."""
     zego = all_providers()["zego"]
     account, stream = make(zego, document("zego"))
     request = zego.sign(account, KEYS, single(zego).ask(account, stream), MOMENT)

@@ -130,7 +130,7 @@ def test_a_cloud_without_codes_is_asked_all_the_same(tmp_path: Path) -> None:
         ("import made_up", "No module named 'made_up'"),
     ],
 )
-def test_what_a_folder_lacks_to_be_a_cloud_is_told(tmp_path: Path, code: str | None, told: str) -> None:
+def test_missing_parts_of_a_clouds_folder_are_reported(tmp_path: Path, code: str | None, told: str) -> None:
     """Whoever begins a cloud reads what is missing in the last line, wherever the program looks for providers."""
     folder = tmp_path / "clouds" / "toy"
     folder.mkdir(parents=True)
