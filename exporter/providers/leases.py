@@ -28,9 +28,9 @@ _GAP = re.compile(r"\S[^\S\n]{100}")
 _CODE = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[A-Z][A-Za-z]{1,40}){0,3}", re.ASCII)
 
 
-def require_key(found: Mapping[str, Any], name: str) -> str:
+def require_key(fields: Mapping[str, Any], name: str) -> str:
     """Return a key or token, which must be printable ASCII because it goes into a header."""
-    value = found.get(name)
+    value = fields.get(name)
     if not isinstance(value, str) or not value:
         raise CredentialsError(f"{name} is missing")
     if len(value) > LONGEST or not all("!" <= sign <= "~" for sign in value):
@@ -38,15 +38,15 @@ def require_key(found: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def temporary_credentials(found: Mapping[str, Any], *names: str) -> Credentials:
+def temporary_credentials(fields: Mapping[str, Any], *names: str) -> Credentials:
     """Return credentials from the fields of id, secret and token, which are all required."""
-    key_id, *secrets = (require_key(found, name) for name in names)
+    key_id, *secrets = (require_key(fields, name) for name in names)
     return Credentials(key_id, *map(Secret, secrets))
 
 
-def lasting_credentials(found: Mapping[str, Any], *names: str) -> Credentials:
+def lasting_credentials(fields: Mapping[str, Any], *names: str) -> Credentials:
     """Return credentials from the fields of id, secret and token; the token is optional."""
-    return temporary_credentials(found, *names[:2], *(name for name in names[2:] if found.get(name)))
+    return temporary_credentials(fields, *names[:2], *(name for name in names[2:] if fields.get(name)))
 
 
 def _decode(data: bytes) -> str:
@@ -105,10 +105,10 @@ def attached_role(reply: Reply) -> str:
 def metadata_keys(reply: Reply) -> dict[str, Any]:
     """Return the JSON object with the keys in a metadata server's answer."""
     metadata_text(reply)
-    found = envelope(reply)
-    if found.get("Code") != "Success":
-        raise CredentialsError(f"the metadata server answers {safe_code(found.get('Code'))}")
-    return found
+    keys = envelope(reply)
+    if keys.get("Code") != "Success":
+        raise CredentialsError(f"the metadata server answers {safe_code(keys.get('Code'))}")
+    return keys
 
 
 def safe_code(value: Any) -> str:

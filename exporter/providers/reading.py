@@ -84,12 +84,12 @@ def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
     raise Malformed(f"the body is {problem}")
 
 
-def envelope_field(reply: Reply, found: Mapping[str, Any], name: str, kind: type[T], beside: str) -> T:
+def envelope_field(reply: Reply, fields: Mapping[str, Any], name: str, kind: type[T], beside: str) -> T:
     """Return a field that every answer of an API has. JSON without it may be the error page of an intermediary.
 
     Args:
         reply: The provider's reply.
-        found: The object in its body.
+        fields: The object in its body.
         name: The field's name.
         kind: The field's type.
         beside: Another field that proves that the answer comes from the API.
@@ -98,12 +98,12 @@ def envelope_field(reply: Reply, found: Mapping[str, Any], name: str, kind: type
         NoEnvelope: The status is not 200, and the field is missing, of another type, or merely an HTTP status.
         Malformed: The field is missing or of another type, and the status is 200 or the other field exists.
     """
-    value = found.get(name)
-    if reply.status != OK and beside not in found:
+    value = fields.get(name)
+    if reply.status != OK and beside not in fields:
         typed = isinstance(value, kind) and not isinstance(value, bool)
         if not typed or _HTTP_ERROR.fullmatch(str(value)):
             raise NoEnvelope(f"HTTP {reply.status} with JSON that is not the API's")
-    return _typed(found, name, kind)
+    return _typed(fields, name, kind)
 
 
 class _Odd(NamedTuple):
@@ -123,12 +123,12 @@ def _odd(names: tuple[str, ...]) -> _Odd | None:
 _odd_of_small = lru_cache(maxsize=256)(_odd)
 
 
-def check_success(reply: Reply, found: dict[str, Any], own: Collection[str] = ()) -> None:
+def check_success(reply: Reply, fields: dict[str, Any], own: Collection[str] = ()) -> None:
     """Refuse an answer without an error code that is not a plain success either; call this before reading a state.
 
     Args:
         reply: The provider's reply.
-        found: The whole object in its body.
+        fields: The whole object in its body.
         own: Top-level fields of a success whose names look like those of error fields.
 
     Raises:
@@ -140,12 +140,12 @@ def check_success(reply: Reply, found: dict[str, Any], own: Collection[str] = ()
     # All rows of a list have the same names, and so do small answers: each set of names is judged once.
     look: Callable[[tuple[str, ...]], _Odd | None]
     look = _odd_of_small if len(reply.body) <= CHEAP_BYTES else cache(_odd)
-    rest: list[Any] = [found]
+    rest: list[Any] = [fields]
     while rest:
         part = rest.pop()
         if type(part) is dict:
             if (odd := look(tuple(part))) is not None:
-                _refuse_odd(part, odd, own if part is found else ())
+                _refuse_odd(part, odd, own if part is fields else ())
             part = part.values()
         rest += [inner for inner in part if type(inner) in CONTAINERS]
 
@@ -157,19 +157,19 @@ def _refuse_odd(part: Mapping[str, Any], odd: _Odd, own: Collection[str]) -> Non
         raise Malformed("two fields differ only by case and have different values")
 
 
-def check_echo(found: Mapping[str, Any], asked: Mapping[str, str | int], domain: str = "") -> None:
+def check_echo(fields: Mapping[str, Any], params: Mapping[str, str | int], domain: str = "") -> None:
     """Refuse an answer that repeats a parameter of the request with another value.
 
     Args:
-        found: An object of the answer.
-        asked: The request's parameters. In the answer, their names may be in any case, and missing or null.
+        fields: An object of the answer.
+        params: The request's parameters. In the answer, their names may be in any case, and missing or null.
         domain: A parameter whose value may be in any case and end in a dot.
 
     Raises:
         Malformed: A parameter has another value.
     """
-    expected = {name.lower(): value for name, value in asked.items()}
-    for name, value in found.items():
+    expected = {name.lower(): value for name, value in params.items()}
+    for name, value in fields.items():
         same = expected.get(name.lower(), value)
         if value == same or value is None or (name.lower() == domain.lower() and _same_domain(value, same)):
             continue
@@ -186,18 +186,18 @@ def check_consistent(document: Mapping[str, Any], part: Mapping[str, Any]) -> No
         raise Malformed("the answer says two different things")
 
 
-def check_no_error(holder: Mapping[str, Any]) -> None:
+def check_no_error(fields: Mapping[str, Any]) -> None:
     """Raise the `ProviderError` that an object with Error (Code, Message) and RequestId reports, if any."""
-    if holder.get("Error") is not None:
-        error = object_of(holder, "Error")
-        raise ProviderError(text_of(error, "Code"), message_of(error, "Message"), id_of(holder, "RequestId"))
+    if fields.get("Error") is not None:
+        error = object_of(fields, "Error")
+        raise ProviderError(text_of(error, "Code"), message_of(error, "Message"), id_of(fields, "RequestId"))
 
 
 # --- fields ----------------------------------------------------------------------------------------------------------
 
 
-def _typed(found: Mapping[str, Any], name: str, kind: type[T], default: T | None = None) -> T:
-    value = found.get(name)
+def _typed(fields: Mapping[str, Any], name: str, kind: type[T], default: T | None = None) -> T:
+    value = fields.get(name)
     if value is None and default is not None:
         return default
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -205,33 +205,33 @@ def _typed(found: Mapping[str, Any], name: str, kind: type[T], default: T | None
     return value
 
 
-def text_of(found: Mapping[str, Any], name: str, default: str | None = None) -> str:
+def text_of(fields: Mapping[str, Any], name: str, default: str | None = None) -> str:
     """Return a text field, or a default if it is missing or null; otherwise raises `Malformed`."""
-    return _typed(found, name, str, default)
+    return _typed(fields, name, str, default)
 
 
-def integer_of(found: Mapping[str, Any], name: str, default: int | None = None) -> int:
+def integer_of(fields: Mapping[str, Any], name: str, default: int | None = None) -> int:
     """Return an integer field, or a default if it is missing or null; otherwise raises `Malformed`, also for true."""
-    return _typed(found, name, int, default)
+    return _typed(fields, name, int, default)
 
 
-def object_of(found: Mapping[str, Any], name: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
+def object_of(fields: Mapping[str, Any], name: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return an object field, or a default if it is missing or null; otherwise raises `Malformed`."""
-    return _typed(found, name, dict, default)
+    return _typed(fields, name, dict, default)
 
 
-def choice_of(found: Mapping[str, Any], name: str, choices: Mapping[str, V] | Mapping[int, V]) -> V:
+def choice_of(fields: Mapping[str, Any], name: str, choices: Mapping[str, V] | Mapping[int, V]) -> V:
     """Return what a field's value stands for; raises `Malformed` if it is missing or none of the choices."""
     kind: type[Any] = type(next(iter(choices)))
-    value: Any = _typed(found, name, kind)
+    value: Any = _typed(fields, name, kind)
     if value not in choices:
         raise Malformed(f"{name} holds an unknown value")
     return choices[value]
 
 
-def rows_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def rows_of(fields: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return a list of objects, empty if the field is missing or null; otherwise raises `Malformed`."""
-    value = found.get(name)
+    value = fields.get(name)
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
@@ -239,12 +239,12 @@ def rows_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return value
 
 
-def page_count(found: Mapping[str, Any], pages: str, rows: str, size: int) -> int:
+def page_count(fields: Mapping[str, Any], pages: str, rows: str, size: int) -> int:
     """Return how many pages a list has, at least 1 and no more than its rows fill; raises `Malformed`.
 
     `pages` and `rows` are the fields with the number of pages and of rows on all pages; `size` is the rows per page.
     """
-    count, total = integer_of(found, pages), found.get(rows)
+    count, total = integer_of(fields, pages), fields.get(rows)
     if isinstance(total, int) and not isinstance(total, bool) and total >= 0:
         count = min(count, -(-total // size))
     return max(1, count)
@@ -255,15 +255,15 @@ def value_limit(rows: int) -> int:
     return min(LISTED_VALUES, MOST_VALUES + VALUES_PER_ROW * rows)
 
 
-def message_of(found: Mapping[str, Any], name: str) -> str:
+def message_of(fields: Mapping[str, Any], name: str) -> str:
     """Return an error's text as the provider sent it, or nothing. Callers scrub it before they cut it."""
-    value = found.get(name)
+    value = fields.get(name)
     return value if isinstance(value, str) else ""
 
 
-def id_of(found: Mapping[str, Any], name: str) -> str:
+def id_of(fields: Mapping[str, Any], name: str) -> str:
     """Return the provider's id of a request, or nothing if it does not look like an id."""
-    value = found.get(name)
+    value = fields.get(name)
     return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 

@@ -79,7 +79,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def the_provider_refuses(self) -> None:
-        """The keys are doubted."""
+        """The provider refuses the keys."""
         self.ring.mark_refused(TENCENT, ACCOUNT)
 
     @rule(count=st.sampled_from([1, 3]))

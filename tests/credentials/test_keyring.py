@@ -1,4 +1,4 @@
-"""The keyring: keys renewed in time, asked for once, and doubted."""
+"""The keyring: keys are renewed in time, once for all rounds, and when a provider refuses them."""
 
 from __future__ import annotations
 

@@ -25,11 +25,11 @@ EARLY = 900.0
 """How many seconds before the old keys expire Alibaba's servers have new ones."""
 
 
-def _temporary(found: Mapping[str, Any]) -> Lease:
-    expires = utc_seconds(found.get("Expiration"))
+def _temporary(keys: Mapping[str, Any]) -> Lease:
+    expires = utc_seconds(keys.get("Expiration"))
     if expires is None:
         raise Malformed("Expiration is no time")
-    return Lease(leases.temporary_credentials(found, "AccessKeyId", "AccessKeySecret", "SecurityToken"), expires)
+    return Lease(leases.temporary_credentials(keys, "AccessKeyId", "AccessKeySecret", "SecurityToken"), expires)
 
 
 def _disabled(machine: Machine) -> bool:
@@ -57,12 +57,12 @@ def _sts(machine: Machine) -> str:
     return f"https://{'sts-vpc' if inside else 'sts'}.{region}.aliyuncs.com"
 
 
-def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tuple[str, str, str]) -> Steps:
+def _from_pod(machine: Machine, now: float, settings: Mapping[str, str], names: tuple[str, str, str]) -> Steps:
     """Exchange the pod's token for keys; the names are those of role ARN, OIDC provider ARN and token file.
 
     The call is not signed: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerolewithoidc.
     """
-    arn, provider, file = (leases.require_key(found, name) for name in names)
+    arn, provider, file = (leases.require_key(settings, name) for name in names)
     token = leases.identity_token((yield Path(file)))
     query = {
         "Action": "AssumeRoleWithOIDC",
@@ -81,11 +81,11 @@ def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tup
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     url = f"{_sts(machine)}/?{urlencode(query, quote_via=quote)}"
     reply: Reply = yield Request("POST", url, headers, urlencode(form).encode())
-    found = envelope(reply)
-    if found.get("Code") is not None:
-        raise CredentialsError(f"STS answers {leases.safe_code(found['Code'])}")
-    check_success(reply, found)
-    return _temporary(object_of(found, "Credentials"))
+    response = envelope(reply)
+    if response.get("Code") is not None:
+        raise CredentialsError(f"STS answers {leases.safe_code(response['Code'])}")
+    check_success(reply, response)
+    return _temporary(object_of(response, "Credentials"))
 
 
 def _profile(machine: Machine) -> Path | None:
@@ -96,17 +96,17 @@ def _profile(machine: Machine) -> Path | None:
 def _from_profile(machine: Machine, now: float) -> Steps:
     """Read the file: https://help.aliyun.com/zh/sdk/developer-reference/v2-manage-python-access-credentials."""
     data: bytes = yield _profile(machine) or Path()
-    found = leases.ini_section(data, machine.get("ALIBABA_CLOUD_PROFILE") or "default")
-    match found.get("type", "access_key"):
+    profile = leases.ini_section(data, machine.get("ALIBABA_CLOUD_PROFILE") or "default")
+    match profile.get("type", "access_key"):
         case "access_key" | "sts":
-            return Lease(leases.lasting_credentials(found, "access_key_id", "access_key_secret", "security_token"))
+            return Lease(leases.lasting_credentials(profile, "access_key_id", "access_key_secret", "security_token"))
         case "ecs_ram_role" if _disabled(machine):
             raise CredentialsError("type is ecs_ram_role, but ALIBABA_CLOUD_ECS_METADATA_DISABLED is true")
         case "ecs_ram_role":
-            return (yield from _from_instance(found.get("role_name") or leases.AUTO, "role_name"))
+            return (yield from _from_instance(profile.get("role_name") or leases.AUTO, "role_name"))
         case "oidc_role_arn":
             names = ("role_arn", "oidc_provider_arn", "oidc_token_file_path")
-            return (yield from _from_pod(machine, now, found, names))
+            return (yield from _from_pod(machine, now, profile, names))
     raise CredentialsError("type is none of access_key, sts, ecs_ram_role and oidc_role_arn")
 
 

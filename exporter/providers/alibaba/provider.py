@@ -67,26 +67,26 @@ def _response(reply: Reply, action: str, values: int = MOST_VALUES) -> dict[str,
 
     The API sends it flat; older pages of the documentation nest it under `<action>Response`.
     """
-    document = found = reading.envelope(reply, values)
+    document = response = reading.envelope(reply, values)
     nested = f"{action}Response"
-    if found.get(nested) is not None:
-        found = reading.envelope_field(reply, found, nested, dict, beside="RequestId")
-    if found.get("Code") is not None:
-        code = reading.envelope_field(reply, found, "Code", str, beside="RequestId")
-        raise ProviderError(code, reading.message_of(found, "Message"), reading.id_of(found, "RequestId"))
+    if response.get(nested) is not None:
+        response = reading.envelope_field(reply, response, nested, dict, beside="RequestId")
+    if response.get("Code") is not None:
+        code = reading.envelope_field(reply, response, "Code", str, beside="RequestId")
+        raise ProviderError(code, reading.message_of(response, "Message"), reading.id_of(response, "RequestId"))
     reading.check_success(reply, document)
-    if found is not document:
-        reading.check_consistent(document, found)
-    return found
+    if response is not document:
+        reading.check_consistent(document, response)
+    return response
 
 
 def _read(_account: AlibabaAccount, _stream: AlibabaStream, call: Call, reply: Reply) -> Answer:
-    found = _response(reply, STATE)
-    reading.check_echo(found, {"Action": STATE, **call.params}, domain="DomainName")
-    state = reading.choice_of(found, "StreamState", STATES)
-    kind = found.get("Type")
+    response = _response(reply, STATE)
+    reading.check_echo(response, {"Action": STATE, **call.params}, domain="DomainName")
+    state = reading.choice_of(response, "StreamState", STATES)
+    kind = response.get("Type")
     ingest = kind if kind == "push" or kind == "pull" else None
-    return Answer(state, ingest=ingest, request_id=reading.id_of(found, "RequestId"))
+    return Answer(state, ingest=ingest, request_id=reading.id_of(response, "RequestId"))
 
 
 def _scope(_account: AlibabaAccount, stream: AlibabaStream) -> str | None:
@@ -103,9 +103,9 @@ def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
 
 
 def _read_online(_account: AlibabaAccount, domain: str, _call: Call, reply: Reply) -> Page:
-    found = _response(reply, ONLINE, reading.value_limit(PAGE_SIZE))
-    request_id = reading.id_of(found, "RequestId")
-    info = reading.object_of(found, "OnlineInfo", {})
+    response = _response(reply, ONLINE, reading.value_limit(PAGE_SIZE))
+    request_id = reading.id_of(response, "RequestId")
+    info = reading.object_of(response, "OnlineInfo", {})
     rows: dict[Any, Answer | None] = {}
     listed = reading.rows_of(info, "LiveStreamOnlineInfo")
     for row in listed:
@@ -117,11 +117,11 @@ def _read_online(_account: AlibabaAccount, domain: str, _call: Call, reply: Repl
             rows.setdefault(address, answer)
         if not live:
             rows.setdefault(key, None)
-    pages = reading.page_count(found, "TotalPage", "TotalNum", PAGE_SIZE)
+    pages = reading.page_count(response, "TotalPage", "TotalNum", PAGE_SIZE)
     return Page(rows, pages=pages, last=len(listed) < PAGE_SIZE)
 
 
-def _published(row: dict[str, Any], asked: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
+def _published(row: dict[str, Any], requested: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
     """Return the addresses (domain, app, stream) that a row proves live, and a key for the row itself.
 
     A row of the requested streaming domain proves that domain live, and the ingest domain if it names one. A row of
@@ -129,7 +129,7 @@ def _published(row: dict[str, Any], asked: str) -> tuple[list[tuple[str, str, st
     """
     app, name = text_of(row, "AppName"), text_of(row, "StreamName")
     streaming, ingest = (_domain_of(row, field) for field in ("DomainName", "PublishDomain"))
-    live = [(one, app, name) for one in dict.fromkeys((asked, ingest)) if one] if streaming == asked else []
+    live = [(one, app, name) for one in dict.fromkeys((requested, ingest)) if one] if streaming == requested else []
     return live, ("row", streaming, ingest, app, name)
 
 

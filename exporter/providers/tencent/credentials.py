@@ -19,9 +19,9 @@ ROLES = f"{METADATA}/latest/meta-data/cam/security-credentials/"
 ROLE_SECONDS = 7200
 
 
-def _temporary(keys: Mapping[str, Any], found: Mapping[str, Any]) -> Lease:
+def _temporary(keys: Mapping[str, Any], expiry: Mapping[str, Any]) -> Lease:
     credentials = leases.temporary_credentials(keys, "TmpSecretId", "TmpSecretKey", "Token")
-    expires = found.get("ExpiredTime")
+    expires = expiry.get("ExpiredTime")
     if not isinstance(expires, (int, float)) or isinstance(expires, bool) or not 0 < expires < 1 << 36:
         raise Malformed("ExpiredTime is no time")
     return Lease(credentials, float(expires))
@@ -33,8 +33,8 @@ def _profile(machine: Machine) -> Path | None:
 
 
 def _from_profile(machine: Machine, _now: float) -> Steps:
-    found = leases.ini_section((yield _profile(machine) or Path()), "default")
-    return Lease(leases.lasting_credentials(found, "secret_id", "secret_key", "token"))
+    profile = leases.ini_section((yield _profile(machine) or Path()), "default")
+    return Lease(leases.lasting_credentials(profile, "secret_id", "secret_key", "token"))
 
 
 def _from_instance(machine: Machine, _now: float) -> Steps:
@@ -42,8 +42,8 @@ def _from_instance(machine: Machine, _now: float) -> Steps:
     name = leases.check_role(machine.get("TENCENTCLOUD_CAM_ROLE_NAME"), "TENCENTCLOUD_CAM_ROLE_NAME")
     if name == leases.AUTO:
         name = leases.attached_role((yield Request("GET", ROLES)))
-    found = leases.metadata_keys((yield Request("GET", ROLES + name)))
-    return _temporary(found, found)
+    keys = leases.metadata_keys((yield Request("GET", ROLES + name)))
+    return _temporary(keys, keys)
 
 
 _POD = ("TKE_REGION", "TKE_PROVIDER_ID", "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN")
@@ -70,11 +70,11 @@ def _from_pod(machine: Machine, now: float) -> Steps:
     }
     reply: Reply = yield Request("POST", f"{STS}/", headers, json.dumps(parameters).encode())
     document = envelope(reply)
-    found = object_of(document, "Response")
-    if found.get("Error") is not None:
-        raise CredentialsError(f"STS answers {leases.safe_code(object_of(found, 'Error').get('Code'))}")
+    response = object_of(document, "Response")
+    if response.get("Error") is not None:
+        raise CredentialsError(f"STS answers {leases.safe_code(object_of(response, 'Error').get('Code'))}")
     check_success(reply, document)
-    return _temporary(object_of(found, "Credentials"), found)
+    return _temporary(object_of(response, "Credentials"), response)
 
 
 SOURCES = (

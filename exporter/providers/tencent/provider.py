@@ -78,11 +78,11 @@ def _ask(_account: TencentAccount, stream: TencentStream) -> Call:
 
 def _response(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
     """Return the object under Response, or raise its error, which comes with HTTP status 200 too."""
-    found = reading.envelope(reply, values)
-    response = reading.envelope_field(reply, found, "Response", dict, beside="RequestId")
+    document = reading.envelope(reply, values)
+    response = reading.envelope_field(reply, document, "Response", dict, beside="RequestId")
     reading.check_no_error(response)
-    reading.check_success(reply, found)
-    reading.check_consistent(found, response)
+    reading.check_success(reply, document)
+    reading.check_consistent(document, response)
     return response
 
 

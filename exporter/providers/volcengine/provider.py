@@ -55,24 +55,24 @@ def _ask(account: VolcengineAccount, stream: VolcengineStream) -> Call:
     return Call(STATE, "2020-12-01", {"AppId": _app_id(account, stream), "RoomId": stream.room_id, "UserId": user})
 
 
-def _result(reply: Reply, asked: Call, values: int = MOST_VALUES) -> tuple[dict[str, Any], str]:
+def _result(reply: Reply, call: Call, values: int = MOST_VALUES) -> tuple[dict[str, Any], str]:
     """Return Result and RequestId, or raise the error of ResponseMetadata, which may come with any status."""
-    found = reading.envelope(reply, values)
-    metadata = reading.envelope_field(reply, found, "ResponseMetadata", dict, beside="RequestId")
+    document = reading.envelope(reply, values)
+    metadata = reading.envelope_field(reply, document, "ResponseMetadata", dict, beside="RequestId")
     reading.check_no_error(metadata)
-    reading.check_success(reply, found)
-    reading.check_echo(metadata, {"Action": asked.action, "Version": asked.version, "Service": SERVICE})
-    result = reading.object_of(found, "Result")
-    reading.check_echo(result, asked.params)
+    reading.check_success(reply, document)
+    reading.check_echo(metadata, {"Action": call.action, "Version": call.version, "Service": SERVICE})
+    result = reading.object_of(document, "Result")
+    reading.check_echo(result, call.params)
     return result, reading.id_of(metadata, "RequestId")
 
 
-def _media(result: dict[str, Any], asked: Call) -> dict[str, bool]:
+def _media(result: dict[str, Any], call: Call) -> dict[str, bool]:
     """Return for each media type whether it is published; a type that is not listed is not."""
     states: dict[str, bool] = {}
     for row in reading.rows_of(result, "StreamStates"):
         if len(row) > 2:  # more than MediaType and State
-            reading.check_echo(row, asked.params)
+            reading.check_echo(row, call.params)
         kind, published = reading.text_of(row, "MediaType"), reading.choice_of(row, "State", {0: False, 1: True})
         if states.setdefault(kind.lower(), published) != published:
             raise Malformed("one MediaType stands twice with different State")
@@ -147,10 +147,10 @@ def _sign(account: VolcengineAccount, credentials: Credentials, call: Call, mome
 
 
 def _problems(account: VolcengineAccount, stream: VolcengineStream) -> list[tuple[str, str]]:
-    found = [] if _app_id(account, stream) else [("app_id", "is missing: set app_id here or at the account")]
+    problems = [] if _app_id(account, stream) else [("app_id", "is missing: set app_id here or at the account")]
     if stream.user_id is None and (problem := short_id_problem(stream.name)):
-        found.append(("name", f"{problem}, where it is the UserId; or give user_id"))
-    return found
+        problems.append(("name", f"{problem}, where it is the UserId; or give user_id"))
+    return problems
 
 
 PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(

@@ -66,14 +66,14 @@ def _ask(account: ZegoAccount, stream: ZegoStream) -> Call:
 
 def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
     """Return Code, Data and RequestId. Data may be missing; it is empty then."""
-    found = reading.envelope(reply)
-    code = reading.envelope_field(reply, found, "Code", int, beside="RequestId")
-    request_id = reading.id_of(found, "RequestId")
+    document = reading.envelope(reply)
+    code = reading.envelope_field(reply, document, "Code", int, beside="RequestId")
+    request_id = reading.id_of(document, "RequestId")
     if code not in DEFINITE:
-        raise ProviderError(str(code), reading.message_of(found, "Message"), request_id)
-    reading.check_success(reply, found, own=("Code", "Message"))
-    reading.check_echo(found, {"Action": STATE})
-    data = found.get("Data")
+        raise ProviderError(str(code), reading.message_of(document, "Message"), request_id)
+    reading.check_success(reply, document, own=("Code", "Message"))
+    reading.check_echo(document, {"Action": STATE})
+    data = document.get("Data")
     return code, data if isinstance(data, dict) else {}, request_id
 
 
@@ -83,10 +83,14 @@ def _seconds(value: Any) -> float | None:
     return float(number) if number is not None and 0 <= number < 10**12 else None
 
 
-def _check_stream(account: ZegoAccount, asked: str, data: Mapping[str, Any]) -> None:
+def _check_stream(account: ZegoAccount, stream_id: str, data: Mapping[str, Any]) -> None:
     """Refuse an answer about another stream; it is not documented whether it repeats the test prefix."""
     for name, value in data.items():
-        if name.lower().replace("_", "") == "streamid" and value not in (None, asked, _without_prefix(account, asked)):
+        if name.lower().replace("_", "") == "streamid" and value not in (
+            None,
+            stream_id,
+            _without_prefix(account, stream_id),
+        ):
             raise Malformed(f"{name} names something other than what was asked for")
 
 
