@@ -33,6 +33,7 @@ def _profile(machine: Machine) -> Path | None:
 
 
 def _from_profile(machine: Machine, _now: float) -> Steps:
+    """Read the profile file of the vendor's SDKs: https://github.com/TencentCloud/tencentcloud-sdk-python."""
     profile = leases.ini_section((yield _profile(machine) or Path()), "default")
     return Lease(leases.lasting_credentials(profile, "secret_id", "secret_key", "token"))
 

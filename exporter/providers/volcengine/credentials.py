@@ -1,4 +1,4 @@
-"""Volcengine's credential source: the profile files that the vendor's SDKs read."""
+"""Volcengine's credential source: the profile files of the vendor's SDKs, https://github.com/volcengine/volc-sdk-python."""
 
 from __future__ import annotations
 
