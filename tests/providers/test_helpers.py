@@ -21,7 +21,9 @@ from exporter.providers.reading import (
     as_integer,
     as_text,
     check_echo,
+    check_no_error,
     check_success,
+    choice_of,
     envelope,
     envelope_field,
     event_time,
@@ -189,6 +191,32 @@ def test_fields_have_the_type_that_they_must_have() -> None:
         refused(Malformed, f"{name} is missing or not an object", lambda name=name: object_of(found, name))  # type: ignore[misc]
     for name in ("a", "o", "m"):
         refused(Malformed, f"{name} is not a list of objects", lambda name=name: rows_of(found, name))  # type: ignore[misc]
+
+
+def test_a_default_replaces_only_what_is_missing_or_null() -> None:
+    """A field of the wrong type is refused even if there is a default."""
+    for fields in ({}, {"Name": None}):
+        assert text_of(fields, "Name", "x") == "x"
+        assert integer_of(fields, "Name", -1) == -1
+        assert object_of(fields, "Name", {}) == {}
+    refused(Malformed, "Name is missing or not text", lambda: text_of({"Name": 1}, "Name", "x"))
+
+
+def test_a_choice_is_one_of_those_known() -> None:
+    """A value stands for what the table says; true is not 1, and an unknown value is refused."""
+    flags = {0: False, 1: True}
+    assert choice_of({"Flag": 1}, "Flag", flags) is True
+    refused(Malformed, "Flag is missing or not a whole number", lambda: choice_of({"Flag": True}, "Flag", flags))
+    refused(Malformed, "Flag holds an unknown value", lambda: choice_of({"Flag": 2}, "Flag", flags))
+
+
+def test_an_error_object_is_raised_with_its_id() -> None:
+    """Error with Code and Message becomes a provider's error with the RequestId beside it; null is none."""
+    check_no_error({"Error": None, "RequestId": "r"})
+    with pytest.raises(ProviderError) as caught:
+        check_no_error({"Error": {"Code": "Bad", "Message": "no"}, "RequestId": "r"})
+    assert (caught.value.code, caught.value.message, caught.value.request_id) == ("Bad", "no", "r")
+    refused(Malformed, "Code is missing or not text", lambda: check_no_error({"Error": {}}))
 
 
 @pytest.mark.parametrize(
