@@ -146,11 +146,11 @@ def unjudged(provider: AnyProvider, known: tuple[str, ...]) -> Iterator[str]:
     if provider.name not in known:
         yield "what its answers may be taken for, as tests/providers/facts.py says"
         return
-    told = facts()[provider.name]
+    cloud = facts()[provider.name]
     for listing in provider.listings:
-        if listing.action not in told.lists:
+        if listing.action not in cloud.lists:
             yield f"what a list of {listing.action} proves"
-    if provider.callbacks and not told.callback:
+    if provider.callbacks and not cloud.callback:
         yield "how it signs its callbacks"
 
 
@@ -215,9 +215,11 @@ def test_invalid_exchanges_are_reported(tmp_path: Path) -> None:
     new = replace(PROVIDERS["tencent"], name="newcloud")
     (tmp_path / "newcloud").mkdir()
     (tmp_path / "newcloud" / "exchanges.yml").write_text("stream: {app: live}\n", encoding="utf-8")
-    told = missing(new, Surroundings((), (), (), tmp_path, ""))[-1]
-    assert told.startswith("tests/providers/newcloud/exchanges.yml: `account` and `stream` with which newcloud can be")
-    assert "domain: Field required" in told
+    report = missing(new, Surroundings((), (), (), tmp_path, ""))[-1]
+    assert report.startswith(
+        "tests/providers/newcloud/exchanges.yml: `account` and `stream` with which newcloud can be"
+    )
+    assert "domain: Field required" in report
 
 
 def test_missing_exchanges_are_reported(tmp_path: Path) -> None:
@@ -232,8 +234,8 @@ def test_missing_exchanges_are_reported(tmp_path: Path) -> None:
     (tmp_path / "tencent").mkdir()
     (tmp_path / "tencent" / "codes.json").write_text("[]", encoding="utf-8")
     (tmp_path / "tencent" / "exchanges.yml").write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
-    told = missing(PROVIDERS["tencent"], replace(surroundings(), exchanges=tmp_path))
-    assert [line.partition(": ")[2] for line in told] == [
+    report = missing(PROVIDERS["tencent"], replace(surroundings(), exchanges=tmp_path))
+    assert [line.partition(": ")[2] for line in report] == [
         "an exchange named `state is true` that ends in a fault",
         "an exchange named `redirect` with fault http",
         "an exchange with the rows of DescribeBackupStreamList",
@@ -321,11 +323,11 @@ def test_the_largest_page_fits_and_costs_little_memory(name: str, action: str) -
     provider = PROVIDERS[name]
     account, _ = example(provider)
     listing = next(listing for listing in provider.listings if listing.action == action)
-    told = largest_page(provider, action)
-    assert len(told) <= listing.largest
+    largest = largest_page(provider, action)
+    assert len(largest) <= listing.largest
     tracemalloc.start()
     try:
-        body = bytes(bytearray(told))
+        body = bytes(bytearray(largest))
         scope = ".".join(["d" * 49] * 5)
         page = listing.read(account, scope, listing.ask(account, scope, 1), Reply(200, {}, body))
         peak = tracemalloc.get_traced_memory()[1]
@@ -502,8 +504,8 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _definite(provider: AnyProvider) -> list[Exchange]:
-    told = [one for one in recorded(provider.name) if "json" in one.given["answer"]]
-    return [one for one in told if "state" in one.expected or "rows" in one.expected]
+    definite = [one for one in recorded(provider.name) if "json" in one.given["answer"]]
+    return [one for one in definite if "state" in one.expected or "rows" in one.expected]
 
 
 @EVERY

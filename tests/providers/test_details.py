@@ -130,8 +130,8 @@ def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
     zego = all_providers()["zego"]
     account, stream = make(zego, document("zego"))
     call = single(zego).ask(account, stream)
-    told = single(zego).read(account, stream, call, answer({"Code": 0, "Data": {"create_time": time}}))
-    assert told.started == started
+    read = single(zego).read(account, stream, call, answer({"Code": 0, "Data": {"create_time": time}}))
+    assert read.started == started
 
 
 def test_zego_signs_app_nonce_secret_and_time() -> None:

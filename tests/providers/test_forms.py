@@ -128,8 +128,8 @@ def test_pages_are_followed_by_their_tokens() -> None:
     """The first page is requested by number, each further one by token; absence counts after the last."""
     watched = streams(5)
     names = [stream.name for stream in watched]
-    told = [rows(names[0], names[1], token="t-2"), rows(names[2], names[3], token="t-3"), rows("else")]
-    calls, settled, singles = paged(watched, [*told])
+    pages = [rows(names[0], names[1], token="t-2"), rows(names[2], names[3], token="t-3"), rows("else")]
+    calls, settled, singles = paged(watched, [*pages])
     assert calls == [
         {"scope": "all", "page": 1, "size": 2},
         {"scope": "all", "token": "t-2", "size": 2},

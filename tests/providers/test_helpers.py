@@ -167,8 +167,8 @@ def test_a_plain_success_is_accepted(found: dict[str, Any]) -> None:
 def test_repeated_parameters_must_match_the_request() -> None:
     """Parameters that an answer repeats, in any case, must match the request; missing ones are accepted."""
     asked: dict[str, str | int] = {"RoomId": "a", "Page": 1}
-    for told in ({}, {"RoomId": "a"}, {"roomid": "a", "page": 1, "other": "b"}, {"ROOMID": None}):
-        check_echo(told, asked)
+    for fields in ({}, {"RoomId": "a"}, {"roomid": "a", "page": 1, "other": "b"}, {"ROOMID": None}):
+        check_echo(fields, asked)
     refused(
         Malformed, "roomID names something other than what was asked for", lambda: check_echo({"roomID": "b"}, asked)
     )
@@ -251,7 +251,7 @@ def test_messages_and_request_ids_are_text_or_nothing() -> None:
     """A message is taken as it is, an id only if it looks like one."""
     assert [message_of({"Message": value}, "Message") for value in ("m", "", 1, None)] == ["m", "", "", ""]
     assert (message_of({"Msg": "m"}, "Message"), message_of({"Msg": "m"}, "Msg")) == ("", "m")
-    for value, told in (
+    for value, expected in (
         ("A-z_0.9:", "A-z_0.9:"),
         ("a" * 128, "a" * 128),
         ("a" * 129, ""),
@@ -259,7 +259,7 @@ def test_messages_and_request_ids_are_text_or_nothing() -> None:
         ("", ""),
         (7, ""),
     ):
-        assert id_of({"RequestId": value}, "RequestId") == told
+        assert id_of({"RequestId": value}, "RequestId") == expected
     assert id_of({"requestId": "a"}, "RequestId") == ""
 
 

@@ -107,7 +107,7 @@ def test_a_cloud_is_added_by_one_folder(tmp_path: Path) -> None:
 
 
 def test_a_cloud_without_codes_is_asked_all_the_same(tmp_path: Path) -> None:
-    """Its errors are told as `other` with the cloud's own words, until its folder has a file of codes."""
+    """Its errors have the code `other` with the cloud's own words, until its folder has a file of codes."""
     shutil.copytree(CLOUDS / "toy", tmp_path / "clouds" / "toy")
     (tmp_path / "clouds" / "toy" / "codes.yml").unlink()
     environ = with_clouds(tmp_path / "clouds", tmp_path)
