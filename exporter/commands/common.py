@@ -41,7 +41,7 @@ def read_configuration(path: Path, terminal: Terminal) -> Config | None:
 def advise_if_missing(path: Path, terminal: Terminal) -> None:
     """Say where to get a configuration if there is none."""
     if files.is_missing(path):
-        terminal.complain(NO_FILE.format(path=path))
+        terminal.complain(NO_FILE.format(path=path.absolute()))
 
 
 def cannot_listen(address: Address, error: OSError, flag: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -169,7 +170,7 @@ class _Loading:
             self.findings.wrong(place, "is not a pattern of file names")
         else:
             if not found:
-                self.findings.warn(place, "the pattern matches no file")
+                self.findings.warn(place, f"the pattern matches no file; it starts at {os.path.abspath(directory)}")
             return [directory / name for name in found]
         return []
 
