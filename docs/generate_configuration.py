@@ -41,6 +41,41 @@ A list; the files of `stream_files` hold more such lists. Which keys an entry ha
 provider. Label names may not be `provider`, `stream`, `account`, `le` or `quantile`, nor begin with `__`; streams that
 lack a label which others have show it empty."""
 
+STREAM_FILES = """\
+Files are read in the order of their names; `**` goes into folders. A pattern that matches nothing is a warning.
+
+In CSV the first line names the columns: any keys of a stream, and `labels.NAME` for a label. Each further line is one
+stream.
+
+```csv
+name,account,domain,app,inputs,labels.team,labels.tier
+arena-1,tencent-main,5000.livepush.example.com,live,2,esports,gold
+arena-2,tencent-main,5000.livepush.example.com,live,,esports,silver
+```
+
+An empty cell is a key that is not there; columns that only other clouds have stay empty. Everything is text where text
+is expected, `007` too. A list such as `media` has blanks between its words. Cells with commas, quotes or line breaks
+stand in double quotes, and a quote within is doubled. Separators are commas, the encoding is UTF-8, with or without a
+byte order mark. Errors are told as in YAML, such as
+`streams.d/arena.csv:3:54: [1].inputs: is not a whole number in plain digits`.
+
+A script that turns an inventory into such a file writes it beside the old one and moves it into place, so that the
+exporter never reads half of it. The exporter notices the change by itself; a file with errors changes nothing.
+
+```python
+import csv, json, os, sys
+
+inventory, table = sys.argv[1:]  # python streams.py inventory.json streams.d/inventory.csv
+with open(inventory, encoding="utf-8") as file:
+    channels = json.load(file)
+with open(f"{table}.new", "w", encoding="utf-8", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(["name", "account", "domain", "labels.team"])
+    for channel in channels:
+        writer.writerow([channel["id"], "tencent-main", channel["push_domain"], channel["owner"]])
+os.replace(f"{table}.new", table)
+```"""
+
 HEADER = "| key | type | default | allowed | meaning |\n|---|---|---|---|---|"
 
 
@@ -81,10 +116,7 @@ def _any(account: Any) -> Any:
 
 def _stream_files(whole: Mapping[str, Any]) -> str:
     described = whole["properties"]["stream_files"]["description"]
-    return (
-        f"A list: {described}. Files are read in the order of their names; `**` goes into folders. A pattern that\n"
-        "matches nothing is a warning."
-    )
+    return f"A list: {described}.\n{STREAM_FILES}"
 
 
 def _only(described: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
