@@ -1,7 +1,6 @@
 """Makes docs/commands.md out of the table of flags."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 from exporter.commands.options import COMMANDS, Command
@@ -34,10 +33,10 @@ def _command(command: Command) -> Iterator[str]:
 
 
 def _rows(command: Command) -> Iterator[str]:
-    defaults = {field.name: field.default for field in fields(command.options)}
     for flag in command.flags:
         name = f"`{flag.name}`" if flag.name.startswith("--") else ""
         choices = (flag.takes,) if isinstance(flag.takes, str) else flag.takes or ()
         value = ", ".join(f"`{choice}`" for choice in choices)
-        default = f"`{flag.shown(defaults[flag.field])}`" if defaults[flag.field] else ""
+        default = command.default(flag)
+        default = f"`{flag.shown(default)}`" if default else ""
         yield f"| {name} | {value} | {default} | {flag.help} |"
