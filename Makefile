@@ -32,7 +32,7 @@ floors: $(VENV)/.development
 	$(BIN)/lint-imports
 
 # What measures or runs real servers goes alone, after the rest.
-ALONE := tests/callbacks/test_flood.py tests/peers tests/reliability
+ALONE := benchmarks/tests tests/peers tests/reliability
 
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile $(ALONE:%=--ignore %)

@@ -10,20 +10,19 @@ import hashlib
 import json
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from benchmarks.table import Row
 from exporter.simulator import Simulator, World
+from testbed.processes import exporter
 
 SECRET = "made-up-callback-secret"
 DOMAIN = "push.example"
@@ -78,29 +77,15 @@ async def bench(streams: int) -> AsyncIterator[Bench]:
         watched.append({"account": provider, "names": names, **ADDRESS[provider]})
     accounts[1]["quota"] = {"DescribeLiveStreamState": RATE}
     async with Simulator(world) as simulator, aiohttp.ClientSession() as session:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "stream-exporter.yml"
-            configured = [{**account, "endpoint": simulator.url} for account in accounts]
-            document = {"scrape": {"reuse": "0s", "timeout": "30s"}, "accounts": configured, "streams": watched}
-            file.write_text(json.dumps(document))
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "exporter", "serve", "--config.file", str(file),
-                "--web.listen-address", "127.0.0.1:0", "--log.format", "json", stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            assert process.stderr is not None
-            line: dict[str, str] = {}
-            while line.get("msg") != "listening":
-                line = json.loads(await process.stderr.readline())
-            draining = asyncio.create_task(process.stderr.read())
-            made = Bench(world, line["addresses"].split()[0], session)
+        configured = [{**account, "endpoint": simulator.url} for account in accounts]
+        document = {"scrape": {"reuse": "0s", "timeout": "30s"}, "accounts": configured, "streams": watched}
+        with exporter(document) as server:
+            made = Bench(world, server.url, session)
             try:
                 await made.scrape()
                 yield made
             finally:
                 world.callbacks = ""
-                process.terminate()
-                await process.wait()
-                await draining
 
 
 async def detected(stops: int, every: float) -> list[float]:

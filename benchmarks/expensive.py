@@ -13,8 +13,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import provider
 from benchmarks.rounds import keys
 from exporter import providers
 from exporter.config import Config, Scrape
 from exporter.model import Account, Stream
 from exporter.serving.reload import settle_memory
 from exporter.serving.service import Service, clock
+from testbed import provider
+from testbed.processes import module
 
 MIB = 1 << 20
 EACH = 32  # streams of each hostile account, and its calls in flight
@@ -124,13 +124,6 @@ async def _serve(kind: str) -> None:
     await provider.serve(0.0)
 
 
-@contextmanager
-def hostile(kind: str) -> Iterator[str]:
-    """Run the server in another process; yield its address."""
-    with provider.at_work("benchmarks.expensive", "--serve", kind) as url:
-        yield url
-
-
 # --- the exporter -----------------------------------------------------------------------------------------------------
 
 
@@ -187,8 +180,8 @@ async def measured(kind: str, hostile_at: str, honest_at: str) -> Figures:
     """Ask a few rounds; the first that is honest alone is not counted."""
     async with Service(watching(hostile_at, honest_at), providers.found(), clock(), keys) as service:
         settle_memory()  # as `serve` does
-        lane = service.prober.accounts["honest"]
-        await service.refresh(time.monotonic() + ROUND_SECONDS, lane)
+        prober = service.prober.accounts["honest"]
+        await service.refresh(time.monotonic() + ROUND_SECONDS, prober)
         before = _forget_peak()
         late: list[float] = []
         watcher = asyncio.create_task(_ticks(late))
@@ -203,14 +196,14 @@ async def measured(kind: str, hostile_at: str, honest_at: str) -> Figures:
             honest = [record for record in service.board if record.stream.account == "honest"]
             lost += sum(not (record.succeeded and record.tried >= started) for record in honest)
         watcher.cancel()
-        calls = sum(count for key, count in service.tally.responses.items() if key[1] != "honest")
-        calls += sum(count for key, count in service.tally.errors.items() if key[1] != "honest")
+        calls = sum(count for key, count in service.counters.responses.items() if key[1] != "honest")
+        calls += sum(count for key, count in service.counters.errors.items() if key[1] != "honest")
         return Figures(kind, max(late), _status("VmHWM") - before, overdue, lost, calls)
 
 
 def alone(kind: str) -> Figures:
     """Measure one kind in a process of its own."""
-    with hostile(kind) as hostile_at, provider.running(0.02) as honest_at:
+    with module("benchmarks.expensive", "--serve", kind) as hostile_at, provider.running(0.02) as honest_at:
         command = [sys.executable, "-m", "benchmarks.expensive", "--measure", kind, hostile_at, honest_at]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
     return Figures(**json.loads(done.stdout.splitlines()[-1]))

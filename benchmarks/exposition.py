@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 from benchmarks.rounds import cpu, keys, watching
 from benchmarks.table import Row
 from exporter import providers
-from exporter.exposition import INFO, STREAM_FAMILIES, Compressor
+from exporter.exposition import Compressor
+from exporter.exposition.families import STREAM_FAMILIES
 from exporter.model import Answer, State
 from exporter.serving.service import Service, clock
 from exporter.state.board import Board, Instant
@@ -44,8 +45,7 @@ class Baseline(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the families with a sample per stream."""
         kinds: dict[str, Any] = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
-        made = {f.name: kinds[f.kind](f.name, f.help, labels=f.labels) for f, _ in STREAM_FAMILIES}
-        made[INFO.name] = GaugeMetricFamily(INFO.name, INFO.help, labels=INFO.labels)
+        made = {f.name: kinds[f.kind](f.name, f.help, labels=f.labels) for f in STREAM_FAMILIES}
         for record in self.board:
             state = record.state(self.mono, 1e9)
             key = list(record.key)
@@ -56,7 +56,7 @@ class Baseline(Collector):
             made["stream_probe_success"].add_metric(key, float(record.succeeded))
             made["stream_last_success_timestamp_seconds"].add_metric(key, record.answered)
             made["stream_state_changes_total"].add_metric(key, float(record.changes))
-            made[INFO.name].add_metric([*key, record.stream.account], 1.0)
+            made["stream_info"].add_metric([*key, record.stream.account], 1.0)
         yield from made.values()
 
 

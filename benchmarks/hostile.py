@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,70 +22,24 @@ import bcrypt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import provider
-from benchmarks.serving import Serving, serving, tencent
+from benchmarks.finding import Finding
+from benchmarks.odd_requests import odd_requests
+from testbed import provider
+from testbed.processes import Server, exporter
+from testbed.provider import NOWHERE, black_hole, tencent
+from testbed.web import exchange, request, status, whole
 
-NOWHERE = "http://127.0.0.1:9"
 DRIPPERS, NON_READERS, BIG, PLACES = 300, 50, 10_000, 64
 SPARE = 2  # connections that the honest client may have at any moment
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One promise, and what was measured of it."""
-
-    promise: str
-    figure: str
-    kept: bool
 
 
 Scenario = Callable[[], Coroutine[Any, Any, list[Finding]]]
 
 
-# --- a client of our own, below HTTP ---------------------------------------------------------------------------------
-
-
-async def exchange(server: Serving, data: bytes, seconds: float = 30.0, source: str = "127.0.0.1") -> bytes:
-    """Send bytes from an address of ours; return all that comes back until the server closes or time is over."""
-    reader, writer = await asyncio.open_connection(server.host, server.port, local_addr=(source, 0))
-    received = b""
-    try:
-        writer.write(data)
-        async with asyncio.timeout(seconds):
-            while part := await reader.read(65536):
-                received += part
-    except (TimeoutError, ConnectionError):
-        pass
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-    return received
-
-
-def request(path: str = "/metrics", *headers: str, method: str = "GET", close: bool = True) -> bytes:
-    """Return a request's bytes."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: exporter", *headers, *(["Connection: close"] if close else [])]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def status(answer: bytes) -> int:
-    """Return the status of an answer, 0 where there is none."""
-    words = answer.split(b"\r\n", 1)[0].split()
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-
-
-def whole(answer: bytes) -> bool:
-    """Whether an answer has status 200 and all of its body."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return status(answer) == 200 and len(lengths) == 1 and int(lengths[0].split(b":")[1]) == len(body)
-
-
 class Honest:
     """A Prometheus that scrapes once a second all the while."""
 
-    def __init__(self, server: Serving) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
         self.scrapes = self.lost = 0
 
@@ -117,7 +70,7 @@ class Honest:
         return Finding(f"no honest scrape is lost to {whom}", f"{self.lost} of {self.scrapes}", self.lost == 0)
 
 
-def connected(server: Serving, data: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
+def connected(server: Server, data: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
     """Return a connection on which something was sent and nothing is read."""
     made = socket.socket()
     made.bind((source, 0))
@@ -142,7 +95,7 @@ def still_open(connections: list[socket.socket]) -> int:
 
 async def drippers() -> list[Finding]:
     """Three hundred clients send their header byte by byte; others connect and say nothing, or stay after an answer."""
-    with serving(tencent(NOWHERE, 3)) as server:
+    with exporter(tencent(NOWHERE, 3)) as server:
         honest = Honest(server)
         async with honest.watching():
             started = time.monotonic()
@@ -170,7 +123,7 @@ async def drippers() -> list[Finding]:
 
 async def non_readers() -> list[Finding]:
     """Fifty clients ask for ten thousand streams' metrics, fifty for their states as JSON, and none reads."""
-    with provider.running() as endpoint, serving(tencent(endpoint, BIG, reuse="1h")) as server:
+    with provider.running() as endpoint, exporter(tencent(endpoint, BIG, reuse="1h")) as server:
         for _ in range(3):
             body = await exchange(server, request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 60"), 60)
             # One for each encoding, so that both documents stand ready before memory is measured.
@@ -202,27 +155,10 @@ async def non_readers() -> list[Finding]:
     ]
 
 
-@asynccontextmanager
-async def black_hole() -> AsyncIterator[str]:
-    """Run a provider that accepts and never answers; yield its address."""
-
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Cancelled when the scenario is over, it ends like any other: a stream's task may not be cancelled.
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await reader.read(-1)
-        writer.close()
-
-    server = await asyncio.start_server(swallow, "127.0.0.1", 0, backlog=1024)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-
-
 async def crowd() -> list[Finding]:
     """A hundred scrapes wait for a provider that does not answer."""
     async with black_hole() as endpoint:
-        with serving(tencent(endpoint, 3)) as server:
+        with exporter(tencent(endpoint, 3)) as server:
             started = time.monotonic()
             data = request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 4")
             answers = await asyncio.gather(*(exchange(server, data) for _ in range(100)))
@@ -244,7 +180,7 @@ async def sitters() -> list[Finding]:
         request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 2"),
     )
     async with black_hole() as endpoint:
-        with serving(tencent(endpoint, 3)) as server:
+        with exporter(tencent(endpoint, 3)) as server:
             sitting = [connected(server, request("/metrics", minute)) for _ in range(PLACES)]
             await asyncio.sleep(1)
             beside = await exchange(server, ours)
@@ -269,7 +205,7 @@ async def sitters() -> list[Finding]:
 
 async def readers() -> list[Finding]:
     """Four read ten thousand streams' states again and again, sixteen the configuration, while Prometheus scrapes."""
-    with provider.running() as endpoint, serving(tencent(endpoint, BIG)) as server:
+    with provider.running() as endpoint, exporter(tencent(endpoint, BIG)) as server:
         scrape = request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 100")
 
         async def read(path: str) -> list[bool]:
@@ -292,7 +228,7 @@ async def readers() -> list[Finding]:
     ]  # fmt: skip
 
 
-async def _seconds(server: Serving, data: bytes) -> float:
+async def _seconds(server: Server, data: bytes) -> float:
     """Return how long a whole answer takes; infinity where none comes."""
     started = time.monotonic()
     good = whole(await exchange(server, data, 100))
@@ -305,7 +241,7 @@ async def guessers() -> list[Finding]:
         path = Path(home) / "web.yml"
         hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(10)).decode()
         path.write_text(f"basic_auth_users:\n  prometheus: {hashed}\n")
-        with serving(tencent(NOWHERE, 3), f"--web.config.file={path}") as server:
+        with exporter(tencent(NOWHERE, 3), f"--web.config.file={path}") as server:
             over, guesses = asyncio.Event(), 0
 
             async def guess(number: int) -> None:
@@ -334,7 +270,7 @@ def _login(password: str) -> bytes:
 
 async def few_descriptors() -> list[Finding]:
     """More connections come than there are descriptors."""
-    with serving(tencent(NOWHERE, 3), files=48) as server:
+    with exporter(tencent(NOWHERE, 3), files=48) as server:
         first = await exchange(server, request())
         greedy = []
         for _ in range(120):
@@ -355,107 +291,6 @@ async def few_descriptors() -> list[Finding]:
         Finding("running out of descriptors does not flood the log", f"{lines} lines with {held} descriptors open",
                 lines < 200),
     ]  # fmt: skip
-
-
-ODD_TIMEOUTS = (
-    "NaN",
-    "Inf",
-    "-Inf",
-    "0.4",
-    "abc",
-    "-1",
-    "1e308",
-    "1e999",
-    "",
-    "0",
-    "0x10",
-    "1_0",
-    "９",
-    "10, 10",
-    "1e-9",
-)
-ODD_HEADERS = (
-    "Accept: \x00", "Accept: ;;;q=,=,,", "Accept: */*;q=9e999", "Accept: " + "a/b," * 1500,
-    "Accept: application/openmetrics-text; version=99", "Accept: application/openmetrics-text;version=1.0.0;q=nan",
-    "Accept: \xff\xfe", "Accept-Encoding: gzip;q=abc", "Accept-Encoding: ,,;", "Accept-Encoding: gzip;q=0, *;q=1",
-    "Accept-Encoding: \xe9", "Accept-Encoding: zstd, br, identity;q=0", "Cookie: " + "x" * 7000, "Range: bytes=5-1",
-    "If-None-Match: *", "If-Modified-Since: never", "Host: other", "Connection: upgrade", "Upgrade: websocket",
-)  # fmt: skip
-
-
-async def odd_requests() -> list[Finding]:
-    """What no well-behaved client sends: never an answer of 5xx, never a process that ends."""
-    with serving(tencent(NOWHERE, 3)) as server:
-        lines = [f"X-Prometheus-Scrape-Timeout-Seconds: {value}" for value in ODD_TIMEOUTS]
-        timed = [await _timed(server, line.encode("utf-8").decode("latin-1")) for line in lines]
-        twice = await _timed(server, "X-Prometheus-Scrape-Timeout-Seconds: 1", "X-Prometheus-Scrape-Timeout-Seconds: x")
-        answers = [status(await exchange(server, request("/metrics", line), 10)) for line in ODD_HEADERS]
-        crooked = {name: await exchange(server, data, 3) for name, data in CROOKED.items()}
-        calm = whole(await exchange(server, request()))
-    smuggled = [
-        name for name, answer in crooked.items() if name.startswith("smuggled") and answer.count(b"HTTP/1.") > 1
-    ]
-    failed = [name for name, answer in crooked.items() if status(answer) >= 500]
-    codes = {name: status(answer) for name, answer in crooked.items()}
-    servers = {line for answer in crooked.values() for line in answer.partition(b"\r\n\r\n")[0].splitlines()
-               if line.lower().startswith(b"server:")}  # fmt: skip
-    bad_times = [good for good, _ in (*timed, twice)].count(False)
-    return [
-        Finding(f"{len(timed) + 1} odd scrape timeouts are answered with 200", f"{bad_times} were not", not bad_times),
-        Finding("odd Accept, Accept-Encoding and others are never a 5xx", str(sorted(set(answers))),
-                0 not in answers and max(answers) < 500),
-        Finding("crooked requests are refused or answered, never a 5xx", f"{failed or codes}", not failed and calm),
-        Finding("no second request hides in a first one's body", str(smuggled or 0), not smuggled),
-        Finding("HTTP/1.0 is answered and closed", f"HTTP {codes['HTTP/1.0']}", whole(crooked["HTTP/1.0"])),
-        Finding("no answer names a version of what it runs on", str(b", ".join(sorted(servers)).decode()),
-                servers == {b"Server: stream-exporter"}),
-        Finding("Expect: 100-continue is answered", str(crooked["expect"].split(b"\r\n", 1)[0].decode()),
-                b" 200 OK" in crooked["expect"]),
-    ]  # fmt: skip
-
-
-async def _timed(server: Serving, *lines: str) -> tuple[bool, float]:
-    started = time.monotonic()
-    answer = await exchange(server, request("/metrics", *lines), 20)
-    return whole(answer), time.monotonic() - started
-
-
-_HIDDEN = b"GET /-/healthy HTTP/1.1\r\nHost: exporter\r\n\r\n"
-CROOKED = {
-    "HTTP/1.0": b"GET /metrics HTTP/1.0\r\n\r\n",
-    "HTTP/0.9": b"GET /metrics\r\n\r\n",
-    "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
-    "no host": b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n",
-    "two hosts": b"GET /metrics HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
-    "expect": request("/-/healthy", "Expect: 100-continue"),
-    "odd expect": request("/-/healthy", "Expect: a-pony"),
-    "huge header": request("/metrics", "X-Big: " + "x" * 100_000),
-    "many headers": request("/metrics", *(f"X-{number}: y" for number in range(20_000))),
-    "huge path": request("/" + "x" * 100_000),
-    "folded header": b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\nConnection: close\r\n\r\n",
-    "bare line feeds": b"GET /metrics HTTP/1.1\nHost: a\nConnection: close\n\n",
-    "NUL": b"GET /metrics\x00 HTTP/1.1\r\nHost: a\r\n\r\n",
-    "absolute": b"GET http://elsewhere/metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    "connect": b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere:443\r\n\r\n",
-    "asterisk": b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    "bad escape": request("/probe?target=%ff%zz%00&account=%"),
-    "dots": request("/static/../../etc/passwd"),
-    "escaped dots": request("/static/%2e%2e%2f%2e%2e%2fetc%2fpasswd"),
-    "garbage": bytes(range(256)) * 8,
-    "smuggled: length and chunked": (
-        b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + _HIDDEN
-    ),
-    "smuggled: two lengths": (
-        b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 42\r\n\r\n" + _HIDDEN
-    ),
-    "smuggled: odd encoding": (
-        b"POST /-/reload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\nContent-Length: 42\r\n\r\n" + _HIDDEN
-    ),
-    "smuggled: signed length": b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: +0\r\n\r\n" + _HIDDEN,
-    "smuggled: space before colon": b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length : 0\r\n\r\n" + _HIDDEN,
-}  # fmt: skip
 
 
 SCENARIOS: tuple[Scenario, ...] = (

@@ -21,7 +21,6 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.provider import running
 from benchmarks.table import Row
 from exporter import providers
 from exporter.config import Config, Scrape
@@ -30,6 +29,7 @@ from exporter.model import Account, Credentials, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.serving.reload import settle_memory
 from exporter.serving.service import Service, clock
+from testbed.provider import running
 
 
 async def keys(_provider: AnyProvider, _account: Account) -> Credentials:

@@ -5,24 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
 from benchmarks.network import Plain
-from benchmarks.provider import running
 from benchmarks.rounds import keys, watching
 from benchmarks.table import Row
 from exporter import providers
 from exporter.model import Account, Reply, Request
 from exporter.serving.service import Service, clock
+from testbed.processes import exporter
+from testbed.provider import running
 
 STREAMS = 10_000
 HEADERS = {"Accept-Encoding": "gzip", "Accept": "application/openmetrics-text; version=1.0.0"}
@@ -73,31 +69,11 @@ async def _compare(url: str) -> tuple[float, float, int]:
     return statistics.median(ours), statistics.median(theirs), len(body)
 
 
-@contextmanager
-def exporter(text: str) -> Iterator[tuple[str, int]]:
-    """Run an exporter on a configuration in a process of its own; yield the address of its metrics and its pid."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "stream-exporter.yml"
-        file.write_text(text)
-        command = [sys.executable, "-m", "exporter", "serve", "--config.file", str(file),
-                   "--web.listen-address", "127.0.0.1:0"]  # fmt: skip
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        try:
-            line = next(line for line in process.stderr if "listening" in line)
-            yield line.split("addresses=")[1].split()[0].strip('"') + "/metrics", process.pid
-        finally:
-            process.terminate()
-            process.stderr.read()
-            process.wait()
-            process.stderr.close()
-
-
 def reused() -> list[Row]:
     """Measure a scrape answered from `reuse`, and the process's memory at that size."""
-    with running() as endpoint, exporter(configuration(endpoint, STREAMS)) as (url, pid):
-        ours, theirs, size = asyncio.run(_compare(url))
-        status = Path(f"/proc/{pid}/status").read_text()
+    with running() as endpoint, exporter(configuration(endpoint, STREAMS)) as server:
+        ours, theirs, size = asyncio.run(_compare(f"{server.url}/metrics"))
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
         resident = int(status.split("VmHWM:")[1].split()[0]) / 1024
     return [
         Row("a scrape answered from reuse against the same bytes served from memory", ours / theirs, "x", "<=", 1.5,
@@ -125,8 +101,8 @@ def deadlines(scrapes: int = 40, budget: float = 0.5) -> list[Row]:
     for streams, goal in ((500, 100.0), (2000, 250.0)):
         for delay, word in ((1000.0, "hangs"), (0.2, "takes 200 ms")):
             text = configuration("ENDPOINT", streams).replace("reuse: 1h", "reuse: 0")
-            with running(delay) as endpoint, exporter(text.replace("ENDPOINT", endpoint)) as (url, _):
-                late = asyncio.run(_overshoot(url, scrapes, budget))
+            with running(delay) as endpoint, exporter(text.replace("ENDPOINT", endpoint)) as server:
+                late = asyncio.run(_overshoot(f"{server.url}/metrics", scrapes, budget))
             p99 = statistics.quantiles(late, n=100)[98]
             rows.append(
                 Row(f"answer after the deadline, {streams:,} streams, a provider that {word}, p99", p99, "ms", "<=",

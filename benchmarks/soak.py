@@ -16,13 +16,12 @@ import json
 import logging
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,11 +34,12 @@ from aiohttp import web
 from benchmarks.faults.clouds import ACCOUNTS, address
 from exporter import config, providers
 from exporter.credentials import Keyring
-from exporter.serving.app import Face
+from exporter.serving.app import App
 from exporter.serving.reload import keep_one_heap
 from exporter.serving.service import Service, clock
-from exporter.simulator.world import fakes
+from exporter.simulator.providers import fakes
 from exporter.transport.pool import MOST_OPEN, NEW_REST, WARY_NEW_REST
+from testbed.processes import Server, simulator, written
 
 FAULTS = 0.40
 QUICK = (
@@ -155,30 +155,20 @@ def _streams(each: int, **more: Any) -> list[dict[str, Any]]:
             for name in ACCOUNTS for number in range(each)]  # fmt: skip
 
 
-@contextmanager
-def simulating(home: Path, streams_each: int) -> Iterator[str]:
-    """Run the simulated clouds in another process; yield their address."""
-    path = home / "world.yml"
-    path.write_text(json.dumps(world(streams_each)), encoding="utf-8")
-    command = [sys.executable, "-m", "exporter", "simulate", "--listen", "127.0.0.1:0", "--world", str(path)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    assert child.stdout is not None
-    try:
-        line = child.stdout.readline()
-        yield next(word for word in line.split() if word.startswith("endpoint=")).removeprefix("endpoint=")
-    finally:
-        child.kill()
-        child.communicate()
+def simulating(folder: Path, streams_each: int) -> AbstractContextManager[Server]:
+    """Run the simulated clouds in another process."""
+    return simulator(written(folder, world(streams_each)), folder)
 
 
 async def soak(scrapes: int, streams_each: int = 2, sample_every: int = SAMPLE_EVERY) -> Soak:
     """Scrape so many times, one after another, and watch this process."""
     keep_one_heap()  # as `serve` does
-    with tempfile.TemporaryDirectory() as home, simulating(Path(home), streams_each) as endpoint:
+    with tempfile.TemporaryDirectory() as folder, simulating(Path(folder), streams_each) as clouds:
+        endpoint = clouds.url
         text = json.dumps(document(endpoint, streams_each)).encode()
         loaded = config.load(Path("soak.yml"), providers.found(), {}, lambda _path: text)
         async with Service(loaded, providers.found(), clock(), Keyring({})) as service:
-            runner = web.AppRunner(Face(service, _never).application(), access_log=None)
+            runner = web.AppRunner(App(service, _never).application(), access_log=None)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()

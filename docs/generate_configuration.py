@@ -93,7 +93,7 @@ def render() -> str:
         limits = ", ".join(
             f"`{api.action}` {api.limit(_any(provider.account)):.3g}" for api in provider.apis().values()
         )
-        newer = provider.single.newer
+        newer = provider.single.newer if provider.single else 0
         more = (
             f" Newer documentation allows {newer:.3g} for the first; the default stays with the older." if newer else ""
         )

@@ -4,12 +4,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from exporter.exposition import (
+from exporter.exposition.families import (
     ACCOUNT_FAMILIES,
     CALLBACK_FAMILIES,
     EXPORTER_FAMILIES,
-    FAMILIES,
-    INFO,
     STREAM_FAMILIES,
     Family,
 )
@@ -121,11 +119,10 @@ HEADER = "| metric | type | labels | meaning | comes from |\n|---|---|---|---|--
 
 def render() -> str:
     """The whole page."""
-    by_stream = [family for family in FAMILIES if family in {INFO, *(one for one, _ in STREAM_FAMILIES)}]
     parts = [
         INTRODUCTION,
         "## Streams",
-        _table(by_stream),
+        _table(STREAM_FAMILIES),
         "## Callbacks",
         _table([*CALLBACK_FAMILIES, *(one for one in ACCOUNT_FAMILIES if "callbacks" in one.name)]),
         "## Accounts",
@@ -147,7 +144,7 @@ def _table(families: Iterable[Family]) -> str:
 
 def _row(family: Family) -> str:
     labels = ", ".join(f"`{label}`" for label in family.labels)
-    if family is INFO:
+    if family.name == "stream_info":
         labels += ", and those of `labels:`"
     meaning = family.help.replace("_", "\\_")
     return f"| `{family.name}` | {family.kind} | {labels} | {meaning} | {COMES[family.name]} |"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from exporter.fields import format_duration
@@ -18,14 +18,9 @@ from exporter.providers.interface import AnyProvider, Api, Listing, allowed_rate
 from exporter.rounds.pace import paced
 from exporter.rounds.plan import Outlook, choose, cost
 
-ASSUMED_INTERVAL = 15.0
-"""Seconds between two scrapes, as most Prometheus servers are set up; the exporter is not told."""
-
-ASSUMED_LATENCY = 0.1
-"""Seconds that one call takes where the exporter runs near the provider."""
-
-ROUNDING = 1 + 1e-9
-"""What forgives that a product of floats is a hair less than the whole number it stands for."""
+ASSUMED_INTERVAL = 15.0  # seconds between two scrapes, as most Prometheus servers are set up; the exporter is not told
+ASSUMED_LATENCY = 0.1  # seconds that one call takes where the exporter runs near the provider
+ROUNDING = 1 + 1e-9  # a product of floats may be a hair less than the whole number it stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ class Load:
         action: The vendor's name of the API.
         listing: Whether it answers for many streams at once.
         calls: Calls that ask for every stream once.
-        kept: Calls per second that the exporter allows itself.
+        allowed: Calls per second that the exporter allows itself.
         documented: Calls per second that the provider documents.
         pause: Least seconds between two lists.
         newer: Calls per second that newer documentation allows; 0 where there is none.
@@ -72,22 +67,22 @@ class Load:
     action: str
     listing: bool
     calls: int
-    kept: float
+    allowed: float
     documented: float
     pause: float = 0.0
     newer: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """How long the calls take at the pace that is kept."""
-        return self.calls / self._paced
+        """How long the calls take at that rate."""
+        return self.calls / paced(self.allowed)
 
     def rounds(self, schedule: Schedule) -> int:
         """Return how many rounds it takes to make all the calls."""
-        fit = int(schedule.usable * self._paced * ROUNDING)
-        if fit:
+        rate = paced(self.allowed)
+        if fit := int(schedule.usable * rate * ROUNDING):
             return -(-self.calls // fit)
-        return self.calls * math.ceil(1 / (self._paced * schedule.every))
+        return self.calls * math.ceil(1 / (rate * schedule.every))
 
     def refresh(self, schedule: Schedule) -> float:
         """Return the seconds between two answers of this API about one stream."""
@@ -96,10 +91,6 @@ class Load:
     def used(self, schedule: Schedule) -> float:
         """Return the share of the documented limit that is used, on average over time."""
         return self.calls / self.refresh(schedule) / self.documented
-
-    @property
-    def _paced(self) -> float:
-        return paced(self.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +133,8 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
-    """What will not work as wished, and what would help, the most helpful first."""
+class CapacityWarning:
+    """What will not work as wished, and what would help, best first."""
 
     text: str
     helps: tuple[str, ...] = ()
@@ -159,7 +150,7 @@ class Plan:
         streams: How many are watched.
         live: A round if all streams are live.
         dark: A round if none is.
-        cautions: What will not work as wished.
+        warnings: What will not work as wished.
     """
 
     provider: str
@@ -167,36 +158,92 @@ class Plan:
     streams: int
     live: Round
     dark: Round
-    cautions: tuple[Caution, ...] = ()
+    warnings: tuple[CapacityWarning, ...] = ()
 
 
-def kept_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
+def allowed_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
     """Return the calls per second that the exporter allows itself, by action."""
     return {action: allowed_rate(account, api) for action, api in provider.apis().items()}
 
 
 def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule) -> Plan:
     """Return the capacity plan of an account and its streams."""
-    live, dark = (_round(provider, account, streams, down) for down in (False, True))
-    made = Plan(provider.name, account.name, len(streams), live, dark)
-    cautions = tuple(_cautions(provider, account, streams, schedule, made)) if streams else ()
-    return replace(made, cautions=cautions)
+    case = _Case(provider, account, streams, schedule)
+    live, dark = case.round(), case.round(down=True)
+    warnings = tuple(case.warnings(live, dark)) if streams else ()
+    return Plan(provider.name, account.name, len(streams), live, dark, warnings)
 
 
-def _round(provider: AnyProvider, account: Account, streams: Sequence[Stream], down: bool) -> Round:
-    rates = kept_rates(provider, account)
-    names = frozenset(stream.name for stream in streams) if down else frozenset[str]()
-    outlook = Outlook(0.0, rates, names)
-    calls: Counter[str] = Counter()
-    singles = len(streams)
-    for group in choose(provider, account, streams, outlook):
-        pages, asked = cost(account, group, outlook, None)
-        calls[group.listing.action] += pages
-        singles += asked - len(group.left)
-    calls[provider.single.action] += singles
-    apis = provider.apis()
-    loads = (_load(account, apis[action], count, rates[action]) for action, count in calls.items() if count)
-    return Round(tuple(loads))
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An account and its streams, and what to say of them."""
+
+    provider: AnyProvider
+    account: Account
+    streams: Sequence[Stream]
+    schedule: Schedule
+
+    def round(self, down: bool = False, **changes: Any) -> Round:
+        """Return a round if all streams are live, or none is; fields of the account may be changed."""
+        account = self.account.model_copy(update=changes)
+        rates, apis = allowed_rates(self.provider, account), self.provider.apis()
+        names = frozenset(stream.name for stream in self.streams) if down else frozenset[str]()
+        outlook = Outlook(0.0, rates, names)
+        calls: Counter[str] = Counter()
+        singles = len(self.streams)
+        for group in choose(self.provider, account, self.streams, outlook):
+            pages, asked = cost(account, group, outlook, None)
+            calls[group.listing.action] += pages
+            singles += asked - len(group.left)
+        if self.provider.single is not None:
+            calls[self.provider.single.action] += singles
+        return Round(tuple(_load(account, apis[name], count, rates[name]) for name, count in calls.items() if count))
+
+    def warnings(self, live: Round, dark: Round) -> Iterator[CapacityWarning]:
+        """Yield what will not work as wished."""
+        yield from _beyond_limit(live)
+        yield from _too_few_in_flight(self.account, live)
+        yield from self._too_seldom(live)
+        if (problem := _problem(live, self.schedule)) is not None:
+            yield CapacityWarning(problem, (*self._listing_helps(live), *self._helps(live)))
+        elif dark.refresh(self.schedule) > self.schedule.max_age and (problem := _problem(dark, self.schedule)):
+            # A listing tells nothing of streams that are not live.
+            yield CapacityWarning(f"if none of its streams is live, {problem}", tuple(self._helps(dark)))
+
+    def _too_seldom(self, round_: Round) -> Iterator[CapacityWarning]:
+        """Find lists that are made less often than answers expire, where single calls cannot fill the gap."""
+        max_age = self.schedule.max_age
+        gap = self.round(plan="single").refresh(self.schedule)
+        for load in round_.loads:
+            refresh = load.refresh(self.schedule)
+            if min(load.pause, gap) > max_age:
+                yield CapacityWarning(
+                    f"{load.action} is asked every {spoken(refresh)} at most, and an answer counts for "
+                    f"{spoken(max_age)} (scrape.max_age): streams will be unknown in between",
+                    (f"scrape.max_age: {format_duration(math.ceil(refresh))} or more",),
+                )
+
+    def _listing_helps(self, round_: Round) -> Iterator[str]:
+        """Name the settings by which a listing would answer for many streams in one call."""
+        account = self.account
+        if account.plan == "single" and (other := self.round(plan="auto")).seconds < round_.seconds:
+            yield f"plan: auto, by which a round costs {number(other.calls)} instead of {number(round_.calls)} calls"
+        for listing in self.provider.listings:
+            alone = next((stream for stream in self.streams if listing.scope(account, stream) is None), None)
+            if alone is None:
+                continue
+            for field in _unset(alone):
+                if listing.scope(account, alone.model_copy(update={field: "x"})) is not None:
+                    yield f"{field} on its streams, by which {listing.action} answers for many in one call"
+            for field in _unset(account):
+                if listing.scope(account.model_copy(update={field: "x"}), alone) is not None:
+                    yield f"{field} on the account, by which {listing.action} answers for many in one call"
+
+    def _helps(self, round_: Round) -> Iterator[str]:
+        yield from _quota_helps(self.account, self.schedule, round_)
+        yield from _time_helps(self.schedule, round_)
+        parts = math.ceil(round_.seconds / self.schedule.usable)
+        yield f"{parts} accounts at the provider, each with a quota of its own and a part of the streams"
 
 
 def _load(account: Account, api: Api[Any, Any] | Listing[Any, Any], calls: int, rate: float) -> Load:
@@ -205,28 +252,12 @@ def _load(account: Account, api: Api[Any, Any] | Listing[Any, Any], calls: int, 
     return Load(api.action, False, calls, rate, api.limit(account), newer=api.newer)
 
 
-# --- cautions --------------------------------------------------------------------------------------------------------
-
-
-def _cautions(
-    provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule, made: Plan
-) -> Iterator[Caution]:
-    yield from _beyond_limit(made.live)
-    yield from _too_few_in_flight(account, made.live)
-    yield from _too_seldom(provider, account, streams, schedule, made.live)
-    if (problem := _problem(made.live, schedule)) is not None:
-        helps = [*_listing_helps(provider, account, streams, made.live), *_helps(account, schedule, made.live)]
-    elif made.dark.refresh(schedule) > schedule.max_age and (problem := _problem(made.dark, schedule)) is not None:
-        # A listing tells nothing of streams that are not live.
-        problem = f"if none of its streams is live, {problem}"
-        helps = [*_helps(account, schedule, made.dark)]
-    else:
-        return
-    yield Caution(problem, tuple(helps))
+def _unset(shape: Account | Stream) -> Iterable[str]:
+    return (name for name in type(shape).model_fields if getattr(shape, name) is None)
 
 
 def _problem(round_: Round, schedule: Schedule) -> str | None:
-    """Say what comes of a round that is too long, the worst consequence alone."""
+    """Say what follows from a round that is too long: the worst consequence only."""
     if round_.fits(schedule):
         return None
     refresh = round_.refresh(schedule)
@@ -240,71 +271,27 @@ def _problem(round_: Round, schedule: Schedule) -> str | None:
     return f"{takes}, longer than the budget of a scrape, {spoken(schedule.usable)}: {turn}"
 
 
-def _beyond_limit(round_: Round) -> Iterator[Caution]:
+def _beyond_limit(round_: Round) -> Iterator[CapacityWarning]:
     for load in round_.loads:
-        if load.kept > load.documented:
+        if load.allowed > load.documented:
             newer = f" (newer documentation: {number(load.newer)}/s)" if load.newer else ""
-            yield Caution(
-                f"the quota of {load.action}, {number(load.kept)}/s, is above the documented limit of "
+            yield CapacityWarning(
+                f"the quota of {load.action}, {number(load.allowed)}/s, is above the documented limit of "
                 f"{number(load.documented)}/s{newer}: keep it only if the provider has raised the limit for you"
             )
 
 
-def _too_few_in_flight(account: Account, round_: Round) -> Iterator[Caution]:
+def _too_few_in_flight(account: Account, round_: Round) -> Iterator[CapacityWarning]:
     carried = account.concurrency / ASSUMED_LATENCY
     for load in round_.loads:
-        if min(load.kept, load.calls) > carried:
-            needed = min(1024, math.ceil(load.kept * ASSUMED_LATENCY))
-            yield Caution(
+        if min(load.allowed, load.calls) > carried:
+            needed = min(1024, math.ceil(load.allowed * ASSUMED_LATENCY))
+            yield CapacityWarning(
                 f"concurrency {account.concurrency} carries about {number(carried)} calls/s where a call takes "
-                f"{spoken(ASSUMED_LATENCY)}, less than the {number(load.kept)}/s that the quota of {load.action} "
+                f"{spoken(ASSUMED_LATENCY)}, less than the {number(load.allowed)}/s that the quota of {load.action} "
                 "allows",
                 (f"concurrency: {needed}",),
             )
-
-
-def _too_seldom(
-    provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule, round_: Round
-) -> Iterator[Caution]:
-    """Find lists that are made less often than answers expire, where single calls cannot fill the gap."""
-    gap = _round(provider, account.model_copy(update={"plan": "single"}), streams, down=False)
-    for load in round_.loads:
-        refresh = load.refresh(schedule)
-        if load.pause > schedule.max_age and gap.refresh(schedule) > schedule.max_age:
-            yield Caution(
-                f"{load.action} is asked every {spoken(refresh)} at most, and an answer counts for "
-                f"{spoken(schedule.max_age)} (scrape.max_age): streams will be unknown in between",
-                (f"scrape.max_age: {format_duration(math.ceil(refresh))} or more",),
-            )
-
-
-def _helps(account: Account, schedule: Schedule, round_: Round) -> Iterator[str]:
-    yield from _quota_helps(account, schedule, round_)
-    yield from _time_helps(schedule, round_)
-    parts = math.ceil(round_.seconds / schedule.usable)
-    yield f"{parts} accounts at the provider, each with a quota of its own and a part of the streams"
-
-
-def _listing_helps(provider: AnyProvider, account: Account, streams: Sequence[Stream], round_: Round) -> Iterator[str]:
-    """Name the settings by which a listing would answer for many streams in one call."""
-    if account.plan == "single":
-        other = _round(provider, account.model_copy(update={"plan": "auto"}), streams, down=False)
-        if other.seconds < round_.seconds:
-            yield f"plan: auto, by which a round costs {number(other.calls)} instead of {number(round_.calls)} calls"
-    for listing in provider.listings:
-        alone = next((stream for stream in streams if listing.scope(account, stream) is None), None)
-        if alone is None:
-            continue
-        for field in _unset(alone):
-            if listing.scope(account, alone.model_copy(update={field: "x"})) is not None:
-                yield f"{field} on its streams, by which {listing.action} answers for many in one call"
-        for field in _unset(account):
-            if listing.scope(account.model_copy(update={field: "x"}), alone) is not None:
-                yield f"{field} on the account, by which {listing.action} answers for many in one call"
-
-
-def _unset(shape: Account | Stream) -> Iterable[str]:
-    return (name for name in type(shape).model_fields if getattr(shape, name) is None)
 
 
 def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterator[str]:
@@ -312,13 +299,13 @@ def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterato
     slowest = round_.slowest
     others = round_.seconds - slowest.seconds
 
-    def takes(kept: float) -> float:
-        return others + slowest.calls / paced(kept)
+    def takes(rate: float) -> float:
+        return others + slowest.calls / paced(rate)
 
     if slowest.action in account.quota:
         enough = (rate for rate in range(1, int(slowest.documented) + 1) if takes(rate) <= schedule.usable)
         if rate := next(enough, None):
-            yield f"quota: {{{slowest.action}: {rate}}} (now {number(slowest.kept)})"
+            yield f"quota: {{{slowest.action}: {rate}}} (now {number(slowest.allowed)})"
         return
     larger = [hundredth / 100 for hundredth in range(1, 101) if hundredth / 100 > account.quota_share]
     if slowest.newer:

@@ -1,1 +1,1 @@
-"""Dashboards: Python that writes the JSON which Grafana reads, and draws pictures of what it shows."""
+"""Dashboards: Python that writes the JSON which Grafana reads."""

@@ -1,7 +1,8 @@
 """The Fleet dashboard: how many streams are live of those expected, what is down and since when."""
 
 from grafana import look
-from grafana.look import Column, Query, curves, number, rows, timeline
+from grafana.board import Board, board, grouping
+from grafana.look import Column, curves, number, rows, timeline
 from grafana.promql import (
     ACTIVE,
     CODE,
@@ -20,8 +21,6 @@ from grafana.promql import (
     watched,
     with_account,
 )
-
-UID = "stream-exporter-fleet"
 
 DOWN = f"({ACTIVE} == 0)"
 BLIND = f"({UNKNOWN} == 1)"
@@ -47,230 +46,214 @@ def in_state(state: str) -> str:
     return counted(f"{CODE} == bool {CODES[state]}")
 
 
-def _now() -> list[look.Panel]:
-    return [
-        number(
-            "Live of watched",
-            "Streams that a provider says are live, and all streams in the exporter's configuration.",
-            [Query(counted(ACTIVE), "live"), Query(total(), "watched")],
-            size=(6, 4),
-        ),
-        number(
-            "Live share",
-            "Live streams per watched stream. A stream nobody knows about does not count as live.",
-            [Query(share(), "share")],
-            unit="percentunit",
-            steps=[(0.9, look.ORANGE), (0.99, look.GREEN)],
-            base=look.RED,
-            decimals=1,
-            spark=True,
-        ),
-        number(
-            "Down",
-            "Streams that a provider says are not live: inactive, forbidden or not found. Unknown ones are not in it.",
-            [Query(counted(f"{ACTIVE} == bool 0"), "down")],
-            steps=[(1, look.RED)],
-            base=look.GREEN,
-            spark=True,
-        ),
-        number(
-            "Unknown",
-            "Streams nobody knows about: the last attempt failed, or no attempt was made for longer than `max_age`. "
-            "They may well be live: look at Providers and quota first.",
-            [Query(counted(UNKNOWN), "unknown")],
-            steps=[(1, look.GREY)],
-            base=look.GREEN,
-            spark=True,
-        ),
-        number(
-            "Changes of state",
-            "Changes between definite states of all streams within the time range. "
-            "Prometheus extrapolates, so small figures are rounded.",
-            [Query(counted(CHANGES), "changes")],
-            size=(3, 4),
-            decimals=0,
-        ),
-        number(
-            "Inputs missing",
-            "Streams with fewer inputs than `inputs:` of the configuration expects: redundancy is lost.",
-            [Query(counted(f"{INPUTS} < bool on (provider, stream) {EXPECTED}"), "streams")],
-            size=(3, 4),
-            steps=[(1, look.ORANGE)],
-            base=look.GREEN,
-        ),
-    ]
+NOW: list[look.Panel] = [
+    number(
+        "Live of watched",
+        "Streams that a provider says are live, and all streams in the exporter's configuration.",
+        {"live": counted(ACTIVE), "watched": total()},
+        size=(6, 4),
+    ),
+    number(
+        "Live share",
+        "Live streams per watched stream. A stream nobody knows about does not count as live.",
+        {"share": share()},
+        unit="percentunit",
+        steps=[(0.9, look.ORANGE), (0.99, look.GREEN)],
+        base=look.RED,
+        decimals=1,
+        spark=True,
+    ),
+    number(
+        "Down",
+        "Streams that a provider says are not live: inactive, forbidden or not found. Unknown ones are not in it.",
+        {"down": counted(f"{ACTIVE} == bool 0")},
+        steps=[(1, look.RED)],
+        spark=True,
+    ),
+    number(
+        "Unknown",
+        "Streams nobody knows about: the last attempt failed, or no attempt was made for longer than `max_age`. "
+        "They may well be live: look at Providers and quota first.",
+        {"unknown": counted(UNKNOWN)},
+        steps=[(1, look.GREY)],
+        spark=True,
+    ),
+    number(
+        "Changes of state",
+        "Changes between definite states of all streams within the time range. "
+        "Prometheus extrapolates, so small figures are rounded.",
+        {"changes": counted(CHANGES)},
+        size=(3, 4),
+        decimals=0,
+    ),
+    number(
+        "Inputs missing",
+        "Streams with fewer inputs than `inputs:` of the configuration expects: redundancy is lost.",
+        {"streams": counted(f"{INPUTS} < bool on (provider, stream) {EXPECTED}")},
+        size=(3, 4),
+        steps=[(1, look.ORANGE)],
+    ),
+]
 
 
-def _troubles() -> list[look.Panel]:
-    return [
-        rows(
-            "Down now, and since when",
-            "Streams that are definitely not live. They went down after the moment in Last seen live, as exact as the "
-            "step of the panel (the time range in 500 parts, at least 15 s). Empty there: not live within the "
-            "whole time range; choose a longer one. Click a stream for its history.",
-            [
-                Query(with_account(f"({CODE} and on (provider, stream) {DOWN})"), "State"),
-                Query(f"{LAST_LIVE} * 1000 and on (provider, stream) {DOWN}", "Last seen live"),
-                Query(f"time() - {LAST_LIVE} and on (provider, stream) {DOWN}", "Down for at most"),
-            ],
-            [
-                look.STREAM_CELL,
-                look.ACCOUNT_CELL,
-                KIND,
-                Column("Last seen live", unit="dateTimeAsIso", width=170, empty="not in this range"),
-                Column("Down for at most", unit="dtdurations", empty="beyond this range"),
-            ],
-            size=(14, 9),
-            sort=("Down for at most", False),
-            empty="No stream is down",
-        ),
-        rows(
-            "Unknown now",
-            "Streams about which no exporter has an answer young enough, and the age of the last definite one. Empty "
-            "there: no definite answer since the exporter started. An account that fails shows in Providers and quota.",
-            [
-                Query(with_account(BLIND), "Unknown"),
-                Query(f"{age(LAST_ANSWER)} and on (provider, stream) {BLIND}", "Age of the last answer"),
-            ],
-            [look.STREAM_CELL, look.ACCOUNT_CELL, Column(AGE.name, unit=AGE.unit, steps=AGE.steps, empty="none yet")],
-            size=(10, 9),
-            sort=("Age of the last answer", True),
-            empty="Something definite is known of every stream",
-            hidden=["Value #A"],
-        ),
-    ]
+TROUBLES: list[look.Panel] = [
+    rows(
+        "Down now, and since when",
+        "Streams that are definitely not live. They went down after the moment in Last seen live, as exact as the "
+        "step of the panel (the time range in 500 parts, at least 15 s). Empty there: not live within the "
+        "whole time range; choose a longer one. Click a stream for its history.",
+        {
+            "State": with_account(f"({CODE} and on (provider, stream) {DOWN})"),
+            "Last seen live": f"{LAST_LIVE} * 1000 and on (provider, stream) {DOWN}",
+            "Down for at most": f"time() - {LAST_LIVE} and on (provider, stream) {DOWN}",
+        },
+        [
+            look.STREAM_CELL,
+            look.ACCOUNT_CELL,
+            KIND,
+            Column("Last seen live", unit="dateTimeAsIso", width=170, empty="not in this range"),
+            Column("Down for at most", unit="dtdurations", empty="beyond this range"),
+        ],
+        size=(14, 9),
+        sort=("Down for at most", False),
+        empty="No stream is down",
+    ),
+    rows(
+        "Unknown now",
+        "Streams about which no exporter has an answer young enough, and the age of the last definite one. Empty "
+        "there: no definite answer since the exporter started. An account that fails shows in Providers and quota.",
+        {
+            "Unknown": with_account(BLIND),
+            "Age of the last answer": f"{age(LAST_ANSWER)} and on (provider, stream) {BLIND}",
+        },
+        [look.STREAM_CELL, look.ACCOUNT_CELL, Column(AGE.name, unit=AGE.unit, steps=AGE.steps, empty="none yet")],
+        size=(10, 9),
+        sort=("Age of the last answer", True),
+        empty="Something definite is known of every stream",
+        hidden=["Value #A"],
+    ),
+]
 
 
-def _history() -> list[look.Panel]:
-    names = [("active", "live"), ("inactive", "inactive"), ("forbidden", "forbidden"), ("not_found", "not found")]
-    return [
-        timeline(
-            "States of the streams that were live least",
-            "Up to 30 streams that were live for the smallest part of the time range; a stream that was live all the "
-            "time is not in it. Gaps: the exporter itself was not seen. Click a lane for the stream's history.",
-            [Query(f"{CODE} and on (provider, stream) {LEAST_LIVE}", "{{provider}}/{{stream}}")],
-            mappings=look.STATES,
-            size=(24, 12),
-            empty="Every stream was live for the whole time range",
-            link=look.LANE_TO_STREAM,
-        ),
-        curves(
-            "Streams by state",
-            "All watched streams, stacked by state. Inactive, forbidden and not found are all down.",
-            [Query(in_state(state), name) for state, name in [*names, ("unknown", "unknown")]],
-            unit="short",
-            stacked=True,
-            stepped=True,
-            colors=look.STATE_COLORS,
-        ),
-        curves(
-            "Live share by provider",
-            "Live streams per watched stream of each provider. One that falls alone points at the provider, not at the "
-            "streams.",
-            [Query(share("provider"), "{{provider}}")],
-            unit="percentunit",
-            bounds=(0, 1),
-            calcs=("lastNotNull", "min"),
-        ),
-    ]
+KINDS = {
+    "live": "active",
+    **{name.replace("_", " "): name for name in ("inactive", "forbidden", "not_found", "unknown")},
+}
+HISTORY: list[look.Panel] = [
+    timeline(
+        "States of the streams that were live least",
+        "Up to 30 streams that were live for the smallest part of the time range; a stream that was live all the "
+        "time is not in it. Gaps: the exporter itself was not seen. Click a lane for the stream's history.",
+        {"{{provider}}/{{stream}}": f"{CODE} and on (provider, stream) {LEAST_LIVE}"},
+        mappings=look.STATES,
+        size=(24, 12),
+        empty="Every stream was live for the whole time range",
+        link=look.LANE_TO_STREAM,
+    ),
+    curves(
+        "Streams by state",
+        "All watched streams, stacked by state. Inactive, forbidden and not found are all down.",
+        {name: in_state(state) for name, state in KINDS.items()},
+        unit="short",
+        stacked=True,
+        stepped=True,
+        colors=look.STATE_COLORS,
+    ),
+    curves(
+        "Live share by provider",
+        "Live streams per watched stream of each provider. One that falls alone points at the provider, not at the "
+        "streams.",
+        {"{{provider}}": share("provider")},
+        unit="percentunit",
+        bounds=(0, 1),
+        calcs=("lastNotNull", "min"),
+    ),
+]
+
+GROUPS: list[look.Panel] = [
+    rows(
+        "By provider",
+        "How many streams of each provider are live, down and unknown.",
+        {
+            "Watched": total("provider"),
+            "Live": counted(ACTIVE, "provider"),
+            "Down": counted(f"{ACTIVE} == bool 0", "provider"),
+            "Unknown": counted(UNKNOWN, "provider"),
+            "Live share": share("provider"),
+        },
+        COUNTS,
+        sort=("Live share", False),
+        empty="No exporter is seen",
+    ),
+    rows(
+        "By $label",
+        "The same by a label of your configuration: choose it as Group by. Only labels of `stream_info` can be "
+        "chosen, which are the account and the `labels:` of the streams.",
+        {
+            "Watched": f"count by ($label) (group by (provider, stream, $label) ({INFO}))",
+            "Live": f"{grouped(ACTIVE)} or 0 * count by ($label) ({INFO})",
+            "Down": f"{grouped(f'({ACTIVE} == bool 0)')} or 0 * count by ($label) ({INFO})",
+            "Unknown": grouped(UNKNOWN),
+            "Live share": f"({grouped(ACTIVE)} or 0 * count by ($label) ({INFO})) "
+            f"/ count by ($label) (group by (provider, stream, $label) ({INFO}))",
+        },
+        COUNTS,
+        sort=("Live share", False),
+        empty="No exporter is seen",
+    ),
+]
 
 
-def _groups() -> list[look.Panel]:
-    return [
-        rows(
-            "By provider",
-            "How many streams of each provider are live, down and unknown.",
-            [
-                Query(total("provider"), "Watched"),
-                Query(counted(ACTIVE, "provider"), "Live"),
-                Query(counted(f"{ACTIVE} == bool 0", "provider"), "Down"),
-                Query(counted(UNKNOWN, "provider"), "Unknown"),
-                Query(share("provider"), "Live share"),
-            ],
-            COUNTS,
-            size=(12, 8),
-            sort=("Live share", False),
-            empty="No exporter is seen",
-        ),
-        rows(
-            "By $label",
-            "The same by a label of your configuration: choose it as Group by. Only labels of `stream_info` can be "
-            "chosen, which are the account and the `labels:` of the streams.",
-            [
-                Query(f"count by ($label) (group by (provider, stream, $label) ({INFO}))", "Watched"),
-                Query(f"{grouped(ACTIVE)} or 0 * count by ($label) ({INFO})", "Live"),
-                Query(f"{grouped(f'({ACTIVE} == bool 0)')} or 0 * count by ($label) ({INFO})", "Down"),
-                Query(grouped(UNKNOWN), "Unknown"),
-                Query(
-                    f"({grouped(ACTIVE)} or 0 * count by ($label) ({INFO})) "
-                    f"/ count by ($label) (group by (provider, stream, $label) ({INFO}))",
-                    "Live share",
-                ),
-            ],
-            COUNTS,
-            size=(12, 8),
-            sort=("Live share", False),
-            empty="No exporter is seen",
-        ),
-    ]
+STEADINESS: list[look.Panel] = [
+    look.bars(
+        "Streams that changed most",
+        "Changes between definite states within the time range, the 15 greatest. "
+        "A stream that flaps has an encoder or an uplink in trouble.",
+        {"{{provider}}/{{stream}}": f"topk(15, {CHANGES} > 0.5)"},
+        unit="short",
+        size=(8, 9),
+        color=look.ORANGE,
+        empty="No stream changed its state",
+    ),
+    curves(
+        "Changes of state by provider",
+        "Changes between definite states per minute. Many at once at one provider are rarely the streams' fault.",
+        {
+            "{{provider}}": "60 * sum by (provider) "
+            + watched(f"max by (provider, stream) (rate(stream_state_changes_total{{{STREAMS}}}[$__rate_interval]))")
+        },
+        unit="cpm",
+        size=(8, 9),
+        calcs=("max",),
+    ),
+    rows(
+        "Inputs against expected",
+        "Streams whose configuration expects a number of inputs (primary and backup), and how many are pushed now. "
+        "Empty: the provider did not tell.",
+        {
+            "Expected": with_account(EXPECTED),
+            "Pushed": f"{INPUTS} and on (provider, stream) {EXPECTED}",
+            "Missing": f"{EXPECTED} - on (provider, stream) {INPUTS}",
+        },
+        [look.STREAM_CELL, look.ACCOUNT_CELL, Column("Missing", steps=[(1, look.RED)])],
+        size=(8, 9),
+        sort=("Missing", True),
+        empty="No stream has `inputs:` in its configuration",
+    ),
+]
 
 
-def _steadiness() -> list[look.Panel]:
-    return [
-        look.bars(
-            "Streams that changed most",
-            "Changes between definite states within the time range, the 15 greatest. "
-            "A stream that flaps has an encoder or an uplink in trouble.",
-            Query(f"topk(15, {CHANGES} > 0.5)", "{{provider}}/{{stream}}"),
-            unit="short",
-            size=(8, 9),
-            color=look.ORANGE,
-            empty="No stream changed its state",
-        ),
-        curves(
-            "Changes of state by provider",
-            "Changes between definite states per minute. Many at once at one provider are rarely the streams' fault.",
-            [
-                Query(
-                    "60 * sum by (provider) "
-                    + watched(
-                        f"max by (provider, stream) (rate(stream_state_changes_total{{{STREAMS}}}[$__rate_interval]))"
-                    ),
-                    "{{provider}}",
-                )
-            ],
-            unit="cpm",
-            size=(8, 9),
-            calcs=("max",),
-        ),
-        rows(
-            "Inputs against expected",
-            "Streams whose configuration expects a number of inputs (primary and backup), and how many are pushed now. "
-            "Empty: the provider did not tell.",
-            [
-                Query(with_account(EXPECTED), "Expected"),
-                Query(f"{INPUTS} and on (provider, stream) {EXPECTED}", "Pushed"),
-                Query(f"{EXPECTED} - on (provider, stream) {INPUTS}", "Missing"),
-            ],
-            [look.STREAM_CELL, look.ACCOUNT_CELL, Column("Missing", steps=[(1, look.RED)])],
-            size=(8, 9),
-            sort=("Missing", True),
-            empty="No stream has `inputs:` in its configuration",
-        ),
-    ]
-
-
-def dashboard() -> look.Board:
+def dashboard() -> Board:
     """Make the Fleet dashboard."""
-    chosen = f'{JOB}, provider=~"$provider"'
-    board = look.board(UID, "Fleet", "Which live streams are up, on all clouds at once.")
-    for variable in look.variables(several=True):
-        board = board.with_variable(variable)
-    board = board.with_variable(look.grouping(f"label_names(stream_info{{{chosen}}})"))
-    parts = [
-        ("Now", [*_now(), *_troubles()]),
-        ("Over time", _history()),
-        ("By provider and label", _groups()),
-        ("Steadiness and redundancy", _steadiness()),
-    ]
-    return look.filled(board, parts)
+    return board(
+        "stream-exporter-fleet",
+        "Fleet",
+        "Which live streams are up, on all clouds at once.",
+        {
+            "Now": [*NOW, *TROUBLES],
+            "Over time": HISTORY,
+            "By provider and label": GROUPS,
+            "Steadiness and redundancy": STEADINESS,
+        },
+        more=[grouping(f'label_names(stream_info{{{JOB}, provider=~"$provider"}})')],
+    )

@@ -7,7 +7,7 @@ a meaning, a word says the same.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,22 +31,8 @@ RUNBOOK = "https://github.com/stream-exporter/stream-exporter/blob/main/docs/run
 KEPT = "${datasource:queryparam}&${job:queryparam}&${__url_time_range}"
 
 Panel = Any  # builders of the SDK, which carries no types that a checker could use
-Board = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One query of a panel.
-
-    Attributes:
-        expr: PromQL with Grafana's variables.
-        name: What a legend calls its series (`{{label}}` stands for a label), or what a table calls its column.
-        instant: Ask for the end of the time range only.
-    """
-
-    expr: str
-    name: str
-    instant: bool = False
+Queries = Mapping[str, str]
+"""PromQL with Grafana's variables by what a legend calls its series (`{{label}}` is a label), or a table its column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +95,11 @@ def set_to(name: str, value: object) -> dm.DynamicConfigValue:
     return dm.DynamicConfigValue(id_val=name, value=value)
 
 
-def _target(query: Query, place: int, tabular: bool) -> prometheus.Dataquery:
-    target = prometheus.Dataquery().expr(query.expr).ref_id(chr(ord("A") + place)).datasource(SOURCE)
-    target = target.editor_mode(pm.QueryEditorMode.CODE).legend_format("" if tabular else query.name)
+def _target(place: int, name: str, expr: str, instant: bool, tabular: bool) -> prometheus.Dataquery:
+    target = prometheus.Dataquery().expr(expr).ref_id(chr(ord("A") + place)).datasource(SOURCE)
+    target = target.editor_mode(pm.QueryEditorMode.CODE).legend_format("" if tabular else name)
     target = target.format(pm.PromQueryFormat.TABLE if tabular else pm.PromQueryFormat.TIME_SERIES)
-    return target.instant() if query.instant or tabular else target.range()
+    return target.instant() if instant or tabular else target.range()
 
 
 def _dressed(
@@ -121,13 +107,15 @@ def _dressed(
     title: str,
     about: str,
     unit: str,
-    queries: Sequence[Query],
+    queries: Queries,
     size: tuple[int, int],
+    *,
+    instant: bool = False,
     tabular: bool = False,
 ) -> Panel:
     panel = panel.title(title).description(about).unit(unit).datasource(SOURCE).span(size[0]).height(size[1])
-    for place, query in enumerate(queries):
-        panel = panel.with_target(_target(query, place, tabular))
+    for place, (name, expr) in enumerate(queries.items()):
+        panel = panel.with_target(_target(place, name, expr, instant, tabular))
     return panel
 
 
@@ -144,26 +132,29 @@ def _tooltip() -> common.VizTooltipOptions:
 def number(
     title: str,
     about: str,
-    queries: Sequence[Query],
+    queries: Queries,
     *,
     unit: str = "short",
     size: tuple[int, int] = (4, 4),
     mappings: Sequence[dm.ValueMap] = (),
     steps: Sequence[tuple[float, str]] = (),
-    base: str = BLUE,
+    base: str | None = None,
     empty: str = "no data",
     decimals: int | None = None,
     spark: bool = False,
 ) -> Panel:
-    """Show what holds now as large figures; with `spark` also the way there."""
-    asked = [Query(query.expr, query.name, instant=not spark) for query in queries]
-    panel = _dressed(stat.Panel(), title, about, unit, asked, size)
+    """Show what holds now as large figures; with `spark` also the way there.
+
+    Below the first of `steps` they have the colour `base`: green, or blue where there are no steps.
+    """
+    panel = _dressed(stat.Panel(), title, about, unit, queries, size, instant=not spark)
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
     panel = panel.graph_mode(cm.BigValueGraphMode.AREA if spark else cm.BigValueGraphMode.NONE)
     panel = panel.text_mode(cm.BigValueTextMode.VALUE_AND_NAME if len(queries) > 1 else cm.BigValueTextMode.VALUE)
     panel = panel.color_mode(cm.BigValueColorMode.VALUE).no_value(empty).mappings(list(mappings))
     if decimals is not None:
         panel = panel.decimals(decimals)
+    base = base or (GREEN if steps else BLUE)
     return panel.thresholds(thresholds(steps, base)).color_scheme(_by_thresholds())
 
 
@@ -174,7 +165,7 @@ def _by_thresholds() -> dashboard.FieldColor:
 def curves(
     title: str,
     about: str,
-    queries: Sequence[Query],
+    queries: Queries,
     *,
     unit: str,
     size: tuple[int, int] = (12, 8),
@@ -220,10 +211,10 @@ def _colored(panel: Panel, colors: dict[str, str]) -> Panel:
 def timeline(
     title: str,
     about: str,
-    queries: Sequence[Query],
+    queries: Queries,
     *,
     mappings: Sequence[dm.ValueMap],
-    size: tuple[int, int],
+    size: tuple[int, int] = (12, 6),
     empty: str = "no data",
     link: tuple[str, str] | None = None,
 ) -> Panel:
@@ -239,9 +230,11 @@ def _data_link(url: str, title: str) -> dashboard.DashboardLink:
     return dashboard.DashboardLink(title).url(url).target_blank(False)
 
 
-def bars(title: str, about: str, query: Query, *, unit: str, size: tuple[int, int], color: str, empty: str) -> Panel:
+def bars(
+    title: str, about: str, queries: Queries, *, unit: str, size: tuple[int, int], color: str, empty: str
+) -> Panel:
     """Show the present values as horizontal bars, the value beside each."""
-    panel = _dressed(bargauge.Panel(), title, about, unit, [Query(query.expr, query.name, instant=True)], size)
+    panel = _dressed(bargauge.Panel(), title, about, unit, queries, size, instant=True)
     panel = panel.orientation(cm.VizOrientation.HORIZONTAL).display_mode(cm.BarGaugeDisplayMode.BASIC).min(0)
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
     panel = panel.show_unfilled(False).no_value(empty).decimals(0)
@@ -251,10 +244,10 @@ def bars(title: str, about: str, query: Query, *, unit: str, size: tuple[int, in
 def rows(
     title: str,
     about: str,
-    queries: Sequence[Query],
+    queries: Queries,
     columns: Sequence[Column],
     *,
-    size: tuple[int, int],
+    size: tuple[int, int] = (12, 8),
     sort: tuple[str, bool] | None = None,
     empty: str,
     hidden: Sequence[str] = (),
@@ -271,13 +264,13 @@ def rows(
     return panel
 
 
-def _order(queries: Sequence[Query], hidden: Sequence[str]) -> dict[str, object]:
+def _order(queries: Queries, hidden: Sequence[str]) -> dict[str, object]:
     names = ["Value"] if len(queries) == 1 else [f"Value #{chr(ord('A') + place)}" for place in range(len(queries))]
     labels = ["provider", "account", "stream", "action", "code", "reason"]
     return {
         "excludeByName": dict.fromkeys(["Time", *hidden], True),
         "indexByName": {name: place for place, name in enumerate([*labels, *names])},
-        "renameByName": {name: query.name for name, query in zip(names, queries, strict=True)},
+        "renameByName": dict(zip(names, queries, strict=True)),
     }
 
 
@@ -320,80 +313,9 @@ ROW_TO_ACCOUNT = (
 )
 STREAM_CELL = Column("stream", unit="none", link=ROW_TO_STREAM)
 ACCOUNT_CELL = Column("account", unit="none", link=ROW_TO_ACCOUNT)
-
-
-def _link(title: str, url: str, icon: str, outside: bool) -> dashboard.DashboardLink:
-    link = dashboard.DashboardLink(title).type(dm.DashboardLinkType.LINK).url(url).icon(icon).as_dropdown(False)
-    link = link.placement(None)  # the SDK's default hides links in a menu
-    return link.include_vars(not outside).keep_time(not outside).target_blank(outside).tags([])
-
-
-LINKS = {
-    "stream-exporter-fleet": _link("Fleet", "/d/stream-exporter-fleet/fleet", "dashboard", False),
-    "stream-exporter-stream": _link("Stream", "/d/stream-exporter-stream/stream", "dashboard", False),
-    "stream-exporter-providers": _link(
-        "Providers and quota", "/d/stream-exporter-providers/providers-and-quota", "dashboard", False
-    ),
-    "runbook": _link("Runbook", RUNBOOK, "doc", True),
-}
-
-
-def choice(name: str, label: str, query: str, about: str, *, multi: bool) -> dashboard.QueryVariable:
-    """A variable whose values Prometheus tells; with `multi` several or all may be chosen."""
-    found = dashboard.QueryVariable(name).label(label).description(about).datasource(SOURCE)
-    found = found.allow_custom_value(multi).query({"query": query, "refId": f"variable-{name}"}).definition(query)
-    found = found.refresh(dm.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(dm.VariableSort.NATURAL_ASC)
-    if not multi:
-        return found.multi(False).include_all(False)
-    everything = dm.VariableOption(selected=True, text=["All"], value=["$__all"])
-    return found.multi(True).include_all(True).all_value(".+").current(everything)
-
-
-def source() -> dashboard.DatasourceVariable:
-    """The variable that names the Prometheus to ask."""
-    found = dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
-    return found.description("The Prometheus that scrapes the exporter")
-
-
-def board(uid: str, title: str, about: str) -> dashboard.Dashboard:
-    """Start a dashboard with what all of them share."""
-    found = dashboard.Dashboard(title).uid(uid).description(about).tags(["stream-exporter", "live-streaming"])
-    found = found.timezone("browser").refresh("30s").time("now-6h", "now").tooltip(dm.DashboardCursorSync.CROSSHAIR)
-    return found.links([link for name, link in LINKS.items() if name != uid]).editable()
-
-
-def variables(*, several: bool) -> list[Any]:
-    """The variables of a dashboard; with `several` any number of streams may be chosen, else one."""
-    job, at = 'job=~"$job"', 'provider=~"$provider"' if several else 'provider="$provider"'
-    return [
-        source(),
-        choice("job", "Job", "label_values(stream_info, job)", "Scrape jobs of the exporter", multi=True),
-        choice("provider", "Provider", f"label_values(stream_info{{{job}}}, provider)", "Clouds", multi=several),
-        choice("account", "Account", f"label_values(stream_info{{{job}, {at}}}, account)", "Accounts", multi=True),
-        choice(
-            "stream",
-            "Stream",
-            f'label_values(stream_info{{{job}, {at}, account=~"$account"}}, stream)',
-            "Watched streams" if several else "The stream to look at",
-            multi=several,
-        ),
-    ]
-
-
-def grouping(query: str) -> dashboard.QueryVariable:
-    """The variable that names a label of `stream_info`; labels that every scrape adds are left out."""
-    found = choice("label", "Group by", query, "A label from the configuration of the streams", multi=False)
-    found = found.regex("/^(?!(__.*|stream|job|instance|namespace|pod|service|endpoint|container|node)$).*$/")
-    return found.current(dm.VariableOption(selected=True, text="account", value="account"))
-
-
-def filled(start: Board, parts: Sequence[tuple[str, Sequence[Panel]]]) -> Board:
-    """Add groups of panels under their headings, numbered from 1 in reading order."""
-    number_ = 0
-    for title, panels in parts:
-        number_ += 1
-        start = start.with_row(dashboard.Row(title).id(number_))
-        for panel in panels:
-            number_ += 1
-            start = start.with_panel(panel.id(number_))
-    return start
+ERROR_COLUMNS = [
+    ACCOUNT_CELL,
+    Column("code", unit="none", link=(RUNBOOK, "Runbook")),
+    Column("Last", unit="dateTimeAsIso", width=170),
+    Column("Times", decimals=0),
+]

@@ -11,7 +11,7 @@ from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.pace import Pace
 from exporter.state.board import Board, Instant, Record
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
 from exporter.status import Filter, Known, slices
 
 NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)
@@ -65,8 +65,8 @@ class World:
     """A board with accounts, filled by hand."""
 
     board: Board = field(default_factory=lambda: Board(MAX_AGE))
-    counters: Tally = field(default_factory=Tally)
-    accounts: list[FakeAccount] = field(default_factory=list)
+    counters: Counters = field(default_factory=Counters)
+    accounts: list[Any] = field(default_factory=list)
     streams: list[tuple[str, Any]] = field(default_factory=list)
 
     def known(self, **changes: Any) -> Known:

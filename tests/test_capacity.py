@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.capacity import Load, Plan, Round, Schedule, kept_rates, number, plan, spoken
+from exporter.capacity import Load, Plan, Round, Schedule, allowed_rates, number, plan, spoken
 from exporter.model import Account, Stream
 from exporter.providers import found
 from exporter.rounds.pace import Pace
-from tests.virtual import Network, always, lane, prober, run, tencent_state
+from tests.virtual import Network, account_prober, always, prober, run, tencent_state
 
 PLACES: dict[str, dict[str, Any]] = {
     "zego": {},
@@ -51,7 +51,7 @@ def calls(round_: Round) -> dict[str, int]:
 
 def helps(made: Plan) -> str:
     """Return all that would help."""
-    return "\n".join(text for caution in made.cautions for text in caution.helps)
+    return "\n".join(text for warning in made.warnings for text in warning.helps)
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -100,10 +100,10 @@ def test_a_list_that_is_asked_once_a_minute_refreshes_once_a_minute() -> None:
 
 def test_a_list_that_comes_too_seldom_is_told_of() -> None:
     """Where answers outdate before the next list, and single calls cannot fill the gap, somebody has to know."""
-    (caution, *_) = planned("tencent", 20_000, Schedule(max_age=30.0)).cautions
-    assert "DescribeLiveStreamOnlineList is asked every 1m at most" in caution.text
-    assert caution.helps == ("scrape.max_age: 1m or more",)
-    assert not any("at most" in one.text for one in planned("tencent", 20_000).cautions)
+    (warning, *_) = planned("tencent", 20_000, Schedule(max_age=30.0)).warnings
+    assert "DescribeLiveStreamOnlineList is asked every 1m at most" in warning.text
+    assert warning.helps == ("scrape.max_age: 1m or more",)
+    assert not any("at most" in one.text for one in planned("tencent", 20_000).warnings)
 
 
 def test_a_forced_listing_is_paid_on_top() -> None:
@@ -125,7 +125,7 @@ def test_a_listing_and_what_follows_it_add_up() -> None:
 def test_an_account_without_streams_costs_nothing() -> None:
     """An idle account has a plan all the same, with no calls and no warning."""
     made = planned("zego", 0)
-    assert (made.live.calls, made.live.rounds(Schedule()), made.cautions) == (0, 1, ())
+    assert (made.live.calls, made.live.rounds(Schedule()), made.warnings) == (0, 1, ())
 
 
 @pytest.mark.parametrize(("reuse", "every"), [(0.0, 15.0), (5.0, 15.0), (15.0, 30.0), (20.0, 30.0), (31.0, 45.0)])
@@ -162,7 +162,7 @@ LOADS = st.builds(
     action=st.just("DescribeLiveStreamState"),
     listing=st.just(False),
     calls=st.integers(1, 400),
-    kept=st.floats(0.02, 1000),
+    allowed=st.floats(0.02, 1000),
     documented=st.just(300.0),
 )
 
@@ -171,15 +171,15 @@ LOADS = st.builds(
 def test_never_faster_than_the_quota(load: Load, schedule: Schedule) -> None:
     """Neither a round nor a rotation is ever claimed to be faster than N / rate."""
     round_ = Round((load,))
-    assert round_.seconds >= load.calls / load.kept
-    assert round_.refresh(schedule) >= load.calls / load.kept * (1 - 1e-9)
-    assert load.used(schedule) * load.documented <= load.kept * (1 + 1e-9)
+    assert round_.seconds >= load.calls / load.allowed
+    assert round_.refresh(schedule) >= load.calls / load.allowed * (1 - 1e-9)
+    assert load.used(schedule) * load.documented <= load.allowed * (1 + 1e-9)
 
 
 @given(LOADS, SCHEDULES)
 def test_the_pace_keeps_what_is_claimed(load: Load, schedule: Schedule) -> None:
     """Driven round by round, the real pace lets all calls through within the number of rounds that is claimed."""
-    pace, made = Pace(load.kept), 0
+    pace, made = Pace(load.allowed), 0
     for turn in range(Round((load,)).rounds(schedule)):
         now = turn * schedule.every
         end = now + schedule.usable
@@ -202,25 +202,25 @@ def test_every_plan_is_consistent(provider: str, count: int, mode: str, share: f
     made = planned(provider, count, schedule, plan=mode, quota_share=share)
     for round_ in (made.live, made.dark):
         assert 1 <= round_.calls <= count + math.ceil(count / 100)
-        assert all(load.seconds >= load.calls / load.kept for load in round_.loads)
+        assert all(load.seconds >= load.calls / load.allowed for load in round_.loads)
         assert round_.seconds >= max(load.seconds for load in round_.loads)
-    slow = [caution for caution in made.cautions if "a round takes" in caution.text]
+    slow = [warning for warning in made.warnings if "a round takes" in warning.text]
     assert made.live.fits(schedule) or slow
-    assert all(caution.helps for caution in slow)
+    assert all(warning.helps for warning in slow)
 
 
 def test_rates_are_those_of_the_prober() -> None:
-    """The plan reckons with the rates that the exporter really keeps: share of the limit, or the quota written down."""
+    """The plan reckons with the rates that rounds keep to: a share of the limit, or the quota written down."""
     made = account("tencent", quota_share=0.2, quota={"DescribeBackupStreamList": 3.0}, plan="single")
 
-    async def kept() -> dict[str, float]:
+    async def rates() -> dict[str, float]:
         network = Network(lambda _provider, _request: always(tencent_state("active")))
-        return lane(prober(network, [made], []), "a").kept()
+        return account_prober(prober(network, [made], []), "a").kept()
 
-    assert kept_rates(found()["tencent"], made) == run(kept())
+    assert allowed_rates(found()["tencent"], made) == run(rates())
 
 
-# --- cautions --------------------------------------------------------------------------------------------------------
+# --- warnings --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -242,15 +242,15 @@ def test_a_larger_share_is_proposed_with_its_effect() -> None:
     made = planned("zego", 300)
     assert "quota_share: 0.8 (now 0.5), by which a round takes 9.8s" in helps(made)
     again = planned("zego", 300, quota_share=0.8)
-    assert again.cautions == ()
+    assert again.warnings == ()
 
 
 def test_the_newer_limit_is_proposed_where_it_helps() -> None:
     """Alibaba documents 100/s by now: a round that is too long at half of the older limit is told of it."""
     assert "quota: {DescribeLiveStreamState: 50}; newer documentation allows 100/s" in helps(planned("alibaba", 500))
     assert "newer documentation" not in helps(planned("zego", 500))
-    (caution,) = planned("alibaba", 10, quota={"DescribeLiveStreamState": 50.0}).cautions
-    assert "above the documented limit of 30/s (newer documentation: 100/s)" in caution.text
+    (warning,) = planned("alibaba", 10, quota={"DescribeLiveStreamState": 50.0}).warnings
+    assert "above the documented limit of 30/s (newer documentation: 100/s)" in warning.text
 
 
 def test_a_larger_quota_is_proposed_where_one_is_written() -> None:
@@ -262,42 +262,42 @@ def test_a_larger_quota_is_proposed_where_one_is_written() -> None:
 
 def test_longer_than_the_budget() -> None:
     """A round that is over the budget alone says so, and which budget would do."""
-    (caution,) = planned("zego", 200).cautions
-    assert "longer than the budget of a scrape, 10s" in caution.text
-    assert "scrape.timeout: 11s" in "\n".join(caution.helps)
+    (warning,) = planned("zego", 200).warnings
+    assert "longer than the budget of a scrape, 10s" in warning.text
+    assert "scrape.timeout: 11s" in "\n".join(warning.helps)
 
 
 def test_longer_than_the_interval() -> None:
     """A round that is over the interval says how often a stream's turn comes."""
-    (caution,) = planned("zego", 500).cautions
-    assert "longer than the scrape interval of 15s: a stream's turn comes every 45s" in caution.text
+    (warning,) = planned("zego", 500).warnings
+    assert "longer than the scrape interval of 15s: a stream's turn comes every 45s" in warning.text
 
 
 def test_longer_than_max_age() -> None:
     """The worst consequence goes first: answers that grow too old before the next turn."""
-    (caution,) = planned("alibaba", 3000).cautions
-    assert "every 5m15s, but an answer counts for 2m (scrape.max_age): streams will be unknown" in caution.text
-    assert "scrape.max_age: 315s" in "\n".join(caution.helps)
+    (warning,) = planned("alibaba", 3000).warnings
+    assert "every 5m15s, but an answer counts for 2m (scrape.max_age): streams will be unknown" in warning.text
+    assert "scrape.max_age: 315s" in "\n".join(warning.helps)
 
 
 def test_a_list_plan_that_fails_when_all_are_down() -> None:
     """A fleet that a listing covers is warned of the hour in which none is live and each must be asked singly."""
-    (caution,) = planned("tencent", 20_000).cautions
-    assert caution.text.startswith("if none of its streams is live, a round takes 2m19s")
+    (warning,) = planned("tencent", 20_000).warnings
+    assert warning.text.startswith("if none of its streams is live, a round takes 2m19s")
 
 
 def test_a_quota_above_the_limit() -> None:
     """A written quota above what the provider documents is told, for it may be a slip."""
     made = planned("alibaba", 10, quota={"DescribeLiveStreamState": 50.0})
-    assert "50/s, is above the documented limit of 30/s" in made.cautions[0].text
+    assert "50/s, is above the documented limit of 30/s" in made.warnings[0].text
 
 
 def test_too_few_calls_in_flight() -> None:
     """A rate that the calls in flight cannot carry is told, with the number that can."""
     made = planned("tencent", 1000, plan="single", concurrency=4)
-    assert made.cautions[0].helps == ("concurrency: 15",)
+    assert made.warnings[0].helps == ("concurrency: 15",)
 
 
-def test_a_comfortable_account_has_no_cautions() -> None:
+def test_a_comfortable_account_has_no_warnings() -> None:
     """An account within all its limits is not nagged."""
-    assert planned("volcengine", 100).cautions == ()
+    assert planned("volcengine", 100).warnings == ()

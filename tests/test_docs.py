@@ -279,7 +279,7 @@ def test_design_shows_the_documented_limits() -> None:
     text = page(ROOT / "docs" / "design.md").text
     for name, limit in re.findall(r"^\| (\w+) \| (\d+)/s", text, re.MULTILINE):
         account = PROVIDERS[name.lower()].account.model_construct()
-        assert PROVIDERS[name.lower()].single.limit(account) == float(limit)
+        assert PROVIDERS[name.lower()].main.limit(account) == float(limit)
 
 
 def test_design_says_the_window() -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from exporter import status
 from exporter.model import Answer, Fault, Input, Reason, State
+from exporter.rounds import AccountProber
 from exporter.state.board import MOST_FAILURES, Board
 from exporter.status.page import CONTENT_SECURITY_POLICY
 from exporter.status.rendering import visible
@@ -545,9 +546,9 @@ def test_real_account_probers_are_shown() -> None:
         made = prober(Network(_refusing), [account()], streams(3))
         loop = asyncio.get_running_loop()
         await made.refresh(loop.time() + 5, loop.time())
-        accounts: list[status.AccountView] = list(made.accounts.values())
+        accounts: list[AccountProber] = list(made.accounts.values())
         shared = made.shared
-        return whole_page(status.Known(shared.board, shared.tally, accounts, shared.clock.now()), status.Filter())
+        return whole_page(status.Known(shared.board, shared.counters, accounts, shared.clock.now()), status.Filter())
 
     page = run(main())
     assert "main answers nothing; 3 of 3 streams unknown." in Reader(page).words()

@@ -1,15 +1,14 @@
-"""Time that passes only when nothing else can happen, and a network made of functions."""
+"""A network made of functions, for tests in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import selectors
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from benchmarks.network import Plain
 from exporter.fields import Secret
@@ -18,55 +17,11 @@ from exporter.providers import found
 from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import AccountProber, Clock, Prober, Shared
 from exporter.state.board import Board
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
+from testbed.virtual import VirtualLoop as VirtualLoop
+from testbed.virtual import run as run
 
-T = TypeVar("T")
 EPOCH = 1_800_000_000.0
-
-
-class _Selector(selectors.DefaultSelector):
-    """Never waits: tells the loop how long it would have."""
-
-    advance: Callable[[float], None]
-
-    def select(self, timeout: float | None = None) -> Any:
-        events = super().select(0)
-        if not events and timeout is not None and timeout > 0:
-            self.advance(timeout)
-        return events
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer as soon as nothing is left to do."""
-
-    def __init__(self) -> None:
-        self._now = 1000.0
-        selector = _Selector()
-        selector.advance = self._advance
-        super().__init__(selector)
-
-    def _advance(self, seconds: float) -> None:
-        # A hair more than asked for, as real selectors do, or float rounding would never let a timer ring.
-        self._now += seconds + 1e-9
-
-    def time(self) -> float:
-        """Return the virtual time in seconds."""
-        return self._now
-
-    def run_in_executor(self, _executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
-        """Run what would go to a thread here and now: virtual time does not wait for threads."""
-        done = self.create_future()
-        try:
-            done.set_result(func(*args))
-        except Exception as error:
-            done.set_exception(error)
-        return done
-
-
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(coroutine)
 
 
 @dataclass(slots=True)
@@ -167,11 +122,11 @@ def prober(
     """Return a prober on a network, by the running loop's time; `keys` returns what calls are signed with."""
     loop = asyncio.get_running_loop()
     clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-    made = Prober(Shared(Board(max_age), Tally(), clock, network.connect, keys))
+    made = Prober(Shared(Board(max_age), Counters(), clock, network.connect, keys))
     made.configure([(found()[one.provider], one) for one in accounts], watched, max_age)
     return made
 
 
-def lane(made: Prober, name: str = "main") -> AccountProber:
-    """Return an account's lane."""
+def account_prober(made: Prober, name: str = "main") -> AccountProber:
+    """Return an account's prober."""
     return made.accounts[name]

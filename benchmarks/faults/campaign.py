@@ -7,7 +7,7 @@ import asyncio
 from benchmarks.faults.clouds import Clouds
 from benchmarks.faults.exporters import Exporter, Ours, Simple
 from benchmarks.faults.judge import Judge, Verdict
-from tests.virtual import run
+from testbed.virtual import run
 
 INTENSITIES = (0.0, 0.10, 0.25, 0.50, 0.80)
 NAMES = ("stream-exporter", "any error = 0", "any error = last value")

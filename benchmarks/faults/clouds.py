@@ -16,11 +16,12 @@ from benchmarks.faults.lines import STRAY, Line
 from benchmarks.faults.script import Life, Spell, Spells, life, spells
 from exporter.model import Account, Reason, Reply, Request
 from exporter.providers.interface import TransportError
-from exporter.simulator.fake import Exchange, Received
+from exporter.simulator.exchange import Exchange, Received
 from exporter.simulator.faults import Fault, write
-from exporter.simulator.nouns import FieldValue
-from exporter.simulator.server import decide, examine
-from exporter.simulator.world import World, fakes
+from exporter.simulator.providers import fakes
+from exporter.simulator.server import decide
+from exporter.simulator.types import FieldValue
+from exporter.simulator.world import World
 from exporter.transport.pool import Pool
 
 EPOCH = 1_800_000_000.0
@@ -129,7 +130,7 @@ class Clouds:
             chance = Random(f"{seed} life {name}")
             drawn = self.lives[f"{provider}/{name}"] = life(provider, chance, self.begin, self.seconds)
             where = address(provider, number)
-            self.world.add_stream(name, provider, state=drawn, **where)  # type: ignore[arg-type]
+            self.world.add_stream(name, provider, state=drawn, **where)
 
     def _chaos(self, seed: str, intensity: float) -> Chaos:
         """Draw faults so that a stream cannot be asked for this part of the time, a third of it for its account's."""
@@ -168,7 +169,7 @@ class Clouds:
         self.calls += 1
         received = _received(request)
         sent = self.now()
-        exchange = examine(self.world, fakes()[provider], _at(received, sent))
+        exchange = fakes()[provider].examine(self.world, _at(received, sent))
         again = False
         try:
             async with asyncio.timeout(timeout):
@@ -197,7 +198,7 @@ class Clouds:
         """Return the streams that a sound listing settles: those in it; with volcengine those that are not."""
         present = exchange.fake.name != "volcengine"
         account = exchange.known
-        listed = self.world.group(account, exchange.address) or self.world.streams_of(account)
+        listed = self.world.group(account, exchange.address) or self.world.group(account)
         return [stream.key for stream in listed if stream.is_active(exchange.now) == present]
 
     async def _answer(self, exchange: Exchange, received: Received, largest: int) -> Reply:

@@ -9,7 +9,7 @@ from random import Random
 
 from exporter.model import State
 from exporter.providers import codes as catalogue
-from exporter.simulator.nouns import Script
+from exporter.simulator.types import Script
 
 # Each cloud's own ways of not being live.
 DOWN = {

@@ -30,7 +30,7 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
     terminal.table(HEAD, [row for one in plans for row in _rows(one, schedule)], range(1, len(HEAD)))
     terminal.say("\n" + "\n".join(_footnotes(plans, schedule)))
     for one in plans:
-        for warning in one.cautions:
+        for warning in one.warnings:
             terminal.say(
                 f"\nwarning: account {printable(one.account)}: {warning.text}"
                 + ("; what would help:" if warning.helps else "")
@@ -72,7 +72,7 @@ def _footnotes(plans: list[Plan], schedule: Schedule) -> Iterator[str]:
             "A list that the provider does not want in each round is asked for once in the time shown; "
             "in between, streams\nare asked singly, as far as the quota goes."
         )
-    newer = {(load.action, load.newer) for load in loads if load.newer and load.kept <= load.documented}
+    newer = {(load.action, load.newer) for load in loads if load.newer and load.allowed <= load.documented}
     for action, limit in sorted(newer):
         yield (
             f"Newer documentation allows {number(limit)}/s of {action} per account; "
@@ -100,7 +100,7 @@ def _figures(live: Load | None, dark: Load | None, schedule: Schedule) -> list[s
 
     return [
         cell("0", lambda case: number(case.calls)),
-        f"{number(load.kept)} / {number(load.documented)}",
+        f"{number(load.allowed)} / {number(load.documented)}",
         cell("0s", lambda case: spoken(case.seconds)),
         cell("-", lambda case: spoken(case.refresh(schedule))),
         cell("0%", lambda case: _percent(case.used(schedule))),

@@ -28,8 +28,8 @@ from exporter.providers import codes as catalogue
 from exporter.providers.reading import printable
 from exporter.rounds import AccountProber
 from exporter.rounds.transcript import Transcript
-from exporter.serving.report import stream_object
 from exporter.serving.service import Service, clock
+from exporter.serving.views import stream_object
 from exporter.spelling import did_you_mean
 from exporter.state.board import Key, Record
 from exporter.transport import Transport
@@ -145,7 +145,7 @@ class Result:
                 "body": call.body,
                 "judged": call.judgement(),
             }
-        return {**stream_object(record, self.state(record)), "asked": asked, "came_back": came_back}
+        return {**stream_object(record.row(record.tried, float("inf"))), "asked": asked, "came_back": came_back}
 
 
 async def _probe(loaded: Config, terminal: Terminal) -> Result:

@@ -31,7 +31,7 @@ from exporter.fields import Secret
 from exporter.model import Account, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access import WebConfigError, WebGuard
-from exporter.serving.app import Face
+from exporter.serving.app import App
 from exporter.serving.reload import Reloader, keep_one_heap, settle_memory
 from exporter.serving.sending import Protocol
 from exporter.serving.service import Service, clock
@@ -100,10 +100,10 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
     async with Transport() as outbound:
         keyring = Keyring(terminal.environ, send=outbound.send)
         async with Service(loaded, providers.found(), clock(), keyring, load.callback_secret, keyring.doubt) as service:
-            service.board.listeners.append(log_change)
+            service.board.on_change.append(log_change)
             service.source.dropped = logs.dropped(terminal.stderr)
             reloader = Reloader(service, load)
-            face = Face(
+            app = App(
                 service,
                 reloader.reload,
                 options.scrape_timeout_offset,
@@ -111,7 +111,7 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
                 options.web_telemetry_path,
                 names=own_names(options, _resolv_conf()),
             )
-            application = face.application()
+            application = app.application()
             guard.install(application)
             runner = _runner(application)
             urls = await _listen(runner, options.web_listen_address, tls, terminal)
@@ -123,7 +123,7 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
             settle_memory()
             await _until_stopped(reloader, hung_up)
             log.info("stopping; scrapes in flight are finished")
-            face.ready = False
+            app.ready = False
             await runner.cleanup()
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from exporter import config, files
-from exporter.capacity import kept_rates
+from exporter.capacity import allowed_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
 from exporter.credentials import configured
@@ -97,7 +97,7 @@ def _shared_quotas(loaded: Config, providers: Mapping[str, AnyProvider], environ
 def _used_together(provider: AnyProvider, accounts: list[Account]) -> float:
     """Return the share of a documented limit that accounts may use together, of whichever API it is most."""
     return max(
-        sum(kept_rates(provider, account)[action] / api.limit(account) for account in accounts)
+        sum(allowed_rates(provider, account)[action] / api.limit(account) for account in accounts)
         for action, api in provider.apis().items()
     )
 

@@ -42,7 +42,7 @@ class Prober:
         watched = [(prober.provider.name, stream) for prober in probers.values() for stream in prober.streams]
         self.shared.limits.keep(names, self.shared.clock.mono())
         self.shared.board.watch(watched, max_age)
-        self.shared.tally.keep(names, {(provider, stream.name) for provider, stream in watched})
+        self.shared.counters.keep(names, {(provider, stream.name) for provider, stream in watched})
 
     async def refresh(self, deadline: float, fresh: float, accounts: Iterable[AccountProber] | None = None) -> None:
         """Ask every account's streams at once; return when all are asked, or at the deadline (monotonic seconds)."""

@@ -12,7 +12,7 @@ from exporter.providers.interface import AnyProvider
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
 from exporter.state.board import Board, Instant
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
 from exporter.transport.aside import Aside, at_once
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Shared:
 
     Attributes:
         board: What is known of each stream.
-        tally: Counters.
+        counters: Counters.
         clock: Time and chance.
         connect: The way to the providers.
         credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
@@ -75,7 +75,7 @@ class Shared:
     """
 
     board: Board
-    tally: Tally
+    counters: Counters
     clock: Clock
     connect: Connect
     credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]]

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from types import TracebackType
 
 from exporter.config import Config
-from exporter.exposition import Compressor, Exposition, Scope, Source
+from exporter.exposition import Exposition, Source
 from exporter.fields import Secret
-from exporter.model import Account, Credentials, Stream
+from exporter.model import Account, Credentials
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import AccountProber, Clock, Prober, Shared
-from exporter.rounds.follow_ups import Hints
+from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
+from exporter.rounds.shared import Connect
 from exporter.rounds.transcript import Transcript
 from exporter.rounds.turns import GAP_SECONDS, Turns
-from exporter.serving.pages import SLICE_SECONDS
+from exporter.serving.pages import Page, Pages, turn
 from exporter.state.board import Board, Record
-from exporter.state.callbacks import Ear
-from exporter.state.counters import Tally
+from exporter.state.callbacks import CallbackReceiver
+from exporter.state.counters import Counters
 from exporter.transport import Transport
 from exporter.transport.aside import Reader
 
 LONGEST_RENDER = 1.0
-
-Connect = Callable[[str, Account, float, bool], Awaitable[Connection]]
+SHARED_SECONDS = 0.01
+"""How long a document is shared, at least."""
 
 
 def clock() -> Clock:
@@ -39,15 +37,6 @@ def clock() -> Clock:
     # Nonces must not repeat, nor need they be secret: a seeded generator costs a tenth of the system's.
     chance = random.Random(secrets.randbits(128)).getrandbits  # nosec B311
     return Clock(time.time, time.monotonic, lambda: f"{chance(128):032x}")
-
-
-@dataclass(slots=True)
-class Document:
-    """A rendered exposition, good for as long as nothing has changed."""
-
-    version: int
-    until: float
-    body: asyncio.Task[bytes]
 
 
 class Service:
@@ -68,38 +57,28 @@ class Service:
         self.providers = providers
         self.clock = clock
         self.board = Board(config.scrape.max_age)
-        self.tally = Tally()
+        self.counters = Counters()
         # A process that this one replaces may have called until now.
         limits, self._reader = Limits(clock.mono()), Reader()
-        shared = Shared(
-            self.board,
-            self.tally,
-            clock,
-            connect or self._connect,
-            credentials,
-            doubt,
-            limits=limits,
-            aside=self._reader,
-        )
+        shared = Shared(self.board, self.counters, clock, connect or self._connect, credentials, doubt,
+                        limits=limits, aside=self._reader)  # fmt: skip
         self.prober = Prober(shared)
-        self.source = Source(self.board, self.tally, self.prober.present)
+        self.source = Source(self.board, self.counters, self.prober.present)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
         self._open = AsyncExitStack()
-        self._documents: dict[tuple[bool, bool], Document] = {}
-        self.ear = Ear(self.board, self.tally)
-        self.turns = Turns(self.prober, clock)
-        self.hints = Hints(self.prober, self.board, clock, self.turns)
+        self._documents = Pages(clock.mono, lambda: self.config, turn, most_kept=float("inf"))
+        self.receivers: dict[str, CallbackReceiver] = {}
+        self.turns = Turns(self.prober)
+        self.follow_ups = FollowUps(self.turns)
         self._render_seconds = 0.0
         self.configure(config)
 
     async def __aenter__(self) -> Service:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.hints.close()
+    async def __aexit__(self, *_: object) -> None:
+        await self.follow_ups.close()
         await self.turns.close()
         await self._open.aclose()
         self._reader.close()
@@ -108,28 +87,31 @@ class Service:
         """Put a configuration into force, whole; counters, answers, quotas and breakers of what stays are kept."""
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
-        self.ear.configure(self._listening(config))
-        self.hints.keep()
+        self.receivers = {receiver.account.name: receiver for receiver in self._configured_receivers(config)}
+        self.follow_ups.keep()
         self.turns.keep()
         self.config = config
         self.source.label_names = config.label_names
         self.source.reload_ok = True
         self.source.reloaded = self.clock.unix()
         self.exposition.forget()
-        self._documents.clear()
 
-    def _listening(self, config: Config) -> Iterator[tuple[AnyProvider, Account, Secret, Iterable[Stream]]]:
-        """Yield the accounts that have a callback secret."""
+    def _configured_receivers(self, config: Config) -> Iterator[CallbackReceiver]:
+        """Yield a receiver for each account that has a callback secret; one that exists is kept."""
         for account in config.accounts:
             provider = self.providers[account.provider]
             secret = self._callback_secret(provider, account)
-            if secret is not None:
-                yield provider, account, secret, self.prober.accounts[account.name].streams
+            if secret is None:
+                continue
+            receiver = self.receivers.get(account.name)
+            if receiver is None or receiver.provider is not provider:
+                receiver = CallbackReceiver(provider, account, secret, self.board, self.counters)
+            receiver.configure(account, secret, self.prober.accounts[account.name].streams)
+            yield receiver
 
     def refused(self) -> None:
         """Note that the configuration last read was refused; the one before stays in force."""
         self.source.reload_ok = False
-        self._documents.clear()
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -150,10 +132,6 @@ class Service:
         reuse = max(self.config.scrape.reuse, GAP_SECONDS)
         await self.turns.ask(record, deadline, self.clock.mono() - reuse)
         self.board.outdate(self.clock.now())
-
-    def hint(self, record: Record, live: bool | None) -> None:
-        """Ask for a stream at once, because a callback told of it."""
-        self.hints.give(record, live)
 
     async def watch_calls(self, prober: AccountProber, deadline: float, record: Record | None) -> list[Transcript]:
         """Ask for one stream, or all of an account, whatever is known of it; return each call as it went.
@@ -182,41 +160,18 @@ class Service:
 
     async def document(self, *, openmetrics: bool, compressed: bool) -> bytes:
         """Return the exposition of everything; all who want it at one time share the same bytes."""
-        form, version, now = (openmetrics, compressed), self.board.version, self.clock.mono()
-        while True:
-            known = self._documents.get(form)
-            if known is None or known.version < version or now >= known.until:
-                if known is not None and not known.body.done():
-                    # One at a time: those who come while it is being made share the next.
-                    await asyncio.wait({known.body})
-                    continue
-                until = min(self.exposition.expires(), self.clock.mono() + max(self.config.scrape.reuse, 0.01))
-                task = asyncio.create_task(self._render(openmetrics, compressed))
-                known = self._documents[form] = Document(self.board.version, until, task)
-            return await asyncio.shield(known.body)
+        page = Page(
+            (openmetrics, compressed),
+            lambda: self._rendered(openmetrics),
+            self.source.version,
+            lambda: min(self.board.expires(), self.clock.mono() + max(self.config.scrape.reuse, SHARED_SECONDS)),
+            plain=not compressed,
+            packed=compressed,
+        )
+        made = await self._documents.get(page)
+        return made.packed if compressed else made.plain
 
-    async def _render(self, openmetrics: bool, compressed: bool) -> bytes:
-        started, config = self.clock.mono(), self.config
-        compressor = Compressor() if compressed else None
-        parts: list[bytes] = []
-        slice_ends = started + SLICE_SECONDS
-        for part in self.exposition.render(started, openmetrics):
-            parts.append(compressor.add(part) if compressor is not None else part)
-            # Each turn of the loop may be long while strangers crowd it, so no more of them are waited for than needed.
-            if self.clock.mono() < slice_ends:
-                continue
-            await asyncio.sleep(0)
-            slice_ends = self.clock.mono() + SLICE_SECONDS
-            if self.config is not config:
-                # Begun under another configuration, it would mix the two.
-                return await self._render(openmetrics, compressed)
-        if compressor is not None:
-            parts.append(compressor.end())
+    def _rendered(self, openmetrics: bool) -> Iterator[bytes]:
+        started = self.clock.mono()
+        yield from self.exposition.render(started, openmetrics)
         self._render_seconds = min(self.clock.mono() - started, LONGEST_RENDER)
-        return b"".join(parts)
-
-    def part(self, prober: AccountProber, record: Record | None, *, openmetrics: bool) -> Iterator[bytes]:
-        """Yield the exposition of one account, or of one stream of it, in slices."""
-        provider = prober.provider.name
-        keys = frozenset({record.key}) if record else frozenset((provider, stream.name) for stream in prober.streams)
-        return self.exposition.render(self.clock.mono(), openmetrics, Scope(prober.names, keys))

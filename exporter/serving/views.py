@@ -1,48 +1,155 @@
-"""The large pages of a service: how each is made, slice by slice, and how long it is good."""
+"""What a service shows: streams and calls as JSON objects and as text, and the large pages, made slice by slice."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from exporter import status
 from exporter.config import redacted_slices
+from exporter.exposition import Scope
+from exporter.model import Fault, State
+from exporter.providers import codes as catalogue
 from exporter.rounds import AccountProber
-from exporter.serving import report
+from exporter.rounds.transcript import Transcript
 from exporter.serving.pages import Page
 from exporter.serving.service import Service
-from exporter.state.board import Record
+from exporter.state.board import Change, Record, Row
 
 # The status page shows ages and times of day in seconds.
 STATUS_SECONDS: Final = 1.0
 EXPOSITION_SECONDS: Final = 0.01
+NO_CALL: Final = (
+    "the quota or the deadline left no room, a breaker is open, or the stream was asked for less than a second ago and "
+    "there was no time to ask again"
+)
 
 
-def stream_object(service: Service, record: Record) -> dict[str, Any]:
-    """Return what is known of a stream now as a JSON object."""
-    return report.stream_object(record, record.state(service.clock.mono(), service.board.max_age))
+# --- objects and texts -----------------------------------------------------------------------------------------------
+
+
+def stream_object(row: Row) -> dict[str, Any]:
+    """Return what a stream shows as a JSON object; times are RFC 3339 in UTC."""
+    provider, name = row.key
+    return {
+        "provider": provider,
+        "stream": name,
+        "account": row.stream.account,
+        "labels": row.stream.labels,
+        "state": str(row.state),
+        "active": None if row.state is State.UNKNOWN else row.state is State.ACTIVE,
+        "since": _rfc3339(row.since),
+        "last_success": _rfc3339(row.answered if row.answer is not None else None),
+        "error": None if row.fault is None else _error_object(provider, row.fault),
+    }
+
+
+def _error_object(provider: str, fault: Fault) -> dict[str, str]:
+    """Return a fault for people: the catalogue says what it means and what to do."""
+    entry = catalogue.of_fault(provider, fault.code, str(fault.reason))
+    message = f"{entry.meaning} ({fault.message})" if fault.message else entry.meaning
+    return {"code": fault.code, "reason": str(fault.reason), "message": message, "advice": entry.advice,
+            "request_id": fault.request_id}  # fmt: skip
+
+
+def _rfc3339(seconds: float | None) -> str | None:
+    """Return Unix seconds as `2026-01-02T03:04:05.678Z`."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def event(change: Change) -> bytes:
+    """Return a change of state as a server-sent event."""
+    told = {
+        "time": _rfc3339(change.at),
+        "provider": change.provider,
+        "stream": change.stream,
+        "old": str(change.old),
+        "new": str(change.new),
+        "evidence": change.evidence,
+    }
+    return f"event: change\ndata: {json.dumps(told)}\n\n".encode()
+
+
+def transcript(calls: Sequence[Transcript], row: Row | None, now: float) -> str:
+    """Return calls as text, each with what was asked (redacted), what came back and how it was judged.
+
+    Args:
+        calls: The calls, in their order.
+        row: What the stream shows, if they were about one.
+        now: Monotonic seconds.
+    """
+    parts = [_call_text(number, call) for number, call in enumerate(calls, 1)]
+    if not calls:
+        ever = row is not None and row.tried > float("-inf")
+        last = f" The last attempt was {(now - row.tried) * 1000:.0f} ms ago." if row and ever else ""
+        parts.append(f"No call was made: {NO_CALL}.{last}\n")
+    if row is not None:
+        parts.append(f"{'/'.join(row.key)}: {json.dumps(stream_object(row), ensure_ascii=False, indent=2)}\n")
+    return "\n".join(parts)
+
+
+def _call_text(number: int, call: Transcript) -> str:
+    streams = ", ".join(call.streams[:10])
+    status_line = "no answer" if call.status is None else f"HTTP {call.status}"
+    return (
+        f"--- call {number}: {call.action} for {streams}\n{call.asked}\n\n"
+        f"--- came back after {call.seconds * 1000:.0f} ms: {status_line}\n{call.body}\n\n"
+        f"--- judged: {call.judgement()}\n"
+    )
+
+
+def _target(row: Row) -> dict[str, Any]:
+    """Return a stream as a target of Prometheus's http_sd."""
+    provider, name = row.key
+    target = f"{provider}/{name}"
+    labels = {f"__meta_stream_label_{label}": value for label, value in row.stream.labels.items()}
+    return {
+        "targets": [target],
+        "labels": {
+            "__metrics_path__": "/probe",
+            "__param_target": target,
+            "__meta_stream_provider": provider,
+            "__meta_stream_name": name,
+            "__meta_stream_account": row.stream.account,
+            **labels,
+        },
+    }
+
+
+def _json_list(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield a JSON list object by object, in the form of `json.dumps`."""
+    between = "["
+    for one in objects:
+        yield between + json.dumps(one)
+        between = ", "
+    yield "[]" if between == "[" else "]"
+
+
+# --- pages -----------------------------------------------------------------------------------------------------------
 
 
 def streams(service: Service) -> Page:
     """Return what is known of each stream, as a JSON list."""
     return Page(
         "streams",
-        lambda: _json_list(stream_object(service, record) for record in service.board),
-        lambda: service.config,
+        lambda: _json_list(map(stream_object, service.board.rows(service.clock.mono()))),
         lambda: service.board.version,
-        service.exposition.expires,
+        service.board.expires,
     )
 
 
 def targets(service: Service) -> Page:
     """Return the watched streams as Prometheus's http_sd targets."""
-    return Page("targets", lambda: _json_list(map(_target, service.board)), lambda: service.config)
+    return Page("targets", lambda: _json_list(map(_target, service.board.rows(service.clock.mono()))))
 
 
 def configuration(service: Service) -> Page:
     """Return the configuration in force as YAML, without secrets."""
-    return Page("configuration", lambda: redacted_slices(service.config), lambda: service.config)
+    return Page("configuration", lambda: redacted_slices(service.config))
 
 
 def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *, ready: bool) -> Page:
@@ -51,7 +158,7 @@ def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *,
     def parts() -> Iterator[str]:
         known = status.Known(
             service.board,
-            service.tally,
+            service.counters,
             tuple(service.prober.present()),
             service.clock.now(),
             telemetry_path=telemetry_path,
@@ -64,8 +171,7 @@ def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *,
     return Page(
         ("status", wanted, ready),
         parts,
-        lambda: service.config,
-        lambda: (service.board.version, service.source.reload_ok),
+        service.source.version,
         lambda: service.clock.mono() + STATUS_SECONDS,
     )
 
@@ -74,34 +180,14 @@ def exposition(service: Service, prober: AccountProber, *, openmetrics: bool) ->
     """Return the exposition of one account."""
     return Page(
         ("exposition", prober.account.name, openmetrics),
-        lambda: service.part(prober, None, openmetrics=openmetrics),
-        lambda: service.config,
-        lambda: service.board.version,
+        lambda: part(service, prober, None, openmetrics=openmetrics),
+        service.source.version,
         lambda: service.clock.mono() + EXPOSITION_SECONDS,
     )
 
 
-def _json_list(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield a list's text as `json.dumps` writes it, object by object."""
-    between = "["
-    for one in objects:
-        yield between + json.dumps(one)
-        between = ", "
-    yield "[]" if between == "[" else "]"
-
-
-def _target(record: Record) -> dict[str, Any]:
-    provider, name = record.key
-    target = f"{provider}/{name}"
-    labels = {f"__meta_stream_label_{label}": value for label, value in record.stream.labels.items()}
-    return {
-        "targets": [target],
-        "labels": {
-            "__metrics_path__": "/probe",
-            "__param_target": target,
-            "__meta_stream_provider": provider,
-            "__meta_stream_name": name,
-            "__meta_stream_account": record.stream.account,
-            **labels,
-        },
-    }
+def part(service: Service, prober: AccountProber, record: Record | None, *, openmetrics: bool) -> Iterator[bytes]:
+    """Yield the exposition of one account, or of one stream of it, in slices."""
+    provider = prober.provider.name
+    keys = [(provider, stream.name) for stream in prober.streams] if record is None else [record.key]
+    return service.exposition.render(service.clock.mono(), openmetrics, Scope(prober.names, tuple(keys)))

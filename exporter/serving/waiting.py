@@ -29,36 +29,36 @@ def neighbourhood(remote: str | None) -> str:
 
 
 def kind_of(headers: Mapping[str, str]) -> Hashable:
-    """Return what tells one kind of program from another, as far as its requests do."""
+    """Return a hash of the headers by which one kind of program differs from another."""
     return hash(tuple(headers.get(name, "") for name in KIND_HEADERS))
 
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A place that a request holds.
+    """A place that a request has.
 
     Attributes:
         group: The client; places are shared out evenly between groups.
-        rank: Within a kind the highest loses its place first; within a group the lowest is served first.
-        gone: Tells whether its holder has left; such a place counts as free.
-        turn_away: Called when the place goes to another request.
         kind: Within a group, places are shared out evenly between kinds.
-        claim: Of groups, or kinds, that hold equally many, the one with the greatest loses; by default the rank.
+        rank: Within a kind the highest loses its place first; within a group the lowest is served first.
+        gone: Tells whether the client has left; such a place counts as free.
+        turn_away: Called when the place goes to another request.
+        claim: Of groups, or kinds, that have equally many, the one with the greatest loses.
     """
 
     group: str
+    kind: Hashable
     rank: float
     gone: Callable[[], bool]
     turn_away: Callable[[], None]
-    kind: Hashable = None
-    claim: tuple[float, ...] = ()
+    claim: tuple[float, ...]
 
 
 class Places:
     """A limited number of places.
 
-    When all are taken, the group that holds most of them, counting the newcomer, gives one up, and within it the kind
-    that holds most: the one with the highest rank, of equal ones the newest. That may be the newcomer itself.
+    When all are taken, the group that has most of them, counting the newcomer, gives one up, and within it the kind
+    that has most: the one with the highest rank, of equal ones the newest. That may be the newcomer itself.
     """
 
     def __init__(self, most: int) -> None:
@@ -71,15 +71,15 @@ class Places:
 
     def enter(
         self,
+        now: float,
         group: str,
+        kind: Hashable,
         rank: float,
         gone: Callable[[], bool],
         turn_away: Callable[[], None],
-        kind: Hashable = None,
-        claim: tuple[float, ...] = (),
     ) -> Place | None:
-        """Take a place, as `Place` describes it; None when there is none for this newcomer."""
-        place = Place(group, rank, gone, turn_away, kind, claim)
+        """Take a place at a time (monotonic seconds), as `Place` describes it; None where the newcomer gets none."""
+        place = Place(group, kind, rank, gone, turn_away, self.habits.claim(now, (group, kind)))
         self._groups.setdefault(group, []).append(place)
         if self._taken() > self._most:
             self._forget_gone()
@@ -88,6 +88,7 @@ class Places:
         kinds = _by_kind(_largest(self._groups.values()))
         loser = max(reversed(_largest(kinds)), key=lambda one: one.rank)
         self.leave(loser)
+        self.habits.turned_away(now, (loser.group, loser.kind))
         if loser is place:
             return None
         loser.turn_away()
@@ -128,11 +129,11 @@ class Places:
 
 
 def _largest(shares: Iterable[list[Place]]) -> list[Place]:
-    return max(shares, key=lambda places: (len(places), max(one.claim or (one.rank,) for one in places)))
+    return max(shares, key=lambda places: (len(places), max(one.claim for one in places)))
 
 
 def _least(places: list[Place]) -> tuple[float, ...]:
-    """Return by how much too often they ask, at least one of them."""
+    """Return by how much the most modest of them asks too often."""
     return min(one.claim[:1] for one in places)
 
 
@@ -164,7 +165,7 @@ class Habits:
         return max(0.0, level - ASKS_AT_ONCE), float(now - first < NEW_SECONDS), -now
 
     def turned_away(self, now: float, who: Hashable) -> None:
-        """Note that somebody who asked was turned away: to come again at once would help it to nothing."""
+        """Note that somebody was turned away, so that coming again at once does not help."""
         self._note(now, who, ASKS_AT_ONCE)
 
     def _note(self, now: float, who: Hashable, weight: float) -> tuple[float, float]:

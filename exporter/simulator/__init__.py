@@ -1,19 +1,17 @@
-"""The fake cloud: all four providers on one address, for the demo, for `simulate` and for tests."""
+"""The fake clouds on one address, for the demo, for `simulate` and for tests."""
 
 from exporter.simulator.demo import demo_configuration, demo_world
 from exporter.simulator.describe import describe
 from exporter.simulator.faults import Fault
 from exporter.simulator.load import WorldError, load_world, parse_world
-from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks
-from exporter.simulator.server import Simulator
-from exporter.simulator.thread import serving
+from exporter.simulator.server import Simulator, serving
+from exporter.simulator.types import Input, Manners, Script, Tricks
 from exporter.simulator.world import World
 
 __all__ = [
     "Fault",
     "Input",
     "Manners",
-    "Quirks",
     "Script",
     "Simulator",
     "Tricks",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from ipaddress import ip_address
 from itertools import islice
@@ -22,6 +22,7 @@ from exporter.simulator.load import (
 from exporter.simulator.world import World
 
 PREFIX = "/-/simulator/"
+Body = dict[str, Any]
 
 
 def _is_loopback(request: web.BaseRequest) -> bool:
@@ -51,14 +52,14 @@ def _json(payload: Any, status: int = 200) -> web.Response:
     return web.Response(status=status, text=json.dumps(payload) + "\n", content_type="application/json")
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def _document(body: bytes) -> Body:
     found = json.loads(body or b"{}")
     if not isinstance(found, dict):
         raise ValueError("the body is not a JSON object")
     return found
 
 
-def _show(world: World, _sent: dict[str, Any]) -> Any:
+def _show(world: World, _sent: Body) -> Any:
     now = world.clock()
     return {
         "now": now,
@@ -76,7 +77,7 @@ def _show(world: World, _sent: dict[str, Any]) -> Any:
     }
 
 
-def _set_stream(world: World, sent: dict[str, Any]) -> Any:
+def _set_stream(world: World, sent: Body) -> Any:
     key, state = sent.pop("stream"), sent.pop("state", None)
     if "inputs" in sent:
         sent["inputs"] = read_inputs(sent["inputs"])
@@ -84,7 +85,7 @@ def _set_stream(world: World, sent: dict[str, Any]) -> Any:
     return {"stream": key, "state": stream.script.state(world.clock())}
 
 
-def _set_account(world: World, sent: dict[str, Any]) -> Any:
+def _set_account(world: World, sent: Body) -> Any:
     account = world.accounts[sent.pop("account")]
     readers: dict[str, Callable[[Any], Any]] = {"quota": dict, "denied": set, "fields": dict, "token_expires": float}
     for name, value in sent.items():
@@ -94,26 +95,22 @@ def _set_account(world: World, sent: dict[str, Any]) -> Any:
     return {"account": account.name}
 
 
-def _add_fault(world: World, sent: dict[str, Any]) -> Any:
+def _add_fault(world: World, sent: Body) -> Any:
     fault = world.put(read_fault(sent))
     return {"faults": len(world.faults), "fault": asdict(fault)}
 
 
-def _clear_faults(world: World, _sent: dict[str, Any]) -> Any:
+def _clear_faults(world: World, _sent: Body) -> Any:
     world.clear()
     return {"faults": 0}
 
 
-def _set_quirks(world: World, sent: dict[str, Any]) -> Any:
+def _set_quirks(world: World, sent: Body) -> Any:
     world.quirks = read_quirks({**asdict(world.quirks), **sent})
     return asdict(world.quirks)
 
 
-def _set_listing(world: World, sent: dict[str, Any]) -> Any:
-    return asdict(world.mislead(sent.pop("provider"), read_tricks(sent)))
-
-
-def _set_callbacks(world: World, sent: dict[str, Any]) -> Any:
+def _set_callbacks(world: World, sent: Body) -> Any:
     to = sent.pop("to")
     if sent or not isinstance(to, str):
         raise ValueError("give to, where callbacks are sent, as text")
@@ -121,11 +118,7 @@ def _set_callbacks(world: World, sent: dict[str, Any]) -> Any:
     return {"to": to}
 
 
-def _set_manners(world: World, sent: dict[str, Any]) -> Any:
-    return asdict(world.behave(sent.pop("provider"), **read_manners(sent)))
-
-
-def _tell(world: World, sent: dict[str, Any]) -> Any:
+def _tell(world: World, sent: Body) -> Any:
     key, live = sent.pop("stream"), sent.pop("live")
     if sent or not isinstance(live, bool):
         raise ValueError("give stream, and live as true or false")
@@ -133,35 +126,29 @@ def _tell(world: World, sent: dict[str, Any]) -> Any:
     return {"stream": key, "live": live}
 
 
-def _letters(world: World, sent: dict[str, Any]) -> Any:
-    since = int(sent.get("since", 0))
-    return {"letters": [asdict(letter) for letter in islice(world.letters, since, None)], "next": len(world.letters)}
-
-
-def _calls(world: World, sent: dict[str, Any]) -> Any:
-    since = int(sent.get("since", 0))
-    return {"calls": [asdict(call) for call in islice(world.log, since, None)], "next": len(world.log)}
-
-
-def _clear_calls(world: World, _sent: dict[str, Any]) -> Any:
+def _clear_calls(world: World, _sent: Body) -> Any:
     world.log.clear()
     return {"calls": 0}
 
 
-ACTIONS: dict[tuple[str, str], Callable[[World, dict[str, Any]], Any]] = {
+def _since(name: str, log: Sequence[Any], sent: Body) -> Any:
+    return {name: [asdict(entry) for entry in islice(log, int(sent.get("since", 0)), None)], "next": len(log)}
+
+
+ACTIONS: dict[tuple[str, str], Callable[[World, Body], Any]] = {
     ("GET", "world"): _show,
     ("POST", "streams"): _set_stream,
     ("POST", "accounts"): _set_account,
     ("POST", "faults"): _add_fault,
     ("DELETE", "faults"): _clear_faults,
     ("POST", "quirks"): _set_quirks,
-    ("POST", "listings"): _set_listing,
+    ("POST", "listings"): lambda world, sent: asdict(world.mislead(sent.pop("provider"), read_tricks(sent))),
     ("POST", "callbacks"): _set_callbacks,
-    ("POST", "manners"): _set_manners,
+    ("POST", "manners"): lambda world, sent: asdict(world.behave(sent.pop("provider"), **read_manners(sent))),
     ("POST", "tell"): _tell,
-    ("GET", "letters"): _letters,
-    ("POST", "letters"): _letters,
-    ("GET", "calls"): _calls,
-    ("POST", "calls"): _calls,
+    ("GET", "letters"): lambda world, sent: _since("letters", world.deliveries, sent),
+    ("POST", "letters"): lambda world, sent: _since("letters", world.deliveries, sent),
+    ("GET", "calls"): lambda world, sent: _since("calls", world.log, sent),
+    ("POST", "calls"): lambda world, sent: _since("calls", world.log, sent),
     ("DELETE", "calls"): _clear_calls,
 }

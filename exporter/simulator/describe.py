@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from exporter.simulator.nouns import FieldValue
-from exporter.simulator.world import World, fakes
+from exporter.simulator.providers import fakes
+from exporter.simulator.types import FieldValue
+from exporter.simulator.world import World
 
 
 def describe(world: World, url: str) -> Iterator[str]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
-from exporter.simulator.fake import GONE, Exchange, Fake, Outgoing, Refusal, put
-from exporter.simulator.nouns import STRICT
+from exporter.simulator.exchange import Exchange, Outgoing
+from exporter.simulator.fake import Fake
+from exporter.simulator.types import STRICT
 
+GONE = object()
+"""Stands for "remove the field"."""
 HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1><hr>nginx</body></html>"
 
 
@@ -20,23 +23,7 @@ HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{stat
 class Fault:
     """One fault and the calls that it is put upon; what is None matches every call.
 
-    Attributes:
-        kind: One of `KINDS`.
-        provider: A cloud.
-        account: An account's name.
-        action: A vendor's action.
-        stream: `provider/name` of a stream.
-        count: How many calls it is put upon, or None for all.
-        probability: Chance for each call, by the world's random numbers.
-        code: The vendor's code, for kind `code`.
-        message: Its text.
-        status: HTTP status, for the kinds that answer with one.
-        seconds: Length of a delay, gap between two bytes of a drip, error of the clock, or time after the answer.
-        field: Path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state.
-        value: The value of kinds `value` and `document`, the target of `redirect`, the content type, raw or stray
-            text, the page of `gateway`, the Age of `cached`.
-        size: Bytes of a huge body or of a bomb after decompression.
-        hits: How many calls it was put upon so far.
+    docs/simulator.md says what each kind does and which of the other fields it uses.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -46,16 +33,16 @@ class Fault:
     account: str | None = None
     action: str | None = None
     stream: str | None = None
-    count: int | None = None
-    probability: float = 1.0
+    count: int | None = None  # how many calls it is put upon, or None for all
+    probability: float = 1.0  # chance for each call, by the world's random numbers
     code: str = ""
     message: str = ""
     status: int | None = None
     seconds: float = 1.0
-    field: str = ""
+    field: str = ""  # path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state
     value: Any = None
     size: int = 2 << 20
-    hits: int = 0
+    hits: int = 0  # how many calls it was put upon so far
 
     def matches(self, exchange: Exchange) -> bool:
         """Tell whether a call is one that this fault is meant for, chance left aside."""
@@ -78,66 +65,52 @@ class Wire:
     headers: Mapping[str, str]
     body: bytes
 
-    def typed(self, content_type: str) -> Wire:
-        """Return the same with another content type."""
-        return replace(self, headers={**self.headers, "Content-Type": content_type})
+
+def _holders(node: Any, way: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the objects at the end of a path; a number is a place in a list, a star stands for any part."""
+    if not way:
+        yield from [node] if isinstance(node, dict) else []
+        return
+    parts = node if isinstance(node, dict) else dict(enumerate(node)) if isinstance(node, list) else {}
+    for name, part in parts.items():
+        if way[0] in ("*", str(name)):
+            yield from _holders(part, way[1:])
 
 
-def _huge(_fake: Fake, fault: Fault, payload: Any) -> Any:
-    return {**payload, "Padding": "x" * fault.size}
+def _put(holder: dict[str, Any], name: str, value: Any) -> None:
+    if value is GONE:
+        holder.pop(name, None)
+    else:
+        holder[name] = value
 
 
-def _deep(_fake: Fake, fault: Fault, payload: Any) -> Any:
-    # Brackets enough to break a recursive parser; written as text, because writing them would break ours.
-    return _Raw(payload, "Nested", "[" * 100_000 + "]" * 100_000)
-
-
-def _spoiled(value: Callable[[Fake, Fault], Any]) -> Callable[[Fake, Fault, Any], Any]:
-    def change(fake: Fake, fault: Fault, payload: Any) -> Any:
-        if fault.field:
-            _put_at(payload, fault.field.split("."), value(fake, fault))
-        else:
-            fake.spoil(payload, value(fake, fault))
-        return payload
-
-    return change
-
-
-def _put_at(holder: Any, path: list[str], value: Any) -> None:
-    """Set a field by its path; a number is a place in a list, and a path that is not there is left alone."""
-    for part in path[:-1]:
-        holder = _inside(holder, part)
-    if isinstance(holder, dict):
-        put(holder, path[-1], value)
-
-
-def _inside(holder: Any, part: str) -> Any:
-    if isinstance(holder, list):
-        return holder[int(part)] if part.isdigit() and int(part) < len(holder) else None
-    return holder.get(part) if isinstance(holder, dict) else None
-
-
-@dataclass(slots=True)
-class _Raw:
-    """A payload with one more field whose JSON text stands ready."""
-
-    payload: Any
-    name: str
-    text: str
-
-
-PAYLOAD: Mapping[str, Callable[[Fake, Fault, Any], Any]] = {
-    "value": _spoiled(lambda _fake, fault: fault.value),
-    "unknown": _spoiled(lambda fake, _fault: fake.unknown),
-    "missing": _spoiled(lambda _fake, _fault: GONE),
-    "nan": _spoiled(lambda _fake, _fault: float("nan")),
-    "huge_int": _spoiled(lambda _fake, _fault: 10**400),
-    "surrogate": _spoiled(lambda _fake, _fault: "\ud800"),
-    "document": lambda _fake, fault, _payload: fault.value,
-    "extra": lambda _fake, _fault, payload: {**payload, "Added": {"Since": "yesterday", "Flags": [True, None]}},
-    "deep": _deep,
-    "huge": _huge,
+SPOILING: Mapping[str, Callable[[Fake, Fault], Any]] = {
+    "value": lambda _fake, fault: fault.value,
+    "unknown": lambda fake, _fault: fake.unknown,
+    "missing": lambda _fake, _fault: GONE,
+    "nan": lambda _fake, _fault: float("nan"),
+    "huge_int": lambda _fake, _fault: 10**400,
+    "surrogate": lambda _fake, _fault: "\ud800",
 }
+REPLACING: Mapping[str, Callable[[Fault, Any], Any]] = {
+    "document": lambda fault, _payload: fault.value,
+    "extra": lambda _fault, payload: {**payload, "Added": {"Since": "yesterday", "Flags": [True, None]}},
+    "huge": lambda fault, payload: {**payload, "Padding": "x" * fault.size},
+}
+
+
+def _spoil(fake: Fake, fault: Fault, payload: Any) -> None:
+    """Change the field that the fault names, or all that tell a state."""
+    for path in [fault.field] if fault.field else fake.states:
+        *way, name = path.split(".")
+        for holder in _holders(payload, way):
+            if fault.field or name in holder:
+                _put(holder, name, SPOILING[fault.kind](fake, fault))
+
+
+def _deep(_fault: Fault, wire: Wire) -> Wire:
+    # Brackets enough to break a recursive parser, ours too: written as text.
+    return replace(wire, body=wire.body[:-1] + b', "Nested": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
 
 
 def _bomb(fault: Fault, wire: Wire) -> Wire:
@@ -158,6 +131,10 @@ def _gateway(fault: Fault, _wire: Wire) -> Wire:
 
 def _cached(fault: Fault, wire: Wire) -> Wire:
     return replace(wire, headers={**wire.headers, "Age": str(60 if fault.value is None else fault.value)})
+
+
+def _retyped(fault: Fault, wire: Wire) -> Wire:
+    return replace(wire, headers={**wire.headers, "Content-Type": str(fault.value or "text/plain")})
 
 
 def _redirect(fault: Fault, _wire: Wire) -> Wire:
@@ -183,36 +160,27 @@ BYTES: Mapping[str, Callable[[Fault, Wire], Wire]] = {
     "utf8": lambda _fault, wire: replace(wire, body=wire.body.replace(b'":', b'\xff":', 1)),
     "bom": lambda _fault, wire: replace(wire, body=b"\xef\xbb\xbf" + wire.body),
     "bomb": _bomb,
-    "content_type": lambda fault, wire: wire.typed(str(fault.value or "text/plain")),
+    "deep": _deep,
+    "content_type": _retyped,
     "duplicate_keys": _twice,
 }
 CODES = ("code", "throttle")
 CONDUCT = ("hang", "delay", "reset", "close", "drip_head", "drip_body", "cut", "stray", "again", "idle")
 CLOCK = ("skew",)
 SILENT = ("hang", "reset", "close")
-KINDS = (*CODES, *CONDUCT, *CLOCK, *PAYLOAD, *BYTES)
+KINDS = (*CODES, *CONDUCT, *CLOCK, *SPOILING, *REPLACING, *BYTES)
 """Every kind of fault; docs/simulator.md says what each does."""
-
-
-def refusal(fault: Fault, exchange: Exchange) -> Refusal | None:
-    """Return the vendor's refusal that a fault asks for, if it is of such a kind."""
-    if fault.kind == "throttle":
-        return exchange.fake.throttled(exchange, 1.0)
-    if fault.kind == "code":
-        return Refusal(fault.code, fault.message or "made to fail", fault.status)
-    return None
 
 
 def write(outgoing: Outgoing, fake: Fake, faults: list[Fault]) -> Wire:
     """Turn an answer into bytes, with the faults of payload and bytes in the order in which they were asked for."""
     payload = outgoing.payload
     for fault in faults:
-        if fault.kind in PAYLOAD and isinstance(payload, dict):
-            payload = PAYLOAD[fault.kind](fake, fault, payload)
-    raw = payload if isinstance(payload, _Raw) else None
-    body = outgoing.encode(raw.payload if raw else payload)
-    if raw:
-        body = body[:-1] + f', "{raw.name}": {raw.text}}}'.encode()
+        if fault.kind in SPOILING:
+            _spoil(fake, fault, payload)
+        elif fault.kind in REPLACING and isinstance(payload, dict):
+            payload = REPLACING[fault.kind](fault, payload)
+    body = outgoing.encode(payload)
     wire = Wire(outgoing.status, {"Content-Type": outgoing.content_type or fake.content_type, **outgoing.headers}, body)
     for fault in faults:
         if fault.kind in BYTES:

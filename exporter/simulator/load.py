@@ -22,7 +22,8 @@ from exporter.fields import duration
 from exporter.model import State
 from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
-from exporter.simulator.nouns import Input, Manners, Quirks, Script, Tricks
+from exporter.simulator.providers import quirks
+from exporter.simulator.types import Input, Manners, Script, Tricks
 from exporter.simulator.world import World
 
 LARGEST = 16 << 20
@@ -112,7 +113,7 @@ def _reader(kind: type[T]) -> Callable[[Mapping[str, Any]], T]:
 
 
 read_fault = _reader(Fault)
-read_quirks = _reader(Quirks)
+read_quirks: Callable[[Mapping[str, Any]], Any] = _reader(quirks())
 read_tricks = _reader(Tricks)
 
 
@@ -193,7 +194,7 @@ def _texts(tree: Any) -> Iterator[str]:
 
 
 _KEYS = frozenset(name for part in (_World, _Account, _Stream, _Input, _Cycle) for name in part.model_fields) | {
-    field.name for kind in (Fault, Quirks, Tricks, Manners) for field in fields(kind)
+    field.name for kind in (Fault, quirks(), Tricks, Manners) for field in fields(kind)
 }
 _FORMAT = Format(path=lambda place, bare: path_of(place, bare, _KEYS) if place else "", parser=yaml.SafeLoader)
 # A text that does not look like a secret: words and short numbers.

@@ -6,18 +6,22 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from email.utils import formatdate
-from types import TracebackType
 
 from aiohttp import web
 
 from exporter.simulator import control
-from exporter.simulator.fake import Exchange, Fake, Outgoing, Received, Refusal
-from exporter.simulator.faults import SILENT, Fault, Wire, refusal, write
-from exporter.simulator.nouns import Call
-from exporter.simulator.post import Postman
-from exporter.simulator.world import World, fakes
+from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal
+from exporter.simulator.fake import Fake
+from exporter.simulator.faults import SILENT, Fault, Wire, write
+from exporter.simulator.providers import fakes
+from exporter.simulator.sending import calling_back
+from exporter.simulator.types import Call
+from exporter.simulator.world import World
 
 TIMED_OUT = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -27,7 +31,6 @@ class Simulator:
 
     Args:
         world: What the clouds hold; it may be changed while they serve.
-        clock: Unix seconds; replaces the world's clock.
         host: Address to listen on.
         port: Port to listen on, 0 for a free one.
         providers: The clouds that are served here; all by default.
@@ -38,29 +41,23 @@ class Simulator:
         self,
         world: World,
         *,
-        clock: Callable[[], float] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         providers: Iterable[str] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        if clock is not None:
-            world.clock = clock
         self.world = world
         self.url = ""
         self._host, self._port, self._tls = host, port, tls
         wanted = set(fakes() if providers is None else providers)
         self._fakes = [fake for name, fake in fakes().items() if name in wanted]
-        self._runner: web.ServerRunner | None = None
-        self._postman: Postman | None = None
+        self._running = AsyncExitStack()
 
     async def __aenter__(self) -> Simulator:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.stop()
 
     async def start(self) -> None:
@@ -73,25 +70,19 @@ class Simulator:
             self._handle, handler_cancellation=True, access_log=None, max_line_size=65536, max_field_size=65536
         )
         runner = web.ServerRunner(server, shutdown_timeout=0.01)
-        await runner.setup()
-        self._runner = runner
-        self._postman = Postman(self.world)
-        self._postman.start()
-        try:
+        async with AsyncExitStack() as stack:
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await stack.enter_async_context(calling_back(self.world))
             await web.TCPSite(runner, self._host, self._port, ssl_context=self._tls).start()
-        except BaseException:
-            await self.stop()
-            raise
+            self._running = stack.pop_all()
         host, port = runner.addresses[0][:2]
         scheme = "https" if self._tls else "http"
         self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def stop(self) -> None:
         """Stop listening and drop every connection, hanging ones too; a second call does nothing."""
-        runner, self._runner = self._runner, None
-        if runner is not None and self._postman is not None:
-            await self._postman.stop()
-            await runner.cleanup()
+        await self._running.aclose()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
@@ -103,44 +94,44 @@ class Simulator:
         fake = recognise(self._fakes, received)
         if fake is None:
             return web.Response(status=404, text="no cloud of this simulator knows such a request\n")
-        return await self._serve(request, examine(self.world, fake, received))
+        return await self._serve(request, fake.examine(self.world, received))
 
     async def _serve(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         faults = self.world.strike(exchange)
         skew = sum(fault.seconds for fault in faults if fault.kind == "skew")
         if skew:
-            exchange.received = _shifted(exchange.received, skew)
+            exchange.received = replace(exchange.received, now=exchange.received.now + skew)
         outgoing = decide(exchange, faults)
         log(exchange, outgoing, faults)
         wire = write(outgoing, exchange.fake, faults)
         return await _deliver(request, wire, faults, formatdate(exchange.received.now, usegmt=True))
 
 
+@contextmanager
+def serving(world: World) -> Iterator[Simulator]:
+    """Serve a world on a free port of the loopback interface, in a thread with an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
+    thread.start()
+    simulator = Simulator(world)
+    try:
+        asyncio.run_coroutine_threadsafe(simulator.start(), loop).result()
+        yield simulator
+    finally:
+        asyncio.run_coroutine_threadsafe(simulator.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
 def recognise(known: list[Fake], received: Received) -> Fake | None:
     """Tell which cloud a request is meant for: the only one, else by the vendor's marks, else by the action's name."""
     if len(known) == 1:
         return known[0]
-    marked = [fake for fake in known if fake.marks(received)]
+    marked = [fake for fake in known if fake.is_marked(received)]
     named = [fake for fake in known if received.query.get("Action") in fake.actions]
-    # ZEGO's marks (AppId, SignatureNonce) are parameters of others too, so they count last.
-    certain = [fake for fake in marked if fake.name != "zego"]
+    certain = [fake for fake in marked if not fake.marks.weak]
     return next(iter(certain + named + marked), None)
-
-
-def examine(world: World, fake: Fake, received: Received) -> Exchange:
-    """Find out whom and what a request concerns, before anything is checked."""
-    exchange = Exchange(world, fake, received, fake.action(received), fake.identity(received))
-    exchange.account = world.account_of(fake.name, exchange.key)
-    exchange.address = fake.asked(exchange)
-    if exchange.account is not None:
-        exchange.stream = world.stream_at(exchange.account, exchange.address)
-    return exchange
-
-
-def _shifted(received: Received, seconds: float) -> Received:
-    return Received(
-        received.method, received.path, received.raw_query, received.headers, received.body, received.now + seconds
-    )
 
 
 def decide(exchange: Exchange, faults: list[Fault]) -> Outgoing:
@@ -150,9 +141,11 @@ def decide(exchange: Exchange, faults: list[Fault]) -> Outgoing:
     except Refusal as refused:
         return exchange.fake.refuse(exchange, refused)
     for fault in faults:
-        wanted = refusal(fault, exchange)
-        if wanted is not None:
-            return exchange.fake.refuse(exchange, wanted)
+        if fault.kind == "throttle":
+            return exchange.fake.refuse(exchange, exchange.fake.throttled(exchange, 1.0))
+        if fault.kind == "code":
+            made = Refusal(fault.code, message=fault.message or "made to fail", status=fault.status)
+            return exchange.fake.refuse(exchange, made)
     return outgoing
 
 
@@ -169,7 +162,7 @@ def log(exchange: Exchange, outgoing: Outgoing, faults: list[Fault]) -> None:
             address=exchange.address,
             code=silent[0] if silent else outgoing.code,
             verified=exchange.verified,
-            nonce=exchange.fake.nonce(exchange.received),
+            nonce=exchange.common("signature-nonce", "SignatureNonce"),
             faults=tuple(fault.kind for fault in faults),
         )
     )

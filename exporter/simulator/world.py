@@ -3,49 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import fields as fields_of
-from functools import lru_cache
-from importlib import import_module
-from pkgutil import iter_modules
 from random import Random
-from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from exporter.model import State
-from exporter.simulator.fake import Exchange, Fake
+from exporter.simulator.exchange import Exchange
+from exporter.simulator.fake import Fake
 from exporter.simulator.faults import KINDS, Fault
-from exporter.simulator.nouns import (
+from exporter.simulator.providers import fakes, quirks
+from exporter.simulator.types import (
     Account,
     Call,
+    Delivery,
     FieldValue,
-    Input,
     Manners,
     Memory,
-    Quirks,
     Script,
-    Sent,
     Stream,
     Tricks,
 )
 
-PACKAGE = "exporter.simulator"
-
-
-@lru_cache(maxsize=1)
-def fakes() -> Mapping[str, Fake]:
-    """Return every fake cloud of this package by name: the modules that end in `FAKE = Fake(...)`."""
-    names = sorted(module.name for module in iter_modules(import_module(PACKAGE).__path__))
-    modules = [import_module(f"{PACKAGE}.{name}") for name in names]
-    return MappingProxyType({module.FAKE.name: module.FAKE for module in modules if hasattr(module, "FAKE")})
+T = TypeVar("T")
+DETAILS = frozenset({"media", "inputs", "ingest", "in_room"})
 
 
 class World:
     """Accounts, streams, faults and the log of calls; all of it may be changed while a simulator serves it.
 
-    Callbacks go to `callbacks`/ACCOUNT while that is set; `letters` is the log of what was sent.
+    Callbacks go to `callbacks`/ACCOUNT while that is set; `deliveries` is the log of what was sent.
 
     Args:
         clock: Unix seconds, for states, quotas and signatures.
@@ -59,18 +47,18 @@ class World:
         self.accounts: dict[str, Account] = {}
         self.streams: dict[str, Stream] = {}
         self.faults: list[Fault] = []
-        self.quirks = Quirks()
+        self.quirks: Any = quirks()()
         self.listings: dict[str, Tricks] = {}
         self.log: deque[Call] = deque(maxlen=log_size)
         self.memory = Memory()
         self.callbacks = ""
         self.manners: dict[str, Manners] = {}
-        self.letters: deque[Sent] = deque(maxlen=log_size)
+        self.deliveries: deque[Delivery] = deque(maxlen=log_size)
         self.listeners: list[Callable[[Stream, bool], None]] = []
-        self._keys: dict[tuple[str, str], Account] = {}
-        self._addresses: dict[tuple[str, tuple[str, ...]], Stream] = {}
-        self._streams_of: dict[str, list[Stream]] = {}
-        self._groups: dict[tuple[str, tuple[str, ...]], list[Stream]] = {}
+        # Accounts by provider and key, streams by account and address.
+        self.keys: dict[tuple[str, str], Account] = {}
+        self.addresses: dict[tuple[str, tuple[str, ...]], Stream] = {}
+        self._groups: dict[tuple[str, tuple[str, ...]], list[Stream]] = defaultdict(list)
         self._owned: dict[str, AbstractSet[str]] = {}
 
     def add_account(
@@ -90,32 +78,26 @@ class World:
             ValueError: A field is wrong, or the name or key is taken.
         """
         fake = _fake(provider)
-        problems = _account_problems(fake, fields)
+        types = fake.account_fields
+        problems = _problems(fields, types, list(types)[:2]) or [
+            f"{field} is not {types[field].__name__}"
+            for field, value in fields.items()
+            if field in types and type(value) is not types[field]
+        ]
         if name in self.accounts:
             problems.append("the name is taken")
-        if (provider, str(fields.get(fake.key))) in self._keys:
+        if (provider, str(fields.get(fake.key))) in self.keys:
             problems.append(f"{fake.key} is taken")
         if problems:
             raise ValueError(f"account {name}: {'; '.join(problems)}")
         account = Account(name, provider, dict(fields), dict(quota or {}), set(denied), set(domains), token_expires)
-        self.accounts[name] = account
-        self._keys[provider, account.text(fake.key)] = account
-        self._streams_of[name] = []
+        self.accounts[name] = self.keys[provider, account.text(fake.key)] = account
         return account
 
     def add_stream(
-        self,
-        name: str,
-        account: str,
-        *,
-        state: State | str | Script = State.ACTIVE,
-        media: Iterable[str] = ("Audio", "Video"),
-        inputs: Iterable[Input] = (),
-        ingest: str = "push",
-        in_room: bool | None = None,
-        **address: str,
+        self, name: str, account: str, *, state: State | str | Script = State.ACTIVE, **given: Any
     ) -> Stream:
-        """Add a stream to an account; `address` is the provider's, by the configuration's names.
+        """Add a stream to an account; `given` are its address, by the configuration's names, and its details.
 
         Raises:
             ValueError: The account is unknown, an address field is wrong, or the name or address is taken.
@@ -124,36 +106,37 @@ class World:
         if owner is None:
             raise ValueError(f"stream {name}: account {account} is unknown")
         fake = _fake(owner.provider)
-        problems = _names_problems(address, fake.stream_fields, fake.stream_needs)
+        details = {field: given.pop(field) for field in DETAILS & given.keys()}
+        known = fake.stream_fields
+        problems = _problems(given, known, [field for field, default in known.items() if default is None])
         if problems:
             raise ValueError(f"stream {name}: {'; '.join(problems)}")
-        stream = Stream(name, owner, fake.complete(owner, name, address), self._script(state))
-        self._index(stream, fake)
-        self._detail(stream, {"media": media, "inputs": inputs, "ingest": ingest, "in_room": in_room})
+        stream = Stream(name, owner, fake.complete(owner, name, given), self._script(state))
+        place = (account, fake.address_of(stream))
+        if stream.key in self.streams or place in self.addresses:
+            raise ValueError(f"stream {name}: the name or the address is taken")
+        self._detail(stream, details)
+        self.streams[stream.key] = self.addresses[place] = stream
+        for group in ((), fake.group(stream)):
+            self._groups[account, group].append(stream)
+        self._owned.pop(account, None)
         return stream
-
-    def _index(self, stream: Stream, fake: Fake) -> None:
-        places = [(stream.account.name, address) for address in fake.addresses(stream)]
-        if stream.key in self.streams or any(place in self._addresses for place in places):
-            raise ValueError(f"stream {stream.name}: the name or the address is taken")
-        self.streams[stream.key] = stream
-        self._streams_of[stream.account.name].append(stream)
-        self._addresses.update(dict.fromkeys(places, stream))
-        self._groups.setdefault((stream.account.name, fake.group(stream)), []).append(stream)
-        self._owned.pop(stream.account.name, None)
 
     def remove_stream(self, key: str) -> None:
         """Take a stream out of the world, as if nobody had ever published it."""
         stream = self.streams.pop(key)
-        self._streams_of[stream.account.name].remove(stream)
-        fake = _fake(stream.account.provider)
-        for address in fake.addresses(stream):
-            del self._addresses[stream.account.name, address]
-        self._groups[stream.account.name, fake.group(stream)].remove(stream)
-        self._owned.pop(stream.account.name, None)
+        account, fake = stream.account.name, _fake(stream.account.provider)
+        del self.addresses[account, fake.address_of(stream)]
+        for group in ((), fake.group(stream)):
+            self._groups[account, group].remove(stream)
+        self._owned.pop(account, None)
 
     def _script(self, state: State | str | Script) -> Script:
-        return state if isinstance(state, Script) else Script((_definite(state),), since=self.clock())
+        if isinstance(state, Script):
+            return state
+        if state not in set(State) - {State.UNKNOWN}:
+            raise ValueError(f"unknown state {state}; known are active, inactive, forbidden, not_found")
+        return Script((State(state),), since=self.clock())
 
     def set(self, key: str, state: State | str | Script | None = None, **details: Any) -> Stream:
         """Change a stream by its key `provider/name`: its state from now on, or details such as media or inputs.
@@ -171,6 +154,17 @@ class World:
             self.tell(key, not before)
         return stream
 
+    def _detail(self, stream: Stream, details: Mapping[str, Any]) -> None:
+        unknown = details.keys() - DETAILS
+        if unknown:
+            raise ValueError(f"stream {stream.key}: unknown detail {min(unknown)}")
+        for name, value in details.items():
+            setattr(stream, name, tuple(value) if name in ("media", "inputs") else value)
+
+    def state(self, key: str) -> State:
+        """Return the present state of a stream by its key `provider/name`."""
+        return self.streams[key].script.state(self.clock())
+
     def tell(self, key: str, live: bool) -> None:
         """Make the cloud call back that a push began or ended, whatever the truth."""
         for listener in self.listeners:
@@ -182,22 +176,8 @@ class World:
         Raises:
             ValueError: The provider or one of the manners is unknown.
         """
-        unknown = manners.keys() - {each.name for each in fields_of(Manners)}
-        if unknown:
-            raise ValueError(f"callbacks have no {sorted(unknown)[0]}")
-        found = self.manners[_fake(provider).name] = Manners(**manners)
+        found = self.manners[_fake(provider).name] = _made(Manners, manners)
         return found
-
-    def _detail(self, stream: Stream, details: Mapping[str, Any]) -> None:
-        unknown = details.keys() - {"media", "inputs", "ingest", "in_room"}
-        if unknown:
-            raise ValueError(f"stream {stream.key}: unknown detail {sorted(unknown)[0]}")
-        for name, value in details.items():
-            setattr(stream, name, tuple(value) if name in ("media", "inputs") else value)
-
-    def state(self, key: str) -> State:
-        """Return the present state of a stream by its key `provider/name`."""
-        return self.streams[key].script.state(self.clock())
 
     def fault(self, kind: str, **where: Any) -> Fault:
         """Put a fault upon the calls that match; see `Fault` for the arguments and `KINDS` for the kinds.
@@ -205,10 +185,7 @@ class World:
         Raises:
             ValueError: The kind or an argument is unknown.
         """
-        unknown = where.keys() - {each.name for each in fields_of(Fault)}
-        if unknown:
-            raise ValueError(f"a fault has no {sorted(unknown)[0]}")
-        return self.put(Fault(kind, **where))
+        return self.put(_made(Fault, {"kind": kind, **where}))
 
     def put(self, fault: Fault) -> Fault:
         """Put a fault that was made already upon the calls that match.
@@ -227,7 +204,7 @@ class World:
 
     def trick(self, provider: str, **tricks: Any) -> Tricks:
         """Make a provider's lists mislead; without any trick they are honest again. See `Tricks`."""
-        return self.mislead(provider, Tricks(**tricks))
+        return self.mislead(provider, _made(Tricks, tricks))
 
     def mislead(self, provider: str, tricks: Tricks) -> Tricks:
         """Make a provider's lists mislead in ways that were put together already."""
@@ -238,29 +215,17 @@ class World:
         """Return how a provider's lists mislead at present."""
         return self.listings.get(provider, Tricks())
 
-    def account_of(self, provider: str, key: str) -> Account | None:
-        """Return the account that a request names by its key."""
-        return self._keys.get((provider, key))
-
-    def stream_at(self, account: Account, address: tuple[str, ...]) -> Stream | None:
-        """Return the stream of an account at an address."""
-        return self._addresses.get((account.name, address))
-
-    def streams_of(self, account: Account) -> list[Stream]:
-        """Return the streams of an account, in the order in which they were added."""
-        return self._streams_of[account.name]
-
-    def group(self, account: Account, group: tuple[str, ...]) -> list[Stream]:
-        """Return the streams of an account in one room or domain, in the order in which they were added."""
+    def group(self, account: Account, group: tuple[str, ...] = ()) -> list[Stream]:
+        """Return an account's streams, those in one room or domain or all, in the order in which they were added."""
         return self._groups.get((account.name, group), [])
 
     def owned(self, account: Account) -> AbstractSet[str]:
-        """Return the domains and AppIds that belong to an account by its streams."""
+        """Return the names (domains or applications) that belong to an account by its streams."""
         found = self._owned.get(account.name)
         if found is None:
-            names = ("domain", "streaming_domain", "app_id")
-            parts = (stream.address.get(name) for stream in self.streams_of(account) for name in names)
-            found = self._owned[account.name] = {part for part in parts if part}
+            names = _fake(account.provider).owns
+            parts = (stream.address.get(name, "") for stream in self.group(account) for name in names)
+            found = self._owned[account.name] = set(parts) - {""}
         return found
 
     def strike(self, exchange: Exchange) -> list[Fault]:
@@ -294,23 +259,13 @@ def _fake(provider: str) -> Fake:
     return fakes()[provider]
 
 
-def _definite(state: State | str) -> State:
-    if state not in set(State) or state == State.UNKNOWN:
-        raise ValueError(f"unknown state {state}; known are active, inactive, forbidden, not_found")
-    return State(state)
+def _made(kind: type[T], given: Mapping[str, Any]) -> T:
+    try:
+        return kind(**given)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
 
 
-def _names_problems(found: Mapping[str, Any], known: Iterable[str], needed: Iterable[str]) -> list[str]:
+def _problems(found: Mapping[str, Any], known: Iterable[str], needed: Iterable[str]) -> list[str]:
     problems = [f"unknown field {name}" for name in found if name not in set(known)]
     return problems + [f"{name} is missing" for name in needed if name not in found]
-
-
-def _account_problems(fake: Fake, fields: Mapping[str, FieldValue]) -> list[str]:
-    types = fake.account_fields
-    wrong = [
-        f"{name} is not {types[name].__name__}"
-        for name, value in fields.items()
-        if name in types and type(value) is not types[name]
-    ]
-    unknown = _names_problems(fields, types, fake.account_needs)
-    return unknown or wrong

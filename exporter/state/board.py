@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from exporter.model import Answer, Fault, Input, State, Stream
 
@@ -58,6 +59,24 @@ class Failure:
     fault: Fault
 
 
+class Row(NamedTuple):
+    """What one stream shows at one moment, in metrics and on pages alike: a copy, for the board goes on changing."""
+
+    key: Key
+    stream: Stream
+    state: State
+    since: float | None  # Unix seconds; None if it was never asked
+    succeeded: bool  # whether the last finished attempt got a definite answer
+    answer: Answer | None  # the last one, even where it no longer counts
+    answered: float  # Unix seconds
+    action: str
+    fault: Fault | None
+    faulted: float  # Unix seconds
+    changes: int
+    tried: float  # monotonic seconds
+
+
+@dataclass(slots=True, eq=False)
 class Record:
     """What is known of one watched stream.
 
@@ -66,32 +85,32 @@ class Record:
         stream: Its configuration.
         answer: The last definite answer, kept across failures; `action` told it at `answered`.
         fault: Why the last finished attempt failed; None when it got a definite answer, or before the first.
+        fault_since: Unix seconds of the first failure since the last answer.
+        faulted: Unix seconds of the last failure.
         tried: Monotonic seconds of the last finished attempt; minus infinity before the first.
         changes: Changes between definite states.
         definite_since: Unix seconds of the first answer with the present definite state.
-        fault_since: Unix seconds of the first failure since the last answer.
-        faulted: Unix seconds of the last failure.
+        shown: The state that was last told to those who want to know of changes.
     """
 
-    __slots__ = (
-        "action", "answer", "answered", "answered_mono", "changes", "definite_since", "fault", "fault_since",
-        "faulted", "key", "shown", "stream", "tried",
-    )  # fmt: skip
+    key: Key
+    stream: Stream
+    answer: Answer | None = None
+    action: str = ""
+    answered: float = 0.0
+    answered_mono: float = float("-inf")
+    fault: Fault | None = None
+    fault_since: float | None = None
+    faulted: float = 0.0
+    tried: float = float("-inf")
+    changes: int = 0
+    definite_since: float | None = None
+    shown: State = State.UNKNOWN
 
-    def __init__(self, key: Key, stream: Stream) -> None:
-        self.key = key
-        self.stream = stream
-        self.answer: Answer | None = None
-        self.action = ""
-        self.answered = 0.0
-        self.answered_mono = float("-inf")
-        self.fault: Fault | None = None
-        self.fault_since: float | None = None
-        self.faulted = 0.0
-        self.tried = float("-inf")
-        self.changes = 0
-        self.definite_since: float | None = None
-        self.shown = State.UNKNOWN
+    @property
+    def succeeded(self) -> bool:
+        """Whether the last finished attempt got a definite answer."""
+        return self.answer is not None and self.fault is None
 
     def state(self, mono: float, max_age: float) -> State:
         """Return the state that may be shown: the last answer, unless an attempt has failed since or it is too old."""
@@ -99,33 +118,30 @@ class Record:
             return State.UNKNOWN
         return self.answer.state
 
-    def since(self, state: State) -> float | None:
-        """Return since when the stream is in the state it shows, in Unix seconds; None if it was never asked."""
+    def row(self, mono: float, max_age: float) -> Row:
+        """Return what the stream shows at a time (monotonic seconds)."""
+        state, answer, fault = self.state(mono, max_age), self.answer, self.fault
         if state is not State.UNKNOWN:
-            return self.definite_since
-        if self.fault is not None:
-            return self.fault_since
-        return self.answered or None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the last finished attempt got a definite answer."""
-        return self.answer is not None and self.fault is None
+            since = self.definite_since
+        else:
+            since = self.fault_since if fault is not None else self.answered or None
+        return Row(self.key, self.stream, state, since, answer is not None and fault is None, answer, self.answered,
+                   self.action, fault, self.faulted, self.changes, self.tried)  # fmt: skip
 
 
 class Board:
     """All watched streams, in the configuration's order.
 
     Attributes:
-        version: Grows with every change; equal versions show equal samples, but for ages.
-        listeners: Called with each change of a state as shown.
+        version: Grows with every change; equal versions show equal rows, but for ages.
+        on_change: Called with each change of a state as shown.
         failures: The kinds of failure seen last, at most `MOST_FAILURES`, the oldest first.
     """
 
     def __init__(self, max_age: float) -> None:
         self.max_age = max_age
         self.version = 0
-        self.listeners: list[Callable[[Change], None]] = []
+        self.on_change: list[Callable[[Change], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self._records: dict[Key, Record] = {}
         self._next_outdated = float("-inf")
@@ -198,27 +214,29 @@ class Board:
             record.fault, record.fault_since, record.faulted = fault, now.unix, now.unix
             self._show(record, State.UNKNOWN, str(fault.reason), now)
 
-    def changed(self) -> None:
-        """Note that something else has changed that is shown beside the streams."""
-        self.version += 1
+    def rows(self, mono: float, keys: Iterable[Key] | None = None) -> Iterator[Row]:
+        """Yield what these streams, or all, show at a time (monotonic seconds)."""
+        records = self._records
+        wanted = records.values() if keys is None else (records[key] for key in keys if key in records)
+        return (record.row(mono, self.max_age) for record in wanted)
+
+    def expires(self) -> float:
+        """Return the monotonic seconds at which the first answer shown grows too old."""
+        answered = (record.answered_mono for record in self if record.shown is not State.UNKNOWN)
+        return min(answered, default=float("inf")) + self.max_age
 
     def outdate(self, now: Instant) -> None:
-        """Tell the listeners of answers that have grown older than `max_age`."""
+        """Withdraw answers that have grown older than `max_age`."""
         if now.mono <= self._next_outdated:
             return
-        oldest = float("inf")
-        for record in self._records.values():
-            if record.shown is State.UNKNOWN:
-                continue
-            if now.mono - record.answered_mono > self.max_age:
+        for record in self:
+            if record.shown is not State.UNKNOWN and now.mono - record.answered_mono > self.max_age:
                 self._show(record, State.UNKNOWN, "max_age", now)
-            else:
-                oldest = min(oldest, record.answered_mono)
         # Answers to come are younger than any there is, so none grows too old before this.
-        self._next_outdated = min(oldest, now.mono) + self.max_age
+        self._next_outdated = min(self.expires(), now.mono + self.max_age)
 
     def remember(self, record: Record, fault: Fault, now: Instant) -> None:
-        """Note a failed call; one for many streams is noted at one of them, and withdraws nothing by itself."""
+        """Note a failed call. One for many streams is noted at one of them; this alone withdraws no state."""
         provider, stream = record.key
         kind = (provider, record.stream.account, fault.code, str(fault.reason))
         known = self.failures.pop(kind, None)
@@ -240,8 +258,8 @@ class Board:
         old, record.shown = record.shown, state
         self.version += 1
         change = Change(now.unix, *record.key, old, state, evidence)
-        for listener in self.listeners:
-            listener(change)
+        for tell in self.on_change:
+            tell(change)
 
 
 def address(stream: Stream) -> dict[str, object]:

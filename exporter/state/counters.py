@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -25,16 +27,11 @@ class Histogram:
 
     def cumulative(self) -> list[tuple[str, float]]:
         """Return (upper bound, count up to it) pairs, ending with +Inf."""
-        bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
-        running, pairs = 0, []
-        for bound, count in zip(bounds, self.counts, strict=True):
-            running += count
-            pairs.append((bound, float(running)))
-        return pairs
+        return list(zip([*map(str, BUCKETS), "+Inf"], accumulate(self.counts), strict=True))
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """What happened since the process started.
 
     Attributes:
@@ -49,24 +46,17 @@ class Tally:
 
     errors: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     responses: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    durations: dict[tuple[str, str, str], Histogram] = field(default_factory=dict)
+    durations: defaultdict[tuple[str, str, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))
     skew: dict[AccountKey, float] = field(default_factory=dict)
     callbacks: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     ended: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     last_callback: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def duration(self, key: tuple[str, str, str], seconds: float) -> None:
-        """Count how long a call took that was answered or failed."""
-        found = self.durations.get(key)
-        if found is None:
-            found = self.durations[key] = Histogram()
-        found.observe(seconds)
-
     def keep(self, accounts: set[AccountKey], streams: set[tuple[str, str]]) -> None:
         """Forget accounts and streams that are no longer configured; all others go on counting."""
-        for counted in (self.errors, self.responses, self.callbacks, self.durations, self.skew):
-            for gone in [key for key in counted if key[:2] not in accounts]:
-                del counted[gone]  # type: ignore[arg-type]
-        for watched in (self.ended, self.last_callback):
-            for lost in [key for key in watched if key[:2] not in streams]:
-                del watched[lost]  # type: ignore[arg-type]
+        by_account: list[dict[Any, Any]] = [self.errors, self.responses, self.callbacks, self.durations, self.skew]
+        by_stream: list[dict[Any, Any]] = [self.ended, self.last_callback]
+        for counted, kept in ((by_account, accounts), (by_stream, streams)):
+            for counts in counted:
+                for gone in [key for key in counts if key[:2] not in kept]:
+                    del counts[gone]

@@ -6,6 +6,6 @@ are relative: it works behind a proxy that gives it a path of its own.
 
 from exporter.status.assets import ASSETS
 from exporter.status.page import CONTENT_SECURITY_POLICY, slices
-from exporter.status.selection import AccountView, Filter, Known
+from exporter.status.selection import Filter, Known
 
-__all__ = ["ASSETS", "CONTENT_SECURITY_POLICY", "AccountView", "Filter", "Known", "slices"]
+__all__ = ["ASSETS", "CONTENT_SECURITY_POLICY", "Filter", "Known", "slices"]

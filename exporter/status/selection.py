@@ -7,13 +7,12 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final
 
-from exporter.exposition import AccountFigures
-from exporter.model import Account, Answer, Fault, State, Stream
-from exporter.providers.interface import AnyProvider
-from exporter.state.board import Board, Instant, Key, Record
-from exporter.state.counters import AccountKey, Tally
+from exporter.model import State
+from exporter.rounds import AccountProber
+from exporter.state.board import Board, Instant, Key, Row
+from exporter.state.counters import AccountKey, Counters
 from exporter.status.wording import STATES
 
 ROWS, MOST_ROWS = 500, 2000
@@ -23,30 +22,6 @@ MOST_LABELS: Final = 200
 
 RANK: Final = {state: rank for rank, state in enumerate(STATES)}
 """The states' ranks, the worst first."""
-
-
-class AccountView(AccountFigures, Protocol):
-    """What the page reads of an account."""
-
-    @property
-    def provider(self) -> AnyProvider:
-        """The cloud."""
-        ...
-
-    @property
-    def account(self) -> Account:
-        """The configuration."""
-        ...
-
-    @property
-    def fault(self) -> Fault | None:
-        """Why the account answers nothing; None while it does."""
-        ...
-
-    @property
-    def paces(self) -> Mapping[str, Any]:
-        """The quotas by action; `limit` is the calls per second allowed when nothing throttles."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +40,8 @@ class Known:
     """
 
     board: Board
-    counters: Tally
-    accounts: Sequence[AccountView]
+    counters: Counters
+    accounts: Sequence[AccountProber]
     now: Instant
     telemetry_path: str = "/metrics"
     ready: bool = True
@@ -117,11 +92,11 @@ class Filter:
         """Whether an account is shown."""
         return (not self.providers or provider in self.providers) and (not self.accounts or account in self.accounts)
 
-    def admits(self, record: Record, needle: str) -> bool:
+    def admits(self, row: Row, needle: str) -> bool:
         """Whether a stream is shown, whatever its state; `needle` is `text` with its case folded."""
-        stream = record.stream
+        stream = row.stream
         return (
-            self.admits_account(record.key[0], stream.account)
+            self.admits_account(row.key[0], stream.account)
             and needle in stream.name.casefold()
             and (not self.labels or _holds(self.labels, stream.labels))
         )
@@ -138,20 +113,6 @@ def _label(text: str) -> tuple[str, str | None]:
 
 def _limit(text: str) -> int:
     return min(max(int(text), 1), MOST_ROWS) if text.isascii() and text.isdigit() and len(text) < 10 else ROWS
-
-
-class Row(NamedTuple):
-    """What is shown of one stream: a copy, because the board may change while the page is made in slices."""
-
-    key: Key
-    stream: Stream
-    state: State
-    since: float | None
-    answer: Answer | None
-    answered: float
-    action: str
-    fault: Fault | None
-    faulted: float
 
 
 Ranked = tuple[int, float, Key, Row]
@@ -190,18 +151,16 @@ def select(known: Known, wanted: Filter) -> Generator[str, None, Selection]:
     It does so in steps, between which the event loop may run; each yields an empty text. Each stream is read once, so
     counts and rows agree, whatever changes between two steps.
     """
-    found, mono, max_age = Selection(), known.now.mono, known.board.max_age
+    found = Selection()
     needle, states = wanted.text.casefold(), wanted.states
     ranked: list[Ranked] = []
     runs: list[list[Ranked]] = []
-    for number, record in enumerate(known.board, 1):
-        state = record.state(mono, max_age)
-        _count(found, record, state)
-        if wanted.admits(record, needle):
-            found.counts[state] += 1
-            if not states or state in states:
-                row = _row(record, state)
-                ranked.append((RANK[state], -(row.since or 0.0), row.key, row))
+    for number, row in enumerate(known.board.rows(known.now.mono), 1):
+        _count(found, row)
+        if wanted.admits(row, needle):
+            found.counts[row.state] += 1
+            if not states or row.state in states:
+                ranked.append((RANK[row.state], -(row.since or 0.0), row.key, row))
         if number % STEP == 0:
             runs.append(sorted(ranked))
             ranked = []
@@ -212,15 +171,9 @@ def select(known: Known, wanted: Filter) -> Generator[str, None, Selection]:
     return found
 
 
-def _count(found: Selection, record: Record, state: State) -> None:
-    account = (record.key[0], record.stream.account)
-    found.by_account[account][state] += 1
-    found.newest = max(found.newest, record.tried)
+def _count(found: Selection, row: Row) -> None:
+    account = (row.key[0], row.stream.account)
+    found.by_account[account][row.state] += 1
+    found.newest = max(found.newest, row.tried)
     if len(found.labels) <= MOST_LABELS:
-        found.labels.update(f"{label}={value}" for label, value in record.stream.labels.items())
-
-
-def _row(record: Record, state: State) -> Row:
-    since = record.since(state)
-    return Row(record.key, record.stream, state, since, record.answer, record.answered, record.action, record.fault,
-               record.faulted)  # fmt: skip
+        found.labels.update(f"{label}={value}" for label, value in row.stream.labels.items())

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.model import State
-from exporter.state.board import Failure
+from exporter.rounds import AccountProber
+from exporter.state.board import Failure, Row
 from exporter.state.counters import AccountKey
 from exporter.status import wording
-from exporter.status.selection import AccountView, Known, Row, Selection
+from exporter.status.selection import Known, Selection
 from exporter.status.wording import Wording
 
 
@@ -81,7 +82,7 @@ class AccountCard:
     last: Failure | None
 
 
-def account_cards(known: Known, found: Selection, accounts: Iterable[AccountView]) -> Iterator[AccountCard]:
+def account_cards(known: Known, found: Selection, accounts: Iterable[AccountProber]) -> Iterator[AccountCard]:
     """Yield the cards of accounts."""
     last = {(one.provider, one.account): one for one in known.board.failures.values()}
     errors: dict[AccountKey, Counter[str]] = defaultdict(Counter)
@@ -107,6 +108,6 @@ def account_cards(known: Known, found: Selection, accounts: Iterable[AccountView
         )
 
 
-def urgency(view: AccountView) -> tuple[bool, bool, bool, str]:
+def urgency(view: AccountProber) -> tuple[bool, bool, bool, str]:
     """Return what sorts accounts: those in trouble first."""
     return view.up is not False, not view.held_back, not sum(view.unprobed.values()), view.account.name

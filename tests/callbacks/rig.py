@@ -19,11 +19,11 @@ from exporter.fields import Secret, SecretSource
 from exporter.model import Account
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
-from exporter.serving.app import Face
+from exporter.serving.app import App
 from exporter.serving.service import Service, clock
 from exporter.simulator import Simulator, World
 
-from .letters import DOMAIN, SECRET
+from .deliveries import DOMAIN, SECRET
 
 KEYS: dict[str, dict[str, Any]] = {
     "zego": {"app_id": 77, "server_secret": "server-secret", "callback_secret": SECRET},
@@ -53,7 +53,7 @@ def configuration(endpoint: str, names: Mapping[str, list[str]], rate: float | N
             name: SecretSource.plain(value) if isinstance(value, str) else value
             for name, value in KEYS[provider].items()
         }
-        quota = {kind.single.action: rate} if rate else {}
+        quota = {kind.main.action: rate} if rate else {}
         accounts.append(
             kind.account(name=provider, provider=provider, endpoint=endpoint, plan="single", quota=quota, **given)
         )
@@ -77,7 +77,7 @@ class Rig:
 
     world: World
     service: Service
-    face: Face
+    app: App
     url: str
     session: aiohttp.ClientSession
 
@@ -117,7 +117,7 @@ class Rig:
     def outcomes(self) -> dict[str, int]:
         """Return how many callbacks were counted under each outcome."""
         totals: dict[str, int] = {}
-        for key, count in self.service.tally.callbacks.items():
+        for key, count in self.service.counters.callbacks.items():
             if count:
                 totals[key[3]] = totals.get(key[3], 0) + count
         return totals
@@ -139,15 +139,15 @@ async def opened(
     async with Simulator(clouds, **simulator) as served:
         config = configuration(served.url, names, rate)
         async with Service(config, found(), clock(), Keyring({}), callback_secret) as service:
-            face = Face(service, reload=_no_reload)
-            runner = web.AppRunner(face.application(), access_log=None, shutdown_timeout=1.0)
+            app = App(service, reload=_no_reload)
+            runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=1.0)
             await runner.setup()
             try:
                 await web.TCPSite(runner, "127.0.0.1", 0).start()
                 url = f"http://127.0.0.1:{runner.addresses[0][1]}"
                 clouds.callbacks = f"{url}/callbacks"
                 async with aiohttp.ClientSession() as session:
-                    rig = Rig(clouds, service, face, url, session)
+                    rig = Rig(clouds, service, app, url, session)
                     await rig.scrape()
                     yield rig
             finally:

@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from structlog.testing import capture_logs
 
-from exporter.serving.app import MOST_CALLBACK
+from exporter.serving.callbacks import MOST_CALLBACK
 
-from . import letters
+from . import deliveries
 from .rig import CLOUDS, Rig, opened, until
 
 NAMES = {provider: ["one"] for provider in CLOUDS}
@@ -45,12 +46,12 @@ def now() -> int:
 async def good(rig: Rig, provider: str) -> tuple[int, str]:
     """Send a callback that is good in every way."""
     if provider == "alibaba":
-        received = letters.alibaba("publish", "one", now())
+        received = deliveries.alibaba("publish", "one", now())
         return await call(rig, f"alibaba?{urlencode(received.query)}", "GET", headers=dict(received.headers))
     fields = (
-        letters.zego_fields(stream="one", timestamp=now())
+        deliveries.zego_fields(stream="one", timestamp=now())
         if provider == "zego"
-        else letters.tencent_fields(stream="one", at=now())
+        else deliveries.tencent_fields(stream="one", at=now())
     )
     return await call(rig, provider, json=fields)
 
@@ -67,20 +68,20 @@ def test_good_ones_are_answered_as_the_vendor_expects(provider: str, answer: str
     on_the_rig(check)
 
 
-def test_accounts_without_a_secret_do_not_listen() -> None:
+def test_accounts_without_a_secret_receive_nothing() -> None:
     """404 for an account that has none, and for one that does not exist; nothing is counted."""
 
     async def check(rig: Rig) -> None:
         for path in ("nobody", "zego/more", "..%2fzego", "zego%00", "%F0%9F"):
             assert (await call(rig, path, json={}))[0] == 404
-        before = dict(rig.service.tally.callbacks)
+        before = dict(rig.service.counters.callbacks)
         config = rig.service.config
         bare = tuple(
             one.model_copy(update={"callback_secret": None}) if one.name == "zego" else one for one in config.accounts
         )
         rig.service.configure(type(config)(config.scrape, bare, config.streams))
         assert (await good(rig, "zego"))[0] == 404
-        assert dict(rig.service.tally.callbacks) == before
+        assert dict(rig.service.counters.callbacks) == before
 
     on_the_rig(check)
 
@@ -89,7 +90,7 @@ def test_bodies_up_to_64_kib() -> None:
     """A body of 64 KiB is read; one byte more is refused, declared or in pieces, and counted as forged."""
 
     async def check(rig: Rig) -> None:
-        fields = letters.tencent_fields(stream="one", at=now(), padding="")
+        fields = deliveries.tencent_fields(stream="one", at=now(), padding="")
         fields["padding"] = "x" * (MOST_CALLBACK - len(json.dumps(fields)))
         whole = json.dumps(fields).encode()
         assert len(whole) == MOST_CALLBACK
@@ -179,9 +180,9 @@ def test_a_good_signature_for_another_account() -> None:
     """The secret of one account opens no other."""
 
     async def check(rig: Rig) -> None:
-        fields = letters.zego_fields(stream="one", timestamp=now())
+        fields = deliveries.zego_fields(stream="one", timestamp=now())
         assert (await call(rig, "tencent", json=fields))[0] == 403
-        body = letters.tencent_fields(stream="one", at=now())
+        body = deliveries.tencent_fields(stream="one", at=now())
         assert (await call(rig, "zego", json=body))[0] == 403
         assert rig.outcomes() == {"forged": 2}
 
@@ -195,5 +196,27 @@ def test_counts_stand_in_the_next_scrape() -> None:
         await rig.scrape()
         await call(rig, "zego", data=b"x")
         assert await rig.callbacks() == {"zego unknown forged 1.0"}
+
+    on_the_rig(check)
+
+
+def test_what_the_log_says_of_refused_callbacks() -> None:
+    """One line for each outcome, however often it comes, and neither the secret nor what stands in the callback."""
+
+    async def check(rig: Rig) -> None:
+        with capture_logs() as logs:
+            for _ in range(3):
+                await call(rig, "tencent", json=deliveries.tencent_fields(stream="one", at=now(), key="other"))
+                await call(rig, "tencent", json=deliveries.tencent_fields(stream="nobody", at=now()))
+            await call(rig, "tencent", data=b" " * (MOST_CALLBACK + 1))
+        said = [(line["event"], line["callback"], line["outcome"]) for line in logs]
+        assert said == [
+            ("callback refused", "push_begin", "forged"),
+            ("callback of no use", "push_begin", "unknown_stream"),
+            ("callback refused", "unknown", "forged"),
+        ]
+        assert all(line["advice"] and line["account"] == line["provider"] == "tencent" for line in logs)
+        assert deliveries.SECRET not in str(logs)
+        assert "canary" not in str(logs)
 
     on_the_rig(check)

@@ -125,7 +125,11 @@ def test_wrong_order_is_put_right() -> None:
             rig.world.set("zego/one", "active")
             rig.world.set("zego/one", "inactive")
             await rig.counted(accepted=2, replayed=1)
-            assert [letter.event for letter in rig.world.letters] == ["stream_close", "stream_close", "stream_create"]
+            assert [delivery.event for delivery in rig.world.deliveries] == [
+                "stream_close",
+                "stream_close",
+                "stream_create",
+            ]
             assert (await rig.states())["zego/one"] == "inactive"
 
     asyncio.run(main())
@@ -140,8 +144,8 @@ def test_the_demo_world_calls_back_by_its_scripts() -> None:
         for provider in CLOUDS:
             clouds.set(f"{provider}/one", Script((State.ACTIVE, State.INACTIVE), 0.2))
         async with opened({provider: ["one"] for provider in CLOUDS}, the_world=clouds):
-            await until(lambda: len({(letter.provider, letter.event) for letter in clouds.letters}) == 6)
+            await until(lambda: len({(delivery.provider, delivery.event) for delivery in clouds.deliveries}) == 6)
         return clouds
 
     clouds = asyncio.run(main())
-    assert {letter.status for letter in clouds.letters} == {200}
+    assert {delivery.status for delivery in clouds.deliveries} == {200}

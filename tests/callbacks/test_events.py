@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from exporter.model import State
-from exporter.serving import app as face
+from exporter.serving.events import MOST_FOLLOWERS, MOST_UNREAD
 from exporter.state.board import Change
 
 from .rig import Rig, opened, until
@@ -69,18 +69,18 @@ def test_followers_are_counted_and_those_who_left_are_not() -> None:
             opened({"zego": ["one"]}) as rig,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as many,
         ):
-            replies = await asyncio.gather(*(follow(rig, many) for _ in range(face.MOST_FOLLOWERS)))
+            replies = await asyncio.gather(*(follow(rig, many) for _ in range(MOST_FOLLOWERS)))
             assert {reply.status for reply in replies} == {200}
             refused = await follow(rig, many)
             assert refused.status == 503
             for reply in replies[:8]:
                 reply.close()
-            await until(lambda: len(rig.face._followers) == face.MOST_FOLLOWERS - 8)
+            await until(lambda: len(rig.app.events) == MOST_FOLLOWERS - 8)
             again = await follow(rig, many)
             assert again.status == 200
             for reply in (*replies, again, refused):
                 reply.close()
-            await until(lambda: not rig.face._followers)
+            await until(lambda: not rig.app.events)
 
     asyncio.run(main())
 
@@ -91,15 +91,15 @@ def test_who_does_not_read_is_let_go() -> None:
     async def main() -> None:
         async with opened({"zego": ["one"]}) as rig:
             slow = await follow(rig, rig.session)
-            for number in range(20 * face.MOST_UNREAD):
-                for listener in rig.service.board.listeners:
-                    listener(some_change(number))
+            for number in range(20 * MOST_UNREAD):
+                for tell in rig.service.board.on_change:
+                    tell(some_change(number))
                 if number % 100 == 0:
                     await asyncio.sleep(0)
-            assert not rig.face._followers
+            assert not rig.app.events
             fresh = await follow(rig, rig.session)
-            for listener in rig.service.board.listeners:
-                listener(some_change(7))
+            for tell in rig.service.board.on_change:
+                tell(some_change(7))
             assert (await change(fresh))["stream"] == "s7"
             slow.close()
             fresh.close()

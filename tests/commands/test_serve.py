@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import structlog
 
-from benchmarks.hostile import NOWHERE, exchange, request, status
-from benchmarks.serving import serving, tencent
 from exporter.commands.options import Address, ServeOptions
 from exporter.commands.serve import own_names, serve
 from exporter.commands.terminal import Terminal
+from testbed.processes import exporter
+from testbed.provider import NOWHERE, tencent
+from testbed.web import exchange, request, status
 from tests.commands.running import tencent as account
 from tests.commands.running import written
 
@@ -49,7 +50,7 @@ def test_a_foreign_host_is_refused_by_the_running_process(path: str) -> None:
 
     async def main() -> list[int]:
         flags = "--web.enable-lifecycle", "--web.external-url=https://streams.example"
-        with serving(tencent(NOWHERE, 3), *flags) as server:
+        with exporter(tencent(NOWHERE, 3), *flags) as server:
             method = "GET" if path == "/config" else "POST"
             hosts = ["evil.example", f"127.0.0.1:{server.port}", "streams.example"]
             asked = [request(path, method=method).replace(b"Host: exporter", f"Host: {one}".encode()) for one in hosts]
@@ -69,7 +70,7 @@ def test_no_answer_names_versions(data: bytes) -> None:
     """Whatever is sent, the answer says `stream-exporter` and nothing of what that runs on."""
 
     async def main() -> bytes:
-        with serving(tencent(NOWHERE, 1)) as server:
+        with exporter(tencent(NOWHERE, 1)) as server:
             return await exchange(server, data)
 
     head = asyncio.run(main()).partition(b"\r\n\r\n")[0]

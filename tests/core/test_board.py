@@ -33,7 +33,7 @@ def board(*streams: Stream, max_age: float = 60.0) -> tuple[Board, list[Change]]
     made, told = Board(max_age), []
     made.watch([("tencent", one) for one in streams or (stream(),)], max_age)
     told = list[Change]()
-    made.listeners.append(told.append)
+    made.on_change.append(told.append)
     return made, told
 
 
@@ -48,7 +48,7 @@ def test_a_stream_begins_unknown_and_without_success() -> None:
     """Before the first attempt nothing is known, and nothing has failed."""
     made, told = board()
     one = record(made)
-    assert (one.state(0, 60), one.succeeded, one.since(State.UNKNOWN)) == (State.UNKNOWN, False, None)
+    assert (one.state(0, 60), one.succeeded, one.row(0, 60).since) == (State.UNKNOWN, False, None)
     assert (one.action, one.answered, one.answered_mono, one.tried) == ("", 0.0, float("-inf"), float("-inf"))
     assert (one.answer, one.fault, one.fault_since, one.faulted) == (None, None, None, 0.0)
     assert (one.definite_since, one.changes) == (None, 0)
@@ -83,10 +83,10 @@ def test_a_failure_withdraws_at_once_and_keeps_the_last_answer() -> None:
     made.failed(one, FAULT, at(120))
     assert (one.state(121, 60), one.succeeded) == (State.UNKNOWN, False)
     assert (one.answered, one.answer) == (EPOCH + 100, Answer(State.ACTIVE))
-    assert (one.since(State.UNKNOWN), one.faulted) == (EPOCH + 110, EPOCH + 120)
+    assert (one.row(121, 60).since, one.faulted) == (EPOCH + 110, EPOCH + 120)
     made.answered(one, Answer(State.ACTIVE), "Action", at(130))
     assert (one.state(131, 60), one.fault, one.fault_since) == (State.ACTIVE, None, None)
-    assert one.since(State.ACTIVE) == EPOCH + 100
+    assert one.row(131, 60).since == EPOCH + 100
 
 
 def test_changes_are_told_once_with_what_showed_them() -> None:

@@ -18,8 +18,7 @@ from exporter.rounds import Clock
 from exporter.serving.service import Service
 from tests.virtual import EPOCH, Network, run, tencent_state
 
-ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "a-secret", "plan": "single",
-           "quota": {"DescribeLiveStreamState": 100_000}}  # fmt: skip
+ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "a-secret", "plan": "single"}
 SLOW = 0.005  # seconds that a slow machine takes from one look at its clock to the next
 
 
@@ -49,12 +48,13 @@ class Slowly:
 
 @asynccontextmanager
 async def serving(
-    behave: Callable[[str, Request], Awaitable[Reply]], streams: int, **scrape: str
+    behave: Callable[[str, Request], Awaitable[Reply]], streams: int, quota: float = 100_000, **scrape: str
 ) -> AsyncIterator[Service]:
-    """Yield the running parts on a provider that is a function."""
+    """Yield the running parts on a provider that is a function, with a quota of so many calls a second."""
     loop = asyncio.get_running_loop()
     watched = [{"name": f"s{number}", "account": "main", "domain": "d.example"} for number in range(streams)]
-    text = json.dumps({"scrape": scrape, "accounts": [ACCOUNT], "streams": watched}).encode()
+    accounts = [{**ACCOUNT, "quota": {"DescribeLiveStreamState": quota}}]
+    text = json.dumps({"scrape": scrape, "accounts": accounts, "streams": watched}).encode()
     loaded = config.load(Path("config.yml"), providers.found(), {}, lambda _path: text)
     clock = Clock(lambda: EPOCH + loop.time(), Slowly(loop), lambda: "0" * 32)
     connect = Network(behave).connect
@@ -115,6 +115,22 @@ def test_a_document_is_shared_for_as_long_as_answers_are(reuse: str, same: float
             assert await service.document(openmetrics=False, compressed=False) is not first
 
     run(main())
+
+
+def test_a_round_that_asks_nothing_shows_in_the_next_document() -> None:
+    """Figures of an account's last round are never older than that round, though no stream has changed."""
+
+    async def main() -> list[str]:
+        async with serving(live, 3, reuse="5s", quota=0.02) as service:
+            shown = []
+            for _ in range(2):
+                await refreshed(service)
+                text = (await service.document(openmetrics=False, compressed=False)).decode()
+                shown += [line for line in text.splitlines() if line.startswith("stream_round_duration_seconds{")]
+            return shown
+
+    asked, nothing_asked = run(main())
+    assert float(asked.split()[-1]) > 0.01 > float(nothing_asked.split()[-1])
 
 
 def test_making_the_document_is_part_of_the_deadline() -> None:

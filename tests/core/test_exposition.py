@@ -17,11 +17,12 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source, escape, negotiate
+from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source, negotiate
+from exporter.exposition.streams import escape
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
 from exporter.providers import found
 from exporter.state.board import Board, Instant, Record
-from exporter.state.counters import BUCKETS, Tally
+from exporter.state.counters import BUCKETS, Counters
 
 # The table of metrics of the public face: name, type, labels. P is provider and stream, A is provider and account.
 CONTRACT = """
@@ -70,7 +71,7 @@ def contract() -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 @dataclass
-class LaneOf:
+class AccountOf:
     """What the exposition reads of an account."""
 
     names: tuple[str, str]
@@ -107,7 +108,7 @@ INPUTS = (Input("push.example", 'a"pp', "push", primary=True), Input("spare.exam
 
 def full() -> Source:
     """Return a source in which every family has samples, and one of each state of knowledge."""
-    board, tally = Board(60), Tally()
+    board, counters = Board(60), Counters()
     watched = [
         ("tencent", tencent(AWKWARD, inputs=2, labels={"team": AWKWARD})),
         ("tencent", tencent("forbidden")),
@@ -127,16 +128,16 @@ def full() -> Source:
     board.answered(one["old"], Answer(State.ACTIVE), "Action", at(1))
     board.answered(one["user"], Answer(State.INACTIVE, media=(("audio", False), ("video", True))), "Action", at(94))
     board.answered(one["pulled"], Answer(State.ACTIVE, ingest="pull"), "Action", at(95))
-    tally.errors["tencent", AWKWARD, "timeout", "timeout"] = 3
-    tally.responses["tencent", AWKWARD, "Action", "ok"] = 12345678901234567890
+    counters.errors["tencent", AWKWARD, "timeout", "timeout"] = 3
+    counters.responses["tencent", AWKWARD, "Action", "ok"] = 12345678901234567890
     for seconds in (0.001, 0.005, 0.3, 99.0):
-        tally.duration(("tencent", AWKWARD, "Action"), seconds)
-    tally.skew["tencent", AWKWARD] = -0.75
-    tally.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
-    tally.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
-    tally.ended["tencent", AWKWARD, "network"] = 4
-    accounts = [LaneOf(("tencent", AWKWARD)), LaneOf(("volcengine", "vol"), None, None)]
-    return Source(board, tally, lambda: accounts, ("team",), reloaded=EPOCH)
+        counters.durations["tencent", AWKWARD, "Action"].observe(seconds)
+    counters.skew["tencent", AWKWARD] = -0.75
+    counters.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
+    counters.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
+    counters.ended["tencent", AWKWARD, "network"] = 4
+    accounts: list[Any] = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), None, None)]
+    return Source(board, counters, lambda: accounts, ("team",), reloaded=EPOCH)
 
 
 def render(source: Source, openmetrics: bool = False, only: Scope | None = None, mono: float = 100.0) -> str:
@@ -240,9 +241,9 @@ class Twin:
             if state is not State.UNKNOWN:
                 yield "stream_active", (), float(state is State.ACTIVE)
                 yield from _details(answer, state)
-        if (when := self.source.tally.last_callback.get(record.key)) is not None:
+        if (when := self.source.counters.last_callback.get(record.key)) is not None:
             yield "stream_last_callback_timestamp_seconds", (), when
-        for (provider, stream, reason), count in self.source.tally.ended.items():
+        for (provider, stream, reason), count in self.source.counters.ended.items():
             if (provider, stream) == record.key:
                 yield "stream_pushes_ended_total", (reason,), count
 
@@ -298,7 +299,7 @@ def test_both_formats_say_the_same(openmetrics: bool) -> None:
     assert samples(families(render(source, openmetrics), openmetrics)) == samples(families(render(source)))
 
 
-def test_the_small_families_show_the_tally() -> None:
+def test_the_small_families_show_the_counters() -> None:
     """Counters, histogram and gauges of the accounts are what was counted; what is not known has no sample."""
     shown = samples(families(render(full())))
     account = {("provider", "tencent"), ("account", AWKWARD)}
@@ -336,7 +337,7 @@ def test_what_nobody_knows_is_absent_and_never_zero() -> None:
 def test_an_answer_leaves_the_document_when_it_grows_too_old() -> None:
     """The same board shows an answer at `max_age` and not a moment later; `expires` tells when that is."""
     source = full()
-    assert Exposition(source).expires() == 61
+    assert source.board.expires() == 61
     key = ("stream_active", frozenset({("provider", "tencent"), ("stream", "old")}))
     assert samples(families(render(source, mono=61.0)))[key] == 1
     assert key not in samples(families(render(source, mono=61.001)))
@@ -344,7 +345,7 @@ def test_an_answer_leaves_the_document_when_it_grows_too_old() -> None:
 
 def test_a_part_shows_one_account_and_its_streams_and_nothing_else() -> None:
     """A probe's document has the families of one account, none of others, and none of the process."""
-    only = Scope(("volcengine", "vol"), frozenset({("volcengine", "user")}))
+    only = Scope(("volcengine", "vol"), (("volcengine", "user"),))
     document = render(full(), only=only)
     shown = samples(families(document))
     assert {dict(labels).get("stream", "user") for _, labels in shown} == {"user"}
@@ -416,7 +417,8 @@ def test_no_text_from_anywhere_breaks_the_document(
     board.watch([("tencent", tencent(name, labels={"team": label}))], 60)
     (one,) = board
     board.answered(one, Answer(State.ACTIVE, started=started, inputs=(Input(domain, app, "push", True),)), "A", at(99))
-    source = Source(board, Tally(), lambda: [LaneOf(("tencent", name))], ("team",))
+    the_account: list[Any] = [AccountOf(("tencent", name))]
+    source = Source(board, Counters(), lambda: the_account, ("team",))
     for openmetrics in (False, True):
         shown = families(render(source, openmetrics), openmetrics)
         rows = [sample for family in shown for sample in family.samples if "stream" in sample.labels]
@@ -433,7 +435,7 @@ def test_a_document_is_made_in_slices() -> None:
     """Many streams are rendered a thousand at a time, all as they were when the document was begun."""
     board = Board(60)
     board.watch([("volcengine", volcengine(f"u{number}")) for number in range(2500)], 60)
-    parts = Exposition(Source(board, Tally(), list)).render(0.0, False)
+    parts = Exposition(Source(board, Counters(), list)).render(0.0, False)
     begun = [next(parts)]
     for one in board:
         board.answered(one, Answer(State.ACTIVE), "Action", at(0))

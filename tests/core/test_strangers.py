@@ -11,7 +11,8 @@ from aiohttp import ClientSession, TCPConnector
 from aiohttp.test_utils import TestClient, TestServer
 
 from exporter.model import Answer, Reply, Request, State
-from exporter.serving.app import MOST_DEBUG, MOST_PROBES, MOST_WAITING, TIMEOUT_HEADER, Face
+from exporter.serving.app import App
+from exporter.serving.scrape import MOST_DEBUG, MOST_PROBES, MOST_WAITING, TIMEOUT_HEADER
 from tests.core.test_web import Client, Staged, facing, live, silent
 from tests.virtual import tencent_state
 
@@ -53,12 +54,12 @@ def test_strangers_of_one_address_cannot_keep_the_places_of_scrapes() -> None:
 
         async with (
             Staged(late) as service,
-            facing(service) as (client, face),
+            facing(service) as (client, app),
             from_address(client, "127.0.0.2") as strangers,
             from_address(client, "127.0.0.1") as prometheus,
         ):
             crowd = await statuses(strangers, "/metrics", MOST_WAITING)
-            await until(lambda: face.waiting == MOST_WAITING)
+            await until(lambda: len(app.scrapes.places) == MOST_WAITING)
             ours = await statuses(prometheus, "/metrics", 2)
             await until(lambda: sum(one.done() for one in crowd) == 2)
             go.set()
@@ -73,9 +74,9 @@ def test_who_would_sit_longest_gives_way_to_a_scrape_of_the_same_address() -> No
     """Behind one proxy all have one address: long waits lose their places to shorter ones."""
 
     async def main() -> tuple[int, list[int]]:
-        async with Staged(silent) as service, facing(service) as (client, face):
+        async with Staged(silent) as service, facing(service) as (client, app):
             crowd = await statuses(client.session, str(client.make_url("/metrics")), MOST_WAITING, **sitting)
-            await until(lambda: face.waiting == MOST_WAITING)
+            await until(lambda: len(app.scrapes.places) == MOST_WAITING)
             (ours,) = await statuses(client.session, str(client.make_url("/metrics")), 1, **{TIMEOUT_HEADER: "1"})
             status = await ours
             lost = [await one for one in crowd if one.done()]
@@ -104,12 +105,12 @@ def test_strangers_with_short_deadlines_who_come_again_do_not_keep_prometheus_ou
 
         async with AsyncExitStack() as stack:
             service = await stack.enter_async_context(Staged(silent))
-            client, face = await stack.enter_async_context(facing(service))
+            client, app = await stack.enter_async_context(facing(service))
             homes = [f"127.0.1.{number}" if addresses > 1 else "127.0.0.1" for number in range(1, addresses + 1)]
             sessions = [await stack.enter_async_context(from_address(client, home)) for home in homes]
             prometheus = await stack.enter_async_context(from_address(client, "127.0.0.1"))
             crowd = [asyncio.create_task(stranger(sessions[n % addresses])) for n in range(MOST_WAITING + 20)]
-            await until(lambda: face.waiting == MOST_WAITING)
+            await until(lambda: len(app.scrapes.places) == MOST_WAITING)
             scrape = {TIMEOUT_HEADER: "2", "User-Agent": "Prometheus/3"}
             ours = [await (await statuses(prometheus, "/metrics", 1, **scrape))[0] for _ in range(2)]
             over.set()
@@ -126,8 +127,10 @@ def test_who_hangs_up_holds_no_place(path: str) -> None:
     """As many as there are places ask and hang up; the next is let in at once."""
 
     async def main() -> list[int]:
-        async with Staged(silent) as service, facing(service) as (client, face):
-            places = {"/metrics": face._scrapes}.get(path, face._debugs if "debug" in path else face._probes)
+        async with Staged(silent) as service, facing(service) as (client, app):
+            places = {"/metrics": app.scrapes.places}.get(
+                path, app.scrapes.debugs if "debug" in path else app.scrapes.probes
+            )
             most = {"/metrics": MOST_WAITING}.get(path, MOST_DEBUG if "debug" in path else MOST_PROBES)
             connected = []
             for _ in range(most):
@@ -156,11 +159,11 @@ def test_probes_wait_in_bounds(path: str, most: int, what: str) -> None:
     async def main() -> tuple[int, str, int]:
         async with (
             Staged(silent) as service,
-            facing(service) as (client, face),
+            facing(service) as (client, app),
             from_address(client, "127.0.0.1") as session,
         ):
             crowd = await statuses(session, path, most, **{TIMEOUT_HEADER: "60"})
-            await until(lambda: len(face._probes) + len(face._debugs) == most)
+            await until(lambda: len(app.scrapes.probes) + len(app.scrapes.debugs) == most)
             async with session.get(path, headers={TIMEOUT_HEADER: "60"}) as refused:
                 text = await refused.text()
             async with client.get("/metrics", headers={TIMEOUT_HEADER: "0.6"}) as scrape:
@@ -180,18 +183,18 @@ def test_a_page_is_the_same_for_all_who_ask_at_once(path: str) -> None:
     """Fifty readers get the same bytes; after a change the next gets another page where it tells of that."""
 
     async def main() -> tuple[int, int, bool, bool]:
-        async with Staged(live, streams=500) as service, facing(service) as (client, face):
+        async with Staged(live, streams=500) as service, facing(service) as (client, app):
 
             async def read() -> bytes:
                 async with client.get(path) as response:
                     return await response.read()
 
             pages = await asyncio.gather(*(read() for _ in range(50)))
-            begun = len(face._pages._begun)
+            begun = len(app.pages._begun)
             record = next(iter(service.board))
             service.board.answered(record, Answer(State.ACTIVE), "DescribeLiveStreamState", service.clock.now())
             after = await read()
-            return len(set(pages)), begun, after == pages[0], face.held == 0
+            return len(set(pages)), begun, after == pages[0], app.large.bytes == 0
 
     assert asyncio.run(main()) == (1, 1, path in ("/sd", "/config"), True)
 
@@ -246,8 +249,8 @@ def test_a_reload_goes_on_when_its_client_leaves() -> None:
             return []
 
         async with Staged(live) as service:
-            face = Face(service, reload, lifecycle=True)
-            server = TestServer(face.application(), handler_cancellation=True)
+            app = App(service, reload, lifecycle=True)
+            server = TestServer(app.application(), handler_cancellation=True)
             async with TestClient(server) as client:
                 (asked,) = [asyncio.create_task(client.post("/-/reload"))]
                 await begun.wait()
@@ -271,10 +274,10 @@ def test_one_exposition_is_rendered_at_a_time() -> None:
                 service.board.answered(record, Answer(State.ACTIVE), "DescribeLiveStreamState", service.clock.now())
                 later.append(asyncio.create_task(service.document(openmetrics=False, compressed=False)))
                 await asyncio.sleep(0)
-                running = [task for task in asyncio.all_tasks() if "Service._render" in repr(task.get_coro())]
-                most = max(most, len(running))
+                most = max(most, sum("Pages._make" in repr(task.get_coro()) for task in asyncio.all_tasks()))
             bodies = await asyncio.gather(*later)
             assert all(body.count(b"\nstream_active{") > number for number, body in enumerate(bodies))
             return most
 
-    assert asyncio.run(main()) == 1
+    # One that is being made, and one whose turn comes next.
+    assert asyncio.run(main()) == 2

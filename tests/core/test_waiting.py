@@ -15,9 +15,11 @@ class Guests:
         self.turned_away: list[str] = []
         self.gone: set[str] = set()
 
-    def enter(self, name: str, group: str, rank: float = 0.0) -> Place | None:
+    def enter(self, name: str, group: str, rank: float = 0.0, kind: str | None = None) -> Place | None:
         """Take a place."""
-        return self.places.enter(group, rank, lambda: name in self.gone, lambda: self.turned_away.append(name))
+        return self.places.enter(
+            0.0, group, kind, rank, lambda: name in self.gone, lambda: self.turned_away.append(name)
+        )
 
 
 def test_of_one_group_the_newcomer_is_turned_away() -> None:
@@ -93,21 +95,33 @@ def test_groups_take_turns_and_the_lowest_rank_goes_first() -> None:
 
 def test_within_a_group_kinds_share_the_places() -> None:
     """Behind one proxy many of one kind cannot keep out another kind, though they would stay less long."""
-    places, turned_away = Places(3), list[float]()
+    guests = Guests(3)
     for rank in (1.0, 2.0, 3.0):
-        assert places.enter("proxy", rank, lambda: False, lambda rank=rank: turned_away.append(rank), "curl")  # type: ignore[misc]
-    assert places.enter("proxy", 10.0, lambda: False, lambda: turned_away.append(10.0), "Prometheus")
-    assert places.enter("proxy", 0.5, lambda: False, lambda: turned_away.append(0.5), "curl")
-    assert turned_away == [3.0, 2.0]
+        assert guests.enter(f"curl {rank}", "proxy", rank, "curl")
+    assert guests.enter("Prometheus", "proxy", 10.0, "Prometheus")
+    assert guests.enter("curl 0.5", "proxy", 0.5, "curl")
+    assert guests.turned_away == ["curl 3.0", "curl 2.0"]
 
 
-def test_of_groups_that_hold_equally_many_the_greatest_claim_loses() -> None:
+def test_of_groups_that_have_equally_many_the_greatest_claim_loses() -> None:
     """Whoever asks too often gives way to a neighbour with a later deadline."""
-    places, turned_away = Places(2), list[str]()
-    assert places.enter("often", 1.0, lambda: False, lambda: turned_away.append("often"), None, (5.0,))
-    assert places.enter("seldom", 2.0, lambda: False, lambda: turned_away.append("seldom"), None, (0.0,))
-    assert places.enter("Prometheus", 9.0, lambda: False, lambda: turned_away.append("Prometheus"), None, (1.0,))
-    assert turned_away == ["often"]
+    guests = Guests(2)
+    for _ in range(int(ASKS_AT_ONCE) + 5):
+        guests.places.habits.claim(0.0, ("often", None))
+    assert guests.enter("often", "often", 1.0)
+    assert guests.enter("seldom", "seldom", 2.0)
+    assert guests.enter("Prometheus", "Prometheus", 9.0)
+    assert guests.turned_away == ["often"]
+
+
+@pytest.mark.parametrize(("rank", "kind", "loser"), [(2.0, "sitter", "sitter"), (0.0, "scraper", "sitter")])
+def test_whoever_loses_a_place_has_asked_too_often(rank: float, kind: str, loser: str) -> None:
+    """A newcomer that gets none, and one that has to leave, have less of a claim when they come again at once."""
+    guests = Guests(1)
+    assert guests.enter("inside", "a", 1.0, "sitter")
+    assert (guests.enter("newcomer", "a", rank, kind) is None) == (kind == loser)
+    lost, other = (guests.places.habits.claim(0.1, ("a", who)) for who in ("sitter", "scraper"))
+    assert lost > other
 
 
 def test_who_asks_too_often_claims_less_than_who_is_new_and_who_is_new_less_than_who_is_known() -> None:

@@ -21,7 +21,8 @@ from exporter import config, providers
 from exporter.commands import logs
 from exporter.credentials import Keyring
 from exporter.model import Account, Reply, Request
-from exporter.serving.app import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER, Face
+from exporter.serving.app import App
+from exporter.serving.scrape import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER
 from exporter.serving.service import Service, clock
 from tests.virtual import params, tencent_error, tencent_state
 
@@ -70,11 +71,11 @@ async def nothing() -> list[str]:
 
 
 @asynccontextmanager
-async def facing(service: Service, **fields: Any) -> AsyncIterator[tuple[Client, Face]]:
-    """Serve a face on a free port, and yield a client of it."""
-    face = Face(service, fields.pop("reload", nothing), **fields)
-    async with TestClient(TestServer(face.application())) as client:
-        yield client, face
+async def facing(service: Service, **fields: Any) -> AsyncIterator[tuple[Client, App]]:
+    """Serve an app on a free port, and yield a client of it."""
+    app = App(service, fields.pop("reload", nothing), **fields)
+    async with TestClient(TestServer(app.application())) as client:
+        yield client, app
 
 
 def asking(
@@ -118,9 +119,9 @@ def test_the_deadline_comes_from_the_header_where_it_is_a_number(text: str | Non
 
     async def main() -> float:
         async with Staged(live, timeout="7s") as service:
-            face = Face(service, nothing)
+            app = App(service, nothing)
             headers = {} if text is None else {TIMEOUT_HEADER: text}
-            return face.deadline(make_mocked_request("GET", "/metrics", headers)) - service.clock.mono()
+            return app.scrapes.deadline(make_mocked_request("GET", "/metrics", headers)) - service.clock.mono()
 
     assert asyncio.run(main()) == pytest.approx(seconds, abs=0.04)
 
@@ -171,7 +172,7 @@ def test_beyond_sixty_four_waiting_scrapes_there_is_503() -> None:
             await go.wait()
             return tencent_state("active")
 
-        async with Staged(late) as service, facing(service) as (client, face):
+        async with Staged(late) as service, facing(service) as (client, app):
 
             async def scrape() -> int:
                 async with client.get("/metrics") as response:
@@ -179,13 +180,13 @@ def test_beyond_sixty_four_waiting_scrapes_there_is_503() -> None:
                     return response.status
 
             crowd = [asyncio.create_task(scrape()) for _ in range(MOST_WAITING)]
-            while face.waiting < MOST_WAITING:  # noqa: ASYNC110 - nobody tells
+            while len(app.scrapes.places) < MOST_WAITING:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
             refused = [await scrape() for _ in range(3)]
             assert refused == [503] * 3
             go.set()
             served = await asyncio.gather(*crowd)
-            assert face.waiting == 0
+            assert len(app.scrapes.places) == 0
             return [*served, await scrape()]
 
     assert asyncio.run(main()) == [200] * (MOST_WAITING + 1)
@@ -351,6 +352,36 @@ def test_the_api_tells_each_streams_state() -> None:
     assert unknown["error"]["advice"]
 
 
+def test_all_views_show_the_same_of_a_stream() -> None:
+    """Metrics, JSON and page agree on the state of each stream, whatever it is; http_sd lists them all."""
+    states = {"s0": "active", "s1": "inactive", "s2": "forbid", "s3": ""}
+
+    async def behave(request: Request) -> Reply:
+        state = states[params(request)["StreamName"]]
+        return tencent_state(state) if state else tencent_error("InternalError")
+
+    async def main() -> list[str]:
+        async with Staged(behave, streams=4) as service, facing(service) as (client, _):
+            texts = []
+            for path in ("/metrics", "/api/v1/streams", "/", "/sd"):
+                async with client.get(path) as response:
+                    texts.append(await response.text())
+            return texts
+
+    metrics, rows, page, targets = asyncio.run(main())
+    told = {row["stream"]: row for row in json.loads(rows)}
+    assert {name: row["state"] for name, row in told.items()} == {
+        "s0": "active", "s1": "inactive", "s2": "forbidden", "s3": "unknown",
+    }  # fmt: skip
+    for name, row in told.items():
+        labels = f'provider="tencent",stream="{name}"'
+        assert f'stream_state{{{labels},state="{row["state"]}"}} 1.0' in metrics
+        active = None if row["active"] is None else f"stream_active{{{labels}}} {float(row['active'])}"
+        assert active in metrics if active else f"stream_active{{{labels}}}" not in metrics
+        assert f'class="r-{row["state"]}"' in page
+    assert [target["targets"] for target in json.loads(targets)] == [[f"tencent/{name}"] for name in told]
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/metrics", "/config", "/sd", "/nothing-here", "/probe", "/-/healthy", "/-/ready"]
 )
@@ -433,7 +464,7 @@ def test_large_pages_are_sent_whole_and_packed_for_whom_takes_that() -> None:
     """What is sent piece by piece is the same page; a HEAD request gets its headers alone."""
 
     async def main() -> tuple[bytes, bytes, str | None, tuple[int, bytes]]:
-        async with Staged(live, streams=2000) as service, facing(service) as (client, face):
+        async with Staged(live, streams=2000) as service, facing(service) as (client, app):
             url = client.make_url("/api/v1/streams")
             async with client.session.get(url, headers={"Accept-Encoding": "identity"}) as plain:
                 body = await plain.read()
@@ -445,7 +476,7 @@ def test_large_pages_are_sent_whole_and_packed_for_whom_takes_that() -> None:
             soon = {TIMEOUT_HEADER: "1"}
             async with client.head("/metrics", headers=soon) as head, client.get("/-/healthy") as next_one:
                 assert (head.status, await head.read(), next_one.status) == (200, b"", 200)
-            assert face.held == 0
+            assert app.large.bytes == 0
             return body, unpacked, packed.headers.get("Content-Encoding"), empty
 
     body, unpacked, encoding, empty = asyncio.run(main())

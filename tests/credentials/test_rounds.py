@@ -13,7 +13,7 @@ from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import Clock, Prober, Shared
 from exporter.state.board import Board
-from exporter.state.counters import Tally
+from exporter.state.counters import Counters
 from tests.virtual import EPOCH, Network, account, params, reply, run, streams, tencent_error, tencent_state
 
 
@@ -29,7 +29,7 @@ def test_a_rotated_key_costs_one_bad_round() -> None:
         loop = asyncio.get_running_loop()
         ring = Keyring({}, lambda _path: written[0], unix=lambda: EPOCH + loop.time(), mono=loop.time)
         clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-        made = Prober(Shared(Board(120), Tally(), clock, Network(behave).connect, ring, ring.doubt))
+        made = Prober(Shared(Board(120), Counters(), clock, Network(behave).connect, ring, ring.doubt))
         sources: dict[str, Any] = dict.fromkeys(("secret_id", "secret_key"), SecretSource("file", str(Path(__file__))))
         made.configure([(found()["tencent"], account(**sources))], streams(1), 120)
         seen = []
@@ -62,7 +62,7 @@ def test_a_late_answer_is_searched_for_the_keys_of_its_own_call() -> None:
         loop = asyncio.get_running_loop()
         clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
         network = Network(behave)
-        made = Prober(Shared(Board(120), Tally(), clock, network.connect, keys))
+        made = Prober(Shared(Board(120), Counters(), clock, network.connect, keys))
         made.configure([(found()["tencent"], account(timeout="20s"))], streams(2), 120)
         slow, quick = made.shared.board
         scrape = asyncio.create_task(made.refresh(loop.time() + 9, loop.time()))

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grafana.ask import Refused, Window, instant, names, ranged
-from grafana.queries import Dashboard, filled, load, of_one_stream, quoted, targets, variables
+from .ask import Refused, Window, instant, names, ranged
+from .queries import Dashboard, filled, load, of_one_stream, quoted, targets, variables
 
 WINDOWS = {"__rate_interval": "15s", "__interval": "5s", "__range": "1m"}
 _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")

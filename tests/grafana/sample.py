@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+
+from testbed import web
 
 SAMPLE = Path(__file__).with_name("sample.prom")
 _NOTE = re.compile(r"(?P<sample>.*) # (?P<word>grows|ago|cycle|once) (?P<rest>.*)")
@@ -44,29 +44,12 @@ def _chosen(rest: str, scrape: int, *, endless: bool) -> str:
     return choices[place % len(choices) if endless else min(place, len(choices) - 1)]
 
 
-@contextmanager
-def served(*, ahead: int = 0, clock: Callable[[], float] = time.time) -> Iterator[str]:
+def served(*, ahead: int = 0, clock: Callable[[], float] = time.time) -> AbstractContextManager[str]:
     """Serve the sample on loopback, from a later scrape on if it is ahead; yields host:port."""
     text, scrapes = SAMPLE.read_text(encoding="utf-8"), itertools.count(ahead)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = exposition(text, next(scrapes), clock()).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(_asked: web.Asked) -> tuple[dict[str, str], bytes]:
+        body = exposition(text, next(scrapes), clock()).encode()
+        return {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}, body
 
-        def log_message(self, *_: object) -> None:
-            """Stay silent: a log line per scrape tells nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return web.served(answer)

@@ -12,10 +12,10 @@ import promql_parser
 import pytest
 import yaml
 
-from grafana.build import build
-from grafana.queries import DASHBOARDS, Dashboard, filled, load, of_one_stream, panels, queries, targets
+from grafana.build import DASHBOARDS, build
 
 from .contract_metrics import METRICS, samples
+from .queries import Dashboard, filled, load, of_one_stream, panels, queries, targets
 
 BOARDS = load()
 PANELS = [

@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from exporter.simulator import World, demo_configuration, demo_world, serving
-from exporter.simulator.nouns import Script
-from grafana.queries import load, queries
+from exporter.simulator.types import Script
+from testbed.processes import exporter, until
 from tests.peers import servers
-from tests.peers.servers import until, vector
+from tests.peers.servers import vector
 
 from .live import check_all
+from .queries import load, queries
 
 STEP = 2.0  # seconds that each state of the demo lasts here, instead of half a minute
 WINDOWS = {"__rate_interval": "5s", "__interval": "1s", "__range": "20s"}
@@ -50,12 +51,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         enter = stack.enter_context
         clouds = enter(serving(hurried()))
         document = {**yaml.safe_load(demo_configuration(clouds.url)), "scrape": {"reuse": "0s"}}
-        config = folder / "stream-exporter.yml"
-        config.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        config.chmod(0o600)
-        exporter = enter(servers.exporter(config, folder / "exporter"))
-        clouds.world.callbacks = f"{exporter.url}/callbacks"
-        yield enter(servers.prometheus(servers.scraping(exporter.address), folder / "prometheus")).url
+        one = enter(exporter(document, folder=folder / "exporter"))
+        clouds.world.callbacks = f"{one.url}/callbacks"
+        yield enter(servers.prometheus(servers.scraping(one.address), folder / "prometheus")).url
 
 
 def test_every_query_finds_data_of_the_demo(prometheus: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from grafana import render
-from grafana.ask import instant
 from grafana.promql import ACTIVE, UNKNOWN, counted, share, total
-from grafana.queries import filled, load, panels, queries
+from testbed.processes import until
 from tests.peers import servers
-from tests.peers.servers import until
 
+from .ask import instant
 from .live import WINDOWS, check, check_all
+from .queries import filled, load, queries
 from .sample import served
 
 
@@ -86,19 +83,3 @@ def test_fleet_can_be_grouped_by_any_label(prometheus: str, label: str) -> None:
     answers = [instant(prometheus, expr, time.time()) for expr in chosen]
     assert sum(float(group["value"][1]) for group in answers[0]) == 12
     assert all({frozenset(group["metric"]) for group in answer} == {frozenset({label})} for answer in answers)
-
-
-def test_pictures_show_every_panel(prometheus: str, tmp_path: Path) -> None:
-    """The pictures for the documentation hold each panel by its title, and say that they are renderings."""
-    if shutil.which("chromium") is None:
-        pytest.skip("Chromium is not installed: no picture was drawn")
-    until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, "two exporters are seen")
-    render.main(
-        ["--prometheus", prometheus, "--out", str(tmp_path), "--range", "60", "--scrape-interval", "1", "--html"]
-    )
-    for name, board in load().items():
-        page = (tmp_path / f"dashboard-{name}.html").read_text(encoding="utf-8")
-        for panel in panels(board):
-            assert html.escape(filled(panel["title"])) in page
-        assert render.CAPTION in page
-        assert (tmp_path / f"dashboard-{name}.png").read_bytes().startswith(b"\x89PNG")

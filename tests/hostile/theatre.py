@@ -37,7 +37,7 @@ class Theatre:
         self.action = action
         # A stream that is asked wrongly is no outage of the account, so that the breaker never keeps lists away.
         refused = [one for one in load(provider) if one.expected.get("fault") == "bad_request"]
-        self._otherwise = next(one.reply for one in refused if one.api is provider.single)
+        self._otherwise = next(one.reply for one in refused if one.api is provider.main)
         self.reply = self._otherwise
         self._parsed: set[str] = set()
         self._formats: deque[tuple[bool, Any]] = deque([(False, parse_text), (True, parse_openmetrics)])
@@ -50,9 +50,9 @@ class Theatre:
         self.account, self.stream = make(provider, document(provider.name), override)
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
         self._prober = self._runner.run(self._made())
-        board, tally = self._prober.shared.board, self._prober.shared.tally
-        self._exposition = Exposition(Source(board, tally, self._prober.present))
-        self._scope = Scope((provider.name, "main"), frozenset({(provider.name, self.stream.name)}))
+        board, counters = self._prober.shared.board, self._prober.shared.counters
+        self._exposition = Exposition(Source(board, counters, self._prober.present))
+        self._scope = Scope((provider.name, "main"), ((provider.name, self.stream.name),))
 
     async def _made(self) -> Prober:
         return prober(Network(self._behave, latency=0.0), [self.account], [self.stream], max_age=1e9)
@@ -85,12 +85,12 @@ class Theatre:
 
     def _check_series(self) -> None:
         """Label values are of the catalogue or ours; `other` is there once for each reason at most."""
-        tally = self._prober.shared.tally
+        counters = self._prober.shared.counters
         listed = self._listed
         ours = {str(reason) for reason in Reason} | {"other", "ok"}
-        assert {key[2] for key in tally.errors} <= listed | ours
-        assert {key[3] for key in tally.errors} <= {str(reason) for reason in Reason} - {"bug"}
-        assert {key[3] for key in tally.responses} <= listed | ours
+        assert {key[2] for key in counters.errors} <= listed | ours
+        assert {key[3] for key in counters.errors} <= {str(reason) for reason in Reason} - {"bug"}
+        assert {key[3] for key in counters.responses} <= listed | ours
 
     def _check_exposition(self, state: State, now: float) -> None:
         """Both formats, in turn, are parsed whole and tell the state."""

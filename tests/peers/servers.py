@@ -1,82 +1,25 @@
-"""Real processes on loopback, each on a port that the system gives it: ours, Prometheus and Alertmanager."""
+"""Real Prometheus and Alertmanager on loopback, what they are asked, and a webhook for what they tell."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from urllib.request import ProxyHandler, Request, build_opener
 
 import yaml
 
+from testbed.processes import ANY_PORT, Server, running, until
+from testbed.web import Asked, fetch, served
 from tests.deploy.tools import program
 
-ANY_PORT = "127.0.0.1:0"
-PATIENCE = 30.0
-SIMULATOR_SAYS = re.compile(r" endpoint=(http://\S+)")
-EXPORTER_SAYS = re.compile(r"\baddresses=\"?(http://[^\s\"]+)")
+SWITCH = "dead-mans-switch"
 TOOLKIT_SAYS = re.compile(r'msg="Listening on" address=(\S+)')
-
-_open = build_opener(ProxyHandler({})).open
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A process that listens.
-
-    Attributes:
-        url: Where it listens, without a slash at the end.
-        process: The process.
-        log: What it has written so far, both streams.
-    """
-
-    url: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def address(self) -> str:
-        """HOST:PORT."""
-        return self.url.partition("//")[2]
-
-    def said(self) -> list[str]:
-        """Return the lines of its log."""
-        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-
-    def kill(self) -> None:
-        """Let it die at once, as in an accident."""
-        self.process.kill()
-        self.process.wait()
-
-
-def until(done: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Look again and again until something holds.
-
-    Raises:
-        AssertionError: It does not hold in time.
-    """
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-
-
-def fetch(address: str, body: object = None) -> str:
-    """Return the answer to a GET, or to a POST of `body` as JSON, whatever proxy the environment names."""
-    data = None if body is None else json.dumps(body).encode()
-    with _open(Request(address, data, {"Content-Type": "application/json"}), timeout=10) as answer:
-        text: str = answer.read().decode()
-        return text
 
 
 def told(server: str, path: str, **fields: str) -> Any:
@@ -98,49 +41,6 @@ def number(server: str, expr: str) -> float | None:
 
 
 @contextmanager
-def running(command: Sequence[str | Path], folder: Path, says: re.Pattern[str]) -> Iterator[Server]:
-    """Run a command while the block runs, with its log in a folder; yields it once its log names its address."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "log"
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        try:
-            yield Server(_address(process, log, says), process, log)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _address(process: subprocess.Popen[bytes], log: Path, says: re.Pattern[str]) -> str:
-    def named() -> re.Match[str] | None:
-        text = log.read_text(encoding="utf-8", errors="replace")
-        assert process.poll() is None, f"{process.args!r} has ended: {text}"
-        return says.search(text)
-
-    until(named, f"{process.args!r} listens")
-    found = named()
-    assert found is not None
-    return found[1] if found[1].startswith("http") else f"http://{found[1]}"
-
-
-def _ours(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-u", "-m", "exporter", *map(str, arguments)]
-
-
-def simulator(world: Path, folder: Path, listen: str = ANY_PORT) -> AbstractContextManager[Server]:
-    """Run `stream-exporter simulate` with a world file."""
-    return running(_ours("simulate", "--listen", listen, "--world", world), folder, SIMULATOR_SAYS)
-
-
-def exporter(config: Path, folder: Path, *flags: str) -> AbstractContextManager[Server]:
-    """Run `stream-exporter serve` with a configuration."""
-    command = _ours("serve", "--config.file", config, "--web.listen-address", ANY_PORT, *flags)
-    return running(command, folder, EXPORTER_SAYS)
-
-
-@contextmanager
 def prometheus(config: str, folder: Path, *flags: str) -> Iterator[Server]:
     """Run Prometheus with the text of a configuration, whose other files are in the same folder, until it answers."""
     server = program("prometheus", "apt-get install prometheus")
@@ -150,7 +50,7 @@ def prometheus(config: str, folder: Path, *flags: str) -> Iterator[Server]:
     command = [server, f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}"]
     command += [f"--web.listen-address={ANY_PORT}", "--log.level=debug", *flags]
     with running(command, folder, TOOLKIT_SAYS) as one:
-        until(lambda: any("Server is ready" in line for line in one.said()), "Prometheus is ready")
+        until(lambda: "Server is ready" in one.log(), "Prometheus is ready")
         yield one
 
 
@@ -185,10 +85,17 @@ class Message:
 
 @dataclass(slots=True)
 class Hook:
-    """A webhook receiver; `messages` in the order in which they came."""
+    """A webhook receiver.
+
+    Attributes:
+        url: Where it listens.
+        messages: What came, in order, but for the dead-man's switch.
+        beats: When that one came, in seconds of the monotonic clock.
+    """
 
     url: str
     messages: list[Message] = field(default_factory=list)
+    beats: list[float] = field(default_factory=list)
 
 
 def _message(path: str, body: dict[str, Any]) -> Message:
@@ -205,30 +112,14 @@ def _message(path: str, body: dict[str, Any]) -> Message:
 def hook() -> Iterator[Hook]:
     """Listen for Alertmanager's notifications."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            heard.messages.append(_message(self.path, body))
-            self.send_response(200)
-            self.end_headers()
+    def receive(asked: Asked) -> tuple[dict[str, str], bytes]:
+        message = _message(asked.path, json.loads(asked.body))
+        if message.receiver == SWITCH:
+            heard.beats.append(time.monotonic())
+        else:
+            heard.messages.append(message)
+        return {}, b""
 
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
-
-    with served(Handler) as address:
+    with served(receive) as address:
         heard = Hook(f"http://{address}")
         yield heard
-
-
-@contextmanager
-def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Serve a handler in a thread on loopback; yields HOST:PORT."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

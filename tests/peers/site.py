@@ -10,8 +10,11 @@ from typing import Any
 
 import yaml
 
+from testbed.processes import ANY_PORT, Server, exporter, simulator, until
+from testbed.web import fetch
+
 from . import scaled, servers
-from .servers import Hook, Message, Server, fetch, until, vector
+from .servers import Hook, Message, vector
 
 CROWD = 60
 CLOUDS = ("zego", "others")
@@ -33,12 +36,12 @@ PLACES: dict[str, list[dict[str, str]]] = {
 QUOTA = {"DescribeRTCStreamState": 1000.0}
 # The defaults, to be scaled like the scrape interval.
 SCRAPE = {"timeout": "10s", "reuse": "5s", "max_age": "2m"}
-ALERTS = 'ALERTS{alertname=~"Stream.+"}'
+ALERTS = 'ALERTS{alertname=~"Stream.+", alertname!="StreamWatchdog"}'
 
 
 def _world(accounts: list[str]) -> dict[str, Any]:
     return {
-        "accounts": [{"name": name, "quota": QUOTA, **ACCOUNTS[name]} for name in accounts],
+        "accounts": [{"name": name, "quota": dict(QUOTA), **ACCOUNTS[name]} for name in accounts],
         "streams": [{**place, "account": name} for name in accounts for place in PLACES[name]],
     }
 
@@ -73,8 +76,8 @@ class Site:
         """Start a cloud, at the address that it had before."""
         accounts = [account for account in ACCOUNTS if account.startswith("zego") == (name == "zego")]
         world = _written(self.folder / f"{name}.yml", _world(accounts))
-        listen = self.clouds[name].address if name in self.clouds else servers.ANY_PORT
-        self.clouds[name] = self.open.enter_context(servers.simulator(world, self.folder / name, listen))
+        listen = self.clouds[name].address if name in self.clouds else ANY_PORT
+        self.clouds[name] = self.open.enter_context(simulator(world, self.folder / name, listen))
 
     def set(self, stream: str, state: str) -> None:
         """Change the state of a stream, PROVIDER/NAME, in its cloud."""
@@ -86,10 +89,9 @@ class Site:
         for name in CLOUDS:
             self.raise_cloud(name)
         endpoints = {name: self.clouds["zego" if name.startswith("zego") else "others"].url for name in ACCOUNTS}
-        config = _written(self.folder / "stream-exporter.yml", _configuration(endpoints))
-        offset = str(0.5 * scaled.SCALE)
+        flags = ("--scrape.timeout-offset", str(0.5 * scaled.SCALE))
         enter = self.open.enter_context
-        self.exporter = enter(servers.exporter(config, self.folder / "exporter", "--scrape.timeout-offset", offset))
+        self.exporter = enter(exporter(_configuration(endpoints), *flags, folder=self.folder / "exporter"))
         self.hook = enter(servers.hook())
         told = enter(servers.alertmanager(scaled.alertmanager(self.hook.url), self.folder / "alertmanager"))
         place = self.folder / "prometheus"

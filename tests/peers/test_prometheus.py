@@ -8,19 +8,21 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import Request
 
 import pytest
 import yaml
 
 from exporter.exposition import FAMILIES
 from exporter.simulator import Simulator, demo_configuration, demo_world, serving
+from testbed.processes import Server, until
+from testbed.processes import exporter as serving_exporter
+from testbed.web import Asked, fetch, opened, served
 from tests.deploy.tools import ROOT, program
 
 from . import scaled, servers
-from .servers import Server, fetch, number, told, until, vector
+from .servers import number, told, vector
 
 CONFIGURED = {"team", "tier"}
 OURS = {family.name: family for family in FAMILIES}
@@ -38,10 +40,7 @@ def clouds() -> Iterator[Simulator]:
 def watching(clouds: Simulator, folder: Path, reuse: str) -> Iterator[Server]:
     """Run an exporter with the demo's configuration."""
     document = {**yaml.safe_load(demo_configuration(clouds.url)), "scrape": {"reuse": reuse}}
-    config = folder / "stream-exporter.yml"
-    config.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    config.chmod(0o600)
-    with servers.exporter(config, folder / "exporter") as one:
+    with serving_exporter(document, folder=folder / "exporter") as one:
         yield one
 
 
@@ -63,26 +62,17 @@ class Relay:
 @contextmanager
 def relay(exporter: Server, accept: str | None = None) -> Iterator[Relay]:
     """Listen for scrapes; with `accept`, ask for another format than Prometheus does."""
-    passing, opened = Relay(), build_opener(ProxyHandler({})).open
+    passing = Relay()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked = {name: value for name, value in self.headers.items() if name != "Host"}
-            asked |= {"Accept": accept} if accept else {}
-            with opened(Request(exporter.url + self.path, headers=asked), timeout=5) as answer:
-                body, headers = answer.read(), answer.headers
-            passing.passed.append((headers["Content-Type"].partition(";")[0], headers["Content-Encoding"]))
-            self.send_response(200)
-            for name in ("Content-Type", "Content-Encoding"):
-                self.send_header(name, headers[name])
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def passed_on(asked: Asked) -> tuple[dict[str, str], bytes]:
+        headers = {name: value for name, value in asked.headers.items() if name != "Host"}
+        headers |= {"Accept": accept} if accept else {}
+        with opened(Request(exporter.url + asked.path, headers=headers), timeout=5) as answer:
+            body, given = answer.read(), answer.headers
+        passing.passed.append((given["Content-Type"].partition(";")[0], given["Content-Encoding"]))
+        return {name: given[name] for name in ("Content-Type", "Content-Encoding")}, body
 
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
-
-    with servers.served(Handler) as passing.address:
+    with served(passed_on) as passing.address:
         yield passing
 
 
@@ -131,7 +121,7 @@ def test_every_scrape_is_taken_without_complaint(scraped: Scraped) -> None:
     refused = [line for line in fetch(f"{url}/metrics").splitlines() if line.startswith("prometheus_target_scrapes_")]
     assert len(refused) >= 5
     assert [line for line in refused if not line.endswith(" 0")] == []
-    assert [line for line in scraped.prometheus.said() if any(word in line for word in TROUBLE)] == []
+    assert [line for line in scraped.prometheus.log().splitlines() if any(word in line for word in TROUBLE)] == []
 
 
 def test_both_formats_say_the_same(scraped: Scraped) -> None:

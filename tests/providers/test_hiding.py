@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.serving import written
 from exporter.model import Request
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.transcript import known_secrets, redact
+from testbed.processes import written
 
 from .parrots import everything, leaks, parrots, run, signed
 

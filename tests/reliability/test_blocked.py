@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.hostile import NOWHERE
-from benchmarks.serving import tencent, written
-from tests.hanging import can_hang, hanging
+from testbed.hanging import can_hang, hanging
+from testbed.processes import written
+from testbed.provider import NOWHERE, tencent
 
 LIMIT = 5.0
 """Seconds that a file may take; what waits for it ends within some more."""

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import provider
-from benchmarks.hostile import NOWHERE, black_hole, exchange, request, status, whole
-from benchmarks.serving import serving, start, tencent, written
+from testbed import provider
+from testbed.processes import exporter, serve, start, written
+from testbed.provider import NOWHERE, black_hole, tencent
+from testbed.web import exchange, request, status, whole
 
 FOUR_SECONDS = "X-Prometheus-Scrape-Timeout-Seconds: 4"
 COUNTER = re.compile(r"^(\w+_total(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
@@ -40,7 +41,7 @@ def test_sigterm_finishes_fifty_scrapes_in_flight() -> None:
 
     async def main() -> tuple[list[bytes], int]:
         async with black_hole() as endpoint:
-            with serving(tencent(endpoint, 20)) as server:
+            with exporter(tencent(endpoint, 20)) as server:
                 scrapes = [asyncio.create_task(exchange(server, request("/metrics", FOUR_SECONDS))) for _ in range(50)]
                 await asyncio.sleep(1.5)
                 server.signal(signal.SIGTERM)
@@ -58,7 +59,7 @@ def test_a_second_sigterm_does_not_wait() -> None:
 
     async def main() -> tuple[int, float]:
         async with black_hole() as endpoint:
-            with serving(tencent(endpoint, 3)) as server:
+            with exporter(tencent(endpoint, 3)) as server:
                 scrape = asyncio.create_task(exchange(server, request("/metrics", FOUR_SECONDS.replace("4", "60"))))
                 await asyncio.sleep(1)
                 server.signal(signal.SIGTERM)
@@ -77,7 +78,7 @@ def test_a_second_sigterm_does_not_wait() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_process_stops_at_once(number: signal.Signals) -> None:
     """With nothing under way but a kept-alive connection and a follower of events, there is nothing to wait for."""
-    with serving(tencent(NOWHERE, 3)) as server:
+    with exporter(tencent(NOWHERE, 3)) as server:
         idle = socket.create_connection((server.host, server.port))
         idle.sendall(request("/-/healthy", close=False))
         follower = socket.create_connection((server.host, server.port))
@@ -94,7 +95,7 @@ def test_an_idle_process_stops_at_once(number: signal.Signals) -> None:
 
 def test_it_is_ready_once_it_answers() -> None:
     """Nothing listens before the configuration is in force; from then on it is alive, ready, and probes."""
-    with provider.running() as endpoint, serving(tencent(endpoint, 3)) as server:
+    with provider.running() as endpoint, exporter(tencent(endpoint, 3)) as server:
         assert "ready" in get(server.url, "/-/ready")
         assert "healthy" in get(server.url, "/-/healthy")
         assert get(server.url).count('stream_active{provider="tencent"') == 3
@@ -105,7 +106,7 @@ def test_a_restart_begins_counting_at_zero() -> None:
     texts = []
     with provider.running() as endpoint:
         for scrapes in (3, 1):
-            with serving(tencent(endpoint, 5)) as server:
+            with exporter(tencent(endpoint, 5)) as server:
                 texts.append([get(server.url) for _ in range(scrapes)][-1])
     first, second = map(counters, texts)
     name = (
@@ -119,11 +120,11 @@ def test_a_restart_begins_counting_at_zero() -> None:
 
 def test_a_taken_port_is_said_in_words(tmp_path: Path) -> None:
     """Exit code 1 and one line that says what to do, no traceback."""
-    with serving(tencent(NOWHERE, 1)) as server:
+    with exporter(tencent(NOWHERE, 1)) as server:
         config = written(tmp_path, tencent(NOWHERE, 1))
-        second = start(config, listen=f"127.0.0.1:{server.port}")
+        second = start(serve(config, listen=f"127.0.0.1:{server.port}"), tmp_path)
         assert second.wait(30) == 1
-    said = (tmp_path / "stderr").read_text()
+    said = (tmp_path / "log").read_text()
     assert "cannot listen" in said
     assert "--web.listen-address" in said
     assert "Traceback" not in said
@@ -131,7 +132,7 @@ def test_a_taken_port_is_said_in_words(tmp_path: Path) -> None:
 
 def test_it_listens_on_ipv6_and_on_several_addresses() -> None:
     """`[::1]:PORT` is an address as any other, and the flag may be repeated."""
-    with serving(tencent(NOWHERE, 2), "--web.listen-address", "[::1]:0") as server:
+    with exporter(tencent(NOWHERE, 2), "--web.listen-address", "[::1]:0") as server:
         addresses = re.findall(r"http://[^ \"]+", server.log())
         assert [address.rpartition(":")[0] for address in addresses] == ["http://127.0.0.1", "http://[::1]"]
         for address in addresses:
@@ -178,7 +179,7 @@ def wait_for(url: str) -> None:
 
 def test_an_outage_of_a_thousand_streams_is_a_few_lines_of_log() -> None:
     """Fifty scrapes of a dead provider say once that it is dead, not a thousand times, nor fifty times."""
-    with serving(tencent(NOWHERE, 1000), "--log.level", "debug") as server:
+    with exporter(tencent(NOWHERE, 1000), "--log.level", "debug") as server:
         before = len(server.log().splitlines())
         for _ in range(50):
             assert "stream_active{" not in get(server.url)
@@ -190,7 +191,7 @@ def test_an_outage_of_a_thousand_streams_is_a_few_lines_of_log() -> None:
 
 def test_what_is_said_stays_on_its_line() -> None:
     """Each line of the log is one event in logfmt; JSON, where asked for, is one object a line."""
-    with serving(tencent(NOWHERE, 2)) as server:
+    with exporter(tencent(NOWHERE, 2)) as server:
         get(server.url)
         server.stop()
         lines = server.log().splitlines()
@@ -200,7 +201,7 @@ def test_what_is_said_stays_on_its_line() -> None:
 
 def test_no_secret_stands_in_the_process_arguments() -> None:
     """The command line shows the way to the configuration and nothing of what is in it."""
-    with serving(tencent(NOWHERE, 1)) as server:
+    with exporter(tencent(NOWHERE, 1)) as server:
         arguments = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().split(b"\0")
         assert not [one for one in arguments if b"secret" in one]
         assert os.fsencode(server.config) in arguments
@@ -211,10 +212,10 @@ def test_a_signal_to_reload_is_taken_while_scrapes_wait() -> None:
 
     async def main() -> list[bytes]:
         async with black_hole() as endpoint:
-            with serving(tencent(endpoint, 3)) as server:
+            with exporter(tencent(endpoint, 3)) as server:
                 scrapes = [asyncio.create_task(exchange(server, request("/metrics", FOUR_SECONDS))) for _ in range(5)]
                 await asyncio.sleep(1)
-                written(server.home, tencent(endpoint, 4))
+                written(server.folder, tencent(endpoint, 4))
                 server.signal(signal.SIGHUP)
                 return await asyncio.gather(*scrapes)
 

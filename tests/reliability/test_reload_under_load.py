@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.hostile import exchange, request, status
-from benchmarks.serving import Serving, serving
 from exporter.providers import found
 from exporter.simulator import World
 from exporter.simulator import serving as simulated
+from testbed.processes import Server, exporter
+from testbed.web import exchange, request, status
 from tests.scenarios.stage import ADDRESS, KEYS
 
 LABELS = re.compile(r'^(stream_\w+)\{(?:[^}]*,)?stream="([^"]+)"', re.MULTILINE)
@@ -71,7 +71,7 @@ def shape(text: str) -> tuple[Any, ...]:
 class Scraper:
     """Scrapes again and again, and remembers what it saw."""
 
-    def __init__(self, server: Serving) -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
         self.shapes: list[tuple[Any, ...]] = []
         self.failed = self.fell = 0
@@ -90,7 +90,7 @@ class Scraper:
             await asyncio.sleep(0.01)
 
 
-def replace(server: Serving, text: dict[str, Any]) -> None:
+def replace(server: Server, text: dict[str, Any]) -> None:
     """Change the file as an editor does, at once."""
     fresh = Path(f"{server.config}.new")
     fresh.write_text(json.dumps(text), encoding="utf-8")
@@ -98,7 +98,7 @@ def replace(server: Serving, text: dict[str, Any]) -> None:
     fresh.replace(server.config)
 
 
-async def reload(server: Serving, text: dict[str, Any], how: str) -> None:
+async def reload(server: Server, text: dict[str, Any], how: str) -> None:
     """Put a configuration into force by a signal, a request, or the file alone; wait until it is."""
     replace(server, text)
     if how == "signal":
@@ -117,7 +117,7 @@ def test_scrapes_during_reloads_see_one_configuration_or_the_other() -> None:
     """Three hundred scrapes during thirty alternating reloads: none fails, none is mixed, no counter falls."""
 
     async def main(endpoint: str) -> tuple[Scraper, int, list[Any], bytes]:
-        with serving(document(endpoint, 0), "--web.enable-lifecycle") as server:
+        with exporter(document(endpoint, 0), "--web.enable-lifecycle") as server:
             pure = [shape((await exchange(server, request())).decode())]
             await reload(server, document(endpoint, 1), "request")
             pure.append(shape((await exchange(server, request())).decode()))

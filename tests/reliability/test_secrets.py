@@ -21,8 +21,6 @@ from urllib.parse import quote
 import pytest
 import structlog
 
-from benchmarks.hostile import request
-from benchmarks.serving import Serving, serving
 from exporter.commands import logs
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Call, Credentials, Reply, Request, Stream
@@ -32,6 +30,9 @@ from exporter.scrubbing import scrub
 from exporter.simulator import World
 from exporter.simulator import serving as simulated
 from exporter.simulator.faults import KINDS
+from testbed.apis import single
+from testbed.processes import Server, exporter
+from testbed.web import request
 from tests.reliability.echo import MODES, PUSH, WORDS, Echo, echoing
 from tests.virtual import Network, account, prober, run, streams
 
@@ -93,7 +94,7 @@ def document(endpoint: str, home: Path) -> tuple[dict[str, Any], dict[str, str]]
     return {"scrape": {"reuse": "0s"}, "accounts": accounts, "streams": watched}, environ
 
 
-def fetch(server: Serving, path: str, **headers: str) -> str:
+def fetch(server: Server, path: str, **headers: str) -> str:
     """Return a page with its status and headers, whatever they are."""
     asked = urllib.request.Request(server.url + path, headers=headers, method="POST" if path == "/-/reload" else "GET")
     try:
@@ -107,7 +108,7 @@ def fetch(server: Serving, path: str, **headers: str) -> str:
 class Collected:
     """All that an exporter showed, and where."""
 
-    def __init__(self, server: Serving) -> None:
+    def __init__(self, server: Server) -> None:
         self.shown: dict[str, str] = {}
         self._server = server
         self._follower = socket.create_connection((server.host, server.port))
@@ -176,10 +177,10 @@ def test_no_canary_gets_out_over_the_whole_matrix_of_faults(home: Path) -> None:
     for provider in SECRETS:
         for way in WAYS:
             for number in range(2):
-                world.add_stream(f"{way}-{number}", f"{provider}-{way}", **ADDRESS[provider])  # type: ignore[arg-type]
+                world.add_stream(f"{way}-{number}", f"{provider}-{way}", **ADDRESS[provider])
     with simulated(world) as cloud:
         config, environ = document(cloud.url, home)
-        with serving(config, "--log.level", "debug", "--web.enable-lifecycle", home=home, environ=environ) as server:
+        with exporter(config, "--log.level", "debug", "--web.enable-lifecycle", folder=home, environ=environ) as server:
             collected = Collected(server)
             collected.look("no fault")
             for number, kind in enumerate(KINDS):
@@ -202,7 +203,7 @@ def test_nothing_that_a_cloud_repeats_gets_out(home: Path) -> None:
     """Keys, tokens, computed signatures and push URLs that come back in messages, codes, pages and headers stay in."""
     with echoing() as echo:
         config, environ = document(echo.url, home)
-        with serving(config, "--log.level", "debug", home=home, environ=environ) as server:
+        with exporter(config, "--log.level", "debug", folder=home, environ=environ) as server:
             collected = Collected(server)
             for mode in MODES:
                 wordings = {"encoded": ("all",) * 12, **dict.fromkeys(("error", "listed", "code", "state"), WORDS)}
@@ -234,7 +235,7 @@ def commands(echo: Echo, home: Path, environ: dict[str, str]) -> dict[str, str]:
 def test_a_configuration_with_errors_shows_no_secret(home: Path) -> None:
     """Errors name the place, never the value; a refused reload neither."""
     config, environ = document("http://127.0.0.1:9", home)
-    with serving(config, "--web.enable-lifecycle", "--log.level", "debug", home=home, environ=environ) as server:
+    with exporter(config, "--web.enable-lifecycle", "--log.level", "debug", folder=home, environ=environ) as server:
         shown = {}
         for number, broken in enumerate(spoiled(config)):
             server.config.write_text(broken, encoding="utf-8")
@@ -275,7 +276,7 @@ def test_a_crash_in_a_plug_in_shows_no_secret() -> None:
 
         made = prober(Network(behave), [account()], streams(2))
         kind = found()["tencent"]
-        made.configure([(replace(kind, single=replace(kind.single, read=burst)), account())], streams(2), 60)
+        made.configure([(replace(kind, single=replace(single(kind), read=burst)), account())], streams(2), 60)
         loop = asyncio.get_running_loop()
         await made.refresh(loop.time() + 9, loop.time())
         return made

@@ -79,6 +79,6 @@ def test_no_stream_shows_anothers_state(what: str, concurrency: int) -> None:
                     await service.refresh(service.clock.mono() + 10)
                     assert shown(service) == TRUTH
                     await asyncio.sleep(0.05)
-                assert not any(service.tally.errors.values())
+                assert not any(service.counters.errors.values())
 
     asyncio.run(main())

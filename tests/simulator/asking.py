@@ -16,9 +16,9 @@ from exporter.providers.tencent import signing as tc3
 from exporter.providers.volcengine import signing as volc
 from exporter.providers.zego import signing as zego
 from exporter.simulator import World
-from exporter.simulator.fake import Outgoing, Received
-from exporter.simulator.server import decide, examine, log
-from exporter.simulator.world import fakes
+from exporter.simulator.exchange import Outgoing, Received
+from exporter.simulator.providers import fakes
+from exporter.simulator.server import decide, log
 
 NOW = 1_767_323_045.0
 HOST = "127.0.0.1:10181"
@@ -48,7 +48,7 @@ def small_world() -> World:
 
 def answer(world: World, provider: str, received: Received) -> Outgoing:
     """Let one cloud answer, faults included, and log the call."""
-    exchange = examine(world, fakes()[provider], received)
+    exchange = fakes()[provider].examine(world, received)
     faults = world.strike(exchange)
     outgoing = decide(exchange, faults)
     log(exchange, outgoing, faults)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.simulator import World
-from exporter.simulator.fake import Received
+from exporter.simulator.exchange import Received
 
 from .asking import NOW, STATE_OF_ACTIVE, alibaba_call, alibaba_rpc_call, answer, at, small_world
 

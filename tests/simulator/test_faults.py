@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from exporter.simulator import Quirks, Simulator, Tricks, World
-from exporter.simulator.fake import Received
+from exporter.simulator import Simulator, Tricks, World
+from exporter.simulator.exchange import Received
 from exporter.simulator.faults import KINDS, Wire, write
-from exporter.simulator.server import decide, examine
-from exporter.simulator.world import fakes
+from exporter.simulator.providers import fakes, quirks
+from exporter.simulator.server import decide
 
 from .asking import NOW, alibaba_call, answer, small_world, tencent_call, volcengine_call, zego_call
 
@@ -31,7 +31,7 @@ EVERY = pytest.mark.parametrize("provider", CALLS)
 
 def wire(world: World, provider: str) -> Wire:
     """Return what one call would get on the wire."""
-    exchange = examine(world, fakes()[provider], CALLS[provider]())
+    exchange = fakes()[provider].examine(world, CALLS[provider]())
     faults = world.strike(exchange)
     return write(decide(exchange, faults), exchange.fake, faults)
 
@@ -170,7 +170,7 @@ def test_a_field_can_be_chosen() -> None:
     world.fault("value", field="Response.OnlineInfo.0.StreamName", value=7)
     world.fault("missing", field="Response.TotalPage")
     world.fault("value", field="Response.OnlineInfo.9.StreamName", value=8)
-    exchange = examine(world, fakes()["tencent"], tencent_call("DescribeLiveStreamOnlineList", {}))
+    exchange = fakes()["tencent"].examine(world, tencent_call("DescribeLiveStreamOnlineList", {}))
     faults = world.strike(exchange)
     response = json.loads(write(decide(exchange, faults), exchange.fake, faults).body)["Response"]
     assert response["OnlineInfo"][0]["StreamName"] == 7
@@ -306,7 +306,7 @@ def test_skew_moves_the_date_header_and_the_check() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [KINDS, [field.name for field in fields(Quirks)], [field.name for field in fields(Tricks)]]
+    "names", [KINDS, [field.name for field in fields(quirks())], [field.name for field in fields(Tricks)]]
 )
 def test_everything_switchable_is_described(names: list[str]) -> None:
     """The documentation has each kind of fault, each switch and each way in which lists mislead."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.simulator.fake import Outgoing, Received
+from exporter.simulator.exchange import Outgoing, Received
 
 from .asking import alibaba_call, alibaba_rpc_call, answer, small_world, tencent_call, volcengine_call, zego_call
 

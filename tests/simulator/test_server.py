@@ -9,9 +9,9 @@ import pytest
 from yarl import URL
 
 from exporter.simulator import Simulator, World, serving
-from exporter.simulator.fake import Received
+from exporter.simulator.exchange import Received
+from exporter.simulator.providers import fakes
 from exporter.simulator.server import recognise
-from exporter.simulator.world import fakes
 
 from .asking import (
     NOW,

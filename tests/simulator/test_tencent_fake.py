@@ -9,7 +9,7 @@ import pytest
 from exporter.model import State
 from exporter.providers.tencent import signing as tc3
 from exporter.simulator import Input, Script, World
-from exporter.simulator.fake import Received
+from exporter.simulator.exchange import Received
 
 from .asking import NOW, answer, small_world, tencent_call
 

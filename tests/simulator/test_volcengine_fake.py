@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.simulator import World
-from exporter.simulator.fake import Received
+from exporter.simulator.exchange import Received
 
 from .asking import APP, NOW, answer, at, small_world, volcengine_call
 

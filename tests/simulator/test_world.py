@@ -6,7 +6,7 @@ import pytest
 
 from exporter.model import State
 from exporter.simulator import Script, Tricks, World
-from exporter.simulator.fake import page
+from exporter.simulator.answers import page
 
 from .asking import NOW, answer, small_world, tencent_call, zego_call
 

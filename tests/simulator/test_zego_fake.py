@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.simulator import World
-from exporter.simulator.nouns import Quirks
+from exporter.simulator.providers import quirks
 
 from .asking import NOW, answer, small_world, zego_call
 
@@ -78,7 +78,7 @@ def test_a_service_that_is_off_is_refused() -> None:
 def test_data_on_failures_is_a_switch(quirk: Any, present: bool, value: Any) -> None:
     """Whether and how Data comes with a Code other than 0 is not documented, so each way can be chosen."""
     world = small_world()
-    world.quirks = Quirks(zego_data=quirk)
+    world.quirks = quirks()(zego_data=quirk)
     payload = answer(world, "zego", zego_call(StreamId="inactive")).payload
     assert (payload["Code"], "Data" in payload, payload.get("Data")) == (41006, present, value)
 

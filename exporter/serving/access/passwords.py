@@ -99,13 +99,11 @@ class Passwords:
 
         def turn_away() -> None:
             self._remember_first(digest, seen)
-            self._places.habits.turned_away(self._clock(), (group, kind))
             self._line.pop(digest, None)
             comparison.place = None
             comparison.verdict.set_exception(Busy())
 
-        claim = self._places.habits.claim(now, (group, kind))
-        comparison.place = self._places.enter(group, rank, lambda: False, turn_away, kind, claim)
+        comparison.place = self._places.enter(now, group, kind, rank, lambda: False, turn_away)
         if comparison.place is None:
             turn_away()
         else:

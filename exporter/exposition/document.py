@@ -1,0 +1,77 @@
+"""The whole document: per-stream families joined from strings, and the small ones by the client library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from exporter.exposition.accounts import AccountCollector
+from exporter.exposition.negotiation import OPENMETRICS, TEXT
+from exporter.exposition.source import Source
+from exporter.exposition.streams import SLICE, Labels, Shown, callbacks, escape, slices
+from exporter.state.board import Key, Row
+
+
+class Scope(NamedTuple):
+    """One account, as (provider, account), and some of its streams."""
+
+    account: tuple[str, str]
+    streams: tuple[Key, ...]
+
+
+class Exposition:
+    """Renders what a source knows; label sets are rendered once per configuration."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._labels: dict[Key, Labels] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._registry.register(AccountCollector(source))
+
+    def forget(self) -> None:
+        """Drop rendered label sets: the configuration has changed."""
+        self._labels.clear()
+
+    def render(self, mono: float, openmetrics: bool, only: Scope | None = None) -> Iterator[bytes]:
+        """Yield the document in slices, so that the event loop may run between them.
+
+        What is known is read before the first slice, so that all of them tell of one moment.
+
+        Args:
+            mono: Monotonic seconds, by which answers are too old or not.
+            openmetrics: OpenMetrics, else Prometheus's text format.
+            only: One account and the streams to show; None for everything.
+        """
+        rows = list(self.source.board.rows(mono, None if only is None else only.streams))
+        shown: list[Shown] = []
+        for start in range(0, len(rows), SLICE):
+            part = rows[start : start + SLICE]
+            shown += zip(map(self._labels_of, part), part, strict=True)
+            yield b""
+        yield from slices(shown, openmetrics)
+        yield callbacks(shown, self.source.counters, openmetrics)
+        registry = self._registry
+        if only is not None:
+            registry = CollectorRegistry(auto_describe=False)
+            registry.register(AccountCollector(self.source, only.account))
+        encode, _ = choose_encoder(OPENMETRICS if openmetrics else TEXT)
+        yield encode(registry)
+
+    def _labels_of(self, row: Row) -> Labels:
+        labels = self._labels.get(row.key)
+        if labels is None:
+            provider, stream = row.key
+            configured = [(name, row.stream.labels.get(name, "")) for name in self.source.label_names]
+            own = _text([("provider", provider), ("stream", stream)])
+            labels = self._labels[row.key] = own, _text([("account", row.stream.account), *configured])
+        return labels
+
+
+def _text(labels: Iterable[tuple[str, str]]) -> str:
+    return ",".join(f'{name}="{escape(value)}"' for name, value in labels)

@@ -1,0 +1,95 @@
+"""The table of all metrics; docs/metrics.md is made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from exporter.providers import told
+
+P: Final = ("provider", "stream")
+A: Final = ("provider", "account")
+GAUGE: Final = "gauge"
+COUNTER: Final = "counter"
+HISTOGRAM: Final = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric."""
+
+    name: str
+    kind: Literal["gauge", "counter", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+
+    def head(self, openmetrics: bool) -> str:
+        """Return the lines that begin the family."""
+        name = self.name.removesuffix("_total") if openmetrics and self.kind == COUNTER else self.name
+        return f"# HELP {name} {self.help}\n# TYPE {name} {self.kind}\n"
+
+
+# fmt: off
+STREAM_FAMILIES: Final = (
+    Family("stream_active", GAUGE, P,
+           f"1 live, 0 definitely not live; absent while nobody knows ({told('stream_state')}, or a list of streams "
+           "online)."),
+    Family("stream_state", GAUGE, (*P, "state"),
+           f"1 for the state of the stream, 0 for the other four ({told('stream_state')})."),
+    Family("stream_probe_success", GAUGE, P,
+           "1 if the last finished attempt got a definite answer from the provider's API, else 0."),
+    Family("stream_last_success_timestamp_seconds", GAUGE, P,
+           "When the last definite answer of the provider's API came, in Unix time."),
+    Family("stream_state_changes_total", COUNTER, P,
+           "Changes between definite states that the provider's API told since the exporter started."),
+    Family("stream_info", GAUGE, (*P, "account"), "1 for each watched stream, with its configured labels."),
+    Family("stream_media_active", GAUGE, (*P, "media"),
+           f"1 for each media type being published ({told('stream_media_active')})."),
+    Family("stream_inputs", GAUGE, P, f"Inputs being pushed ({told('stream_inputs')})."),
+    Family("stream_inputs_expected", GAUGE, P, "Inputs that the configuration expects."),
+    Family("stream_primary_input_info", GAUGE, (*P, "domain", "app", "source"),
+           f"1 for the input that serves as master ({told('stream_primary_input_info')})."),
+    Family("stream_start_timestamp_seconds", GAUGE, P,
+           f"When the present push began, in Unix time ({told('stream_start_timestamp_seconds')})."),
+    Family("stream_ingest_info", GAUGE, (*P, "type"),
+           f"1 for the way the stream comes in, push or pull ({told('stream_ingest_info')})."),
+)
+
+CALLBACK_FAMILIES: Final = (
+    Family("stream_last_callback_timestamp_seconds", GAUGE, P, "When the last callback was accepted, in Unix time."),
+    Family("stream_pushes_ended_total", COUNTER, (*P, "reason"), "Ends of pushes that callbacks told, by reason."),
+)
+
+ACCOUNT_FAMILIES: Final = (
+    Family("stream_probe_errors_total", COUNTER, (*A, "code", "reason"),
+           "Failed attempts by the provider's error code; local failures have their reason as code."),
+    Family("stream_provider_responses_total", COUNTER, (*A, "action", "code"),
+           "Answers of the provider by API action and code, definite ones too."),
+    Family("stream_provider_request_duration_seconds", HISTOGRAM, (*A, "action"),
+           "How long calls of the API action took that were answered or failed."),
+    Family("stream_provider_up", GAUGE, A,
+           "1 if the last round got at least one definite answer from the account, 0 if it tried and got none."),
+    Family("stream_provider_quota_per_second", GAUGE, (*A, "action"),
+           "Calls per second that the exporter allows itself for the API action; less after throttling."),
+    Family("stream_provider_clock_skew_seconds", GAUGE, A, "The provider's Date header minus the exporter's clock."),
+    Family("stream_provider_breaker_open", GAUGE, A, "1 while calls are held back after repeated failures, else 0."),
+    Family("stream_streams", GAUGE, A, "Watched streams."),
+    Family("stream_round_duration_seconds", GAUGE, A, "How long the account's last round took."),
+    Family("stream_round_unprobed", GAUGE, (*A, "why"),
+           "Streams whose turn did not come in the last round: quota, deadline or breaker."),
+    Family("stream_callbacks_total", COUNTER, (*A, "event", "outcome"),
+           "Callbacks received, by event and what became of them."),
+)
+
+EXPORTER_FAMILIES: Final = (
+    Family("stream_exporter_build_info", GAUGE, ("version", "python"), "1, with the exporter's version."),
+    Family("stream_exporter_config_last_reload_successful", GAUGE, (),
+           "1 if the configuration in force is the one last read, 0 if that one was refused."),
+    Family("stream_exporter_config_last_reload_success_timestamp_seconds", GAUGE, (),
+           "When the configuration in force was read, in Unix time."),
+    Family("stream_exporter_log_lines_dropped_total", COUNTER, (),
+           "Lines of the log that were dropped because nobody reads it, or because it cannot be written."),
+)
+# fmt: on
+
+FAMILIES: Final = (*STREAM_FAMILIES, *CALLBACK_FAMILIES, *ACCOUNT_FAMILIES, *EXPORTER_FAMILIES)

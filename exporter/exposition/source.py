@@ -1,0 +1,38 @@
+"""What the exposition reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from exporter.rounds import AccountProber
+from exporter.state.board import Board
+from exporter.state.counters import Counters
+
+
+@dataclass(slots=True)
+class Source:
+    """Where samples come from.
+
+    Attributes:
+        board: What is known of each stream.
+        counters: What was counted.
+        accounts: The accounts.
+        label_names: Keys of the labels configured on streams.
+        reload_ok: Whether the configuration last read is in force.
+        reloaded: Unix seconds at which the configuration in force was read.
+        dropped: Returns how many lines of the log were dropped.
+    """
+
+    board: Board
+    counters: Counters
+    accounts: Callable[[], Iterable[AccountProber]]
+    label_names: tuple[str, ...] = ()
+    reload_ok: bool = True
+    reloaded: float = 0.0
+    dropped: Callable[[], int] = int
+
+    def version(self) -> object:
+        """Return a value that differs when something else would be shown, except by the mere passing of time."""
+        rounds = [(one.up, one.held_back, one.round_seconds, one.unprobed) for one in self.accounts()]
+        return self.board.version, self.reload_ok, self.counters.callbacks.total(), rounds

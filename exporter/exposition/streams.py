@@ -1,0 +1,137 @@
+"""The families that have a sample per stream, joined from strings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES
+from exporter.model import Answer, State
+from exporter.providers.reading import printable
+from exporter.state.board import Key, Row
+from exporter.state.counters import Counters
+
+SLICE: Final = 1000  # streams rendered before the event loop gets its turn
+
+_STATES: Final = tuple(State)
+
+
+# `provider="…",stream="…"`, escaped, and the labels that `stream_info` has besides.
+Labels = tuple[str, str]
+Shown = tuple[Labels, Row]
+Lines = Iterator[str]
+Render = Callable[[str, Sequence[Shown]], Lines]
+
+
+def escape(value: str) -> str:
+    """Escape a label value for both text formats."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _active(name: str, rows: Sequence[Shown]) -> Lines:
+    live, unknown = State.ACTIVE, State.UNKNOWN
+    for (labels, _), row in rows:
+        if row.state is not unknown:
+            yield f"{name}{{{labels}}} {'1.0' if row.state is live else '0.0'}\n"
+
+
+def _state(name: str, rows: Sequence[Shown]) -> Lines:
+    for (labels, _), row in rows:
+        head, shown = f"{name}{{{labels},state=", row.state
+        yield "".join([f'{head}"{state}"}} {"1.0" if state is shown else "0.0"}\n' for state in _STATES])
+
+
+def _last_success(name: str, rows: Sequence[Shown]) -> Lines:
+    return (f"{name}{{{labels}}} {row.answered!r}\n" for (labels, _), row in rows if row.answer is not None)
+
+
+def _expected(name: str, rows: Sequence[Shown]) -> Lines:
+    for (labels, _), row in rows:
+        if (expected := row.stream.expected_inputs) is not None:
+            yield f"{name}{{{labels}}} {expected}.0\n"
+
+
+# What every stream has. These are by far the most lines, so no function is called for each of them.
+EVERY: Final[Mapping[str, Render]] = {
+    "stream_active": _active,
+    "stream_state": _state,
+    "stream_probe_success": lambda name, rows: (f"{name}{{{own}}} {row.succeeded:d}.0\n" for (own, _), row in rows),
+    "stream_last_success_timestamp_seconds": _last_success,
+    "stream_state_changes_total": lambda name, rows: (f"{name}{{{own}}} {row.changes}.0\n" for (own, _), row in rows),
+    "stream_info": lambda name, rows: (f"{name}{{{own},{info}}} 1.0\n" for (own, info), _ in rows),
+    "stream_inputs_expected": _expected,
+}
+
+Samples = Iterable[tuple[str, object]]
+
+
+def _primary(answer: Answer) -> Samples:
+    primaries = {
+        f',domain="{escape(printable(one.domain))}",app="{escape(printable(one.app))}",source="{one.source}"'
+        for one in answer.inputs or ()
+        if one.primary
+    }
+    return ((primary, 1.0) for primary in sorted(primaries))
+
+
+def _started(answer: Answer) -> Samples:
+    return [("", answer.started)] if answer.started is not None and answer.state is State.ACTIVE else ()
+
+
+# What only some answers tell: further labels, and the value.
+SOME: Final[Mapping[str, Callable[[Answer], Samples]]] = {
+    "stream_media_active": lambda answer: ((f',media="{escape(media)}"', float(on)) for media, on in answer.media),
+    "stream_inputs": lambda answer: [("", float(len(answer.inputs)))] if answer.inputs is not None else (),
+    "stream_primary_input_info": _primary,
+    "stream_start_timestamp_seconds": _started,
+    "stream_ingest_info": lambda answer: [(f',type="{answer.ingest}"', 1.0)] if answer.ingest else (),
+}
+
+
+def _telling(rows: Iterable[Shown]) -> list[tuple[str, Answer]]:
+    """Return the answers that count now and tell more than a state."""
+    return [
+        (labels, answer)
+        for (labels, _), row in rows
+        if (answer := row.answer) is not None
+        and row.state is not State.UNKNOWN
+        and (answer.started is not None or answer.media or answer.inputs is not None or answer.ingest)
+    ]
+
+
+def slices(rows: Sequence[Shown], openmetrics: bool) -> Iterator[bytes]:
+    """Yield the families of streams, so many streams at a time."""
+    telling = _telling(rows)
+    for family in STREAM_FAMILIES:
+        yield family.head(openmetrics).encode()
+        if render := EVERY.get(family.name):
+            for start in range(0, len(rows), SLICE):
+                yield "".join(render(family.name, rows[start : start + SLICE])).encode()
+            continue
+        samples = SOME[family.name]
+        for start in range(0, len(telling), SLICE):
+            yield "".join(
+                f"{family.name}{{{labels}{extra}}} {value!r}\n"
+                for labels, answer in telling[start : start + SLICE]
+                for extra, value in samples(answer)
+            ).encode()
+
+
+def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool) -> bytes:
+    """Return the families that only streams with callbacks have."""
+    last, ended = CALLBACK_FAMILIES
+    labels: Mapping[Key, str] = {}
+    if counters.last_callback or counters.ended:
+        labels = {row.key: labels for (labels, _), row in rows}
+    return "".join(
+        [
+            last.head(openmetrics),
+            *(f"{last.name}{{{labels[key]}}} {at!r}\n" for key, at in counters.last_callback.items() if key in labels),
+            ended.head(openmetrics),
+            *(
+                f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
+                for (provider, stream, reason), count in counters.ended.items()
+                if (provider, stream) in labels
+            ),
+        ]
+    ).encode()

@@ -1,0 +1,58 @@
+"""`/callbacks/ACCOUNT`: verify and count a provider's callback, and ask the provider's API. It sets no state itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from exporter.providers.interface import Callback
+from exporter.serving.sending import text
+from exporter.serving.service import Service
+from exporter.state.callbacks import CallbackReceiver, Verdict
+
+log = structlog.get_logger("callbacks")
+
+RECEIVE_SECONDS: Final = 4.0  # less than any cloud waits for its answer
+MOST_CALLBACK: Final = 1 << 16
+
+
+async def receive(service: Service, request: web.Request) -> web.Response:
+    """Receive a callback; answer it as its vendor expects."""
+    receiver = service.receivers.get(request.match_info["account"])
+    if receiver is None:
+        return text("no account of this name has a callback secret\n", 404)
+    try:
+        received = await _received(request)
+    except (web.HTTPException, web.RequestPayloadError, TimeoutError, ConnectionError, ValueError) as error:
+        _log(receiver, receiver.refuse(service.clock.unix()))
+        response = text("not a whole callback\n", error.status if isinstance(error, web.HTTPException) else 400)
+        # What is left of the request is not waited for.
+        response.force_close()
+        return response
+    verdict = receiver.receive(received, service.clock.unix())
+    _log(receiver, verdict)
+    if verdict.event is None:
+        return text(f"{verdict.outcome}\n", 403)
+    for record in verdict.records:
+        service.follow_ups.give(record, verdict.event.live)
+    answer = receiver.callbacks.answer
+    return web.Response(text=answer, content_type="application/json" if answer else "text/plain")
+
+
+async def _received(request: web.Request) -> Callback:
+    """Read a callback; raises what aiohttp raises for one that is too large, broken or cut off."""
+    async with asyncio.timeout(RECEIVE_SECONDS):
+        body = await request.read()
+    headers = {key.lower(): value for key, value in request.headers.items()}
+    return Callback(request.method, request.host.partition(":")[0], headers, dict(request.query), body)
+
+
+def _log(receiver: CallbackReceiver, verdict: Verdict) -> None:
+    if verdict.advice:
+        log.warning(
+            "callback refused" if verdict.event is None else "callback of no use", provider=receiver.provider.name,
+            account=receiver.account.name, callback=verdict.label, outcome=verdict.outcome, advice=verdict.advice,
+        )  # fmt: skip

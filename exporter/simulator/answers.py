@@ -1,0 +1,89 @@
+"""Parts of requests and answers that several clouds write alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, TypeVar
+from uuid import UUID
+
+from exporter.model import State
+from exporter.simulator.exchange import Exchange, Refusal
+from exporter.simulator.types import Stream, Tricks
+
+Row = TypeVar("Row")
+ISO = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def decimal(text: str, most: int) -> int:
+    """Read digits; -1 for anything else, and for more than `most`."""
+    found = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
+    return found if found <= most else -1
+
+
+def moment(text: str, form: str = ISO) -> float | None:
+    """Read a time in UTC as Unix seconds; None where it is written otherwise."""
+    try:
+        return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def written(seconds: float, form: str = ISO) -> str:
+    """Write Unix seconds as a time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime(form)
+
+
+def uuid(random: Random) -> str:
+    """Return a random UUID in lower case."""
+    return str(UUID(int=random.getrandbits(128), version=4))
+
+
+def state_word(exchange: Exchange, stream: Stream | None, words: Mapping[State, str], absent: str) -> str:
+    """Return the vendor's word for a stream's state.
+
+    Args:
+        exchange: The call.
+        stream: None where nobody ever published it.
+        words: By state; the vendor has none for a stream that is not found.
+        absent: What is answered then: one of the words, or an error code.
+
+    Raises:
+        Refusal: It is an error code.
+    """
+    word = words.get(stream.script.state(exchange.now) if stream else State.NOT_FOUND, absent)
+    if word not in words.values():
+        raise Refusal(word, message="The stream does not exist.")
+    return word
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """One page of a list, tricks played on it: the rows (None for null) and what is told of the whole."""
+
+    rows: list[Any] | None
+    total: int
+    pages: int
+
+
+def page(rows: list[Row], number: int, size: int, tricks: Tricks, foreign: Callable[[int], Row]) -> Paged:
+    """Cut one page, counted from 1, out of a list, with the tricks asked for.
+
+    Args:
+        rows: The true rows.
+        number: The page asked for.
+        size: Rows on a page.
+        tricks: What is to be wrong.
+        foreign: Makes the row of somebody else's stream from a number.
+    """
+    whole = [foreign(count) for count in range(tricks.foreign)] + rows
+    whole = [row for row in whole for _ in range(tricks.duplicates + 1)]
+    turn = 0 if tricks.loop else number - 1
+    start = max(0, turn * (size - tricks.drift))
+    total = len(whole) if tricks.total is None else tricks.total
+    pages = number + 1 if tricks.loop else -(-len(whole) // size)
+    return Paged(
+        None if tricks.null else whole[start : start + size], total, pages if tricks.pages is None else tricks.pages
+    )

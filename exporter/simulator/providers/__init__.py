@@ -1,0 +1,29 @@
+"""The fake clouds, one file each, found by scanning: every module that ends in `FAKE = Fake(...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, make_dataclass
+from functools import lru_cache
+from importlib import import_module
+from pkgutil import iter_modules
+from types import MappingProxyType
+from typing import Any, get_type_hints
+
+from exporter.simulator.fake import Fake
+from exporter.simulator.types import STRICT
+
+
+@lru_cache(maxsize=1)
+def fakes() -> Mapping[str, Fake]:
+    """Return every fake cloud by name."""
+    names = sorted(module.name for module in iter_modules(__path__))
+    return MappingProxyType({name: import_module(f"{__name__}.{name}").FAKE for name in names})
+
+
+@lru_cache(maxsize=1)
+def quirks() -> type[Any]:
+    """Return the dataclass of the switches of all clouds, which are named `<cloud>_<switch>`."""
+    kinds = [fake.quirks for fake in fakes().values()]
+    switches = [(each.name, get_type_hints(kind)[each.name], each.default) for kind in kinds for each in fields(kind)]
+    return make_dataclass("Quirks", switches, slots=True, namespace={"__pydantic_config__": STRICT})

@@ -1,0 +1,348 @@
+"""The fake of Alibaba ApsaraVideo Live (live 2016-11-01): both signature styles, V3 and RPC.
+
+RPC calls without Format answer XML, as the vendor's default is. The gateway's order of checks is not documented.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode
+from xml.sax.saxutils import escape  # nosec B406 - writes, reads nothing
+
+from exporter.model import State
+from exporter.providers.alibaba import rpc_signing as acs_rpc
+from exporter.providers.alibaba import signing as acs3
+from exporter.providers.encoding import sha256_hex
+from exporter.simulator.answers import decimal, moment, page, state_word, uuid, written
+from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal, refuse_if
+from exporter.simulator.fake import Action, Fake, Limit, Marks, Posting, named
+from exporter.simulator.types import Callback, DemoAccount, DemoStreams, Event, Manners, Stream
+
+STATE = "DescribeLiveStreamState"
+ONLINE = "DescribeLiveStreamsOnlineList"
+VERSION = "2016-11-01"
+WINDOW = 900
+STATES = {State.ACTIVE: "online", State.INACTIVE: "offline", State.FORBIDDEN: "forbidden"}
+_XML = b"<?xml version='1.0' encoding='UTF-8'?>"
+SIGNED = {
+    "host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version",
+}  # fmt: skip
+REQUIRED = {STATE: ("AppName", "DomainName", "StreamName"), ONLINE: ("DomainName",)}
+STATUS = {
+    "InvalidAccessKeyId.NotFound": 404, "InvalidApi.NotFound": 404, "InvalidDomain.NotFound": 404,
+    "IllegalOperation": 403, "Forbidden.RAM": 403, "InternalError": 500, "ServiceUnavailable": 503,
+}  # fmt: skip
+MESSAGES = {
+    "UnsupportedHTTPMethod": "This http method is not supported.",
+    "NoSuchVersion": "The specified version does not exist.",
+    "InvalidApi.NotFound": "Specified api is not found, please check your url and method.",
+    "InvalidParameter.Format": "The specified format is not valid.",
+    "IncompleteSignature": "The request signature does not conform to the standards.",
+    "InvalidAccessKeyId.NotFound": "Specified access key is not found.",
+    "MissingSecurityToken": "SecurityToken is mandatory for this action.",
+    "InvalidSecurityToken.MismatchWithAccessKey": "Specified SecurityToken mismatch with the AccessKey.",
+    "InvalidSecurityToken.Expired": "Specified SecurityToken is expired.",
+    "IllegalTimestamp": "The input parameter Timestamp that is mandatory is not supplied.",
+    "InvalidTimeStamp.Format": "Specified time stamp or date value is not well formatted.",
+    "InvalidTimeStamp.Expired": "Specified time stamp or date value is expired.",
+    "InvalidSignatureMethod": "Specified signature method is not valid.",
+    "SignatureDoesNotMatch": "Specified signature does not match our calculation. server string to sign is:{}",
+    "SignatureNonceUsed": "Specified signature nonce was used already.",
+    "Forbidden.RAM": "User not authorized to operate on the specified resource.",
+    "Throttling.User": "Request was denied due to user flow control.",
+    **{
+        f"Missing{name}": f"{name} is mandatory for this action."
+        for name in ("Action", "Version", "SignatureNonce", *REQUIRED[STATE])
+    },
+}
+
+
+@dataclass
+class Quirks:
+    """Switches; docs/simulator.md says what each does."""
+
+    alibaba_envelope: Literal["flat", "nested"] = "flat"
+    alibaba_absent: str = "offline"
+    alibaba_foreign_domain: str = "InvalidDomain.NotFound"
+    alibaba_publish_domain: bool = True
+    alibaba_retry_hints: bool = False
+
+
+def _form(received: Received) -> list[tuple[str, str]]:
+    if not received.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return []
+    return parse_qsl(received.body.decode("utf-8", "replace"), keep_blank_values=True)
+
+
+def _is_rpc(exchange: Exchange) -> bool:
+    marks = {"AccessKeyId", "SignatureMethod", "Signature"}
+    return not exchange.received.authorization and not marks.isdisjoint(exchange.sent)
+
+
+def _format(exchange: Exchange) -> str:
+    return str(exchange.sent.get("Format", "xml")).lower() if _is_rpc(exchange) else "json"
+
+
+def _authenticate(exchange: Exchange) -> None:
+    received = exchange.received
+    version = exchange.sent.get("Version") or received.headers.get("x-acs-version", "")
+    refuse_if(
+        (received.method not in ("GET", "POST"), "UnsupportedHTTPMethod"),
+        (not exchange.action, "MissingAction"),
+        (not version, "MissingVersion"),
+        (version != VERSION, "NoSuchVersion"),
+        (exchange.action not in REQUIRED, "InvalidApi.NotFound"),
+        (_format(exchange) not in ("json", "xml"), "InvalidParameter.Format"),
+        (not exchange.key, "IncompleteSignature"),
+        (exchange.account is None, "InvalidAccessKeyId.NotFound"),
+    )
+    token, given = exchange.known.text("security_token"), exchange.common("security-token", "SecurityToken")
+    date = exchange.common("date", "Timestamp")
+    when = moment(date)
+    refuse_if(
+        (token and not given, "MissingSecurityToken"),
+        (given != token, "InvalidSecurityToken.MismatchWithAccessKey"),
+        (exchange.expired, "InvalidSecurityToken.Expired"),
+        (not date, "IllegalTimestamp"),
+        (when is None, "InvalidTimeStamp.Format"),
+        (abs(received.now - (when or 0.0)) > WINDOW, "InvalidTimeStamp.Expired"),
+    )
+    (_verify_rpc if _is_rpc(exchange) else _verify_v3)(exchange)
+    _use_nonce(exchange)
+
+
+def _verify_v3(exchange: Exchange) -> None:
+    received, given = exchange.received, exchange.given
+    if given is None or not set(given.signed_headers) & set(received.headers) >= SIGNED:
+        raise Refusal("IncompleteSignature")
+    headers = {**exchange.signed_headers(), "x-acs-content-sha256": sha256_hex(received.body)}
+    signed: Any = {
+        "method": received.method, "query": received.pairs, "headers": headers, "path": received.path,
+    }  # fmt: skip
+    secret = exchange.known.text("access_key_secret")
+    if not exchange.is_signed_as(
+        acs3.authorization(access_key_id=given.credential, access_key_secret=secret, **signed)
+    ):
+        request = acs3.canonical_request(**signed)
+        raise Refusal("SignatureDoesNotMatch", acs3.string_to_sign(request))
+
+
+def _verify_rpc(exchange: Exchange) -> None:
+    received, sent = exchange.received, exchange.sent
+    refuse_if(
+        (sent.get("SignatureMethod", "HMAC-SHA1") != "HMAC-SHA1", "InvalidSignatureMethod"),
+        (sent.get("SignatureVersion", "1.0") != "1.0", "InvalidSignatureMethod"),
+        (not sent.get("Signature"), "IncompleteSignature"),
+    )
+    pairs, secret = received.pairs + _form(received), exchange.known.text("access_key_secret")
+    expected = acs_rpc.signature(access_key_secret=secret, method=received.method, query=pairs)
+    if not hmac.compare_digest(expected.encode(), sent["Signature"].encode("utf-8", "replace")):
+        raise Refusal("SignatureDoesNotMatch", acs_rpc.string_to_sign(method=received.method, query=pairs))
+
+
+def _use_nonce(exchange: Exchange) -> None:
+    nonces, now = exchange.world.memory.nonces, exchange.now
+    key = (exchange.known.name, exchange.common("signature-nonce", "SignatureNonce"))
+    is_used = now - nonces.get(key, -1e12) < 2 * WINDOW
+    refuse_if((not key[1], "MissingSignatureNonce"), (is_used, "SignatureNonceUsed"))
+    nonces.pop(key, None)
+    nonces[key] = now
+    # The oldest stands first: two are forgotten for each one remembered, so that the memory keeps to the window.
+    for old in list(islice(nonces, 2)):
+        if now - nonces[old] >= 2 * WINDOW:
+            del nonces[old]
+
+
+def _check(exchange: Exchange) -> None:
+    for name in REQUIRED[exchange.action]:
+        if not exchange.sent.get(name):
+            raise Refusal(f"Missing{name}")
+
+
+def _foreign(exchange: Exchange) -> str | None:
+    """Refuse a domain that the account does not have, or return the state that is told of it."""
+    account, quirk = exchange.known, exchange.world.quirks.alibaba_foreign_domain
+    if exchange.sent["DomainName"] in account.domains | exchange.world.owned(account):
+        return None
+    if quirk not in STATES.values():
+        raise Refusal(quirk, message="The domain provided does not belong to you.")
+    return str(quirk)
+
+
+def _outgoing(exchange: Exchange, code: str, fields: dict[str, Any], root: str, status: int = 200) -> Outgoing:
+    payload = {"RequestId": uuid(exchange.world.random).upper(), **fields}
+    outgoing = Outgoing(code, payload, status)
+    if _format(exchange) == "xml":
+        outgoing.content_type = "text/xml;charset=utf-8"
+        outgoing.encode = lambda spoiled: _XML + _element(root, spoiled).encode(errors="xmlcharrefreplace")
+    elif code == "ok" and exchange.world.quirks.alibaba_envelope == "nested":
+        outgoing.payload = {root: payload}
+    return outgoing
+
+
+def _element(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return "".join(_element(name, part) for part in value)
+    is_object = isinstance(value, dict)
+    inner = "".join(_element(*pair) for pair in value.items()) if is_object else escape(str(value))
+    return f"<{name}>{inner}</{name}>"
+
+
+def _reply(exchange: Exchange, fields: dict[str, Any]) -> Outgoing:
+    return _outgoing(exchange, "ok", fields, f"{exchange.action}Response")
+
+
+def _error(exchange: Exchange, code: str, message: str) -> Outgoing:
+    fields = {
+        "HostId": exchange.received.headers.get("host", ""),
+        "Code": code,
+        "Message": message,
+        "Recommend": f"https://api.alibabacloud.com/troubleshoot?q={code}&product=live",
+    }
+    return _outgoing(exchange, code, fields, "Error", STATUS.get(code, 400))
+
+
+def _throttled(exchange: Exchange, wait: float) -> Refusal:
+    milliseconds = max(1, round(wait * 1000))
+    hints = {
+        "x-acs-retry-after": str(milliseconds),
+        "x-ratelimit-user-api": f"Limit:1,Remain:0,TimeLeft:{milliseconds},Reset:{int(exchange.now + wait) * 1000}",
+    }
+    return Refusal("Throttling.User", headers=hints if exchange.world.quirks.alibaba_retry_hints else {})
+
+
+def _streamed(exchange: Exchange) -> Stream | None:
+    """Return a stream by its streaming domain; if several ingest domains have one, a live one."""
+    wanted = (exchange.sent["AppName"], exchange.sent["StreamName"])
+    streams = exchange.world.group(exchange.known, (exchange.sent["DomainName"],))
+    named = [each for each in streams if (each.address["app"], each.address["stream"]) == wanted]
+    return next((each for each in named if each.is_active(exchange.now)), named[0] if named else None)
+
+
+def _state(exchange: Exchange) -> Outgoing:
+    stream = exchange.stream or _streamed(exchange)
+    word = _foreign(exchange) or state_word(exchange, stream, STATES, exchange.world.quirks.alibaba_absent)
+    return _reply(exchange, {"StreamState": word, "Type": stream.ingest if stream else "push"})
+
+
+def _online_row(domain: str, began: float, ingest: str, app: str, name: str) -> dict[str, Any]:
+    """Write a row of a streaming domain; the first four fields are all that OnlyStream=yes leaves."""
+    return {
+        "DomainName": domain, "AppName": app, "StreamName": name, "PublishTime": written(began),
+        "PublishUrl": f"rtmp://{ingest}/{app}/{name}?auth_key=1700000000-0-0-00000000000000000000000000000000",
+        "PublishDomain": ingest, "PublishType": "edge", "Transcoded": "no", "ClientIp": "192.0.2.1", "Width": 1280,
+        "Height": 720,
+    }  # fmt: skip
+
+
+def _is_asked_for(stream: Stream, sent: dict[str, Any]) -> bool:
+    app, own = stream.address["app"], stream.address["stream"]
+    wanted = sent.get("StreamName") or own
+    fuzzy = sent.get("QueryType", "fuzzy") == "fuzzy"
+    return sent.get("AppName", app) == app and (wanted in own if fuzzy else wanted == own)
+
+
+def _is_shown(exchange: Exchange, place: int, name: str) -> bool:
+    if exchange.sent.get("OnlyStream") == "yes":
+        return place < 4
+    return exchange.world.quirks.alibaba_publish_domain or name not in ("PublishDomain", "PublishUrl")
+
+
+def _online(exchange: Exchange) -> Outgoing:
+    sent, now, domain = exchange.sent, exchange.now, exchange.sent["DomainName"]
+    number, size = decimal(sent.get("PageNum", "1"), 10**8), decimal(sent.get("PageSize", "2000"), 3000)
+    refuse_if((number < 1, "InvalidPageNum.Malformed"), (size < 1, "InvalidPageSize.Malformed"))
+    _foreign(exchange)
+    rows = [
+        _online_row(domain, stream.script.started(now), *exchange.fake.address_of(stream))
+        for stream in exchange.world.group(exchange.known, (domain,))
+        if stream.is_active(now) and _is_asked_for(stream, sent)
+    ]
+    listed = page(
+        rows, number, size, exchange.tricks, lambda count: _online_row(domain, 0, domain, "foreign", f"foreign-{count}")
+    )
+    shown = listed.rows and [
+        {name: value for place, (name, value) in enumerate(row.items()) if _is_shown(exchange, place, name)}
+        for row in listed.rows
+    ]
+    told = {"PageNum": number, "PageSize": size, "TotalNum": listed.total, "TotalPage": listed.pages}
+    return _reply(exchange, {**told, "OnlineInfo": {"LiveStreamOnlineInfo": shown}})
+
+
+def _callback(event: Event, secret: str | None, _manners: Manners) -> Callback:
+    """Put a push into Alibaba's words: all of it in the query, what it is signed with in two headers."""
+    address, sent = event.stream.address, str(int(event.sent))
+    name = "publish" if event.live else "publish_done"
+    query = {
+        "action": name, "app": address["domain"], "appname": address["app"], "id": address["stream"],
+        "ip": "192.0.2.2", "node": "192.0.2.1", "time": str(int(event.at)), "usrargs": f"vhost={address['domain']}",
+        "height": "720", "width": "1280",
+    }  # fmt: skip
+    headers = {}
+    if secret is not None:
+        signature = acs3.callback_signature(domain=address["domain"], timestamp=sent, key=secret)
+        headers = {"ALI-LIVE-TIMESTAMP": sent, "ALI-LIVE-SIGNATURE": signature}
+    return Callback(name, "GET", urlencode(query), headers)
+
+
+_LISTED = {"domain": "push.shop.example", "app": "shop", "streaming_domain": "live.shop.example"}
+_SINGLE, _OLD = {"domain": "push.school.example", "app": "class"}, {"domain": "push.old.example", "app": "live"}
+DEMO = (
+    DemoAccount(
+        "alibaba-main",
+        {
+            "access_key_id": "demo-alibaba-id",
+            "access_key_secret": "demo-alibaba-key",
+            "callback_key": "demo-alibaba-main-callbacks",
+        },
+        (
+            DemoStreams("shop", "gold", {"shop-1": "A", "shop-2": "AI"}, _LISTED),
+            DemoStreams("shop", "silver", {"shop-3": "IAI", "shop-4": "I"}, _LISTED),
+            DemoStreams("school", "gold", {"class-1": "A"}, _SINGLE, {"ingest": "pull"}),
+            DemoStreams("school", "gold", {"class-2": "AAI"}, _SINGLE),
+            DemoStreams("school", "silver", {"class-3": "F", "class-4": "IA"}, _SINGLE),
+        ),
+    ),
+    DemoAccount(
+        "alibaba-old",
+        {"access_key_id": "demo-alibaba-old-id", "access_key_secret": "demo-alibaba-old-key"},
+        (DemoStreams("shop", "silver", {"old-1": "A", "old-2": "A"}, _OLD),),
+        configured={"access_key_secret": "demo-alibaba-old-key-before-its-rotation"},
+    ),
+)
+
+FAKE = Fake(
+    name="alibaba",
+    account_fields={"access_key_id": str, "access_key_secret": str, "security_token": str, "callback_key": str},
+    stream_fields={"domain": None, "app": None, "stream": "{name}", "streaming_domain": ""},
+    address=("domain", "app", "stream"),
+    group=lambda stream: (stream.address.get("streaming_domain", stream.address["domain"]),),
+    owns=("domain", "streaming_domain"),
+    marks=Marks(
+        headers=("x-acs-",), schemes=("ACS3-",), parameters=("AccessKeyId", "SignatureMethod"), versions=(VERSION,)
+    ),
+    prefix="x-acs-",
+    key_parameter="AccessKeyId",
+    authorization=acs3.parse_authorization,
+    read=lambda received: {**received.query, **dict(_form(received))},
+    quirks=Quirks,
+    authenticate=_authenticate,
+    denied="Forbidden.RAM",
+    check=_check,
+    actions={
+        STATE: Action(_state, lambda _exchange: Limit(30), named("DomainName", "AppName", "StreamName")),
+        ONLINE: Action(_online, lambda _exchange: Limit(10_000, 60.0), named("DomainName")),
+    },
+    messages=MESSAGES,
+    error=_error,
+    throttled=_throttled,
+    content_type="application/json;charset=utf-8",
+    states=("StreamState", "OnlineInfo", "*.StreamState", "*.OnlineInfo"),
+    unknown="paused",
+    posting=Posting(key_field="callback_key", write=_callback, retries=(1,) * 5, patience=5.0, settles=2.0),
+    demo=DEMO,
+    demo_rank=3,
+)
