@@ -16,9 +16,9 @@ INTRODUCTION = """\
 
 <!-- Written by docs/generate_configuration.py; do not edit. -->
 
-One YAML file, by default `stream-exporter.yml`; [stream-exporter.example.yml](../stream-exporter.example.yml) has an
-account and a stream of each cloud. `stream-exporter check --config.file F` tells every error at once as
-`file:line:column: path: message`, and `stream-exporter schema` prints a JSON Schema for editors.
+One YAML file, by default `stream-exporter.yml`; [stream-exporter.example.yml](../stream-exporter.example.yml), which
+`stream-exporter example` prints, has an account and a stream of each cloud. `stream-exporter check FILE` tells every
+error at once as `file:line:column: path: message`, and `stream-exporter schema` prints a JSON Schema for editors.
 
 - **Durations** are written as in Prometheus: `500ms`, `10s`, `2m`, `1h30m`.
 - **Secrets** (marked \\*) stand in `FIELD` itself, in a file that `FIELD_file` names, or in an environment variable
