@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.commands.options import COMMANDS, Command
+from exporter.commands.overview import COMMANDS, Command
 
 PAGE = Path(__file__).with_name("commands.md")
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NoReturn, TextIO
 
 from exporter.commands import version
-from exporter.commands.options import COMMANDS, Command, Flag, HelpOptions
+from exporter.commands.options import Flag, HelpOptions
+from exporter.commands.overview import COMMANDS, Command
 from exporter.spelling import closest
 
 PROGRAM: Final = version.PROGRAM

@@ -11,7 +11,8 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import parse
-from exporter.commands.options import COMMANDS, FLAGS, Address, Command, ServeOptions
+from exporter.commands.options import FLAGS, Address, ServeOptions
+from exporter.commands.overview import COMMANDS, Command
 from tests.commands.running import process, run
 
 SERVE_FLAGS = [

@@ -15,7 +15,8 @@ import yaml
 
 from docs import generate, generate_metrics
 from exporter import cli, config, providers
-from exporter.commands.options import COMMANDS, FLAGS
+from exporter.commands.options import FLAGS
+from exporter.commands.overview import COMMANDS
 from exporter.exposition import FAMILIES
 from exporter.providers import codes as catalogue
 from tests.markdown import ROOT, Page, page, pages

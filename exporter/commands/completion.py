@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from exporter.commands.options import COMMANDS, Command, CompletionOptions, Flag, Shell
+from exporter.commands.options import CompletionOptions, Flag, Shell
+from exporter.commands.overview import COMMANDS, Command
 from exporter.commands.terminal import Terminal
 from exporter.commands.version import PROGRAM
 

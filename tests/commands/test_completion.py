@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.commands.options import COMMANDS, FLAGS
+from exporter.commands.options import FLAGS
+from exporter.commands.overview import COMMANDS
 from tests.commands.running import run
 
 SHELLS = ("bash", "zsh", "fish")
