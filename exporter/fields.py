@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -40,10 +40,17 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where a secret of the configuration is: in plain text, in a file, or in an environment variable."""
+    """Where a secret of the configuration is: in plain text, in a file, or in an environment variable.
+
+    Attributes:
+        kind: Which of the three.
+        value: The secret itself, a path, or a variable's name.
+        shown: The resolved path or the variable, for messages; empty if it may be the secret itself.
+    """
 
     kind: Literal["plain", "file", "env"]
-    value: Secret | str  # the secret itself, a path, or a variable's name
+    value: Secret | str
+    shown: str = field(default="", compare=False)
 
     @classmethod
     def plain(cls, text: str) -> SecretSource:

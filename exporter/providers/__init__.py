@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
 from exporter.providers.interface import AnyProvider
+from exporter.spelling import LONGEST, closest
 
 
 def names() -> tuple[str, ...]:
@@ -29,6 +31,13 @@ def sources_of(metric: str) -> str:
     """Return which APIs or fields the providers take a metric from, for its help text."""
     sources = (provider.metric_sources.get(metric) for provider in all_providers().values())
     return ", ".join(dict.fromkeys(filter(None, sources)))
+
+
+def suggest_provider(word: str, known: Mapping[str, AnyProvider]) -> str:
+    """Return `; did you mean 'x'?` for a provider's misspelt name or alias, or an empty text."""
+    names_of = {alias: name for name, provider in known.items() for alias in (name, *provider.aliases)}
+    near = closest(word, names_of) if len(word) <= LONGEST else []
+    return f"; did you mean '{names_of[near[0]]}'?" if near else ""
 
 
 def _provider(name: str) -> AnyProvider:

@@ -247,6 +247,7 @@ class Provider(Generic[A, S]):
     Attributes:
         name: The folder's name, the word in the configuration and the label.
         title: The name to show.
+        aliases: Other names of the cloud, for suggesting `name`.
         account: The account's fields; they are its configuration schema.
         stream: The stream's fields; likewise.
         single: The API that answers for one stream; None if the listings answer for every stream.
@@ -268,6 +269,7 @@ class Provider(Generic[A, S]):
 
     name: str
     title: str
+    aliases: tuple[str, ...] = ()
     account: type[A]
     stream: type[S]
     single: Api[A, S] | None = None

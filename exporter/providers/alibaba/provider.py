@@ -233,6 +233,7 @@ def _warnings(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Ite
 PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     name="alibaba",
     title="Alibaba ApsaraVideo Live",
+    aliases=("aliyun", "alicloud", "apsaravideo"),
     account=AlibabaAccount,
     stream=AlibabaStream,
     # 30/s in older documentation, 100/s since 2025-12, per account including its RAM users:

@@ -279,6 +279,7 @@ def _callback_address(body: dict[str, Any]) -> tuple[str, str, str]:
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     name="tencent",
     title="Tencent Cloud CSS",
+    aliases=("qcloud", "tencentcloud", "tencent_css"),
     account=TencentAccount,
     stream=TencentStream,
     # Action and limit: https://www.tencentcloud.com/document/product/267/30796

@@ -156,6 +156,7 @@ def _problems(account: VolcengineAccount, stream: VolcengineStream) -> list[tupl
 PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     name="volcengine",
     title="Volcengine RTC",
+    aliases=("volc", "volc_rtc", "vertc", "byteplus"),
     account=VolcengineAccount,
     stream=VolcengineStream,
     # The action has no public page of its own. How to call the RTC OpenAPI: https://www.volcengine.com/docs/6348/69828
