@@ -23,7 +23,7 @@ from exporter.credentials import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.serving.app import App
 from exporter.serving.scrape import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from tests.virtual import params, tencent_error, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "CANARY0key", "plan": "single"}
@@ -40,7 +40,7 @@ class Staged(Service):
         watched = [{**STREAMS[0], "name": f"s{number}"} for number in range(streams)] or STREAMS
         text = json.dumps({"scrape": {"reuse": "0s", **scrape}, "accounts": [ACCOUNT], "streams": watched}).encode()
         loaded = config.load(Path("config.yml"), providers.found(), {}, lambda _path: text)
-        super().__init__(loaded, providers.found(), clock(), Keyring({}), connect=self._connected)
+        super().__init__(loaded, providers.found(), system_clock(), Keyring({}), connect=self._connected)
 
     async def __aenter__(self) -> Staged:
         """Return itself."""
