@@ -155,7 +155,7 @@ def status_page(service: Service, chosen: status.Filter, telemetry_path: str, *,
     """Return the status page, filtered."""
 
     def parts() -> Iterator[str]:
-        known = status.Known(
+        known = status.Snapshot(
             service.board,
             service.counters,
             tuple(service.prober.present()),
