@@ -111,11 +111,11 @@ class World:
         problems = _problems(given, known, [field for field, default in known.items() if default is None])
         if problems:
             raise ValueError(f"stream {name}: {'; '.join(problems)}")
-        stream = Stream(name, owner, fake.complete(owner, name, given), self._script(state))
+        stream = Stream(name, owner, fake.full_address(owner, name, given), self._script(state))
         place = (account, fake.address_of(stream))
         if stream.key in self.streams or place in self.addresses:
             raise ValueError(f"stream {name}: the name or the address is taken")
-        self._detail(stream, details)
+        self._set_details(stream, details)
         self.streams[stream.key] = self.addresses[place] = stream
         for group in ((), fake.group(stream)):
             self._groups[account, group].append(stream)
@@ -149,12 +149,12 @@ class World:
         before = stream.is_active(self.clock())
         if state is not None:
             stream.script = self._script(state)
-        self._detail(stream, details)
+        self._set_details(stream, details)
         if stream.is_active(self.clock()) != before:
             self.tell(key, not before)
         return stream
 
-    def _detail(self, stream: Stream, details: Mapping[str, Any]) -> None:
+    def _set_details(self, stream: Stream, details: Mapping[str, Any]) -> None:
         unknown = details.keys() - DETAILS
         if unknown:
             raise ValueError(f"stream {stream.key}: unknown detail {min(unknown)}")
@@ -176,7 +176,7 @@ class World:
         Raises:
             ValueError: The provider or one of the manners is unknown.
         """
-        found = self.manners[_fake(provider).name] = _made(Manners, manners)
+        found = self.manners[_fake(provider).name] = _build(Manners, manners)
         return found
 
     def fault(self, kind: str, **where: Any) -> Fault:
@@ -185,7 +185,7 @@ class World:
         Raises:
             ValueError: The kind or an argument is unknown.
         """
-        return self.put(_made(Fault, {"kind": kind, **where}))
+        return self.put(_build(Fault, {"kind": kind, **where}))
 
     def put(self, fault: Fault) -> Fault:
         """Put a fault that was made already upon the calls that match.
@@ -204,7 +204,7 @@ class World:
 
     def trick(self, provider: str, **tricks: Any) -> Tricks:
         """Make a provider's lists mislead; without any trick they are honest again. See `Tricks`."""
-        return self.mislead(provider, _made(Tricks, tricks))
+        return self.mislead(provider, _build(Tricks, tricks))
 
     def mislead(self, provider: str, tricks: Tricks) -> Tricks:
         """Make a provider's lists mislead in ways that were put together already."""
@@ -228,7 +228,7 @@ class World:
             found = self._owned[account.name] = set(parts) - {""}
         return found
 
-    def strike(self, exchange: Exchange) -> list[Fault]:
+    def faults_for(self, exchange: Exchange) -> list[Fault]:
         """Return the faults that a call suffers, and count them."""
         struck = []
         for fault in self.faults:
@@ -259,7 +259,7 @@ def _fake(provider: str) -> Fake:
     return fakes()[provider]
 
 
-def _made(kind: type[T], given: Mapping[str, Any]) -> T:
+def _build(kind: type[T], given: Mapping[str, Any]) -> T:
     try:
         return kind(**given)
     except TypeError as error:
