@@ -36,15 +36,15 @@ REGIONS = {
 MESSAGES = {
     "UnsupportedProtocol": "Only GET and POST are supported.",
     "MissingParameter": "The request is missing a required parameter `{}`.",
-    "NoSuchVersion": "The request `Version` is not parameters.",
+    "NoSuchVersion": "The request `Version` is not found.",
     "InvalidParameter": "Parameter `{}` type error.",
     "InvalidParameterValue": "The value of `{}` is empty or out of range.",
     "UnknownParameter": "The parameter `{}` is not recognized.",
     "UnsupportedRegion": "The region is not supported by this API.",
-    "InvalidAction": "The request `Action` is invalid or not parameters.",
+    "InvalidAction": "The request `Action` is invalid or not found.",
     "RequestLimitExceeded": "Your current request times exceed the frequency limit. Please reduce the frequency.",
     "AuthFailure.InvalidAuthorization": "The Authorization header is not valid.",
-    "AuthFailure.SecretIdNotFound": "The SecretId is not parameters, please ensure that your SecretId is correct.",
+    "AuthFailure.SecretIdNotFound": "The SecretId is not found, please ensure that your SecretId is correct.",
     "AuthFailure.SignatureExpire": "The signature is expired, please request again.",
     "AuthFailure.TokenFailure": "The token is not valid.",
     "AuthFailure.SignatureFailure": (
