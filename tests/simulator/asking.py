@@ -18,7 +18,7 @@ from exporter.providers.zego import signing as zego
 from exporter.simulator import World
 from exporter.simulator.exchange import Outgoing, Received
 from exporter.simulator.providers import fakes
-from exporter.simulator.server import respond, log
+from exporter.simulator.server import log, respond
 
 NOW = 1_767_323_045.0
 HOST = "127.0.0.1:10181"

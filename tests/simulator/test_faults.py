@@ -222,7 +222,7 @@ def test_unknown_faults_are_errors() -> None:
     """A misspelt kind or argument does not pass as a fault that never happens."""
     with pytest.raises(ValueError, match="known are"):
         World().fault("hangs")
-    with pytest.raises(ValueError, match="provder"):
+    with pytest.raises(TypeError, match="provder"):
         World().fault("hang", provder="zego")
 
 

@@ -68,7 +68,7 @@ def test_mistakes_in_a_test_are_errors() -> None:
         lambda: world.add_account("y", "zego", app_id="79", server_secret="s"),
         lambda: world.add_account("y", "zego", app_id=79),
         lambda: world.add_account("y", "twitch", key="s"),
-        lambda: world.trick("twitch", foreign=1),
+        lambda: world.set_tricks("twitch", Tricks(foreign=1)),
     ):
         with pytest.raises(ValueError, match=r"unknown|taken|missing|is not|known are|has no"):
             broken()
