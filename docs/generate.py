@@ -1,8 +1,8 @@
 """Writes everything that is generated: `python -m docs.generate`; with `--check` only says what is stale.
 
 Codes, commands, configuration and metrics (docs/), rules and a test of them (deploy/prometheus), dashboards
-(grafana/dashboards), and the copies of rules and dashboards in the Helm chart, which can only read files of its own
-folder.
+(grafana/dashboards), and in the Helm chart (deploy/helm) the table of its values and copies of rules, dashboards and
+inhibitions: a chart can only read files of its own folder.
 """
 
 import argparse
@@ -10,26 +10,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs import generate_codes, generate_commands, generate_configuration, generate_metrics
+from docs import generate_chart, generate_codes, generate_commands, generate_configuration, generate_metrics
+from exporter.rules.building import CHART as CHART_RULES
+from exporter.rules.building import render
+from exporter.rules.options import RulesOptions
 from grafana import build
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
+CODES = generate_codes.FOLDER
 CHART = ROOT / "deploy" / "helm" / "stream-exporter" / "files"
 
 
 def generated() -> dict[Path, str]:
     """Return every generated file as it should be."""
-    rules = _printed(PROMETHEUS / "build_rules.py")
+    rules = render(RulesOptions())
     dashboards = build.build()
     return {
-        generate_codes.PAGE: generate_codes.render(),
+        **generate_codes.pages(),
         generate_commands.PAGE: generate_commands.render(),
         generate_configuration.PAGE: generate_configuration.render(),
         generate_metrics.PAGE: generate_metrics.render(),
         PROMETHEUS / "rules.yml": rules,
         PROMETHEUS / "tests" / "lossy.yml": _printed(PROMETHEUS / "tests" / "build_lossy.py"),
-        CHART / "rules.yml": rules,
+        CHART / "rules-template.yml": render(CHART_RULES),
+        **generate_chart.generated(),
         **{
             folder / name: text
             for folder in (build.DASHBOARDS, CHART / "dashboards")
@@ -46,8 +51,9 @@ def _printed(script: Path) -> str:
 def stale(files: dict[Path, str]) -> list[Path]:
     """Return the files that are not as they should be, and those in generated folders that should not be there."""
     old = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    folders = {path.parent for path in files if path.suffix == ".json"}
-    return old + [path for folder in sorted(folders) for path in sorted(folder.glob("*.json")) if path not in files]
+    folders = {(path.parent, path.suffix) for path in files if path.suffix == ".json" or path.parent == CODES}
+    found = [path for folder, suffix in sorted(folders) for path in sorted(folder.glob(f"*{suffix}"))]
+    return old + [path for path in found if path not in files]
 
 
 def main(arguments: list[str]) -> int:

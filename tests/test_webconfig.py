@@ -176,6 +176,8 @@ async def serving(guard: WebGuard) -> AsyncIterator[str]:
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/events", _events)
     app.router.add_get("/bug", _bug)
+    for path in ("/-/healthy", "/-/ready", "/-/reload"):
+        app.router.add_get(path, _metrics)
     guard.install(app)
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
@@ -748,6 +750,38 @@ def test_basic_auth_guards_every_path(folder: Path) -> None:
             assert refused.headers["WWW-Authenticate"] == "Basic"
 
     against(WebGuard(written(folder, USERS), Clock()), check)
+
+
+@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
+def test_probes_of_a_cluster_need_no_password(path: str, folder: Path) -> None:
+    """Liveness and readiness answer without a password, beyond the limit, with a broken file; nothing else does."""
+    text = f"{USERS}rate_limit:\n  interval: 1h\n  burst: 2\n"
+    config, counted = written(folder, text), Counted()
+
+    async def check(base: str) -> None:
+        for _ in range(5):
+            probed = await get(base, path)
+            assert (probed.status, "WWW-Authenticate" in probed.headers) == (200, False)
+        beside = ("/-/reload", f"{path}/", f"/{path}", path.upper(), f"{path};x", "/metrics")
+        assert [(await get(base, other)).status for other in beside] == [401, 401, 429, 429, 429, 429]
+        config.write_text("basic_auth_users: [")
+        assert (await get(base, "/metrics")).status == 500
+        assert (await get(base, path)).status == 200
+
+    against(WebGuard(config, Clock(), checker=counted), check)
+    assert counted.hashes == []
+
+
+@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
+def test_probes_of_a_cluster_need_the_certificate_that_is_asked_for(path: str, folder: Path) -> None:
+    """A rule for client certificates holds for every path: without an allowed name liveness is refused, too."""
+    text = MUTUAL.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven")
+    text += "  client_allowed_sans: [prometheus.example]\n"
+
+    async def check(base: str) -> None:
+        assert (await get(base, path, tls=trusting(folder))).status == 403
+
+    against(WebGuard(written(folder, text), Clock()), check)
 
 
 def test_wrong_and_unknown_cost_the_same(folder: Path) -> None:

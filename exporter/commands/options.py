@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
+from exporter.rules.options import RulesOptions
+
 Level = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["logfmt", "json"]
 Output = Literal["table", "json"]
@@ -148,6 +150,12 @@ def _callbacks_url(text: str) -> str:
     return text
 
 
+def _page_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")) or set(text) & set(" #"):
+        raise ArgumentTypeError(f"{text!r} is not an address like https://wiki.example.com/runbook")
+    return text
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -207,6 +215,13 @@ FLAGS: Final = (
     Flag("--log.format", "serve demo", "how to write a line of the log", get_args(LogFormat)),
     Flag("--output", "probe", "how to print the result", get_args(Output)),
     Flag("--lang", "explain", "language", get_args(Language)),
+    Flag("--info-label", "rules", "label of your streams that alerts about a stream carry; repeatable", "LABEL", str,
+         "append"),
+    Flag("--severity-label", "rules", "label of your streams whose value replaces the severity critical", "LABEL"),
+    Flag("--job", "rules", "regular expression that matches the exporter's scrape job", "REGEX"),
+    Flag("--replica-label", "rules", "target label in which replicas of one exporter differ; repeatable", "LABEL", str,
+         "append"),
+    Flag("--runbook-url", "rules", "your runbook; each alert adds #name-of-the-alert", "URL", _page_url),
     Flag("--listen", "simulate", "where; port 0 takes a free one", "HOST:PORT", _address),
     Flag("--world", "simulate", "accounts, streams and faults (default: the demo's world)", "FILE", _file),
     Flag("--callbacks", "simulate", "where callbacks go: URL/ACCOUNT, as http://127.0.0.1:10180/callbacks", "URL",
@@ -242,6 +257,7 @@ COMMANDS: Final = {
                 "Examples: explain throttled; explain CODE; explain PROVIDER CODE. "
                 "Exit code: 0, or 1 for an unknown code.", "%(prog)s [-h] [--lang {en,zh}] [PROVIDER] CODE"),
         Command("schema", "print the JSON Schema of the configuration", SchemaOptions),
+        Command("rules", "print the alerting and recording rules for Prometheus", RulesOptions),
         Command("demo", "run the exporter on simulated clouds; needs no account", DemoOptions),
         Command("simulate", "run the simulated clouds alone", SimulateOptions),
     )

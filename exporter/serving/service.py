@@ -14,7 +14,7 @@ from exporter.fields import Secret
 from exporter.model import Account, Credentials
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import AccountProber, Clock, Prober, Shared
-from exporter.rounds.follow_ups import Hints
+from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
 from exporter.rounds.shared import Connect
@@ -68,8 +68,8 @@ class Service:
         self._open = AsyncExitStack()
         self._documents = PageCache(clock.mono, lambda: self.config, most_cached=float("inf"))
         self.receivers: dict[str, CallbackReceiver] = {}
-        self.turns = Turns(self.prober, clock)
-        self.follow_ups = Hints(self.prober, self.board, clock, self.turns)
+        self.turns = Turns(self.prober)
+        self.follow_ups = FollowUps(self.turns)
         self._render_seconds = 0.0
         self.configure(config)
 

@@ -1,8 +1,11 @@
 """The chart through Helm's own library: lint, and rendered manifests as plain values."""
 
+from collections import Counter
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from .tools import ROOT, library
@@ -10,8 +13,21 @@ from .tools import ROOT, library
 CHART = ROOT / "deploy" / "helm" / "stream-exporter"
 NAMESPACE = "monitoring"
 RELEASE = "streams"
+WORKLOADS = ("Deployment", "StatefulSet")
 
 Manifest = dict[str, Any]
+
+
+class Loader(yaml.SafeLoader):
+    """Refuses a key that stands in a map twice, as Kubernetes' own clients do."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Return the map of a node whose keys are all different."""
+        counted = Counter(self.construct_object(key, deep=True) for key, _ in node.value)
+        twice = [key for key, count in counted.items() if count > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"twice in one map: {twice}", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def helm() -> Any:
@@ -25,6 +41,18 @@ def values(path: Path) -> dict[str, Any]:
     return loaded
 
 
+CASES = {"defaults": {}, **{path.stem: values(path) for path in sorted((CHART / "ci").glob("*-values.yaml"))}}
+"""Sets of values, each to be rendered and judged as a whole."""
+
+case = pytest.mark.parametrize("given", CASES.values(), ids=CASES.keys())
+
+
+def account(**fields: Any) -> dict[str, Any]:
+    """Return values that watch one stream of one account."""
+    accounts = [{"name": "main", "provider": "tencent", **fields}]
+    return {"config": {"accounts": accounts, "streams": [{"name": "a", "account": "main", "domain": "d.example"}]}}
+
+
 def rendered(given: dict[str, Any]) -> dict[str, str]:
     """Return what `helm template` makes of these values, text by the name of the template."""
     with helm().Chart.load(CHART) as chart:
@@ -32,10 +60,17 @@ def rendered(given: dict[str, Any]) -> dict[str, str]:
     return {Path(name).name: text for name, text in texts.items()}
 
 
+def refusal(given: dict[str, Any]) -> str:
+    """Return the words with which the chart refuses these values."""
+    with pytest.raises(helm().HelmRenderError) as refused:
+        rendered(given)
+    return str(refused.value)
+
+
 def manifests(given: dict[str, Any]) -> list[Manifest]:
     """Return every manifest that these values render."""
     texts = [text for name, text in rendered(given).items() if name != "NOTES.txt"]
-    return [manifest for text in texts for manifest in yaml.safe_load_all(text) if manifest]
+    return [manifest for text in texts for manifest in yaml.load_all(text, Loader) if manifest]
 
 
 def only(kind: str, found: list[Manifest]) -> Manifest:
@@ -44,7 +79,24 @@ def only(kind: str, found: list[Manifest]) -> Manifest:
     return manifest
 
 
+def one(kind: str, given: dict[str, Any]) -> Manifest:
+    """Return the one manifest of a kind that these values render."""
+    return only(kind, manifests(given))
+
+
+def workload(found: list[Manifest]) -> Manifest:
+    """Return what runs the pods."""
+    [manifest] = [manifest for manifest in found if manifest["kind"] in WORKLOADS]
+    return manifest
+
+
 def pod(given: dict[str, Any]) -> Manifest:
-    """Return the pod template of the deployment."""
-    template: Manifest = only("Deployment", manifests(given))["spec"]["template"]
+    """Return the template of the pod."""
+    template: Manifest = workload(manifests(given))["spec"]["template"]
     return template
+
+
+def container(given: dict[str, Any]) -> Manifest:
+    """Return the container of the exporter."""
+    first: Manifest = pod(given)["spec"]["containers"][0]
+    return first

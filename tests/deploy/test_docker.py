@@ -4,22 +4,31 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from zipfile import ZipFile
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from packaging.requirements import Requirement
 
 from .tools import ROOT, accepts, library, program
 
 DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
+HEALTH = ROOT / "deploy" / "docker" / "health.py"
+HEALTH_INSIDE = "/usr/local/lib/stream-exporter/health.py"
 LOCK = ROOT / "deploy" / "docker" / "requirements.txt"
 
 
@@ -55,8 +64,8 @@ def context(folder: Path) -> Path:
 
 
 @contextmanager
-def answering(status: int) -> Iterator[str]:
-    """Serve one status for every path on loopback; give the address of the health check."""
+def answering(status: int, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve one status for the path of the health check on loopback, and give the address of the server."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -66,24 +75,57 @@ def answering(status: int) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Keep the test's output clean."""
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
+    class Server(HTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/-/healthy"
+        yield f"127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def health(url: str) -> int:
-    """Return the exit code of the image's health check, run here in a process that has a proxy set."""
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with a key and a certificate of a name that is not the container's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "streams.example.com")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    file.write_bytes(private + made.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    return file
+
+
+def serving(certificate: Path, verify: ssl.VerifyMode, newest: ssl.TLSVersion) -> ssl.SSLContext:
+    """Return what a server needs for TLS."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificate)
+    context.load_cert_chain(certificate)
+    context.verify_mode = verify
+    context.maximum_version = newest
+    return context
+
+
+def health(url: str | None, port: str = "") -> int:
+    """Return the exit code of the image's health check, run here with a proxy set; without a URL, on another port."""
     command = json.loads(last("HEALTHCHECK").partition("CMD ")[2])
-    assert command[0] == "python"
-    environment = os.environ | {"HEALTH_URL": url, "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
-    done = subprocess.run([sys.executable, *command[1:]], env=environment, capture_output=True, timeout=30, check=False)
-    return done.returncode
+    assert command == ["python", "-I", HEALTH_INSIDE]
+    assert ("COPY", f"deploy/docker/{HEALTH.name} {HEALTH_INSIDE}") in instructions()
+    script = HEALTH.read_text(encoding="utf-8")
+    assert script.count("127.0.0.1:10180") == 2
+    environment = os.environ | {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    if url:
+        environment["HEALTH_URL"] = url
+    asked = [sys.executable, "-I", "-c", script.replace("127.0.0.1:10180", port or "127.0.0.1:9")]
+    return subprocess.run(asked, env=environment, capture_output=True, timeout=30, check=False).returncode
 
 
 def test_hadolint() -> None:
@@ -115,14 +157,30 @@ def test_command() -> None:
 
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (404, False), (503, False)])
 def test_health_check(status: int, healthy: bool) -> None:
-    """The health check believes only 200, and a proxy set in the environment does not come between."""
-    with answering(status) as url:
-        assert (health(url) == 0) is healthy
+    """The health check believes only success, at the address given or at its own; no proxy comes between."""
+    with answering(status) as server:
+        assert (health(f"http://{server}/-/healthy") == 0) is healthy
+        assert (health(None, server) == 0) is healthy
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=str)
+@pytest.mark.parametrize("verify", [ssl.CERT_NONE, ssl.CERT_REQUIRED], ids=str)
+def test_health_check_by_tls(certificate: Path, verify: ssl.VerifyMode, newest: ssl.TLSVersion) -> None:
+    """It finds a server with TLS alive by itself, whatever name it has, and one that demands certificates."""
+    with answering(200, serving(certificate, verify, newest)) as server:
+        assert health(None, server) == 0
+
+
+def test_health_check_by_tls_believes_only_success(certificate: Path) -> None:
+    """By TLS too, an answer that is no success is unhealthy."""
+    with answering(503, serving(certificate, ssl.CERT_NONE, ssl.TLSVersion.TLSv1_3)) as server:
+        assert health(None, server) != 0
 
 
 def test_health_check_without_server() -> None:
     """Nobody listening is unhealthy."""
     assert health("http://127.0.0.1:9/-/healthy") != 0
+    assert health(None) != 0
 
 
 def test_copies_are_in_the_context() -> None:

@@ -1,31 +1,22 @@
-"""Rules and routes: freshly generated, accepted by the real tools, right about the situations they are written for."""
+"""Rules: freshly generated, accepted by the real tools, right about the situations they are written for."""
 
-import json
 import re
-import runpy
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 import pytest
 import yaml
 
 from exporter.model import Reason
+from exporter.rules.building import CHART, render, scale_duration, scale_expression
+from exporter.rules.options import JOB, RulesOptions
+from exporter.rules.options import RUNBOOK as SHIPPED_RUNBOOK
 
-from .tools import ROOT, accepts, program, run
+from .tools import ROOT, accepts, program
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
-BUILD_RULES = PROMETHEUS / "build_rules.py"
 RULES = PROMETHEUS / "rules.yml"
-ROUTES = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 RUNBOOK = ROOT / "docs" / "runbook.md"
 SCENARIOS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 SCALE = 0.1
@@ -38,27 +29,20 @@ ALERTS = {
     "StreamBlind": {"warning"},
     "StreamFlapping": {"warning"},
     "StreamRedundancyLost": {"warning"},
+    "StreamMediaLost": {"warning"},
     "StreamQuotaExhausted": {"warning", "info"},
     "StreamCredentialsRejected": {"critical"},
+    "StreamAccountWatchesNothing": {"warning"},
     "StreamConfigReloadFailed": {"warning"},
     "StreamClockSkew": {"warning"},
     "StreamCallbacksStopped": {"warning"},
+    "StreamWatchdog": {"none"},
 }
-
-
-def build(*arguments: str | Path) -> str:
-    """Return what a generator prints."""
-    return accepts(sys.executable, *arguments)
 
 
 def promtool() -> str:
     """Return the path of promtool."""
     return program("promtool", "apt-get install prometheus")
-
-
-def amtool() -> str:
-    """Return the path of amtool."""
-    return program("amtool", "apt-get install prometheus-alertmanager")
 
 
 def groups() -> list[dict[str, Any]]:
@@ -86,12 +70,12 @@ def section(page: Path, heading: str) -> str:
 
 def test_rules_are_fresh() -> None:
     """Nobody edits the generated rules by hand or forgets to write them anew."""
-    assert build(BUILD_RULES) == RULES.read_text(encoding="utf-8")
+    assert render(RulesOptions()) == RULES.read_text(encoding="utf-8")
 
 
 def test_lossy_scenario_is_fresh() -> None:
     """The committed losses are the seeded ones, not a lucky draw."""
-    generated = build(PROMETHEUS / "tests" / "build_lossy.py")
+    generated = accepts(sys.executable, PROMETHEUS / "tests" / "build_lossy.py")
     assert generated == (PROMETHEUS / "tests" / "lossy.yml").read_text(encoding="utf-8")
 
 
@@ -135,7 +119,7 @@ def test_links_inside_the_pages_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("rule", rules("record"), ids=lambda rule: rule["record"])
 def test_recorded_names_follow_the_convention(rule: dict[str, Any]) -> None:
     """Recorded series are named level:metric:operation, with a metric of ours in the middle."""
-    assert re.fullmatch(r"[a-z_]+:stream_[a-z_]+:(avg|sum|count|increase)\d+[mhd]", rule["record"])
+    assert re.fullmatch(r"[a-z_]+:stream_[a-z_]+:(avg|sum|count|increase|last)\d+[mhd]", rule["record"])
 
 
 def test_promtool_accepts_rules_and_configuration() -> None:
@@ -150,12 +134,6 @@ def test_scenario(scenario: Path) -> None:
     accepts(promtool(), "test", "rules", scenario)
 
 
-@cache
-def generator() -> dict[str, Any]:
-    """Return the names that the generator defines."""
-    return runpy.run_path(str(BUILD_RULES))
-
-
 def scale(node: Any, key: str = "") -> Any:
     """Return a scenario with all its times shrunk."""
     if isinstance(node, dict):
@@ -163,16 +141,16 @@ def scale(node: Any, key: str = "") -> Any:
     if isinstance(node, list):
         return [scale(value, key) for value in node]
     if key in {"interval", "evaluation_interval", "eval_time"}:
-        return generator()["scale_duration"](node, SCALE)
+        return scale_duration(node, SCALE)
     if key == "expr":
-        return generator()["scale_expression"](node, SCALE)
+        return scale_expression(node, SCALE)
     return node
 
 
 @pytest.mark.parametrize("name", ["down", "outage"])
 def test_scaled_rules_hold_the_same_figures_in_scaled_time(name: str, tmp_path: Path) -> None:
     """A test that shrinks the rules tests the same rules, ten times faster."""
-    (tmp_path / "rules.yml").write_text(build(BUILD_RULES, "--scale", str(SCALE)), encoding="utf-8")
+    (tmp_path / "rules.yml").write_text(render(RulesOptions(), SCALE), encoding="utf-8")
     scenario = scale(yaml.safe_load((PROMETHEUS / "tests" / f"{name}.yml").read_text(encoding="utf-8")))
     (tmp_path / "scenario.yml").write_text(yaml.safe_dump(scenario | {"rule_files": ["rules.yml"]}), encoding="utf-8")
     accepts(promtool(), "test", "rules", tmp_path / "scenario.yml")
@@ -180,9 +158,8 @@ def test_scaled_rules_hold_the_same_figures_in_scaled_time(name: str, tmp_path: 
 
 def test_a_scale_that_leaves_nothing_is_refused() -> None:
     """A factor that would round a window to nothing is an error, not a rule that never fires."""
-    done = run(sys.executable, BUILD_RULES, "--scale", "0.00000001")
-    assert done.returncode != 0
-    assert "below a millisecond" in done.stderr
+    with pytest.raises(ValueError, match="below a millisecond"):
+        render(RulesOptions(), 0.00000001)
 
 
 REPLICAS = ("a", "b", "c")
@@ -195,184 +172,118 @@ def series(name: str, instance: str, stream: str, values: str, **labels: str) ->
     return {"series": f"{name}{{{written}}}", "values": values}
 
 
+def firing(when: str, name: str, *alerts: str) -> dict[str, Any]:
+    """Return a check: with which labels an alert fires."""
+    found = f'ALERTS{{alertname="{name}", alertstate="firing"'
+    return {
+        "expr": f"{found}}}",
+        "eval_time": when,
+        "exp_samples": [{"labels": f"{found}, {labels}}}", "value": 1} for labels in alerts],
+    }
+
+
+def judge(folder: Path, options: RulesOptions, inputs: list[dict[str, str]], *checks: dict[str, Any]) -> None:
+    """Hold the rules that these options make to checks."""
+    (folder / "rules.yml").write_text(render(options), encoding="utf-8")
+    test = {"interval": "15s", "input_series": inputs, "promql_expr_test": list(checks)}
+    scenario = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": [test]}
+    (folder / "scenario.yml").write_text(yaml.safe_dump(scenario), encoding="utf-8")
+    accepts(promtool(), "test", "rules", folder / "scenario.yml")
+
+
 def test_joined_labels_survive_disagreement_and_absence(tmp_path: Path) -> None:
     """Replicas with different labels for a stream, or none at all, cost no alert; what most of them say counts."""
-    (tmp_path / "rules.yml").write_text(
-        build(BUILD_RULES, "--info-label", "team", "--info-label", "tier"), encoding="utf-8"
-    )
     teams = {"a": "old", "b": "new", "c": "new"}
     inputs = [series("stream_active", who, stream, "0x40") for who in REPLICAS for stream in ("known", "bare")]
     inputs += [series("stream_info", who, "known", "1x40", team=teams[who], account="z") for who in REPLICAS]
-    labels = 'job="stream-exporter", provider="zego", severity="critical"'
-    down = f'ALERTS{{alertname="StreamDown", alertstate="firing", {labels}'
-    check = {
-        "expr": 'ALERTS{alertname="StreamDown", alertstate="firing"}',
+    common = 'job="stream-exporter", provider="zego", severity="critical"'
+    known, bare = f'{common}, stream="known", account="z", team="new"', f'{common}, stream="bare"'
+    judge(tmp_path, RulesOptions(info_label=("team", "tier")), inputs, firing("5m", "StreamDown", known, bare))
+
+
+@pytest.mark.parametrize("chosen", ["team", "account", "environment"])
+def test_a_chosen_label_that_targets_have_too_costs_no_alert(chosen: str, tmp_path: Path) -> None:
+    """Two sites that would get the same label are one alert; a rule that fails to be evaluated would be none at all."""
+    values = {"stream_active": "0x40", "stream_info": "1x40"}
+    own = [{chosen: site, "exported_account": "a"} for site in ("north", "south")]
+    inputs = [series(name, "a", "main", values[name], **labels) for name in values for labels in own]
+    told = {
+        "expr": 'count(count by (stream) (ALERTS{alertname="StreamDown", alertstate="firing"}))',
         "eval_time": "5m",
-        "exp_samples": [
-            {"labels": f'{down}, stream="known", team="new"}}', "value": 1},
-            {"labels": f'{down}, stream="bare"}}', "value": 1},
-        ],
+        "exp_samples": [{"labels": "{}", "value": 1}],
     }
-    scenario = {
-        "rule_files": ["rules.yml"],
-        "evaluation_interval": "15s",
-        "tests": [{"interval": "15s", "input_series": inputs, "promql_expr_test": [check]}],
-    }
-    (tmp_path / "scenario.yml").write_text(yaml.safe_dump(scenario), encoding="utf-8")
-    accepts(promtool(), "test", "rules", tmp_path / "scenario.yml")
+    judge(tmp_path, RulesOptions(info_label=(chosen,)), inputs, told)
 
 
-def test_amtool_accepts_the_routes() -> None:
-    """The routes load in a real Alertmanager."""
-    accepts(amtool(), "check-config", ROUTES)
+TIERS = {"gold": "gold", "calm": "warning", "test": "info", "loud": "critical", "none": ""}
+
+
+def with_tiers(**severities: str) -> list[str]:
+    """Return the labels of alerts about streams that are named by their tiers, of these severities."""
+    return [
+        f'job="stream-exporter", provider="zego", account="z", stream="{stream}", tier="{TIERS[stream]}", '
+        f'severity="{severity}"'
+        for stream, severity in severities.items()
+    ]
+
+
+def test_severity_comes_from_a_label(tmp_path: Path) -> None:
+    """The label says how grave a page is, lets nothing be graver than an information, and makes no warning a page."""
+    inputs = [series("stream_active", "a", stream, "0x40") for stream in TIERS]
+    inputs += [series("stream_state_changes_total", "a", stream, "0+1x40") for stream in TIERS]
+    inputs += [series("stream_info", "a", stream, "1x40", account="z", tier=tier) for stream, tier in TIERS.items()]
+    pages = with_tiers(gold="gold", calm="warning", test="info", loud="critical", none="critical")
+    others = with_tiers(gold="warning", calm="warning", test="info", loud="warning", none="warning")
+    checks = [firing("5m", "StreamDown", *pages), firing("5m", "StreamFlapping", *others)]
+    judge(tmp_path, RulesOptions(severity_label="tier"), inputs, *checks)
+
+
+def test_the_job_is_yours(tmp_path: Path) -> None:
+    """A regular expression with characters that PromQL escapes matches what it says, and nothing else."""
+    options = RulesOptions(job=r'live\.exporter|"quoted"')
+    ours = {"series": 'up{job="live.exporter", instance="a"}', "values": "0x20"}
+    other = {"series": 'up{job="live-exporter", instance="b"}', "values": "0x20"}
+    down = firing("3m", "StreamExporterDown", 'severity="critical", job="live.exporter"')
+    judge(tmp_path, options, [ours, other], down)
+
+
+def test_the_runbook_is_yours() -> None:
+    """Every alert leads to its heading in the runbook given."""
+    text = render(RulesOptions(runbook_url="https://wiki.example/runbook"))
+    found = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"] if "alert" in rule]
+    addresses = [rule["annotations"]["runbook_url"] for rule in found]
+    assert addresses == [f"https://wiki.example/runbook#{rule['alert'].lower()}" for rule in found]
+    assert len(found) > 10
 
 
 @pytest.mark.parametrize(
-    ("labels", "receiver"),
+    ("options", "message"),
     [
-        (("alertname=StreamDown", "severity=critical", "provider=zego"), "on-call"),
-        (("alertname=StreamProviderBlind", "severity=critical", "provider=zego"), "on-call"),
-        (("alertname=StreamBlind", "severity=warning", "provider=zego"), "team"),
-        (("alertname=StreamQuotaExhausted", "severity=info", "provider=zego"), "notes"),
-        (("alertname=Unheard",), "team"),
+        ({"info_label": ("a-b",)}, "'a-b' is not the name of a label"),
+        ({"severity_label": "__tier"}, "'__tier' is not the name of a label"),
+        ({"info_label": ("media",)}, "cannot take media"),
+        ({"info_label": ("pod",)}, "cannot take pod"),
+        ({"replica_label": ("job",)}, "replicas cannot differ in job"),
+        ({"severity_label": ""}, "'' is not the name of a label"),
+        ({"job": "("}, "is not a regular expression"),
+        ({"job": "(?!test).*"}, "Prometheus, which has no (?!"),
+        ({"job": r"(a)\1"}, r"Prometheus, which has no \1"),
+        ({"job": ""}, "the regular expression for the job is empty"),
     ],
 )
-def test_alerts_reach_their_receiver(labels: tuple[str, ...], receiver: str) -> None:
-    """What is critical wakes somebody, and nothing falls through."""
-    accepts(amtool(), "config", "routes", "test", f"--config.file={ROUTES}", f"--verify.receivers={receiver}", *labels)
+def test_what_would_make_broken_rules_is_refused(options: dict[str, Any], message: str) -> None:
+    """Rules that Prometheus would refuse, or that would never fire, are not written."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        RulesOptions(**options)
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def fetch(address: str, body: object = None) -> str:
-    """Return the answer to a GET, or to a POST of ``body`` as JSON."""
-    data = None if body is None else json.dumps(body).encode()
-    with urlopen(Request(address, data, {"Content-Type": "application/json"}), timeout=5) as answer:
-        text: str = answer.read().decode()
-        return text
-
-
-def is_ready(address: str) -> bool:
-    """Say whether Alertmanager takes alerts."""
-    try:
-        fetch(f"{address}/-/ready")
-    except URLError:
-        return False
-    return True
-
-
-def wait_until_ready(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Return once Alertmanager takes alerts; fail with its own words if it ends or takes 30 s."""
-    deadline = time.monotonic() + 30
-    while not is_ready(address):
-        assert server.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def alertmanager(tmp_path: Path) -> Iterator[str]:
-    """Yield the address of a real Alertmanager with the shipped configuration, whose messages go nowhere."""
-    server = program("prometheus-alertmanager", "apt-get install prometheus-alertmanager")
-    config = tmp_path / "alertmanager.yml"
-    config.write_text(ROUTES.read_text(encoding="utf-8").replace("127.0.0.1:9095", "127.0.0.1:1"), encoding="utf-8")
-    listen = f"127.0.0.1:{free_port()}"
-    flags = ["--cluster.listen-address=", f"--web.listen-address={listen}", f"--storage.path={tmp_path}"]
-    log = tmp_path / "log"
-    command = [server, f"--config.file={config}", *flags]
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        try:
-            wait_until_ready(f"http://{listen}", process, log)
-            yield f"http://{listen}"
-        finally:
-            process.terminate()
-
-
-def alert(name: str, severity: str = "critical", **labels: str) -> dict[str, Any]:
-    """Return an alert as Prometheus sends it."""
-    common = {"alertname": name, "severity": severity, "job": "stream-exporter"}
-    return {"labels": common | labels, "startsAt": datetime.now(UTC).isoformat()}
-
-
-def silenced(address: str) -> set[str]:
-    """Return which alerts are held back, each as its name and its provider and stream."""
-    found = json.loads(fetch(f"{address}/api/v2/alerts"))
-    return {describe(entry["labels"]) for entry in found if entry["status"]["inhibitedBy"]}
-
-
-def describe(labels: dict[str, str]) -> str:
-    """Return an alert's name, job if it is another one, provider and stream in one line."""
-    words = (labels["alertname"], labels.get("provider"), labels.get("stream"), labels.get("env"))
-    return " ".join(word for word in words if word)
-
-
-DOWN = alert("StreamDown", provider="zego", stream="a")
-BLIND = alert("StreamBlind", "warning", provider="zego", stream="b")
-OTHERS_DOWN = alert("StreamDown", provider="tencent", stream="a")
-FLAPPING = alert("StreamFlapping", "warning", provider="zego", stream="a")
-OTHER_FLAPPING = alert("StreamFlapping", "warning", provider="zego", stream="c")
-SHORT = alert("StreamRedundancyLost", "warning", provider="zego", stream="a")
-ELSEWHERE = {"labels": DOWN["labels"] | {"job": "other-stream-exporter", "env": "elsewhere"}}
-FOREIGN = alert("DiskFull", provider="zego", stream="a")
-STREAMS = [BLIND, OTHERS_DOWN, OTHER_FLAPPING, ELSEWHERE, FOREIGN]
-# Posted last and of a job of its own: once its cause counts, all causes before it do.
-MARKER = [
-    alert("StreamProviderBlind", job="marker", provider="marker"),
-    alert("StreamDown", job="marker", provider="marker"),
-]
-
-
-@pytest.mark.parametrize(
-    ("posted", "expected"),
-    [
-        pytest.param(
-            [alert("StreamProviderBlind", provider="zego"), DOWN, *STREAMS],
-            {"StreamDown zego a", "StreamBlind zego b"},
-            id="a blind provider silences its own streams",
-        ),
-        pytest.param(
-            [alert("StreamCredentialsRejected", provider="zego", account="z"), DOWN, *STREAMS],
-            {"StreamDown zego a", "StreamBlind zego b"},
-            id="a rejected account silences its provider's streams",
-        ),
-        pytest.param(
-            [alert("StreamExporterDown"), alert("StreamProviderBlind", provider="volcengine"), *STREAMS],
-            {"StreamBlind zego b", "StreamDown tencent a", "StreamFlapping zego c", "StreamProviderBlind volcengine"},
-            id="an exporter that is down silences all of its own",
-        ),
-        pytest.param(
-            [alert("StreamExporterDown", job=""), *STREAMS],
-            {"StreamBlind zego b", "StreamDown tencent a", "StreamFlapping zego c", "StreamDown zego a elsewhere"},
-            id="an exporter that vanished silences all of ours",
-        ),
-        pytest.param(
-            [alert("StreamExporterDown", "warning", instance="b"), DOWN, *STREAMS],
-            set(),
-            id="one lost replica silences nothing",
-        ),
-        pytest.param(
-            [DOWN, FLAPPING, SHORT, *STREAMS],
-            {"StreamFlapping zego a", "StreamRedundancyLost zego a"},
-            id="a stream that is down is not told to flap",
-        ),
-        pytest.param(
-            [alert("StreamForbidden", provider="zego", stream="a"), DOWN, FLAPPING, *STREAMS],
-            {"StreamDown zego a", "StreamFlapping zego a"},
-            id="a forbidden stream is told by its reason",
-        ),
-    ],
-)
-def test_inhibition(alertmanager: str, posted: list[dict[str, Any]], expected: set[str]) -> None:
-    """The cause is told, its symptoms are held back, and nothing else is."""
-    fetch(f"{alertmanager}/api/v2/alerts", [*posted, *MARKER])
-    deadline = time.monotonic() + 10
-    while "StreamDown marker" not in (found := silenced(alertmanager)):
-        assert time.monotonic() < deadline, f"only {found} are held back"
-        time.sleep(0.05)
-    assert {line for line in found if "marker" not in line} == expected
+@pytest.mark.parametrize("labels", [(), ("team",), ("team", "tier")])
+@pytest.mark.parametrize("severity", [None, "tier"])
+def test_the_chart_can_fill_its_template(labels: tuple[str, ...], severity: str | None) -> None:
+    """With its words replaced as the chart does it, its template holds the rules that the same flags make."""
+    wanted = RulesOptions(info_label=labels, severity_label=severity)
+    text = render(CHART).replace(", INFO_LABELS, SEVERITY_LABEL", "".join(f", {label}" for label in wanted.chosen))
+    text = text.replace("EXPORTER_JOB", JOB).replace("RUNBOOK_URL", SHIPPED_RUNBOOK)
+    text = text.replace("SEVERITY_LABEL", severity) if severity else re.sub(
+        r"\{\{ if .*SEVERITY_LABEL.*\{\{ else \}\}(\w+)\{\{ end \}\}", r"\1", text)  # fmt: skip
+    assert yaml.safe_load(text) == yaml.safe_load(render(wanted))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import runpy
-from functools import cache
 from typing import Any
 
 import yaml
 
+from exporter.rules.building import render, scale_duration
+from exporter.rules.options import RulesOptions
 from tests.deploy.tools import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -27,21 +27,14 @@ SHIPPED_HOOK = "http://127.0.0.1:9095"
 SHIPPED_EXPORTER = "localhost:10180"
 
 
-@cache
-def _generator() -> dict[str, Any]:
-    return runpy.run_path(str(DEPLOY / "prometheus" / "build_rules.py"))
-
-
 def duration(text: str) -> str:
     """Return a duration in the scaled time."""
-    scaled: str = _generator()["scale_duration"](text, SCALE)
-    return scaled
+    return scale_duration(text, SCALE)
 
 
 def rules() -> str:
-    """Return the shipped rules with shorter windows, from the generator that writes them."""
-    text: str = _generator()["render_rules"](_generator()["Options"](scale=SCALE))
-    return text
+    """Return the shipped rules with shorter windows, from the builder that writes them."""
+    return render(RulesOptions(), SCALE)
 
 
 def _shrunk(node: Any, key: str = "") -> Any:
@@ -59,7 +52,7 @@ def _shipped(path: str) -> Any:
 def alertmanager(hook: str) -> str:
     """Return Alertmanager's shipped configuration with its receivers at a test's webhook."""
     text = yaml.safe_dump(_shipped("alertmanager/alertmanager.yml"), sort_keys=False)
-    assert text.count(SHIPPED_HOOK) == 3
+    assert text.count(SHIPPED_HOOK) == 4
     return text.replace(SHIPPED_HOOK, hook)
 
 

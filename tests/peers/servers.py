@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from testbed.processes import ANY_PORT, Server, running, until
 from testbed.web import Asked, fetch, served
 from tests.deploy.tools import program
 
+SWITCH = "dead-mans-switch"
 TOOLKIT_SAYS = re.compile(r'msg="Listening on" address=(\S+)')
 
 
@@ -83,10 +85,17 @@ class Message:
 
 @dataclass(slots=True)
 class Hook:
-    """A webhook receiver; `messages` in the order in which they came."""
+    """A webhook receiver.
+
+    Attributes:
+        url: Where it listens.
+        messages: What came, in order, but for the dead-man's switch.
+        beats: When that one came, in seconds of the monotonic clock.
+    """
 
     url: str
     messages: list[Message] = field(default_factory=list)
+    beats: list[float] = field(default_factory=list)
 
 
 def _message(path: str, body: dict[str, Any]) -> Message:
@@ -104,7 +113,11 @@ def hook() -> Iterator[Hook]:
     """Listen for Alertmanager's notifications."""
 
     def receive(asked: Asked) -> tuple[dict[str, str], bytes]:
-        heard.messages.append(_message(asked.path, json.loads(asked.body)))
+        message = _message(asked.path, json.loads(asked.body))
+        if message.receiver == SWITCH:
+            heard.beats.append(time.monotonic())
+        else:
+            heard.messages.append(message)
         return {}, b""
 
     with served(receive) as address:

@@ -36,12 +36,12 @@ PLACES: dict[str, list[dict[str, str]]] = {
 QUOTA = {"DescribeRTCStreamState": 1000.0}
 # The defaults, to be scaled like the scrape interval.
 SCRAPE = {"timeout": "10s", "reuse": "5s", "max_age": "2m"}
-ALERTS = 'ALERTS{alertname=~"Stream.+"}'
+ALERTS = 'ALERTS{alertname=~"Stream.+", alertname!="StreamWatchdog"}'
 
 
 def _world(accounts: list[str]) -> dict[str, Any]:
     return {
-        "accounts": [{"name": name, "quota": QUOTA, **ACCOUNTS[name]} for name in accounts],
+        "accounts": [{"name": name, "quota": dict(QUOTA), **ACCOUNTS[name]} for name in accounts],
         "streams": [{**place, "account": name} for name in accounts for place in PLACES[name]],
     }
 

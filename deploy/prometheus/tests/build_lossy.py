@@ -135,7 +135,7 @@ def write_checks() -> Iterator[str]:
     yield write_check("Resolved after the return.", down, back + RESOLVED, {})
     yield write_check(
         "No other alert has fired.",
-        f'count_over_time(ALERTS{{alertname!="StreamDown", alertstate="firing"}}[{end}s])',
+        f'count_over_time(ALERTS{{alertname!~"StreamDown|StreamWatchdog", alertstate="firing"}}[{end}s])',
         end,
         {},
     )

@@ -26,6 +26,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LONGEST_PASSWORD = 72  # bytes; bcrypt reads no further
 NO_FILE = WebConfig()
+# Paths without password and rate limit: probes by a kubelet or load balancer cannot authenticate.
+OPEN = frozenset(("/-/healthy", "/-/ready"))
 
 # Salt and digest of an unknown password, for the comparison when the user does not exist.
 _DUMMY = "1/SP86btkfsxcsbwRTjd/.P.2x.FXYV0L4CbDC4rOBfrE4kD.KAXW"
@@ -125,11 +127,14 @@ class WebGuard:
         try:
             config = self._config()
         except WebConfigError:
+            if request.path in OPEN:
+                return await handler(request)
             return _refusal(500, "The web configuration file is broken; the log tells where.")
         refusal = self._refuse(request, config)
         if refusal is None:
             request[_ADDED_HEADERS] = config.http_server_config.headers
-            refusal = await self._authenticate(request, config.basic_auth_users)
+            if request.path not in OPEN:
+                refusal = await self._authenticate(request, config.basic_auth_users)
         return refusal if refusal is not None else await handler(request)
 
     def _config(self) -> WebConfig:
@@ -147,6 +152,8 @@ class WebGuard:
     def _refuse(self, request: web.Request, config: WebConfig) -> web.Response | None:
         if not self._allowed(request, config.tls_server_config):
             return _refusal(403, "The client certificate bears none of the allowed names.", Connection="close")
+        if request.path in OPEN:
+            return None
         if self._bucket.limit != config.rate_limit:
             self._bucket = _Bucket(config.rate_limit)
         if not self._bucket.take(self._clock()):

@@ -19,18 +19,30 @@
 {{- end }}
 
 {{- define "stream-exporter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "stream-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "stream-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{- define "stream-exporter.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "stream-exporter.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{/* One map of several, the later ones winning: a key that stood there twice would be no valid YAML. */}}
+{{- define "stream-exporter.merged" -}}
+{{- $merged := dict }}
+{{- range . }}
+{{- range $key, $value := . }}
+{{- $_ := set $merged $key $value }}
 {{- end }}
+{{- end }}
+{{- toYaml $merged }}
+{{- end }}
+
+{{/* The labels of a resource: give the context, then maps of its own. */}}
+{{- define "stream-exporter.labels" -}}
+{{- $root := first . }}
+{{- $chart := dict
+  "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/version" $root.Chart.AppVersion
+  "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $selector := include "stream-exporter.selectorLabels" $root | fromYaml }}
+{{- include "stream-exporter.merged" (concat (list $chart $root.Values.commonLabels) (rest .) (list $selector)) }}
 {{- end }}
 
 {{- define "stream-exporter.serviceAccountName" -}}
@@ -43,7 +55,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- define "stream-exporter.image" -}}
 {{- with .Values.image }}
-{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}
+{{- with coalesce ($.Values.global).imageRegistry .registry }}{{ . }}/{{ end }}{{ .repository }}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
 {{- end }}
 {{- end }}
@@ -51,74 +63,4 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* The chart renders a ConfigMap of its own: neither in the demo, which reads no file, nor when another one is named. */}}
 {{- define "stream-exporter.ownConfig" -}}
 {{- if not (or .Values.demo .Values.existingConfigMap) }}true{{ end }}
-{{- end }}
-
-{{/*
-A ConfigMap is no place for a secret. What looks like one is refused, wherever it stands in config and streamFiles, and
-neither its value nor its key is repeated: the key may be the secret.
-*/}}
-{{- define "stream-exporter.refuseSecrets" -}}
-{{- include "stream-exporter.refuse" (dict "at" "config" "value" .Values.config "key" "") }}
-{{- range $name, $streams := .Values.streamFiles }}
-{{- include "stream-exporter.refuse" (dict "at" (printf "streamFiles %s" $name) "value" $streams "key" "") }}
-{{- end }}
-{{- end }}
-
-{{/* Looks through a value with all that is in it; `at` is its place for messages, `key` the key it stands under. */}}
-{{- define "stream-exporter.refuse" -}}
-{{- $at := .at }}
-{{- if kindIs "map" .value }}
-{{- range $key, $value := .value }}
-{{- include "stream-exporter.refuseKey" (dict "at" $at "key" $key "value" $value) }}
-{{- include "stream-exporter.refuseText" (dict "at" $at "text" $key "key" "") }}
-{{- $plain := regexMatch "^[a-z_]{1,24}$" $key | ternary $key "<key>" }}
-{{- include "stream-exporter.refuse" (dict "at" (printf "%s.%s" $at $plain) "value" $value "key" $key) }}
-{{- end }}
-{{- else if kindIs "slice" .value }}
-{{- $key := .key }}
-{{- range $index, $value := .value }}
-{{- include "stream-exporter.refuse" (dict "at" (printf "%s[%d]" $at $index) "value" $value "key" $key) }}
-{{- end }}
-{{- else if kindIs "string" .value }}
-{{- include "stream-exporter.refuseText" (dict "at" $at "text" .value "key" .key) }}
-{{- end }}
-{{- end }}
-
-{{/* The keys that hold a secret, in any spelling: SECRET_KEY, secretKey, secret-key. Their forms _file and _env do not. */}}
-{{- define "stream-exporter.refuseKey" -}}
-{{- $secrets := list
-  "access_key" "access_key_id" "access_key_secret" "api_key" "api_secret" "callback_key" "callback_secret" "password"
-  "secret_access_key" "secret_id" "secret_key" "security_token" "server_secret" "session_token" "token" }}
-{{- $word := regexReplaceAll "[^a-z0-9]" (lower .key) "" }}
-{{- $at := .at }}
-{{- range $secrets }}
-{{- if eq $word (replace "_" "" .) }}
-{{- printf "%s: config becomes a ConfigMap; give %s_file or %s_env instead of %s, and a Secret" $at . . . | fail }}
-{{- end }}
-{{- end }}
-{{- $secret := "secret|passw|passphrase|token|credential|privatekey|accesskey|apikey|authkey|callbackkey|signkey|authorization" }}
-{{- if and (regexMatch $secret $word) (not (regexMatch "(file|env)$" $word)) (not (kindIs "map" .value)) }}
-{{- printf "%s: config becomes a ConfigMap; a key there is named like a secret. Give its form that ends in _file or _env, and a Secret" $at | fail }}
-{{- end }}
-{{- if and (regexMatch $secret $word) (kindIs "string" .value) }}
-{{- if and (hasSuffix "env" $word) (not (regexMatch "^[A-Za-z_][A-Za-z0-9_]{0,127}$" .value)) }}
-{{- printf "%s: config becomes a ConfigMap; a key that ends in _env wants the name of an environment variable, not a secret" $at | fail }}
-{{- end }}
-{{- if and (hasSuffix "file" $word) (not (contains "/" .value)) }}
-{{- printf "%s: config becomes a ConfigMap; a key that ends in _file wants the path of a file, not a secret" $at | fail }}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{/* Texts that hold a secret: a password in an address, one in its query, an access key, a private key. */}}
-{{- define "stream-exporter.refuseText" -}}
-{{- if regexMatch "//[^/?#\\s]*@|^[^/@\\s]+:[^/@\\s]+@" .text }}
-{{- printf "%s: config becomes a ConfigMap; an address there holds a user or a password. Take it out, or put the address into a Secret" .at | fail }}
-{{- end }}
-{{- if regexMatch "(?i)(^|[?&;])[a-z_-]*(secret|token|sign|signature|auth|auth_key|passw|password|access_?key|api_?key)[a-z_-]*=" .text }}
-{{- printf "%s: config becomes a ConfigMap; an address there holds a secret in its query. Take it out, or put the address into a Secret" .at | fail }}
-{{- end }}
-{{- if or (regexMatch "\\b(LTAI|STS\\.|AKID|IKID|AKLT|AKTP|AKIA|ASIA)[A-Za-z0-9]{12,}" .text) (contains "PRIVATE KEY-----" .text) }}
-{{- printf "%s: config becomes a ConfigMap; a text there looks like an access key or a private key. Put it into a Secret" .at | fail }}
-{{- end }}
 {{- end }}

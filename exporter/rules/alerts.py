@@ -1,0 +1,243 @@
+"""The alerts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.rules.model import Alert, StreamAlert
+
+EXPORTER_DOWN: Final = Alert(
+    name="StreamExporterDown",
+    severity="critical",
+    pending="1m",
+    expr="""\
+max without ($replica) (up{job=~$job}) == 0
+or
+absent(up{job=~$job})""",
+    summary="The stream exporter is gone: no stream is being watched",
+    description="Prometheus has had no answer from any replica of the exporter{{ with $labels.job }} (job {{ . }})"
+    "{{ end }} for one minute, or has no such target any more. Until it is back, nobody will tell you about a stream.",
+)
+REPLICA_DOWN: Final = Alert(
+    name="StreamExporterDown",
+    severity="warning",
+    pending="5m",
+    expr="""\
+up{job=~$job} == 0
+and ignoring ($replica)
+max without ($replica) (up{job=~$job}) == 1""",
+    summary="One replica of the stream exporter is down",
+    description="{{ $labels.instance }} has not answered for five minutes. Its peer still watches the streams.",
+)
+PROVIDER_BLIND: Final = Alert(
+    name="StreamProviderBlind",
+    severity="critical",
+    pending="1m",
+    expr="provider_account:stream_probe_success:avg3m < 0.1",
+    summary="{{ $labels.provider }} does not tell the state of its streams"
+    "{{ with $labels.account }} to account {{ . }}{{ end }}",
+    description="Only {{ $value | humanizePercentage }} of the probes at {{ $labels.provider }}"
+    "{{ with $labels.account }} for account {{ . }}{{ end }} got an answer in the last three minutes. "
+    "Its streams may be well or not: nobody knows, so nothing is said about single ones.",
+)
+# Two answers "not live", none "live" for 75 s, and "not live" the last that was heard: true across gaps.
+STREAM_DOWN: Final = StreamAlert(
+    name="StreamDown",
+    severity="critical",
+    keep="2m",
+    expr="""\
+min without ($replica) (last_over_time(stream_active[3m])) == 0
+unless
+max without ($replica) (max_over_time(stream_active[75s])) == 1
+and
+sum without ($replica) (count_over_time(stream_active[3m]) - sum_over_time(stream_active[3m])) >= 2""",
+    summary="Stream {{ $labels.provider }}/{{ $labels.stream }} is not live",
+    description="{{ $labels.provider }} said at least twice that {{ $labels.stream }} is not live, "
+    "and nobody has seen it live for more than a minute.",
+)
+STREAM_FORBIDDEN: Final = StreamAlert(
+    name="StreamForbidden",
+    severity="critical",
+    keep="2m",
+    expr="""\
+max without ($replica, state) (sum_over_time(stream_state{state="forbidden"}[3m])) >= 2
+unless
+max without ($replica) (max_over_time(stream_active[75s])) == 1""",
+    summary="Stream {{ $labels.provider }}/{{ $labels.stream }} is forbidden",
+    description="{{ $labels.provider }} refuses pushes of {{ $labels.stream }}. It will not come back by itself: "
+    "somebody has to lift the ban.",
+)
+STREAM_BLIND: Final = StreamAlert(
+    name="StreamBlind",
+    severity="warning",
+    pending="3m",
+    expr="""\
+max without ($replica) (present_over_time(stream_probe_success[1m]))
+unless
+max without ($replica) (present_over_time(stream_active[2m]))""",
+    exempt="""\
+unless ignoring (stream$more)
+provider_account:stream_probe_success:avg3m < 0.1""",
+    summary="Nobody knows whether {{ $labels.provider }}/{{ $labels.stream }} is live",
+    description="For five minutes no probe of {{ $labels.stream }} has got a definite answer, while "
+    "{{ $labels.provider }} answers for other streams{{ with $labels.account }} of {{ . }}{{ end }}.",
+)
+STREAM_FLAPPING: Final = StreamAlert(
+    name="StreamFlapping",
+    severity="warning",
+    keep="5m",
+    expr="""\
+max without ($replica) (increase(stream_state_changes_total[15m])) >= 6
+or
+max without ($replica) (changes(stream_active[15m])) >= 6""",
+    summary="Stream {{ $labels.provider }}/{{ $labels.stream }} comes and goes",
+    description='{{ $labels.stream }} has changed its state {{ $value | printf "%.0f" }} times in 15 minutes.',
+)
+REDUNDANCY_LOST: Final = StreamAlert(
+    name="StreamRedundancyLost",
+    severity="warning",
+    pending="1m",
+    keep="2m",
+    expr="""\
+max without ($replica) (max_over_time(stream_inputs[2m]))
+<
+max without ($replica) (last_over_time(stream_inputs_expected[2m]))""",
+    summary="Stream {{ $labels.provider }}/{{ $labels.stream }} has lost an input",
+    description="Only {{ $value }} input(s) of {{ $labels.stream }} are being pushed, fewer than configured. "
+    "The next loss may take it off the air.",
+)
+# A screen that is no longer shared is nothing lost; nor is a type that nobody has sent for an hour.
+MEDIA_LOST: Final = StreamAlert(
+    name="StreamMediaLost",
+    severity="warning",
+    keep="2m",
+    expr="""\
+min without ($replica) (last_over_time(stream_media_active{media!~"screen.*"}[3m])) == 0
+unless
+max without ($replica) (max_over_time(stream_media_active[75s])) == 1
+and
+max without ($replica) (max_over_time(stream_media_active[1h])) == 1
+and
+sum without ($replica) (count_over_time(stream_media_active[3m]) - sum_over_time(stream_media_active[3m])) >= 2
+and ignoring (media)
+max without ($replica) (last_over_time(stream_active[3m])) == 1""",
+    summary="Stream {{ $labels.provider }}/{{ $labels.stream }} has lost its {{ $labels.media }}",
+    description="{{ $labels.stream }} is live, but nobody has seen its {{ $labels.media }} for more than a minute. "
+    "It was there within the last hour.",
+)
+THROTTLED: Final = Alert(
+    name="StreamQuotaExhausted",
+    severity="warning",
+    pending="6m",
+    expr="""\
+sum without (reason) (
+  provider_account_reason:stream_probe_errors_total:increase5m{reason="throttled"}
+) > 0""",
+    summary="{{ $labels.provider }} throttles account {{ $labels.account }}",
+    description="{{ $labels.provider }} has refused calls of {{ $labels.account }} for their number for more than five "
+    "minutes. Others may be using the same limit; the exporter slows down, and streams are refreshed less often.",
+)
+UNPROBED: Final = Alert(
+    name="StreamQuotaExhausted",
+    severity="info",
+    pending="10m",
+    expr='min without ($replica, why) (min_over_time(stream_round_unprobed{why="quota"}[2m])) > 0',
+    summary="The quota of {{ $labels.account }} does not reach all its streams in a round",
+    description="In every round {{ $value }} or more streams of {{ $labels.account }} at {{ $labels.provider }} wait "
+    "for a later one. Changes are noticed later, and streams older than max_age become unknown.",
+)
+# A refusal that concerns one stream only leaves the account up; an outage counts more than a tenth of other errors.
+CREDENTIALS_REJECTED: Final = Alert(
+    name="StreamCredentialsRejected",
+    severity="critical",
+    pending="1m",
+    expr="""\
+sum without (reason) (
+  provider_account_reason:stream_probe_errors_total:increase5m{reason=~"auth|account"}
+)
+>
+0.9 * sum without (reason) (provider_account_reason:stream_probe_errors_total:increase5m)
+unless
+max without ($replica) (max_over_time(stream_provider_up[1m])) == 1""",
+    summary="{{ $labels.provider }} rejects the credentials of {{ $labels.account }}",
+    description="No call of {{ $labels.account }} at {{ $labels.provider }} has been answered for two minutes: "
+    "the key is wrong, lacks a permission or has expired, or the account is suspended.",
+)
+# What one of several exporters watches counts: each shard has its part of the streams.
+WATCHES_NOTHING: Final = Alert(
+    name="StreamAccountWatchesNothing",
+    severity="warning",
+    pending="10m",
+    expr="max without ($replica) (max_over_time(stream_streams[5m])) == 0",
+    summary="Account {{ $labels.account }} at {{ $labels.provider }} watches no stream",
+    description="{{ $labels.account }} is configured, but has had no stream for ten minutes. "
+    "If there should be some, nobody will tell you about them.",
+)
+RELOAD_FAILED: Final = Alert(
+    name="StreamConfigReloadFailed",
+    severity="warning",
+    pending="1m",
+    expr="max_over_time(stream_exporter_config_last_reload_successful[1m]) == 0",
+    summary="The stream exporter refused its new configuration",
+    description="{{ $labels.instance }} still runs the configuration from before the failed reload. "
+    "A restart would find no valid one.",
+)
+CLOCK_SKEW: Final = Alert(
+    name="StreamClockSkew",
+    severity="warning",
+    pending="2m",
+    expr="""\
+min_over_time(stream_provider_clock_skew_seconds[5m]) > 30
+or
+max_over_time(stream_provider_clock_skew_seconds[5m]) < -30
+or
+sum without (code, reason) (increase(stream_probe_errors_total{reason="clock"}[5m])) > 0""",
+    summary="The clocks of {{ $labels.instance }} and {{ $labels.provider }} disagree",
+    description="They differ by more than 30 s, or {{ $labels.provider }} rejects requests as expired. "
+    "Signed requests fail altogether once the difference reaches a few minutes.",
+)
+# An account that listens has its counters from 0 on; one whose callbacks are not set up has none and is left alone.
+CALLBACKS_STOPPED: Final = Alert(
+    name="StreamCallbacksStopped",
+    severity="warning",
+    pending="30m",
+    expr="""\
+sum without (stream) (
+  max without ($replica, account) (increase(stream_state_changes_total[1h]))
+  * on ($keys) group_left (account)
+  $info
+) >= 4
+and
+sum without ($replica, event, outcome) (increase(stream_callbacks_total{outcome="accepted"}[1h])) == 0""",
+    summary="No callback of {{ $labels.provider }} has come for {{ $labels.account }}, and its streams change",
+    description='Streams of {{ $labels.account }} have changed their state {{ $value | printf "%.0f" }} times in an '
+    "hour, and no callback that told of it was accepted. Changes are noticed at the next scrape only.",
+)
+
+WATCHDOG: Final = Alert(
+    name="StreamWatchdog",
+    severity="none",
+    expr="vector(1)",
+    summary="Alerts reach you",
+    description="This alert always fires: a dead-man's switch. Have a service outside tell you when it stops coming: "
+    "then Prometheus or Alertmanager is down, or what they send does not arrive.",
+)
+ALERTS: Final = (
+    EXPORTER_DOWN,
+    REPLICA_DOWN,
+    PROVIDER_BLIND,
+    STREAM_DOWN,
+    STREAM_FORBIDDEN,
+    STREAM_BLIND,
+    STREAM_FLAPPING,
+    REDUNDANCY_LOST,
+    MEDIA_LOST,
+    THROTTLED,
+    UNPROBED,
+    CREDENTIALS_REJECTED,
+    WATCHES_NOTHING,
+    RELOAD_FAILED,
+    CLOCK_SKEW,
+    CALLBACKS_STOPPED,
+    WATCHDOG,
+)

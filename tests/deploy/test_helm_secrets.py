@@ -1,0 +1,92 @@
+"""The chart lets no secret into a ConfigMap."""
+
+from typing import Any
+
+import pytest
+
+from exporter.fields import SecretSource
+from exporter.providers import found
+
+from .chart import account, helm, rendered
+
+
+def secret_fields() -> list[str]:
+    """Return the secret fields of all providers' accounts."""
+    fields = [field for provider in found().values() for field in provider.account.model_fields.items()]
+    return sorted({name for name, field in fields if field.annotation == SecretSource | None})
+
+
+def test_plain_secrets_are_refused() -> None:
+    """No secret field of any provider can be written into the ConfigMap, and the refusal does not repeat its value."""
+    fields = secret_fields()
+    assert {"server_secret", "secret_key", "access_key_secret", "secret_access_key"} <= set(fields)
+    for field in fields:
+        assert rendered(account(**{f"{field}_file": "/run/secrets/stream-exporter/x"}))
+        with pytest.raises(helm().HelmRenderError, match=f"give {field}_file or {field}_env") as refusal:
+            rendered(account(**{field: "hush-hush"}))
+        assert "hush-hush" not in str(refusal.value)
+
+
+HUSH = "hush0Hush1HUSH2"
+
+
+def nested(**fields: Any) -> list[dict[str, Any]]:
+    """Return values with the fields in an account, deeper in it, in a stream and in a further file of streams."""
+    stream = {"name": "b", "account": "main", "domain": "d.example"}
+    return [
+        account(**fields),
+        account(http=fields),
+        account(playback=[{"name": "x", "deep": [fields]}]),
+        {**account(), "config": {**account()["config"], "streams": [{**stream, **fields}]}},
+        {**account(), "config": {**account()["config"], "scrape": fields}},
+        {**account(), "streamFiles": {"more.yml": [{**stream, **fields}]}},
+        {**account(), "streamFiles": {"more.yml": [{**stream, "labels": fields}]}},
+    ]
+
+
+LEAKS: dict[str, dict[str, Any]] = {
+    "capitals": {"SECRET_KEY": HUSH},
+    "mixed case": {"Secret_Key": HUSH},
+    "camel case": {"secretKey": HUSH},
+    "a dash": {"secret-key": HUSH},
+    "a number": {"TOKEN": 20240101},
+    "a list": {"token": [HUSH]},
+    "a mapping": {"password": {"value": HUSH}},
+    "a misspelt key": {"secret_keyy": HUSH},
+    "a key of no provider": {"my_password": HUSH},
+    "user and password": {"endpoint": f"https://user:{HUSH}@host.example"},
+    "a user alone": {"endpoint": f"https://{HUSH}@host.example"},
+    "an address in capitals": {"endpoint": f"HTTPS://USER:{HUSH}@HOST.EXAMPLE"},
+    "a proxy": {"proxy_url": f"http://user:{HUSH}@proxy.example:3128"},
+    "a proxy without a scheme": {"proxy_url": f"user:{HUSH}@proxy.example:3128"},
+    "a store": {"url": f"redis://:{HUSH}@cache:6379/0"},
+    "a push address": {"stream": f"rtmp://d.example/live/a?txSecret={HUSH}&txTime=6F000000"},
+    "a stream with its key": {"stream": f"a?auth_key={HUSH}"},
+    "a playback address": {"url": f"https://cdn.example/a.m3u8?token={HUSH}"},
+    "a variable that is none": {"secret_key_env": f"{HUSH}/+="},
+    "a file that is none": {"secret_key_file": HUSH},
+    "a private key": {"key": f"-----BEGIN PRIVATE KEY-----\n{HUSH}\n"},
+    "an access key": {"region": f"AKID{HUSH}"},
+    "an access key as a key": {f"LTAI{HUSH}": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", LEAKS.values(), ids=LEAKS.keys())
+def test_no_secret_reaches_a_config_map(fields: dict[str, Any]) -> None:
+    """Whatever its key is called and wherever it stands, a secret stops the rendering and is not repeated."""
+    for given in nested(**fields):
+        with pytest.raises(helm().HelmRenderError, match="config becomes a ConfigMap") as refusal:
+            rendered(given)
+        assert HUSH not in str(refusal.value)
+
+
+def test_what_only_looks_like_a_secret_is_rendered() -> None:
+    """Names of files, of variables and of streams, plain addresses and everything else stay possible."""
+    for fields in (
+        {"secret_key_env": "TENCENT_KEY", "secret_id_file": "/run/secrets/stream-exporter/id"},
+        {"token_file": "/var/run/token", "endpoint": "http://proxy.example:8080/", "region": "ap-guangzhou"},
+        {"labels": {"team": "esports", "keyframe": "2s", "mail": "ops@example.org"}},
+        {"stream": "arena-1_main:0", "app": "live", "url": "https://cdn.example/a.m3u8?session=1"},
+        {"quota": {"DescribeLiveStreamState": 100}, "tls_config": {"ca_file": "/etc/ca.pem", "key_file": "/etc/key"}},
+    ):
+        assert rendered(account(**fields))["configmap.yaml"]
