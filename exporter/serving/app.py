@@ -1,4 +1,4 @@
-"""All paths of the web server, and what they share: error handling, security headers, limits on large responses."""
+"""All paths of the web server, and what they share: error handling and security headers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import structlog
 from aiohttp import web
 
 from exporter import status
-from exporter.exposition import Compressor, takes_gzip
 from exporter.rounds import place
 from exporter.serving import callbacks, origin, views
 from exporter.serving.events import Events
 from exporter.serving.pages import Page, PageCache, give_way
 from exporter.serving.scrape import Scrapes
-from exporter.serving.sending import NO_HEADERS, PIECE, SERVER, LargePages, admitted, text
+from exporter.serving.sending import NO_HEADERS, SERVER, LargePages, admitted, compressed, text
 from exporter.serving.service import Service
 from exporter.serving.waiting import Places
 
@@ -70,9 +69,7 @@ class App:
 
     def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
         """Return the aiohttp application."""
-        application = web.Application(
-            middlewares=[self._bounded, _errors, *middlewares], client_max_size=callbacks.MOST_CALLBACK
-        )
+        application = web.Application(middlewares=[_errors, *middlewares], client_max_size=callbacks.MOST_CALLBACK)
         application.add_routes(
             [
                 web.get(self.telemetry_path, self.scrapes.metrics),
@@ -92,24 +89,6 @@ class App:
         application.on_response_prepare.append(_secure)
         application.on_shutdown.append(self.events.close)
         return application
-
-    @web.middleware
-    async def _bounded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Compress responses other than plain text, and send large ones under the limit on bytes in flight."""
-        response = await handler(request)
-        if not isinstance(response, web.Response) or response.prepared or not isinstance(response.body, bytes):
-            return response
-        packed = takes_gzip(request.headers) and response.content_type != "text/plain"
-        if response.status != 200 or len(response.body) <= PIECE:
-            if packed:
-                response.enable_compression(web.ContentCoding.gzip)
-            return response
-        body, headers = response.body, {"Vary": "Accept-Encoding", **response.headers}
-        if packed:
-            compressor = Compressor()
-            body = compressor.add(body) + compressor.end()
-            headers["Content-Encoding"] = "gzip"
-        return await self.large.send(request, body, headers)
 
     async def _shared(
         self, request: web.Request, page: Page, content_type: str, headers: Mapping[str, str] = NO_HEADERS
@@ -138,7 +117,7 @@ class App:
         if asset is None:
             raise web.HTTPNotFound
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-        return web.Response(body=asset.body, content_type=asset.content_type, headers=headers)
+        return compressed(request, web.Response(body=asset.body, content_type=asset.content_type, headers=headers))
 
     async def _configuration(self, request: web.Request) -> web.StreamResponse:
         if refused := self._cross_site(request):

@@ -11,7 +11,7 @@ from exporter.exposition import negotiate, takes_gzip
 from exporter.rounds import AccountProber
 from exporter.serving import views
 from exporter.serving.pages import PageCache
-from exporter.serving.sending import LargePages, admitted, send, text
+from exporter.serving.sending import LargePages, admitted, compressed, send, text
 from exporter.serving.service import Service
 from exporter.serving.waiting import Places
 from exporter.state.board import Record
@@ -50,12 +50,12 @@ class Scrapes:
         """Handle a scrape: ask about all streams and return their metrics."""
         deadline = self.deadline(request)
         openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
-        compressed = takes_gzip(request.headers)
+        gzipped = takes_gzip(request.headers)
         async with admitted(self.places, request, deadline, "scrapes"):
             await self._service.refresh(deadline)
-            body = await self._service.document(openmetrics=openmetrics, compressed=compressed)
+            body = await self._service.document(openmetrics=openmetrics, compressed=gzipped)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if compressed:
+        if gzipped:
             headers["Content-Encoding"] = "gzip"
         return await send(request, body, headers)
 
@@ -76,18 +76,19 @@ class Scrapes:
                 await self._service.refresh(deadline, prober)
         if record is not None:
             body = b"".join(views.part(self._service, prober, record, openmetrics=openmetrics))
-            return web.Response(body=body, headers={"Content-Type": content_type})
+            return compressed(request, web.Response(body=body, headers={"Content-Type": content_type}))
         page = await self._accounts.get(views.exposition(self._service, prober, openmetrics=openmetrics))
         return await self._large.send_page(request, page, content_type)
 
     async def _debug(
         self, request: web.Request, deadline: float, prober: AccountProber, record: Record | None
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         """Show each request (redacted), its response, and how it was judged."""
         async with admitted(self.debugs, request, deadline, "probes with debug=true"):
             calls = await self._service.watch_calls(prober, deadline, record)
         now, board = self._service.clock.mono(), self._service.board
-        return text(views.transcript(calls, None if record is None else record.row(now, board.max_age), now))
+        transcript = views.transcript(calls, None if record is None else record.row(now, board.max_age), now)
+        return await self._large.send(request, transcript.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
     def deadline(self, request: web.Request) -> float:
         """Return the monotonic seconds by which to respond: Prometheus's timeout less the offset."""

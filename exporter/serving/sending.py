@@ -49,6 +49,13 @@ def text(body: str, status: int = 200) -> web.Response:
     return web.Response(text=body, status=status)
 
 
+def compressed(request: web.Request, response: web.Response) -> web.Response:
+    """Compress a small response if the client accepts gzip."""
+    if takes_gzip(request.headers):
+        response.enable_compression(web.ContentCoding.gzip)
+    return response
+
+
 def gone(request: web.Request) -> bool:
     """Whether the client has disconnected, as far as this is known without writing to it."""
     return request.transport is None or request.transport.is_closing()

@@ -260,6 +260,23 @@ def test_gzip_goes_to_whom_takes_it(accept: str, packed: bool) -> None:
     assert (gzip.decompress(body) if packed else body).startswith(b"# HELP")
 
 
+def test_a_probe_of_one_stream_is_compressed_too() -> None:
+    """A client that accepts gzip gets it, and reads the same metrics as one that does not."""
+
+    async def main() -> tuple[str | None, bytes, bytes]:
+        async with Staged(live) as service, facing(service) as (client, _):
+            url = client.make_url("/probe?target=tencent/b/c")
+            async with client.session.get(url, headers={"Accept-Encoding": "identity"}) as plain:
+                text = await plain.read()
+            async with client.session.get(url, headers={"Accept-Encoding": "gzip"}, auto_decompress=False) as packed:
+                return packed.headers.get("Content-Encoding"), gzip.decompress(await packed.read()), text
+
+    encoding, unpacked, text = asyncio.run(main())
+    assert encoding == "gzip"
+    assert [line.split()[0] for line in unpacked.splitlines()] == [line.split()[0] for line in text.splitlines()]
+    assert b"stream_active{" in text
+
+
 # --- what is shown, and what is refused ------------------------------------------------------------------------------
 
 
