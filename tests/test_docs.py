@@ -15,7 +15,8 @@ import yaml
 
 from docs import generate, generate_metrics
 from exporter import cli, config, providers
-from exporter.commands.options import COMMANDS, FLAGS
+from exporter.commands.options import FLAGS
+from exporter.commands.overview import COMMANDS
 from exporter.exposition import FAMILIES
 from exporter.providers import codes as catalogue
 from tests.markdown import ROOT, Page, page, pages
@@ -178,6 +179,23 @@ def test_flags_exist(document: Page) -> None:
     others = re.compile(r"^.*\b(?:prometheus|alertmanager|promtool|amtool)\b.*$", re.MULTILINE)
     named = set(re.findall(r"--(?:web|scrape|log)\.[a-z][a-z.-]*[a-z]", others.sub("", document.text)))
     assert named - flags() == set()
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/getting-started.md", "docs/deployment.md"])
+def test_no_secret_is_typed(name: str) -> None:
+    """What a newcomer types leaves no secret in the history of the shell."""
+    secret = re.compile(r"secret|[_-]key|token|passw", re.IGNORECASE)
+    typing = re.compile(r"(printf|echo|export)\b|[A-Z_]+=")
+    assert [line for line in typed(page(ROOT / name)) if typing.match(line) and secret.search(line)] == []
+
+
+def test_the_first_secrets_are_outside_of_the_repository() -> None:
+    """The first steps leave the repository before a secret is written, and come back after the last."""
+    steps = page(ROOT / "docs" / "getting-started.md")
+    lines = [line for line in typed(steps) if line.startswith(("cd ", "umask ", "cat > "))]
+    assert lines[:2] == ["umask 077", "cd ~/.config/stream-exporter"]
+    assert len(lines) > 8
+    assert all(line.startswith("cat > secrets/") for line in lines[2:-1])
 
 
 # --- examples ---------------------------------------------------------------------------------------------------------

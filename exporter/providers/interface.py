@@ -248,6 +248,7 @@ class Provider(Generic[A, S]):
     Attributes:
         name: Configuration word, label and file name.
         title: Name for people.
+        aliases: Other names that people know it by; `name` is suggested where one of them is written.
         account: Account fields; they are the configuration schema.
         stream: Stream fields; likewise.
         single: The API that answers for one stream; None where lists settle everything.
@@ -269,6 +270,7 @@ class Provider(Generic[A, S]):
 
     name: str
     title: str
+    aliases: tuple[str, ...] = ()
     account: type[A]
     stream: type[S]
     single: Api[A, S] | None = None

@@ -99,7 +99,7 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], out
     """
     groups = list(choose(provider, account, streams, outlook))
     listed = {stream.name for group in groups for stream in group.left}
-    step = Step([group.query(1) for group in groups])
+    step = Step([group.query(1, "") for group in groups])
     if (single := provider.single) is not None:
         step.ask += (Query(single, (stream,)) for stream in streams if stream.name not in listed)
     waiting = {(group.listing.action, group.scope): group for group in groups}
@@ -123,7 +123,7 @@ class Group:
     whole: bool = True
     finished: bool = False
 
-    def query(self, page: int, token: str = "") -> Query:
+    def query(self, page: int, token: str) -> Query:
         """Ask for a page."""
         return Query(self.listing, tuple(self.left), self.scope, page, token)
 
