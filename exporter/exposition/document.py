@@ -46,7 +46,7 @@ class Exposition:
         Args:
             mono: Monotonic seconds; decides which answers have expired.
             openmetrics: Whether to use OpenMetrics instead of Prometheus's text format.
-            only: One account and the streams to show; None for everything.
+            only: What to show; None for everything.
         """
         rows = list(self.source.board.rows(mono, None if only is None else only.streams))
         shown: list[Labelled] = []

@@ -24,17 +24,9 @@ MOST_DEBUG: Final = 8  # their transcripts are large
 
 
 class Scrapes:
-    """Handles scrapes and probes.
+    """Handles scrapes and probes; responds `offset` seconds before Prometheus's timeout.
 
-    Attributes:
-        places: For scrapes that wait.
-        probes: For probes that wait.
-        debugs: For probes with `debug=true` that wait.
-
-    Args:
-        service: The running parts.
-        large: Sends large pages.
-        offset: Seconds before Prometheus's timeout at which to respond.
+    Scrapes, probes and probes with `debug=true` wait in `places`, `probes` and `debugs`.
     """
 
     def __init__(self, service: Service, large: LargePages, offset: float) -> None:

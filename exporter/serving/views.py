@@ -76,10 +76,7 @@ def event(change: Change) -> bytes:
 def transcript(calls: Sequence[Transcript], row: Row | None, now: float) -> str:
     """Return calls as text, each with its request (redacted), its response and how it was judged.
 
-    Args:
-        calls: The calls in order.
-        row: The stream, if only one was probed.
-        now: Monotonic seconds.
+    `row` is the stream, if only one was probed; `now` is in monotonic seconds.
     """
     parts = [_call_text(number, call) for number, call in enumerate(calls, 1)]
     if not calls:

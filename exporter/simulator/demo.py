@@ -36,11 +36,7 @@ def demo_world(*, clock: Callable[[], float] = time.time) -> World:
 
 
 def demo_configuration(endpoint: str) -> str:
-    """Return the exporter configuration for the demo world; one account has an outdated key.
-
-    Args:
-        endpoint: URL of the simulator, such as `http://127.0.0.1:10181`.
-    """
+    """Return the exporter configuration for the demo world at an endpoint; one account has an outdated key."""
     accounts = [
         {"name": account.name, "provider": provider, "endpoint": endpoint, **account.fields, **account.configured}
         for provider, account in _accounts()

@@ -11,12 +11,7 @@ from exporter.simulator.world import World
 
 
 def describe(world: World, url: str) -> Iterator[str]:
-    """Yield a logfmt line for each account and each stream; the credentials are made up.
-
-    Args:
-        world: The world that is served.
-        url: URL of the simulator, such as `http://127.0.0.1:10181`.
-    """
+    """Yield a logfmt line for each account and each stream; the credentials are made up."""
     for account in world.accounts.values():
         order = fakes()[account.provider].account_fields
         given = [(name, account.fields[name]) for name in order if name in account.fields]

@@ -31,10 +31,8 @@ class Simulator:
 
     Args:
         world: The world; it may change while it is served.
-        host: Address to listen on.
-        port: Port to listen on, 0 for a free one.
+        port: 0 for a free one.
         providers: The clouds to serve; all by default.
-        tls: Context for HTTPS.
     """
 
     def __init__(
@@ -61,11 +59,7 @@ class Simulator:
         await self.stop()
 
     async def start(self) -> None:
-        """Start listening and set `url`.
-
-        Raises:
-            OSError: The address is not available.
-        """
+        """Start listening and set `url`; raises OSError if the address is not available."""
         server = web.Server(
             self._handle, handler_cancellation=True, access_log=None, max_line_size=65536, max_field_size=65536
         )

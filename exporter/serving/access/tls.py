@@ -39,12 +39,7 @@ class _RenewedContext(ssl.SSLContext):
 
 
 class Tls:
-    """The server's TLS context, renewed with the file.
-
-    Args:
-        file: The web configuration file.
-        config: The initial settings.
-        report: Called with a line for the log for each noteworthy change.
+    """The server's TLS context, renewed with the file; `report` gets a line for the log for each noteworthy change.
 
     Raises:
         WebConfigError: A certificate cannot be used.
@@ -195,10 +190,10 @@ def _set_clients(context: ssl.SSLContext, config: TlsServer, refuse: Refuse) -> 
 
 def names(peer: dict[str, Any] | None) -> set[str]:
     """Return the subject alternative names of a client's certificate, with IP addresses compressed."""
-    found = set()
+    alternatives = set()
     for kind, value in (peer or {}).get("subjectAltName", ()):
         if kind == "IP Address":
-            found.add(str(ipaddress.ip_address(value.strip())))
+            alternatives.add(str(ipaddress.ip_address(value.strip())))
         elif kind in ("DNS", "URI", "email"):
-            found.add(value)
-    return found
+            alternatives.add(value)
+    return alternatives
