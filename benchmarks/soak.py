@@ -35,8 +35,8 @@ from benchmarks.faults.clouds import ACCOUNTS, address
 from exporter import config, providers
 from exporter.credentials import Keyring
 from exporter.serving.app import App
-from exporter.serving.reload import keep_one_heap
-from exporter.serving.service import Service, clock
+from exporter.serving.reload import use_one_malloc_arena
+from exporter.serving.service import Service, system_clock
 from exporter.simulator.providers import fakes
 from exporter.transport.pool import MOST_OPEN, NEW_REST, WARY_NEW_REST
 from testbed.processes import Server, simulator, written
@@ -162,12 +162,12 @@ def simulating(folder: Path, streams_each: int) -> AbstractContextManager[Server
 
 async def soak(scrapes: int, streams_each: int = 2, sample_every: int = SAMPLE_EVERY) -> Soak:
     """Scrape so many times, one after another, and watch this process."""
-    keep_one_heap()  # as `serve` does
+    use_one_malloc_arena()  # as `serve` does
     with tempfile.TemporaryDirectory() as folder, simulating(Path(folder), streams_each) as clouds:
         endpoint = clouds.url
         text = json.dumps(document(endpoint, streams_each)).encode()
         loaded = config.load(Path("soak.yml"), providers.all_providers(), {}, lambda _path: text)
-        async with Service(loaded, providers.all_providers(), clock(), Keyring({})) as service:
+        async with Service(loaded, providers.all_providers(), system_clock(), Keyring({})) as service:
             runner = web.AppRunner(App(service, _never).application(), access_log=None)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -28,7 +28,7 @@ from exporter.providers import codes as catalogue
 from exporter.providers.reading import printable
 from exporter.rounds import AccountProber
 from exporter.rounds.transcript import Transcript
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from exporter.serving.views import stream_object
 from exporter.spelling import did_you_mean
 from exporter.state.board import Key, Record
@@ -153,7 +153,7 @@ async def _probe(loaded: Config, terminal: Terminal) -> Result:
     with _errors_logged(terminal):
         async with Transport() as outbound:
             keyring = Keyring(terminal.environ, send=outbound.send)
-            async with Service(loaded, providers.all_providers(), clock(), keyring) as service:
+            async with Service(loaded, providers.all_providers(), system_clock(), keyring) as service:
                 result = Result(service, service.clock.mono())
                 await _ask_until_stopped(result, terminal)
                 return result

@@ -1,4 +1,4 @@
-"""The table of all metrics; docs/metrics.md is made from it."""
+"""The table of all metrics, from which docs/metrics.md is generated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Family:
     help: str
 
     def head(self, openmetrics: bool) -> str:
-        """Return the lines that begin the family."""
+        """Return the HELP and TYPE lines."""
         name = self.name.removesuffix("_total") if openmetrics and self.kind == COUNTER else self.name
         return f"# HELP {name} {self.help}\n# TYPE {name} {self.kind}\n"
 

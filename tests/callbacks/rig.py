@@ -20,7 +20,7 @@ from exporter.model import Account
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.serving.app import App
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
 
 from .deliveries import DOMAIN, SECRET
@@ -138,7 +138,7 @@ async def opened(
     clouds = world(names) if the_world is None else the_world
     async with Simulator(clouds, **simulator) as served:
         config = configuration(served.url, names, rate)
-        async with Service(config, all_providers(), clock(), Keyring({}), callback_secret) as service:
+        async with Service(config, all_providers(), system_clock(), Keyring({}), callback_secret) as service:
             app = App(service, reload=_no_reload)
             runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=1.0)
             await runner.setup()

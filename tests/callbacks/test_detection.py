@@ -8,7 +8,7 @@ import statistics
 import pytest
 
 from exporter.model import State
-from exporter.simulator import Script, World
+from exporter.simulator import Manners, Script, World
 
 from .rig import CLOUDS, opened, until, world
 
@@ -46,7 +46,7 @@ def test_a_push_that_begins_shows_too(provider: str) -> None:
         names = {provider: ["one"]}
         clouds = world(names)
         clouds.set(f"{provider}/one", "inactive")
-        clouds.behave("alibaba", pace=0.01)
+        clouds.set_manners("alibaba", Manners(pace=0.01))
         async with opened(names, the_world=clouds) as rig:
             assert (await rig.states())[f"{provider}/one"] != "active"
             clouds.set(f"{provider}/one", "active")
@@ -60,7 +60,7 @@ def test_flaps_between_two_scrapes_are_counted() -> None:
 
     async def main() -> tuple[str, set[str]]:
         async with opened({"tencent": ["one"]}) as rig:
-            rig.world.behave("tencent", reason=14)
+            rig.world.set_manners("tencent", Manners(reason=14))
             for state in ("inactive", "active", "inactive"):
                 rig.world.set("tencent/one", state)
                 await rig.shows("tencent/one", state)
@@ -79,7 +79,7 @@ def test_a_callback_sets_no_state() -> None:
     async def main() -> tuple[dict[str, str], int, str]:
         async with opened({"zego": ["one", "two"]}) as rig:
             before = len(rig.world.log)
-            rig.world.tell("zego/one", live=False)
+            rig.world.send_callback("zego/one", live=False)
             await rig.counted(accepted=1)
             await until(lambda: len(rig.world.log) > before)
             asked = [call.stream for call in list(rig.world.log)[before:]]
@@ -97,17 +97,17 @@ def test_faulty_deliveries_end_in_the_right_state(provider: str) -> None:
     async def main() -> None:
         async with opened({provider: ["one"]}) as rig:
             key, clouds = f"{provider}/one", rig.world
-            clouds.behave(provider, duplicates=2)
+            clouds.set_manners(provider, Manners(duplicates=2))
             clouds.set(key, "inactive")
             await rig.counted(accepted=1, replayed=2)
-            clouds.behave(provider, wrong_secret=True, pace=0.001)
-            clouds.tell(key, live=False)
+            clouds.set_manners(provider, Manners(wrong_secret=True, pace=0.001))
+            clouds.send_callback(key, live=False)
             await rig.counted(forged=1)
-            clouds.behave(provider, unsigned=True, pace=0.001)
-            clouds.tell(key, live=False)
+            clouds.set_manners(provider, Manners(unsigned=True, pace=0.001))
+            clouds.send_callback(key, live=False)
             await rig.counted(forged=2)
-            clouds.behave(provider, age=3600, pace=0.001)
-            clouds.tell(key, live=False)
+            clouds.set_manners(provider, Manners(age=3600, pace=0.001))
+            clouds.send_callback(key, live=False)
             await rig.counted(expired=1)
             await rig.shows(key, "inactive")
 
@@ -121,7 +121,7 @@ def test_wrong_order_is_put_right() -> None:
         async with opened({"zego": ["one"]}) as rig:
             rig.world.set("zego/one", "inactive")
             await rig.shows("zego/one", "inactive")
-            rig.world.behave("zego", swapped=True)
+            rig.world.set_manners("zego", Manners(swapped=True))
             rig.world.set("zego/one", "active")
             rig.world.set("zego/one", "inactive")
             await rig.counted(accepted=2, replayed=1)
@@ -140,7 +140,7 @@ def test_the_demo_world_calls_back_by_its_scripts() -> None:
 
     async def main() -> World:
         clouds = world({provider: ["one"] for provider in CLOUDS})
-        clouds.behave("alibaba", pace=0.001)
+        clouds.set_manners("alibaba", Manners(pace=0.001))
         for provider in CLOUDS:
             clouds.set(f"{provider}/one", Script((State.ACTIVE, State.INACTIVE), 0.2))
         async with opened({provider: ["one"] for provider in CLOUDS}, the_world=clouds):

@@ -23,7 +23,7 @@ from exporter.credentials import Keyring
 from exporter.model import Account, Reason, Reply, Request, State
 from exporter.providers.interface import TransportError
 from exporter.rounds import Clock
-from exporter.serving.reload import STOPPING, Look, Reloader
+from exporter.serving.reload import STOPPING, FileSignatures, Reloader
 from exporter.serving.service import Service
 from exporter.state.board import address
 from tests.virtual import EPOCH, run, tencent_state
@@ -420,9 +420,9 @@ def test_a_bad_file_is_refused_once_and_left_alone_until_it_changes(tmp_path: Pa
 def test_a_file_that_cannot_be_looked_at_has_a_signature_too(tmp_path: Path) -> None:
     """Files that are gone, names that cannot be, and odd patterns are no errors."""
     gone = tmp_path / "gone"
-    assert Look()([gone, Path("\0")], ["[", "**/\0"]) == (None, None, (), ())
+    assert FileSignatures()([gone, Path("\0")], ["[", "**/\0"]) == (None, None, (), ())
     os.mkfifo(gone)
-    assert Look()([gone]) != (None,)
+    assert FileSignatures()([gone]) != (None,)
 
 
 # --- many at a time, and files that hang -----------------------------------------------------------------------------
@@ -500,7 +500,7 @@ def test_what_cannot_be_seen_in_time_has_not_changed(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("1")
     paths = [tmp_path / "a", tmp_path / "b"]
-    look = Look(10)
+    look = FileSignatures(10)
     before = look(paths)
     end = threading.Event()
     with pytest.raises(TimeoutError):

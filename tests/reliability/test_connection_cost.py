@@ -13,7 +13,7 @@ from exporter.config import Config, Scrape
 from exporter.credentials import Keyring
 from exporter.model import Stream
 from exporter.providers import all_providers
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
 from tests.core.test_transport import certificate, server_context
 from tests.scenarios.stage import ADDRESS, KEYS, PLENTY, account
@@ -73,7 +73,7 @@ def test_slow_connections_do_not_bunch_calls_up_at_the_cloud(
             quota = {"DescribeLiveStreamState": RATE}
             one = account("alibaba", f"https://127.0.0.1:{port}", quota=quota)
             config = Config(Scrape(10.0, 0.0, 120.0), (one,), tuple(watched))
-            async with Service(config, all_providers(), clock(), Keyring({})) as service:
+            async with Service(config, all_providers(), system_clock(), Keyring({})) as service:
                 await service.refresh(service.clock.mono() + 30)
                 assert all(record.succeeded for record in service.board)
 

@@ -12,7 +12,7 @@ from exporter.config import Config, Scrape
 from exporter.credentials import Keyring
 from exporter.model import State, Stream
 from exporter.providers import all_providers
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
 from tests.scenarios.stage import ADDRESS, KEYS, PLENTY, account
 
@@ -72,7 +72,7 @@ def test_no_stream_shows_anothers_state(what: str, concurrency: int) -> None:
                 account(provider, simulator.url, concurrency=concurrency, quota=rates[provider]) for provider in KEYS
             )
             config = Config(Scrape(10.0, 0.0, 120.0), accounts, tuple(watched))
-            async with Service(config, all_providers(), clock(), Keyring({})) as service:
+            async with Service(config, all_providers(), system_clock(), Keyring({})) as service:
                 for fault in WIRE[what]:
                     world.fault(**fault)
                 for _ in range(2):

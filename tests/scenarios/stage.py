@@ -17,7 +17,7 @@ from exporter.fields import SecretSource
 from exporter.model import Account, State, Stream
 from exporter.providers import all_providers
 from exporter.rounds.limits import Limits
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
 from tests.providers.facts import facts
 
@@ -97,7 +97,7 @@ class Stage:
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
         self.simulator = Simulator(small_world())
-        self.service = Service(Config(Scrape(reuse=0.0)), all_providers(), clock(), Keyring({}))
+        self.service = Service(Config(Scrape(reuse=0.0)), all_providers(), system_clock(), Keyring({}))
 
     def open(self) -> None:
         """Listen."""

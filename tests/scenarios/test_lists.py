@@ -8,7 +8,7 @@ import pytest
 
 from exporter.model import State, Stream
 from exporter.providers import all_providers
-from exporter.simulator import Input, World
+from exporter.simulator import Input, Tricks, World
 
 from .stage import KEYS, PLENTY, Stage, account, one_hot, states
 
@@ -69,7 +69,7 @@ def test_a_list_that_misleads_changes_no_state(stage: Stage, which: str, trick: 
     action, fields = LISTS[which]
     world, watched = crowd(provider)
     more = {"foreign": MORE_THAN_A_PAGE.get(provider, 2500)} if "drift" in TRICKS[trick] else {}
-    world.trick(provider, **TRICKS[trick], **more)
+    world.set_tricks(provider, Tricks(**{**TRICKS[trick], **more}))
     scraped = stage.show(world, [account(provider, stage.endpoint, plan="list", **fields)], watched)
     assert any(call.action == action for call in world.log)
     for name, state in TRUTH.items():
