@@ -207,9 +207,12 @@ def _views(view: _View, targets: _Targets, packings: int) -> Iterator[tuple[_Vie
         tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
         yield layer, tight
         if packings:
+            # An escape that ends in the middle of base64 would take digits along: "%" before "aDA%2BMDA".
+            digits = _rewritten(tight, _ESCAPE, _base64_digit)
             for runs, offsets, unpack in _PACKED:
-                for unpacked in _unpack_runs(tight, runs, offsets, unpack, targets):
-                    yield from _views(unpacked, targets, packings - 1)
+                for packed in (tight, digits) if digits else (tight,):
+                    for unpacked in _unpack_runs(packed, runs, offsets, unpack, targets):
+                        yield from _views(unpacked, targets, packings - 1)
 
 
 def _layers(view: _View) -> Iterator[_View]:
@@ -304,6 +307,12 @@ def _unpack_runs(
                     ends += [*(view.ends[begin + last] for _, last in own), view.ends[end - 1]]
         if data:
             yield _View(b"".join(data), starts, ends, view.mapped)
+
+
+def _base64_digit(match: re.Match[bytes]) -> bytes:
+    """Decode an escape that stands for a sign of base64; leave any other as it is."""
+    decoded = _unescaped(match)
+    return decoded if decoded in (b"+", b"/", b"=") else match[0]
 
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")

@@ -139,6 +139,8 @@ SECRETS = st.text(st.sampled_from(string.ascii_letters + string.digits + "+/=_-.
 @example("%4", "", "1b2C3d4xyz", "as it is")
 @example("", "", "0000%00<", "HTML")
 @example("", "0000%00<", "0000%00<", "HTML of JSON")
+@example("%", "", "h0>00000", "base64 in percent")
+@example("\\", "", "n>>>00000", "base64 in percent")
 def test_any_secret_in_any_text(before: str, after: str, secret: str, written: str) -> None:
     """For any secret and surrounding text, no scrubbed text can be decoded to the secret."""
     shown = scrub(f"{before}{WAYS[written](secret)}{after}", [secret])
