@@ -206,13 +206,14 @@ def _views(view: _View, targets: _Targets, packings: int) -> Iterator[tuple[_Vie
     for layer in _layers(view):
         tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
         yield layer, tight
-        if packings:
-            # An escape that ends in the middle of base64 would take digits along: "%" before "aDA%2BMDA".
-            digits = _rewritten(tight, _ESCAPE, _base64_digit)
-            for runs, offsets, unpack in _PACKED:
-                for packed in (tight, digits) if digits else (tight,):
-                    for unpacked in _unpack_runs(packed, runs, offsets, unpack, targets):
-                        yield from _views(unpacked, targets, packings - 1)
+        # What only looks like an escape would take characters along: "%" before "aDA%2BMDA" or before "00ab\r\ncd".
+        careful = _rewritten(tight, _ESCAPE, _blank_or_sign)
+        if careful is not None:
+            yield _View(b""), careful  # it holds no other addresses
+        for runs, offsets, unpack in _PACKED if packings else ():
+            for packed in (tight, careful) if careful is not None else (tight,):
+                for unpacked in _unpack_runs(packed, runs, offsets, unpack, targets):
+                    yield from _views(unpacked, targets, packings - 1)
 
 
 def _layers(view: _View) -> Iterator[_View]:
@@ -309,10 +310,12 @@ def _unpack_runs(
             yield _View(b"".join(data), starts, ends, view.mapped)
 
 
-def _base64_digit(match: re.Match[bytes]) -> bytes:
-    """Decode an escape that stands for a sign of base64; leave any other as it is."""
+def _blank_or_sign(match: re.Match[bytes]) -> bytes:
+    """Drop an escaped blank, and decode an escaped sign of base64; leave any other escape as it is."""
     decoded = _unescaped(match)
-    return decoded if decoded in (b"+", b"/", b"=") else match[0]
+    if decoded in (b"+", b"/", b"="):
+        return decoded
+    return match[0] if _BLANK.sub(b"", decoded) else b""
 
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
