@@ -398,7 +398,7 @@ Failing = tuple[Behaviour, Reason, bool]
 FAILING: dict[str, Failing] = {
     "closed before a byte": (closing(), Reason.CONNECTION, True),
     "reset before a byte": (resetting(), Reason.CONNECTION, True),
-    "closed within the head": (closing(OK[:30]), Reason.CONNECTION, True),
+    "closed within the head": (closing(OK[:30]), Reason.CONNECTION, False),
     "closed within the body": (closing(answer(b"{", length=10)), Reason.CONNECTION, False),
     "reset within the body": (resetting(answer(b"{", length=10)), Reason.CONNECTION, False),
     "closed within the chunks": (closing(CHUNKED + b"5\r\n{"), Reason.CONNECTION, False),
