@@ -164,7 +164,7 @@ class Caller:
     def _provider_fault(self, made: Attempt, reply: Reply, error: ProviderError) -> Fault:
         entry = self._catalogue.lookup(made.query.api.action, error.code, reply.status)
         reason = Reason(entry.reason or Reason.MALFORMED)
-        told = error.message if entry.listed else f"{error.code}: {error.message}"
+        told = error.message if entry.listed else ": ".join(filter(None, (error.code, error.message)))
         # Cut last: half a secret would not be recognised.
         message = printable(self._scrub(told, made.request, addresses=True))
         request_id = self._scrub(error.request_id, made.request)

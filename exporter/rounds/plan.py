@@ -48,11 +48,6 @@ class Query:
         return self.api.ask(account, self.streams[0])
 
 
-def single_of(provider: AnyProvider) -> Api[Any, Any] | None:
-    """Return the API that tells of one stream; None for a provider whose lists settle everything."""
-    return provider.single
-
-
 @dataclass(slots=True)
 class Step:
     """What to do next: calls to make, streams settled by a listing, and streams of which nothing can be learned."""
@@ -104,8 +99,8 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], out
     """
     groups = list(choose(provider, account, streams, outlook))
     listed = {stream.name for group in groups for stream in group.left}
-    step = Step([group.query(1) for group in groups])
-    if (single := single_of(provider)) is not None:
+    step = Step([group.query(1, "") for group in groups])
+    if (single := provider.single) is not None:
         step.ask += (Query(single, (stream,)) for stream in streams if stream.name not in listed)
     waiting = {(group.listing.action, group.scope): group for group in groups}
     while waiting:
@@ -128,7 +123,7 @@ class Group:
     whole: bool = True
     finished: bool = False
 
-    def query(self, page: int, token: str = "") -> Query:
+    def query(self, page: int, token: str) -> Query:
         """Ask for a page."""
         return Query(self.listing, tuple(self.left), self.scope, page, token)
 
@@ -158,7 +153,7 @@ class Group:
         """
         pages = number + 1 if page.token else page.pages
         more = min(pages, LARGEST_PAGE) - number
-        affordable = more <= len(self.left) or account.plan == "list" or single_of(provider) is None
+        affordable = more <= len(self.left) or account.plan == "list" or provider.single is None
         return bool(self.left) and more > 0 and not page.last and affordable
 
     def _present(self, account: Account, page: Page) -> list[tuple[Stream, Answer]]:
@@ -181,7 +176,7 @@ class Group:
             step.settled += ((stream, self.listing.absent) for stream in absent)
             gone = {stream.name for stream in absent}
             self.left = [stream for stream in self.left if stream.name not in gone]
-        single = single_of(provider)
+        single = provider.single
         if single is None:
             step.lost += self.left
             return step
@@ -193,7 +188,7 @@ class Group:
 
 def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], outlook: Outlook) -> Iterable[Group]:
     """Yield the listings worth making for these streams; a stream stands in one of them at most."""
-    if account.plan == "single" and single_of(provider) is not None:
+    if account.plan == "single" and provider.single is not None:
         return
     for group in _groups(provider, account, streams):
         last = outlook.listed.get((group.listing.action, group.scope))
@@ -203,8 +198,8 @@ def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], o
         if last is not None and outlook.now - last.at > LISTED_SECONDS:
             last = None
         forced = account.plan == "list" or any(map(group.listing.details, group.left))
-        if forced or single_of(provider) is None or _pays(provider, account, group, outlook, last):
-            if every and single_of(provider) is not None:
+        if forced or provider.single is None or _pays(provider, account, group, outlook, last):
+            if every and provider.single is not None:
                 # The list may be as old as that, so it does not overrule an answer that a stream is not live.
                 group.left = [stream for stream in group.left if stream.name not in outlook.down]
             if group.left:
@@ -235,6 +230,6 @@ def cost(account: Account, group: Group, outlook: Outlook, last: Listed | None) 
 def _pays(provider: AnyProvider, account: Account, group: Group, outlook: Outlook, last: Listed | None) -> bool:
     """Whether a listing costs fewer calls and less time than single calls."""
     pages, singles = cost(account, group, outlook, last)
-    single_rate = outlook.rates[provider.single.action]
+    single_rate = outlook.rates[provider.main.action]
     listing_time = pages / outlook.rates[group.listing.action] + singles / single_rate
     return pages + singles < len(group.left) and listing_time <= len(group.left) / single_rate

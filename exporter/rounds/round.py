@@ -16,7 +16,7 @@ from exporter.rounds.asking import Asker
 from exporter.rounds.call import Caller, bug
 from exporter.rounds.gate import Connection
 from exporter.rounds.health import Result
-from exporter.rounds.plan import Query, single_of
+from exporter.rounds.plan import Query
 from exporter.rounds.planning import Planner
 from exporter.rounds.queue import CallQueue
 from exporter.rounds.shared import unhurried
@@ -104,7 +104,7 @@ class Round:
 
     def hurry(self, record: Record) -> bool:
         """Ask for a stream ahead of all others; say whether that will be soon."""
-        single = single_of(self._state.provider)
+        single = self._state.provider.single
         if single is None or not self._queue.waits(single.action):
             return False
         self._queue.add_first(Query(single, (record.stream,)))
@@ -162,7 +162,7 @@ class Round:
         A broken answer shows that somebody is there, and may be that stream's own trouble: the next one is tried.
         """
         state, rest = self._state, deque(due)
-        single = single_of(state.provider)
+        single = state.provider.single
         if single is None:
             return due  # a list is one call for many streams, and is tried as it is
         for _ in range(min(MOST_TRIALS, max(1, len(state.streams) // TRIAL_SHARE))):

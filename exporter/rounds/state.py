@@ -14,7 +14,7 @@ from exporter.rounds.call import Observer
 from exporter.rounds.gate import Gate
 from exporter.rounds.health import Health
 from exporter.rounds.pace import Pace
-from exporter.rounds.plan import Listed, single_of
+from exporter.rounds.plan import Listed
 from exporter.rounds.shared import Shared
 from exporter.state.board import Key, Record
 
@@ -92,17 +92,13 @@ class AccountState:
         for action in limits:
             if action not in self.gates:
                 self.gates[action] = Gate(partial(self._pace, action), self.shared.clock.mono)
-        self._share(self.shared.limits.configure(self.names, {**limits, OUT_OF_TURN: limits[self.urgent_action]}))
+        limits[OUT_OF_TURN] = limits[self.provider.main.action]
+        self._share(self.shared.limits.configure(self.names, limits))
 
     @property
     def names(self) -> tuple[str, str]:
         """Provider and account, as labels name them."""
         return self.provider.name, self.account.name
-
-    @property
-    def urgent_action(self) -> str:
-        """The action that asks for one stream out of turn: that of its own API or, where there is none, of a list."""
-        return (single_of(self.provider) or self.provider.listings[0]).action
 
     def identify(self, credentials: Credentials) -> None:
         """Share the quota of those whose calls the provider counts as ours."""

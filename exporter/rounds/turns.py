@@ -45,7 +45,7 @@ class Turns:
             queued = False
             while True:
                 now, pace = self.clock.mono(), prober.out_of_turn
-                pace.change(self._share(prober) * prober.kept()[prober.urgent_action])
+                pace.change(self._share(prober) * prober.kept()[prober.provider.main.action])
                 if now + (wait := pace.wait(now)) > deadline:
                     return False
                 if wait <= 0:

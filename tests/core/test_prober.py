@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from benchmarks.network import Plain
-from exporter.fields import Secret
-from exporter.model import Account, Answer, Credentials, Reason, Reply, Request, State
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account, Credentials, Reason, Reply, Request, State
 from exporter.providers import found
-from exporter.providers.interface import AnyProvider, Api, Listing, Provider, TransportError
+from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import Prober
 from exporter.state.board import Change
+from tests.providers.studio import PROVIDER as STUDIO
+from tests.providers.studio import StudioAccount, StudioStream
 from tests.virtual import (
     Behaviour,
     Network,
@@ -885,51 +887,54 @@ def test_one_stream_without_quota_before_the_deadline_is_given_up_at_once() -> N
     run(main())
 
 
-class ListOnly(Provider[Any, Any]):
-    """A cloud that has lists alone."""
+def listed(request: Request, live: list[str]) -> Reply:
+    """Answer as a server that lists what is live, two streams a page."""
+    asked = parse_qs(urlsplit(request.url).query)
+    after = int(asked.get("after", ["0"])[0])
+    rows = "".join(f'<stream name="{name}"/>' for name in live[after : after + 2])
+    more = f' next="{after + 2}"' if len(live) > after + 2 else ""
+    return Reply(200, {}, f'<streams room="main"{more}>{rows}</streams>'.encode())
 
-    def apis(self) -> dict[str, Api[Any, Any] | Listing[Any, Any]]:
-        """Return its lists."""
-        return {listing.action: listing for listing in self.listings}
 
-
-def test_a_cloud_without_an_api_for_single_streams_is_asked_by_its_list_alone() -> None:
+def test_a_server_without_an_api_for_single_streams_is_asked_by_its_list_alone() -> None:
     """Scrapes, probes and the trial behind an open breaker use the list; where it fails, its streams are unknown."""
 
     async def main() -> None:
-        broken = False
+        status = 200
+        watched = [StudioStream(name=f"s{number}", account="main") for number in range(6)]
+        live = [stream.name for stream in watched[:5]]
 
         async def behave(_provider: str, request: Request) -> Reply:
-            assert request.headers["X-TC-Action"] == "DescribeBackupStreamList"
-            return tencent_error("InternalError") if broken else backups("s00000")
+            assert request.headers == {"Authorization": f"Basic {b64encode(b'watcher:made-up-secret').decode()}"}
+            return listed(request, live) if status == 200 else Reply(status, {}, b"")
 
-        tencent = found()["tencent"]
-        listing = replace(tencent.listings[0], absent=Answer(State.INACTIVE), details=lambda _stream: False)
-        given = {field.name: getattr(tencent, field.name) for field in fields(tencent)}
-        provider: AnyProvider = ListOnly(**{**given, "listings": (listing,), "single": None})
-        owner, watched = account(region="ap-guangzhou"), streams(3)
         network = Network(behave)
         made = prober(network, [], [])
-        made.configure([(provider, owner)], watched, 120.0)
+        owner = StudioAccount(name="main", provider="zego", password=SecretSource.plain("secret"))
+        # Under the name of a cloud whose codes are known.
+        made.configure([(replace(STUDIO, name="zego"), owner)], watched, 120.0)
         await scrape(made)
-        assert states(made) == {State.ACTIVE: 1, State.INACTIVE: 2}
-        record = made.shared.board.get(("tencent", "s00001"))
+        assert states(made) == {State.ACTIVE: 5, State.INACTIVE: 1}
+        assert len(network.calls) == 3
+        record = made.shared.board.get(("zego", "s4"))
         assert record is not None
         await asyncio.sleep(1)
         now = asyncio.get_running_loop().time()
         await account_prober(made).refresh_one(record, now + 5, now)
         assert record.tried > now
-        broken = True
+        status = 503
         for _ in range(3):
             await scrape(made)
-        assert states(made) == {State.UNKNOWN: 3}
+        assert states(made) == {State.UNKNOWN: 6}
         assert account_prober(made).held_back
         assert record.fault is not None
-        assert record.fault.code == "InternalError"
-        broken = False
+        assert (record.fault.code, record.fault.reason) == ("other", Reason.PROVIDER_ERROR)
+        assert record.fault.message == "503"
+        status, asked = 200, len(network.calls)
+        live.remove("s4")
         await scrape(made)
-        assert states(made) == {State.ACTIVE: 1, State.INACTIVE: 2}
+        assert states(made) == {State.ACTIVE: 4, State.INACTIVE: 2}
         assert not account_prober(made).held_back
-        assert len(network.calls) == 6
+        assert len(network.calls) == asked + 2
 
     run(main())
