@@ -28,13 +28,8 @@ MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
 LONGEST_HEAD: Final = 1 << 15  # bytes, with interim answers
 SPARE: Final = 1 << 13  # bytes of chunk sizes allowed, besides a quarter of the body's size
 HEAD_END: Final = b"\r\n\r\n"
-PROBE_CODE: Final = 599
-PROBE: Final = b"HTTP/1.1 599 Probe\r\nContent-Length: 0\r\n\r\n"
+PROBE: Final = b"HTTP/1.1 599 Probe\r\nContent-Length: 0\r\n\r\n"  # fed to the parser, never sent
 YIELDS: Final = 3  # turns of the loop to wait while there are unread bytes in the socket
-
-
-def _nothing() -> None:
-    """Do nothing."""
 
 
 class Wire(ResponseHandler):
@@ -49,7 +44,7 @@ class Wire(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.spoiled = False
-        self.on_stray: Callable[[], None] = _nothing
+        self.on_stray: Callable[[], None] = lambda: None
         self.due = False
         self._answer: asyncio.Future[RawResponseMessage] | None = None
         self._until = 0.0
@@ -176,7 +171,7 @@ class Wire(ResponseHandler):
         if self._came == len(part) and head >= 0 and not self._interim and "Content-Length" in message.headers:
             return head + len(HEAD_END) + content.total_bytes == len(part)
         try:
-            return [probe.code for probe, _ in self._parser.feed_data(PROBE)[0]] == [PROBE_CODE]
+            return [probe.reason for probe, _ in self._parser.feed_data(PROBE)[0]] == ["Probe"]
         except HttpProcessingError:
             return False
 
