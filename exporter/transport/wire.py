@@ -168,7 +168,7 @@ class Wire(ResponseHandler):
         assert message is not None
         assert content is not None
         assert self._parser is not None
-        if self._came == len(part) and head >= 0 and not self._interim and "Content-Length" in message.headers:
+        if self._came == len(part) and head > 0 and not self._interim and "Content-Length" in message.headers:
             return head + len(HEAD_END) + content.total_bytes == len(part)
         try:
             return [probe.reason for probe, _ in self._parser.feed_data(PROBE)[0]] == ["Probe"]
