@@ -53,7 +53,7 @@ class Asker:
             elif isinstance(outcome, Answer):
                 self.definite += 1
                 board.answered(record, outcome, query.api.action, now)
-                board.supply(record, query.inputs)
+                board.add_inputs(record, query.inputs)
         state.waiting.asked(record.key)
 
     async def ask_list(self, query: Query, connection: Connection) -> tuple[Page | Fault, float]:
@@ -96,6 +96,6 @@ class Asker:
                 self.fault = fault
             state.count(fault)
             if fault.reason is Reason.AUTH:
-                state.shared.doubt(state.provider, caller.account)
+                state.shared.mark_refused(state.provider, caller.account)
         self.good += state.health.met(fault)
         return made.outcome
