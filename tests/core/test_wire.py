@@ -375,6 +375,6 @@ def test_a_connection_whose_answer_is_whole_but_unread_still_listens() -> None:
             assert kept
             assert not connection.usable
             connection.release()
-            first.let_go()
+            first.release()
 
     asyncio.run(main())
