@@ -363,15 +363,15 @@ def test_a_connection_whose_answer_is_whole_but_unread_still_listens() -> None:
     large = answer(b"x" * (60 << 10))
 
     async def main() -> None:
-        steps = {b"second": [(0.0, large[: 40 << 10]), (0.1, large[40 << 10 :]), (0.4, OTHER)]}
+        steps = {b"second": [(0.0, large[: 40 << 10]), (0.05, large[40 << 10 :]), (1.5, OTHER)]}
         async with telling(lambda name: steps.get(name, [(0, large)])) as url, Transport(rest=0) as transport:
             first = await transport.send(Request("GET", f"{url}/first"), 5, MEBIBYTE)  # holds the right to a large body
             connection = await transport.connect(url, 5, new=True)
             with pytest.raises(TransportError) as caught:
-                await connection.send(Request("GET", f"{url}/second"), 0.3, MEBIBYTE)
+                await connection.send(Request("GET", f"{url}/second"), 1.0, MEBIBYTE)
             assert caught.value.reason is Reason.TIMEOUT
             kept = connection.usable
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.0)
             assert kept
             assert not connection.usable
             connection.release()
