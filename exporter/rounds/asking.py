@@ -77,8 +77,9 @@ class Asker:
         """Make a call, and once more on a new connection if its own broke before an answer; count what came of it."""
         state, gate, caller = self._state, self._state.gates[query.api.action], self.caller
         self.calls += 1
+        kept = connection.reused
         made = await caller.call(query, connection)
-        stale = made.broke_early and connection.reused
+        stale = made.broke_early and kept
         if made.broke_early and (other := await gate.turn(self._deadline, caller.connect, new=True)) is not None:
             stale = False
             try:

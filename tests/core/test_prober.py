@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from benchmarks.network import Plain
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials, Reason, Reply, Request, State
 from exporter.providers import all_providers
@@ -483,6 +484,33 @@ def test_a_kept_connection_that_ended_opens_no_breaker_even_if_no_call_is_left()
         stale = False
         await account_prober(made).refresh_one(record, loop.time() + 2, loop.time())
         assert states(made) == {State.ACTIVE: 1}
+
+    run(main())
+
+
+def test_an_endpoint_that_drops_new_connections_darkens_the_account() -> None:
+    """A new connection that breaks is the endpoint's doing: that is a failure, even if no call is left."""
+
+    class Fresh(Network):
+        async def connect(self, provider: str, account: Account, gap: float, new: bool) -> Plain:
+            """Return a connection that is new, and used from its call on, as a transport's are."""
+            made = await super().connect(provider, account, gap, new)
+            made.reused, send = False, made.send
+
+            async def used(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+                made.reused = True
+                return await send(request, timeout, largest)
+
+            made.send = used
+            return made
+
+    async def main() -> None:
+        async def behave(_provider: str, _request: Request) -> Reply:
+            raise TransportError(Reason.CONNECTION, "broke", broke_early=True)
+
+        made = prober(Fresh(behave), [account(quota={"DescribeLiveStreamState": 0.1})], streams(1))
+        await scrape(made, budget=2)
+        assert account_prober(made).up is False
 
     run(main())
 
