@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 SHORTEST = 4  # characters of the shortest secret that is searched for
 WITHHELD = "<withheld: it may hold a secret>"
@@ -207,11 +208,11 @@ def _views(view: _View, targets: _Targets, packings: int) -> Iterator[tuple[_Vie
         tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
         yield layer, tight
         # What only looks like an escape would take characters along: "%" before "aDA%2BMDA" or before "00ab\r\ncd".
-        careful = _rewritten(tight, _ESCAPE, _blank_or_sign)
-        if careful is not None:
-            yield _View(b""), careful  # it holds no other addresses
+        starts = [start for start in (b"%", b"\\", b"&") if start in tight.data]
+        careful = [_rewritten(tight, _ESCAPE, partial(_unescaped_but, start)) or tight for start in starts]
+        yield from ((_View(b""), each) for each in careful)  # they hold no other addresses
         for runs, offsets, unpack in _PACKED if packings else ():
-            for packed in (tight, careful) if careful is not None else (tight,):
+            for packed in (tight, *careful):
                 for unpacked in _unpack_runs(packed, runs, offsets, unpack, targets):
                     yield from _views(unpacked, targets, packings - 1)
 
@@ -310,12 +311,10 @@ def _unpack_runs(
             yield _View(b"".join(data), starts, ends, view.mapped)
 
 
-def _blank_or_sign(match: re.Match[bytes]) -> bytes:
-    """Drop an escaped blank, and decode an escaped sign of base64; leave any other escape as it is."""
-    decoded = _unescaped(match)
-    if decoded in (b"+", b"/", b"="):
-        return decoded
-    return match[0] if _BLANK.sub(b"", decoded) else b""
+def _unescaped_but(start: bytes, match: re.Match[bytes]) -> bytes:
+    """Decode an escape, without blanks; of those that begin like this only blanks and the signs of base64."""
+    decoded = _BLANK.sub(b"", _unescaped(match))
+    return match[0] if match[0].startswith(start) and decoded not in (b"", b"+", b"/", b"=") else decoded
 
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
