@@ -204,23 +204,22 @@ def _addresses_in(data: bytes) -> Iterator[_Span]:
 
 def _views(view: _View, targets: _Targets, packings: int) -> Iterator[tuple[_View, _View]]:
     """Yield a view and all views decoded from it, each also without blanks."""
-    for layer in _layers(view):
-        tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
-        yield layer, tight
-        # What only looks like an escape would take characters along: "%" before "aDA%2BMDA" or before "00ab\r\ncd".
-        starts = [start for start in (b"%", b"\\", b"&") if start in tight.data]
-        careful = [_rewritten(tight, _ESCAPE, partial(_unescaped_but, start)) or tight for start in starts]
-        yield from ((_View(b""), each) for each in careful)  # they hold no other addresses
-        for runs, offsets, unpack in _PACKED if packings else ():
-            for packed in (tight, *careful):
-                for unpacked in _unpack_runs(packed, runs, offsets, unpack, targets):
+    # What only looks like an escape takes characters along: "%" before "aDA%2BMDA" or before "00ab\r\ncd".
+    for kept in (b"", *(start for start in (b"%", b"\\", b"&") if start in view.data)):
+        for layer in _layers(view, kept):
+            tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
+            yield _View(b"") if kept else layer, tight  # all addresses are found without
+            for runs, offsets, unpack in _PACKED if packings else ():
+                for unpacked in _unpack_runs(tight, runs, offsets, unpack, targets):
                     yield from _views(unpacked, targets, packings - 1)
 
 
-def _layers(view: _View) -> Iterator[_View]:
+def _layers(view: _View, kept: bytes = b"") -> Iterator[_View]:
+    """Yield a view and what its escapes decode to, layer by layer; those that begin with `kept` stay."""
     yield view
+    change = partial(_unescaped_but, kept) if kept else _unescaped
     for _ in range(_LAYERS):
-        decoded = _rewritten(view, _ESCAPE, _unescaped)
+        decoded = _rewritten(view, _ESCAPE, change)
         if decoded is None:
             return
         yield decoded
@@ -312,9 +311,9 @@ def _unpack_runs(
 
 
 def _unescaped_but(start: bytes, match: re.Match[bytes]) -> bytes:
-    """Decode an escape, without blanks; of those that begin like this only blanks and the signs of base64."""
-    decoded = _BLANK.sub(b"", _unescaped(match))
-    return match[0] if match[0].startswith(start) and decoded not in (b"", b"+", b"/", b"=") else decoded
+    """Decode an escape; of those that begin like this only the signs of base64."""
+    decoded = _unescaped(match)
+    return match[0] if match[0].startswith(start) and decoded not in (b"+", b"/", b"=") else decoded
 
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -345,5 +344,6 @@ def _hex(run: bytes, offset: int) -> tuple[bytes, _Digits]:
 
 _PACKED: tuple[tuple[re.Pattern[bytes], int, _Unpack], ...] = (
     (re.compile(rb"[A-Za-z0-9+/_-]{6,}"), 4, _base64),
+    (re.compile(rb"[0-9A-Fa-f](?:[:-]?[0-9A-Fa-f]){7,}"), 2, _hex),
     (re.compile(rb"[0-9A-Fa-f](?:(?:[:-]|,?0x)?[0-9A-Fa-f]){7,}"), 2, _hex),
 )
