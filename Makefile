@@ -8,7 +8,7 @@ PORT ?= 10180
 OLDEST := tests/core/aiohttp-oldest.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests format docs bench nightly mutants lock clean
+.PHONY: help demo test lint types floors tests format docs bench nightly mutants dist deb lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -56,10 +56,18 @@ mutants: $(VENV)/.development ## Change what decides, line by line, and list wha
 	$(BIN)/mutmut run --max-children 1 $(if $(ONLY),'$(ONLY)')
 	@$(BIN)/mutmut results | grep -v 'not checked' || echo 'nothing that ran survived'
 
+dist: $(VENV)/.development ## Build wheel, sdist and chart into dist/
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/python -c 'import helm_python; print(helm_python.package("deploy/helm/stream-exporter", destination="dist"))'
+
+deb: dist ## Build the .deb for this distribution into dist/
+	$(BIN)/python deploy/debian/build.py dist/*.whl
+
 # The marks .runtime and .development say that an environment is whole. Without one it is what an interruption left, and
 # is made anew. Where there is flock, a second make waits for the first, whose environment it would take away otherwise.
 define begin
-set -e; exec 9<$(firstword $(MAKEFILE_LIST)); ! command -v flock >/dev/null || flock 9 || :; \
+set -e; exec 9<$(firstword $(MAKEFILE_LIST)); ! command -v flock >/dev/null || flock -n 9 || { echo "waiting for another make"; flock 9; } || :; \
 test -n "$(PYTHON)" || { echo "stream-exporter needs Python 3.11 or newer; none was found" >&2; exit 1; }; \
 echo "installing stream-exporter$(1) into $(VENV) ..."; \
 whole=$$(ls $(VENV)/.runtime 2>/dev/null || :); rm -f $(VENV)/.development $(VENV)/.runtime; \

@@ -116,7 +116,7 @@ def test_interrupted_update(project: Path, step: int) -> None:
     assert ended(make(project, "demo"))[0] == 0
     (project / "steps").unlink()
     (project / ".venv/bin/stream-exporter").unlink()
-    os.utime(project / "pyproject.toml")
+    os.utime(project / ".venv/.runtime", (1, 1))
     interrupted(project, "demo", step, signal.SIGKILL)
     assert ended(make(project, "demo")) == (0, "installing stream-exporter into .venv ...\nalive\n")
     assert steps(project) == STEPS
@@ -144,4 +144,4 @@ def test_two_at_a_time(project: Path) -> None:
     assert steps(project) == 5
     os.killpg(slow.pid, signal.SIGKILL)
     assert ended(slow)[0] != 0
-    assert ended(second) == (0, "installing stream-exporter into .venv ...\nalive\n")
+    assert ended(second) == (0, "waiting for another make\ninstalling stream-exporter into .venv ...\nalive\n")
