@@ -18,6 +18,7 @@ from grafana import build
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
+CODES = generate_codes.FOLDER
 CHART = ROOT / "deploy" / "helm" / "stream-exporter" / "files"
 
 
@@ -26,7 +27,7 @@ def generated() -> dict[Path, str]:
     rules = render(RulesOptions())
     dashboards = build.build()
     return {
-        generate_codes.PAGE: generate_codes.render(),
+        **generate_codes.pages(),
         generate_commands.PAGE: generate_commands.render(),
         generate_configuration.PAGE: generate_configuration.render(),
         generate_metrics.PAGE: generate_metrics.render(),
@@ -50,8 +51,9 @@ def _printed(script: Path) -> str:
 def stale(files: dict[Path, str]) -> list[Path]:
     """Return the files that are not as they should be, and those in generated folders that should not be there."""
     old = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    folders = {path.parent for path in files if path.suffix == ".json"}
-    return old + [path for folder in sorted(folders) for path in sorted(folder.glob("*.json")) if path not in files]
+    folders = {(path.parent, path.suffix) for path in files if path.suffix == ".json" or path.parent == CODES}
+    found = [path for folder, suffix in sorted(folders) for path in sorted(folder.glob(f"*{suffix}"))]
+    return old + [path for path in found if path not in files]
 
 
 def main(arguments: list[str]) -> int:

@@ -199,8 +199,8 @@ class Accounts:
         for action, rate in account.quota.items():
             if rate * self.max_age < 1:
                 self.findings.wrong((*place, "quota", action), small)
-        share = account.quota_share * provider.single.limit(account)
-        if provider.single.action not in account.quota and share * self.max_age < 1:
+        share = account.quota_share * provider.main.limit(account)
+        if provider.main.action not in account.quota and share * self.max_age < 1:
             self.findings.wrong((*place, "quota_share"), small)
 
 
