@@ -1,8 +1,9 @@
 """Writes everything that is generated: `python -m docs.generate`; with `--check` only says what is stale.
 
 Codes, commands, configuration and metrics (docs/), rules and a test of them (deploy/prometheus), dashboards
-(grafana/dashboards), and in the Helm chart (deploy/helm) the table of its values and copies of rules, dashboards and
-inhibitions: a chart can only read files of its own folder.
+(grafana/dashboards), copies of the dashboards and of the example in the package (exporter/commands/shipped), and in the
+Helm chart (deploy/helm) the table of its values and copies of rules, dashboards and inhibitions: a chart can only read
+files of its own folder.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from grafana import build
 ROOT = Path(__file__).resolve().parents[1]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 CODES = generate_codes.FOLDER
+EXAMPLE = ROOT / "stream-exporter.example.yml"
+SHIPPED = ROOT / "exporter" / "commands" / "shipped"
 CHART = ROOT / "deploy" / "helm" / "stream-exporter" / "files"
 
 
@@ -33,11 +36,12 @@ def generated() -> dict[Path, str]:
         generate_metrics.PAGE: generate_metrics.render(),
         PROMETHEUS / "rules.yml": rules,
         PROMETHEUS / "tests" / "lossy.yml": _printed(PROMETHEUS / "tests" / "build_lossy.py"),
+        SHIPPED / EXAMPLE.name: EXAMPLE.read_text(encoding="utf-8"),
         CHART / "rules-template.yml": render(CHART_RULES),
         **generate_chart.generated(),
         **{
             folder / name: text
-            for folder in (build.DASHBOARDS, CHART / "dashboards")
+            for folder in (build.DASHBOARDS, CHART / "dashboards", SHIPPED / "dashboards")
             for name, text in dashboards.items()
         },
     }

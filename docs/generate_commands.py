@@ -1,10 +1,9 @@
 """Makes docs/commands.md out of the table of flags."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
-from exporter.commands.options import COMMANDS, Command
+from exporter.commands.overview import COMMANDS, Command
 
 PAGE = Path(__file__).with_name("commands.md")
 
@@ -38,9 +37,9 @@ def _command(command: Command, told: set[str]) -> Iterator[str]:
 
 
 def _lines(command: Command) -> Iterator[str]:
-    defaults = {field.name: field.default for field in fields(command.options)}
     for flag in command.flags:
         values = flag.takes if isinstance(flag.takes, str) else "|".join(flag.takes or ())
         usage = " ".join(filter(None, (flag.name if flag.name.startswith("--") else "", values)))
-        default = f" (default `{flag.shown(defaults[flag.field])}`)" if defaults[flag.field] else ""
+        default = command.default(flag)
+        default = f" (default `{flag.shown(default)}`)" if default else ""
         yield f"- `{usage}`{default}: {flag.help}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.config import schema
 from exporter.model import Account, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 
 PAGE = Path(__file__).with_name("configuration.md")
@@ -17,9 +17,9 @@ INTRODUCTION = """\
 
 <!-- Written by docs/generate_configuration.py; do not edit. -->
 
-One YAML file, by default `stream-exporter.yml`; the
-[example](../stream-exporter.example.yml) has every cloud. `stream-exporter check --config.file F` lists all errors with
-line and column. `stream-exporter schema` prints a JSON Schema for editors.
+One YAML file, by default `stream-exporter.yml`; the [example](../stream-exporter.example.yml), which
+`stream-exporter example` prints, has every cloud. `stream-exporter check FILE` lists all errors with line and column.
+`stream-exporter schema` prints a JSON Schema for editors.
 
 - **Durations** are Prometheus's: `500ms`, `10s`, `2m`, `1h30m`.
 - **Secrets** (\\*) come from `FIELD`, from a file (`FIELD_file`), or from an environment variable (`FIELD_env`); give
@@ -36,6 +36,36 @@ STREAMS = """\
 
 A list. A stream without a label that others have shows it empty; the labels `provider`, `stream`, `account`, `le`,
 `quantile` and `__…` are reserved."""
+
+CSV = """\
+In CSV the first line names the columns: any keys of a stream, and `labels.NAME` for a label. Each further line is a
+stream.
+
+```csv
+name,account,domain,app,inputs,labels.team,labels.tier
+arena-1,tencent-main,5000.livepush.example.com,live,2,esports,gold
+arena-2,tencent-main,5000.livepush.example.com,live,,esports,silver
+```
+
+An empty cell is a key that is not there. Text needs no quotes (`007`); a list such as `media` has blanks between its
+words. The encoding is UTF-8, commas separate. Errors look like
+`streams.d/arena.csv:3:54: [1].inputs: is not a whole number in plain digits`.
+
+A script that makes such a file out of an inventory moves it into place when it is whole:
+
+```python
+import csv, json, os, sys
+
+inventory, table = sys.argv[1:]  # python streams.py inventory.json streams.d/inventory.csv
+with open(inventory, encoding="utf-8") as file:
+    channels = json.load(file)
+with open(f"{table}.new", "w", encoding="utf-8", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(["name", "account", "domain", "labels.team"])
+    for channel in channels:
+        writer.writerow([channel["id"], "tencent-main", channel["push_domain"], channel["owner"]])
+os.replace(f"{table}.new", table)
+```"""
 
 ENDPOINTS = """\
 ## Endpoints
@@ -64,7 +94,7 @@ ENDPOINTS = """\
 
 def render() -> str:
     """Return the whole page."""
-    providers = found()
+    providers = all_providers()
     whole = schema(providers)
     definitions, first = whole["$defs"], next(iter(providers))
     stream_fields = {**Stream.model_fields, "names": 0}
@@ -100,7 +130,7 @@ def _any(account: Any) -> Any:
 
 def _stream_files(whole: Mapping[str, Any]) -> str:
     described = whole["properties"]["stream_files"]["description"]
-    return f"A list: {described}. `**` goes into folders. A pattern that matches nothing is a warning."
+    return f"A list: {described}. `**` goes into folders. A pattern that matches nothing is a warning.\n\n{CSV}"
 
 
 def _only(described: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

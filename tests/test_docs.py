@@ -15,14 +15,15 @@ import yaml
 
 from docs import generate, generate_metrics
 from exporter import cli, config, providers
-from exporter.commands.options import COMMANDS, FLAGS
+from exporter.commands.options import FLAGS
+from exporter.commands.overview import COMMANDS
 from exporter.exposition import FAMILIES
 from exporter.providers import codes as catalogue
 from tests.markdown import ROOT, Page, page, pages
 
 PAGES = list(pages())
 EVERY = pytest.mark.parametrize("document", PAGES, ids=[one.name for one in PAGES])
-PROVIDERS = providers.found()
+PROVIDERS = providers.all_providers()
 HAND_WRITTEN = {"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
 
 # Words that look like a metric of ours but name something else: keys, events and families of codes.
@@ -180,6 +181,23 @@ def test_flags_exist(document: Page) -> None:
     assert named - flags() == set()
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/getting-started.md", "docs/deployment.md"])
+def test_no_secret_is_typed(name: str) -> None:
+    """What a newcomer types leaves no secret in the history of the shell."""
+    secret = re.compile(r"secret|[_-]key|token|passw", re.IGNORECASE)
+    typing = re.compile(r"(printf|echo|export)\b|[A-Z_]+=")
+    assert [line for line in typed(page(ROOT / name)) if typing.match(line) and secret.search(line)] == []
+
+
+def test_the_first_secrets_are_outside_of_the_repository() -> None:
+    """The first steps leave the repository before a secret is written, and come back after the last."""
+    steps = page(ROOT / "docs" / "getting-started.md")
+    lines = [line for line in typed(steps) if line.startswith(("cd ", "umask ", "cat > "))]
+    assert lines[:2] == ["umask 077", "cd ~/.config/stream-exporter"]
+    assert len(lines) > 8
+    assert all(line.startswith("cat > secrets/") for line in lines[2:-1])
+
+
 # --- examples ---------------------------------------------------------------------------------------------------------
 
 
@@ -261,7 +279,7 @@ def entries(provider: str) -> Iterator[catalogue.Entry]:
     """Yield every code and prefix of a provider's catalogue."""
     codes = catalogue.load(provider)
     yield from codes.entries()
-    yield from codes.fallbacks()
+    yield from codes.fallbacks
 
 
 @pytest.mark.parametrize("provider", catalogue.providers())

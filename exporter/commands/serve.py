@@ -32,9 +32,9 @@ from exporter.model import Account, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.app import App
-from exporter.serving.reload import Reloader, keep_one_heap, settle_memory
+from exporter.serving.reload import Reloader, freeze_objects, use_one_malloc_arena
 from exporter.serving.sending import Protocol
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from exporter.state.board import Change
 from exporter.transport import Transport
 
@@ -74,7 +74,7 @@ async def serve(options: ServeOptions, terminal: Terminal, ready: Ready | None =
         terminal: Where to write the log and what keeps the exporter from starting.
         ready: Called with the URLs once all of them listen.
     """
-    keep_one_heap()
+    use_one_malloc_arena()
     hung_up = asyncio.Event()
     # A SIGHUP while the configuration is being read must not end the process.
     with logs.in_background(sys.stderr) as stderr, on_signals(hung_up.set, signal.SIGHUP):
@@ -84,13 +84,13 @@ async def serve(options: ServeOptions, terminal: Terminal, ready: Ready | None =
 
 
 async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Event, ready: Ready | None) -> int:
-    load = Loader(options.config_file, providers.found(), terminal.environ)
+    load = Loader(options.config_file, providers.all_providers(), terminal.environ)
     try:
         loaded = load()
         guard = WebGuard(
             options.web_config_file,
             time.monotonic,
-            tell=lambda text: log.warning("web configuration", problem=text),
+            report=lambda text: log.warning("web configuration", problem=text),
         )
         tls = guard.ssl_context()
     except (config.ConfigErrors, WebConfigError) as error:
@@ -99,7 +99,9 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
     _log_warnings(loaded, options.config_file)
     async with Transport() as outbound:
         keyring = Keyring(terminal.environ, send=outbound.send)
-        async with Service(loaded, providers.found(), clock(), keyring, load.callback_secret, keyring.doubt) as service:
+        async with Service(
+            loaded, providers.all_providers(), system_clock(), keyring, load.callback_secret, keyring.mark_refused
+        ) as service:
             service.board.on_change.append(log_change)
             service.source.dropped = logs.dropped(terminal.stderr)
             reloader = Reloader(service, load)
@@ -120,7 +122,7 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
             log.info("listening", version=__version__, addresses=" ".join(urls), streams=len(loaded.streams))
             if ready is not None:
                 ready(urls)
-            settle_memory()
+            freeze_objects()
             await _until_stopped(reloader, hung_up)
             log.info("stopping; scrapes in flight are finished")
             app.ready = False

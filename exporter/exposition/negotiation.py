@@ -1,4 +1,4 @@
-"""Which format and which packing a client takes."""
+"""Content negotiation: the format and the encoding that a client accepts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from zlib_ng import zlib_ng
 
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
 TEXT: Final = "text/plain; version=0.0.4"
-GZIP_LEVEL: Final = 2  # of zlib-ng: a thirtieth of gzip -9's time at a fifth more bytes
+GZIP_LEVEL: Final = 2  # of zlib-ng: a thirtieth of gzip -9's time for a fifth more bytes
 
 
 def negotiate(accept: str) -> tuple[bool, str]:
-    """Choose the format by an Accept header: (OpenMetrics or not, Content-Type). Odd headers get plain text."""
+    """Return (whether to use OpenMetrics, Content-Type) for an Accept header; a malformed one gets the text format."""
     try:
         _, content_type = choose_encoder(accept)
     except Exception:
@@ -24,7 +24,7 @@ def negotiate(accept: str) -> tuple[bool, str]:
 
 
 def takes_gzip(headers: Mapping[str, str]) -> bool:
-    """Whether a client that sent these headers takes gzip."""
+    """Whether a client with these request headers accepts gzip."""
     for part in headers.get("Accept-Encoding", "").lower().split(","):
         name, _, parameters = part.partition(";")
         if name.strip() in ("gzip", "*"):
@@ -33,13 +33,13 @@ def takes_gzip(headers: Mapping[str, str]) -> bool:
 
 
 class Compressor:
-    """Compresses a document slice by slice, in the gzip format."""
+    """Compresses a document with gzip, slice by slice."""
 
     def __init__(self) -> None:
         self._deflate = zlib_ng.compressobj(GZIP_LEVEL, zlib_ng.DEFLATED, 31)
 
     def add(self, part: bytes) -> bytes:
-        """Take a slice; return what is ready."""
+        """Compress a slice; return the bytes that are ready."""
         return self._deflate.compress(part)
 
     def end(self) -> bytes:

@@ -133,8 +133,8 @@ def test_nobody_answers(tmp_path: Path) -> None:
 
 def test_an_answer_cannot_steer_the_terminal(cloud: Simulator, tmp_path: Path) -> None:
     """Control characters in what comes back, a body or a message, are not written to the terminal."""
-    cloud.world.put(Fault("text", value="\x1b[2Jbusy\x9b31m\rnothing", stream="tencent/up"))
-    cloud.world.put(Fault("code", code="InternalError", message="\x1b[2Jbusy", stream="tencent/down"))
+    cloud.world.add_fault(Fault("text", value="\x1b[2Jbusy\x9b31m\rnothing", stream="tencent/up"))
+    cloud.world.add_fault(Fault("code", code="InternalError", message="\x1b[2Jbusy", stream="tencent/down"))
     done = probe(configured(tmp_path, cloud.url), "tencent/up", "tencent/down")
     assert done.code == 1
     assert "class: failure, reason malformed" in done.out
@@ -144,7 +144,7 @@ def test_an_answer_cannot_steer_the_terminal(cloud: Simulator, tmp_path: Path) -
 
 def test_a_provider_that_repeats_the_secrets(cloud: Simulator, tmp_path: Path) -> None:
     """Credentials that a provider's message repeats are taken out, in the table and in JSON."""
-    cloud.world.put(Fault("code", code="AuthFailure.TokenFailure", message=f"{KEY_ID} {CANARY} {TOKEN}"))
+    cloud.world.add_fault(Fault("code", code="AuthFailure.TokenFailure", message=f"{KEY_ID} {CANARY} {TOKEN}"))
     file = configured(tmp_path, cloud.url)
     for argv in (("tencent/up",), ("tencent/up", "--output", "json")):
         done = probe(file, *argv)
@@ -171,6 +171,49 @@ def test_unknown_targets(cloud: Simulator, tmp_path: Path) -> None:
     assert "did you mean 'tencent/up'?" in done.err
     assert "did you mean 'zego/gone'?" in done.err
     assert not cloud.world.log
+
+
+@pytest.mark.parametrize(
+    ("targets", "asked"),
+    [
+        (["tencent/*"], {"up", "down", "banned"}),
+        (["*/*n*"], {"down", "banned", "gone"}),
+        (["tencent/[ud]*", "zego/gone"], {"up", "down", "gone"}),
+        (["tencent/up", "*/up"], {"up"}),
+    ],
+)
+def test_patterns_of_streams(targets: list[str], asked: set[str], cloud: Simulator, tmp_path: Path) -> None:
+    """A pattern stands for all streams that fit it, each asked once."""
+    done = probe(configured(tmp_path, cloud.url), *targets, "--output", "json")
+    assert done.code == 0
+    assert set(objects(done)) == asked
+    assert len(cloud.world.log) == len(asked)
+
+
+def test_a_name_that_looks_like_a_pattern(cloud: Simulator, tmp_path: Path) -> None:
+    """A stream whose name holds the signs of a pattern is meant by its name."""
+    file = Path(configured(tmp_path, cloud.url))
+    file.write_text(file.read_text() + "- {name: 'up[1]', account: main, domain: push.example, stream: up}\n")
+    done = probe(str(file), "tencent/up[1]", "--output", "json")
+    assert list(objects(done)) == ["up[1]"]
+
+
+def test_patterns_that_fit_nothing(cloud: Simulator, tmp_path: Path) -> None:
+    """A pattern without a stream exits with 2 before anything is asked; a cloud's other name leads to its word."""
+    done = probe(configured(tmp_path, cloud.url), "tencent/x*", "qcloud/*", "tencent/*")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        "no stream of the configuration fits tencent/x*",
+        "no stream of the configuration fits qcloud/*; did you mean 'tencent'?",
+    ]
+    assert not cloud.world.log
+
+
+def test_the_file_as_an_argument(cloud: Simulator, tmp_path: Path) -> None:
+    """The configuration may stand before the streams, without its flag."""
+    done = run("probe", configured(tmp_path, cloud.url), "zego/gone")
+    assert done.code == 0
+    assert "1 of 1 streams got a definite answer" in done.out
 
 
 def test_a_wrong_configuration(tmp_path: Path) -> None:
@@ -235,7 +278,7 @@ def _wait_for_calls(cloud: Simulator, count: int) -> None:
 
 def test_a_hanging_provider_costs_the_others_nothing(cloud: Simulator, tmp_path: Path) -> None:
     """A cloud that never answers fails by timeout, while the other one's answers are there."""
-    cloud.world.put(Fault("hang", provider="tencent"))
+    cloud.world.add_fault(Fault("hang", provider="tencent"))
     done = probe(configured(tmp_path, cloud.url, timeout="200ms"), "--output", "json")
     rows = objects(done)
     assert done.code == 1
