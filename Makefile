@@ -24,6 +24,7 @@ lint: $(VENV)/.development
 	$(BIN)/yamllint -s .
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml exporter
 	$(BIN)/zizmor --offline --no-progress --quiet .github
+	@if command -v actionlint >/dev/null; then actionlint; else echo "WITHOUT actionlint, which is not installed" >&2; fi
 
 types: $(VENV)/.development
 	$(BIN)/mypy

@@ -48,13 +48,6 @@ def released(root: Path, version: str, chart: str = "") -> Path:
     return root
 
 
-def test_actionlint() -> None:
-    """Every workflow is one that GitHub understands, and so are the shell scripts in it."""
-    program("shellcheck", "apt-get install shellcheck")
-    actionlint = program("actionlint", "go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
-    accepts(actionlint, *sorted(WORKFLOWS.glob("*.yml")))
-
-
 def test_shellcheck() -> None:
     """The scripts that run as root at installation are free of the usual mistakes, as is what CI runs."""
     scripts = [ROOT / "deploy/debian" / name for name in ("postinst", "prerm", "postrm")]
