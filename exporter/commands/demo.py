@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exporter.commands.options import DemoOptions
+from exporter.commands.options import DemoOptions, SocketFile
 from exporter.commands.serve import serve
 from exporter.commands.terminal import Terminal
 from exporter.simulator import Simulator, demo_configuration, demo_world
@@ -15,6 +15,9 @@ from exporter.simulator import Simulator, demo_configuration, demo_world
 
 def run(options: DemoOptions, terminal: Terminal) -> int:
     """Run until SIGTERM or SIGINT; return the exit code of `serve`."""
+    if any(isinstance(address, SocketFile) for address in options.web_listen_address):
+        terminal.complain("the demo has addresses to show: give --web.listen-address HOST:PORT")
+        return 2
     return asyncio.run(_demo(options, terminal))
 
 

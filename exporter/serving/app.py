@@ -50,6 +50,8 @@ class App:
         telemetry_path: Path of the metrics.
         ready: Whether the service is able to probe.
         names: Host names at which the exporter is reached; `.NAME` stands for all that end in it.
+        prefix: What stands before every path, as in `/streams`.
+        home: The path of the status page as browsers see it.
     """
 
     service: Service
@@ -59,6 +61,8 @@ class App:
     telemetry_path: str = "/metrics"
     ready: bool = True
     names: frozenset[str] = frozenset()
+    prefix: str = ""
+    home: str = "/"
     large: LargePages = field(default_factory=LargePages)
     readers: Places = field(default_factory=lambda: Places(MOST_READERS))
     pages: Pages = field(init=False)
@@ -75,25 +79,31 @@ class App:
         application = web.Application(
             middlewares=[self._bounded, _errors, *middlewares], client_max_size=callbacks.MOST_CALLBACK
         )
-        application.add_routes(
-            [
-                web.get(self.telemetry_path, self.scrapes.metrics),
-                web.get("/probe", self.scrapes.probe),
-                web.get("/sd", self._targets),
-                web.get("/api/v1/streams", self._streams),
-                web.get("/api/v1/events", self.events.follow),
-                web.route("*", "/callbacks/{account:.+}", partial(callbacks.receive, self.service)),
-                web.get("/-/healthy", self._healthy),
-                web.get("/-/ready", self._readiness),
-                web.post("/-/reload", self._reload_now),
-                web.get("/config", self._configuration),
-                web.get("/", self._page),
-                web.get("/static/{name}", self._asset),
-            ]
-        )
+        application.add_routes(web.route(method, self.prefix + path, act) for method, path, act in self._paths())
+        if self.prefix:
+            # Whoever asks whether the exporter is alive need not know the prefix.
+            application.add_routes([web.get("/-/healthy", self._healthy), web.get("/-/ready", self._readiness)])
+            application.add_routes([web.get("/", _leading_to(f"{self.prefix}/"))])
+            application.add_routes([web.get(self.prefix, _leading_to(self.home))])
         application.on_response_prepare.append(_secure)
         application.on_shutdown.append(self.events.close)
         return application
+
+    def _paths(self) -> list[tuple[str, str, Handler]]:
+        return [
+            ("GET", self.telemetry_path, self.scrapes.metrics),
+            ("GET", "/probe", self.scrapes.probe),
+            ("GET", "/sd", self._targets),
+            ("GET", "/api/v1/streams", self._streams),
+            ("GET", "/api/v1/events", self.events.follow),
+            ("*", "/callbacks/{account:.+}", partial(callbacks.receive, self.service)),
+            ("GET", "/-/healthy", self._healthy),
+            ("GET", "/-/ready", self._readiness),
+            ("POST", "/-/reload", self._reload_now),
+            ("GET", "/config", self._configuration),
+            ("GET", "/", self._page),
+            ("GET", "/static/{name}", self._asset),
+        ]
 
     @web.middleware
     async def _bounded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -101,12 +111,15 @@ class App:
         response = await handler(request)
         if not isinstance(response, web.Response) or response.prepared or not isinstance(response.body, bytes):
             return response
-        packed = takes_gzip(request.headers) and response.content_type != "text/plain"
+        packed = False
+        if response.content_type != "text/plain":
+            response.headers.setdefault("Vary", "Accept-Encoding")
+            packed = takes_gzip(request.headers)
         if response.status != 200 or len(response.body) <= PIECE:
             if packed:
                 response.enable_compression(web.ContentCoding.gzip)
             return response
-        body, headers = response.body, {"Vary": "Accept-Encoding", **response.headers}
+        body, headers = response.body, dict(response.headers)
         if packed:
             compressor = Compressor()
             body = compressor.add(body) + compressor.end()
@@ -124,7 +137,7 @@ class App:
     # --- what is watched ---------------------------------------------------------------------------------------------
 
     async def _targets(self, request: web.Request) -> web.StreamResponse:
-        return await self._shared(request, views.targets(self.service), JSON)
+        return await self._shared(request, views.targets(self.service, self.prefix), JSON)
 
     async def _streams(self, request: web.Request) -> web.StreamResponse:
         return await self._shared(request, views.streams(self.service), JSON, NEVER_STORED)
@@ -170,6 +183,13 @@ class App:
         """Refuse what another site's page may have sent."""
         why = origin.refusal(request.method, request.headers, secure=request.secure, names=self.names)
         return None if why is None else text(f"{why}\n", 403)
+
+
+def _leading_to(path: str) -> Handler:
+    async def redirect(_request: web.Request) -> web.Response:
+        raise web.HTTPFound(path)
+
+    return redirect
 
 
 @web.middleware

@@ -34,11 +34,25 @@ class Reloader:
 
     However many ask at a time, one reload is under way and one waits: each gets the outcome of one that began after
     it had asked.
+
+    Args:
+        service: What is configured.
+        load: Reads the configuration; raises `ConfigErrors`.
+        began: Called when a reload begins.
+        ended: Called when it is over, unless `stop` has given it up.
     """
 
-    def __init__(self, service: Service, load: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        load: Callable[[], Config],
+        began: Callable[[], object] = object,
+        ended: Callable[[], object] = object,
+    ) -> None:
         self._service = service
         self._load = load
+        self._began = began
+        self._ended = ended
         self._look = Look()
         self._seen = self._signature()
         self._under_way: asyncio.Task[list[str]] | None = None
@@ -67,7 +81,10 @@ class Reloader:
         if before is not None and not before.done():
             await asyncio.wait([before])
         self._under_way, self._waiting = self._waiting, None
-        return await self._reload()
+        self._began()
+        problems = await self._reload()
+        self._ended()
+        return problems
 
     async def _reload(self) -> list[str]:
         # Taken before the files are read: what is written meanwhile is one more change.

@@ -102,15 +102,15 @@ def _call_text(number: int, call: Transcript) -> str:
     )
 
 
-def _target(row: Row) -> dict[str, Any]:
-    """Return a stream as a target of Prometheus's http_sd."""
+def _target(row: Row, prefix: str) -> dict[str, Any]:
+    """Return a stream as a target of Prometheus's http_sd; `prefix` stands before every path."""
     provider, name = row.key
     target = f"{provider}/{name}"
     labels = {f"__meta_stream_label_{label}": value for label, value in row.stream.labels.items()}
     return {
         "targets": [target],
         "labels": {
-            "__metrics_path__": "/probe",
+            "__metrics_path__": f"{prefix}/probe",
             "__param_target": target,
             "__meta_stream_provider": provider,
             "__meta_stream_name": name,
@@ -142,9 +142,10 @@ def streams(service: Service) -> Page:
     )
 
 
-def targets(service: Service) -> Page:
-    """Return the watched streams as Prometheus's http_sd targets."""
-    return Page("targets", lambda: _json_list(map(_target, service.board.rows(service.clock.mono()))))
+def targets(service: Service, prefix: str) -> Page:
+    """Return the watched streams as Prometheus's http_sd targets; `prefix` stands before every path."""
+    rows = service.board.rows
+    return Page("targets", lambda: _json_list(_target(row, prefix) for row in rows(service.clock.mono())))
 
 
 def configuration(service: Service) -> Page:
