@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES
+from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES, Names, is_asked
 from exporter.model import Answer, State
 from exporter.providers.reading import printable
 from exporter.state.board import Key, Row
@@ -99,10 +99,12 @@ def _telling(rows: Iterable[Shown]) -> list[tuple[str, Answer]]:
     ]
 
 
-def slices(rows: Sequence[Shown], openmetrics: bool) -> Iterator[bytes]:
-    """Yield the families of streams, so many streams at a time."""
+def slices(rows: Sequence[Shown], openmetrics: bool, names: Names = None) -> Iterator[bytes]:
+    """Yield the families of streams that are asked for, so many streams at a time."""
     telling = _telling(rows)
     for family in STREAM_FAMILIES:
+        if not is_asked(family.name, names):
+            continue
         yield family.head(openmetrics).encode()
         if render := EVERY.get(family.name):
             for start in range(0, len(rows), SLICE):
@@ -117,21 +119,23 @@ def slices(rows: Sequence[Shown], openmetrics: bool) -> Iterator[bytes]:
             ).encode()
 
 
-def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool) -> bytes:
-    """Return the families that only streams with callbacks have."""
+def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool, names: Names = None) -> bytes:
+    """Return the families that only streams with callbacks have, those of them that are asked for."""
     last, ended = CALLBACK_FAMILIES
     labels: Mapping[Key, str] = {}
     if counters.last_callback or counters.ended:
         labels = {row.key: labels for (labels, _), row in rows}
-    return "".join(
-        [
-            last.head(openmetrics),
-            *(f"{last.name}{{{labels[key]}}} {at!r}\n" for key, at in counters.last_callback.items() if key in labels),
-            ended.head(openmetrics),
-            *(
-                f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
-                for (provider, stream, reason), count in counters.ended.items()
-                if (provider, stream) in labels
-            ),
-        ]
-    ).encode()
+    lines: list[str] = []
+    if is_asked(last.name, names):
+        lines.append(last.head(openmetrics))
+        lines += (
+            f"{last.name}{{{labels[key]}}} {at!r}\n" for key, at in counters.last_callback.items() if key in labels
+        )
+    if is_asked(ended.name, names):
+        lines.append(ended.head(openmetrics))
+        lines += (
+            f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
+            for (provider, stream, reason), count in counters.ended.items()
+            if (provider, stream) in labels
+        )
+    return "".join(lines).encode()

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from exporter.exposition import negotiate, takes_gzip
+from exporter.exposition import Compressor, Names, negotiate, takes_gzip
 from exporter.rounds import AccountProber
 from exporter.serving import views
 from exporter.serving.pages import Pages, turn
@@ -18,6 +18,7 @@ from exporter.state.board import Record
 
 TIMEOUT_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 LEAST_SECONDS, MOST_SECONDS = 0.05, 120.0
+VARIES: Final = {"Vary": "Accept, Accept-Encoding"}
 MOST_WAITING: Final = 64
 MOST_PROBES: Final = 1024  # Prometheus may ask for each stream by a scrape of its own
 MOST_DEBUG: Final = 8  # their transcripts are large
@@ -44,20 +45,21 @@ class Scrapes:
         self._service = service
         self._large = large
         self._offset = offset
-        self._accounts = Pages(service.clock.mono, lambda: service.config, turn)
+        self._parts = Pages(service.clock.mono, lambda: service.config, turn)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """Ask for all streams."""
         deadline = self.deadline(request)
         openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
-        compressed = takes_gzip(request.headers)
+        compressed, names = takes_gzip(request.headers), _names(request)
         async with waiting(self.places, request, deadline, "scrapes"):
             await self._service.refresh(deadline)
-            body = await self._service.document(openmetrics=openmetrics, compressed=compressed)
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if compressed:
-            headers["Content-Encoding"] = "gzip"
-        return await send(request, body, headers)
+            if names is None:
+                body = await self._service.document(openmetrics=openmetrics, compressed=compressed)
+        if names is not None:
+            made = await self._parts.get(views.exposition(self._service, None, names, openmetrics=openmetrics))
+            return await self._large.send_made(request, made, content_type, VARIES)
+        return await _send(request, body, content_type, compressed=compressed)
 
     async def probe(self, request: web.Request) -> web.StreamResponse:
         """Ask for one stream or one account; nothing that is not configured can be reached."""
@@ -69,16 +71,20 @@ class Scrapes:
         if request.query.get("debug") == "true":
             return await self._debug(request, deadline, prober, record)
         openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
+        names = _names(request)
         async with waiting(self.probes, request, deadline, "probes"):
             if record is not None:
                 await self._service.refresh_one(record, deadline)
             else:
                 await self._service.refresh(deadline, prober)
-        if record is not None:
-            body = b"".join(views.part(self._service, prober, record, openmetrics=openmetrics))
-            return web.Response(body=body, headers={"Content-Type": content_type})
-        made = await self._accounts.get(views.exposition(self._service, prober, openmetrics=openmetrics))
-        return await self._large.send_made(request, made, content_type)
+        if record is None:
+            made = await self._parts.get(views.exposition(self._service, prober, names, openmetrics=openmetrics))
+            return await self._large.send_made(request, made, content_type, VARIES)
+        body = b"".join(views.part(self._service, prober, record, names, openmetrics=openmetrics))
+        if compressed := takes_gzip(request.headers):
+            compressor = Compressor()
+            body = compressor.add(body) + compressor.end()
+        return await _send(request, body, content_type, compressed=compressed)
 
     async def _debug(
         self, request: web.Request, deadline: float, prober: AccountProber, record: Record | None
@@ -109,6 +115,18 @@ class Scrapes:
         if record is None:
             raise LookupError("unknown target: it must be PROVIDER/STREAM of a configured stream; see /sd")
         return self._service.prober.prober_of(record), record
+
+
+async def _send(request: web.Request, body: bytes, content_type: str, *, compressed: bool) -> web.StreamResponse:
+    headers = {"Content-Type": content_type, **VARIES}
+    if compressed:
+        headers["Content-Encoding"] = "gzip"
+    return await send(request, body, headers)
+
+
+def _names(request: web.Request) -> Names:
+    """Return the families that the parameters `name[]` ask for, None for all."""
+    return frozenset(filter(None, request.query.getall("name[]", []))) or None
 
 
 def _positive(header: str) -> float | None:

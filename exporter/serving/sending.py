@@ -20,6 +20,7 @@ from exporter.serving.waiting import Places, kind_of, neighbourhood
 SERVER: Final = "stream-exporter"
 SEND_SECONDS: Final = 12.0
 PIECE: Final = 1 << 16
+LONGEST_FIELD: Final = (1 << 14) + (1 << 10)  # bytes of a request's line, or of one header with its name
 MOST_SENT: Final = 12 << 20  # bytes of large pages that are being sent; a page larger than that goes alone
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
@@ -29,7 +30,14 @@ class Protocol(web.RequestHandler):
 
     def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, keepalive_timeout: float) -> None:
         no_log: Any = None
-        super().__init__(manager, loop=loop, keepalive_timeout=keepalive_timeout, access_log=no_log)
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=keepalive_timeout,
+            access_log=no_log,
+            max_line_size=LONGEST_FIELD,
+            max_field_size=LONGEST_FIELD,
+        )
 
     def handle_error(
         self,
@@ -118,7 +126,7 @@ class LargePages:
         self, request: web.Request, made: Made, content_type: str, headers: Mapping[str, str] = NO_HEADERS
     ) -> web.StreamResponse:
         """Send a page in the form that the client takes; raises as `send`."""
-        told = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", **headers}
+        told = {"Content-Type": content_type, "Vary": "Accept-Encoding", **headers}
         if not takes_gzip(request.headers):
             return await self.send(request, made.plain, told)
         return await self.send(request, made.packed, {**told, "Content-Encoding": "gzip"})

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from exporter import status
 from exporter.config import redacted_slices
-from exporter.exposition import Scope
+from exporter.exposition import Names, Scope
 from exporter.model import Fault, State
 from exporter.providers import codes as catalogue
 from exporter.rounds import AccountProber
@@ -177,18 +177,23 @@ def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *,
     )
 
 
-def exposition(service: Service, prober: AccountProber, *, openmetrics: bool) -> Page:
-    """Return the exposition of one account."""
+def exposition(service: Service, prober: AccountProber | None, names: Names, *, openmetrics: bool) -> Page:
+    """Return the families of these names, of one account or of all."""
     return Page(
-        ("exposition", prober.account.name, openmetrics),
-        lambda: part(service, prober, None, openmetrics=openmetrics),
+        ("exposition", None if prober is None else prober.account.name, names, openmetrics),
+        lambda: part(service, prober, None, names, openmetrics=openmetrics),
         service.source.version,
         lambda: service.clock.mono() + EXPOSITION_SECONDS,
     )
 
 
-def part(service: Service, prober: AccountProber, record: Record | None, *, openmetrics: bool) -> Iterator[bytes]:
-    """Yield the exposition of one account, or of one stream of it, in slices."""
-    provider = prober.provider.name
-    keys = [(provider, stream.name) for stream in prober.streams] if record is None else [record.key]
-    return service.exposition.render(service.clock.mono(), openmetrics, Scope(prober.names, tuple(keys)))
+def part(
+    service: Service, prober: AccountProber | None, record: Record | None, names: Names, *, openmetrics: bool
+) -> Iterator[bytes]:
+    """Yield the families of these names, of all accounts, of one, or of one stream of it, in slices."""
+    scope = None
+    if prober is not None:
+        provider = prober.provider.name
+        keys = [(provider, stream.name) for stream in prober.streams] if record is None else [record.key]
+        scope = Scope(prober.names, tuple(keys))
+    return service.exposition.render(service.clock.mono(), openmetrics, scope, names)

@@ -23,7 +23,8 @@ from exporter.transport.unpacking import Oversized
 SLICE: Final = 1 << 13  # bytes that are parsed at once
 AHEAD: Final = 1 << 14  # bytes of a body that are received before anybody reads them
 MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
-LONGEST_HEAD: Final = 1 << 15  # bytes, with interim answers
+LONGEST_FIELD: Final = 1 << 15  # bytes of one header
+LONGEST_HEAD: Final = LONGEST_FIELD + (1 << 13)  # bytes, with interim answers
 SPARE: Final = 1 << 13  # bytes of chunk sizes allowed, besides a quarter of the body's size
 YIELDS: Final = 3  # turns of the loop to wait while there are unread bytes in the socket
 
@@ -81,7 +82,13 @@ class Wire(ResponseHandler):
         self._awaiting, self._content, self._largest = True, None, largest
         self._interim = self._came = self._taken = self._head = 0
         # A buffer of this size is never full: the client's parser never pauses within an answer, the socket does.
-        self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=largest + SLICE)
+        self.set_response_params(
+            read_until_eof=True,
+            auto_decompress=False,
+            read_bufsize=largest + SLICE,
+            max_line_size=LONGEST_FIELD,
+            max_field_size=LONGEST_FIELD,
+        )
 
     def data_received(self, data: bytes) -> None:
         """Pass on what belongs to the answer that is due; anything else spoils the connection."""
