@@ -210,7 +210,6 @@ def _in_file(path: Path) -> socket.socket:
     try:
         sock.bind(str(path))
         sock.listen(BACKLOG)
-        sock.setblocking(False)
     except OSError:
         sock.close()
         raise

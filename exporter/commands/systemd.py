@@ -72,5 +72,4 @@ def _listening(descriptor: int) -> socket.socket:
     if not listens:
         raise ValueError(f"descriptor {descriptor} is no socket that listens for streams; use ListenStream=, Accept=no")
     passed.set_inheritable(False)
-    passed.setblocking(False)
     return passed

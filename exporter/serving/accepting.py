@@ -60,7 +60,7 @@ class Listener:
     """Accepts connections on a socket until it is closed; closes the socket then.
 
     Args:
-        sock: It listens, and does not block.
+        sock: It listens.
         protocol: Returns the protocol for a new connection.
         tls: The context for a new connection; None for plain HTTP.
         failures: Told of handshakes that fail.
@@ -73,6 +73,7 @@ class Listener:
         tls: ssl.SSLContext | None,
         failures: Failures,
     ) -> None:
+        sock.setblocking(False)
         self._sock = sock
         self._protocol = protocol
         self._tls = tls
@@ -80,6 +81,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._handshakes: set[asyncio.Task[None]] = set()
         self._accepting = self._loop.create_task(self._accept())
+        self._accepting.add_done_callback(lambda _: sock.close())
 
     def close(self) -> None:
         """Accept no more connections, and drop those that have not shaken hands yet."""
@@ -87,19 +89,18 @@ class Listener:
             task.cancel()
 
     async def _accept(self) -> None:
-        with self._sock:
-            while True:
-                try:
-                    connection, peer = await self._loop.sock_accept(self._sock)
-                except ConnectionAbortedError:
-                    continue
-                except OSError as error:
-                    self._complain(error)
-                    await asyncio.sleep(REST_SECONDS)
-                    continue
-                task = self._loop.create_task(self._welcome(connection, peer))
-                self._handshakes.add(task)
-                task.add_done_callback(self._handshakes.discard)
+        while True:
+            try:
+                connection, peer = await self._loop.sock_accept(self._sock)
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                self._complain(error)
+                await asyncio.sleep(REST_SECONDS)
+                continue
+            task = self._loop.create_task(self._welcome(connection, peer))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
 
     def _complain(self, error: OSError) -> None:
         self._loop.call_exception_handler({"message": "a connection cannot be accepted", "exception": error})
