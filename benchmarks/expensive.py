@@ -180,8 +180,8 @@ async def measured(kind: str, hostile_at: str, honest_at: str) -> Figures:
     """Ask a few rounds; the first that is honest alone is not counted."""
     async with Service(watching(hostile_at, honest_at), providers.found(), clock(), keys) as service:
         settle_memory()  # as `serve` does
-        lane = service.prober.accounts["honest"]
-        await service.refresh(time.monotonic() + ROUND_SECONDS, lane)
+        prober = service.prober.accounts["honest"]
+        await service.refresh(time.monotonic() + ROUND_SECONDS, prober)
         before = _forget_peak()
         late: list[float] = []
         watcher = asyncio.create_task(_ticks(late))

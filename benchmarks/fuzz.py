@@ -16,6 +16,7 @@ from typing import Any
 from exporter.model import Account, Answer, Reply, Stream
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider, Callback, Malformed, NoEnvelope, Page, ProviderError, Refused
+from testbed.apis import single
 
 STATUSES = (200, 200, 200, 302, 400, 403, 429, 500)
 FIELDS: dict[str, dict[str, Any]] = {
@@ -49,8 +50,8 @@ def one_input(data: bytes) -> None:
     provider, account, stream = ALL[data[0] % len(ALL)]
     reply = Reply(STATUSES[data[1] % len(STATUSES)], {"content-type": "application/json"}, data[2:])
     with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
-        call = provider.single.ask(account, stream)
-        assert isinstance(provider.single.read(account, stream, call, reply), Answer)
+        call = single(provider).ask(account, stream)
+        assert isinstance(single(provider).read(account, stream, call, reply), Answer)
     for listing in provider.listings:
         with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
             scope = listing.scope(account, stream) or ""

@@ -1,8 +1,9 @@
 """Writes everything that is generated: `python -m docs.generate`; with `--check` only says what is stale.
 
 Codes, commands, configuration and metrics (docs/), rules and a test of them (deploy/prometheus), dashboards
-(grafana/dashboards), and in the Helm chart (deploy/helm) the table of its values and copies of rules, dashboards and
-inhibitions: a chart can only read files of its own folder.
+(grafana/dashboards), copies of the dashboards and of the example in the package (exporter/commands/shipped), and in the
+Helm chart (deploy/helm) the table of its values and copies of rules, dashboards and inhibitions: a chart can only read
+files of its own folder.
 """
 
 import argparse
@@ -18,6 +19,9 @@ from grafana import build
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
+CODES = generate_codes.FOLDER
+EXAMPLE = ROOT / "stream-exporter.example.yml"
+SHIPPED = ROOT / "exporter" / "commands" / "shipped"
 CHART = ROOT / "deploy" / "helm" / "stream-exporter" / "files"
 
 
@@ -26,17 +30,18 @@ def generated() -> dict[Path, str]:
     rules = render(RulesOptions())
     dashboards = build.build()
     return {
-        generate_codes.PAGE: generate_codes.render(),
+        **generate_codes.pages(),
         generate_commands.PAGE: generate_commands.render(),
         generate_configuration.PAGE: generate_configuration.render(),
         generate_metrics.PAGE: generate_metrics.render(),
         PROMETHEUS / "rules.yml": rules,
         PROMETHEUS / "tests" / "lossy.yml": _printed(PROMETHEUS / "tests" / "build_lossy.py"),
+        SHIPPED / EXAMPLE.name: EXAMPLE.read_text(encoding="utf-8"),
         CHART / "rules-template.yml": render(CHART_RULES),
         **generate_chart.generated(),
         **{
             folder / name: text
-            for folder in (build.DASHBOARDS, CHART / "dashboards")
+            for folder in (build.DASHBOARDS, CHART / "dashboards", SHIPPED / "dashboards")
             for name, text in dashboards.items()
         },
     }
@@ -50,8 +55,9 @@ def _printed(script: Path) -> str:
 def stale(files: dict[Path, str]) -> list[Path]:
     """Return the files that are not as they should be, and those in generated folders that should not be there."""
     old = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    folders = {path.parent for path in files if path.suffix == ".json"}
-    return old + [path for folder in sorted(folders) for path in sorted(folder.glob("*.json")) if path not in files]
+    folders = {(path.parent, path.suffix) for path in files if path.suffix == ".json" or path.parent == CODES}
+    found = [path for folder, suffix in sorted(folders) for path in sorted(folder.glob(f"*{suffix}"))]
+    return old + [path for path in found if path not in files]
 
 
 def main(arguments: list[str]) -> int:

@@ -1,72 +1,126 @@
-"""Makes docs/codes.md out of the catalogue: prints the page, or writes it with `--write`."""
+"""Makes docs/codes.md and docs/codes/ out of the catalogue: prints the pages, or writes them with `--write`.
+
+One page for each provider, with one line for each distinct advice: the codes that share it, each with its meaning, and
+then the advice. A code whose advice is that of its reason has its meaning alone; docs/codes.md has the reasons.
+"""
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from exporter.providers import codes as catalogue
 from exporter.providers.codes import Entry
 
 PAGE = Path(__file__).with_name("codes.md")
+FOLDER = Path(__file__).with_name("codes")
+WRITTEN = "<!-- Written by docs/generate_codes.py; do not edit. -->"
 
-INTRODUCTION = """\
+INTRODUCTION = f"""\
 # Codes
 
-<!-- Written by docs/generate_codes.py; do not edit. -->
+{WRITTEN}
 
-What the labels `code` and `reason` of `stream_probe_errors_total` mean, and what to do about it. The same in a
-terminal: `stream-exporter explain [PROVIDER] CODE`. Codes that are not listed here become `other` in labels; the code
-as it came stands in the log and on the status page."""
+What the labels `code` and `reason` of `stream_probe_errors_total` mean, and in *italics* what to do. In a terminal, in
+English or Chinese: `stream-exporter explain [PROVIDER] CODE`.
 
-HEADER = "| code | reason or state | meaning | what to do |\n|---|---|---|---|"
+The codes of a cloud have a page each:
+
+"""
+
+UNLISTED = """\
+A code that is on no page has the label `other`; the log and the status page show the code itself."""
+
+ADVICE = """\
+In *italics*: what to do. A code without advice of its own needs [that of its reason](../codes.md#reasons)."""
+
+REMEDIES = {entry.reason: entry.advice for entry in catalogue.reasons()}
+NOTHING = catalogue.local("ok").advice
 
 
 def render() -> str:
-    """The whole page."""
-    own = ["## The exporter's own words", _rows("", [*catalogue.reasons(), *catalogue.words()])]
-    sections = [section for provider in catalogue.providers() for section in _provider(provider)]
-    return "\n\n".join([INTRODUCTION, *own, *sections]) + "\n"
+    """Return the page of reasons, which leads to those of the providers."""
+    titles = {provider: catalogue.load(provider).title for provider in catalogue.providers()}
+    links = "\n".join(f"- [{title}](codes/{provider}.md) (`{provider}`)" for provider, title in titles.items())
+    own = ["## Reasons", _lines(catalogue.reasons()), "In place of a code:", _lines(catalogue.words())]
+    return "\n\n".join([f"{INTRODUCTION}{links}", UNLISTED, *own]) + "\n"
+
+
+def pages() -> dict[Path, str]:
+    """Return all pages, by their place."""
+    providers = {FOLDER / f"{name}.md": "\n\n".join(_provider(name)) + "\n" for name in catalogue.providers()}
+    return {PAGE: render(), **providers}
 
 
 def _provider(provider: str) -> Iterator[str]:
     codes = catalogue.load(provider)
-    yield f"## {codes.title} (`{provider}`)"
-    if codes.state_field:
-        yield f"States are values of `{codes.state_field}`; all others are codes of errors."
+    yield f"# Codes of {codes.title} (`{provider}`)"
+    yield WRITTEN
+    yield ADVICE
     entries = list(codes.entries())
     for family in dict.fromkeys(entry.family for entry in entries):
-        if family:
-            yield f"### Family `{family}`"
-        yield _rows("", [entry for entry in entries if entry.family == family])
+        members = [entry for entry in entries if entry.family == family]
+        yield from _by_verdict(f"{family}: " if family else "", members, codes.state_field)
     if fallbacks := list(codes.fallbacks()):
-        yield "Codes that are not listed, by the longest prefix that fits:"
-        yield _rows("…", fallbacks)
+        yield "## Codes that are not listed, by the longest prefix that fits"
+        yield _lines(fallbacks, "…", known=True)
     if statuses := codes.statuses():
         yield "Else by HTTP status: " + ", ".join(f"{status} {reason}" for status, reason in statuses.items()) + "."
 
 
-def _rows(suffix: str, entries: Iterable[Entry]) -> str:
-    return "\n".join([HEADER, *(_row(entry, suffix) for entry in entries)])
+def _by_verdict(family: str, entries: list[Entry], state_field: str | None) -> Iterator[str]:
+    """Yield a heading and its codes: first the states, then each reason."""
+    verdicts = dict.fromkeys(entry.reason for entry in entries)
+    for reason in verdicts:
+        yield f"## {family}{reason or _states(state_field)}"
+        yield _lines([entry for entry in entries if entry.reason == reason], known=True)
 
 
-def _row(entry: Entry, suffix: str) -> str:
-    verdict = entry.reason or (f"state {entry.state}" if entry.state else "—")
-    return f"| `{entry.code}{suffix}` | {verdict} | {_escaped(entry.meaning)} | {_escaped(entry.advice)} |"
+def _states(field: str | None) -> str:
+    return f"states, values of `{field}`" if field else "answers that are no errors"
+
+
+def _lines(entries: Iterable[Entry], suffix: str = "", *, known: bool = False) -> str:
+    """Return a line for each distinct advice, in the order of the first code; `known` advice is left out."""
+    by_advice: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_advice.setdefault(entry.advice, []).append(entry)
+    return "\n".join(
+        f"- {_meanings(members, suffix)}" + ("" if known and _repeats(members[0]) else f" *{_escaped(advice)}*")
+        for advice, members in by_advice.items()
+    )
+
+
+def _repeats(entry: Entry) -> bool:
+    """Whether the advice is that of the reason, or none at all."""
+    return entry.advice in (REMEDIES.get(entry.reason), NOTHING)
+
+
+def _meanings(entries: Iterable[Entry], suffix: str) -> str:
+    """Return the codes with their meanings; neighbours of one meaning share it."""
+    shown = []
+    for (meaning, state), members in groupby(entries, attrgetter("meaning", "state")):
+        names = ", ".join(f"`{entry.code}{suffix}`" for entry in members)
+        shown.append(f"{names}{f' ({state})' if state else ''}: {_escaped(meaning)}")
+    return " ".join(shown)
 
 
 def _escaped(text: str) -> str:
-    """Keeps markup characters literal; inside backticks, at every odd part, they are so already."""
+    """Keep markup characters literal; inside backticks, at every odd part, they are so already."""
     parts = text.split("`")
     parts[::2] = [part.translate({ord(mark): f"\\{mark}" for mark in "<*_"}) for part in parts[::2]]
     return "`".join(parts)
 
 
 def main(write: bool) -> int:
-    """Writes the page to its place, or prints it."""
-    if write:
-        PAGE.write_text(render(), encoding="utf-8")
-    else:
-        sys.stdout.write(render())
+    """Write the pages to their places, or print them."""
+    for path, text in pages().items():
+        if write:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        else:
+            sys.stdout.write(text)
     return 0
 
 

@@ -1,10 +1,9 @@
 """Makes docs/commands.md out of the table of flags."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
-from exporter.commands.options import COMMANDS, Command
+from exporter.commands.overview import COMMANDS, Command
 
 PAGE = Path(__file__).with_name("commands.md")
 
@@ -13,31 +12,34 @@ INTRODUCTION = """\
 
 <!-- Written by docs/generate_commands.py; do not edit. -->
 
-A flag is written `--flag value` or `--flag=value`, and never abbreviated. Flags may stand before and after other
-arguments; the command comes first. `stream-exporter COMMAND --help` lists the same in a terminal, and
-`stream-exporter --version` prints the version. No flag takes a secret: those come from the
-[configuration](configuration.md)."""
-
-HEADER = "| flag | value | default | meaning |\n|---|---|---|---|"
+Write a flag as `--flag value` or `--flag=value`, in full, anywhere after the command. `stream-exporter COMMAND --help`
+shows this in a terminal, `stream-exporter --version` the version. No flag takes a secret."""
 
 
 def render() -> str:
     """Return the whole page."""
-    return "\n\n".join([INTRODUCTION, *(part for command in COMMANDS.values() for part in _command(command))]) + "\n"
+    told: set[str] = set()
+    return "\n\n".join([INTRODUCTION, *(part for one in COMMANDS.values() for part in _command(one, told))]) + "\n"
 
 
-def _command(command: Command) -> Iterator[str]:
+def _command(command: Command, told: set[str]) -> Iterator[str]:
+    """Yield what a command does, and its flags; those of a command before are only named."""
     yield f"## `{command.name}`"
     yield f"{command.does[0].upper()}{command.does[1:]}. {command.epilog}".rstrip()
-    if command.flags:
-        yield "\n".join([HEADER, *_rows(command)])
+    lines = list(_lines(command))
+    known = [line.split("`")[1] for line in lines if line in told]
+    new = [line for line in lines if line not in told]
+    told.update(new)
+    if known:
+        new.append(f"- as above: {', '.join(f'`{flag}`' for flag in known)}")
+    if new:
+        yield "\n".join(new)
 
 
-def _rows(command: Command) -> Iterator[str]:
-    defaults = {field.name: field.default for field in fields(command.options)}
+def _lines(command: Command) -> Iterator[str]:
     for flag in command.flags:
-        name = f"`{flag.name}`" if flag.name.startswith("--") else ""
-        choices = (flag.takes,) if isinstance(flag.takes, str) else flag.takes or ()
-        value = ", ".join(f"`{choice}`" for choice in choices)
-        default = f"`{flag.shown(defaults[flag.field])}`" if defaults[flag.field] else ""
-        yield f"| {name} | {value} | {default} | {flag.help} |"
+        values = flag.takes if isinstance(flag.takes, str) else "|".join(flag.takes or ())
+        usage = " ".join(filter(None, (flag.name if flag.name.startswith("--") else "", values)))
+        default = command.default(flag)
+        default = f" (default `{flag.shown(default)}`)" if default else ""
+        yield f"- `{usage}`{default}: {flag.help}"

@@ -8,6 +8,7 @@ from typing import Any
 from exporter.config import schema
 from exporter.model import Account, Stream
 from exporter.providers import found
+from exporter.providers.interface import AnyProvider
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -16,75 +17,120 @@ INTRODUCTION = """\
 
 <!-- Written by docs/generate_configuration.py; do not edit. -->
 
-One YAML file, by default `stream-exporter.yml`; [stream-exporter.example.yml](../stream-exporter.example.yml) has an
-account and a stream of each cloud. `stream-exporter check --config.file F` tells every error at once as
-`file:line:column: path: message`, and `stream-exporter schema` prints a JSON Schema for editors.
+One YAML file, by default `stream-exporter.yml`; the [example](../stream-exporter.example.yml), which
+`stream-exporter example` prints, has every cloud. `stream-exporter check FILE` lists all errors with line and column.
+`stream-exporter schema` prints a JSON Schema for editors.
 
-- **Durations** are written as in Prometheus: `500ms`, `10s`, `2m`, `1h30m`.
-- **Secrets** (marked \\*) stand in `FIELD` itself, in a file that `FIELD_file` names, or in an environment variable
-  that `FIELD_env` names: one of the three. Where a credential is given in none of them, the vendor's own environment
-  variable is used; a token of the environment only goes with keys of the environment. One newline at the end of a
-  file does not count. No error, log or page ever shows a secret.
-- **Paths** (`FIELD_file`, `stream_files`) are relative to the directory of the configuration. Secrets' files and stream
-  files are read again on each reload.
-- **Reading is strict**: unknown or duplicate keys, wrong types, values out of range, anchors, aliases, merges, tags, a
-  second document, more than 64 levels or 16 MiB are errors. Text that looks like a number, a date's part or a truth
-  value to YAML (`007`, `1:30`, `no`) needs quotes. Numbers are written in plain decimal digits: `0123`, `20:30`,
-  `0x1F`, `1_000` and `1e3`, which YAML may read as others, are errors.
-- With any error, `serve` does not start, and a reload keeps the configuration that was there."""
+- **Durations** are Prometheus's: `500ms`, `10s`, `2m`, `1h30m`.
+- **Secrets** (\\*) come from `FIELD`, from a file (`FIELD_file`), or from an environment variable (`FIELD_env`); give
+  one of the three, or none for [the vendor's variables, files and roles](credentials.md). A file's final newline is
+  ignored.
+- **Paths** are relative to the configuration. Secret files and stream files are read again on each reload.
+- **Reading is strict.** Unknown or duplicate keys, wrong types, values out of range, anchors, aliases, merges, tags,
+  second documents, more than 64 levels and more than 16 MiB are errors. Quote text that YAML would read as something
+  else (`007`, `1:30`, `no`), and write numbers in plain decimal digits (not `0123`, `0x1F`, `1_000`, `1e3`).
+- **With any error** `serve` does not start, and a reload keeps the old configuration."""
 
 STREAMS = """\
 ## `streams`
 
-A list; the files of `stream_files` hold more such lists. Which keys an entry has depends on its account's provider.
-`names: [a, b, c]` instead of `name` is the short form for streams that are alike in all else. Names are unique per
-provider. Label names may not be `provider`, `stream`, `account`, `le` or `quantile`, nor begin with `__`; streams that
-lack a label which others have show it empty."""
+A list. A stream without a label that others have shows it empty; the labels `provider`, `stream`, `account`, `le`,
+`quantile` and `__…` are reserved."""
 
-HEADER = "| key | type | default | allowed | meaning |\n|---|---|---|---|---|"
+CSV = """\
+In CSV the first line names the columns: any keys of a stream, and `labels.NAME` for a label. Each further line is a
+stream.
+
+```csv
+name,account,domain,app,inputs,labels.team,labels.tier
+arena-1,tencent-main,5000.livepush.example.com,live,2,esports,gold
+arena-2,tencent-main,5000.livepush.example.com,live,,esports,silver
+```
+
+An empty cell is a key that is not there. Text needs no quotes (`007`); a list such as `media` has blanks between its
+words. The encoding is UTF-8, commas separate. Errors look like
+`streams.d/arena.csv:3:54: [1].inputs: is not a whole number in plain digits`.
+
+A script that makes such a file out of an inventory moves it into place when it is whole:
+
+```python
+import csv, json, os, sys
+
+inventory, table = sys.argv[1:]  # python streams.py inventory.json streams.d/inventory.csv
+with open(inventory, encoding="utf-8") as file:
+    channels = json.load(file)
+with open(f"{table}.new", "w", encoding="utf-8", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(["name", "account", "domain", "labels.team"])
+    for channel in channels:
+        writer.writerow([channel["id"], "tencent-main", channel["push_domain"], channel["owner"]])
+os.replace(f"{table}.new", table)
+```"""
+
+ENDPOINTS = """\
+## Endpoints
+
+`endpoint` takes the host that a vendor documents for your region or site:
+
+- **Alibaba** ([list](https://www.alibabacloud.com/help/doc-detail/50283.htm)): `https://live.aliyuncs.com`, but
+  `https://live.ap-southeast-1.aliyuncs.com` for Singapore and `https://live.eu-central-1.aliyuncs.com` for Germany.
+  The vendor's SDKs differ for some regions; take the host that answers for your domain.
+- **Tencent** ([list](https://www.tencentcloud.com/document/product/267/30762)): mainland site
+  `https://live.tencentcloudapi.com`, international site `https://live.intl.tencentcloudapi.com`. A region's host is
+  `https://live.REGION.tencentcloudapi.com`, with `ap-guangzhou`, `ap-shanghai`, `ap-nanjing`, `ap-beijing`,
+  `ap-chengdu`, `ap-chongqing`, `ap-hongkong`, `ap-singapore`, `ap-jakarta`, `ap-bangkok`, `ap-seoul`, `ap-tokyo`,
+  `na-ashburn`, `na-siliconvalley`, `sa-saopaulo` or `eu-frankfurt`. The key `region` is something else: it opens
+  DescribeBackupStreamList (mainland site only), for `ap-bangkok`, `ap-beijing`, `ap-guangzhou`, `ap-hongkong`,
+  `ap-seoul`, `ap-shanghai` and `ap-tokyo`.
+- **Volcengine** ([page](https://www.volcengine.com/docs/6348/69828)): `https://rtc.volcengineapi.com`; overseas
+  `https://open-ap-singapore-1.volcengineapi.com` with `region: ap-southeast-1` (an SDK says `ap-singapore-1`).
+  BytePlus, the international brand, documents
+  [`https://open.byteplusapi.com`](https://docs.byteplus.com/en/docs/byteplus-rtc/docs-69828), which answers as
+  `ap-singapore-1`; the exporter has not been tried with it.
+- **ZEGO** ([list](https://docs.zegocloud.com/article/9781)): `https://rtc-api.zego.im` finds the nearest.
+  `https://rtc-api-REGION.zego.im` is in Shanghai (`sha`), Hong Kong (`hkg`), Frankfurt (`fra`), California (`lax`),
+  Mumbai (`bom`) or Singapore (`sgp`)."""
 
 
 def render() -> str:
-    """The whole page."""
+    """Return the whole page."""
     providers = found()
     whole = schema(providers)
-    parts = [INTRODUCTION, "## `scrape`", _table(whole["properties"]["scrape"])]
-    parts += ["## `accounts`", "A list; these keys are common to all providers, and names are unique over all of them."]
-    common = whole["$defs"][f"{next(iter(providers))}_account"]
-    parts.append(_table(_only(common, Account.model_fields)))
+    definitions, first = whole["$defs"], next(iter(providers))
+    stream_fields = {**Stream.model_fields, "names": 0}
+    parts = [INTRODUCTION, "## `scrape`", _list(whole["properties"]["scrape"])]
+    parts += ["## `accounts`", "A list. These keys are the same [for all clouds](#clouds)."]
+    parts.append(_list(_only(definitions[f"{first}_account"], Account.model_fields)))
+    parts += [STREAMS, _list(_only(definitions[f"{first}_stream"], stream_fields))]
+    parts += ["## `stream_files`", _stream_files(whole), "## Clouds"]
     for name, provider in providers.items():
-        described = whole["$defs"][f"{name}_account"]
-        parts += [f"### {provider.title} (`provider: {name}`)", _table(_without(described, Account.model_fields))]
-        limits = ", ".join(
-            f"`{api.action}` {api.limit(_any(provider.account)):.3g}" for api in provider.apis().values()
-        )
-        newer = provider.single.newer
-        more = (
-            f" Newer documentation allows {newer:.3g} for the first; the default stays with the older." if newer else ""
-        )
-        parts.append(f"Actions for `quota`, with the documented limit in calls per second: {limits}.{more}")
-    parts += [
-        STREAMS,
-        _table(_only(whole["$defs"][f"{next(iter(providers))}_stream"], {**Stream.model_fields, "names": 0})),
-    ]
-    for name, provider in providers.items():
-        described = _without(whole["$defs"][f"{name}_stream"], {**Stream.model_fields, "names": 0})
-        parts += [f"### {provider.title} (account with `provider: {name}`)", _table(described)]
-    parts += ["## `stream_files`", _stream_files(whole)]
-    return "\n\n".join(parts) + "\n"
+        parts += [
+            f"### {provider.title} (`provider: {name}`)",
+            "An account has:",
+            _list(_without(definitions[f"{name}_account"], Account.model_fields)),
+            "A stream has:",
+            _list(_without(definitions[f"{name}_stream"], stream_fields)),
+            _limits(provider),
+        ]
+    return "\n\n".join([*parts, ENDPOINTS]) + "\n"
+
+
+def _limits(provider: AnyProvider) -> str:
+    """Return the documented limits of a provider's APIs, which `quota` and `quota_share` refer to."""
+    limits = ", ".join(f"`{api.action}` {api.limit(_any(provider.account)):.3g}" for api in provider.apis().values())
+    newer = provider.single.newer if provider.single else 0
+    more = f" Newer pages allow {newer:.3g} for the first; the default keeps the lower." if newer else ""
+    return f"Documented calls per second (for `quota`): {limits}.{more}"
 
 
 def _any(account: Any) -> Any:
-    """An account of which only the defaults matter, for the documented limits."""
+    """Return an account of which only the defaults matter, for the documented limits."""
     return account.model_construct()
 
 
 def _stream_files(whole: Mapping[str, Any]) -> str:
     described = whole["properties"]["stream_files"]["description"]
-    return (
-        f"A list: {described}. Files are read in the order of their names; `**` goes into folders. A pattern that\n"
-        "matches nothing is a warning."
-    )
+    return f"A list: {described}. `**` goes into folders. A pattern that matches nothing is a warning.\n\n{CSV}"
 
 
 def _only(described: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,36 +143,38 @@ def _without(described: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[st
     return {**described, "properties": kept}
 
 
-def _table(described: Mapping[str, Any]) -> str:
+def _list(described: Mapping[str, Any]) -> str:
     fields = described["properties"]
     variants = {f"{name}_{kind}" for name in fields for kind in ("file", "env") if f"{name}_env" in fields}
-    rows = [
-        _row(name, field, name in described.get("required", []), f"{name}_env" in fields)
+    required = described.get("required", [])
+    return "\n".join(
+        _line(name, field, name in required, f"{name}_env" in fields)
         for name, field in fields.items()
         if name not in variants
-    ]
-    return "\n".join([HEADER, *rows])
+    )
 
 
-def _row(name: str, field: Mapping[str, Any], required: bool, secret: bool) -> str:
-    default = "required" if required else _default(field)
+def _line(name: str, field: Mapping[str, Any], required: bool, secret: bool) -> str:
     allowed = "; ".join(_allowed(field))
+    kind = "" if secret or allowed else _type(field)
+    facts = "; ".join(filter(None, (kind, "required" if required else _default(field), allowed)))
     mark = " \\*" if secret else ""
-    return f"| `{name}`{mark} | {_type(field)} | {default} | {allowed} | {_meaning(field)} |"
+    return f"- `{name}`{mark}{f' ({facts})' if facts else ''}: {_meaning(field)}"
 
 
 def _meaning(field: Mapping[str, Any]) -> str:
     described = str(field.get("description", ""))
+    described = described.replace("default: the environment variable ", "else from ")
     return described.rpartition("; ")[0] if _type(field) == "duration" else described
 
 
 def _default(field: Mapping[str, Any]) -> str:
     default = field.get("default")
-    return "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    return "" if default is None else f"default `{str(default).lower() if isinstance(default, bool) else default}`"
 
 
 def _inner(field: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a field is where it is given: the first of alternatives, the others being null or a bare 0."""
+    """Return what a field is where it is given: the first alternative; the others are null or a bare 0."""
     return field["anyOf"][0] if "anyOf" in field else field
 
 
@@ -135,7 +183,7 @@ def _type(field: Mapping[str, Any]) -> str:
     if "examples" in inner:
         return "duration"
     words = {
-        "string": "text",
+        "string": "",
         "integer": "whole number",
         "number": "number",
         "boolean": "true, false",
@@ -159,7 +207,7 @@ def _allowed(field: Mapping[str, Any]) -> Iterator[str]:
 
 
 def main(write: bool) -> int:
-    """Writes the page to its place, or prints it."""
+    """Write the page to its place, or print it."""
     if write:
         PAGE.write_text(render(), encoding="utf-8")
     else:

@@ -1,7 +1,7 @@
 """Makes docs/metrics.md out of the table of metrics: prints the page, or writes it with `--write`."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from exporter.exposition.families import (
@@ -18,118 +18,87 @@ from exporter.state.callbacks import ACCEPTED, EXPIRED, FORGED, REPLAYED, UNKNOW
 
 PAGE = Path(__file__).with_name("metrics.md")
 
-SINGLE = "the single-stream API of each cloud, or a list that names the stream; absent while nobody knows"
-CALLS = "every call that is made"
-ROUND = "the account's last round"
-ALWAYS = "always there for every watched stream"
-
 COMES: Mapping[str, str] = {
-    "stream_active": SINGLE,
-    "stream_state": f"as `stream_active`; all five states are {ALWAYS}",
-    "stream_probe_success": f"the last finished attempt; {ALWAYS}",
-    "stream_last_success_timestamp_seconds": "the last definite answer, kept across failures; absent before the first",
-    "stream_state_changes_total": f"definite answers, compared; {ALWAYS}",
-    "stream_info": f"the configuration; {ALWAYS}",
-    "stream_media_active": "volcengine: all four media types, whichever of them count",
-    "stream_inputs": "tencent with `region`: of the stream's own group and domain; 0 if it has none or is not live",
-    "stream_inputs_expected": "tencent: `inputs` of the configuration",
+    "stream_active": "the single-stream API of each cloud, or a list that names the stream",
+    "stream_state": "as `stream_active`; all five are always there",
+    "stream_probe_success": "the last finished attempt; always there",
+    "stream_last_success_timestamp_seconds": "kept across failures; absent before the first",
+    "stream_state_changes_total": "always there",
+    "stream_info": "configuration; always there",
+    "stream_media_active": "volcengine: all four media types, whichever count",
+    "stream_inputs": "tencent with `region`: the stream's own group and domain; 0 if it has none or is not live",
+    "stream_inputs_expected": "tencent: `inputs`",
     "stream_primary_input_info": "tencent with `region`: `MasterFlag`, `SourceFrom`",
-    "stream_start_timestamp_seconds": "zego, and lists of tencent and alibaba; there while the stream is live",
-    "stream_ingest_info": "alibaba: `Type`, where the answer has it",
-    "stream_last_callback_timestamp_seconds": "accepted callbacks; absent before the first",
-    "stream_pushes_ended_total": "callbacks that tell of an end; absent before the first",
-    "stream_probe_errors_total": "failed attempts; a series is born with its first error",
-    "stream_provider_responses_total": f"{CALLS} and gets an answer",
-    "stream_provider_request_duration_seconds": CALLS,
-    "stream_provider_up": f"{ROUND} that made a call",
-    "stream_provider_quota_per_second": "`quota_share` or `quota`, lowered after throttling",
-    "stream_provider_clock_skew_seconds": "the `Date` header of answers",
-    "stream_provider_breaker_open": "rounds without any answer, counted",
-    "stream_streams": "the configuration",
-    "stream_round_duration_seconds": ROUND,
-    "stream_round_unprobed": ROUND,
+    "stream_start_timestamp_seconds": "zego, and lists of tencent and alibaba; while the stream is live",
+    "stream_ingest_info": "alibaba: `Type`, where given",
+    "stream_last_callback_timestamp_seconds": "absent before the first",
+    "stream_pushes_ended_total": "absent before the first",
+    "stream_probe_errors_total": "absent before the first",
+    "stream_provider_responses_total": "",
+    "stream_provider_request_duration_seconds": "",
+    "stream_provider_up": "the last round that made a call",
+    "stream_provider_quota_per_second": "`quota_share` or `quota`",
+    "stream_provider_clock_skew_seconds": "",
+    "stream_provider_breaker_open": "",
+    "stream_streams": "",
+    "stream_round_duration_seconds": "",
+    "stream_round_unprobed": "",
     "stream_callbacks_total": "requests to `/callbacks/ACCOUNT`",
-    "stream_exporter_build_info": "the program",
-    "stream_exporter_config_last_reload_successful": "the last attempt to read the configuration",
-    "stream_exporter_config_last_reload_success_timestamp_seconds": "the last attempt that succeeded",
-    "stream_exporter_log_lines_dropped_total": "the exporter's own log, on standard error",
+    "stream_exporter_build_info": "",
+    "stream_exporter_config_last_reload_successful": "",
+    "stream_exporter_config_last_reload_success_timestamp_seconds": "",
+    "stream_exporter_log_lines_dropped_total": "",
 }
+"""Where each metric is read from, and when it is absent; empty where its meaning says so."""
 
 INTRODUCTION = """\
 # Metrics
 
 <!-- Written by docs/generate_metrics.py; do not edit. -->
 
-Everything that `GET /metrics` shows. The column *meaning* is the metric's `# HELP`; *comes from* says which answer it
-is read from, and when there is no sample.
+Everything on `/metrics`: name, type, meaning (the metric's `# HELP`), and *its source* where that leaves it open.
+`process_*` and `python_*` come with the Python client library.
 
-**Unknown is not zero.** `stream_active` is 1 or 0 only if the cloud said so and the answer still counts. Otherwise the
-sample is absent, and `stream_state{state="unknown"}` is 1. How an alert bears that gap: [alerting.md](alerting.md)."""
+**Unknown is not zero.** `stream_active` has a value only while the cloud's answer counts. Otherwise it is absent, and
+`stream_state{state="unknown"}` is 1. [Alerting](alerting.md#unknown-is-not-down) shows how to live with the gaps."""
 
 SERIES = """\
 ## How many series
 
-Ten for each stream (five of them are `stream_state`), and up to four more where the cloud tells more. For each account
-some thirty to sixty, most of them buckets of the histogram. No message, RequestId or other text without bounds ever is
-a label. A code that the catalogue does not list becomes `other`."""
+Ten for each stream (`stream_state` alone has five), and up to four more where the cloud tells more. Thirty to sixty for
+each account, mostly buckets. No message, RequestId or other unbounded text is ever a label."""
 
 QUERIES = """\
 ## Queries to begin with
 
-Streams that are down now, with the team that the configuration gave them:
-
 ```promql
+# Down now, with the configured team. With two replicas, use the form of the shipped rules instead.
 (stream_active == 0) * on (provider, stream) group_left (team) stream_info
-```
 
-Streams about which nothing is known:
-
-```promql
+# Unknown now
 stream_state{state="unknown"} == 1
-```
 
-Seconds since a stream was last answered for:
-
-```promql
+# Seconds since the last definite answer
 time() - stream_last_success_timestamp_seconds
-```
 
-Failed attempts by reason over five minutes:
-
-```promql
+# Failed attempts in five minutes
 sum by (provider, account, reason, code) (increase(stream_probe_errors_total[5m]))
-```
 
-Calls as a share of what the exporter allows itself:
-
-```promql
+# Calls as a share of the allowed rate
 sum by (provider, account, action) (rate(stream_provider_request_duration_seconds_count[1m]))
   / sum by (provider, account, action) (stream_provider_quota_per_second)
-```
-
-The first query fails for all streams as soon as one has two `stream_info` series, as with two replicas of the exporter;
-the shipped rules have a form that does not."""
-
-OTHERS = """\
-Beside these there are `process_*` and `python_*` of the Python client library: CPU, memory, descriptors, garbage
-collection."""
-
-HEADER = "| metric | type | labels | meaning | comes from |\n|---|---|---|---|---|"
+```"""
 
 
 def render() -> str:
-    """The whole page."""
+    """Return the whole page."""
+    callbacks = [family for family in ACCOUNT_FAMILIES if "callbacks" in family.name]
+    by_account = [family for family in ACCOUNT_FAMILIES if family not in callbacks]
     parts = [
         INTRODUCTION,
-        "## Streams",
-        _table(STREAM_FAMILIES),
-        "## Callbacks",
-        _table([*CALLBACK_FAMILIES, *(one for one in ACCOUNT_FAMILIES if "callbacks" in one.name)]),
-        "## Accounts",
-        _table(one for one in ACCOUNT_FAMILIES if "callbacks" not in one.name),
-        "## The exporter",
-        _table(EXPORTER_FAMILIES),
-        OTHERS,
+        *_section("Streams", ("provider", "stream"), [*STREAM_FAMILIES, *CALLBACK_FAMILIES]),
+        *_section("Accounts", ("provider", "account"), [*by_account, *callbacks]),
+        *_section("The exporter", (), EXPORTER_FAMILIES),
         "## Values of labels",
         _values(found()),
         SERIES,
@@ -138,37 +107,48 @@ def render() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(families: Iterable[Family]) -> str:
-    return "\n".join([HEADER, *map(_row, families)])
+def _section(title: str, common: tuple[str, ...], families: Iterable[Family]) -> Iterator[str]:
+    yield f"## {title}"
+    if common:
+        yield f"Labels of all: {_code(common)}. Others are named in brackets."
+    yield "\n".join(_line(family, common) for family in families)
 
 
-def _row(family: Family) -> str:
-    labels = ", ".join(f"`{label}`" for label in family.labels)
+def _line(family: Family, common: tuple[str, ...]) -> str:
+    labels = _code(label for label in family.labels if label not in common)
     if family.name == "stream_info":
-        labels += ", and those of `labels:`"
+        labels += ", those of `labels:`"
     meaning = family.help.replace("_", "\\_")
-    return f"| `{family.name}` | {family.kind} | {labels} | {meaning} | {COMES[family.name]} |"
+    source = f" *{COMES[family.name]}*" if COMES[family.name] else ""
+    return f"- `{family.name}` ({', '.join(filter(None, (family.kind, labels)))}): {meaning}{source}"
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _values(providers: Mapping[str, AnyProvider]) -> str:
     events = {event for one in providers.values() if one.callbacks for event in one.callbacks.events}
     rows: Mapping[str, Iterable[str]] = {
-        "provider": providers,
         "state": State,
-        "action": sorted({action for one in providers.values() for action in one.apis()}),
         "reason` of `stream_probe_errors_total": Reason,
         "reason` of `stream_pushes_ended_total": END_REASONS,
         "why": ("quota", "deadline", "breaker"),
         "event": [*sorted(events), "unknown"],
         "outcome": (ACCEPTED, FORGED, EXPIRED, REPLAYED, UNKNOWN_STREAM),
     }
-    lines = [f"| `{label}` | {', '.join(f'`{value}`' for value in values)} |" for label, values in rows.items()]
-    codes = "| `code` | a code of [codes.md](codes.md), `ok`, `other`, or for failures on this side the reason |"
-    return "\n".join(["| label | values |\n|---|---|", *lines, codes])
+    lines = [f"- `{label}`: {_code(values)}" for label, values in rows.items()]
+    return "\n".join(
+        [
+            "- `provider`, `action`: see [the clouds](configuration.md#clouds)",
+            *lines,
+            "- `code`: one of [codes.md](codes.md), `ok`, `other`, or a failure's reason on this side",
+        ]
+    )
 
 
 def main(write: bool) -> int:
-    """Writes the page to its place, or prints it."""
+    """Write the page to its place, or print it."""
     if write:
         PAGE.write_text(render(), encoding="utf-8")
     else:

@@ -195,7 +195,8 @@ class _Case:
             pages, asked = cost(account, group, outlook, None)
             calls[group.listing.action] += pages
             singles += asked - len(group.left)
-        calls[self.provider.single.action] += singles
+        if self.provider.single is not None:
+            calls[self.provider.single.action] += singles
         return Round(tuple(_load(account, apis[name], count, rates[name]) for name, count in calls.items() if count))
 
     def warnings(self, live: Round, dark: Round) -> Iterator[CapacityWarning]:

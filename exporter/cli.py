@@ -10,14 +10,14 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, Final, NoReturn, TextIO
 
-from exporter import __version__
-from exporter.commands.options import COMMANDS, Command, Flag
+from exporter.commands import version
+from exporter.commands.options import Flag, HelpOptions
+from exporter.commands.overview import COMMANDS, Command
 from exporter.spelling import closest
 
-PROGRAM: Final = "stream-exporter"
+PROGRAM: Final = version.PROGRAM
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
@@ -72,6 +72,8 @@ def main(argv: Sequence[str], stdout: TextIO, stderr: TextIO, environ: Mapping[s
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         try:
             command, parsed = parse(argv)
+            if isinstance(parsed, HelpOptions):
+                return _help(parsed.command)
         except SystemExit as done:
             return done.code if isinstance(done.code, int) else 2
         # What a command needs is imported when it runs: `--version` and `explain` need no HTTP server.
@@ -110,9 +112,21 @@ def _command(argv: Sequence[str]) -> tuple[Command, list[str]]:
         _overview().print_help()
         raise SystemExit(0)
     if first and not first.startswith("-"):
-        hint = _suggestion(first, COMMANDS) or f"; `{PROGRAM} --help` lists them all"
-        _overview().error(f"unknown command {first!r}{hint}")
+        _overview().error(_unknown(first))
     return COMMANDS["serve"], list(argv)
+
+
+def _help(name: str) -> int:
+    """Print the help of a command, or the overview; return the exit code, or raise SystemExit for an unknown one."""
+    if name and name not in COMMANDS:
+        _overview().error(_unknown(name))
+    (_command_parser(COMMANDS[name]) if name else _overview()).print_help()
+    return 0
+
+
+def _unknown(name: str) -> str:
+    hint = _suggestion(name, COMMANDS) or f"; `{PROGRAM} --help` lists them all"
+    return f"unknown command {name!r}{hint}"
 
 
 def _complaint(word: str, command: Command) -> str:
@@ -157,9 +171,8 @@ def _command_parser(command: Command) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    defaults = {field.name: field.default for field in fields(command.options)}
     for flag in command.flags:
-        _add_flag(parser, flag, defaults[flag.field])
+        _add_flag(parser, flag, command.default(flag))
     if command.name == "serve":
         _add_version(parser)
     return parser
@@ -175,11 +188,12 @@ def _add_flag(parser: argparse.ArgumentParser, flag: Flag, default: Any) -> None
         settings |= {"metavar": flag.takes, "type": flag.read}
     if flag.repeat:
         settings["action" if flag.repeat == "append" else "nargs"] = flag.repeat
+    if flag.repeat == "?":
+        settings["default"] = default  # argparse takes SUPPRESS here for a value
     if flag.name.startswith("--"):
         settings["dest"] = flag.field
     parser.add_argument(flag.name, **settings)
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:
-    version = f"{PROGRAM} {__version__} (Python {sys.version.partition(' ')[0]})"
-    parser.add_argument("--version", action="version", version=version, help="print the version and exit")
+    parser.add_argument("--version", action="version", version=version.line(), help="print the version and exit")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -40,10 +40,17 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where a secret of the configuration stands: plain, in a file, or in an environment variable."""
+    """Where a secret of the configuration stands: plain, in a file, or in an environment variable.
+
+    Attributes:
+        kind: Which of the three.
+        value: The secret itself, a path, or a variable's name.
+        shown: The path as resolved, or the variable, as messages name it; empty where it may be the secret itself.
+    """
 
     kind: Literal["plain", "file", "env"]
-    value: Secret | str  # the secret itself, a path, or a variable's name
+    value: Secret | str
+    shown: str = field(default="", compare=False)
 
     @classmethod
     def plain(cls, text: str) -> SecretSource:

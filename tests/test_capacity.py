@@ -13,7 +13,7 @@ from exporter.capacity import Load, Plan, Round, Schedule, allowed_rates, number
 from exporter.model import Account, Stream
 from exporter.providers import found
 from exporter.rounds.pace import Pace
-from tests.virtual import Network, always, lane, prober, run, tencent_state
+from tests.virtual import Network, account_prober, always, prober, run, tencent_state
 
 PLACES: dict[str, dict[str, Any]] = {
     "zego": {},
@@ -215,7 +215,7 @@ def test_rates_are_those_of_the_prober() -> None:
 
     async def rates() -> dict[str, float]:
         network = Network(lambda _provider, _request: always(tencent_state("active")))
-        return lane(prober(network, [made], []), "a").kept()
+        return account_prober(prober(network, [made], []), "a").kept()
 
     assert allowed_rates(found()["tencent"], made) == run(rates())
 

@@ -11,7 +11,8 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import parse
-from exporter.commands.options import COMMANDS, FLAGS, Address, Command, ServeOptions
+from exporter.commands.options import FLAGS, Address, ServeOptions
+from exporter.commands.overview import COMMANDS, Command
 from tests.commands.running import process, run
 
 SERVE_FLAGS = [
@@ -63,6 +64,13 @@ def test_help_names_every_command_and_flag() -> None:
     assert all(flag in serve.out for flag in SERVE_FLAGS)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_a_command_too(command: str) -> None:
+    """`help` prints what `--help` does, for all commands and for one."""
+    assert run("help") == run("--help")
+    assert run("help", command) == run(command, "--help")
+
+
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_every_option_has_its_flag(command: Command) -> None:
     """The table of flags and the typed options agree, and every flag names commands that there are."""
@@ -71,7 +79,7 @@ def test_every_option_has_its_flag(command: Command) -> None:
     assert all(set(flag.commands.split()) <= set(COMMANDS) for flag in FLAGS)
 
 
-@pytest.mark.parametrize("argv", [["--version"], ["serve", "--version"]])
+@pytest.mark.parametrize("argv", [["--version"], ["serve", "--version"], ["version"]])
 def test_version(argv: list[str]) -> None:
     """The version is printed on standard output."""
     done = run(*argv)
@@ -84,6 +92,9 @@ def test_version(argv: list[str]) -> None:
     [
         (["--version"], HEAVY),
         (["--help"], HEAVY),
+        (["version"], HEAVY),
+        (["help", "check"], HEAVY),
+        (["completion", "bash"], HEAVY),
         (["serve", "--help"], HEAVY),
         (["chek"], HEAVY),
         (["explain", "timeout"], {"aiohttp", "asyncio", "prometheus_client", "rich", "ssl", "structlog"}),
@@ -114,7 +125,7 @@ def test_abbreviated_flags_are_refused(flag: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_refuses_unknown_flags(command: str) -> None:
     """No command takes a flag that it does not know, and none repeats what stands behind it: it may be a secret."""
-    needed = ["41004"] if command == "explain" else []
+    needed = {"explain": ["41004"], "completion": ["bash"]}.get(command, [])
     done = run(command, *needed, "--secret-key=abc-123", "--token", "def-456")
     assert (done.code, done.out) == (2, "")
     assert "unknown flag --secret-key" in done.err
@@ -128,7 +139,8 @@ def test_every_command_refuses_unknown_flags(command: str) -> None:
         (["chek"], "unknown command 'chek'; did you mean check?"),
         (["nonsense"], "unknown command 'nonsense'; `stream-exporter --help` lists them all"),
         (["--config.file", "f", "check"], "the command comes first: stream-exporter check"),
-        (["check", "f.yml"], "unexpected argument 'f.yml'"),
+        (["check", "f.yml", "g.yml"], "unexpected argument 'g.yml'"),
+        (["check", "f.yml", "--config.file", "g.yml"], "two configurations are named; give one"),
         (["--web.listen-address", "localhost"], "'localhost' is not HOST:PORT or :PORT"),
         (["--web.listen-address", ":65536"], "':65536' is not HOST:PORT or :PORT"),
         (["--web.telemetry-path", "metrics"], "'metrics' is not a path like /metrics"),
@@ -142,7 +154,10 @@ def test_every_command_refuses_unknown_flags(command: str) -> None:
         (["--scrape.timeout-offset", "nan"], "'nan' is not a number of seconds from 0 to 120"),
         (["--scrape.timeout-offset", "soon"], "'soon' is not a number of seconds from 0 to 120"),
         (["check", "--config.file", ""], "argument --config.file: the name of a file is empty"),
-        (["check", "--", "f.yml"], "error: unexpected argument 'f.yml'"),
+        (["serve", "--", "f.yml"], "error: unexpected argument 'f.yml'"),
+        (["help", "chek"], "unknown command 'chek'; did you mean check?"),
+        (["completion"], "required: shell"),
+        (["completion", "sh"], "invalid choice: 'sh'"),
         (["--log.level", "trace"], "invalid choice: 'trace'"),
         (["--config.file"], "expected one argument"),
         (["explain"], "required: [PROVIDER] CODE"),
@@ -164,6 +179,27 @@ def test_an_empty_web_configuration_is_none() -> None:
     assert options.web_config_file is None
 
 
+@pytest.mark.parametrize(
+    ("argv", "file", "targets"),
+    [
+        ("probe", "stream-exporter.yml", ()),
+        ("probe zego/a", "stream-exporter.yml", ("zego/a",)),
+        ("probe c.yaml", "c.yaml", ()),
+        ("probe /etc/c zego/a zego/*", "/etc/c", ("zego/a", "zego/*")),
+        ("probe ./tencent/c.YML tencent/a.yml", "tencent/c.YML", ("tencent/a.yml",)),
+        ("probe --config.file c.yml tencent/a.yml", "c.yml", ("tencent/a.yml",)),
+        ("check c.conf", "c.conf", None),
+        ("check --strict --config.file c.yml", "c.yml", None),
+        ("check", "stream-exporter.yml", None),
+    ],
+)
+def test_the_configuration_as_an_argument(argv: str, file: str, targets: tuple[str, ...] | None) -> None:
+    """`check FILE` and `probe FILE …` read that file, and what names a stream is not taken for one."""
+    _, options = parse(argv.split())
+    assert options.config_file == Path(file)
+    assert getattr(options, "targets", None) == targets
+
+
 def test_flags_may_stand_among_targets() -> None:
     """Targets before and after a flag are all taken."""
     _, options = parse(["probe", "zego/a", "--config.file", "f", "zego/b"])
@@ -177,9 +213,9 @@ def test_a_missing_configuration(command: str, code: int, tmp_path: Path) -> Non
     done = run(command, "--config.file", str(place))
     assert (done.code, done.out) == (code, "")
     assert done.err.startswith(f"{place}:1:1: document: cannot be read: No such file or directory\n")
-    for word in ("stream-exporter demo", "stream-exporter.example.yml", "stream-exporter schema", "--config.file"):
+    for word in ("stream-exporter demo", "stream-exporter example", "stream-exporter schema", "--config.file"):
         assert word in done.err
-    assert (Path(__file__).parent.parent / "stream-exporter.example.yml").exists()
+    assert f"There is no configuration at {place}." in done.err
 
 
 def test_a_directory_as_configuration(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ import yaml
 
 from docs import generate, generate_metrics
 from exporter import cli, config, providers
-from exporter.commands.options import COMMANDS, FLAGS
+from exporter.commands.options import FLAGS
+from exporter.commands.overview import COMMANDS
 from exporter.exposition import FAMILIES
+from exporter.providers import codes as catalogue
 from tests.markdown import ROOT, Page, page, pages
 
 PAGES = list(pages())
@@ -35,6 +37,7 @@ NO_METRICS = {
     "stream_mixing",
     "stream_exporter",
 }
+WORDS, WORDS_PER_CLOUD, WORDS_PER_CODE = 21_000, 250, 23
 SUFFIXES = ("_bucket", "_count", "_sum")
 CONFIGURATION_KEYS = {"scrape", "accounts", "streams", "stream_files"}
 
@@ -105,9 +108,10 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 
 
 def test_every_page_is_reachable() -> None:
-    """README.md leads to every page of docs/, directly."""
+    """README.md leads to every page of docs/, directly; docs/codes.md leads to those of each cloud."""
     readme = {link.partition("#")[0] for link in page(ROOT / "README.md").links}
-    assert {one.name for one in PAGES if one.name.startswith("docs/")} <= readme
+    codes = {f"docs/{link.partition('#')[0]}" for link in page(ROOT / "docs" / "codes.md").links}
+    assert {one.name for one in PAGES if one.name.startswith("docs/")} <= readme | codes
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -177,6 +181,23 @@ def test_flags_exist(document: Page) -> None:
     assert named - flags() == set()
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/getting-started.md", "docs/deployment.md"])
+def test_no_secret_is_typed(name: str) -> None:
+    """What a newcomer types leaves no secret in the history of the shell."""
+    secret = re.compile(r"secret|[_-]key|token|passw", re.IGNORECASE)
+    typing = re.compile(r"(printf|echo|export)\b|[A-Z_]+=")
+    assert [line for line in typed(page(ROOT / name)) if typing.match(line) and secret.search(line)] == []
+
+
+def test_the_first_secrets_are_outside_of_the_repository() -> None:
+    """The first steps leave the repository before a secret is written, and come back after the last."""
+    steps = page(ROOT / "docs" / "getting-started.md")
+    lines = [line for line in typed(steps) if line.startswith(("cd ", "umask ", "cat > "))]
+    assert lines[:2] == ["umask 077", "cd ~/.config/stream-exporter"]
+    assert len(lines) > 8
+    assert all(line.startswith("cat > secrets/") for line in lines[2:-1])
+
+
 # --- examples ---------------------------------------------------------------------------------------------------------
 
 
@@ -239,6 +260,42 @@ def test_scrape_jobs_are_the_shipped_ones() -> None:
         assert [job for content in found for job in content["scrape_configs"] if job not in shipped] == []
 
 
+# --- length -----------------------------------------------------------------------------------------------------------
+
+
+def test_pages_are_short() -> None:
+    """The pages of docs/ together stay within their budget of words: each thing is said once.
+
+    That is 22,000 with four clouds. Each cloud has a page of codes besides, with a budget for each code.
+    """
+    words = {one.name: len(one.text.split()) for one in PAGES if one.name.startswith("docs/")}
+    of_codes = {name: words.pop(name) for name in [*words] if name.startswith("docs/codes/")}
+    assert sum(words.values()) <= WORDS + WORDS_PER_CLOUD * len(PROVIDERS), words
+    codes = {f"docs/codes/{name}.md": len(list(entries(name))) for name in catalogue.providers()}
+    assert [name for name, count in codes.items() if of_codes[name] > WORDS_PER_CODE * count] == []
+
+
+def entries(provider: str) -> Iterator[catalogue.Entry]:
+    """Yield every code and prefix of a provider's catalogue."""
+    codes = catalogue.load(provider)
+    yield from codes.entries()
+    yield from codes.fallbacks()
+
+
+@pytest.mark.parametrize("provider", catalogue.providers())
+def test_codes_say_each_advice_once(provider: str) -> None:
+    """The page of a provider has every code, meaning and advice, and repeats no advice under one reason."""
+    text = page(ROOT / "docs" / "codes" / f"{provider}.md").text.replace("\\", "")
+    known = {catalogue.local("ok").advice, *(one.advice for one in catalogue.reasons())}
+    for one in entries(provider):
+        assert f"`{one.code}" in text
+        assert one.meaning in text
+        assert one.advice in known or f"*{one.advice}*" in text
+    for part in text.split("\n## "):
+        advices = re.findall(r" \*([^*].*?)\*$", part, re.MULTILINE)
+        assert len(advices) == len(set(advices))
+
+
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
@@ -279,7 +336,7 @@ def test_design_shows_the_documented_limits() -> None:
     text = page(ROOT / "docs" / "design.md").text
     for name, limit in re.findall(r"^\| (\w+) \| (\d+)/s", text, re.MULTILINE):
         account = PROVIDERS[name.lower()].account.model_construct()
-        assert PROVIDERS[name.lower()].single.limit(account) == float(limit)
+        assert PROVIDERS[name.lower()].main.limit(account) == float(limit)
 
 
 def test_design_says_the_window() -> None:

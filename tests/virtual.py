@@ -127,6 +127,6 @@ def prober(
     return made
 
 
-def lane(made: Prober, name: str = "main") -> AccountProber:
-    """Return an account's lane."""
+def account_prober(made: Prober, name: str = "main") -> AccountProber:
+    """Return an account's prober."""
     return made.accounts[name]

@@ -19,6 +19,7 @@ from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, T
 from exporter.rounds import Clock
 from exporter.rounds.shared import Sequence
 from exporter.serving.service import Service
+from testbed.apis import single
 
 BUDGET = 9.5
 CALL_SECONDS = 3.0
@@ -136,8 +137,8 @@ class Simple:
         credentials = await self._keys(provider, account)
         now = self._clouds.our_time()
         moment = Moment(now, f"{self._chance.getrandbits(128):032x}", self._sequence.next(now))
-        call = provider.single.ask(account, stream)
+        call = single(provider).ask(account, stream)
         request = provider.sign(account, credentials, call, moment)
-        reply = await self._clouds.send(name, request, CALL_SECONDS, provider.single.largest)
-        answer = provider.single.read(account, stream, call, reply)
+        reply = await self._clouds.send(name, request, CALL_SECONDS, provider.main.largest)
+        answer = single(provider).read(account, stream, call, reply)
         return answer.state

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from exporter import providers
 from exporter.capacity import Load, Plan, Schedule, number, plan, spoken
-from exporter.commands.common import read_configuration
+from exporter.commands.common import load, tell_errors, tell_warnings
 from exporter.commands.options import CheckOptions
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import warnings
-from exporter.config import Config
+from exporter.config import Config, ConfigErrors
 from exporter.fields import format_duration
 from exporter.model import Stream
 from exporter.providers.reading import printable
@@ -20,13 +24,37 @@ HEAD = ("account and api", "streams", "calls", "kept / limit", "takes", "every",
 
 
 def run(options: CheckOptions, terminal: Terminal) -> int:
-    """Check the configuration; return 1 if it has errors, warnings leave 0."""
-    loaded = read_configuration(options.config_file, terminal)
-    if loaded is None:
+    """Check the configuration; return 1 if it has errors, or warnings where they count; else 0."""
+    file = options.config_file
+    try:
+        loaded = load(file, terminal)
+    except ConfigErrors as errors:
+        if options.output == "json":
+            _say_json(terminal, file, False, errors=[asdict(problem) for problem in errors.problems])
+        else:
+            tell_errors(errors, file, terminal)
         return 1
     schedule = Schedule(loaded.scrape.timeout, loaded.scrape.max_age, loaded.scrape.reuse)
     plans = _plans(loaded, schedule)
-    terminal.say(f"{options.config_file} is valid: {_counts(loaded)}.\n")
+    others = list(warnings(loaded, file, providers.found(), terminal.environ))
+    count = len(loaded.warnings) + sum(len(one.warnings) for one in plans) + len(others)
+    failed = options.strict and count > 0
+    if options.output == "json":
+        told = [*map(asdict, loaded.warnings), *_capacity_warnings(plans), *({"message": text} for text in others)]
+        accounts = [_account(one, schedule) for one in plans]
+        _say_json(terminal, file, not failed, warnings=told, accounts=accounts)
+        return int(failed)
+    tell_warnings(loaded, terminal)
+    _print(file, loaded, plans, schedule, terminal)
+    for text in others:
+        terminal.say(f"\nwarning: {text}")
+    if failed:
+        terminal.complain(f"{number(count)} {'warning' if count == 1 else 'warnings'}, which --strict makes errors")
+    return int(failed)
+
+
+def _print(file: Path, loaded: Config, plans: list[Plan], schedule: Schedule, terminal: Terminal) -> None:
+    terminal.say(f"{file} is valid: {_counts(loaded)}.\n")
     terminal.table(HEAD, [row for one in plans for row in _rows(one, schedule)], range(1, len(HEAD)))
     terminal.say("\n" + "\n".join(_footnotes(plans, schedule)))
     for one in plans:
@@ -36,9 +64,45 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
                 + ("; what would help:" if warning.helps else "")
             )
             terminal.stdout.writelines(f"  - {each}\n" for each in warning.helps)
-    for text in warnings(loaded, options.config_file, providers.found(), terminal.environ):
-        terminal.say(f"\nwarning: {text}")
-    return 0
+
+
+# --- as JSON ---------------------------------------------------------------------------------------------------------
+
+
+def _say_json(terminal: Terminal, file: Path, ok: bool, **parts: list[dict[str, Any]]) -> None:
+    whole = {"file": str(file), "ok": ok, "errors": [], "warnings": [], "accounts": [], **parts}
+    terminal.say(json.dumps(whole, indent=2, ensure_ascii=False))
+
+
+def _capacity_warnings(plans: list[Plan]) -> Iterator[dict[str, Any]]:
+    for one in plans:
+        for warning in one.warnings:
+            yield {"account": one.account, "message": warning.text, "helps": list(warning.helps)}
+
+
+def _account(one: Plan, schedule: Schedule) -> dict[str, Any]:
+    """Return an account's capacity plan; times are in seconds, rates in calls a second."""
+    apis = [
+        {"action": action, "if_all_live": _figures_of(live, schedule), "if_none_live": _figures_of(dark, schedule)}
+        for action, live, dark in _loads(one)
+    ]
+    return {"account": one.account, "provider": one.provider, "streams": one.streams, "apis": apis}
+
+
+def _figures_of(load: Load | None, schedule: Schedule) -> dict[str, Any] | None:
+    if load is None:
+        return None
+    return {
+        "calls": load.calls,
+        "allowed_per_second": load.allowed,
+        "documented_per_second": load.documented,
+        "seconds": round(load.seconds, 6),
+        "refresh_seconds": load.refresh(schedule),
+        "share_of_limit": round(load.used(schedule), 6),
+    }
+
+
+# --- as a table ------------------------------------------------------------------------------------------------------
 
 
 def _plans(loaded: Config, schedule: Schedule) -> list[Plan]:
@@ -84,9 +148,15 @@ def _footnotes(plans: list[Plan], schedule: Schedule) -> Iterator[str]:
 
 def _rows(one: Plan, schedule: Schedule) -> Iterator[list[str]]:
     yield [f"{printable(one.account)} ({one.provider})", number(one.streams), "", "", "", "", ""]
+    for action, live, dark in _loads(one):
+        yield [f"  {action}", "", *_figures(live, dark, schedule)]
+
+
+def _loads(one: Plan) -> Iterator[tuple[str, Load | None, Load | None]]:
+    """Yield each API that is called, with what it carries if all streams are live, and if none is."""
     live, dark = ({load.action: load for load in each.loads} for each in (one.live, one.dark))
     for action in live | dark:
-        yield [f"  {action}", "", *_figures(live.get(action), dark.get(action), schedule)]
+        yield action, live.get(action), dark.get(action)
 
 
 def _figures(live: Load | None, dark: Load | None, schedule: Schedule) -> list[str]:

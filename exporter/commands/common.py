@@ -20,28 +20,43 @@ from exporter.credentials import chooser
 NO_FILE: Final = """
 There is no configuration at {path}. What to do:
   - see everything at work without an account: stream-exporter demo
-  - write one: stream-exporter.example.yml has an account and a stream of each cloud to copy from, and
-    `stream-exporter schema` prints a JSON Schema for your editor
+  - write one: `stream-exporter example` prints one with an account and a stream of each cloud to keep or delete, and
+    `stream-exporter schema` a JSON Schema for your editor
   - name another place: --config.file FILE"""
 
 
 def read_configuration(path: Path, terminal: Terminal) -> Config | None:
     """Return the configuration after writing its warnings, or None after writing every error."""
     try:
-        found = config.load(path, providers.found(), terminal.environ, choose=chooser(terminal.environ))
+        found = load(path, terminal)
     except ConfigErrors as errors:
-        terminal.complain(str(errors))
-        advise_if_missing(path, terminal)
+        tell_errors(errors, path, terminal)
         return None
+    tell_warnings(found, terminal)
+    return found
+
+
+def load(path: Path, terminal: Terminal) -> Config:
+    """Return the configuration; raises ConfigErrors."""
+    return config.load(path, providers.found(), terminal.environ, choose=chooser(terminal.environ))
+
+
+def tell_errors(errors: ConfigErrors, path: Path, terminal: Terminal) -> None:
+    """Write every error of the configuration."""
+    terminal.complain(str(errors))
+    advise_if_missing(path, terminal)
+
+
+def tell_warnings(found: Config, terminal: Terminal) -> None:
+    """Write the warnings that the configuration came with."""
     for warning in found.warnings:
         terminal.complain(str(replace(warning, message=f"warning: {warning.message}")))
-    return found
 
 
 def advise_if_missing(path: Path, terminal: Terminal) -> None:
     """Say where to get a configuration if there is none."""
     if files.is_missing(path):
-        terminal.complain(NO_FILE.format(path=path))
+        terminal.complain(NO_FILE.format(path=path.absolute()))
 
 
 def cannot_listen(address: Address | SocketFile, error: OSError, flag: str) -> str:

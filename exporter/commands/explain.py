@@ -9,12 +9,13 @@ from typing import Any
 
 import yaml
 
+from exporter import providers
 from exporter.commands.options import ExplainOptions, Language
 from exporter.commands.terminal import Terminal
 from exporter.providers import codes as catalogue
 from exporter.providers.codes import Entry
 from exporter.providers.reading import printable
-from exporter.spelling import closest, did_you_mean
+from exporter.spelling import closest
 
 
 @cache
@@ -28,7 +29,7 @@ def run(options: ExplainOptions, terminal: Terminal) -> int:
     *given, code = options.words
     known = catalogue.providers()
     if given and given[0] not in known:
-        hint = did_you_mean(given[0], known, quote="")
+        hint = providers.meant(given[0], providers.found())
         terminal.complain(f"unknown provider {printable(given[0])}; it is one of {', '.join(known)}{hint}")
         return 2
     asked = given or known

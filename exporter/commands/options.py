@@ -1,4 +1,4 @@
-"""The commands, every flag in one table, and the typed options that the flags become."""
+"""Every flag in one table, and the typed options that the flags become."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from exporter.rules.options import RulesOptions
-
 Level = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["logfmt", "json"]
 Output = Literal["table", "json"]
 Language = Literal["en", "zh"]
+Shell = Literal["bash", "zsh", "fish"]
 
 LONGEST_SOCKET_PATH: Final = 107
 """Bytes that the kernel has room for."""
@@ -91,18 +90,35 @@ class DemoOptions(ServeOptions):
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """Flags of `check`."""
+    """Flags of `check`; `file` is another way to name the configuration."""
 
     config_file: Path = CONFIGURATION
+    file: Path | None = None
+    strict: bool = False
+    output: Output = "table"
+
+    def __post_init__(self) -> None:
+        if self.file is not None:
+            if self.config_file not in (CONFIGURATION, self.file):
+                raise ValueError("two configurations are named; give one")
+            object.__setattr__(self, "config_file", self.file)
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeOptions:
-    """Flags of `probe`; without targets, all streams are asked for."""
+    """Flags of `probe`; without targets, all streams are asked for.
+
+    The first target may be the configuration instead, where no flag names one.
+    """
 
     config_file: Path = CONFIGURATION
     targets: tuple[str, ...] = ()
     output: Output = "table"
+
+    def __post_init__(self) -> None:
+        if self.config_file == CONFIGURATION and self.targets and _is_file_name(self.targets[0]):
+            object.__setattr__(self, "config_file", Path(self.targets[0]))
+            object.__setattr__(self, "targets", self.targets[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +136,38 @@ class ExplainOptions:
 @dataclass(frozen=True, slots=True)
 class SchemaOptions:
     """`schema` takes no flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardsOptions:
+    """Flags of `dashboards`; without a name, all of them."""
+
+    name: str = ""
+    output_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleOptions:
+    """`example` takes no flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionOptions:
+    """Arguments of `completion`."""
+
+    shell: Shell
+
+
+@dataclass(frozen=True, slots=True)
+class VersionOptions:
+    """`version` takes no flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class HelpOptions:
+    """Arguments of `help`."""
+
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +268,11 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _is_file_name(text: str) -> bool:
+    """Whether a word is the name of a configuration, rather than PROVIDER/STREAM."""
+    return text.startswith(("/", "./", "../", "~/")) or text.lower().endswith((".yml", ".yaml"))
+
+
 # --- flags -----------------------------------------------------------------------------------------------------------
 
 
@@ -232,7 +285,7 @@ class Flag(NamedTuple):
         help: What it is for.
         takes: What stands for its value in the help, or the values that there are; None for a switch.
         read: Turns the value's text into what the options hold; raises `ArgumentTypeError`.
-        repeat: `*` or `+` for an argument that takes several values; `append` for a flag that may be repeated.
+        repeat: `?`, `*` or `+` for an argument that takes so many values; `append` for a flag that may be repeated.
     """
 
     name: str
@@ -240,7 +293,7 @@ class Flag(NamedTuple):
     help: str
     takes: str | tuple[str, ...] | None = None
     read: Callable[[str], Any] = str
-    repeat: Literal["", "*", "+", "append"] = ""
+    repeat: Literal["", "?", "*", "+", "append"] = ""
 
     @property
     def field(self) -> str:
@@ -249,12 +302,15 @@ class Flag(NamedTuple):
 
     def shown(self, default: Any) -> str:
         """Return a default as it would be written."""
-        return " ".join(map(str, default)) if self.repeat else str(default)
+        return " ".join(map(str, default)) if isinstance(default, tuple) and self.repeat else str(default)
 
 
 FLAGS: Final = (
     Flag("--config.file", "serve check probe", "the configuration", "FILE", _file),
-    Flag("targets", "probe", "streams to ask for (default: all)", "PROVIDER/STREAM", repeat="*"),
+    Flag("file", "check", "the configuration, in place of --config.file", "FILE", _file, "?"),
+    Flag("targets", "probe", "streams to ask for, such as 'PROVIDER/*' (default: all); the configuration may come "
+         "first, in place of --config.file", "[FILE] PROVIDER/STREAM", repeat="*"),
+    Flag("--strict", "check", "fail with warnings, too"),
     Flag("words", "explain", "a provider's code, a state, or a reason of stream_probe_errors_total", "[PROVIDER] CODE",
          repeat="+"),
     Flag("--web.listen-address", "serve demo", "HOST:PORT, :PORT or unix:PATH to listen on; repeatable", "ADDRESS",
@@ -270,7 +326,7 @@ FLAGS: Final = (
     Flag("--scrape.timeout-offset", "serve", "answer this long before Prometheus's timeout", "SECONDS", _seconds),
     Flag("--log.level", "serve demo", "log this and worse", get_args(Level)),
     Flag("--log.format", "serve demo", "how to write a line of the log", get_args(LogFormat)),
-    Flag("--output", "probe", "how to print the result", get_args(Output)),
+    Flag("--output", "check probe", "how to print the result", get_args(Output)),
     Flag("--lang", "explain", "language", get_args(Language)),
     Flag("--info-label", "rules", "label of your streams that alerts about a stream carry; repeatable", "LABEL", str,
          "append"),
@@ -283,39 +339,10 @@ FLAGS: Final = (
     Flag("--world", "simulate", "accounts, streams and faults (default: the demo's world)", "FILE", _file),
     Flag("--callbacks", "simulate", "where callbacks go: URL/ACCOUNT, as http://127.0.0.1:10180/callbacks", "URL",
          _callbacks_url),
+    Flag("name", "dashboards", "which one (default: all)", "NAME", repeat="?"),
+    Flag("--output-dir", "dashboards", "write them into this folder; without it, one is printed, and all are listed",
+         "DIRECTORY", _file),
+    Flag("shell", "completion", "the shell", get_args(Shell)),
+    Flag("command", "help", "the command (default: all, in short)", "COMMAND", repeat="?"),
 )  # fmt: skip
 """All flags but `--help` and `--version`, in the order of the help."""
-
-
-class Command(NamedTuple):
-    """A command: its name, which is that of its module, what it does, its options, and what its help adds."""
-
-    name: str
-    does: str
-    options: type
-    epilog: str = ""
-    usage: str | None = None
-
-    @property
-    def flags(self) -> list[Flag]:
-        """The flags that it takes."""
-        return [flag for flag in FLAGS if self.name in flag.commands.split()]
-
-
-COMMANDS: Final = {
-    command.name: command
-    for command in (
-        Command("serve", "run the exporter (also with no command)", ServeOptions),
-        Command("check", "tell every error of the configuration, then its capacity plan", CheckOptions,
-                "Exit code: 0, or 1 with errors; warnings do not fail."),
-        Command("probe", "ask for streams now and say what came back", ProbeOptions,
-                "Exit code: 0 if every stream got a definite answer, 1 if not, 2 for a wrong target or configuration."),
-        Command("explain", "say what a code means and what to do", ExplainOptions,
-                "Examples: explain throttled; explain CODE; explain PROVIDER CODE. "
-                "Exit code: 0, or 1 for an unknown code.", "%(prog)s [-h] [--lang {en,zh}] [PROVIDER] CODE"),
-        Command("schema", "print the JSON Schema of the configuration", SchemaOptions),
-        Command("rules", "print the alerting and recording rules for Prometheus", RulesOptions),
-        Command("demo", "run the exporter on simulated clouds; needs no account", DemoOptions),
-        Command("simulate", "run the simulated clouds alone", SimulateOptions),
-    )
-}  # fmt: skip

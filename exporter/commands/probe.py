@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 import json
 import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -54,16 +55,14 @@ def run(options: ProbeOptions, terminal: Terminal) -> int:
     if loaded is None:
         return 2
     by_name = {f"{loaded.provider_of(stream)}/{stream.name}": stream for stream in loaded.streams}
-    unknown = [target for target in options.targets if target not in by_name]
-    for target in unknown:
-        advice = did_you_mean(target, by_name) or "; `probe` without a target asks for all of them"
-        terminal.complain(
-            f"unknown stream {printable(target)}: a target is PROVIDER/STREAM of the configuration{advice}"
-        )
-    if unknown:
-        return 2
     if options.targets:
-        loaded = replace(loaded, streams=tuple(one for name, one in by_name.items() if name in options.targets))
+        asked = {target: _meant_by(target, by_name) for target in options.targets}
+        for target in (target for target, names in asked.items() if not names):
+            terminal.complain(_unknown(target, by_name))
+        if not all(asked.values()):
+            return 2
+        names = set().union(*asked.values())
+        loaded = replace(loaded, streams=tuple(one for name, one in by_name.items() if name in names))
     result = asyncio.run(_probe(loaded, terminal))
     if options.output == "json":
         rows = [result.as_object(record) for record in result.records]
@@ -71,6 +70,20 @@ def run(options: ProbeOptions, terminal: Terminal) -> int:
     else:
         _print(result, terminal)
     return 0 if all(map(result.is_definite, result.records)) else 1
+
+
+def _meant_by(target: str, streams: Collection[str]) -> Collection[str]:
+    """Return the streams that a target names: itself, or all that fit it as a pattern."""
+    return (target,) if target in streams else fnmatch.filter(streams, target)
+
+
+def _unknown(target: str, streams: Iterable[str]) -> str:
+    provider, _, name = target.partition("/")
+    if any(sign in name for sign in "*?["):
+        advice = providers.meant(provider, providers.found()) if provider not in providers.found() else ""
+        return f"no stream of the configuration fits {printable(target)}{advice}"
+    advice = did_you_mean(target, streams) or "; `probe` without a target asks for all of them"
+    return f"unknown stream {printable(target)}: a target is PROVIDER/STREAM of the configuration{advice}"
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TextIO
+from typing import Final, Literal, TextIO
 
 Row = Sequence[str]
 
@@ -44,24 +44,36 @@ class Terminal:
 def _draw(stdout: TextIO, head: Row, rows: Sequence[Row], right: range) -> None:
     # Only a terminal needs them, and they take long to import.
     from rich.box import SIMPLE
-    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(file=stdout)
     table = Table(box=SIMPLE, header_style="bold", show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    # The first column says what a row is about and stays whole where possible; narrow terminals fold the others.
-    first = min(WIDEST_FIRST_COLUMN, max(cell_len(row[0]) for row in (head, *rows)))
-    for column, title in enumerate(head):
-        table.add_column(
-            Text(title),
-            justify="right" if column in right else "left",
-            overflow="fold",
-            width=None if column else first,
-        )
+    # A blank pads each column, and another stands between two.
+    for column, width in enumerate(_widths([head, *rows], console.width - 2 * (len(head) - 1))):
+        justify: Literal["right", "left"] = "right" if column in right else "left"
+        table.add_column(Text(head[column]), justify=justify, overflow="fold", width=width)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(file=stdout).print(table)
+    console.print(table)
+
+
+def _widths(lines: Sequence[Row], space: int) -> list[int]:
+    """Return the widths of columns that have so much space together; the first of the lines is the heading.
+
+    The first column says what a row is about and stays whole where possible: the widest of the others give way. No
+    column is narrower than the longest word of its heading.
+    """
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    least = [max(map(cell_len, title.split())) for title in lines[0]]
+    widths[0] = max(least[0], min(widths[0], WIDEST_FIRST_COLUMN))
+    while sum(widths) > space and widths != least:
+        others = [column for column in range(1, len(widths)) if widths[column] > least[column]]
+        widths[max(others, key=widths.__getitem__, default=0)] -= 1
+    return widths
 
 
 def _aligned(head: Row, rows: Sequence[Row], right: range) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from exporter import providers as clouds
 from exporter.config import secret_values
 from exporter.config.findings import Findings
 from exporter.config.problems import Place
@@ -15,6 +17,7 @@ from exporter.config.wording import Keys, already_taken, foreign_fields, wrong_t
 from exporter.fields import SecretSource
 from exporter.model import Account
 from exporter.providers.interface import AnyProvider
+from exporter.providers.reading import printable
 from exporter.spelling import did_you_mean
 
 
@@ -98,7 +101,7 @@ class Accounts:
         elif word in self.providers:
             return self.providers[word]
         else:
-            self.findings.wrong(place, f"unknown provider; it is one of {options}{did_you_mean(word, self.providers)}")
+            self.findings.wrong(place, f"unknown provider; it is one of {options}{clouds.meant(word, self.providers)}")
         return None
 
     def _own(self, name: Any, provider: AnyProvider | None, place: Place) -> None:
@@ -134,9 +137,10 @@ class Accounts:
         elif kind == "plain":
             return SecretSource.plain(value)
         elif kind == "file":
-            return SecretSource("file", str(self.directory / value))
+            path = self.directory / value
+            return SecretSource("file", str(path), secret_values.shown_path(value, path))
         else:
-            return SecretSource("env", value)
+            return SecretSource("env", value, secret_values.shown_variable(value))
         return None
 
     def _check_secrets(self, prepared: dict[str, Any], provider: AnyProvider, place: Place) -> None:
@@ -158,15 +162,22 @@ class Accounts:
         try:
             found = secret_values.secret(field, source, self.environ, self.read_file)
         except CredentialsMissing as error:
-            written = source.value if isinstance(source.value, str) else ""
-            hint = variable(written, field if source.kind == "env" else "")
-            self.findings.wrong(here, f"{error.advice}; it {hint}" if hint else error.advice)
+            self.findings.wrong(here, error.advice + self._where(field, source))
             return
         said = {"plain": "", "file": "the file's content ", "env": "the environment variable's value "}[source.kind]
         for blemish in blemishes(found.reveal(), field):
             self.findings.warn(here, said + blemish)
         if source.kind == "file" and isinstance(source.value, str) and readable_by_all(Path(source.value)):
             self.findings.warn(here, "names a file that everybody on this machine may read: chmod 600, or 640")
+
+    def _where(self, field: str, source: SecretSource) -> str:
+        """Say what else helps to find a secret that cannot be had."""
+        written = source.value if isinstance(source.value, str) else ""
+        if hint := variable(written, field if source.kind == "env" else ""):
+            return f"; it {hint}"
+        if source.kind == "file" and not source.shown:
+            return f"; relative names start at {printable(os.path.abspath(self.directory))}"
+        return ""
 
     def _check_environment(self, given: Collection[str], provider: AnyProvider, place: Place) -> None:
         """Warn about the vendor's environment variables, which are used where no field is given."""
@@ -199,8 +210,8 @@ class Accounts:
         for action, rate in account.quota.items():
             if rate * self.max_age < 1:
                 self.findings.wrong((*place, "quota", action), small)
-        share = account.quota_share * provider.single.limit(account)
-        if provider.single.action not in account.quota and share * self.max_age < 1:
+        share = account.quota_share * provider.main.limit(account)
+        if provider.main.action not in account.quota and share * self.max_age < 1:
             self.findings.wrong((*place, "quota_share"), small)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from exporter.config.problems import MOST, Place, Problem, path_of
+from exporter.config.problems import MOST, Place, Problem, Spot, path_of
 from exporter.config.scalars import FIRST_SIGNS, Merge, Scalars, resolved
 
 LARGEST = 16 << 20
@@ -77,6 +77,8 @@ class Format:
         scalar: Turns a plain scalar into a value.
         text_keys: Whether keys such as `1` and `yes` are text.
         largest: How many bytes it may have.
+        fill: Turns a document's bytes into its value, where it is not YAML.
+        locate: Returns where the wanted places of such a document are.
     """
 
     path: Callable[[Place, bool], str] = path_of
@@ -86,6 +88,8 @@ class Format:
     scalar: Callable[[str], Any] = resolved
     text_keys: bool = False
     largest: int = LARGEST
+    fill: Callable[[Document], None] | None = None
+    locate: Callable[[Document, set[Place]], Mapping[Place, Spot]] | None = None
 
 
 @dataclass(slots=True)
@@ -130,13 +134,18 @@ def read_document(file: str, data: bytes, form: Format = Format()) -> Document:
     try:
         document.data.decode("utf-8")
     except UnicodeDecodeError as error:
-        document.note((), *_spot(document.data, error.start), "encoding")
+        document.note((), *spot_of(document.data, error.start), "encoding")
     else:
-        Reader(document).run()
+        (form.fill or _read_yaml)(document)
     return document
 
 
-def _spot(data: bytes, offset: int) -> tuple[int, int]:
+def _read_yaml(document: Document) -> None:
+    Reader(document).run()
+
+
+def spot_of(data: bytes, offset: int) -> tuple[int, int]:
+    """Return the line and the column of a byte, in characters, counted from 1."""
     before = data[:offset]
     return before.count(b"\n") + 1, len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
 
@@ -206,7 +215,7 @@ class Reader:
     def _unprintable(self) -> tuple[int, int]:
         text = self.document.data.decode("utf-8")
         found = yaml.reader.Reader.NON_PRINTABLE.search(text)
-        return _spot(self.document.data, len(text[: found.start()].encode())) if found else (1, 1)
+        return spot_of(self.document.data, len(text[: found.start()].encode())) if found else (1, 1)
 
     def place(self) -> Place:
         """Return the place of the value that comes next, or of the mapping where a key comes next."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from exporter.config.findings import Findings
 from exporter.config.problems import ConfigErrors, Place, Problem, path_of
 from exporter.config.secret_values import Choose, Read, read_file
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
+from exporter.config.table import Columns, Table
 from exporter.config.values import Config, Scrape, ScrapeShape
 from exporter.config.warnings import variables
 from exporter.config.wording import Keys, wrong_type
@@ -83,7 +86,9 @@ class _Loading:
         self.hung = ""
         self._read = read
         self._format = Format(path=partial(path_of, words=_words(providers)))
-        self.findings = Findings(self.open(path))
+        table = Table(Columns.of(providers.values(), TAKEN_LABELS))
+        self._table = replace(self._format, fill=table.fill, locate=table.locate)
+        self.findings = Findings(self.open(path, self._format))
         self.scrape = Scrape()
         self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read, choose)
         self.streams = Streams(self.findings, providers, self.accounts)
@@ -119,9 +124,9 @@ class _Loading:
                 raise
         return self.contents[path]
 
-    def open(self, path: Path) -> Document:
+    def open(self, path: Path, form: Format) -> Document:
         try:
-            return read_document(str(path), self.read(path), self._format)
+            return read_document(str(path), self.read(path), form)
         except (OSError, ValueError) as error:
             return Document(str(path), problems=[Problem(str(path), 1, 1, "document", files.problem(error))])
 
@@ -152,7 +157,7 @@ class _Loading:
                     self.findings.wrong(place, "the pattern matches the configuration itself")
                 elif path not in opened:
                     opened.add(path)
-                    self.findings.enter(self.open(path))
+                    self.findings.enter(self.open(path, self._table if path.suffix.lower() == ".csv" else self._format))
                     if self.findings.document.readable:
                         self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
                     self.findings.document = main
@@ -169,7 +174,7 @@ class _Loading:
             self.findings.wrong(place, "is not a pattern of file names")
         else:
             if not found:
-                self.findings.warn(place, "the pattern matches no file")
+                self.findings.warn(place, f"the pattern matches no file; it starts at {os.path.abspath(directory)}")
             return [directory / name for name in found]
         return []
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import yaml
 
 from exporter.config.document import DROPPED, Document, Reader
-from exporter.config.problems import Place, Problem
+from exporter.config.problems import Place, Problem, Spot
 
 _NO_CHARACTER = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -33,14 +32,6 @@ def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
         return
     for step, each in value.items() if isinstance(value, dict) else enumerate(value):
         yield from leaves(each, (*place, step))
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """Where a value and its key stand: (line, column) each, counted from 1."""
-
-    key: tuple[int, int]
-    value: tuple[int, int]
 
 
 class _Locator(Reader):
@@ -66,15 +57,20 @@ class _Locator(Reader):
 
 def locate(document: Document, places: Collection[Place]) -> dict[Place, Spot]:
     """Return where places stand; one that is not there stands where the nearest value around it does."""
-    locator = _Locator(document, {place[:length] for place in places for length in range(len(place) + 1)})
-    if places:
-        locator.run()
+    wanted = {place[:length] for place in places for length in range(len(place) + 1)}
+    found = (document.format.locate or _locate)(document, wanted) if places else {}
     spots = {}
     for place in places:
-        around = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in locator.found), ())
-        spot = locator.found.get(around, Spot((1, 1), (1, 1)))
+        around = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in found), ())
+        spot = found.get(around, Spot((1, 1), (1, 1)))
         spots[place] = spot if around == place else Spot(spot.value, spot.value)
     return spots
+
+
+def _locate(document: Document, wanted: set[Place]) -> Mapping[Place, Spot]:
+    locator = _Locator(document, wanted)
+    locator.run()
+    return locator.found
 
 
 def problems_at(document: Document, found: Iterable[tuple[Place, str]]) -> list[Problem]:

@@ -34,6 +34,14 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {path}{self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a value and its key stand: (line, column) each, counted from 1."""
+
+    key: tuple[int, int]
+    value: tuple[int, int]
+
+
 class ConfigErrors(Exception):  # noqa: N818 - it carries all the errors there are
     """The configuration is not valid: every error at once, by file and position."""
 

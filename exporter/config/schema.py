@@ -14,7 +14,9 @@ from exporter.providers.interface import AnyProvider
 
 Json = dict[str, Any]
 
-STREAM_FILES = "patterns of further files, relative to this one, each a list of streams"
+STREAM_FILES = (
+    "patterns of further files, relative to this one, each a list of streams: YAML, or CSV where the name ends in .csv"
+)
 
 
 def schema(providers: Mapping[str, AnyProvider]) -> Json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
@@ -49,6 +51,25 @@ def secret_fields(account: type[Account]) -> tuple[str, ...]:
     )
 
 
+# What is written in place of a variable or a path may be the secret itself, so only what cannot be one is shown.
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", re.ASCII)
+_FOLDERS = re.compile(r"/(etc|home|mnt|opt|root|run|secrets|srv|tmp|usr|var|Users|Volumes)/")
+_WORDS = r"\.{0,2}([A-Z]?[a-z]{1,15}|[0-9]{1,4})?([._-]([a-z]{1,15}|[0-9]{1,4}))*"
+_PLAIN_PATH = re.compile(rf"({_WORDS}/)+{_WORDS}|[a-z]+([_-][a-z]+)*\.(txt|key|secret|pem|token|conf|env)", re.ASCII)
+
+
+def shown_variable(name: str) -> str:
+    """Return the name of an environment variable if it cannot be a secret, else nothing."""
+    return name if _VARIABLE.fullmatch(name) else ""
+
+
+def shown_path(written: str, path: Path) -> str:
+    """Return the whole path of a secret's file if what is written for it cannot be a secret, else nothing."""
+    whole = os.path.abspath(path)
+    plain = _FOLDERS.match(written) or _PLAIN_PATH.fullmatch(written)
+    return whole if plain and whole.isprintable() else ""
+
+
 def secret(field: str, source: SecretSource, environ: Mapping[str, str], read: Read = read_file) -> Secret:
     """Fetch a secret from where the configuration says it is; one newline at the end of a file does not count.
 
@@ -60,25 +81,29 @@ def secret(field: str, source: SecretSource, environ: Mapping[str, str], read: R
     elif source.kind == "env":
         text = environ.get(source.value, "")
         if source.value not in environ:
-            raise CredentialsMissing(field, "names an environment variable that is not set")
+            which = (
+                f"the environment variable {source.shown}, which" if source.shown else "an environment variable that"
+            )
+            raise CredentialsMissing(field, f"names {which} is not set")
     else:
-        text = _from_file(field, Path(source.value), read)
+        which = f"the file {source.shown}, which" if source.shown else "a file that"
+        text = _from_file(field, Path(source.value), which, read)
     return Secret(_fit(field, text))
 
 
-def _from_file(field: str, path: Path, read: Read) -> str:
+def _from_file(field: str, path: Path, which: str, read: Read) -> str:
     try:
         data = read(path)
     except OSError as error:
-        raise CredentialsMissing(field, f"names a file that {files.problem(error)}") from None
+        raise CredentialsMissing(field, f"names {which} {files.problem(error)}") from None
     except ValueError:
         raise CredentialsMissing(field, "is not the name of a file") from None
     if len(data) > LARGEST_SECRET:
-        raise CredentialsMissing(field, "names a file larger than 64 KiB, which is no secret")
+        raise CredentialsMissing(field, f"names {which} is larger than 64 KiB; that is no secret")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise CredentialsMissing(field, "names a file that is not UTF-8 text") from None
+        raise CredentialsMissing(field, f"names {which} is not UTF-8 text") from None
     return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
 
 

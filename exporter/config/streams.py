@@ -18,14 +18,16 @@ from exporter.config.wording import (
     foreign_fields,
     wrong_type,
 )
-from exporter.fields import Text
+from exporter.fields import Text, carries_credential
 from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
+from exporter.providers.reading import printable
 from exporter.spelling import did_you_mean
 
 TAKEN_LABELS = frozenset({"provider", "stream", "account", "le", "quantile"})
 SCRAPE_LABELS = frozenset({"job", "instance"})
 MOST_MEANT = 20
+MOST_NAMED = 8
 
 _NAMES = TypeAdapter(list[Text], config=ConfigDict(strict=True, hide_input_in_errors=True))
 
@@ -79,7 +81,7 @@ class Streams:
         if not isinstance(raw, dict):
             self.findings.wrong(place, wrong_type(raw, "a mapping"))
         elif "account" not in raw:
-            self.findings.wrong((*place, "account"), "is missing", missing=True)
+            self.findings.wrong((*place, "account"), f"is missing{self._accounts()}", missing=True)
         elif not isinstance(raw["account"], str):
             self.findings.wrong((*place, "account"), wrong_type(raw["account"], "text"))
         else:
@@ -90,7 +92,13 @@ class Streams:
         """Suggest the account that was likely meant, for the first few unknown names: comparing many takes long."""
         if account not in self.nobody and len(self.nobody) < MOST_MEANT:
             self.nobody[account] = did_you_mean(account, self.accounts.owners)
-        return self.nobody.get(account, "")
+        return self._accounts() + self.nobody.get(account, "")
+
+    def _accounts(self) -> str:
+        """Name the accounts there are, the first of many; a name that holds a credential is not repeated."""
+        names = [printable(name, 64) for name in self.accounts.owners if not carries_credential(name)]
+        shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED:,} more" * (len(names) > MOST_NAMED))
+        return f"; the accounts are {shown}" if len(names) > 1 else f"; the only account is {shown}" if names else ""
 
     def _one(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
 from exporter.providers.interface import AnyProvider
+from exporter.spelling import LONGEST, closest
 
 
 def names() -> tuple[str, ...]:
@@ -28,6 +30,13 @@ def found() -> MappingProxyType[str, AnyProvider]:
 def told(metric: str) -> str:
     """Return where the providers take a metric from, for its help."""
     return ", ".join(dict.fromkeys(one.tells[metric] for one in found().values() if metric in one.tells))
+
+
+def meant(word: str, known: Mapping[str, AnyProvider]) -> str:
+    """Return `; did you mean 'x'?` for the cloud that a word likely means: misspelt, or called by another name."""
+    names_of = {alias: name for name, provider in known.items() for alias in (name, *provider.aliases)}
+    near = closest(word, names_of) if len(word) <= LONGEST else []
+    return f"; did you mean '{names_of[near[0]]}'?" if near else ""
 
 
 def _provider(name: str) -> AnyProvider:

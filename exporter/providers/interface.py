@@ -248,10 +248,11 @@ class Provider(Generic[A, S]):
     Attributes:
         name: Configuration word, label and file name.
         title: Name for people.
+        aliases: Other names that people know it by; `name` is suggested where one of them is written.
         account: Account fields; they are the configuration schema.
         stream: Stream fields; likewise.
-        single: The API that answers for one stream.
-        listings: APIs that answer for many, in order of preference.
+        single: The API that answers for one stream; None where lists settle everything.
+        listings: APIs that answer for many, in order of preference; at least one where there is no `single`.
         sign: Make the signed HTTP request of a call.
         hides: Names, in any case, of all headers and URL parameters of its requests whose values nobody may see; and of
             the parameters within such a header, as in `Authorization: SCHEME Credential=…, Signature=…`.
@@ -269,9 +270,10 @@ class Provider(Generic[A, S]):
 
     name: str
     title: str
+    aliases: tuple[str, ...] = ()
     account: type[A]
     stream: type[S]
-    single: Api[A, S]
+    single: Api[A, S] | None = None
     listings: tuple[Listing[A, S], ...] = ()
     sign: Callable[[A, Credentials, Call, Moment], Request]
     hides: tuple[str, ...]
@@ -296,10 +298,14 @@ class Provider(Generic[A, S]):
         given = getattr(account, self.credentials[0], None) is not None
         return credentials.key_id if given or credentials.token is None else ""
 
+    @property
+    def main(self) -> Api[A, S] | Listing[A, S]:
+        """The API that answers for one stream or, where there is none, the preferred list."""
+        return self.single or self.listings[0]
+
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""
-        apis: tuple[Api[A, S] | Listing[A, S], ...] = (self.single, *self.listings)
-        return {api.action: api for api in apis}
+        return {api.action: api for api in (self.main, *self.listings)}
 
 
 AnyProvider = Provider[Any, Any]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from xml.etree.ElementTree import Element, TreeBuilder  # nosec B405 - a builder of elements, which parses nothing
-from xml.parsers import expat  # nosec B407 - with all that is dangerous refused below
+
+# The builder parses nothing, and what is dangerous in expat is refused below.
+from xml.etree.ElementTree import Element, TreeBuilder  # nosec B405
+from xml.parsers import expat  # nosec B407
 
 from exporter.model import Reply
 from exporter.providers.document import MOST_VALUES

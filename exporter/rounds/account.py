@@ -9,24 +9,23 @@ from contextlib import contextmanager
 from exporter.model import Account, Fault, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
-from exporter.rounds.pace import Pace
 from exporter.rounds.round import Round
 from exporter.rounds.shared import Shared
 from exporter.rounds.state import AccountState
 from exporter.state.board import Key, Record
 
 
-class AccountProber:
+class AccountProber(AccountState):
     """One account, with all that belongs to it alone: an account that is dead or slow costs the others nothing."""
 
     def __init__(self, provider: AnyProvider, account: Account, shared: Shared) -> None:
-        self._state = AccountState(provider, account, shared)
+        super().__init__(provider, account, shared)
         self._rounds: list[Round] = []
         self.configure(account, ())
 
     def configure(self, account: Account, streams: Sequence[Stream]) -> None:
         """Take another configuration; quotas, breaker and calls in flight stay."""
-        self._state.configure(account, streams)
+        super().configure(account, streams)
         for one in self._rounds:
             one.narrow()
 
@@ -37,119 +36,84 @@ class AccountProber:
 
         A round under way is joined: what it asked counts as fresh. What it left over is asked in a round of our own.
         """
-        state, started = self._state, False
-        while (now := state.shared.clock.mono()) < deadline:
+        started = False
+        while (now := self.shared.clock.mono()) < deadline:
             present = self._present(now)
             if present is not None:
                 fresh = min(fresh, present.started)
-            elif started or state.complete_since >= fresh or not (due := self._due(fresh)):
+            elif started or self.complete_since >= fresh or not (due := self._due(fresh)):
                 break
             else:
                 started, present = True, self._start(due, deadline)
             await self._wait([present], deadline)
-            if present.held:
+            if present.withheld:
                 break
         # Calls of earlier rounds that are still in flight are waited for too: none of them is asked twice.
         await self._wait(self._rounds, deadline)
         self._settle()
 
-    async def refresh_one(self, record: Record, deadline: float, fresh: float, *, hinted: bool = False) -> None:
+    async def refresh_one(self, record: Record, deadline: float, fresh: float, *, follow_up: bool = False) -> None:
         """Ask for one stream, ahead of all others, unless it was asked since `fresh` (monotonic seconds).
 
         A call that only a callback asked for says nothing of the account: neither the breaker nor the figures of the
         last round are touched by it.
         """
-        state = self._state
-        while record.tried < fresh and (now := state.shared.clock.mono()) < deadline:
-            done = state.waiting.expect(record.key, fresh)
+        while record.tried < fresh and (now := self.shared.clock.mono()) < deadline:
+            done = self.waiting.expect(record.key, fresh)
             present = self._present(now)
-            if record.key not in state.flying and not (present is not None and present.hurry(record)):
-                present = self._start([record], deadline, alone=record.key, hinted=hinted)
+            if record.key not in self.flying and not (present is not None and present.hurry(record)):
+                present = self._start([record], deadline, alone=record.key, follow_up=follow_up)
             tasks = {done} if present is None or present.task is None else {done, present.task}
             await asyncio.wait(tasks, timeout=deadline - now, return_when=asyncio.FIRST_COMPLETED)
-            if present is not None and (present.held or self._in_vain(present, record)):
+            if present is not None and (present.withheld or self._in_vain(present, record)):
                 break
         self._settle()
 
     @contextmanager
     def observed(self, observer: Observer) -> Iterator[None]:
         """Tell an observer of each call while the block runs."""
-        self._state.observers.add(observer)
+        self.observers.add(observer)
         try:
             yield
         finally:
-            self._state.observers.discard(observer)
+            self.observers.discard(observer)
 
-    # --- telling -----------------------------------------------------------------------------------------------------
-
-    @property
-    def provider(self) -> AnyProvider:
-        """Its cloud."""
-        return self._state.provider
-
-    @property
-    def account(self) -> Account:
-        """Its configuration."""
-        return self._state.account
-
-    @property
-    def streams(self) -> tuple[Stream, ...]:
-        """What is watched."""
-        return self._state.streams
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Provider and account, as labels name them."""
-        return self._state.names
+    # --- what is shown -----------------------------------------------------------------------------------------------
 
     @property
     def size(self) -> int:
         """How many streams are watched."""
-        return len(self._state.streams)
+        return len(self.streams)
 
     @property
     def up(self) -> bool | None:
         """Whether the last round that tried got a definite answer; None before the first."""
-        return self._state.health.up
+        return self.health.up
 
     @property
     def fault(self) -> Fault | None:
         """Why the account answers nothing; None while it answers."""
-        return self._state.health.fault
+        return self.health.fault
 
     @property
     def held_back(self) -> bool:
         """Whether calls are held back after repeated failures."""
-        return self._state.health.breaker.open
+        return self.health.breaker.open
 
     @property
     def round_seconds(self) -> float | None:
         """How long the last round took."""
-        return self._state.health.round_seconds
+        return self.health.round_seconds
 
     @property
     def unprobed(self) -> Mapping[str, int]:
         """Streams whose turn did not come in the last round, by why."""
-        return self._state.health.unprobed
-
-    @property
-    def paces(self) -> Mapping[str, Pace]:
-        """The pace of each action."""
-        return self._state.paces
-
-    @property
-    def out_of_turn(self) -> Pace:
-        """The pace of what asks for single streams out of turn."""
-        return self._state.out_of_turn
+        return self.health.unprobed
 
     @property
     def scraped(self) -> bool:
         """Whether a round over many streams is under way."""
-        return self._present(self._state.shared.clock.mono()) is not None
-
-    def kept(self) -> dict[str, float]:
-        """Return the calls per second allowed now, by action."""
-        return self._state.rates()
+        return self._present(self.shared.clock.mono()) is not None
 
     # --- rounds ------------------------------------------------------------------------------------------------------
 
@@ -159,30 +123,29 @@ class AccountProber:
 
     def _due(self, fresh: float) -> list[Record]:
         """Return the records whose turn it is, the one asked longest ago first."""
-        state = self._state
-        board, name = state.shared.board, state.provider.name
-        records = [record for stream in state.streams if (record := board.get((name, stream.name))) is not None]
-        due = [record for record in records if record.tried < fresh and record.key not in state.flying]
+        keys = ((self.provider.name, stream.name) for stream in self.streams)
+        records = [record for key in keys if (record := self.shared.board.get(key)) is not None]
+        due = [record for record in records if record.tried < fresh and record.key not in self.flying]
         due.sort(key=lambda record: record.tried)
         return due
 
-    def _start(self, due: list[Record], deadline: float, *, alone: Key | None = None, hinted: bool = False) -> Round:
+    def _start(self, due: list[Record], deadline: float, *, alone: Key | None = None, follow_up: bool = False) -> Round:
         # The callers that waited for these may have left.
         self._rounds = [one for one in self._rounds if not one.over]
-        whole = len(due) == len(self._state.streams)
-        made = Round(self._state, deadline, whole=whole, alone=alone, hinted=hinted)
-        made.task = asyncio.create_task(made.run(due), name=f"round {self._state.account.name}")
+        whole = len(due) == len(self.streams)
+        made = Round(self, deadline, whole=whole, alone=alone, follow_up=follow_up)
+        made.task = asyncio.create_task(made.run(due), name=f"round {self.account.name}")
         self._rounds.append(made)
         return made
 
     def _in_vain(self, one: Round, record: Record) -> bool:
         """Whether a round for one stream alone ended without asking: no quota is left, or a reload took the stream."""
-        return one.alone is not None and one.over and record.key not in self._state.flying
+        return one.alone is not None and one.over and record.key not in self.flying
 
     async def _wait(self, rounds: Iterable[Round], deadline: float) -> None:
         """Wait for the calls of some rounds, at most until the deadline."""
         tasks = [one.task for one in rounds if one.task is not None and not one.over]
-        left = deadline - self._state.shared.clock.mono()
+        left = deadline - self.shared.clock.mono()
         if tasks and left > 0:
             await asyncio.wait(tasks, timeout=left)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
@@ -87,9 +87,9 @@ class Caller:
         self._observers = observers
         self._catalogue = catalogue.load(provider.name)
 
-    async def connect(self, gap: float, new: bool) -> Connection:
+    def connect(self, gap: float, new: bool) -> Awaitable[Connection]:
         """Return a connection to the account's endpoint; raises `TransportError`."""
-        return await self._shared.connect(self.provider.name, self.account, gap, new)
+        return self._shared.connect(self.provider.name, self.account, gap, new)
 
     async def call(self, query: Query, connection: Connection) -> Attempt:
         """Sign, send and read once."""
@@ -164,7 +164,7 @@ class Caller:
     def _provider_fault(self, made: Attempt, reply: Reply, error: ProviderError) -> Fault:
         entry = self._catalogue.lookup(made.query.api.action, error.code, reply.status)
         reason = Reason(entry.reason or Reason.MALFORMED)
-        told = error.message if entry.listed else f"{error.code}: {error.message}"
+        told = error.message if entry.listed else ": ".join(filter(None, (error.code, error.message)))
         # Cut last: half a secret would not be recognised.
         message = printable(self._scrub(told, made.request, addresses=True))
         request_id = self._scrub(error.request_id, made.request)

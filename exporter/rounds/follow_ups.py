@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from exporter.model import State
-from exporter.rounds import AccountProber, Clock, Prober
+from exporter.rounds import AccountProber
 from exporter.rounds.turns import GAP_SECONDS, Turns
-from exporter.state.board import Board, Key, Record
+from exporter.state.board import Key, Record
 
 # How long to wait before asking again while the provider's API does not yet say what the callback said.
 WAITS = (1.0, 2.0, 4.0, 8.0)
@@ -20,7 +20,7 @@ AT_ONCE = 3
 
 
 @dataclass(slots=True, eq=False)
-class Hint:
+class FollowUp:
     """What callbacks told of one stream.
 
     Attributes:
@@ -56,73 +56,67 @@ class Hint:
             self.task.cancel()
 
 
-class Hints:
+class FollowUps:
     """Follows what callbacks told, one task a stream, within a share of each account's quota."""
 
-    def __init__(self, prober: Prober, board: Board, clock: Clock, turns: Turns | None = None) -> None:
-        self._turns = Turns(prober, clock) if turns is None else turns
-        self._prober = prober
-        self._board = board
-        self._clock = clock
-        self._hints: dict[Key, Hint] = {}
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._clock = turns.clock
+        self._following: dict[Key, FollowUp] = {}
 
     def give(self, record: Record, live: bool | None) -> None:
         """Ask for a stream at once; whatever comes until the call goes out is answered by it."""
-        hint = self._hints.get(record.key)
-        if hint is None:
-            hint = self._hints[record.key] = Hint(record)
-        hint.live, hint.since = live, self._clock.mono()
-        hint.news.set()
-        if hint.task is None or hint.task.done():
-            hint.task = asyncio.create_task(self._follow(hint), name=f"hint {record.stream.name}")
+        one = self._following.get(record.key)
+        if one is None:
+            one = self._following[record.key] = FollowUp(record)
+        one.live, one.since = live, self._clock.mono()
+        one.news.set()
+        if one.task is None or one.task.done():
+            one.task = asyncio.create_task(self._follow(one), name=f"follow-up {record.stream.name}")
 
     def keep(self) -> None:
         """Forget streams that are no longer configured."""
-        for key, hint in tuple(self._hints.items()):
-            if self._board.get(key) is not hint.record:
-                hint.stop()
-                del self._hints[key]
+        for key, one in tuple(self._following.items()):
+            if self._turns.prober_of(one.record) is None:
+                one.stop()
+                del self._following[key]
 
     async def close(self) -> None:
         """Follow nothing any more."""
-        tasks = [hint.task for hint in self._hints.values() if hint.task is not None]
-        for hint in self._hints.values():
-            hint.stop()
+        tasks = [one.task for one in self._following.values() if one.task is not None]
+        for one in self._following.values():
+            one.stop()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, hint: Hint) -> None:
+    async def _follow(self, one: FollowUp) -> None:
         """Ask until the provider's API says what the callback said, or has had time enough to."""
         waits = iter(WAITS)
-        while (prober := await self._ready(hint)) is not None:
-            if hint.news.is_set():
-                hint.news.clear()
+        while (prober := await self._ready(one)) is not None:
+            if one.news.is_set():
+                one.news.clear()
                 waits = iter(WAITS)
-            await self._ask(prober, hint)
-            if hint.news.is_set():
+            await self._ask(prober, one)
+            if one.news.is_set():
                 continue
-            wait = None if hint.confirmed() else next(waits, None)
+            wait = None if one.confirmed() else next(waits, None)
             if wait is None:
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await hint.news.wait()
+                    await one.news.wait()
 
-    async def _ask(self, prober: AccountProber, hint: Hint) -> None:
+    async def _ask(self, prober: AccountProber, one: FollowUp) -> None:
         now = self._clock.mono()
         # While calls are held back, only scrapes try whether the account answers again.
-        if not prober.held_back and not hint.confirmed():
-            hint.asked.append(now)
-            await prober.refresh_one(hint.record, now + CALL_SECONDS, now, hinted=True)
+        if not prober.held_back and not one.confirmed():
+            one.asked.append(now)
+            await prober.refresh_one(one.record, now + CALL_SECONDS, now, follow_up=True)
 
-    async def _ready(self, hint: Hint) -> AccountProber | None:
+    async def _ready(self, one: FollowUp) -> AccountProber | None:
         """Wait for the stream's and the account's turn; return who asks, or None where the stream is gone."""
-        if (wait := hint.gap(self._clock.mono())) > 0:
+        if (wait := one.gap(self._clock.mono())) > 0:
             await asyncio.sleep(wait)
-        prober = self._prober_of(hint)
+        prober = self._turns.prober_of(one.record)
         if prober is not None:
             await self._turns.turn(prober)
-        return self._prober_of(hint)
-
-    def _prober_of(self, hint: Hint) -> AccountProber | None:
-        record = hint.record
-        return self._prober.accounts.get(record.stream.account) if self._board.get(record.key) is record else None
+        return self._turns.prober_of(one.record)

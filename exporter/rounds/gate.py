@@ -6,7 +6,9 @@ A slot that is taken before the connection is there would be used late, and late
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from exporter.model import Reason, Reply, Request
@@ -17,19 +19,17 @@ MOST_SPOILED: Final = 3
 
 
 class Connection(Protocol):
-    """A connection that is held for one call."""
+    """A connection that is held for one call.
 
-    @property
-    def reused(self) -> bool:
-        """Whether a call was made on it before."""
-        ...
+    Attributes:
+        reused: Whether a call was made on it before.
+        spent: Seconds that making it took, until its first call.
+    """
 
-    @property
-    def spent(self) -> float:
-        """Seconds that making it took, until its first call."""
-        ...
+    reused: bool
+    spent: float
 
-    async def quiet(self) -> bool:
+    def quiet(self) -> Awaitable[bool]:
         """Say whether a request may go out now."""
         ...
 
@@ -68,6 +68,29 @@ class Unreachable:
         """Do nothing."""
 
 
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One call's turn.
+
+    Attributes:
+        deadline: Monotonic seconds after which the call may not begin.
+        connect: Makes or finds a connection.
+        connection: What the call goes out on, once that is there.
+        queued: Whether it has had to wait for its slot.
+    """
+
+    deadline: float
+    connect: Connect
+    connection: Connection | None
+    queued: bool = False
+
+    def give_up(self) -> None:
+        """Give the connection back, if there is one."""
+        if self.connection is not None:
+            self.connection.release()
+            self.connection = None
+
+
 class Gate:
     """Lets the calls of one action out one by one, each on a connection that is ready, at the pace that is allowed.
 
@@ -79,7 +102,9 @@ class Gate:
     def __init__(self, pace: Callable[[], Pace], mono: Callable[[], float]) -> None:
         self._pace = pace
         self._mono = mono
-        self._lock = asyncio.Lock()
+        self._line: deque[tuple[Turn, asyncio.Future[None]]] = deque()
+        self._occupied = False
+        self._usher: asyncio.Task[None] | None = None
 
     def throttled(self, retry_after: float | None, sent: float) -> None:
         """Slow down after a throttling answer to a call that was sent at a time (monotonic seconds)."""
@@ -96,35 +121,70 @@ class Gate:
         Returns:
             The connection, or None if the call's turn would come too late.
         """
-        other = await self._ready(connect, new=True) if new else None
-        queued = self._lock.locked()
-        async with self._lock:
-            now = self._mono()
-            if now + self._pace().wait(now) > deadline:
-                if other is not None:
-                    other.release()
-                return None
-            return await self._slot(other or await self._ready(connect), deadline, connect, queued)
-
-    async def _slot(self, connection: Connection, deadline: float, connect: Connect, queued: bool) -> Connection | None:
-        """Wait for the slot of a call whose connection is there; a connection that does not last is replaced."""
-        mono = self._mono
+        turn = Turn(deadline, connect, await self._ready(connect, new=True) if new else None)
         while True:
-            wait = self._pace().wait(now := mono())
-            lost = isinstance(connection, Unreachable)
-            if now + wait > deadline and not lost:
-                connection.release()
-                return None
-            if wait > 0 and now < deadline:
-                queued = True
-                await asyncio.sleep(min(wait, deadline - now) if lost else wait)
-            elif await connection.quiet():
-                # What cannot be sent counts too, or a dead endpoint would be tried as fast as it refuses.
-                self._pace().take(mono(), queued)
+            await self._wait(turn)
+            connection = turn.connection
+            # What has come unasked while it waited costs a connection and a slot.
+            if connection is None or await connection.quiet():
                 return connection
+            turn.give_up()
+
+    async def _wait(self, turn: Turn) -> None:
+        """Wait in line; whoever finds nobody there need not wait for others."""
+        try:
+            if self._occupied:
+                turn.queued, come = True, asyncio.get_running_loop().create_future()
+                self._line.append((turn, come))
+                await come
+                return
+            self._occupied = True
+            try:
+                await self._pass(turn)
+            finally:
+                self._occupied = bool(self._line)
+                if self._line:
+                    self._usher = asyncio.create_task(self._serve(), name="gate")
+        except BaseException:
+            turn.give_up()
+            raise
+
+    async def _serve(self) -> None:
+        """Let those in line pass; while none has to wait, they go out in one turn of the event loop."""
+        try:
+            while self._line:
+                turn, come = self._line.popleft()
+                if come.done():
+                    continue
+                try:
+                    await self._pass(turn)
+                except Exception as error:
+                    if not come.done():
+                        come.set_exception(error)
+                if come.cancelled():
+                    turn.give_up()
+                elif not come.done():
+                    come.set_result(None)
+        finally:
+            self._occupied = False
+
+    async def _pass(self, turn: Turn) -> None:
+        """Wait for a connection and then for a slot; without a connection if the slot would come too late."""
+        while True:
+            wait = self._pace().wait(now := self._mono())
+            lost = isinstance(turn.connection, Unreachable)
+            if now + wait > turn.deadline and not lost:
+                turn.give_up()
+                return
+            if turn.connection is None:
+                turn.connection = await self._ready(turn.connect)
+            elif wait > 0 and now < turn.deadline:
+                turn.queued = True
+                await asyncio.sleep(min(wait, turn.deadline - now) if lost else wait)
             else:
-                connection.release()
-                connection = await self._ready(connect)
+                # What cannot be sent counts too, or a dead endpoint would be tried as fast as it refuses.
+                self._pace().take(now, turn.queued)
+                return
 
     async def _ready(self, connect: Connect, *, new: bool = False) -> Connection:
         """Return a connection on which nothing has come unasked."""

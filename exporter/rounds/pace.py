@@ -77,14 +77,14 @@ class Pace:
     rate; further ones bring it to what the provider lets through. It is back within 15 seconds after the last.
     """
 
-    __slots__ = ("_from", "_held_until", "_refused", "_sent", "_slow", "_whole", "limit")
+    __slots__ = ("_from", "_paused_until", "_refused", "_sent", "_slow", "_whole", "limit")
 
     def __init__(self, limit: float, full_until: float = float("-inf")) -> None:
         """Begin with no call made, or as if the second before a time had been full: another process may have called."""
         self.limit = limit
         self._whole = window(limit)
         self._slow: Slowdown | None = None
-        self._held_until = float("-inf")
+        self._paused_until = float("-inf")
         # The next call is due one gap later. At rates below one the gap is longer than the second that counts.
         self._from = full_until - max(0.0, self._whole[1] / self._whole[0] - WINDOW)
         self._sent: deque[float] = deque()
@@ -94,7 +94,7 @@ class Pace:
         slow = self._slow
         if slow is None:
             return self._whole
-        if now - max(self._from, self._held_until) > LULL + WINDOW / slow.rate:
+        if now - max(self._from, self._paused_until) > LULL + WINDOW / slow.rate:
             slow.resumed = now
         rate = slow.grown(slow.tried(now))
         if rate >= self.limit or now - slow.since > FORGET_SECONDS:
@@ -105,7 +105,7 @@ class Pace:
         return most, WINDOW * max(1.0, most / rate)
 
     def _due(self, gap: float) -> float:
-        return max(self._from + gap, self._held_until)
+        return max(self._from + gap, self._paused_until)
 
     def rate(self, now: float) -> float:
         """Return the calls per second kept at this time, in steps of a second, so that two looks in a row agree."""
@@ -130,11 +130,6 @@ class Pace:
         self._from = max(max(due, now - CATCH_UP) if queued else now, now - gap / 2)
         self._sent.append(now)
 
-    def capacity(self, now: float, until: float) -> int:
-        """Return how many calls could go out between two times."""
-        span = until - now - self.wait(now)
-        return int(span * paced(self.rate(now))) + 1 if span >= 0 else 0
-
     def throttled(self, now: float, retry_after: float | None = None, sent: float | None = None) -> None:
         """Lower the rate after a throttling answer, and wait as long as the provider asks.
 
@@ -152,8 +147,8 @@ class Pace:
         if self._slow is None or sent > self._slow.cut:
             self._slow = self._slowed(now, sent)
         if retry_after is not None:
-            self._held_until = max(self._held_until, now + retry_after)
-        self._slow.since = max(self._slow.since, self._held_until)
+            self._paused_until = max(self._paused_until, now + retry_after)
+        self._slow.since = max(self._slow.since, self._paused_until)
 
     def _slowed(self, now: float, sent: float) -> Slowdown:
         """Return the slowdown after a refusal that tells something new, and begin a pause."""
@@ -172,7 +167,7 @@ class Pace:
             rate = max(rate, slow.rate / 2)
         least = max(self.limit * LEAST_SHARE, min(self.limit / 2, LEAST_RATE))
         until = max(now, sent + pause)
-        self._held_until = max(self._held_until, until)
+        self._paused_until = max(self._paused_until, until)
         return Slowdown(min(max(rate, least), self.limit), until, until)
 
     def _through(self, sent: float) -> int:
@@ -189,7 +184,7 @@ class Pace:
         self._sent = deque(sorted((*self._sent, *other._sent)))
         self._refused = deque(sorted((*self._refused, *other._refused)))
         self._from = max(self._from, other._from)
-        self._held_until = max(self._held_until, other._held_until)
+        self._paused_until = max(self._paused_until, other._paused_until)
         if other._slow is not None and other.rate(now) < self.rate(now):
             self._slow = replace(other._slow)
 

@@ -2,7 +2,8 @@
 
 It yields steps and is sent the outcome of each listing call; single calls report to nobody. A stream that stands in a
 list is active. One that does not is asked singly, so that inactive, forbidden and not found stay apart, unless the
-listing says that absence settles it. A listing that fails leaves its streams to single calls.
+listing says that absence settles it. A listing that fails leaves its streams to single calls; where the provider has
+none, they are lost in this round.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ class Query:
 
 @dataclass(slots=True)
 class Step:
-    """What to do next: calls to make, and streams settled by what was learned from a listing."""
+    """What to do next: calls to make, streams settled by a listing, and streams of which nothing can be learned."""
 
     ask: list[Query] = field(default_factory=list)
     settled: list[tuple[Stream, Answer]] = field(default_factory=list)
+    lost: list[Stream] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,9 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], out
     """
     groups = list(choose(provider, account, streams, outlook))
     listed = {stream.name for group in groups for stream in group.left}
-    step = Step([group.query(1) for group in groups])
-    step.ask += (Query(provider.single, (stream,)) for stream in streams if stream.name not in listed)
+    step = Step([group.query(1, "") for group in groups])
+    if (single := provider.single) is not None:
+        step.ask += (Query(single, (stream,)) for stream in streams if stream.name not in listed)
     waiting = {(group.listing.action, group.scope): group for group in groups}
     while waiting:
         query, page = yield step
@@ -120,7 +123,7 @@ class Group:
     whole: bool = True
     finished: bool = False
 
-    def query(self, page: int, token: str = "") -> Query:
+    def query(self, page: int, token: str) -> Query:
         """Ask for a page."""
         return Query(self.listing, tuple(self.left), self.scope, page, token)
 
@@ -128,22 +131,21 @@ class Group:
         """Take a page, or None for one that failed; say what follows from it."""
         if page is None:
             self.finished, self.whole = True, False
-            return Step(self._singles(provider))
+            return self._rest(provider, account, Step())
         new = page.rows.keys() - self.seen
         self.seen |= new
         self.whole = self.whole and page.complete
         step = Step(settled=self._present(account, page))
         # A page without news means that the provider's pages drift or loop: what is left is asked singly.
-        if new and self._goes_on(account, number, page):
+        if new and self._goes_on(provider, account, number, page):
             step.ask.append(self.query(number + 1, page.token))
             return step
         self.finished = True
         # Pages that were not read may hold the streams that are left: then absence proves nothing.
         self.whole = self.whole and number >= page.pages and not page.token
-        self._rest(provider, account, step)
-        return step
+        return self._rest(provider, account, step)
 
-    def _goes_on(self, account: Account, number: int, page: Page) -> bool:
+    def _goes_on(self, provider: AnyProvider, account: Account, number: int, page: Page) -> bool:
         """Whether the next page is there and worth a call.
 
         A page that is not full is the last, whatever it says of others. If more pages are left than streams, asking
@@ -151,7 +153,7 @@ class Group:
         """
         pages = number + 1 if page.token else page.pages
         more = min(pages, LARGEST_PAGE) - number
-        affordable = more <= len(self.left) or account.plan == "list"
+        affordable = more <= len(self.left) or account.plan == "list" or provider.single is None
         return bool(self.left) and more > 0 and not page.last and affordable
 
     def _present(self, account: Account, page: Page) -> list[tuple[Stream, Answer]]:
@@ -167,24 +169,26 @@ class Group:
         self.left = left
         return settled
 
-    def _rest(self, provider: AnyProvider, account: Account, step: Step) -> None:
+    def _rest(self, provider: AnyProvider, account: Account, step: Step) -> Step:
         """Settle what absence proves, and ask singly for the others."""
         if self.listing.absent is not None and self.whole:
             absent = [s for s in self.left if not self.seen.intersection(self.listing.keys(account, s))]
             step.settled += ((stream, self.listing.absent) for stream in absent)
             gone = {stream.name for stream in absent}
             self.left = [stream for stream in self.left if stream.name not in gone]
-        step.ask += self._singles(provider)
-
-    def _singles(self, provider: AnyProvider) -> list[Query]:
+        single = provider.single
+        if single is None:
+            step.lost += self.left
+            return step
         # A stream missing from a complete list of inputs has none, whatever the single call will say.
-        inputs = () if self.listing.inputs and self.finished and self.whole else None
-        return [Query(provider.single, (stream,), inputs=inputs) for stream in self.left]
+        inputs = () if self.listing.inputs and self.whole else None
+        step.ask += (Query(single, (stream,), inputs=inputs) for stream in self.left)
+        return step
 
 
 def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], outlook: Outlook) -> Iterable[Group]:
     """Yield the listings worth making for these streams; a stream stands in one of them at most."""
-    if account.plan == "single":
+    if account.plan == "single" and provider.single is not None:
         return
     for group in _groups(provider, account, streams):
         last = outlook.listed.get((group.listing.action, group.scope))
@@ -194,8 +198,8 @@ def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], o
         if last is not None and outlook.now - last.at > LISTED_SECONDS:
             last = None
         forced = account.plan == "list" or any(map(group.listing.details, group.left))
-        if forced or _pays(provider, account, group, outlook, last):
-            if every:
+        if forced or provider.single is None or _pays(provider, account, group, outlook, last):
+            if every and provider.single is not None:
                 # The list may be as old as that, so it does not overrule an answer that a stream is not live.
                 group.left = [stream for stream in group.left if stream.name not in outlook.down]
             if group.left:
@@ -226,6 +230,6 @@ def cost(account: Account, group: Group, outlook: Outlook, last: Listed | None) 
 def _pays(provider: AnyProvider, account: Account, group: Group, outlook: Outlook, last: Listed | None) -> bool:
     """Whether a listing costs fewer calls and less time than single calls."""
     pages, singles = cost(account, group, outlook, last)
-    single_rate = outlook.rates[provider.single.action]
+    single_rate = outlook.rates[provider.main.action]
     listing_time = pages / outlook.rates[group.listing.action] + singles / single_rate
     return pages + singles < len(group.left) and listing_time <= len(group.left) / single_rate

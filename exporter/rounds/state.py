@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from exporter.model import Account, Credentials, Stream
+from exporter.model import Account, Credentials, Fault, Stream
 from exporter.providers.interface import AnyProvider, allowed_rate
 from exporter.rounds.call import Observer
 from exporter.rounds.gate import Gate
@@ -18,6 +18,7 @@ from exporter.rounds.plan import Listed
 from exporter.rounds.shared import Shared
 from exporter.state.board import Key, Record
 
+NEVER: Final = float("-inf")  # monotonic seconds
 OUT_OF_TURN: Final = ""  # not an API's action: the pace of callbacks and probes
 
 
@@ -35,7 +36,7 @@ class Waiting:
 
     def fresh(self, key: Key) -> float:
         """Return how fresh the answer about a stream must be, at least."""
-        return self._fresh.get(key, float("-inf"))
+        return self._fresh.get(key, NEVER)
 
     def asked(self, key: Key) -> None:
         """Tell those who wait for a stream that it has been asked."""
@@ -45,7 +46,7 @@ class Waiting:
                 done.set_result(None)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class AccountState:
     """One account, between its rounds and within them.
 
@@ -79,20 +80,20 @@ class AccountState:
     listed: dict[tuple[str, str], Listed] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
     observers: set[Observer] = field(default_factory=set)
-    complete_since: float = float("-inf")
+    complete_since: float = NEVER
 
     def configure(self, account: Account, streams: Sequence[Stream]) -> None:
         """Take another configuration; quotas, health and calls in flight stay."""
         if account.concurrency != self.account.concurrency or not self.gates:
             self.slots = asyncio.Semaphore(account.concurrency)
         self.account, self.streams = account, tuple(streams)
-        self.complete_since = float("-inf")
+        self.complete_since = NEVER
         limits = {action: allowed_rate(account, api) for action, api in self.provider.apis().items()}
         for action in limits:
             if action not in self.gates:
                 self.gates[action] = Gate(partial(self._pace, action), self.shared.clock.mono)
-        out_of_turn = limits[self.provider.single.action]
-        self._share(self.shared.limits.configure(self.names, {**limits, OUT_OF_TURN: out_of_turn}))
+        limits[OUT_OF_TURN] = limits[self.provider.main.action]
+        self._share(self.shared.limits.configure(self.names, limits))
 
     @property
     def names(self) -> tuple[str, str]:
@@ -109,7 +110,12 @@ class AccountState:
         """Return the record of a stream, unless a reload has taken it away or given it another address."""
         return self.shared.board.current(self.provider.name, stream)
 
-    def rates(self) -> dict[str, float]:
+    def count(self, fault: Fault) -> None:
+        """Count a failure."""
+        key = (*self.names, fault.code, str(fault.reason))
+        self.shared.counters.errors[key] += 1
+
+    def kept(self) -> dict[str, float]:
         """Return the calls per second allowed now, by action."""
         now = self.shared.clock.mono()
         return {action: pace.rate(now) for action, pace in self.paces.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from exporter.rounds import AccountProber, Clock, Prober
+from exporter.rounds import AccountProber, Prober
 from exporter.state.board import Key, Record
 
 # A stream or an account is asked at most once in so many seconds, however many want it.
@@ -16,17 +16,17 @@ SHARE_BESIDE_SCRAPE = 0.5
 class Turns:
     """Gives callbacks and probes their turns; all who wait for the same stream share one call."""
 
-    def __init__(self, prober: Prober, clock: Clock) -> None:
+    def __init__(self, prober: Prober) -> None:
         self._prober = prober
-        self._clock = clock
-        self._turnstiles: dict[str, asyncio.Lock] = {}
+        self.clock = prober.shared.clock
+        self._locks: dict[str, asyncio.Lock] = {}
         self._asking: dict[Key, asyncio.Task[None]] = {}
         self._asked_whole: dict[str, float] = {}
 
     def keep(self) -> None:
         """Forget accounts that are no longer configured."""
         accounts = self._prober.accounts
-        self._turnstiles = {name: lock for name, lock in self._turnstiles.items() if name in accounts}
+        self._locks = {name: lock for name, lock in self._locks.items() if name in accounts}
         self._asked_whole = {name: when for name, when in self._asked_whole.items() if name in accounts}
 
     async def close(self) -> None:
@@ -41,11 +41,11 @@ class Turns:
 
         The wait is here rather than in the gate, where it would queue ahead of the next scrape.
         """
-        async with self._turnstiles.setdefault(prober.account.name, asyncio.Lock()):
+        async with self._locks.setdefault(prober.account.name, asyncio.Lock()):
             queued = False
             while True:
-                now, pace = self._clock.mono(), prober.out_of_turn
-                pace.change(self._share(prober) * prober.kept()[prober.provider.single.action])
+                now, pace = self.clock.mono(), prober.out_of_turn
+                pace.change(self._share(prober) * prober.kept()[prober.provider.main.action])
                 if now + (wait := pace.wait(now)) > deadline:
                     return False
                 if wait <= 0:
@@ -64,7 +64,7 @@ class Turns:
 
         Both are monotonic seconds. If the stream was asked within the last second, wait until that is over.
         """
-        while record.tried < fresh and (now := self._clock.mono()) < deadline:
+        while record.tried < fresh and (now := self.clock.mono()) < deadline:
             task, mine = self._asking.get(record.key), False
             if task is None:
                 mine, task = True, asyncio.create_task(self._ask(record, deadline, fresh), name=f"turn {record.key}")
@@ -77,31 +77,32 @@ class Turns:
                 return
 
     async def _ask(self, record: Record, deadline: float, fresh: float) -> None:
-        now = self._clock.mono()
+        now = self.clock.mono()
         if (wait := record.tried + GAP_SECONDS - now) > 0:
             if now + wait > deadline:
                 return
             await asyncio.sleep(wait)
-        prober = self._prober_of(record)
+        prober = self.prober_of(record)
         if prober is None or not await self.turn(prober, deadline):
             return
         # A reload may have come while the turn was waited for.
-        prober = self._prober_of(record)
+        prober = self.prober_of(record)
         if prober is not None:
             await prober.refresh_one(record, deadline, fresh)
 
-    def _prober_of(self, record: Record) -> AccountProber | None:
+    def prober_of(self, record: Record) -> AccountProber | None:
+        """Return who asks for a stream, or None where a reload has taken it away."""
         watched = self._prober.shared.board.get(record.key) is record
         return self._prober.accounts.get(record.stream.account) if watched else None
 
     async def ask_all(self, prober: AccountProber, deadline: float) -> None:
         """Ask for all streams of an account, whatever is known of them, and once a second at most."""
-        name, now = prober.account.name, self._clock.mono()
+        name, now = prober.account.name, self.clock.mono()
         if (wait := self._asked_whole.get(name, float("-inf")) + GAP_SECONDS - now) > 0:
             if now + wait > deadline:
                 return
             await asyncio.sleep(wait)
         # If another one asked meanwhile, join its round.
         if self._asked_whole.get(name, float("-inf")) < now:
-            self._asked_whole[name] = self._clock.mono()
+            self._asked_whole[name] = self.clock.mono()
         await prober.refresh(deadline, now)

@@ -37,7 +37,7 @@ async def receive(service: Service, request: web.Request) -> web.Response:
     if verdict.event is None:
         return text(f"{verdict.outcome}\n", 403)
     for record in verdict.records:
-        service.hints.give(record, verdict.event.live)
+        service.follow_ups.give(record, verdict.event.live)
     answer = receiver.callbacks.answer
     return web.Response(text=answer, content_type="application/json" if answer else "text/plain")
 

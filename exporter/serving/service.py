@@ -14,7 +14,7 @@ from exporter.fields import Secret
 from exporter.model import Account, Credentials
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import AccountProber, Clock, Prober, Shared
-from exporter.rounds.follow_ups import Hints
+from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
 from exporter.rounds.shared import Connect
@@ -69,8 +69,8 @@ class Service:
         self._open = AsyncExitStack()
         self._documents = Pages(clock.mono, lambda: self.config, turn, most_kept=float("inf"))
         self.receivers: dict[str, CallbackReceiver] = {}
-        self.turns = Turns(self.prober, clock)
-        self.hints = Hints(self.prober, self.board, clock, self.turns)
+        self.turns = Turns(self.prober)
+        self.follow_ups = FollowUps(self.turns)
         self._render_seconds = 0.0
         self.configure(config)
 
@@ -78,7 +78,7 @@ class Service:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.hints.close()
+        await self.follow_ups.close()
         await self.turns.close()
         await self._open.aclose()
         self._reader.close()
@@ -88,7 +88,7 @@ class Service:
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
         self.receivers = {receiver.account.name: receiver for receiver in self._configured_receivers(config)}
-        self.hints.keep()
+        self.follow_ups.keep()
         self.turns.keep()
         self.config = config
         self.source.label_names = config.label_names

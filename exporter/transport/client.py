@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from functools import lru_cache, partial
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
-from aiohttp.connector import Connection as Held
-from aiohttp.http import StreamWriter
-from multidict import CIMultiDict
+from aiohttp.connector import Connection as Dialled
 from yarl import URL
 
 from exporter import __version__
@@ -21,7 +20,7 @@ from exporter.model import Reply, Request
 from exporter.providers.interface import MEBIBYTE
 from exporter.transport.aside import Aside, at_once
 from exporter.transport.errors import translate
-from exporter.transport.intake import Intake
+from exporter.transport.intake import SMALL, Intake
 from exporter.transport.pool import REST_SECONDS, Pool
 from exporter.transport.resolver import LookUp, Resolver, look_up
 from exporter.transport.wire import Wire
@@ -48,13 +47,13 @@ class Connection:
         spent: Seconds that making it took, until its first call: a call's time limit covers both.
     """
 
-    __slots__ = ("_held", "_intake", "_pool", "_wire", "idle_since", "reused", "spent")
+    __slots__ = ("_dialled", "_intake", "_pool", "_wire", "idle_since", "reused", "spent")
 
-    def __init__(self, pool: Pool[Connection], held: Held, intake: Intake, spent: float) -> None:
+    def __init__(self, pool: Pool[Connection], dialled: Dialled, intake: Intake, spent: float) -> None:
         self._pool = pool
         self._intake = intake
-        self._held = held
-        wire = held.protocol
+        self._dialled = dialled
+        wire = dialled.protocol
         assert isinstance(wire, Wire)
         self._wire = wire
         wire.on_stray = pool.distrust
@@ -67,9 +66,9 @@ class Connection:
         """Whether a request may go out on it, as far as is known."""
         return self._wire.usable
 
-    async def quiet(self) -> bool:
+    def quiet(self) -> Awaitable[bool]:
         """Check whether anything has arrived unasked; say whether a request may go out now."""
-        return await self._wire.quiet()
+        return self._wire.quiet()
 
     async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
         """Make one call.
@@ -83,31 +82,19 @@ class Connection:
             TransportError: There was no usable answer.
         """
         spent, self.spent = self.spent, 0.0
+        wire, until = self._wire, asyncio.get_running_loop().time() + timeout - spent
         try:
-            async with asyncio.timeout(timeout - spent):
-                return await self._exchange(request, largest)
+            message = await wire.ask(written(request, largest), largest, until)
+            encoding = message.headers.get("Content-Encoding", "")
+            if not encoding and (small := wire.whole(SMALL)) is not None:
+                return Reply(message.code, message.headers, small)
+            async with asyncio.timeout_at(until):
+                body, permit = await self._intake.take(wire.parts(), encoding, largest)
+            return Reply(message.code, message.headers, body, permit.give_back)
         except Exception as error:
             raise translate(error) from None
         finally:
             self.reused = True
-
-    async def _exchange(self, request: Request, largest: int) -> Reply:
-        wire = self._wire
-        wire.expect(largest)
-        writer = StreamWriter(wire, asyncio.get_running_loop())
-        await writer.write_headers(f"{request.method} {_target(request.url)} HTTP/1.1", _headers(request, largest))
-        await writer.write_eof(request.body)
-        message, content = await wire.read()
-        length = message.headers.get("Content-Length")
-        encoding = message.headers.get("Content-Encoding", "")
-        told = None if length is None else int(length)
-        body, permit = await self._intake.take(self._parts(content), told, encoding, largest)
-        return Reply(message.code, message.headers, body, permit.give_back)
-
-    async def _parts(self, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-        async for part in content.iter_any():
-            self._wire.taken(len(part))
-            yield part
 
     def release(self) -> None:
         """Give it back; it is kept if its call ended as it should."""
@@ -115,7 +102,7 @@ class Connection:
 
     def close(self) -> None:
         """End it."""
-        self._held.close()
+        self._dialled.close()
 
     def abandon(self) -> None:
         """End it as if it had broken, if an answer is still to come."""
@@ -123,35 +110,53 @@ class Connection:
             self._wire.spoil()
 
 
-def _headers(request: Request, largest: int) -> CIMultiDict[str]:
-    headers = CIMultiDict(
-        {
-            "Host": _parsed(request.url).host_port_subcomponent or "",
-            "User-Agent": USER_AGENT,
-            "Accept": "*/*",
-            "Accept-Encoding": "gzip" if largest > MEBIBYTE else "identity",
-        }
-    )
-    headers.update(request.headers)
-    if request.body or request.method != "GET":
-        headers["Content-Length"] = str(len(request.body))
-        headers.setdefault("Content-Type", "application/octet-stream")
-    return headers
+_URL: Final = re.compile(r"(https?://([^/?#\s]+))(/?[^#\s]*)")
 
 
-@lru_cache(maxsize=128)
-def _parsed(text: str) -> URL:
-    return URL(text, encoded=True)
+def written(request: Request, largest: int) -> bytes:
+    """Return a request as it goes out, its URL and headers byte for byte.
+
+    Raises:
+        ValueError: A header would end its line, or the URL is none.
+    """
+    _, host, target = _split(request.url)
+    given = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+    if not given.count("\r") == given.count("\n") == len(request.headers) or "\0" in given:
+        raise ValueError("a header holds more than one line")
+    carries = bool(request.body) or request.method != "GET"
+    default = _default_fields(host, tuple(request.headers), carries, largest > MEBIBYTE)
+    length = f"Content-Length: {len(request.body)}\r\n" if carries else ""
+    target = target if target.startswith("/") else f"/{target}"
+    return f"{request.method} {target} HTTP/1.1\r\n{default}{given}{length}\r\n".encode() + request.body
 
 
-def _target(url: str) -> str:
-    return _parsed(url).raw_path_qs
+@lru_cache(maxsize=64)
+def _default_fields(host: str, given: tuple[str, ...], carries: bool, large: bool) -> str:
+    """Return the header fields that every request has, without those that are given."""
+    fields = {
+        "Host": host,
+        "User-Agent": USER_AGENT,
+        "Accept": "*/*",
+        "Accept-Encoding": "gzip" if large else "identity",
+    }
+    if carries:
+        fields["Content-Type"] = "application/octet-stream"
+    names = {name.lower() for name in given}
+    return "".join(f"{name}: {value}\r\n" for name, value in fields.items() if name.lower() not in names)
 
 
 @lru_cache(maxsize=128)
 def origin(url: str) -> str:
     """Return scheme, host and port of a URL."""
-    return str(URL(url, encoded=True).origin())
+    return _split(url)[0]
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Return a URL's origin, its host with the port, and what is asked for there."""
+    found = _URL.match(url)
+    if found is None:
+        raise ValueError("no URL")
+    return found[1], found[2], found[3]
 
 
 def _receiving_little_ahead(address: aiohttp.AddrInfoType) -> socket.socket:
@@ -208,15 +213,15 @@ class Transport:
         if self._dialler is not None:
             await self._dialler.close()
 
-    async def connect(
+    def connect(
         self,
         url: str,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         gap: float = CONNECT_GAP,
         most: int = 1,
         *,
         new: bool = False,
-    ) -> Connection:
+    ) -> Awaitable[Connection]:
         """Return a connection to a URL's host that is free for one call; `release` gives it back.
 
         Args:
@@ -230,7 +235,7 @@ class Transport:
             TransportError: None could be made.
         """
         pool = self._pool(origin(url))
-        return await (pool.new(timeout) if new else pool.get(timeout, gap, most))
+        return pool.new(timeout) if new else pool.get(timeout, gap, most)
 
     async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
         """Make one call on a connection of its own; raises `TransportError`."""
@@ -255,11 +260,11 @@ class Transport:
         wanted = aiohttp.ClientRequest("GET", URL(where), loop=loop)
         try:
             async with asyncio.timeout(timeout):
-                held = await self._dialler.connect(wanted, [], NO_LIMIT)
+                dialled = await self._dialler.connect(wanted, [], NO_LIMIT)
         except Exception as error:
             raise translate(error) from None
         pool = self._pools[where]
-        made = Connection(pool, held, self._intake, loop.time() - started)
+        made = Connection(pool, dialled, self._intake, loop.time() - started)
         # What greets its clients does so a moment after the connection is there; that is no answer to the first call.
         try:
             await asyncio.sleep(pool.settling)

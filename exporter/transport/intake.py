@@ -21,22 +21,22 @@ SMALL: Final = 32 << 10
 class Permit:
     """The right to hold one large body."""
 
-    __slots__ = ("_held", "_lock")
+    __slots__ = ("_lock", "_taken")
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self._lock = lock
-        self._held = False
+        self._taken = False
 
     async def take(self) -> None:
-        """Wait for the right, unless it is held already."""
-        if not self._held:
+        """Wait for the right, unless it was taken already."""
+        if not self._taken:
             await self._lock.acquire()
-            self._held = True
+            self._taken = True
 
     def give_back(self) -> None:
-        """Give the right back, if it is held, so that the next one has it."""
-        if self._held:
-            self._held = False
+        """Give the right back, if it was taken, so that the next one has it."""
+        if self._taken:
+            self._taken = False
             self._lock.release()
 
 
@@ -55,20 +55,17 @@ class Intake:
         self._large = asyncio.Lock()
         self._aside = aside
 
-    async def take(self, parts: AsyncIterator[bytes], length: int | None, encoding: str, largest: int) -> Taken:
+    async def take(self, parts: AsyncIterator[bytes], encoding: str, largest: int) -> Taken:
         """Return a body once it is whole; a large one may have to wait for its permit.
 
         Args:
             parts: The body as it comes.
-            length: Its length, if it was announced.
             encoding: Its Content-Encoding, "" where there is none.
             largest: Bytes that it may have, compressed or not.
 
         Raises:
             TransportError: It is too large, or its compression is broken.
         """
-        if length is not None and length > largest:
-            raise Oversized(largest)
         permit = Permit(self._large)
         try:
             raw = await _received(parts, largest, permit)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
 from exporter.providers.interface import TransportError
@@ -27,9 +28,15 @@ WARY_SECONDS: Final = 600.0
 KEEP_SECONDS: Final = 10.0
 """How long an idle connection is kept: less than load balancers in front of the clouds keep theirs (15 s and more)."""
 
-LEAST_LOOK, LONGEST_LOOK = 0.002, 0.25  # seconds after which a waiting call checks whether more are wanted
+LEAST_LOOK, LONGEST_LOOK = 0.002, 0.25
+"""Seconds between two looks at what waiting calls can have."""
+
+REST_LOOK: Final = 0.02
+"""Seconds between two looks at what has rested: to wake up for each connection costs more than a call does."""
+
 MOST_OPEN: Final = 32  # up to so many open connections, each rests its full time
 UTMOST_OPEN: Final = 256  # up to so many, each rests the least time
+GROWTH: Final = 8  # where more than usual are open, a part of this size is added at a time
 
 
 class Poolable(Protocol):
@@ -55,6 +62,27 @@ class Poolable(Protocol):
 C = TypeVar("C", bound=Poolable)
 
 
+@dataclass(slots=True, eq=False)
+class Waiter(Generic[C]):
+    """A call that waits for a connection.
+
+    Attributes:
+        future: Done when it has one.
+        timeout: Seconds that making one may take.
+        gap: Seconds after which one more is begun.
+        most: How many may be in the making at once.
+        since: When it began to wait, on the loop's clock.
+        begun: How many were begun for it.
+    """
+
+    future: asyncio.Future[C]
+    timeout: float
+    gap: float
+    most: int
+    since: float
+    begun: int = 0
+
+
 class Pool(Generic[C]):
     """The connections to one endpoint.
 
@@ -74,9 +102,9 @@ class Pool(Generic[C]):
         self._busy: set[C] = set()
         self._wary_until = float("-inf")
         self._ending = False
-        self._waiting: deque[asyncio.Future[C]] = deque()
+        self._waiting: deque[Waiter[C]] = deque()
         self._dials: set[asyncio.Task[None]] = set()
-        self._offering: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.TimerHandle | None = None
 
     @property
@@ -100,26 +128,18 @@ class Pool(Generic[C]):
             if self._ending and not self._crowded():
                 self._begin(timeout, most)
             return found
-        waiter: asyncio.Future[C] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[C] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(future, timeout, gap, most, self._time())
         self._waiting.append(waiter)
-        started, begun = self._time(), 0
+        self._look()
         try:
-            while not waiter.done():
-                wanted = 1 + int((self._time() - started) / gap)
-                while (begun < wanted or not self._dials) and self._begin(timeout, most):
-                    begun += 1
-                begun = max(begun, wanted)
-                self._offer()
-                left = started + wanted * gap - self._time()
-                await asyncio.wait([waiter], timeout=min(max(left, LEAST_LOOK), LONGEST_LOOK))
-            return waiter.result()
+            return await future
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.release(waiter.result())
-            raise
-        finally:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.release(future.result())
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
+            raise
 
     async def new(self, timeout: float) -> C:  # noqa: ASYNC109
         """Return a connection that nobody has used; raises `TransportError`."""
@@ -132,8 +152,10 @@ class Pool(Generic[C]):
         self._busy.discard(connection)
         now = self._time()
         # Where connections do not outlive their call, the next one is wanted as soon as one is taken.
-        self._ending = not connection.usable or (connection.reused and now < self._wary_until)
-        if self._ending:
+        ending = not connection.usable or (connection.reused and now < self._wary_until)
+        if connection.reused:
+            self._ending = ending
+        if ending:
             connection.close()
             return
         connection.idle_since = now
@@ -141,7 +163,8 @@ class Pool(Generic[C]):
             self._idle.append(connection)
         else:
             self._idle.appendleft(connection)
-        self._offer()
+        if self._waiting:
+            self._look_at(now if self._idle[0] is connection else now + LONGEST_LOOK)
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().call_later(KEEP_SECONDS, self._sweep)
 
@@ -162,7 +185,7 @@ class Pool(Generic[C]):
         """End all connections that are idle or in the making."""
         for task in self._dials:
             task.cancel()
-        for timer in (self._offering, self._sweeping):
+        for timer in (self._looking, self._sweeping):
             if timer is not None:
                 timer.cancel()
         while self._idle:
@@ -195,55 +218,91 @@ class Pool(Generic[C]):
 
     def _rest_now(self) -> float:
         """Return the seconds that a connection has to rest: the more are open, the less."""
-        if not self._crowded():
+        count, least = self._open(), 2 * len(self._busy)
+        if count < max(MOST_OPEN, least):
             return self._rest
-        return min(self._rest, LEAST_REST) if self._room() else 0.0
+        return min(self._rest, LEAST_REST) if count < max(UTMOST_OPEN, least) else 0.0
 
-    def _offer(self) -> None:
-        """Hand rested connections to waiting calls; come again when the next one has rested."""
-        while self._waiting:
-            found = self._rested()
-            if found is None:
-                break
+    def _look_at(self, when: float) -> None:
+        """Look at a time, or before, what waiting calls can have."""
+        if self._looking is not None:
+            if self._looking.when() <= when:
+                return
+            self._looking.cancel()
+        self._looking = asyncio.get_running_loop().call_at(when, self._look)
+
+    def _look(self) -> None:
+        """Hand out what has rested, begin what else is wanted, and come again when there may be more.
+
+        Looks are so far apart that several connections are handed out in one, where many calls wait.
+        """
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        while self._waiting and (found := self._rested()) is not None:
             self._hand(found)
-        if self._waiting and self._idle and self._offering is None:
-            left = self._idle[0].idle_since + self._rest_now() - self._time()
-            self._offering = asyncio.get_running_loop().call_later(max(left, 0.0), self._offer_again)
+        if not self._waiting:
+            return
+        now = self._time()
+        again = now + LONGEST_LOOK
+        for waiter in self._waiting:
+            wanted = 1 + int((now - waiter.since) / waiter.gap)
+            while (waiter.begun < wanted or not self._dials) and self._begin(waiter.timeout, waiter.most):
+                waiter.begun += 1
+            waiter.begun = max(waiter.begun, wanted)
+            if self._may_begin(waiter.most):
+                again = min(again, max(waiter.since + wanted * waiter.gap, now + LEAST_LOOK))
+        if self._idle:
+            again = min(again, max(self._idle[0].idle_since + self._rest_now(), now + REST_LOOK))
+        self._look_at(again)
 
-    def _offer_again(self) -> None:
-        self._offering = None
-        self._offer()
+    def _next_waiter(self) -> asyncio.Future[C] | None:
+        """Return the call that has waited longest and still waits; it waits no longer."""
+        while self._waiting:
+            future = self._waiting.popleft().future
+            if not future.done():
+                return future
+        return None
 
     def _hand(self, connection: C) -> None:
         """Give a connection, counted as busy, to the call that has waited longest, or put it with the idle ones."""
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
-        self.release(connection)
+        future = self._next_waiter()
+        if future is not None:
+            future.set_result(connection)
+        else:
+            self.release(connection)
+
+    def _may_begin(self, most: int) -> bool:
+        """Whether there is room, and fewer connections than so many are in the making.
+
+        Where more are open than usual, an eighth more are made at a time: others may have rested for the least
+        meanwhile.
+        """
+        if self._crowded():
+            most = min(most, max(1, self._open() // GROWTH))
+        return len(self._dials) < most and self._room()
 
     def _begin(self, timeout: float, most: int) -> bool:
-        """Begin to make a connection, if there is room and fewer than so many are in the making.
-
-        Where more are open than usual, one is made at a time: others may have rested for the least meanwhile.
-        """
-        if len(self._dials) >= (1 if self._crowded() else most) or not self._room():
+        """Begin to make a connection if that may be; say whether it was."""
+        if not self._may_begin(most):
             return False
         task = asyncio.create_task(self._make(timeout), name="connect")
         self._dials.add(task)
-        task.add_done_callback(self._dials.discard)
+        task.add_done_callback(self._made)
         return True
+
+    def _made(self, task: asyncio.Task[None]) -> None:
+        self._dials.discard(task)
+        if self._waiting:
+            self._look()
 
     async def _make(self, timeout: float) -> None:  # noqa: ASYNC109
         try:
             made = await self.new(timeout)
         except TransportError as error:
-            while self._waiting:
-                waiter = self._waiting.popleft()
-                if not waiter.done():
-                    waiter.set_exception(error)
-                    return
+            future = self._next_waiter()
+            if future is not None:
+                future.set_exception(error)
         else:
             self._hand(made)
 

@@ -1,18 +1,19 @@
-"""One connection's bytes: accepts only those of the answer that is due.
+"""One connection's bytes: a request goes out, and only the bytes of its answer are accepted.
 
 aiohttp hands out a kept connection without looking whether something has arrived on it meanwhile, and takes that for
-the next answer (https://github.com/aio-libs/aiohttp/issues/13656). So its protocol class is extended here, and its
-pool is not used. This relies on aiohttp's internals, so `pyproject.toml` allows only versions that were tested.
+the next answer (https://github.com/aio-libs/aiohttp/issues/13656). So its protocol class is extended here, and neither
+its pool nor its requests are used. This relies on aiohttp's internals, so `pyproject.toml` allows only versions that
+were tested.
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Callable
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
 
-from aiohttp import StreamReader
+from aiohttp import ClientConnectionResetError, StreamReader
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
@@ -38,6 +39,7 @@ class Wire(ResponseHandler):
 
     Attributes:
         spoiled: Whether it must never be used again.
+        due: Whether an answer, or the rest of one, is still to come.
         on_stray: Called when bytes have come that nobody asked for.
     """
 
@@ -45,17 +47,16 @@ class Wire(ResponseHandler):
         super().__init__(loop)
         self.spoiled = False
         self.on_stray: Callable[[], None] = _nothing
-        self._awaiting = False
+        self.due = False
+        self._answer: asyncio.Future[RawResponseMessage] | None = None
+        self._until = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._message: RawResponseMessage | None = None
         self._content: StreamReader | None = None
         self._interim = 0
         self._came = self._taken = self._head = 0
         self._largest = 0
         self._poll: select.poll | None = None
-
-    @property
-    def due(self) -> bool:
-        """Whether an answer, or the rest of one, is still to come."""
-        return self._awaiting and (self._content is None or not self._content.is_eof())
 
     @property
     def usable(self) -> bool:
@@ -65,8 +66,10 @@ class Wire(ResponseHandler):
     async def quiet(self) -> bool:
         """Look for unread bytes in the socket; say whether a request may go out now."""
         for _ in range(YIELDS):
-            if not self.usable or not self._arrived():
-                break
+            if not self.usable:
+                return False
+            if not self._arrived():
+                return True
             await asyncio.sleep(0)
         return self.usable
 
@@ -77,11 +80,26 @@ class Wire(ResponseHandler):
             self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(self._poll.poll(0))
 
-    def expect(self, largest: int) -> None:
-        """Begin to wait for one answer, of so many bytes at most: its request goes out now."""
-        self._awaiting, self._content, self._largest = True, None, largest
+    # --- one call ----------------------------------------------------------------------------------------------------
+
+    async def ask(self, request: bytes, largest: int, until: float) -> RawResponseMessage:
+        """Send a request; return its answer's head, once the body is whole or too large to be received ahead.
+
+        Args:
+            request: Head and body.
+            largest: Bytes that the answer's body may have.
+            until: When to give up, on the event loop's clock.
+
+        Raises:
+            TimeoutError: Nothing of this came in time.
+            TransportError, aiohttp.ClientError, HttpProcessingError: There is no usable answer.
+        """
+        if self.transport is None or self.transport.is_closing():
+            raise ClientConnectionResetError
+        self.due, self._message, self._content, self._largest = True, None, None, largest
         self._interim = self._came = self._taken = self._head = 0
-        # A buffer of this size is never full: the client's parser never pauses within an answer, the socket does.
+        # A parser of its own: half a head may have come behind the last answer. A buffer of this size is never full:
+        # the parser never pauses within an answer, the socket does.
         self.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
@@ -89,6 +107,44 @@ class Wire(ResponseHandler):
             max_line_size=LONGEST_FIELD,
             max_field_size=LONGEST_FIELD,
         )
+        answer: asyncio.Future[RawResponseMessage] = self._loop.create_future()
+        self._answer = answer
+        self._until = until
+        if self._alarm is None or self._alarm.when() > until:
+            self._expire_at(until)
+        self.transport.write(request)
+        try:
+            return await answer
+        finally:
+            self._answer = None
+
+    def whole(self, most: int) -> bytes | None:
+        """Return the body that came with the head if it is whole and no longer than this, and else None."""
+        content = self._content
+        if content is None or not content.is_eof() or content.total_bytes > most:
+            return None
+        body = content.read_nowait()
+        if len(body) > AHEAD:
+            self._take(len(body))
+        return body
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes; what was not taken yet holds up the sender."""
+        assert self._content is not None
+        async for part in self._content.iter_any():
+            self._take(len(part))
+            yield part
+
+    def _take(self, size: int) -> None:
+        """Note how many bytes of the body have been read, so that more may come."""
+        self._taken += size
+        if self._ahead() <= AHEAD and self.transport is not None:
+            self.transport.resume_reading()
+
+    def _ahead(self) -> int:
+        return 0 if self._content is None else self._content.total_bytes - self._taken
+
+    # --- what comes --------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Pass on what belongs to the answer that is due; anything else spoils the connection."""
@@ -99,18 +155,29 @@ class Wire(ResponseHandler):
             part = data[start : start + SLICE]
             self._came += len(part)
             super().data_received(part)
+            self.due = self._content is None or not self._content.is_eof()
             self._limit()
+            self._tell()
         if self._ahead() > AHEAD and self.transport is not None:
             self.transport.pause_reading()
 
-    def taken(self, size: int) -> None:
-        """Note how many bytes of the body have been read, so that more may come."""
-        self._taken += size
-        if self._ahead() <= AHEAD and self.transport is not None:
-            self.transport.resume_reading()
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """Take a parsed head; drop interim answers, and refuse a second answer."""
+        message, content = data
+        if 100 <= message.code < 200:
+            # Nobody asked for another protocol (101).
+            self._interim += 1 if message.code != 101 else MOST_INTERIM + 1
+        elif self._content is not None:
+            self._stray()
+        else:
+            self._message, self._content = message, content
+            if int(message.headers.get("Content-Length", 0)) > self._largest:
+                self._refuse(Oversized(self._largest))
 
-    def _ahead(self) -> int:
-        return 0 if self._content is None else self._content.total_bytes - self._taken
+    def set_exception(self, exc: BaseException, *cause: Any) -> None:
+        """Take what ends the connection."""
+        super().set_exception(exc, *cause)
+        self._tell()
 
     def _limit(self) -> None:
         """Give up an answer that is too large, or costs more to parse than it can be worth."""
@@ -125,17 +192,34 @@ class Wire(ResponseHandler):
         elif self._interim > MOST_INTERIM or packing > most + body / 4:
             self._refuse(TransportError(Reason.HTTP, "the answer has far more headers and chunk sizes than content"))
 
-    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
-        """Take a parsed head; drop interim answers, and refuse a second answer."""
-        message, content = data
-        if 100 <= message.code < 200:
-            # Nobody asked for another protocol (101).
-            self._interim += 1 if message.code != 101 else MOST_INTERIM + 1
-        elif self._content is not None:
-            self._stray()
+    def _tell(self) -> None:
+        """Wake the call up if its answer is whole, too large to be received ahead, or will not come."""
+        answer, message, content = self._answer, self._message, self._content
+        if answer is None or answer.done():
+            return
+        error = self.exception() if content is None else content.exception()
+        if error is None and message is not None and content is not None:
+            if content.is_eof() or content.total_bytes > AHEAD:
+                answer.set_result(message)
+                return
+            error = self.exception()
+        if error is not None:
+            answer.set_exception(error)
+
+    def _expire_at(self, when: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(when, self._expire)
+
+    def _expire(self) -> None:
+        """Give up the call that is overdue; the timer may be an earlier call's, as most calls need none."""
+        self._alarm = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._loop.time() < self._until:
+            self._expire_at(self._until)
         else:
-            self._content = content
-            super().feed_data(data, size)
+            self._answer.set_exception(TimeoutError())
 
     def _refuse(self, error: TransportError) -> None:
         if self._content is not None:

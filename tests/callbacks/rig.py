@@ -53,7 +53,7 @@ def configuration(endpoint: str, names: Mapping[str, list[str]], rate: float | N
             name: SecretSource.plain(value) if isinstance(value, str) else value
             for name, value in KEYS[provider].items()
         }
-        quota = {kind.single.action: rate} if rate else {}
+        quota = {kind.main.action: rate} if rate else {}
         accounts.append(
             kind.account(name=provider, provider=provider, endpoint=endpoint, plan="single", quota=quota, **given)
         )

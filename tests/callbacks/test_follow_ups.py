@@ -10,12 +10,13 @@ import pytest
 
 from exporter.model import Reply, Request, State
 from exporter.rounds import Prober
-from exporter.rounds.follow_ups import Hints
+from exporter.rounds.follow_ups import FollowUps
+from exporter.rounds.turns import Turns
 from exporter.state.board import Record
 from tests.virtual import (
     Network,
     account,
-    lane,
+    account_prober,
     params,
     prober,
     run,
@@ -29,11 +30,11 @@ ACTION = "DescribeLiveStreamState"
 
 @dataclass
 class Desk:
-    """A prober on a network, and hints about its streams."""
+    """A prober on a network, and follow-ups of what callbacks tell of its streams."""
 
     made: Prober
     network: Network
-    hints: Hints
+    follow_ups: FollowUps
 
     def record(self, number: int = 0) -> Record:
         """Return a stream's record."""
@@ -52,7 +53,7 @@ def desk(behave: Callable[[str, Request], Awaitable[Reply]], count: int = 1, rat
     """Return a desk for some streams."""
     network = Network(behave)
     made = prober(network, [account(quota={ACTION: rate})], streams(count))
-    return Desk(made, network, Hints(made, made.shared.board, made.shared.clock))
+    return Desk(made, network, FollowUps(Turns(made)))
 
 
 def saying(state: Callable[[], str]) -> Callable[[str, Request], Awaitable[Reply]]:
@@ -69,7 +70,7 @@ def test_a_hint_is_asked_for_at_once_and_once() -> None:
 
     async def main() -> None:
         made = desk(saying(lambda: "inactive"))
-        made.hints.give(made.record(), live=False)
+        made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(60)
         assert made.asked() == [0.0]
         assert made.record().answer is not None
@@ -82,7 +83,7 @@ def test_what_the_api_does_not_confirm_is_asked_again() -> None:
 
     async def main() -> None:
         made = desk(saying(lambda: "active"))
-        made.hints.give(made.record(), live=False)
+        made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(60)
         assert made.asked() == pytest.approx([0, 1, 3, 7, 15], abs=0.2)
 
@@ -95,7 +96,7 @@ def test_confirmation_ends_the_asking() -> None:
     async def main() -> None:
         start = asyncio.get_running_loop().time()
         made = desk(saying(lambda: "inactive" if asyncio.get_running_loop().time() > start + 2 else "active"))
-        made.hints.give(made.record(), live=False)
+        made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(60)
         assert made.asked() == pytest.approx([0, 1, 3], abs=0.2)
 
@@ -107,35 +108,35 @@ def test_newer_news_outdate_older() -> None:
 
     async def main() -> None:
         made = desk(saying(lambda: "active"))
-        made.hints.give(made.record(), live=False)
+        made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(1.5)
-        made.hints.give(made.record(), live=True)
+        made.follow_ups.give(made.record(), live=True)
         await asyncio.sleep(60)
         assert made.asked() == pytest.approx([0, 1, 1.5], abs=0.2)
 
     run(main())
 
 
-def test_hints_of_one_stream_are_coalesced() -> None:
+def test_callbacks_about_one_stream_are_coalesced() -> None:
     """However many callbacks come, a stream is asked for once a second in the long run."""
 
     async def main() -> None:
         made = desk(saying(lambda: "active"))
         for _ in range(2000):
-            made.hints.give(made.record(), live=True)
+            made.follow_ups.give(made.record(), live=True)
             await asyncio.sleep(0.005)
         assert len(made.asked()) <= 13
 
     run(main())
 
 
-def test_hints_keep_the_quota() -> None:
-    """Hints about a thousand streams at once are asked at the kept rate, and each stream once."""
+def test_follow_ups_keep_the_quota() -> None:
+    """Callbacks about a thousand streams at once are asked at the kept rate, and each stream once."""
 
     async def main() -> None:
         made = desk(saying(lambda: "inactive"), count=1000, rate=50)
         for number in range(1000):
-            made.hints.give(made.record(number), live=False)
+            made.follow_ups.give(made.record(number), live=False)
         await asyncio.sleep(60)
         assert made.network.busiest_second() <= 50
         assert set(made.network.per_stream().values()) == {1}
@@ -154,7 +155,7 @@ def test_a_scrape_keeps_half_of_the_quota() -> None:
         async def pester() -> None:
             while True:
                 for number in range(100):
-                    made.hints.give(made.record(number), live=False)
+                    made.follow_ups.give(made.record(number), live=False)
                 await asyncio.sleep(0.05)
 
         pestering = loop.create_task(pester())
@@ -166,7 +167,7 @@ def test_a_scrape_keeps_half_of_the_quota() -> None:
         assert all(made.record(number).tried >= started for number in range(200))
         assert took <= 2 * 200 / (50 * 0.96) + 0.5
         assert made.network.busiest_second() <= 50
-        await made.hints.close()
+        await made.follow_ups.close()
 
     run(main())
 
@@ -179,7 +180,7 @@ def test_a_hint_goes_ahead_of_a_round() -> None:
         loop = asyncio.get_running_loop()
         scrape = loop.create_task(made.made.refresh(loop.time() + 60, loop.time()))
         await asyncio.sleep(1)
-        made.hints.give(made.record(999), live=True)
+        made.follow_ups.give(made.record(999), live=True)
         await asyncio.sleep(0.2)
         assert made.asked(999) == pytest.approx([1.0], abs=0.1)
         await scrape
@@ -201,7 +202,7 @@ def test_a_hanging_neighbour_holds_no_hint_up() -> None:
         loop = asyncio.get_running_loop()
         scrape = loop.create_task(made.made.refresh(loop.time() + 9, loop.time()))
         await asyncio.sleep(1)
-        made.hints.give(made.record(2), live=False)
+        made.follow_ups.give(made.record(2), live=False)
         await asyncio.sleep(0.1)
         assert made.asked(2)[1:] == [1.0]
         await scrape
@@ -220,11 +221,11 @@ def test_a_stream_that_fails_costs_its_account_nothing() -> None:
         made = desk(behave, count=5)
         loop = asyncio.get_running_loop()
         await made.made.refresh(loop.time() + 9, loop.time())
-        made.hints.give(made.record(), live=False)
+        made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(60)
         assert len(made.asked()) == 6
-        assert lane(made.made).up
-        assert not lane(made.made).held_back
+        assert account_prober(made.made).up
+        assert not account_prober(made.made).held_back
 
     run(main())
 
@@ -240,9 +241,9 @@ def test_an_open_breaker_holds_hints_back() -> None:
         loop = asyncio.get_running_loop()
         for _ in range(4):
             await made.made.refresh(loop.time() + 9, loop.time())
-        assert lane(made.made).held_back
+        assert account_prober(made.made).held_back
         before = len(made.network.calls)
-        made.hints.give(made.record(), live=False)
+        made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(60)
         assert len(made.network.calls) == before
 
@@ -255,7 +256,7 @@ def test_no_quota_left_is_no_busy_loop() -> None:
     async def main() -> None:
         made = desk(saying(lambda: "inactive"), count=3, rate=0.05)
         for number in range(3):
-            made.hints.give(made.record(number), live=False)
+            made.follow_ups.give(made.record(number), live=False)
         await asyncio.sleep(100)
         assert [len(made.asked(number)) for number in range(3)] == [1, 1, 1]
 
@@ -268,11 +269,11 @@ def test_a_stream_taken_away_is_asked_for_no_more() -> None:
     async def main() -> None:
         made = desk(saying(lambda: "active"), count=2)
         gone = made.record(1)
-        made.hints.give(gone, live=False)
+        made.follow_ups.give(gone, live=False)
         await asyncio.sleep(0.5)
-        made.made.configure([(lane(made.made).provider, account(quota={ACTION: 100.0}))], streams(1), 60)
-        made.hints.keep()
-        made.hints.give(gone, live=False)
+        made.made.configure([(account_prober(made.made).provider, account(quota={ACTION: 100.0}))], streams(1), 60)
+        made.follow_ups.keep()
+        made.follow_ups.give(gone, live=False)
         await asyncio.sleep(60)
         assert len(made.asked(1)) == 1
 
@@ -288,7 +289,7 @@ def test_flaps_are_counted() -> None:
         loop = asyncio.get_running_loop()
         await made.made.refresh(loop.time() + 9, loop.time())
         for state in ("inactive", "active", "inactive", "active"):
-            made.hints.give(made.record(), live=state == "active")
+            made.follow_ups.give(made.record(), live=state == "active")
             await asyncio.sleep(2)
         assert made.record().changes == 4
         answer = made.record().answer

@@ -10,6 +10,7 @@ import pytest
 from rich.text import Text
 
 from exporter import config, providers
+from exporter.commands import check as check_command
 from tests.commands.running import CANARY, run, tencent, written
 
 STREAMS = [{"names": ["a", "b", "c"], "account": "main", "domain": "push.example"}]
@@ -73,6 +74,77 @@ def test_the_plan_on_a_narrow_terminal(tmp_path: Path, monkeypatch: pytest.Monke
     assert row[1:4] == ["1", "…", "0"]
     assert any(line.endswith("limit") for line in table)
     assert max(map(len, table)) <= 80
+
+
+@pytest.mark.parametrize("columns", [60, 72, 100])
+def test_headings_break_between_words_alone(columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However narrow the terminal, no word of a heading is broken, nothing is cut off, and no line is too long."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    streams = [{**STREAMS[0], "names": [f"s{i}" for i in range(100)]}]
+    done = run("check", written(tmp_path / "c.yml", [tencent()], streams), screen=True)
+    table = Text.from_ansi(done.out.split("\n\n")[1]).plain.splitlines()
+    rule = next(number for number, line in enumerate(table) if "──" in line)
+    words = [word for line in table[:rule] for word in line.split()]
+    assert sorted(words) == sorted(word for title in check_command.HEAD for word in title.split())
+    assert max(map(len, table)) <= columns
+    body = "".join(sign for line in table[rule + 1 :] for sign in line if not sign.isspace())
+    assert sum(map(body.count, "…")) == 8  # between the two figures of a cell, and never for what is left out
+
+
+def test_the_file_as_an_argument(tmp_path: Path) -> None:
+    """`check FILE` is `check --config.file FILE`."""
+    file = written(tmp_path / "c.yml", [tencent()], STREAMS)
+    assert run("check", file) == run("check", "--config.file", file)
+
+
+def test_strict(tmp_path: Path) -> None:
+    """With --strict every kind of warning fails, and its number is told; without a warning nothing changes."""
+    fine = written(tmp_path / "fine.yml", [tencent()], STREAMS)
+    assert run("check", "--strict", fine) == run("check", fine)
+    idle = written(tmp_path / "idle.yml", [tencent(), tencent(name="idle", secret_id="x")], STREAMS)
+    clear = written(tmp_path / "clear.yml", [tencent(endpoint="http://10.0.0.1")], STREAMS)
+    zego = {"name": "z", "provider": "zego", "app_id": 1, "server_secret": CANARY}
+    many = written(tmp_path / "many.yml", [zego], [{"names": [f"s{i}" for i in range(500)], "account": "z"}])
+    for file in (idle, clear, many):
+        done = run("check", "--strict", file)
+        assert (done.code, run("check", file).code) == (1, 0)
+        assert done.err.endswith("1 warning, which --strict makes errors\n")
+
+
+def test_json_of_the_plan(tmp_path: Path) -> None:
+    """For a pipeline, plan and warnings are one JSON object without a secret; --strict sets `ok` and the exit code."""
+    streams = [{**STREAMS[0], "names": [f"s{i}" for i in range(100)]}]
+    accounts = [tencent(endpoint="http://10.0.0.1"), tencent(name="idle", secret_id="x")]
+    file = written(tmp_path / "c.yml", accounts, streams)
+    done = run("check", file, "--output", "json")
+    assert (done.code, done.err) == (0, "")
+    assert CANARY not in done.out
+    found = json.loads(done.out)
+    assert (found["file"], found["ok"], found["errors"]) == (file, True, [])
+    [main, idle] = found["accounts"]
+    assert (main["account"], main["provider"], main["streams"], idle["streams"]) == ("main", "tencent", 100, 0)
+    listing, single = main["apis"]
+    assert (listing["action"], listing["if_none_live"]) == ("DescribeLiveStreamOnlineList", None)
+    assert single["if_none_live"]["calls"] == 100
+    assert single["if_none_live"]["allowed_per_second"] == 150
+    placed, text = found["warnings"]
+    assert (placed["path"], placed["line"] > 0) == ("accounts[1].name", True)
+    assert "is not encrypted" in text["message"]
+    strict = run("check", file, "--output", "json", "--strict")
+    assert (strict.code, json.loads(strict.out)) == (1, {**found, "ok": False})
+
+
+def test_json_of_errors(tmp_path: Path) -> None:
+    """Errors are objects with file, line, column, path and message, and nothing else is written."""
+    file = tmp_path / "c.yml"
+    file.write_text("accounts:\n- {name: main, provider: tencnt}\nextra: 1\n")
+    done = run("check", str(file), "--output", "json")
+    assert (done.code, done.err) == (1, "")
+    found = json.loads(done.out)
+    assert (found["ok"], found["accounts"]) == (False, [])
+    places = [(each["file"], each["line"], each["column"], each["path"]) for each in found["errors"]]
+    assert places == [(str(file), 2, 26, "accounts[0].provider"), (str(file), 3, 1, "extra")]
+    assert found["errors"][1]["message"] == "unknown key"
 
 
 def test_figures_for_live_and_dark(tmp_path: Path) -> None:

@@ -173,6 +173,49 @@ def test_unknown_targets(cloud: Simulator, tmp_path: Path) -> None:
     assert not cloud.world.log
 
 
+@pytest.mark.parametrize(
+    ("targets", "asked"),
+    [
+        (["tencent/*"], {"up", "down", "banned"}),
+        (["*/*n*"], {"down", "banned", "gone"}),
+        (["tencent/[ud]*", "zego/gone"], {"up", "down", "gone"}),
+        (["tencent/up", "*/up"], {"up"}),
+    ],
+)
+def test_patterns_of_streams(targets: list[str], asked: set[str], cloud: Simulator, tmp_path: Path) -> None:
+    """A pattern stands for all streams that fit it, each asked once."""
+    done = probe(configured(tmp_path, cloud.url), *targets, "--output", "json")
+    assert done.code == 0
+    assert set(objects(done)) == asked
+    assert len(cloud.world.log) == len(asked)
+
+
+def test_a_name_that_looks_like_a_pattern(cloud: Simulator, tmp_path: Path) -> None:
+    """A stream whose name holds the signs of a pattern is meant by its name."""
+    file = Path(configured(tmp_path, cloud.url))
+    file.write_text(file.read_text() + "- {name: 'up[1]', account: main, domain: push.example, stream: up}\n")
+    done = probe(str(file), "tencent/up[1]", "--output", "json")
+    assert list(objects(done)) == ["up[1]"]
+
+
+def test_patterns_that_fit_nothing(cloud: Simulator, tmp_path: Path) -> None:
+    """A pattern without a stream exits with 2 before anything is asked; a cloud's other name leads to its word."""
+    done = probe(configured(tmp_path, cloud.url), "tencent/x*", "qcloud/*", "tencent/*")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        "no stream of the configuration fits tencent/x*",
+        "no stream of the configuration fits qcloud/*; did you mean 'tencent'?",
+    ]
+    assert not cloud.world.log
+
+
+def test_the_file_as_an_argument(cloud: Simulator, tmp_path: Path) -> None:
+    """The configuration may stand before the streams, without its flag."""
+    done = run("probe", configured(tmp_path, cloud.url), "zego/gone")
+    assert done.code == 0
+    assert "1 of 1 streams got a definite answer" in done.out
+
+
 def test_a_wrong_configuration(tmp_path: Path) -> None:
     """Errors of the configuration are told as by check, and exit with 2."""
     file = tmp_path / "c.yml"

@@ -11,7 +11,7 @@ from exporter.model import Reason, Reply, Request
 from exporter.providers.interface import TransportError
 from exporter.rounds.gate import Connection, Gate, Unreachable
 from exporter.rounds.pace import Pace
-from exporter.transport.pool import KEEP_SECONDS, REST_SECONDS, Pool
+from exporter.transport.pool import KEEP_SECONDS, REST_SECONDS, UTMOST_OPEN, Pool
 from tests.virtual import run
 
 OK = Reply(200, {}, b"{}")
@@ -168,6 +168,20 @@ def test_a_connection_rests_after_an_answer() -> None:
     run(main())
 
 
+def test_a_round_without_a_quota_soon_has_the_connections_that_it_needs() -> None:
+    """Calls that only wait for connections that rest get more of them within a second, and no more than they use."""
+
+    async def main() -> None:
+        cloud = Cloud(0.05)
+        began = asyncio.get_running_loop().time()
+        await rounds(cloud, 1e6, 3.0, workers=128)
+        late = [time for time in cloud.arrivals if time >= began + 1.5]
+        assert len(late) / 1.5 >= 0.8 * 128 / cloud.latency
+        assert len(cloud.made) <= UTMOST_OPEN
+
+    run(main())
+
+
 def test_a_steady_pace_needs_few_connections() -> None:
     """Twenty calls a second of 50 ms make do with what rest and latency ask for, not with one a worker."""
 
@@ -299,5 +313,64 @@ def test_who_gives_up_waiting_for_a_connection_leaves_it_to_others() -> None:
         await asyncio.sleep(0.6)
         assert second.done()
         assert len(cloud.made) == 1
+
+    run(main())
+
+
+def test_calls_that_need_not_wait_go_out_together() -> None:
+    """Where neither a connection nor a slot is lacking, those in line pass in one turn of the event loop."""
+
+    async def main() -> None:
+        cloud = Cloud(0.0)
+        gate, until = gate_at(1e6), asyncio.get_running_loop().time() + 60
+        lines = [await cloud.pool.new(1.0) for _ in range(9)]
+        for line in lines[1:]:
+            line.release()
+        made = asyncio.Event()
+
+        async def connect_slowly(_gap: float, _new: bool) -> Connection:
+            await made.wait()
+            return lines[0]
+
+        first = asyncio.create_task(gate.turn(until, connect_slowly))
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(gate.turn(until, cloud.connect)) for _ in range(8)]
+        await asyncio.sleep(0)
+        made.set()
+        await first
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert {id(one.result()) for one in others} == set(map(id, lines[1:]))
+
+    asyncio.run(main())  # on the system's clock: the pace of a million calls a second needs one that goes on
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in line", "when its turn has come"])
+def test_who_gives_up_in_line_neither_holds_others_up_nor_keeps_a_connection(late: bool) -> None:
+    """A cancelled call's connection is given back, whenever it is cancelled, and the next call has its turn."""
+
+    async def main() -> None:
+        cloud = Cloud(0.0)
+        loop = asyncio.get_running_loop()
+        gate, until = gate_at(2.0), loop.time() + 60
+        lines = [await cloud.pool.new(1.0) for _ in range(3)]
+        given: list[Line] = []
+
+        async def connect(_gap: float, _new: bool) -> Connection:
+            if late and len(given) == 1:
+                loop.call_later(0.52, lambda: loop.call_soon(tasks[1].cancel))
+            given.append(lines[len(given)])
+            return given[-1]
+
+        tasks = [asyncio.create_task(gate.turn(until, connect)) for _ in range(3)]
+        await asyncio.sleep(0.4)
+        if not late:
+            tasks[1].cancel()
+        first, _, third = await asyncio.gather(*tasks, return_exceptions=True)
+        assert tasks[1].cancelled()
+        for one in (first, third):
+            assert isinstance(one, Line)
+            one.release()
+        assert {id(await cloud.pool.get(1.0, 1.0, 0)) for _ in given} == set(map(id, given))
 
     run(main())

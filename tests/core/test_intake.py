@@ -46,15 +46,15 @@ def test_large_bodies_come_in_one_after_the_other(form: str) -> None:
 
     async def main() -> None:
         intake = Intake(at_once)
-        first = await intake.take(Sender(body)(), None, encoding, MEBIBYTE)
+        first = await intake.take(Sender(body)(), encoding, MEBIBYTE)
         sender = Sender(body)
-        second = asyncio.create_task(intake.take(sender(), len(body), encoding, MEBIBYTE))
+        second = asyncio.create_task(intake.take(sender(), encoding, MEBIBYTE))
         await settled()
         assert not second.done()
         assert sender.taken <= SMALL
         for small in (b"x" * SMALL, b""):
-            assert (await intake.take(Sender(small)(), len(small), "", MEBIBYTE)).body == small
-        assert (await intake.take(Sender(gzip.compress(b"{}"))(), None, " GZIP", MEBIBYTE)).body == b"{}"
+            assert (await intake.take(Sender(small)(), "", MEBIBYTE)).body == small
+        assert (await intake.take(Sender(gzip.compress(b"{}"))(), " GZIP", MEBIBYTE)).body == b"{}"
         first.permit.give_back()
         first.permit.give_back()  # more than once does no harm
         assert len((await second).body) == SMALL + 1
@@ -72,27 +72,15 @@ def test_who_fails_does_not_keep_the_others_out(end: Callable[[asyncio.Task[Any]
 
     async def main() -> None:
         intake = Intake(at_once)
-        first = await intake.take(Sender(b"x" * 2 * SMALL)(), None, "", MEBIBYTE)
-        second = asyncio.create_task(intake.take(Sender(b"x" * 2 * SMALL)(), None, "", SMALL + 1))
+        first = await intake.take(Sender(b"x" * 2 * SMALL)(), "", MEBIBYTE)
+        second = asyncio.create_task(intake.take(Sender(b"x" * 2 * SMALL)(), "", SMALL + 1))
         await settled()
         if end is not None:
             end(second)
         first.permit.give_back()
         with pytest.raises((asyncio.CancelledError, Oversized)):
             await second
-        assert len((await intake.take(Sender(b"x" * 2 * SMALL)(), None, "", MEBIBYTE)).body) == 2 * SMALL
-
-    asyncio.run(main())
-
-
-def test_a_length_above_the_bound_is_believed_at_once() -> None:
-    """Not a byte of it is read."""
-
-    async def main() -> None:
-        sender = Sender(b"x")
-        with pytest.raises(Oversized):
-            await Intake(at_once).take(sender(), MEBIBYTE + 1, "", MEBIBYTE)
-        assert sender.taken == 0
+        assert len((await intake.take(Sender(b"x" * 2 * SMALL)(), "", MEBIBYTE)).body) == 2 * SMALL
 
     asyncio.run(main())
 
@@ -106,8 +94,8 @@ def test_what_is_broken_fails_in_the_thread_as_it_does_here() -> None:
             intake = Intake(reader)
             packed = gzip.compress(b"x" * MEBIBYTE)
             with pytest.raises(TransportError, match="ends early"):
-                await intake.take(Sender(packed[:-1])(), None, "gzip", MEBIBYTE)
-            taken = await intake.take(Sender(packed)(), None, "gzip", MEBIBYTE)
+                await intake.take(Sender(packed[:-1])(), "gzip", MEBIBYTE)
+            taken = await intake.take(Sender(packed)(), "gzip", MEBIBYTE)
             assert len(taken.body) == MEBIBYTE
         finally:
             reader.close()

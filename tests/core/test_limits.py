@@ -17,17 +17,18 @@ from exporter.model import Account, Credentials, Reply, Request, Stream
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import Clock, Prober
-from exporter.rounds.follow_ups import Hints
+from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.limits import Limits
 from exporter.rounds.pace import WINDOW, Pace
+from exporter.rounds.turns import Turns
 from exporter.serving.service import Service
 from tests.core.test_quota import busiest, calls
 from tests.virtual import (
     EPOCH,
     Network,
     account,
+    account_prober,
     credentials,
-    lane,
     prober,
     reply,
     run,
@@ -153,16 +154,16 @@ def test_callbacks_of_a_renamed_account_get_no_new_share() -> None:
     async def main() -> None:
         network = Network(active)
         made = prober(network, [], [])
-        hints = Hints(made, made.shared.board, made.shared.clock)
+        follow_ups = FollowUps(Turns(made))
         Keys(made, **{f"n{number}": "key" for number in range(12)})
         for number in range(12):
             reload(made, [limited(f"n{number}", 2)], streams(5, f"n{number}"))
-            hints.keep()
+            follow_ups.keep()
             for record in made.shared.board:
-                hints.give(record, live=True)
+                follow_ups.give(record, live=True)
             await asyncio.sleep(0.02)
         assert len(network.calls) <= 1
-        await hints.close()
+        await follow_ups.close()
 
     run(main())
 
@@ -210,7 +211,7 @@ def test_a_new_key_takes_use_and_throttling_along() -> None:
             keys.ids["a"] = f"new{number}"
             await scrape(made, 0.05)
         assert len(network.calls) == 1
-        assert lane(made, "a").kept()[ACTION] == 1.0
+        assert account_prober(made, "a").kept()[ACTION] == 1.0
 
     run(main())
 
@@ -223,16 +224,16 @@ def test_accounts_that_come_to_sign_with_one_key_share_from_then_on() -> None:
         made = prober(network, [limited("a", 10), limited("b", 10)], [*streams(80, "a", "a"), *streams(80, "b", "b")])
         keys = Keys(made, a="one", b="other")
         await scrape(made, 2)
-        assert lane(made, "a").paces[ACTION] is not lane(made, "b").paces[ACTION]
+        assert account_prober(made, "a").paces[ACTION] is not account_prober(made, "b").paces[ACTION]
         keys.ids["b"] = "one"
         first = len(network.calls)
         await scrape(made, 4)
-        assert lane(made, "a").paces[ACTION] is lane(made, "b").paces[ACTION]
+        assert account_prober(made, "a").paces[ACTION] is account_prober(made, "b").paces[ACTION]
         times = [call.at for call in network.calls[first:]]
         assert busiest(times) <= 10
         keys.ids["b"] = "third"
         await scrape(made, 2)
-        assert lane(made, "a").paces[ACTION] is not lane(made, "b").paces[ACTION]
+        assert account_prober(made, "a").paces[ACTION] is not account_prober(made, "b").paces[ACTION]
 
     run(main())
 

@@ -479,3 +479,34 @@ def test_every_stream_is_settled_or_asked_whatever_lists_say(
     assert {name for name, answer in played.settled.items() if answer is LIVE} <= listed
     gone = {name for name, answer in played.settled.items() if answer is GONE}
     assert not gone or (settles and any(page and page.complete for page in told))
+
+
+# --- without an API for single streams --------------------------------------------------------------------------------
+
+
+def list_only(**fields: Any) -> AnyProvider:
+    """Return a cloud whose list is all there is."""
+    none: Any = None
+    return replace(cloud(listing(**fields)), single=none)
+
+
+@pytest.mark.parametrize("configured", ["auto", "single", "list"])
+def test_a_cloud_without_an_api_for_single_streams_is_listed_whatever_is_planned(configured: str) -> None:
+    """Its list settles both ways, and nothing is asked singly."""
+    watched = streams(2)
+    steps = plan(list_only(absent=GONE), account(plan=configured), watched, outlook())
+    (query,) = next(steps).ask
+    step = steps.send((query, Page({"s0": LIVE})))
+    assert {stream.name: answer for stream, answer in step.settled} == {"s0": LIVE, "s1": GONE}
+    assert (step.ask, step.lost) == ([], [])
+
+
+@pytest.mark.parametrize("page", [None, Page({"s0": LIVE}, complete=False)], ids=["failed", "not whole"])
+def test_what_such_a_list_leaves_open_is_lost_for_this_round(page: Page | None) -> None:
+    """Nothing else can tell of it, so the round has to say that it is unknown."""
+    watched = streams(2)
+    steps = plan(list_only(absent=GONE), account(), watched, outlook())
+    (query,) = next(steps).ask
+    step = steps.send((query, page))
+    assert names(step.lost) == (["s0", "s1"] if page is None else ["s1"])
+    assert step.ask == []

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.fields import Secret
+from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials, Reason, Reply, Request, State
 from exporter.providers import found
 from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import Prober
 from exporter.state.board import Change
+from tests.providers.studio import PROVIDER as STUDIO
+from tests.providers.studio import StudioAccount, StudioStream
 from tests.virtual import (
     Behaviour,
     Network,
     account,
+    account_prober,
     always,
-    lane,
     params,
     prober,
     reply,
@@ -63,7 +67,7 @@ def test_a_definite_answer_sets_the_state() -> None:
         made = prober(Network(answering("forbid")), [account()], streams(3))
         await scrape(made)
         assert states(made) == {State.FORBIDDEN: 3}
-        assert lane(made).up is True
+        assert account_prober(made).up is True
 
     run(main())
 
@@ -154,8 +158,8 @@ def test_the_answer_comes_at_the_deadline_whatever_hangs() -> None:
         made = prober(Network(hang), [account(timeout="60s")], streams(500))
         took = await scrape(made, budget=4.5)
         assert 4.5 <= took < 4.51
-        assert lane(made).up is False
-        assert lane(made).unprobed["deadline"] == 500
+        assert account_prober(made).up is False
+        assert account_prober(made).unprobed["deadline"] == 500
 
     run(main())
 
@@ -230,7 +234,7 @@ def test_streams_wait_their_turn_the_longest_waiting_first() -> None:
         for _ in range(40):
             started = loop.time()
             await scrape(made, budget=9.5)
-            assert lane(made).unprobed["quota"] >= 400
+            assert account_prober(made).unprobed["quota"] >= 400
             await asyncio.sleep(15 - (loop.time() - started))
         seen: dict[str, list[float]] = {}
         for call in network.calls:
@@ -274,8 +278,8 @@ def test_a_dead_provider_costs_the_others_nothing() -> None:
             await scrape(made)
             assert states(made) == {State.ACTIVE: 200, State.UNKNOWN: 200}
             await asyncio.sleep(10)
-        assert lane(made, "dead").up is False
-        assert lane(made).up is True
+        assert account_prober(made, "dead").up is False
+        assert account_prober(made).up is True
 
     run(main())
 
@@ -300,12 +304,12 @@ def test_the_breaker_tries_once_a_scrape_and_recovers_at_once() -> None:
             counts.append(len(network.calls) - before)
             await asyncio.sleep(15)
         assert counts == [100, 100, 100, 1, 1, 1]
-        assert lane(made).held_back
-        assert lane(made).unprobed["breaker"] == 99
+        assert account_prober(made).held_back
+        assert account_prober(made).unprobed["breaker"] == 99
         dead = False
         await scrape(made)
         assert states(made) == {State.ACTIVE: 100}
-        assert not lane(made).held_back
+        assert not account_prober(made).held_back
 
     run(main())
 
@@ -346,7 +350,7 @@ def test_an_open_breaker_withdraws_what_it_does_not_ask() -> None:
         for _ in range(4):
             await scrape(made, budget=5)
             await asyncio.sleep(10)
-        assert lane(made).held_back
+        assert account_prober(made).held_back
         assert states(made) == {State.UNKNOWN: 100}
 
     run(main())
@@ -381,12 +385,12 @@ def test_throttling_is_not_retried_and_halves_the_rate() -> None:
         made = prober(network, [account(quota={"DescribeLiveStreamState": 40.0})], streams(1))
         await scrape(made)
         assert len(network.calls) == 1
-        assert lane(made).kept()["DescribeLiveStreamState"] == 20.0
+        assert account_prober(made).kept()["DescribeLiveStreamState"] == 20.0
         throttled = False
         await asyncio.sleep(9)
-        assert lane(made).kept()["DescribeLiveStreamState"] == 20.0
+        assert account_prober(made).kept()["DescribeLiveStreamState"] == 20.0
         await asyncio.sleep(6)
-        assert lane(made).kept()["DescribeLiveStreamState"] == 40.0
+        assert account_prober(made).kept()["DescribeLiveStreamState"] == 40.0
 
     run(main())
 
@@ -448,7 +452,7 @@ def test_kept_connections_that_have_ended_say_nothing_of_the_account() -> None:
             await scrape(made)
             assert states(made) == {State.ACTIVE: 3}
         assert not made.shared.counters.errors
-        assert lane(made).up is True
+        assert account_prober(made).up is True
 
     run(main())
 
@@ -469,13 +473,13 @@ def test_a_kept_connection_that_ended_opens_no_breaker_even_if_no_call_is_left()
         (record,) = made.shared.board
         loop = asyncio.get_running_loop()
         for _ in range(4):
-            await lane(made).refresh_one(record, loop.time() + 2, loop.time())
+            await account_prober(made).refresh_one(record, loop.time() + 2, loop.time())
             await asyncio.sleep(15)
         assert len(network.calls) == 4
-        assert not lane(made).held_back
+        assert not account_prober(made).held_back
         assert states(made) == {State.UNKNOWN: 1}
         stale = False
-        await lane(made).refresh_one(record, loop.time() + 2, loop.time())
+        await account_prober(made).refresh_one(record, loop.time() + 2, loop.time())
         assert states(made) == {State.ACTIVE: 1}
 
     run(main())
@@ -510,7 +514,7 @@ def test_one_stream_is_asked_ahead_of_a_full_queue(budget: float) -> None:
         last = made.shared.board.get(("tencent", "s00999"))
         assert last is not None
         now = asyncio.get_running_loop().time()
-        await lane(made).refresh_one(last, now + budget, now)
+        await account_prober(made).refresh_one(last, now + budget, now)
         assert last.succeeded
         await whole
         assert network.per_stream()["s00999"] == 1
@@ -649,7 +653,7 @@ def test_inputs_are_told_whichever_answer_comes_first(listed: bool) -> None:
         first = made.shared.board.get(("tencent", "s00000"))
         assert first is not None
         now = asyncio.get_running_loop().time()
-        await lane(made).refresh_one(first, now + 3, now)
+        await account_prober(made).refresh_one(first, now + 3, now)
         await whole
         assert states(made) == {State.ACTIVE: 3}
         assert inputs_of(made, "s00000") == int(listed)
@@ -673,7 +677,7 @@ def test_a_probe_that_jumps_the_queue_knows_what_the_list_told() -> None:
         last = made.shared.board.get(("tencent", "s00019"))
         assert last is not None
         now = asyncio.get_running_loop().time()
-        await lane(made).refresh_one(last, now + 1, now)
+        await account_prober(made).refresh_one(last, now + 1, now)
         assert (last.shown, inputs_of(made, "s00019")) == (State.ACTIVE, 0)
         await whole
         assert inputs_of(made, "s00019") == 0
@@ -698,11 +702,11 @@ def test_inputs_are_told_in_the_round_in_which_an_account_comes_back(listed: boo
         made = prober(Network(behave), [account(region="ap-guangzhou", plan="auto")], streams(2, inputs=1))
         for _ in range(3):
             await scrape(made)
-        assert lane(made).held_back
+        assert account_prober(made).held_back
         broken = False
         await scrape(made)
         assert states(made) == {State.ACTIVE: 2}
-        assert [inputs_of(made, one.name) for one in lane(made).streams] == [int(listed)] * 2
+        assert [inputs_of(made, one.name) for one in account_prober(made).streams] == [int(listed)] * 2
 
     run(main())
 
@@ -771,9 +775,9 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
         for number in range(4):
             throttles = number == 2
             await scrape(made)
-        rate, spent = lane(made).kept(), len(network.calls)
+        rate, spent = account_prober(made).kept(), len(network.calls)
         assert rate["DescribeLiveStreamState"] < 4.0
-        assert lane(made, "dead").held_back
+        assert account_prober(made, "dead").held_back
         made.configure(
             [(found()["tencent"], one) for one in accounts("main", "dead", timeout="1s")],
             [*streams(2), *streams(9, "dead", "d")],
@@ -789,8 +793,8 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
             ("tencent", "dead", "connection", "connection"): 28,
         }
         # What throttling taught, what was spent of the quota, and the breaker.
-        assert lane(made).kept() == rate
-        assert lane(made, "dead").held_back
+        assert account_prober(made).kept() == rate
+        assert account_prober(made, "dead").held_back
         await scrape(made)
         hosts = [urlsplit(call.request.url).hostname for call in network.calls]
         assert Counter(hosts[spent:]) == {"main.example": 2, "dead.example": 1}
@@ -846,10 +850,63 @@ def test_one_stream_without_quota_before_the_deadline_is_given_up_at_once() -> N
         made = prober(network, [account(quota={"DescribeLiveStreamState": 0.05})], streams(2))
         first, second = made.shared.board
         loop = asyncio.get_running_loop()
-        await lane(made).refresh_one(first, loop.time() + 5, loop.time())
+        await account_prober(made).refresh_one(first, loop.time() + 5, loop.time())
         before = loop.time()
-        await lane(made).refresh_one(second, loop.time() + 5, loop.time())
+        await account_prober(made).refresh_one(second, loop.time() + 5, loop.time())
         assert len(network.calls) == 1
         assert loop.time() - before < 0.01
+
+    run(main())
+
+
+def listed(request: Request, live: list[str]) -> Reply:
+    """Answer as a server that lists what is live, two streams a page."""
+    asked = parse_qs(urlsplit(request.url).query)
+    after = int(asked.get("after", ["0"])[0])
+    rows = "".join(f'<stream name="{name}"/>' for name in live[after : after + 2])
+    more = f' next="{after + 2}"' if len(live) > after + 2 else ""
+    return Reply(200, {}, f'<streams room="main"{more}>{rows}</streams>'.encode())
+
+
+def test_a_server_without_an_api_for_single_streams_is_asked_by_its_list_alone() -> None:
+    """Scrapes, probes and the trial behind an open breaker use the list; where it fails, its streams are unknown."""
+
+    async def main() -> None:
+        status = 200
+        watched = [StudioStream(name=f"s{number}", account="main") for number in range(6)]
+        live = [stream.name for stream in watched[:5]]
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            assert request.headers == {"Authorization": f"Basic {b64encode(b'watcher:made-up-secret').decode()}"}
+            return listed(request, live) if status == 200 else Reply(status, {}, b"")
+
+        network = Network(behave)
+        made = prober(network, [], [])
+        owner = StudioAccount(name="main", provider="zego", password=SecretSource.plain("secret"))
+        # Under the name of a cloud whose codes are known.
+        made.configure([(replace(STUDIO, name="zego"), owner)], watched, 120.0)
+        await scrape(made)
+        assert states(made) == {State.ACTIVE: 5, State.INACTIVE: 1}
+        assert len(network.calls) == 3
+        record = made.shared.board.get(("zego", "s4"))
+        assert record is not None
+        await asyncio.sleep(1)
+        now = asyncio.get_running_loop().time()
+        await account_prober(made).refresh_one(record, now + 5, now)
+        assert record.tried > now
+        status = 503
+        for _ in range(3):
+            await scrape(made)
+        assert states(made) == {State.UNKNOWN: 6}
+        assert account_prober(made).held_back
+        assert record.fault is not None
+        assert (record.fault.code, record.fault.reason) == ("other", Reason.PROVIDER_ERROR)
+        assert record.fault.message == "503"
+        status, asked = 200, len(network.calls)
+        live.remove("s4")
+        await scrape(made)
+        assert states(made) == {State.ACTIVE: 4, State.INACTIVE: 2}
+        assert not account_prober(made).held_back
+        assert len(network.calls) == asked + 2
 
     run(main())

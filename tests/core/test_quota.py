@@ -239,36 +239,6 @@ def test_a_hint_is_waited_out() -> None:
     assert pace.wait(14.0) == 0
 
 
-@settings(max_examples=60, deadline=None)
-@given(rate=RATES, used=st.booleans(), span=st.floats(0, 20))
-def test_capacity_is_what_really_goes_out(rate: float, used: bool, span: float) -> None:
-    """The number of calls foretold is the number made, give or take one for rounding."""
-    pace = Pace(rate)
-    if used:
-        pace.take(0.0)
-    foretold, now, made = pace.capacity(0.0, span), 0.0, 0
-    while made <= 2000 and now + pace.wait(now) <= span:
-        now += pace.wait(now)
-        pace.take(now, queued=True)
-        made += 1
-    assert abs(min(foretold, 2001) - made) <= 1
-
-
-def test_capacity_counts_from_now_and_at_the_rate_of_now() -> None:
-    """A call that may go out now counts, even with no time left after it, and throttling leaves half of the others."""
-    pace = Pace(10)
-    assert [pace.capacity(500.0, until) for until in (499.9, 500.0, 501.0, 510.0)] == [0, 1, 10, 97]
-    pace.throttled(500.0)
-    assert pace.capacity(502.0, 503.0) == 1 + int(paced(5))
-
-
-def test_there_is_no_capacity_while_held() -> None:
-    """A hint beyond the deadline leaves nothing to hope for."""
-    pace = Pace(100)
-    pace.throttled(0.0, 30.0)
-    assert pace.capacity(0.0, 10.0) == 0
-
-
 def test_another_limit_keeps_throttling_and_use() -> None:
     """A reload neither forgives a refusal nor forgets the last call."""
     pace = Pace(100)

@@ -15,9 +15,9 @@ from exporter.providers.document import CHEAP_BYTES
 from exporter.providers.interface import Malformed
 from exporter.providers.reading import pages_of
 from exporter.rounds import Prober
-from exporter.rounds.round import PLANNED_AT_ONCE
+from exporter.rounds.planning import PLANNED_AT_ONCE
 from exporter.transport.aside import Reader
-from tests.virtual import Network, account, lane, params, prober, reply, run, streams
+from tests.virtual import Network, account, account_prober, params, prober, reply, run, streams
 
 SMALL = reply({"Response": {"StreamState": "active", "RequestId": "r-1"}})
 LARGE = reply({"Response": {"StreamState": "active", "RequestId": "r-1", "More": "x" * CHEAP_BYTES}})
@@ -112,7 +112,7 @@ def test_large_plans_are_made_aside_and_settle_the_same(count: int) -> None:
         assert all(record.succeeded for record in made.shared.board)
         assert (aside.works > 0) == (count > PLANNED_AT_ONCE)
         assert [name for name in network.per_stream() if name] == [f"s{count - 1:05d}"]
-        assert lane(made).up
+        assert account_prober(made).up
 
     run(main())
 

@@ -190,13 +190,13 @@ def test_a_reload_keeps_answers_counters_quota_breaker_and_sequence(tmp_path: Pa
         stage = Stage(tmp_path, document("a", "b"))
         await stage.scrape()
         service = stage.service
-        lane = service.prober.accounts["main"]
+        before = service.prober.accounts["main"]
         service.refuses = True
         for _ in range(3):
             await asyncio.sleep(6)
             await stage.scrape()
-        lane.paces["DescribeLiveStreamState"].throttled(service.clock.mono())
-        assert lane.held_back
+        before.paces["DescribeLiveStreamState"].throttled(service.clock.mono())
+        assert before.held_back
         number = service.prober.shared.sequence.next(service.clock.unix())
         stage.write(document("b:blue", "c:red", account={"timeout": "2s"}))
         await stage.reloader.reload()

@@ -15,8 +15,8 @@ from tests.virtual import (
     EPOCH,
     Network,
     account,
+    account_prober,
     credentials,
-    lane,
     params,
     prober,
     reply,
@@ -71,9 +71,9 @@ def test_any_answer_of_a_working_account_counts_against_the_breaker(word: str) -
             await scrape(made)
             # The online list is asked once a minute.
             await asyncio.sleep(61)
-        assert not lane(made).held_back
+        assert not account_prober(made).held_back
         await scrape(made)
-        assert lane(made).held_back
+        assert account_prober(made).held_back
 
     run(main())
 
@@ -94,11 +94,11 @@ def test_a_bad_request_closes_the_breaker() -> None:
         made = prober(network, [account(concurrency=1)], streams(20))
         for _ in range(3):
             await scrape(made)
-        assert lane(made).held_back
+        assert account_prober(made).held_back
         dead = False
         before = len(network.calls)
         await scrape(made)
-        assert not lane(made).held_back
+        assert not account_prober(made).held_back
         assert len(network.calls) - before == 20
         assert shown(made) == {f"s{number:05d}": State.ACTIVE if number else State.UNKNOWN for number in range(20)}
 
@@ -116,7 +116,7 @@ def test_scrapes_at_one_time_share_the_one_trial_of_a_dead_account() -> None:
         made = prober(network, [account()], streams(20))
         for _ in range(3):
             await scrape(made)
-        assert lane(made).held_back
+        assert account_prober(made).held_back
         before = len(network.calls)
         await asyncio.gather(*(scrape(made, budget=5.0 + number) for number in range(5)))
         assert len(network.calls) - before == 1
@@ -175,7 +175,7 @@ def test_a_round_that_cannot_begin_takes_no_answer_from_another() -> None:
         await asyncio.sleep(1.0)
         record = made.shared.board.get(("tencent", "s00001"))
         assert record is not None
-        await lane(made).refresh_one(record, loop.time() + 1.0, loop.time())
+        await account_prober(made).refresh_one(record, loop.time() + 1.0, loop.time())
         assert record.shown is State.ACTIVE
         await whole
         assert shown(made) == {"s00000": State.UNKNOWN, "s00001": State.ACTIVE, "s00002": State.UNKNOWN}
@@ -204,8 +204,8 @@ def test_a_probe_asks_again_for_what_the_round_under_way_has_asked_already() -> 
         assert asked < wanted
         # Two want it: one is content with an answer a little older than the other wants.
         await asyncio.gather(
-            lane(made).refresh_one(record, wanted + 1.0, wanted),
-            lane(made).refresh_one(record, wanted + 1.0, wanted - 0.1),
+            account_prober(made).refresh_one(record, wanted + 1.0, wanted),
+            account_prober(made).refresh_one(record, wanted + 1.0, wanted - 0.1),
         )
         assert wanted < record.tried <= wanted + 0.5
         await whole
@@ -290,7 +290,7 @@ def test_a_probe_returns_when_a_list_has_answered_for_its_stream() -> None:
         record = made.shared.board.get(("tencent", "s00000"))
         assert record is not None
         began = loop.time()
-        await lane(made).refresh_one(record, began + 20, began)
+        await account_prober(made).refresh_one(record, began + 20, began)
         assert record.action == ONLINE
         assert loop.time() - began < 2.0
         await scraping

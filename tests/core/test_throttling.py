@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from exporter.model import Reply, Request
 from exporter.rounds.pace import Pace
 from tests.core.test_quota import busiest
-from tests.virtual import Network, account, lane, prober, reply, run, streams, tencent_error, tencent_state
+from tests.virtual import Network, account, account_prober, prober, reply, run, streams, tencent_error, tencent_state
 
 Cloud = Callable[[float], bool]  # whether a call at a time is let through
 FOREVER = float("inf")
@@ -260,7 +260,7 @@ def test_throttling_is_heard_under_every_status(answer: Reply) -> None:
         made = prober(Network(behave), [account(quota={"DescribeLiveStreamState": 40.0})], streams(1))
         now = asyncio.get_running_loop().time()
         await made.refresh(now + 5, now)
-        assert lane(made).kept()["DescribeLiveStreamState"] == 20.0
+        assert account_prober(made).kept()["DescribeLiveStreamState"] == 20.0
 
     run(main())
 

@@ -193,6 +193,34 @@ def test_url_body_and_headers_go_out_byte_for_byte() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("evil", ["a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1", "a\0"])
+def test_a_header_cannot_hold_another_line(evil: str) -> None:
+    """What ends a line within a header's value is refused, and nothing goes out."""
+
+    async def main() -> None:
+        async with serving(saying(OK)) as heard:
+            with pytest.raises(TransportError) as caught:
+                await send(Request("GET", heard.url, {"X-Plain": "plain", "X-Name": evil}))
+            assert caught.value.reason is Reason.BUG
+            assert heard.requests == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * (4 << 20)], ids=["no body", "4 MiB"])
+def test_a_body_goes_out_whole_with_its_length(body: bytes) -> None:
+    """A POST always says how long it is, and what the system does not take at once follows."""
+
+    async def main() -> None:
+        async with serving(saying(OK)) as heard:
+            await send(Request("POST", heard.url, {}, body))
+        head, _, came = heard.requests[0].partition(b"\r\n\r\n")
+        assert f"content-length: {len(body)}".encode() in head.lower().split(b"\r\n")
+        assert came == body
+
+    asyncio.run(main())
+
+
 def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     """A signed request goes nowhere but to the endpoint."""
 

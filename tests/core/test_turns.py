@@ -10,10 +10,10 @@ import pytest
 
 from exporter.model import Reply, Request
 from exporter.rounds import Prober
-from exporter.rounds.follow_ups import Hints
+from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.turns import Turns
 from exporter.state.board import Record
-from tests.virtual import Network, account, lane, params, prober, run, streams, tencent_error, tencent_state
+from tests.virtual import Network, account, account_prober, params, prober, run, streams, tencent_error, tencent_state
 
 ACTION = "DescribeLiveStreamState"
 
@@ -29,7 +29,7 @@ class Desk:
     def __init__(self, count: int, rate: float, behave: Callable[[str, Request], Awaitable[Reply]] = active) -> None:
         self.network = Network(behave)
         self.made: Prober = prober(self.network, [account(quota={ACTION: rate})], streams(count))
-        self.turns = Turns(self.made, self.made.shared.clock)
+        self.turns = Turns(self.made)
         self.loop = asyncio.get_running_loop()
 
     def record(self, number: int = 0) -> Record:
@@ -100,12 +100,12 @@ def test_callbacks_and_probes_share_one_half() -> None:
 
     async def main() -> None:
         desk = Desk(200, 50.0)
-        hints = Hints(desk.made, desk.made.shared.board, desk.made.shared.clock, desk.turns)
+        follow_ups = FollowUps(desk.turns)
 
         async def pester() -> None:
             while True:
                 for number in range(100):
-                    hints.give(desk.record(number), live=False)
+                    follow_ups.give(desk.record(number), live=False)
                 await asyncio.sleep(0.05)
 
         pests = [desk.loop.create_task(pester())]
@@ -116,7 +116,7 @@ def test_callbacks_and_probes_share_one_half() -> None:
         assert desk.loop.time() - started <= 2 * 200 / (50 * 0.96) + 0.5
         for pest in pests:
             pest.cancel()
-        await hints.close()
+        await follow_ups.close()
         await desk.turns.close()
 
     run(main())
@@ -192,7 +192,7 @@ def test_probes_of_a_whole_account_come_once_a_second() -> None:
 
         async def pester() -> None:
             while True:
-                await desk.turns.ask_all(lane(desk.made), desk.loop.time() + 9)
+                await desk.turns.ask_all(account_prober(desk.made), desk.loop.time() + 9)
                 await asyncio.sleep(0)
 
         pests = [desk.loop.create_task(pester()) for _ in range(20)]
@@ -215,10 +215,10 @@ def test_probes_of_a_broken_stream_open_no_breaker() -> None:
         desk = Desk(60, 20.0, behave)
         for _ in range(10):
             await desk.probe(0)
-        assert not lane(desk.made).held_back
+        assert not account_prober(desk.made).held_back
         for number in (1, 0, 1):
             await desk.probe(number)
-        assert lane(desk.made).held_back
+        assert account_prober(desk.made).held_back
 
     run(main())
 
@@ -231,7 +231,7 @@ def test_a_stream_taken_away_is_not_asked_for() -> None:
         await desk.probe(1)
         gone = desk.loop.create_task(desk.probe(0))
         await asyncio.sleep(0.5)
-        desk.made.configure([(lane(desk.made).provider, account(quota={ACTION: 0.5}))], streams(2)[1:], 60)
+        desk.made.configure([(account_prober(desk.made).provider, account(quota={ACTION: 0.5}))], streams(2)[1:], 60)
         desk.turns.keep()
         await gone
         assert desk.asked(0) == []

@@ -225,8 +225,12 @@ def test_lock_is_fresh() -> None:
 
 
 def test_build_backend_is_pinned() -> None:
-    """The build stage installs the backend that pyproject.toml asks for, in one exact version."""
-    [wanted] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
-    [pin] = re.findall(r"pip install (hatchling==\S+)", "\n".join(rest for _, rest in instructions()))
-    [version] = Requirement(pin).specifier
-    assert Requirement(wanted).specifier.contains(version.version)
+    """The build stage installs what pyproject.toml asks for to build with, each in one exact version."""
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    [line] = re.findall(r"pip install (hatchling==.*?) +&&", "\n".join(rest for _, rest in instructions()))
+    pins = {pin.name: pin for pin in map(Requirement, line.split())}
+    assert set(pins) == {Requirement(text).name for text in wanted}
+    for requirement in map(Requirement, wanted):
+        [version] = pins[requirement.name].specifier
+        assert version.operator == "=="
+        assert requirement.specifier.contains(version.version)

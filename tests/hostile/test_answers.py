@@ -35,7 +35,7 @@ def true_answers(provider: str, action: str) -> st.SearchStrategy[Reply]:
 def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
     """One stream that is asked as the parameter says: (provider, action)."""
     name, action = request.param
-    plan = "single" if action == found()[name].single.action else "list"
+    plan = "single" if action == found()[name].main.action else "list"
     listed = facts()[name].lists.get(action)
     opened = Theatre(found()[name], action, plan, listed.fields if listed else {})
     yield opened
@@ -43,7 +43,7 @@ def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
 
 
 @pytest.mark.parametrize(
-    "theatre", [(name, one.single.action) for name, one in found().items()], indirect=True, ids=list(found())
+    "theatre", [(name, one.main.action) for name, one in found().items()], indirect=True, ids=list(found())
 )
 @given(data=st.data())
 @EFFORT
@@ -77,7 +77,7 @@ def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, da
 
 
 @pytest.mark.parametrize(
-    "theatre", [(name, one.single.action) for name, one in found().items()], indirect=True, ids=list(found())
+    "theatre", [(name, one.main.action) for name, one in found().items()], indirect=True, ids=list(found())
 )
 def test_the_theatre_shows_the_truth_when_it_is_told(theatre: Theatre) -> None:
     """The recorded answers give their states here too: what is proven above is proven of the real thing."""

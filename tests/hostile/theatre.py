@@ -37,7 +37,7 @@ class Theatre:
         self.action = action
         # A stream that is asked wrongly is no outage of the account, so that the breaker never keeps lists away.
         refused = [one for one in load(provider) if one.expected.get("fault") == "bad_request"]
-        self._otherwise = next(one.reply for one in refused if one.api is provider.single)
+        self._otherwise = next(one.reply for one in refused if one.api is provider.main)
         self.reply = self._otherwise
         self._parsed: set[str] = set()
         self._formats: deque[tuple[bool, Any]] = deque([(False, parse_text), (True, parse_openmetrics)])

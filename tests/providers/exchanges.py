@@ -67,7 +67,7 @@ class Exchange:
     @property
     def api(self) -> Api[Any, Any] | Listing[Any, Any]:
         """The API that is asked."""
-        return self.provider.apis()[self.given.get("action", self.provider.single.action)]
+        return self.provider.apis()[self.given.get("action", self.provider.main.action)]
 
     @property
     def expected(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from exporter.fields import Secret
 from exporter.model import Credentials, Request
 from exporter.providers.interface import AnyProvider
+from testbed.apis import single
 from testbed.processes import Server, exporter
 
 from .exchanges import HERE, MOMENT, document, load, make
@@ -57,7 +58,7 @@ class Signed:
 def signed(provider: AnyProvider, folder: Path = HERE) -> Signed:
     """Find out by signing one call of each API with different credentials."""
     account, stream = make(provider, document(provider.name, folder))
-    calls = [provider.single.ask(account, stream)]
+    calls = [single(provider).ask(account, stream)]
     calls += [one.ask(account, one.scope(account, stream) or "scope", 1) for one in provider.listings]
     keys = [Credentials(f"{one}-key-id", Secret(f"{one}-key-secret"), Secret(f"{one}-token")) for one in ("my", "your")]
     found = Signed()
@@ -114,7 +115,7 @@ def _repeated(value: Any, text: str, codes: bool, name: str = "") -> Any:
 def parrot(provider: AnyProvider, folder: Path = HERE) -> Iterator[tuple[Parrot, str]]:
     """Serve a cloud from a thread while the block runs; yield it and its address."""
     errors = [one for one in load(provider, folder) if one.expected.get("fault") == "bad_request"]
-    bird = Parrot(provider, signed(provider, folder), next(one for one in errors if one.api is provider.single).given)
+    bird = Parrot(provider, signed(provider, folder), next(one for one in errors if one.api is provider.main).given)
     bird.error = bird.error["answer"]["json"]
 
     class Handler(BaseHTTPRequestHandler):

@@ -36,6 +36,7 @@ from exporter.providers.interface import (
     Refused,
 )
 from exporter.simulator.providers import fakes
+from testbed.apis import single
 
 from .exchanges import HERE, MOMENT, Exchange, document, load, make, read
 from .facts import facts
@@ -87,7 +88,8 @@ def unmakeable(provider: AnyProvider, folder: Path) -> str:
 def calls(provider: AnyProvider) -> Iterator[Call]:
     """Build one call of each API."""
     account, stream = example(provider)
-    yield provider.single.ask(account, stream)
+    if provider.single is not None:
+        yield provider.single.ask(account, stream)
     for listing in provider.listings:
         yield listing.ask(account, listing.scope(account, stream) or "scope", 1)
 
@@ -154,7 +156,7 @@ def unjudged(provider: AnyProvider, known: tuple[str, ...]) -> Iterator[str]:
 
 def unrecorded(provider: AnyProvider, exchanges: list[Exchange], catalogued: bool) -> Iterator[str]:
     """Say which exchanges are not recorded."""
-    single = [one for one in exchanges if one.api is provider.single]
+    single = [one for one in exchanges if one.api is provider.main]
     by_name = {one.name: one.expected for one in single}
     if not any("request" in one.given for one in single):
         yield "an exchange with the request to the single-stream API"
@@ -175,7 +177,7 @@ def _uncovered(provider: AnyProvider, single: list[Exchange]) -> Iterator[str]:
     """Say which states and reasons of the single-stream API no exchange shows."""
     codes = catalogue.load(provider.name)
     entries = list(codes.entries())
-    answered = [entry for entry in entries if codes.lookup(provider.single.action, entry.code) == entry]
+    answered = [entry for entry in entries if codes.lookup(provider.main.action, entry.code) == entry]
     shown = [one.expected for one in single]
     for state in sorted({entry.state for entry in entries if entry.state}):
         if not any(expected.get("state") == state for expected in shown):
@@ -437,7 +439,7 @@ def test_any_name_that_the_configuration_takes_can_be_asked_for(provider: AnyPro
     word = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
     fields = {name: data.draw(word) for name in texts}
     changed = stream.model_copy(update={**fields, "name": data.draw(word)})
-    request = provider.sign(account, CREDENTIALS, provider.single.ask(account, changed), MOMENT)
+    request = provider.sign(account, CREDENTIALS, single(provider).ask(account, changed), MOMENT)
     assert re.fullmatch(r"[!-~]+", request.url)
     assert request.body.isascii()
 

@@ -12,6 +12,7 @@ import pytest
 from exporter.model import Answer, Reply
 from exporter.providers import found
 from exporter.providers.interface import Listing, Malformed, Page
+from testbed.apis import single
 
 from .exchanges import KEYS, MOMENT, document, make, read
 
@@ -103,7 +104,7 @@ def test_a_broken_answer_is_told_in_words(provider: str, action: str, body: Any,
     """Whoever reads the log learns which field is wrong, without its value."""
     cloud = found()[provider]
     account, stream = make(cloud, document(provider))
-    api = cloud.apis()[action or cloud.single.action]
+    api = cloud.apis()[action or cloud.main.action]
     scope = str(api.scope(account, stream)) if isinstance(api, Listing) else ""
     with pytest.raises(Malformed) as caught:
         read(api, account, stream, scope, answer(body))
@@ -128,8 +129,8 @@ def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
     """A time that is no whole number of seconds, in digits or not, or none that ever comes, is not told."""
     zego = found()["zego"]
     account, stream = make(zego, document("zego"))
-    call = zego.single.ask(account, stream)
-    told = zego.single.read(account, stream, call, answer({"Code": 0, "Data": {"create_time": time}}))
+    call = single(zego).ask(account, stream)
+    told = single(zego).read(account, stream, call, answer({"Code": 0, "Data": {"create_time": time}}))
     assert told.started == started
 
 
@@ -137,7 +138,7 @@ def test_zego_signs_app_nonce_secret_and_time() -> None:
     """The signature is the MD5 that the vendor documents, over what stands in the same address."""
     zego = found()["zego"]
     account, stream = make(zego, document("zego"))
-    request = zego.sign(account, KEYS, zego.single.ask(account, stream), MOMENT)
+    request = zego.sign(account, KEYS, single(zego).ask(account, stream), MOMENT)
     query = {name: value for name, (value,) in parse_qs(urlsplit(request.url).query).items()}
     signed = query["AppId"] + query["SignatureNonce"] + KEYS.key_secret.reveal() + query["Timestamp"]
     assert query["Signature"] == hashlib.md5(signed.encode()).hexdigest()

@@ -127,7 +127,7 @@ def test_a_reload_that_finds_a_pipe_is_refused_and_the_next_one_works(tmp_path: 
         os.mkfifo(secret)
         status, text = fetch(f"{url}/-/reload", "POST")
         assert status == 500
-        assert "accounts[0].secret_key_file: names a file that cannot be read: it is a pipe" in text
+        assert f"accounts[0].secret_key_file: names the file {secret}, which cannot be read: it is a pipe" in text
         assert fetch(f"{url}/metrics")[1].count("stream_probe_success{") == 2
         secret.unlink()
         secret.write_text("made-up-secret")
@@ -158,7 +158,7 @@ def test_a_mount_that_hangs_ends_a_reload_and_holds_nothing_else(tmp_path: Path,
         began = time.monotonic()
         status, text = fetch(f"{url}/-/reload", "POST")
         assert status == 500
-        assert f"secret_key_file: names a file that could not be read in {LIMIT:g} s" in text
+        assert f"secret_key_file: names the file {mount}/secret, which could not be read in {LIMIT:g} s" in text
         assert time.monotonic() - began < LIMIT + 3
         written(tmp_path, {**tencent(NOWHERE, 2), "stream_files": [f"{mount}/*.yml"]})
         child.send_signal(signal.SIGHUP)

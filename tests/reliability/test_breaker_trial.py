@@ -8,7 +8,18 @@ import pytest
 
 from exporter.model import Reason, Reply, Request, State
 from exporter.providers.interface import TransportError
-from tests.virtual import Network, account, lane, params, prober, reply, run, streams, tencent_error, tencent_state
+from tests.virtual import (
+    Network,
+    account,
+    account_prober,
+    params,
+    prober,
+    reply,
+    run,
+    streams,
+    tencent_error,
+    tencent_state,
+)
 
 BROKEN = {"s00000", "s00001", "s00002"}
 
@@ -30,12 +41,12 @@ def test_a_stream_that_is_answered_badly_does_not_keep_the_breaker_open(trouble:
         for _ in range(5):
             await made.refresh(loop.time() + 9.5, loop.time())
             await asyncio.sleep(15)
-        assert lane(made).held_back
+        assert account_prober(made).held_back
         dead = False
         await made.refresh(loop.time() + 9.5, loop.time())
         shown = [record.state(loop.time(), 120) for record in made.shared.board]
         assert shown.count(State.ACTIVE) == 47
-        assert not lane(made).held_back
+        assert not account_prober(made).held_back
 
     run(main())
 

@@ -30,6 +30,7 @@ from exporter.scrubbing import scrub
 from exporter.simulator import World
 from exporter.simulator import serving as simulated
 from exporter.simulator.faults import KINDS
+from testbed.apis import single
 from testbed.processes import Server, exporter
 from testbed.web import request
 from tests.reliability.echo import MODES, PUSH, WORDS, Echo, echoing
@@ -275,7 +276,7 @@ def test_a_crash_in_a_plug_in_shows_no_secret() -> None:
 
         made = prober(Network(behave), [account()], streams(2))
         kind = found()["tencent"]
-        made.configure([(replace(kind, single=replace(kind.single, read=burst)), account())], streams(2), 60)
+        made.configure([(replace(kind, single=replace(single(kind), read=burst)), account())], streams(2), 60)
         loop = asyncio.get_running_loop()
         await made.refresh(loop.time() + 9, loop.time())
         return made

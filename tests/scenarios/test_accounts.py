@@ -92,7 +92,7 @@ def test_an_endpoint_that_refuses_is_a_connection_fault(stage: Stage, provider: 
 def test_throttling_by_the_clouds_own_count_takes_only_what_is_above_it(stage: Stage, provider: str) -> None:
     """Where a cloud allows less than we believe, its refusals are counted as throttled and our rate is halved."""
     world = small_world()
-    action = found()[provider].single.action
+    action = found()[provider].main.action
     world.accounts[provider].quota[action] = 1.0
     scraped = stage.show(world, stage.accounts())
     labels = {"provider": provider, "account": provider}

@@ -30,7 +30,7 @@ def check_account(scraped: Scraped, case: Case) -> None:
         {} if isinstance(case.told, State) else {frozenset({("code", case.told[0]), ("reason", case.told[1])}): 1.0}
     )
     assert scraped.all("stream_probe_errors_total", **labels) == errors
-    action = found()[case.provider].single.action
+    action = found()[case.provider].main.action
     counted = [LIVE[case.provider]] * 3 + [case.response] * (case.response is not None)
     responses = {frozenset({("code", code)}): float(counted.count(code)) for code in counted if code}
     assert scraped.all("stream_provider_responses_total", **labels, action=action) == responses

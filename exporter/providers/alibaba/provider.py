@@ -232,6 +232,7 @@ def _doubts(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Itera
 PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     name="alibaba",
     title="Alibaba ApsaraVideo Live",
+    aliases=("aliyun", "alicloud", "apsaravideo"),
     account=AlibabaAccount,
     stream=AlibabaStream,
     # 30/s in the older documentation, 100/s in that since 2025-12, per account with its RAM users

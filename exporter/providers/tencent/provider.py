@@ -284,6 +284,7 @@ def _called(body: dict[str, Any]) -> tuple[str, str, str]:
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     name="tencent",
     title="Tencent Cloud CSS",
+    aliases=("qcloud", "tencentcloud", "tencent_css"),
     account=TencentAccount,
     stream=TencentStream,
     # https://www.tencentcloud.com/document/product/267/30796

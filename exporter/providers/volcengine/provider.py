@@ -164,6 +164,7 @@ def _problems(account: VolcengineAccount, stream: VolcengineStream) -> list[tupl
 PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     name="volcengine",
     title="Volcengine RTC",
+    aliases=("volc", "volc_rtc", "vertc", "byteplus"),
     account=VolcengineAccount,
     stream=VolcengineStream,
     # Has no page of its own that is public; how it is called: https://www.volcengine.com/docs/6348/69828.

@@ -197,6 +197,7 @@ def _verify(account: ZegoAccount, secret: str, callback: Callback, now: float) -
 PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     name="zego",
     title="ZEGO RTC",
+    aliases=("zegocloud", "zego_rtc", "jigou"),
     account=ZegoAccount,
     stream=ZegoStream,
     counted_by=lambda account: str(account.app_id),

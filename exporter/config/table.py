@@ -1,0 +1,286 @@
+"""Stream files in CSV (RFC 4180): a header line with the streams' keys, then one stream a line.
+
+They are read as strictly as YAML, and every problem has its line and column. An empty cell is a key that is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+import yaml
+from pydantic.fields import FieldInfo
+
+from exporter.config.document import Document, spot_of
+from exporter.config.problems import Place, Spot
+from exporter.fields import is_duration
+from exporter.providers.interface import AnyProvider
+from exporter.spelling import did_you_mean
+
+NEEDED = ("name", "account")
+LABELS = "labels."
+
+_CELL = re.compile(
+    r'[ \t]*"(?P<quoted>[^"]*(?:""[^"]*)*)"[ \t]*(?=[,\r\n]|\Z)|[ \t]*(?P<plain>[^",\r\n]*)(?=[,\r\n]|\Z)'
+)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}", re.ASCII)
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?", re.ASCII)
+
+
+class Cell(NamedTuple):
+    """What stands in a cell, without the quotes, and where; line and column count from 1, column in characters."""
+
+    text: str
+    line: int
+    column: int
+
+
+class NotCsv(Exception):  # noqa: N818 - a finding, with its place
+    """The text is not CSV from here on."""
+
+    def __init__(self, line: int, column: int, why: str) -> None:
+        super().__init__(why)
+        self.spot = (line, column)
+        self.why = f"is not CSV: {why}"
+
+
+def rows(text: str) -> Iterator[list[Cell]]:
+    """Yield the cells of each line, quoted line breaks being part of a cell; raises NotCsv."""
+    at, line, begin = 0, 1, 0
+    row: list[Cell] = []
+    while at < len(text) or row:
+        found = _CELL.match(text, at)
+        if found is None:
+            raise _broken(text, at, line, begin)
+        quoted = found["quoted"]
+        column = found.start("plain" if quoted is None else "quoted") - begin + (quoted is None)
+        row.append(Cell(found["plain"].rstrip(" \t") if quoted is None else quoted.replace('""', '"'), line, column))
+        for end in _LINE_END.finditer(quoted or ""):
+            line, begin = line + 1, found.start("quoted") + end.end()
+        at = found.end()
+        if text[at : at + 1] == ",":
+            at += 1
+            continue
+        yield row
+        row = []
+        if end_of_line := _LINE_END.match(text, at):
+            at = begin = end_of_line.end()
+            line += 1
+
+
+def _broken(text: str, at: int, line: int, begin: int) -> NotCsv:
+    quote = text.index('"', at)
+    column = quote - begin + 1
+    if text[at:quote].strip(" \t"):
+        return NotCsv(line, column, "a quote within a cell; put the cell in quotes, and write this quote twice")
+    if re.compile(r'"[^"]*(?:""[^"]*)*"').match(text, quote):
+        return NotCsv(line, column, "text follows the closing quote; a quote within a cell is written twice")
+    return NotCsv(line, column, "a quote is not closed")
+
+
+# --- columns ---------------------------------------------------------------------------------------------------------
+
+Read = Callable[[str], Any]
+"""Turns a cell into a value; raises ValueError with what is wrong."""
+
+
+def _whole(text: str) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("is not a whole number in plain digits")
+    return int(text)
+
+
+def _decimal(text: str) -> float:
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("is not a number in plain digits")
+    return float(text)
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("is not true or false")
+    return text == "true"
+
+
+_READ: tuple[tuple[type, Read], ...] = (
+    (str, str),
+    (list, str.split),
+    (bool, _truth),
+    (int, _whole),
+    (float, _decimal),
+)
+"""How a cell is read for each type that a field may have; a field that may be text stays text."""
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _types(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for each in get_args(annotation):
+            yield from _types(each)
+    elif origin is Literal:
+        yield from map(type, get_args(annotation))
+    else:
+        yield origin or annotation
+
+
+def _read_as(field: FieldInfo) -> Read | None:
+    """Return how a field's cells are read, or None for a field that no cell can hold."""
+    if is_duration(field.metadata):
+        return str
+    types = set(_types(field.annotation))
+    return next((read for kind, read in _READ if kind in types), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that a table may have.
+
+    Attributes:
+        known: How the cells of each are read.
+        retired: What to say of those of an earlier version.
+        taken: The names that no label may have.
+    """
+
+    known: Mapping[str, Read]
+    retired: Mapping[str, str]
+    taken: frozenset[str]
+
+    @classmethod
+    def of(cls, providers: Iterable[AnyProvider], taken: frozenset[str]) -> Columns:
+        """Return every key of the providers' streams as a column, but for `labels`."""
+        known: dict[str, Read] = {}
+        retired: dict[str, str] = {}
+        for provider in providers:
+            retired |= provider.retired
+            for name, field in provider.stream.model_fields.items():
+                read = _read_as(field)
+                if read is not None and known.get(name) is not str:
+                    known[name] = read
+        return cls(known, retired, taken)
+
+    def problem(self, name: str, before: Iterable[str]) -> str:
+        """Say what is wrong with a column's name, or return an empty text."""
+        if name in before:
+            return "stands twice in the header"
+        if name.startswith(LABELS):
+            return self._label_problem(name.removeprefix(LABELS))
+        if name in self.known:
+            return ""
+        if name in self.retired:
+            return f"unknown column; {self.retired[name]}"
+        if name == "names":
+            return "unknown column; each line is one stream: use name"
+        if name == "labels":
+            return "unknown column; a label has a column of its own, such as labels.team"
+        return f"unknown column{did_you_mean(name, self.known)}" if name else "a column without a name"
+
+    def _label_problem(self, label: str) -> str:
+        if not _LABEL.fullmatch(label):
+            return "a label's name may hold letters, digits and _ only, and begins with no digit"
+        return "this label name is taken; use another" if label in self.taken or label.startswith("__") else ""
+
+
+def _place(column: str) -> tuple[str, ...]:
+    """Return the place within a stream that a column fills."""
+    return ("labels", column.removeprefix(LABELS)) if column.startswith(LABELS) else (column,)
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Reads tables with these columns; `fill` and `locate` are for a `Format`."""
+
+    columns: Columns
+
+    def fill(self, document: Document) -> None:
+        """Make a list of streams out of a document's bytes, and note what is wrong with them."""
+        text = document.data.decode("utf-8")
+        if odd := yaml.reader.Reader.NON_PRINTABLE.search(text):
+            document.note(
+                (), *spot_of(document.data, len(text[: odd.start()].encode())), "is not CSV: a control character"
+            )
+            return
+        if not text.strip():
+            document.note((), 1, 1, "empty")
+            return
+        try:
+            lines = rows(text)
+            header = next(lines)
+            document.value, document.readable = [], True
+            if self._check_header(document, header):
+                for row in lines:
+                    self._add(document, header, row)
+        except NotCsv as error:
+            document.readable = False
+            document.note((), *error.spot, error.why)
+
+    def _check_header(self, document: Document, header: list[Cell]) -> bool:
+        """Note what is wrong with the header; return whether the lines below make sense."""
+        if len(header) == 1 and (found := re.search("[;\t]", header[0].text)):
+            sign = "semicolons" if found[0] == ";" else "tabs"
+            document.note((), 1, 1, f"the columns are separated by {sign}; separate them by commas")
+            return False
+        names = [cell.text for cell in header]
+        for number, cell in enumerate(header):
+            if problem := self.columns.problem(cell.text, names[:number]):
+                place = _place(cell.text) if cell.text else ()
+                document.note(place, cell.line, cell.column, problem)
+        lacking = [name for name in NEEDED if name not in names]
+        for name in lacking:
+            document.note((), 1, 1, f"lacks the column {name}; the first line names the columns")
+        return not lacking
+
+    def _add(self, document: Document, header: list[Cell], row: list[Cell]) -> None:
+        """Add a line's stream to the document; an empty line counts for nothing."""
+        if not any(cell.text for cell in row):
+            return
+        index = len(document.value)
+        document.value.append({})
+        if len(row) != len(header):
+            here = row[min(len(row) - 1, len(header))]
+            document.unknown.add((index,))
+            counts = f"has {len(row):,} cells where the header has {len(header):,}"
+            document.note((index,), here.line, here.column, counts)
+            return
+        for place, cell in self._cells(header, row):
+            *outer, key = place
+            try:
+                value: Any = cell.text if outer else self.columns.known[key](cell.text)
+            except ValueError as error:
+                document.unknown.add((index, *place))
+                document.note((index, *place), cell.line, cell.column, str(error))
+                continue
+            entry = document.value[index]
+            (entry.setdefault("labels", {}) if outer else entry)[key] = value
+
+    def _cells(self, header: list[Cell], row: list[Cell]) -> Iterator[tuple[tuple[str, ...], Cell]]:
+        """Yield the cells that count, with their places within the stream."""
+        seen: set[str] = set()
+        for column, cell in zip(header, row, strict=False):
+            name = column.text
+            if (cell.text or name in NEEDED) and name not in seen and not self.columns.problem(name, ()):
+                yield _place(name), cell
+            seen.add(name)
+
+    def locate(self, document: Document, wanted: set[Place]) -> dict[Place, Spot]:
+        """Return where the wanted places are."""
+        found: dict[Place, Spot] = {}
+        lines = rows(document.data.decode("utf-8"))
+        header = next(lines)
+        for index, row in enumerate(row for row in lines if any(cell.text for cell in row)):
+            if (index,) not in wanted:
+                continue
+            for place, cell in (((), row[0]), *self._cells(header, row)):
+                for length in range(len(place) + 1):
+                    spot = (cell.line, cell.column)
+                    found.setdefault((index, *place[:length]), Spot(spot, spot))
+        return {place: spot for place, spot in found.items() if place in wanted}

@@ -1,0 +1,86 @@
+"""The plan of one round: which calls it begins with, and which follow from each page of a list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from exporter.model import Fault, Reason, State
+from exporter.providers.interface import Page
+from exporter.rounds.asking import Asker
+from exporter.rounds.plan import Outlook, Query, Step, plan
+from exporter.rounds.shared import unhurried
+from exporter.rounds.state import AccountState
+from exporter.state.board import Record
+
+PLANNED_AT_ONCE: Final = 1000  # streams and rows that the planner goes through in a few milliseconds
+
+UNTOLD: Final = Fault(Reason.MALFORMED, Reason.MALFORMED, "the list does not say whether the stream is live")
+"""Where a list that was not read whole is all that a provider has."""
+
+
+class Planner:
+    """Takes a plan from step to step, for many streams where that does not hold the event loop."""
+
+    def __init__(self, state: AccountState, asker: Asker, due: Sequence[Record]) -> None:
+        down = {r.stream.name for r in due if r.answer is not None and r.answer.state is not State.ACTIVE}
+        outlook = Outlook(state.shared.clock.mono(), state.kept(), down, state.listed)
+        self._state = state
+        self._asker = asker
+        self._size = len(due)
+        self._plan = plan(state.provider, asker.caller.account, [record.stream for record in due], outlook)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def begin(self) -> list[Query]:
+        """Return the calls to begin with."""
+        step = await self._advance(partial(next, self._plan, None), self._size)
+        return step.ask if step is not None else []
+
+    async def learn(self, query: Query, outcome: Page | Fault, sent: float) -> list[Query]:
+        """Take what came of a listing call; return the calls that follow.
+
+        Args:
+            query: What was asked.
+            outcome: What came of it.
+            sent: When it was sent, in monotonic seconds.
+        """
+        page = outcome if isinstance(outcome, Page) else None
+        size = len(query.streams) + (len(page.rows) if page is not None else 0)
+        step = await self._advance(partial(self._tell, query, page), size)
+        if step is None:
+            return []
+        state, board, now = self._state, self._state.shared.board, self._state.shared.clock.now()
+        async for stream, answer in unhurried(step.settled):
+            record = state.record(stream)
+            # What was asked of a stream since the listing was sent is newer than the listing.
+            if record is not None and record.tried <= sent:
+                self._asker.definite += 1
+                board.answered(record, answer, query.api.action, now)
+                state.waiting.asked(record.key)
+            elif record is not None:
+                board.supply(record, answer.inputs)
+        fault = UNTOLD if isinstance(outcome, Page) else outcome
+        async for lost in unhurried(step.lost):
+            if (record := state.record(lost)) is not None and record.tried <= sent:
+                board.failed(record, fault, now)
+                state.waiting.asked(record.key)
+        async for asked in unhurried(step.ask):
+            if asked.inputs is not None and (record := state.record(asked.streams[0])) is not None:
+                board.supply(record, asked.inputs)
+        return step.ask
+
+    def _tell(self, query: Query, page: Page | None) -> Step | None:
+        """Tell the plan what came of a call; return what follows, or None where it is at its end."""
+        try:
+            return self._plan.send((query, page))
+        except StopIteration:
+            return None
+
+    async def _advance(self, advance: Callable[[], Step | None], size: int) -> Step | None:
+        async with self._one_at_a_time:
+            if size <= PLANNED_AT_ONCE:
+                return advance()
+            step: Step | None = await self._state.shared.aside(advance)
+            return step
