@@ -24,7 +24,7 @@ from exporter.transport.unpacking import Oversized
 SLICE: Final = 1 << 13  # bytes that are parsed at once
 AHEAD: Final = 1 << 14  # bytes of a body that are received before anybody reads them
 MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
-LONGEST_FIELD: Final = 1 << 15  # bytes of one header
+LONGEST_FIELD: Final = (1 << 15) + (1 << 10)  # bytes of one header with its name
 LONGEST_HEAD: Final = LONGEST_FIELD + (1 << 13)  # bytes, with interim answers
 SPARE: Final = 1 << 13  # bytes of chunk sizes allowed, besides a quarter of the body's size
 YIELDS: Final = 3  # turns of the loop to wait while there are unread bytes in the socket
