@@ -179,10 +179,8 @@ async def _at_name(address: Address) -> list[socket.socket]:
     absent: OSError | None = None
     with ExitStack() as opened:
         for family, where in dict.fromkeys((family, where) for family, _, _, _, where in found):
-            # Port 0 takes a free one, which is the same for all of them.
-            port = sockets[0].getsockname()[1] if sockets else address.port
             try:
-                sock = socket.create_server((where[0], port, *where[2:]), family=family, backlog=BACKLOG)
+                sock = socket.create_server(where, family=family, backlog=BACKLOG)
             except OSError as error:
                 if error.errno not in _ABSENT:
                     raise

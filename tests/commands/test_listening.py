@@ -165,12 +165,11 @@ def test_a_name_is_served_where_one_of_its_addresses_is_off(order: tuple[str, st
     assert "the name has an address that this machine lacks" in said.getvalue()
 
 
-def test_a_name_has_one_port_on_all_its_addresses(said: io.StringIO) -> None:
-    """A name with two addresses is served on both, and on the same free port; an address told twice counts once."""
+def test_a_name_is_served_on_all_its_addresses(said: io.StringIO) -> None:
+    """A name with two addresses is served on both; an address that is told twice counts once."""
     urls, complained, answer = named("::1", "127.0.0.1", "::1")
     assert urls is not None, complained
     assert [_place(url)[0] for url in urls] == ["::1", "127.0.0.1"]
-    assert len({_place(url)[1] for url in urls}) == 1
     assert answer.count("200 OK") == 2
     assert said.getvalue() == ""
 
