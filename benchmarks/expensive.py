@@ -25,8 +25,8 @@ from benchmarks.rounds import keys
 from exporter import providers
 from exporter.config import Config, Scrape
 from exporter.model import Account, Stream
-from exporter.serving.reload import settle_memory
-from exporter.serving.service import Service, clock
+from exporter.serving.reload import freeze_objects
+from exporter.serving.service import Service, system_clock
 from testbed import provider
 from testbed.processes import module
 
@@ -129,7 +129,7 @@ async def _serve(kind: str) -> None:
 
 def watching(hostile_at: str, honest_at: str) -> Config:
     """Return a configuration of four accounts at the hostile server and one at the honest."""
-    found = providers.found()
+    found = providers.all_providers()
     accounts: list[Account] = []
     streams: list[Stream] = []
 
@@ -178,8 +178,8 @@ async def _ticks(late: list[float]) -> None:
 
 async def measured(kind: str, hostile_at: str, honest_at: str) -> Figures:
     """Ask a few rounds; the first that is honest alone is not counted."""
-    async with Service(watching(hostile_at, honest_at), providers.found(), clock(), keys) as service:
-        settle_memory()  # as `serve` does
+    async with Service(watching(hostile_at, honest_at), providers.all_providers(), system_clock(), keys) as service:
+        freeze_objects()  # as `serve` does
         prober = service.prober.accounts["honest"]
         await service.refresh(time.monotonic() + ROUND_SECONDS, prober)
         before = _forget_peak()

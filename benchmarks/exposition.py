@@ -18,11 +18,11 @@ from prometheus_client.registry import Collector
 
 from benchmarks.rounds import cpu, keys, watching
 from benchmarks.table import Row
-from exporter import providers
 from exporter.exposition import Compressor
 from exporter.exposition.families import STREAM_FAMILIES
 from exporter.model import Answer, State
-from exporter.serving.service import Service, clock
+from exporter.providers import all_providers
+from exporter.serving.service import Service, system_clock
 from exporter.state.board import Board, Instant
 
 STREAMS = 10_000
@@ -72,7 +72,7 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 async def measure() -> dict[str, float]:
     """Return figures of rendering and compressing."""
-    async with Service(watching("http://127.0.0.1:1", STREAMS), providers.found(), clock(), keys) as service:
+    async with Service(watching("http://127.0.0.1:1", STREAMS), all_providers(), system_clock(), keys) as service:
         service.board.max_age = 1e9
         gc.collect()
         gc.freeze()

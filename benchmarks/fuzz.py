@@ -14,7 +14,7 @@ import tempfile
 from typing import Any
 
 from exporter.model import Account, Answer, Reply, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, Callback, Malformed, NoEnvelope, Page, ProviderError, Refused
 from testbed.apis import single
 
@@ -35,12 +35,12 @@ ADDRESSES: dict[str, dict[str, Any]] = {
 
 def watched(name: str) -> tuple[AnyProvider, Account, Stream]:
     """Return a provider with an account and a stream of it."""
-    provider = found()[name]
+    provider = all_providers()[name]
     account = provider.account(name="main", provider=name, **FIELDS[name])
     return provider, account, provider.stream(name="one", account="main", **ADDRESSES[name])
 
 
-ALL = [watched(name) for name in found()]
+ALL = [watched(name) for name in all_providers()]
 
 
 def one_input(data: bytes) -> None:

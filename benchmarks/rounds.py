@@ -22,13 +22,13 @@ from typing import Any
 import aiohttp
 
 from benchmarks.table import Row
-from exporter import providers
 from exporter.config import Config, Scrape
 from exporter.fields import Secret
 from exporter.model import Account, Credentials, Stream
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
-from exporter.serving.reload import settle_memory
-from exporter.serving.service import Service, clock
+from exporter.serving.reload import freeze_objects
+from exporter.serving.service import Service, system_clock
 from testbed.provider import running
 
 
@@ -39,7 +39,7 @@ async def keys(_provider: AnyProvider, _account: Account) -> Credentials:
 
 def watching(endpoint: str, count: int, concurrency: int = 32, rate: float = 1e6) -> Config:
     """Return a configuration of Tencent streams asked singly."""
-    tencent = providers.found()["tencent"]
+    tencent = all_providers()["tencent"]
     account = tencent.account(
         name="main", provider="tencent", endpoint=endpoint, concurrency=concurrency, plan="single",
         timeout="10s", quota={"DescribeLiveStreamState": rate},
@@ -98,8 +98,8 @@ async def bare(endpoint: str, count: int, concurrency: int = 32, rounds: int = 6
 async def ours(endpoint: str, count: int, concurrency: int = 32, rounds: int = 6) -> list[float]:
     """Full rounds: planned, paced, signed, sent, read, judged, stored and counted; return CPU seconds of each."""
     seconds = []
-    async with Service(watching(endpoint, count, concurrency), providers.found(), clock(), keys) as service:
-        settle_memory()  # as `serve` does
+    async with Service(watching(endpoint, count, concurrency), all_providers(), system_clock(), keys) as service:
+        freeze_objects()  # as `serve` does
         for _ in range(rounds):
             gc.collect()
             started = time.process_time()
@@ -216,8 +216,8 @@ async def _lag(seconds: float, late: list[float]) -> None:
 
 async def _wide(endpoint: str, count: int, concurrency: int) -> tuple[float, list[float]]:
     late: list[float] = []
-    async with Service(watching(endpoint, count, concurrency), providers.found(), clock(), keys) as service:
-        settle_memory()  # as `serve` does
+    async with Service(watching(endpoint, count, concurrency), all_providers(), system_clock(), keys) as service:
+        freeze_objects()  # as `serve` does
         watcher = asyncio.create_task(_lag(0.005, late))
         started = time.monotonic()
         await service.refresh(time.monotonic() + 600)
@@ -254,7 +254,7 @@ def wide(count: int = 10_000, delay: float = 0.05, concurrency: int = 128) -> li
 
 
 async def _paced(endpoint: str, count: int, rate: float) -> tuple[float, int]:
-    async with Service(watching(endpoint, count, 32, rate), providers.found(), clock(), keys) as service:
+    async with Service(watching(endpoint, count, 32, rate), all_providers(), system_clock(), keys) as service:
         started = time.monotonic()
         await service.refresh(time.monotonic() + 600)
         took = time.monotonic() - started

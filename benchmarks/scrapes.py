@@ -16,7 +16,7 @@ from benchmarks.rounds import keys, watching
 from benchmarks.table import Row
 from exporter import providers
 from exporter.model import Account, Reply, Request
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from testbed.processes import exporter
 from testbed.provider import running
 
@@ -130,7 +130,7 @@ async def _listed(count: int, down: int) -> int:
     async def connect(_provider: str, _account: Account, _gap: float, _new: bool) -> Plain:
         return Plain(send)
 
-    async with Service(config, providers.found(), clock(), keys, connect=connect) as service:
+    async with Service(config, providers.all_providers(), system_clock(), keys, connect=connect) as service:
         await service.refresh(time.monotonic() + 600)
         assert all(record.succeeded for record in service.board)
     return calls

@@ -35,8 +35,8 @@ from benchmarks.faults.clouds import ACCOUNTS, address
 from exporter import config, providers
 from exporter.credentials import Keyring
 from exporter.serving.app import App
-from exporter.serving.reload import keep_one_heap
-from exporter.serving.service import Service, clock
+from exporter.serving.reload import use_one_malloc_arena
+from exporter.serving.service import Service, system_clock
 from exporter.simulator.providers import fakes
 from exporter.transport.pool import MOST_OPEN, NEW_REST, WARY_NEW_REST
 from testbed.processes import Server, simulator, written
@@ -144,7 +144,7 @@ def document(endpoint: str, streams_each: int) -> dict[str, Any]:
     """Return the exporter's configuration of that world."""
     accounts = [
         {"name": name, "provider": name, "endpoint": endpoint, "timeout": f"{CALL_SECONDS * 1000:.0f}ms",
-         "quota": dict.fromkeys(providers.found()[name].apis(), 1_000_000), **fields}
+         "quota": dict.fromkeys(providers.all_providers()[name].apis(), 1_000_000), **fields}
         for name, fields in ACCOUNTS.items()
     ]  # fmt: skip
     return {"scrape": {"reuse": "0s"}, "accounts": accounts, "streams": _streams(streams_each)}
@@ -162,12 +162,12 @@ def simulating(folder: Path, streams_each: int) -> AbstractContextManager[Server
 
 async def soak(scrapes: int, streams_each: int = 2, sample_every: int = SAMPLE_EVERY) -> Soak:
     """Scrape so many times, one after another, and watch this process."""
-    keep_one_heap()  # as `serve` does
+    use_one_malloc_arena()  # as `serve` does
     with tempfile.TemporaryDirectory() as folder, simulating(Path(folder), streams_each) as clouds:
         endpoint = clouds.url
         text = json.dumps(document(endpoint, streams_each)).encode()
-        loaded = config.load(Path("soak.yml"), providers.found(), {}, lambda _path: text)
-        async with Service(loaded, providers.found(), clock(), Keyring({})) as service:
+        loaded = config.load(Path("soak.yml"), providers.all_providers(), {}, lambda _path: text)
+        async with Service(loaded, providers.all_providers(), system_clock(), Keyring({})) as service:
             runner = web.AppRunner(App(service, _never).application(), access_log=None)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -62,10 +62,10 @@ def _provider(provider: str) -> Iterator[str]:
     for family in dict.fromkeys(entry.family for entry in entries):
         members = [entry for entry in entries if entry.family == family]
         yield from _by_verdict(f"{family}: " if family else "", members, codes.state_field)
-    if fallbacks := list(codes.fallbacks()):
+    if fallbacks := codes.fallbacks:
         yield "## Codes that are not listed, by the longest prefix that fits"
         yield _lines(fallbacks, "…", known=True)
-    if statuses := codes.statuses():
+    if statuses := codes.http:
         yield "Else by HTTP status: " + ", ".join(f"{status} {reason}" for status, reason in statuses.items()) + "."
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.config import schema
 from exporter.model import Account, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 
 PAGE = Path(__file__).with_name("configuration.md")
@@ -94,7 +94,7 @@ ENDPOINTS = """\
 
 def render() -> str:
     """Return the whole page."""
-    providers = found()
+    providers = all_providers()
     whole = schema(providers)
     definitions, first = whole["$defs"], next(iter(providers))
     stream_fields = {**Stream.model_fields, "names": 0}

@@ -12,7 +12,7 @@ from exporter.exposition.families import (
     Family,
 )
 from exporter.model import Reason, State
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import END_REASONS, AnyProvider
 from exporter.state.callbacks import ACCEPTED, EXPIRED, FORGED, REPLAYED, UNKNOWN_STREAM
 
@@ -100,7 +100,7 @@ def render() -> str:
         *_section("Accounts", ("provider", "account"), [*by_account, *callbacks]),
         *_section("The exporter", (), EXPORTER_FAMILIES),
         "## Values of labels",
-        _values(found()),
+        _values(all_providers()),
         SERIES,
         QUERIES,
     ]

@@ -1,7 +1,7 @@
 """The capacity plan: what a round costs each account, and whether the quota, the deadline and the interval allow it.
 
-All of it is an estimate beforehand, and never claims a faster round than the quota allows. Whether listing pays depends
-on how many streams are live, so every figure is told for two cases: all streams are live, or none is.
+The figures are estimates, and never faster than the quota allows. Whether listing pays off depends on how many streams
+are live, so each figure is given for two cases: all streams are live, or none is.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from exporter.providers.interface import AnyProvider, Api, Listing, allowed_rate
 from exporter.rounds.pace import paced
 from exporter.rounds.plan import Outlook, choose, cost
 
-ASSUMED_INTERVAL = 15.0  # seconds between two scrapes, as most Prometheus servers are set up; the exporter is not told
-ASSUMED_LATENCY = 0.1  # seconds that one call takes where the exporter runs near the provider
-ROUNDING = 1 + 1e-9  # a product of floats may be a hair less than the whole number it stands for
+ASSUMED_INTERVAL = 15.0  # seconds between two scrapes: a common setting, as the exporter cannot know it
+ASSUMED_LATENCY = 0.1  # seconds per call if the exporter runs near the provider
+ROUNDING = 1 + 1e-9  # tolerance for rounding of products
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When rounds come and how long they may take; all in seconds.
+    """When rounds happen and how long they may take, in seconds.
 
     Attributes:
-        budget: How long one round may go on asking.
-        max_age: How long an answer counts.
-        reuse: How long an answer serves the next scrape too.
+        budget: For the calls of one round.
+        max_age: After which an answer expires.
+        reuse: For which an answer also serves later scrapes.
         interval: Between two scrapes.
     """
 
@@ -41,27 +41,27 @@ class Schedule:
 
     @property
     def every(self) -> float:
-        """Seconds between two rounds: a scrape that finds answers younger than `reuse` asks nothing."""
+        """Seconds between two rounds: a scrape makes no calls while the answers are younger than `reuse`."""
         return self.interval * (self.reuse // self.interval + 1)
 
     @property
     def usable(self) -> float:
-        """Seconds of a round: Prometheus allows no scrape to last longer than its interval."""
+        """Seconds per round: Prometheus allows no scrape to last longer than its interval."""
         return min(self.budget, self.interval)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one API has to carry in a round.
+    """The calls of one API in a round.
 
     Attributes:
         action: The vendor's name of the API.
-        listing: Whether it answers for many streams at once.
-        calls: Calls that ask for every stream once.
+        listing: Whether it returns many streams at once.
+        calls: Number of calls to cover every stream once.
         allowed: Calls per second that the exporter allows itself.
         documented: Calls per second that the provider documents.
-        pause: Least seconds between two lists.
-        newer: Calls per second that newer documentation allows; 0 where there is none.
+        pause: Minimum seconds between two lists.
+        newer: Calls per second according to newer documentation, or 0.
     """
 
     action: str
@@ -78,24 +78,24 @@ class Load:
         return self.calls / paced(self.allowed)
 
     def rounds(self, schedule: Schedule) -> int:
-        """Return how many rounds it takes to make all the calls."""
+        """Return the number of rounds needed for all calls."""
         rate = paced(self.allowed)
         if fit := int(schedule.usable * rate * ROUNDING):
             return -(-self.calls // fit)
         return self.calls * math.ceil(1 / (rate * schedule.every))
 
     def refresh(self, schedule: Schedule) -> float:
-        """Return the seconds between two answers of this API about one stream."""
+        """Return the seconds between two answers of this API for one stream."""
         return max(1, self.rounds(schedule), math.ceil(self.pause / schedule.every)) * schedule.every
 
     def used(self, schedule: Schedule) -> float:
-        """Return the share of the documented limit that is used, on average over time."""
+        """Return the average share of the documented limit that is used."""
         return self.calls / self.refresh(schedule) / self.documented
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """All calls that one account needs to ask for every stream once."""
+    """All calls of one account to cover every stream once."""
 
     loads: tuple[Load, ...]
 
@@ -106,24 +106,24 @@ class Round:
 
     @property
     def seconds(self) -> float:
-        """How long they take: listings side by side, and then what is asked singly."""
+        """How long they take: lists in parallel, then single calls."""
         listing = max((load.seconds for load in self.loads if load.listing), default=0.0)
         return listing + sum(load.seconds for load in self.loads if not load.listing)
 
     def fits(self, schedule: Schedule) -> bool:
-        """Whether one scrape suffices for all."""
+        """Whether one scrape covers all streams."""
         return self.rounds(schedule) == 1
 
     def rounds(self, schedule: Schedule) -> int:
-        """Return how many scrapes it takes until every stream had its turn."""
+        """Return the number of scrapes needed to cover every stream."""
         if self.seconds <= schedule.usable * ROUNDING:
             return 1
         most = max(load.rounds(schedule) for load in self.loads)
-        # The first call goes out at once, whatever the rate: a single one needs no second scrape.
+        # The first call is made at once whatever the rate, so a single call needs no second scrape.
         return max(most, math.ceil(self.seconds / schedule.every), 1 if self.calls == 1 else 2)
 
     def refresh(self, schedule: Schedule) -> float:
-        """Return the seconds between two answers about one stream, at most."""
+        """Return the maximum seconds between two answers for one stream."""
         return max([self.rounds(schedule) * schedule.every, *(load.refresh(schedule) for load in self.loads)])
 
     @property
@@ -134,7 +134,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class CapacityWarning:
-    """What will not work as wished, and what would help, best first."""
+    """A problem and its remedies, best first."""
 
     text: str
     helps: tuple[str, ...] = ()
@@ -145,12 +145,9 @@ class Plan:
     """The capacity plan of one account.
 
     Attributes:
-        provider: Its cloud.
-        account: Its name.
-        streams: How many are watched.
+        streams: Number of watched streams.
         live: A round if all streams are live.
         dark: A round if none is.
-        warnings: What will not work as wished.
     """
 
     provider: str
@@ -176,7 +173,7 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], sch
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """An account and its streams, and what to say of them."""
+    """An account and its streams, for which to plan."""
 
     provider: AnyProvider
     account: Account
@@ -184,7 +181,7 @@ class _Case:
     schedule: Schedule
 
     def round(self, down: bool = False, **changes: Any) -> Round:
-        """Return a round if all streams are live, or none is; fields of the account may be changed."""
+        """Return a round if all streams are live, or all are down; `changes` override fields of the account."""
         account = self.account.model_copy(update=changes)
         rates, apis = allowed_rates(self.provider, account), self.provider.apis()
         names = frozenset(stream.name for stream in self.streams) if down else frozenset[str]()
@@ -200,18 +197,18 @@ class _Case:
         return Round(tuple(_load(account, apis[name], count, rates[name]) for name, count in calls.items() if count))
 
     def warnings(self, live: Round, dark: Round) -> Iterator[CapacityWarning]:
-        """Yield what will not work as wished."""
+        """Yield the problems."""
         yield from _beyond_limit(live)
-        yield from _too_few_in_flight(self.account, live)
-        yield from self._too_seldom(live)
+        yield from _low_concurrency(self.account, live)
+        yield from self._stale_lists(live)
         if (problem := _problem(live, self.schedule)) is not None:
             yield CapacityWarning(problem, (*self._listing_helps(live), *self._helps(live)))
         elif dark.refresh(self.schedule) > self.schedule.max_age and (problem := _problem(dark, self.schedule)):
-            # A listing tells nothing of streams that are not live.
+            # A list does not show streams that are not live.
             yield CapacityWarning(f"if none of its streams is live, {problem}", tuple(self._helps(dark)))
 
-    def _too_seldom(self, round_: Round) -> Iterator[CapacityWarning]:
-        """Find lists that are made less often than answers expire, where single calls cannot fill the gap."""
+    def _stale_lists(self, round_: Round) -> Iterator[CapacityWarning]:
+        """Find lists that are requested less often than answers expire while single calls cannot fill the gap."""
         max_age = self.schedule.max_age
         gap = self.round(plan="single").refresh(self.schedule)
         for load in round_.loads:
@@ -224,7 +221,7 @@ class _Case:
                 )
 
     def _listing_helps(self, round_: Round) -> Iterator[str]:
-        """Name the settings by which a listing would answer for many streams in one call."""
+        """Yield settings that would let a list answer for many streams in one call."""
         account = self.account
         if account.plan == "single" and (other := self.round(plan="auto")).seconds < round_.seconds:
             yield f"plan: auto, by which a round costs {number(other.calls)} instead of {number(round_.calls)} calls"
@@ -257,7 +254,7 @@ def _unset(shape: Account | Stream) -> Iterable[str]:
 
 
 def _problem(round_: Round, schedule: Schedule) -> str | None:
-    """Say what follows from a round that is too long: the worst consequence only."""
+    """Return the worst consequence of a round that is too long, or None if it fits."""
     if round_.fits(schedule):
         return None
     refresh = round_.refresh(schedule)
@@ -281,7 +278,7 @@ def _beyond_limit(round_: Round) -> Iterator[CapacityWarning]:
             )
 
 
-def _too_few_in_flight(account: Account, round_: Round) -> Iterator[CapacityWarning]:
+def _low_concurrency(account: Account, round_: Round) -> Iterator[CapacityWarning]:
     carried = account.concurrency / ASSUMED_LATENCY
     for load in round_.loads:
         if min(load.allowed, load.calls) > carried:
@@ -295,7 +292,7 @@ def _too_few_in_flight(account: Account, round_: Round) -> Iterator[CapacityWarn
 
 
 def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterator[str]:
-    """Name the quota of the slowest API that would suffice, or the whole limit where not even that does."""
+    """Yield the quota of the slowest API that would suffice, or else the whole limit."""
     slowest = round_.slowest
     others = round_.seconds - slowest.seconds
 
@@ -330,7 +327,7 @@ def _time_helps(schedule: Schedule, round_: Round) -> Iterator[str]:
 
 
 def spoken(seconds: float) -> str:
-    """Write seconds for people: `45ms`, `3.5s`, `2m19s`, `1h05m`."""
+    """Format seconds for people: `45ms`, `3.5s`, `2m19s`, `1h05m`."""
     if seconds < 0.9995:
         return f"{math.ceil(seconds * 1000)}ms"
     if seconds < 59.95:
@@ -343,5 +340,5 @@ def spoken(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """Write a rate or count for people: `150`, `166.67`, `1,500`, `0.05`."""
+    """Format a rate or count for people: `150`, `166.67`, `1,500`, `0.05`."""
     return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.4g}"

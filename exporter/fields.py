@@ -1,4 +1,4 @@
-"""Field types of the configuration: secrets, durations, names, domains and endpoints, each with its JSON Schema."""
+"""Field types of the configuration, with their JSON Schemas: secrets, durations, names, domains and endpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 class Secret:
-    """A text that cannot print itself; `reveal()` is the only way to it."""
+    """A text that cannot be printed; only `reveal()` returns it."""
 
     __slots__ = ("_value",)
 
@@ -20,7 +20,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the text itself, for signing and nothing else."""
+        """Return the text, only for signing."""
         return self._value
 
     def __repr__(self) -> str:
@@ -40,12 +40,12 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where a secret of the configuration stands: plain, in a file, or in an environment variable.
+    """Where a secret of the configuration is: in plain text, in a file, or in an environment variable.
 
     Attributes:
         kind: Which of the three.
         value: The secret itself, a path, or a variable's name.
-        shown: The path as resolved, or the variable, as messages name it; empty where it may be the secret itself.
+        shown: The resolved path or the variable, for messages; empty if it may be the secret itself.
     """
 
     kind: Literal["plain", "file", "env"]
@@ -54,7 +54,7 @@ class SecretSource:
 
     @classmethod
     def plain(cls, text: str) -> SecretSource:
-        """Hold a secret that was written into the configuration itself."""
+        """Return the source of a secret in the configuration itself."""
         return cls("plain", Secret(text))
 
 
@@ -77,11 +77,7 @@ _DURATION_SCHEMA = WithJsonSchema(
 
 
 def parse_duration(text: str) -> float:
-    """Read a duration in Prometheus's notation (`500ms`, `10s`, `1h30m`) as seconds.
-
-    Raises:
-        ValueError: It is written otherwise.
-    """
+    """Parse a duration in Prometheus's notation (`500ms`, `10s`, `1h30m`) to seconds; raises `ValueError`."""
     if text == "0":
         return 0.0
     match = _DURATION.fullmatch(text) if 0 < len(text) <= 64 else None
@@ -91,12 +87,12 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds in Prometheus's notation, in the largest unit that leaves a whole number: `90s`, `2m`, `500ms`."""
-    thousandths = round(seconds * 1000)
+    """Format seconds in Prometheus's notation, in the largest unit that gives a whole number: `90s`, `2m`, `500ms`."""
+    milliseconds = round(seconds * 1000)
     for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
-        if thousandths and thousandths % size == 0:
-            return f"{thousandths // size}{unit}"
-    return f"{thousandths}ms" if thousandths else "0s"
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms" if milliseconds else "0s"
 
 
 def _duration(value: Any) -> float:
@@ -110,19 +106,19 @@ def _duration(value: Any) -> float:
 
 
 def duration(low: float, high: float) -> Any:
-    """Return the annotation of a duration between two bounds in seconds, kept as float seconds."""
+    """Return the annotation of a duration between two bounds; all are in seconds."""
     return Annotated[float, BeforeValidator(_duration), Field(ge=low, le=high), _DURATION_SCHEMA]
 
 
 def is_duration(metadata: Iterable[Any]) -> bool:
-    """Say whether a field with this metadata was annotated by `duration`."""
+    """Return whether a field with this metadata was annotated by `duration`."""
     return _DURATION_SCHEMA in metadata
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
 
-# What signs the query of a push or play address: txSecret, auth_key, wsSecret, hwSecret, auth_info, volcSecret and the
-# plain words.
+# Parameters that sign a push or play address: txSecret, auth_key, wsSecret, hwSecret, auth_info, volcSecret and generic
+# names.
 _CREDENTIAL = re.compile(
     r"(?:\w*secret|auth_?(?:key|info|token)|access_?key|(?<![a-z0-9])(?:\w+[_-])?(?:sign|signature|sig|token|auth|key|"
     r"passwd|password|pwd|tx_?time|ws_?time|hw_?time|volc_?time))\s*=",
@@ -131,7 +127,7 @@ _CREDENTIAL = re.compile(
 
 
 def carries_credential(text: str) -> bool:
-    """Say whether a text holds the signature of an address (`?txSecret=…`, `auth_key=…`), percent-encoded or not."""
+    """Return whether a text holds the signature of an address (`?txSecret=…`, `auth_key=…`), even percent-encoded."""
     if "=" not in text and "%" not in text:
         return False
     once = unquote(text)
@@ -153,7 +149,7 @@ _SHORT_ID = re.compile(r"[A-Za-z0-9@._-]{1,128}", re.ASCII)
 
 
 def short_id_problem(text: str) -> str:
-    """Say why a text is not an id of at most 128 plain characters; return an empty text if it is one."""
+    """Return why a text is not an id of at most 128 plain characters, or an empty text if it is one."""
     return "" if _SHORT_ID.fullmatch(text) else "may hold letters, digits and @ . _ - only, at most 128 of them"
 
 
@@ -181,7 +177,7 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
 def _domain(text: str) -> str:
-    """Return a domain in lower case and without a trailing dot; refuse everything else that is not a plain domain."""
+    """Return a domain in lower case without a trailing dot; raises `ValueError` for anything but a plain domain."""
     if re.search(r"\s|[\u200b-\u200d\u2060\ufeff]", text):
         raise ValueError("holds a blank; write the domain alone")
     for sign, part in (("://", "a scheme"), ("@", "a user"), ("?", "a query"), ("#", "a fragment"), ("/", "a path")):
@@ -227,7 +223,7 @@ Endpoint = Annotated[
 
 
 class Shape(BaseModel):
-    """What all parts of the configuration share: strict types, no unknown keys, never changed after loading."""
+    """Base of all parts of the configuration: strict types, no unknown keys, immutable."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, arbitrary_types_allowed=True

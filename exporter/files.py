@@ -1,6 +1,6 @@
-"""Reads files of any kind from any place: a pipe is refused, and a mount that hangs holds nobody up for long.
+"""Reads files safely: refuses pipes and devices, and gives up on mounts that hang.
 
-Each operation runs in a thread. One that does not end in time is abandoned: neither the event loop nor the end of the
+Each operation runs in a thread. If it does not end in time, it is abandoned: neither the event loop nor the end of the
 process waits for it.
 """
 
@@ -25,10 +25,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SECONDS: Final = 5.0
-"""How long a file may take to be read, where the caller names no other limit."""
+"""Default limit for reading a file."""
 
 LOOK_SECONDS: Final = 0.05
-"""How long a look at a file may take where other work waits for it."""
+"""Limit for checking a file while other work waits."""
 
 MOST_IDLE: Final = 4
 LONGEST_PAUSE: Final = 600.0
@@ -42,14 +42,14 @@ _KINDS = {
 
 
 class Daemons(Executor):
-    """Runs functions in threads that the end of the process does not wait for; idle threads are used again."""
+    """Runs functions in daemon threads, and reuses idle ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[SimpleQueue[tuple[Future[Any], Callable[[], Any]]]] = []
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start a function; raises TimeoutError where no thread can be started for it."""
+        """Start a function; raises TimeoutError if no thread can be started."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
@@ -73,7 +73,7 @@ class Daemons(Executor):
             else:
                 future.set_result(result)
                 del result
-            # What was read is not kept until the next job comes.
+            # Free the result now, not when the next job comes.
             del future, function
             with self._lock:
                 if len(self._idle) >= MOST_IDLE:
@@ -85,26 +85,22 @@ DAEMONS: Final = Daemons()
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Run a function that reads files in a thread, so that it holds up neither the event loop nor the exit."""
+    """Run a function that reads files in a thread, so that it blocks neither the event loop nor the exit."""
     return await asyncio.get_running_loop().run_in_executor(DAEMONS, function, *args)
 
 
 _lock = threading.Lock()
-# What hangs, and when to try it again: later each time, so that a dead mount takes few threads.
+# The operations that hang by key, and when to try again: later each time, so that a dead mount takes few threads.
 _hanging: dict[object, tuple[list[Future[Any]], float]] = {}
 
 
 def within(seconds: float, key: object, function: Callable[..., T], *args: Any) -> T:
-    """Return what a function returns, or give it up after some seconds.
+    """Return a function's result, or abandon it after some seconds; its thread keeps running.
 
-    Args:
-        seconds: How long to wait.
-        key: What the function is about. While earlier tries with this key hang, there are pauses between new ones.
-        function: What may hang. When it is given up, it still runs on.
-        args: Its arguments.
+    While earlier calls with the same key hang, there are growing pauses between new ones.
 
     Raises:
-        TimeoutError: It did not end in time; `strerror` is a text for people.
+        TimeoutError: It did not end in time, or is not tried yet; `strerror` may be shown to users.
     """
     late = TimeoutError(errno.ETIMEDOUT, f"could not be read in {seconds:g} s: its disk or mount hangs")
     with _lock:
@@ -123,24 +119,24 @@ def within(seconds: float, key: object, function: Callable[..., T], *args: Any) 
             jobs = [*(one for one in _hanging.get(key, ([], 0.0))[0] if not one.done()), job]
             _hanging[key] = (jobs, time.monotonic() + min(2.0 ** len(jobs), LONGEST_PAUSE))
         raise late from None
-    with _lock:  # old tries may hang for ever, as on a mount that was replaced
+    with _lock:  # earlier calls may hang for ever, as on a mount that was replaced
         _hanging.pop(key, None)
     return result
 
 
 def read(path: Path, largest: int, seconds: float = SECONDS) -> bytes:
-    """Return the first bytes of a regular file, `largest` of them at most.
+    """Return at most the first `largest` bytes of a regular file.
 
     Raises:
         OSError: It cannot be read, or is a pipe, device, socket or directory.
         TimeoutError: It could not be read in time.
-        ValueError: It is not the name of a file.
+        ValueError: The name is not valid.
     """
     return within(seconds, ("read", path), _read, path, largest)
 
 
 def _read(path: Path, largest: int) -> bytes:
-    # Looked at before it is opened: opening some devices does something.
+    # Checked before it is opened, because opening some devices has side effects.
     _regular(os.stat(path).st_mode)
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     with open(handle, "rb") as file:
@@ -157,7 +153,7 @@ def _regular(mode: int) -> None:
 
 
 def look(path: Path | str, seconds: float = LOOK_SECONDS) -> os.stat_result | None:
-    """Return a file's status, or None where there is no file; raises TimeoutError. Symbolic links are followed."""
+    """Return a file's status, or None if it does not exist, following symbolic links; raises TimeoutError."""
     try:
         return within(seconds, ("look", path), os.stat, path)
     except TimeoutError:
@@ -170,17 +166,17 @@ Signature = tuple[int, ...] | None
 
 
 def signature(path: Path | str, seconds: float = LOOK_SECONDS) -> Signature:
-    """Return what changes with a file's content, or None where there is no file; raises TimeoutError.
+    """Return a value that changes with a file's content, or None if it does not exist; raises TimeoutError.
 
-    Symbolic links are followed, because a ConfigMap swaps them.
+    Symbolic links are followed, because updates of a ConfigMap swap them.
     """
-    found = look(path, seconds)
-    # The time of change, too: copies may keep the time of modification, and a new mode makes a file readable.
-    return found and (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+    status = look(path, seconds)
+    # With ctime, because copies may keep mtime, and a new mode may make a file readable.
+    return status and (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
 
 
 def is_missing(path: Path) -> bool:
-    """Say whether it is certain that there is no file of this name."""
+    """Return whether a file certainly does not exist."""
     try:
         within(LOOK_SECONDS, ("look", path), os.stat, path)
     except (OSError, ValueError) as error:
@@ -189,13 +185,13 @@ def is_missing(path: Path) -> bool:
 
 
 def is_file(path: Path, seconds: float = LOOK_SECONDS) -> bool:
-    """Say whether there is something of this name, other than a directory; raises TimeoutError as `look` does."""
-    found = look(path, seconds)
-    return found is not None and not stat.S_ISDIR(found.st_mode)
+    """Return whether something other than a directory has this name; raises TimeoutError."""
+    status = look(path, seconds)
+    return status is not None and not stat.S_ISDIR(status.st_mode)
 
 
 def may_be_file(path: Path) -> bool:
-    """Say whether there is a file; one that cannot be seen in time counts, so that its failure is reported."""
+    """Return whether a file exists; one that hangs counts, so that its failure is reported."""
     try:
         return is_file(path, SECONDS)
     except TimeoutError:
@@ -203,21 +199,21 @@ def may_be_file(path: Path) -> bool:
 
 
 def matches(pattern: str, directory: Path | None = None, seconds: float = SECONDS) -> list[str]:
-    """Return the names that fit a pattern, sorted; relative ones are looked for from `directory`.
+    """Return the names that match a pattern, sorted; relative patterns start at `directory`.
 
     Raises:
         OSError, ValueError: It is not a pattern of file names.
         TimeoutError: They could not be listed in time.
     """
     try:
-        find = partial(glob.glob, pattern, root_dir=directory, recursive=True)
-        return sorted(within(seconds, ("matches", pattern, directory), find))
+        search = partial(glob.glob, pattern, root_dir=directory, recursive=True)
+        return sorted(within(seconds, ("matches", pattern, directory), search))
     except re.error:
         raise ValueError("is not a pattern of file names") from None
 
 
 def problem(error: OSError | ValueError) -> str:
-    """Say why a file is not read; the text follows its name."""
+    """Return why a file could not be read; the text follows its name."""
     if not isinstance(error, OSError):
         return "cannot be read: its name is not valid"
     if isinstance(error, TimeoutError) and error.strerror:

@@ -1,4 +1,4 @@
-"""The nouns of the project: plain values, nothing that does anything."""
+"""The project's data types: plain values without behaviour."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.fields import Endpoint, LabelName, LabelValue, Secret, Shape, Text
 
 
 class State(StrEnum):
-    """What is known of a stream; all but UNKNOWN are definite."""
+    """The state of a stream; all but UNKNOWN are definite."""
 
     ACTIVE = "active"
     INACTIVE = "inactive"
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an attempt failed: the closed set that becomes the label `reason`."""
+    """Why an attempt failed; the values of the label `reason`."""
 
     AUTH = "auth"
     ACCOUNT = "account"
@@ -42,7 +42,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What one call is signed with: `key_id` is empty where a provider has none, `token` is set for temporary keys."""
+    """What a call is signed with. `key_id` is empty for a provider without key ids; temporary keys have a `token`."""
 
     key_id: str = field(repr=False)
     key_secret: Secret
@@ -64,10 +64,10 @@ class Answer(NamedTuple):
 
     Attributes:
         state: Never UNKNOWN.
-        code: The provider's own code of the answer, for `stream_provider_responses_total`; `ok` where it has none.
-        started: Unix seconds at which the present push began; like all that follows, only where the provider says it.
+        code: The provider's own code of the answer, for `stream_provider_responses_total`; `ok` if it has none.
+        started: When the present push began, in Unix seconds. This and all below are set only if the provider says so.
         media: Whether each media type is published.
-        inputs: The inputs being pushed; None where not told.
+        inputs: The inputs being pushed; None if unknown.
         ingest: How the stream comes in.
         request_id: The provider's id of the call, for support tickets; never a label.
     """
@@ -83,7 +83,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A failed attempt. `message` and `request_id` are for people and never become labels."""
+    """A failed attempt. `message` and `request_id` are for logs and pages and never become labels."""
 
     reason: Reason
     code: str
@@ -93,7 +93,7 @@ class Fault:
 
 
 class Account(Shape):
-    """Credentials and endpoint at one provider; each provider adds its own fields."""
+    """An account with a provider; each provider adds its own fields."""
 
     name: Text = Field(description="the account's name, and the label `account`; unique over all providers")
     provider: str = Field(description="the cloud it is an account of")
@@ -108,7 +108,7 @@ class Account(Shape):
 
 
 class Stream(Shape):
-    """One watched stream: its label `name`, its account, and the provider's address fields."""
+    """A watched stream; each provider adds the fields of its address."""
 
     name: Text = Field(description="the label `stream`; unique per provider")
     account: Text = Field(description="name of the account that asks for it")
@@ -116,26 +116,20 @@ class Stream(Shape):
 
     @property
     def expected_inputs(self) -> int | None:
-        """How many inputs there should be, where the provider tells of inputs and the configuration says so."""
+        """How many inputs the stream should have, if the configuration says so."""
         return None
 
 
 class Moment(NamedTuple):
-    """All that a request may depend on besides configuration: handed in, never drawn by a provider.
+    """All that a request depends on besides configuration and credentials."""
 
-    Attributes:
-        now: Unix seconds.
-        nonce: 32 lower-case hexadecimal digits, new for each call.
-        sequence: Strictly growing over the life of the process, in milliseconds of Unix time or above.
-    """
-
-    now: float
-    nonce: str
-    sequence: int
+    now: float  # Unix seconds
+    nonce: str  # 32 lower-case hexadecimal digits, new for each call
+    sequence: int  # strictly growing during the life of the process, at least Unix time in milliseconds
 
 
 class Call(NamedTuple):
-    """One API call before it is signed: the action and its business parameters."""
+    """An API call before it is signed."""
 
     action: str
     version: str
@@ -143,7 +137,7 @@ class Call(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One signed HTTP request; `url` is percent-encoded already and goes out byte for byte."""
+    """A signed HTTP request; `url` is percent-encoded and is sent byte for byte."""
 
     method: Literal["GET", "POST", "PUT"]
     url: str
@@ -155,12 +149,12 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """A provider's HTTP answer, decompressed and within the size allowed; headers are looked up in lower case.
+    """A provider's HTTP response, decompressed and within the size limit; look up headers in lower case.
 
-    Call `let_go` once the answer has been read: until then no other large answer is received.
+    Call `release` after reading it: until then, no other large response is received.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    let_go: Callable[[], None] = lambda: None
+    release: Callable[[], None] = lambda: None

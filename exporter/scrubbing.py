@@ -1,8 +1,8 @@
-"""Takes secrets out of text that is to be shown, in whatever common encoding they stand there.
+"""Removes secrets from text that is to be shown, in all common encodings.
 
-A text is looked at through views: as it stands, with its escapes decoded layer by layer, and with each run of base64
-and hexadecimal digits unpacked. A view remembers for each byte which part of the original it came from, so what is
-found anywhere is hidden in the original, and the rest stays readable.
+A text is searched in several views: as it is, with its escapes decoded layer by layer, and with all runs of base64 and
+hexadecimal digits decoded. A view maps each byte to its place in the original, so that a match in any view is replaced
+in the original, and the rest stays readable.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-SHORTEST = 4  # characters of a secret that is looked for
+SHORTEST = 4  # characters of the shortest secret that is searched for
 WITHHELD = "<withheld: it may hold a secret>"
 
-_LAYERS = 8  # escapes within escapes
-_PACKINGS = 2  # base64 or hexadecimal digits within each other
-_WIDEST = 16  # characters of text for one character of a secret
-_HEAD, _TAIL = 12, 8  # a secret that was cut short counts from this length on: anywhere, and at the end
-_FACTOR, _FREE = 96, 1 << 17  # bytes of views allowed for each byte of text, and for any text
+_LAYERS = 8  # of escapes within escapes
+_PACKINGS = 2  # levels of base64 or hexadecimal digits
+_WIDEST = 16  # characters of text that may encode one character of a secret
+_HEAD, _TAIL = 12, 8  # characters from which on a truncated secret is recognised: anywhere, and at the end of the text
+_FACTOR, _FREE = 96, 1 << 17  # limit of all views, in bytes per byte of text, and in bytes for any text
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """Bytes that were read out of a text; byte `n` came from `starts[n]` to `ends[n]` of it, where that is kept."""
+    """A decoded text. If it is `mapped`, byte `n` comes from `starts[n]` to `ends[n]` of the original."""
 
     data: bytes
     starts: Sequence[int] = ()
     ends: Sequence[int] = ()
-    kept: bool = False
+    mapped: bool = False
 
 
-_Span = tuple[int, int, str]  # where it begins and ends, and what to write there
+_Span = tuple[int, int, str]  # start, end, replacement
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What is looked for: secrets, longest first, and whether push addresses too."""
+class _Targets:
+    """What to search for: secrets, longest first, and whether push addresses too."""
 
     needles: Sequence[bytes]
     addresses: bool
     least: int  # fewest bytes of a secret that are recognised
-    stretch: re.Pattern[bytes]  # at least so many printable bytes
+    stretch: re.Pattern[bytes]  # matches at least so many printable bytes
 
     @classmethod
-    def of(cls, secrets: Iterable[str], addresses: bool) -> _Wanted:
-        """Prepare secrets: in lower case, without blanks and `+`, which can stand for each other."""
-        written = {secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST}
-        # A secret may hold escapes of its own, which are decoded along with those of the text.
-        plain = {form for each in written for form in _decoded(each) if len(form) >= SHORTEST}
+    def of(cls, secrets: Iterable[str], addresses: bool) -> _Targets:
+        """Prepare secrets: in lower case, without blanks and `+`, which may stand for each other."""
+        encoded = {secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST}
+        # A secret may hold escapes itself, which are decoded along with those of the text.
+        plain = {form for each in encoded for form in _decoded(each) if len(form) >= SHORTEST}
         bare = {_BLANK.sub(b"", each).replace(b"+", b"").lower() or each for each in plain}
         needles = sorted(bare, key=len, reverse=True)
         least = min([_TAIL, *map(len, needles)])
@@ -60,92 +60,92 @@ class _Wanted:
 
 
 def _decoded(secret: bytes) -> list[bytes]:
-    """Return a secret as it stands and with its escapes decoded, layer by layer."""
+    """Return a secret as it is and with its escapes decoded, layer by layer."""
     forms = [secret]
-    with suppress(_Tangled):
+    with suppress(_TooDeep):
         forms += [view.data for view in _layers(_View(secret))]
     return forms
 
 
-class _Tangled(Exception):  # noqa: N818
-    """A text is encoded too deeply to be looked through."""
+class _TooDeep(Exception):  # noqa: N818
+    """A text is encoded too deeply to be searched."""
 
 
 def scrub(text: str, secrets: Iterable[str], *, limit: int | None = None, addresses: bool = False) -> str:
     """Return a text with `<secret>` in place of each secret, however it is encoded.
 
-    It knows the escapes of JSON, percent encoding and HTML, base64 (standard and for URLs, at any offset, so also
-    `id:secret`) and hexadecimal digits, within each other too, in any case, and broken by blanks or lines.
+    It decodes the escapes of JSON, URLs and HTML, base64 (standard and URL-safe, at any offset, so `id:secret` too) and
+    hexadecimal digits, also nested, in any case, and interrupted by blanks or line breaks.
 
     Args:
-        text: What is to be shown.
-        secrets: What must not be; those shorter than four characters are not looked for.
-        limit: Characters of the text that are shown. It is cut after the search: half a secret is not recognised.
-        addresses: Whether push addresses and their secrets (txSecret, auth_key) are hidden too.
+        text: The text to show.
+        secrets: What to hide; secrets shorter than four characters are ignored.
+        limit: Maximum length of the result. The text is cut after the search, because half a secret is not recognised.
+        addresses: Whether to hide push addresses and their secrets (txSecret, auth_key) too.
 
     Returns:
-        The text, or `WITHHELD` where it is encoded too deeply to be searched.
+        The text, or `WITHHELD` if it is encoded too deeply to be searched.
     """
-    wanted = _Wanted.of(secrets, addresses)
+    targets = _Targets.of(secrets, addresses)
     whole = text
     if limit is not None and len(text) > limit:
-        whole = text[: limit + _WIDEST * max(map(len, wanted.needles), default=0) + 256]
+        whole = text[: limit + _WIDEST * max(map(len, targets.needles), default=0) + 256]
     data = whole.encode("utf-8", "surrogatepass")
     try:
-        if not _holds(data, wanted):
+        if not _contains_any(data, targets):
             return text[:limit]
         end = len(data) if limit is None else len(whole[:limit].encode("utf-8", "surrogatepass"))
-        spans = [span for span in _spans(data, wanted) if span[0] < end]
+        spans = [span for span in _spans(data, targets) if span[0] < end]
         parts = _between(data, spans, end)
-        if _holds(b"\x00".join(parts), wanted):
+        if _contains_any(b"\x00".join(parts), targets):
             return WITHHELD
-    except _Tangled:
+    except _TooDeep:
         return WITHHELD
     labels = ["", *(label for _, _, label in spans)]
     return "".join(label + part.decode("utf-8", "surrogatepass") for label, part in zip(labels, parts, strict=True))
 
 
 def _between(data: bytes, spans: Sequence[_Span], end: int) -> list[bytes]:
-    """Return what lies between the spans, up to the end."""
+    """Return the parts between the spans, up to the end."""
     starts = [0, *(after for _, after, _ in spans)]
     ends = [*(start for start, _, _ in spans), end]
     return [data[start:after] for start, after in zip(starts, ends, strict=True)]
 
 
-def _holds(data: bytes, wanted: _Wanted) -> bool:
-    """Whether anything is found; cheaper than finding out where."""
-    return any(True for _ in _found(_View(data), wanted))
+def _contains_any(data: bytes, targets: _Targets) -> bool:
+    """Return whether anything matches; cheaper than finding out where."""
+    return any(True for _ in _matches(_View(data), targets))
 
 
-def _spans(data: bytes, wanted: _Wanted) -> list[_Span]:
-    """Return where in a text something is found; overlapping places are merged."""
-    whole = _View(data, range(len(data)), range(1, len(data) + 1), kept=True)
-    places = {(view.starts[start], view.ends[end - 1], label) for view, (start, end, label) in _found(whole, wanted)}
+def _spans(data: bytes, targets: _Targets) -> list[_Span]:
+    """Return the matches in a text; overlapping ones are merged."""
+    whole = _View(data, range(len(data)), range(1, len(data) + 1), mapped=True)
+    spans = {(view.starts[start], view.ends[end - 1], label) for view, (start, end, label) in _matches(whole, targets)}
     merged: list[_Span] = []
-    for start, end, label in sorted(places):
+    for start, end, label in sorted(spans):
         if merged and start < merged[-1][1]:
-            first, last, words = merged[-1]
-            merged[-1] = (first, max(last, end), words)
+            first, last, first_label = merged[-1]
+            merged[-1] = (first, max(last, end), first_label)
         else:
             merged.append((start, end, label))
     return merged
 
 
-def _found(whole: _View, wanted: _Wanted) -> Iterator[tuple[_View, _Span]]:
-    """Yield what is found in all views of a text, with the view it was found in."""
+def _matches(whole: _View, targets: _Targets) -> Iterator[tuple[_View, _Span]]:
+    """Yield the matches in all views of a text, each with its view."""
     left = _FACTOR * len(whole.data) + _FREE
-    for view, tight in _views(whole, wanted, _PACKINGS):
+    for view, tight in _views(whole, targets, _PACKINGS):
         left -= len(view.data)
         if left < 0:
-            raise _Tangled
+            raise _TooDeep
         bare = _rewritten(tight, _PLUS, lambda _: b"") or tight
-        for span in _secrets_in(bare.data.lower(), wanted.needles):
+        for span in _secrets_in(bare.data.lower(), targets.needles):
             yield bare, span
-        for span in _addresses_in(view.data) if wanted.addresses else ():
+        for span in _addresses_in(view.data) if targets.addresses else ():
             yield view, span
 
 
-# --- what is looked for ----------------------------------------------------------------------------------------------
+# --- matches ---------------------------------------------------------------------------------------------------------
 
 
 def _secrets_in(data: bytes, needles: Sequence[bytes]) -> Iterator[_Span]:
@@ -155,25 +155,25 @@ def _secrets_in(data: bytes, needles: Sequence[bytes]) -> Iterator[_Span]:
 
 
 def _occurrences(data: bytes, needle: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where a secret stands, whole or cut short."""
+    """Yield where a secret is, whole or truncated."""
     at = data.find(needle[:_HEAD])
     while at >= 0:
-        end = at + _alike(data[at : at + len(needle)], needle)
+        end = at + _common_prefix(data[at : at + len(needle)], needle)
         yield at, end
         at = data.find(needle[:_HEAD], end)
-    # One that lacks its beginning is found by its end.
+    # A secret without its beginning is found by its end.
     at = data.find(needle[-_HEAD:]) if len(needle) > _HEAD else -1
     while at >= 0:
         end = at + _HEAD
-        yield end - _alike(data[max(0, end - len(needle)) : end][::-1], needle[::-1]), end
+        yield end - _common_prefix(data[max(0, end - len(needle)) : end][::-1], needle[::-1]), end
         at = data.find(needle[-_HEAD:], end)
     at = data.find(needle[:_TAIL], max(0, len(data) - _HEAD)) if len(needle) > _TAIL else -1
     if at >= 0 and needle.startswith(data[at:]):
         yield at, len(data)
 
 
-def _alike(one: bytes, other: bytes) -> int:
-    """Return how many bytes two texts have in common at their beginning."""
+def _common_prefix(one: bytes, other: bytes) -> int:
+    """Return the length of the common prefix."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -183,7 +183,7 @@ def _alike(one: bytes, other: bytes) -> int:
 
 _ADDRESS = re.compile(rb":(?:\\?/){2}[^\s\"'<>\x00]*")
 _SCHEME = re.compile(rb"[A-Za-z0-9+.-]*\Z")
-_LONGEST_SCHEME = 16  # without a limit, a long word would take time in the square of its length
+_LONGEST_SCHEME = 16  # without a limit, a long word would take quadratic time
 _PUSH_SECRETS = re.compile(
     rb"(?:secret|auth_key|(?:tx|ws|hw|volc)_?time|token|sign(?:ature)?)(?:=|[\"']\s{0,9}:\s{0,9}[\"'])([^&\"'\s\\\x00]+)",
     re.IGNORECASE,
@@ -201,15 +201,19 @@ def _addresses_in(data: bytes) -> Iterator[_Span]:
 # --- views -----------------------------------------------------------------------------------------------------------
 
 
-def _views(view: _View, wanted: _Wanted, packings: int) -> Iterator[tuple[_View, _View]]:
-    """Yield a view and all views that can be decoded from it, each also without blanks."""
+def _views(view: _View, targets: _Targets, packings: int) -> Iterator[tuple[_View, _View]]:
+    """Yield a view and all views decoded from it, each also without blanks."""
     for layer in _layers(view):
         tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
         yield layer, tight
-        if packings:
-            for runs, offsets, unpack in _PACKED:
-                for unpacked in _unpacked(tight, runs, offsets, unpack, wanted):
-                    yield from _views(unpacked, wanted, packings - 1)
+        # What only looks like an escape would take characters along: "%" before "aDA%2BMDA" or before "00ab\r\ncd".
+        careful = _rewritten(tight, _ESCAPE, _blank_or_sign)
+        if careful is not None:
+            yield _View(b""), careful  # it holds no other addresses
+        for runs, offsets, unpack in _PACKED if packings else ():
+            for packed in (tight, careful) if careful is not None else (tight,):
+                for unpacked in _unpack_runs(packed, runs, offsets, unpack, targets):
+                    yield from _views(unpacked, targets, packings - 1)
 
 
 def _layers(view: _View) -> Iterator[_View]:
@@ -220,12 +224,12 @@ def _layers(view: _View) -> Iterator[_View]:
             return
         yield decoded
         view = decoded
-    raise _Tangled
+    raise _TooDeep
 
 
 def _rewritten(view: _View, pattern: re.Pattern[bytes], change: Callable[[re.Match[bytes]], bytes]) -> _View | None:
-    """Return a view with each match of a pattern changed, or None where nothing changes."""
-    if not view.kept:
+    """Return a view with each match of a pattern replaced, or None if nothing changes."""
+    if not view.mapped:
         data = pattern.sub(change, view.data)
         return _View(data) if data != view.data else None
     parts: list[bytes] = []
@@ -243,11 +247,11 @@ def _rewritten(view: _View, pattern: re.Pattern[bytes], change: Callable[[re.Mat
     if not at:
         return None
     parts.append(view.data[at:])
-    return _View(b"".join(parts), [*starts, *view.starts[at:]], [*ends, *view.ends[at:]], kept=True)
+    return _View(b"".join(parts), [*starts, *view.starts[at:]], [*ends, *view.ends[at:]], mapped=True)
 
 
 _PLUS = re.compile(rb"\++")
-# Blanks of Unicode and signs without width too, as UTF-8, and the line breaks of HTML.
+# With Unicode blanks and zero-width characters in UTF-8, and the line breaks of HTML.
 _BLANK = re.compile(
     rb"(?:\s|\xc2[\x85\xa0\xad]|\xe1\x9a\x80|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xa4]|\xe3\x80\x80"
     rb"|\xef\xbb\xbf|<w?br\s{0,9}/?>)+",
@@ -263,7 +267,7 @@ _SIMPLE = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
-    """Return what an escape stands for, as UTF-8; one that stands for nothing stays."""
+    """Decode an escape to UTF-8; an invalid one stays as it is."""
     high, low, four, braced, byte, simple = match.groups()
     if high:
         pair = bytes.fromhex((high + low).decode())
@@ -278,15 +282,17 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     return html.unescape(match[0].decode()).encode("utf-8", "surrogatepass")
 
 
-# What a run of digits holds from an offset on, and how to find the first and last digit of one byte of it.
+# Decodes a run of digits from an offset on; `_Digits` returns the first and last digit of a decoded byte.
 _Digits = Callable[[int], tuple[int, int]]
 _Unpack = Callable[[bytes, int], tuple[bytes, _Digits]]
 
 
-def _unpacked(view: _View, runs: re.Pattern[bytes], offsets: int, unpack: _Unpack, wanted: _Wanted) -> Iterator[_View]:
-    """Yield the texts that the runs of a view hold, for each offset at which their groups of digits may begin."""
-    # Four digits of base64 make three bytes, of hexadecimal fewer: runs too short for any secret are skipped.
-    least = (wanted.least * 4 + 2) // 3
+def _unpack_runs(
+    view: _View, runs: re.Pattern[bytes], offsets: int, unpack: _Unpack, targets: _Targets
+) -> Iterator[_View]:
+    """Yield the decoded runs of a view, for each offset at which their groups of digits may begin."""
+    # Four digits of base64 make three bytes, of hexadecimal fewer: skip runs too short for any secret.
+    least = (targets.least * 4 + 2) // 3
     places = [match.span() for match in runs.finditer(view.data) if match.end() - match.start() >= least]
     for offset in range(offsets):
         data: list[bytes] = []
@@ -294,14 +300,22 @@ def _unpacked(view: _View, runs: re.Pattern[bytes], offsets: int, unpack: _Unpac
         ends: list[int] = []
         for begin, end in places:
             unpacked, digits = unpack(view.data[begin:end], offset)
-            for match in wanted.stretch.finditer(unpacked):
+            for match in targets.stretch.finditer(unpacked):
                 data += (match[0], b"\x00")
-                if view.kept:
+                if view.mapped:
                     own = [digits(at) for at in range(*match.span())]
                     starts += [*(view.starts[begin + first] for first, _ in own), view.starts[end - 1]]
                     ends += [*(view.ends[begin + last] for _, last in own), view.ends[end - 1]]
         if data:
-            yield _View(b"".join(data), starts, ends, view.kept)
+            yield _View(b"".join(data), starts, ends, view.mapped)
+
+
+def _blank_or_sign(match: re.Match[bytes]) -> bytes:
+    """Drop an escaped blank, and decode an escaped sign of base64; leave any other escape as it is."""
+    decoded = _unescaped(match)
+    if decoded in (b"+", b"/", b"="):
+        return decoded
+    return match[0] if _BLANK.sub(b"", decoded) else b""
 
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -310,8 +324,8 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 def _base64(run: bytes, offset: int) -> tuple[bytes, _Digits]:
     size = (len(run) - offset) * 6 // 8
     digits = run[offset : offset + (size * 8 + 5) // 6].translate(_STANDARD)
-    found = binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
-    return found, lambda at: (offset + at * 8 // 6, offset + (at * 8 + 7) // 6)
+    decoded = binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
+    return decoded, lambda at: (offset + at * 8 // 6, offset + (at * 8 + 7) // 6)
 
 
 _BETWEEN_HEX = re.compile(rb"0x|[^0-9A-Fa-f]+")
@@ -319,7 +333,7 @@ _BETWEEN_HEX = re.compile(rb"0x|[^0-9A-Fa-f]+")
 
 def _hex(run: bytes, offset: int) -> tuple[bytes, _Digits]:
     digits = _BETWEEN_HEX.sub(b"", run)[offset:]
-    found = bytes.fromhex(digits[: len(digits) // 2 * 2].decode())
+    decoded = bytes.fromhex(digits[: len(digits) // 2 * 2].decode())
     places: list[int] = []
 
     def place(at: int) -> tuple[int, int]:
@@ -327,7 +341,7 @@ def _hex(run: bytes, offset: int) -> tuple[bytes, _Digits]:
             places.extend(match.start() for match in re.finditer(rb"0x|([0-9A-Fa-f])", run) if match[1])
         return places[offset + 2 * at], places[offset + 2 * at + 1]
 
-    return found, place
+    return decoded, place
 
 
 _PACKED: tuple[tuple[re.Pattern[bytes], int, _Unpack], ...] = (

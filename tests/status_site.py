@@ -20,7 +20,7 @@ class Site:
 
     Attributes:
         broken: Whether the page answers 503.
-        changes: Known's fields besides the world's.
+        changes: Snapshot's fields besides the world's.
         loads: How often the page was asked for, and with which query.
         listening: Readers of `/api/v1/events`.
     """
@@ -37,7 +37,7 @@ class Site:
         self.loads.append(request.query_string)
         if self.broken:
             return web.Response(status=503)
-        text = whole_page(self.world.known(**self.changes), status.Filter.read(request.query.items()))
+        text = whole_page(self.world.snapshot(**self.changes), status.Filter.read(request.query.items()))
         policy = {"Content-Security-Policy": status.CONTENT_SECURITY_POLICY, "X-Content-Type-Options": "nosniff"}
         return web.Response(text=text, content_type="text/html", headers=policy)
 

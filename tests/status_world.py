@@ -7,12 +7,12 @@ from typing import Any
 
 from exporter.fields import SecretSource
 from exporter.model import Account, Answer, Fault, Input, Reason, State
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.pace import Pace
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import Counters
-from exporter.status import Filter, Known, slices
+from exporter.status import Filter, Snapshot, slices
 
 NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)
 MAX_AGE = 120.0
@@ -69,13 +69,13 @@ class World:
     accounts: list[Any] = field(default_factory=list)
     streams: list[tuple[str, Any]] = field(default_factory=list)
 
-    def known(self, **changes: Any) -> Known:
+    def snapshot(self, **changes: Any) -> Snapshot:
         """Return what the page is given."""
-        return Known(self.board, self.counters, self.accounts, **{"now": NOW, **changes})
+        return Snapshot(self.board, self.counters, self.accounts, **{"now": NOW, **changes})
 
     def account(self, name: str, provider: str, **changes: Any) -> FakeAccount:
         """Add an account."""
-        kind = found()[provider]
+        kind = all_providers()[provider]
         account = kind.account(name=name, provider=provider, **SECRETS[provider])
         paces = {action: Pace(api.limit(account) * 0.5) for action, api in kind.apis().items()}
         view = FakeAccount(kind, account, paces=paces, **changes)
@@ -106,7 +106,7 @@ class World:
             self.board.failed(record, fault, earlier(seconds))
 
 
-def whole_page(known: Known, wanted: Filter) -> str:
+def whole_page(known: Snapshot, wanted: Filter) -> str:
     """Return the page in one piece."""
     return "".join(slices(known, wanted))
 

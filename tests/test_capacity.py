@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.capacity import Load, Plan, Round, Schedule, allowed_rates, number, plan, spoken
 from exporter.model import Account, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.rounds.pace import Pace
 from tests.virtual import Network, account_prober, always, prober, run, tencent_state
 
@@ -26,13 +26,13 @@ PLACES: dict[str, dict[str, Any]] = {
 def account(provider: str, **fields: Any) -> Account:
     """Return an account of a provider."""
     needed = {"app_id": 1} if provider == "zego" else {}
-    made: Account = found()[provider].account(name="a", provider=provider, **needed, **fields)
+    made: Account = all_providers()[provider].account(name="a", provider=provider, **needed, **fields)
     return made
 
 
 def streams(provider: str, count: int, **fields: Any) -> list[Stream]:
     """Return streams of the account, at one domain or in one room."""
-    kind = found()[provider].stream
+    kind = all_providers()[provider].stream
     return [kind(name=f"s{i}", account="a", **{**PLACES[provider], **fields}) for i in range(count)]
 
 
@@ -41,7 +41,7 @@ def planned(
 ) -> Plan:
     """Return the plan of an account with so many streams."""
     watched = streams(provider, count, **(address or {}))
-    return plan(found()[provider], account(provider, **fields), watched, schedule or Schedule())
+    return plan(all_providers()[provider], account(provider, **fields), watched, schedule or Schedule())
 
 
 def calls(round_: Round) -> dict[str, int]:
@@ -217,7 +217,7 @@ def test_rates_are_those_of_the_prober() -> None:
         network = Network(lambda _provider, _request: always(tencent_state("active")))
         return account_prober(prober(network, [made], []), "a").kept()
 
-    assert allowed_rates(found()["tencent"], made) == run(rates())
+    assert allowed_rates(all_providers()["tencent"], made) == run(rates())
 
 
 # --- warnings --------------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def known(provider: str) -> list[dict[str, Any]]:
 def every_entry() -> list[Entry]:
     """Everything the catalogue can say on its own: states, codes, prefixes, reasons and words."""
     loaded = [catalogue.load(provider) for provider in catalogue.providers()]
-    rows = [entry for codes in loaded for entry in (*codes.entries(), *codes.fallbacks())]
+    rows = [entry for codes in loaded for entry in (*codes.entries(), *codes.fallbacks)]
     return [*rows, *catalogue.reasons(), *catalogue.words()]
 
 
@@ -72,7 +72,7 @@ def test_no_known_code_is_lost_or_misjudged(provider: str) -> None:
     """Each code of the collected facts stands in the table, with the reason or state it must have."""
     codes = catalogue.load(provider)
     listed = {(entry.family, entry.code): (entry.reason, entry.state) for entry in codes.entries()}
-    prefixes = {entry.code: entry.reason for entry in codes.fallbacks()}
+    prefixes = {entry.code: entry.reason for entry in codes.fallbacks}
     wrong = [fact for fact in known(provider) if not _holds(fact, listed, prefixes)]
     assert wrong == []
 

@@ -39,7 +39,7 @@ from exporter.config.secret_values import secret_fields
 from exporter.credentials import configured as credentials
 from exporter.fields import Secret, SecretSource, carries_credential, format_duration, parse_duration
 from exporter.model import Account
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 
 ROOT = Path(__file__).parent.parent
@@ -47,7 +47,7 @@ SAMPLES = ROOT / "tests" / "config"
 GOOD = sorted((SAMPLES / "good").glob("*.yml"))
 BAD = sorted((SAMPLES / "bad").glob("*.yml"))
 SAYABLE = [path for path in BAD if "# schema: cannot say" not in path.read_text(encoding="utf-8")]
-PROVIDERS = found()
+PROVIDERS = all_providers()
 PARSERS = [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)]
 CANARY = "CANARY"
 ENVIRONMENT = {

@@ -12,7 +12,7 @@ from exporter import config, providers
 from exporter.config import ConfigErrors
 from exporter.config.secret_values import shown_path, shown_variable
 
-PROVIDERS = providers.found()
+PROVIDERS = providers.all_providers()
 ZEGO = {"name": "z", "provider": "zego", "app_id": 1, "server_secret": "made-up"}
 
 

@@ -20,7 +20,7 @@ from exporter.config.streams import TAKEN_LABELS
 from exporter.config.table import Columns, NotCsv, rows
 from tests.markdown import ROOT, page
 
-PROVIDERS = providers.found()
+PROVIDERS = providers.all_providers()
 MAIN = """\
 accounts:
   - {name: t, provider: tencent, secret_id: i, secret_key: k}

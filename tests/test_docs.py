@@ -23,7 +23,7 @@ from tests.markdown import ROOT, Page, page, pages
 
 PAGES = list(pages())
 EVERY = pytest.mark.parametrize("document", PAGES, ids=[one.name for one in PAGES])
-PROVIDERS = providers.found()
+PROVIDERS = providers.all_providers()
 HAND_WRITTEN = {"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
 
 # Words that look like a metric of ours but name something else: keys, events and families of codes.
@@ -279,7 +279,7 @@ def entries(provider: str) -> Iterator[catalogue.Entry]:
     """Yield every code and prefix of a provider's catalogue."""
     codes = catalogue.load(provider)
     yield from codes.entries()
-    yield from codes.fallbacks()
+    yield from codes.fallbacks
 
 
 @pytest.mark.parametrize("provider", catalogue.providers())

@@ -13,9 +13,9 @@ import pytest
 from exporter.config import Config, ConfigErrors, load
 from exporter.config.warnings import blemishes, readable_by_all, variable
 from exporter.credentials import configured as credentials
-from exporter.providers import found
+from exporter.providers import all_providers
 
-PROVIDERS = found()
+PROVIDERS = all_providers()
 ZEGO = {"name": "z", "provider": "zego", "app_id": 1, "server_secret": "a-secret"}
 
 

@@ -74,7 +74,7 @@ class Reader(HTMLParser):
 def shown(world: World, query: str = "", **changes: Any) -> str:
     """Return the page for a query string."""
     wanted = status.Filter.read(parse_qsl(query, keep_blank_values=True))
-    return whole_page(world.known(**changes), wanted)
+    return whole_page(world.snapshot(**changes), wanted)
 
 
 def rows(page: str) -> list[str]:
@@ -121,11 +121,11 @@ def test_hostile_filter_stays_text() -> None:
     for name in HOSTILE:
         world = hostile()
         wanted = status.Filter(name, providers=frozenset({name}), accounts=frozenset({name}), labels=((name, name),))
-        reader = Reader(whole_page(world.known(), wanted))
+        reader = Reader(whole_page(world.snapshot(), wanted))
         assert len(reader.all("script")) == 1
         assert not reader.all("img")
         assert name in [one.get("value") for one in reader.all("input")]
-    assert 'value="a&#13;b\nc"' in whole_page(World().known(), status.Filter("a\rb\nc"))
+    assert 'value="a&#13;b\nc"' in whole_page(World().snapshot(), status.Filter("a\rb\nc"))
 
 
 def test_templates_escape_everything_but_our_own_icons() -> None:
@@ -422,7 +422,7 @@ def test_rows_are_limited(limit: str, count: int) -> None:
 
 def test_ten_thousand_streams_do_not_block() -> None:
     """No slice of the page takes more than 50 ms of processor time, with all rows that one may ask for."""
-    known = crowd(10_000).known()
+    known = crowd(10_000).snapshot()
     wanted = status.Filter(limit=MOST_ROWS)
     whole_page(known, wanted)
     longest = min(max(_slice_seconds(known, wanted)) for _ in range(5))
@@ -430,7 +430,7 @@ def test_ten_thousand_streams_do_not_block() -> None:
     assert longest < 0.05
 
 
-def _slice_seconds(known: status.Known, wanted: status.Filter) -> list[float]:
+def _slice_seconds(known: status.Snapshot, wanted: status.Filter) -> list[float]:
     took, before = [], time.process_time()
     for _ in status.slices(known, wanted):
         now = time.process_time()
@@ -444,7 +444,7 @@ def test_slices_tell_of_one_moment() -> None:
     still, moving = crowd(300), crowd(300)
     expected = shown(still)
     parts = []
-    for part in status.slices(moving.known(), status.Filter()):
+    for part in status.slices(moving.snapshot(), status.Filter()):
         parts.append(part)
         for record in moving.board:
             moving.board.answered(record, Answer(State.NOT_FOUND), "DescribeLiveStreamState", NOW)
@@ -548,7 +548,7 @@ def test_real_account_probers_are_shown() -> None:
         await made.refresh(loop.time() + 5, loop.time())
         accounts: list[AccountProber] = list(made.accounts.values())
         shared = made.shared
-        return whole_page(status.Known(shared.board, shared.counters, accounts, shared.clock.now()), status.Filter())
+        return whole_page(status.Snapshot(shared.board, shared.counters, accounts, shared.clock.now()), status.Filter())
 
     page = run(main())
     assert "main answers nothing; 3 of 3 streams unknown." in Reader(page).words()
@@ -562,5 +562,5 @@ async def _refusing(_provider: str, _request: object) -> Any:
 
 def test_empty_board_needs_no_account() -> None:
     """A page can be made before anything is configured."""
-    known = status.Known(Board(MAX_AGE), troubled().counters, [], NOW)
+    known = status.Snapshot(Board(MAX_AGE), troubled().counters, [], NOW)
     assert "No streams" in whole_page(known, status.Filter())

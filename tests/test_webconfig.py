@@ -322,7 +322,7 @@ def test_a_key_in_place_of_its_path_is_not_repeated(folder: Path) -> None:
 def test_a_file_that_becomes_a_pipe_stops_no_server(folder: Path) -> None:
     """A certificate that is replaced by a pipe leaves the last one that worked; so it is told."""
     told: list[str] = []
-    guard = WebGuard(written(folder, MUTUAL), Clock(), tell=told.append)
+    guard = WebGuard(written(folder, MUTUAL), Clock(), report=told.append)
     context = guard.ssl_context()
     assert context is not None
     (folder / "ca.crt").unlink()
@@ -615,7 +615,7 @@ def test_without_an_authority_the_system_s_are_trusted(folder: Path) -> None:
             await get(base, tls=trusting(folder, "client"))
 
     text = f"{TLS}  client_auth_type: RequireAndVerifyClientCert\n"
-    against(WebGuard(written(folder, text), Clock(), tell=told.append), check)
+    against(WebGuard(written(folder, text), Clock(), report=told.append), check)
     assert told == ["without a client CA, clients of any authority that this system trusts are let in"]
 
 
@@ -680,7 +680,7 @@ def test_certificates_rotate_without_restart(folder: Path) -> None:
         shutil.copy(folder / "second.key", folder / "server.key")
         assert (await shaken(base, trusting(folder)))[1] == "second"
 
-    against(WebGuard(written(folder, TLS), Clock(), tell=told.append), check)
+    against(WebGuard(written(folder, TLS), Clock(), report=told.append), check)
     assert told[1:] == ["TLS settings and certificates were read again"]
 
 
@@ -713,8 +713,8 @@ def test_tls_is_not_switched_at_run_time(folder: Path, authority: Issued) -> Non
         path.write_text(f"{MUTUAL}  client_allowed_sans: [nobody]\n{USERS}")
         assert (await get(base)).status == 401
 
-    against(WebGuard(path, Clock(), tell=told.append), stays_on)
-    against(WebGuard(path, Clock(), tell=told.append), stays_off)
+    against(WebGuard(path, Clock(), report=told.append), stays_on)
+    against(WebGuard(path, Clock(), report=told.append), stays_off)
     read = "the web configuration file was read again"
     switched = [f"TLS stays {state}: switching it takes a restart" for state in ("on", "off")]
     assert told == [read, switched[0], read, switched[1]]
@@ -1122,7 +1122,7 @@ def test_broken_file_is_500_until_mended(breakage: str, scheme: str, folder: Pat
         path.write_text(text)
         assert (await ask()).status == 200
 
-    against(WebGuard(path, Clock(), tell=told.append), check)
+    against(WebGuard(path, Clock(), report=told.append), check)
     assert told[0].startswith(f"{path}:")
     assert told[1:] == ["the web configuration file was read again"]
     assert "canary" not in told[0]
@@ -1146,7 +1146,7 @@ def test_lack_of_descriptors_is_not_a_broken_file(folder: Path) -> None:
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    against(WebGuard(written(folder, USERS), Clock(), tell=told.append), check)
+    against(WebGuard(written(folder, USERS), Clock(), report=told.append), check)
     assert told == []
 
 

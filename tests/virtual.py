@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.network import Plain
 from exporter.fields import Secret
 from exporter.model import Account, Credentials, Reason, Reply, Request, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import AccountProber, Clock, Prober, Shared
 from exporter.state.board import Board
@@ -97,13 +97,13 @@ async def always(answer: Reply) -> Reply:
 
 def account(provider: str = "tencent", name: str = "main", **fields: Any) -> Account:
     """Return an account of a provider; its streams are asked singly unless `plan` says otherwise."""
-    made: Account = found()[provider].account(name=name, provider=provider, **{"plan": "single", **fields})
+    made: Account = all_providers()[provider].account(name=name, provider=provider, **{"plan": "single", **fields})
     return made
 
 
 def streams(count: int, account_name: str = "main", prefix: str = "s", **fields: Any) -> list[Stream]:
     """Return Tencent streams."""
-    kind = found()["tencent"].stream
+    kind = all_providers()["tencent"].stream
     return [kind(name=f"{prefix}{i:05d}", account=account_name, domain="push.example", **fields) for i in range(count)]
 
 
@@ -123,7 +123,7 @@ def prober(
     loop = asyncio.get_running_loop()
     clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
     made = Prober(Shared(Board(max_age), Counters(), clock, network.connect, keys))
-    made.configure([(found()[one.provider], one) for one in accounts], watched, max_age)
+    made.configure([(all_providers()[one.provider], one) for one in accounts], watched, max_age)
     return made
 
 

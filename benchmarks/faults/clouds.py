@@ -19,7 +19,7 @@ from exporter.providers.interface import TransportError
 from exporter.simulator.exchange import Exchange, Received
 from exporter.simulator.faults import Fault, write
 from exporter.simulator.providers import fakes
-from exporter.simulator.server import decide
+from exporter.simulator.server import respond
 from exporter.simulator.types import FieldValue
 from exporter.simulator.world import World
 from exporter.transport.pool import Pool
@@ -169,7 +169,7 @@ class Clouds:
         self.calls += 1
         received = _received(request)
         sent = self.now()
-        exchange = fakes()[provider].examine(self.world, _at(received, sent))
+        exchange = fakes()[provider].parse(self.world, _at(received, sent))
         again = False
         try:
             async with asyncio.timeout(timeout):
@@ -197,7 +197,7 @@ class Clouds:
     def _settled(self, exchange: Exchange) -> list[str]:
         """Return the streams that a sound listing settles: those in it; with volcengine those that are not."""
         present = exchange.fake.name != "volcengine"
-        account = exchange.known
+        account = exchange.caller
         listed = self.world.group(account, exchange.address) or self.world.group(account)
         return [stream.key for stream in listed if stream.is_active(exchange.now) == present]
 
@@ -217,7 +217,7 @@ class Clouds:
             await asyncio.sleep(1e6)
         exchange.received = _at(received, now + sum(spell.seconds for spell in spells_now if spell.kind == "skew"))
         faults = [made for spell in spells_now if (made := self._fault(exchange, spell)) is not None]
-        outgoing = decide(exchange, faults)
+        outgoing = respond(exchange, faults)
         wire = write(outgoing, exchange.fake, faults)
         sound = outgoing.code in SUCCESS and not kinds & BROKEN and {fault.kind for fault in faults} <= HARMLESS
         exchange.verified = exchange.verified and sound and len(wire.body) <= largest

@@ -55,7 +55,7 @@ def written(whole: bool) -> bytes:
 def loaded(whole: bool) -> config.Config:
     """Read one of the two configurations."""
     text = written(whole)
-    return config.load(Path("campaign.yml"), providers.found(), {}, lambda _path: text)
+    return config.load(Path("campaign.yml"), providers.all_providers(), {}, lambda _path: text)
 
 
 class Offline(Service):
@@ -66,7 +66,7 @@ class Offline(Service):
         chance = Random("nonces")
         loop = asyncio.get_running_loop()
         clock = Clock(clouds.our_time, loop.time, lambda: f"{chance.getrandbits(128):032x}")
-        super().__init__(loaded(True), providers.found(), clock, Keyring({}), connect=clouds.connect)
+        super().__init__(loaded(True), providers.all_providers(), clock, Keyring({}), connect=clouds.connect)
 
 
 class Ours:
@@ -133,7 +133,7 @@ class Simple:
                     self._shown[key] = 0
 
     async def _ask(self, name: str, stream: Any) -> State:
-        provider, account = providers.found()[name], self._config.accounts_by_name[name]
+        provider, account = providers.all_providers()[name], self._config.accounts_by_name[name]
         credentials = await self._keys(provider, account)
         now = self._clouds.our_time()
         moment = Moment(now, f"{self._chance.getrandbits(128):032x}", self._sequence.next(now))

@@ -36,7 +36,7 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
         return 1
     schedule = Schedule(loaded.scrape.timeout, loaded.scrape.max_age, loaded.scrape.reuse)
     plans = _plans(loaded, schedule)
-    others = list(warnings(loaded, file, providers.found(), terminal.environ))
+    others = list(warnings(loaded, file, providers.all_providers(), terminal.environ))
     count = len(loaded.warnings) + sum(len(one.warnings) for one in plans) + len(others)
     failed = options.strict and count > 0
     if options.output == "json":
@@ -109,7 +109,7 @@ def _plans(loaded: Config, schedule: Schedule) -> list[Plan]:
     streams: dict[str, list[Stream]] = defaultdict(list)
     for stream in loaded.streams:
         streams[stream.account].append(stream)
-    known = providers.found()
+    known = providers.all_providers()
     return [plan(known[account.provider], account, streams[account.name], schedule) for account in loaded.accounts]
 
 

@@ -38,7 +38,7 @@ def read_configuration(path: Path, terminal: Terminal) -> Config | None:
 
 def load(path: Path, terminal: Terminal) -> Config:
     """Return the configuration; raises ConfigErrors."""
-    return config.load(path, providers.found(), terminal.environ, choose=chooser(terminal.environ))
+    return config.load(path, providers.all_providers(), terminal.environ, choose=chooser(terminal.environ))
 
 
 def tell_errors(errors: ConfigErrors, path: Path, terminal: Terminal) -> None:

@@ -29,7 +29,7 @@ def run(options: ExplainOptions, terminal: Terminal) -> int:
     *given, code = options.words
     known = catalogue.providers()
     if given and given[0] not in known:
-        hint = providers.meant(given[0], providers.found())
+        hint = providers.suggest_provider(given[0], providers.all_providers())
         terminal.complain(f"unknown provider {printable(given[0])}; it is one of {', '.join(known)}{hint}")
         return 2
     asked = given or known

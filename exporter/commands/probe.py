@@ -28,7 +28,7 @@ from exporter.providers import codes as catalogue
 from exporter.providers.reading import printable
 from exporter.rounds import AccountProber
 from exporter.rounds.transcript import Transcript
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from exporter.serving.views import stream_object
 from exporter.spelling import did_you_mean
 from exporter.state.board import Key, Record
@@ -80,7 +80,8 @@ def _meant_by(target: str, streams: Collection[str]) -> Collection[str]:
 def _unknown(target: str, streams: Iterable[str]) -> str:
     provider, _, name = target.partition("/")
     if any(sign in name for sign in "*?["):
-        advice = providers.meant(provider, providers.found()) if provider not in providers.found() else ""
+        known = providers.all_providers()
+        advice = "" if provider in known else providers.suggest_provider(provider, known)
         return f"no stream of the configuration fits {printable(target)}{advice}"
     advice = did_you_mean(target, streams) or "; `probe` without a target asks for all of them"
     return f"unknown stream {printable(target)}: a target is PROVIDER/STREAM of the configuration{advice}"
@@ -152,7 +153,7 @@ async def _probe(loaded: Config, terminal: Terminal) -> Result:
     with _errors_logged(terminal):
         async with Transport() as outbound:
             keyring = Keyring(terminal.environ, send=outbound.send)
-            async with Service(loaded, providers.found(), clock(), keyring) as service:
+            async with Service(loaded, providers.all_providers(), system_clock(), keyring) as service:
                 result = Result(service, service.clock.mono())
                 await _ask_until_stopped(result, terminal)
                 return result

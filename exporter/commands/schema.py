@@ -11,5 +11,5 @@ from exporter.commands.terminal import Terminal
 
 def run(_options: SchemaOptions, terminal: Terminal) -> int:
     """Write the schema to standard output."""
-    terminal.say(json.dumps(config.schema(providers.found()), indent=2, ensure_ascii=False))
+    terminal.say(json.dumps(config.schema(providers.all_providers()), indent=2, ensure_ascii=False))
     return 0

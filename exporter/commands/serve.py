@@ -33,8 +33,8 @@ from exporter.model import Account, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.app import App
-from exporter.serving.reload import Reloader, keep_one_heap, settle_memory
-from exporter.serving.service import Service, clock
+from exporter.serving.reload import Reloader, freeze_objects, use_one_malloc_arena
+from exporter.serving.service import Service, system_clock
 from exporter.state.board import Change
 from exporter.transport import Transport
 
@@ -72,7 +72,7 @@ async def serve(options: ServeOptions, terminal: Terminal, ready: Ready | None =
         terminal: Where to write the log and what keeps the exporter from starting.
         ready: Called with the URLs once all of them listen.
     """
-    keep_one_heap()
+    use_one_malloc_arena()
     hung_up = asyncio.Event()
     # From here to the end: while the configuration is being read, and while answers under way are finished.
     with logs.in_background(sys.stderr) as stderr, _on_hang_up(hung_up.set):
@@ -82,13 +82,13 @@ async def serve(options: ServeOptions, terminal: Terminal, ready: Ready | None =
 
 
 async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Event, ready: Ready | None) -> int:
-    load = Loader(options.config_file, providers.found(), terminal.environ)
+    load = Loader(options.config_file, providers.all_providers(), terminal.environ)
     try:
         loaded = load()
         guard = WebGuard(
             options.web_config_file,
             time.monotonic,
-            tell=lambda text: log.warning("web configuration", problem=text),
+            report=lambda text: log.warning("web configuration", problem=text),
         )
         tls = guard.ssl_context()
     except (config.ConfigErrors, WebConfigError) as error:
@@ -99,7 +99,9 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
     with _until_asked_twice(stopped):
         async with Transport() as outbound:
             keyring = Keyring(terminal.environ, send=outbound.send)
-            service = Service(loaded, providers.found(), clock(), keyring, load.callback_secret, keyring.doubt)
+            service = Service(
+                loaded, providers.all_providers(), system_clock(), keyring, load.callback_secret, keyring.mark_refused
+            )
             async with service:
                 service.board.on_change.append(log_change)
                 service.source.dropped = logs.dropped(terminal.stderr)
@@ -112,7 +114,7 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
                 log.info("listening", version=__version__, addresses=" ".join(urls), streams=len(loaded.streams))
                 if ready is not None:
                     ready([f"{url}{options.prefix}" for url in urls])
-                settle_memory()
+                freeze_objects()
                 systemd.ready()
                 await _reload_until(stopped, reloader, hung_up)
                 systemd.stopping()

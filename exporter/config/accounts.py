@@ -101,7 +101,8 @@ class Accounts:
         elif word in self.providers:
             return self.providers[word]
         else:
-            self.findings.wrong(place, f"unknown provider; it is one of {options}{clouds.meant(word, self.providers)}")
+            suggestion = clouds.suggest_provider(word, self.providers)
+            self.findings.wrong(place, f"unknown provider; it is one of {options}{suggestion}")
         return None
 
     def _own(self, name: Any, provider: AnyProvider | None, place: Place) -> None:

@@ -186,7 +186,7 @@ class _Loading:
         for name, account in self.accounts.valid.items():
             provider, place = self.accounts.owners[name]
             if provider is not None:
-                for doubt in provider.doubts(account, streams.get(name, [])):
+                for doubt in provider.warnings(account, streams.get(name, [])):
                     hint = did_you_mean(getattr(account, doubt.field), doubt.options)
                     self.findings.warn((*place, doubt.field), doubt.message + hint)
 

@@ -1,4 +1,4 @@
-"""Where keys come from: an account's fields, the environment, and its cloud's profiles, pods and roles."""
+"""Credentials: from an account's fields, the environment, and its cloud's profiles, pod identities and roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chain: an account's fields, then the environment variables, then its cloud's sources in their order."""
+"""The credential chain: an account's fields, then environment variables, then its cloud's sources in order."""
 
 from __future__ import annotations
 
@@ -11,17 +11,10 @@ from exporter.providers.sources import Machine, Source
 
 
 def choose(machine: Machine, provider: AnyProvider, given: Collection[str]) -> Source | None:
-    """Return the source of an account's keys.
+    """Return the credential source of an account whose secret fields in `given` are set.
 
-    Only the first source with evidence counts: if it fails, no other identity takes its place silently.
-
-    Args:
-        machine: The machine that the exporter runs on.
-        provider: The account's cloud.
-        given: The account's secret fields that are set.
-
-    Returns:
-        None if the account's fields or environment variables are to be used, or there is nothing.
+    It is None if fields or environment variables hold keys, or if there is no source. Only the first source with
+    evidence counts: if it fails, no other identity silently takes its place.
     """
     key_id, key_secret, _ = provider.credentials
     in_fields = any(field in given for field in provider.credentials if field)
@@ -32,5 +25,5 @@ def choose(machine: Machine, provider: AnyProvider, given: Collection[str]) -> S
 
 
 def chooser(environ: Mapping[str, str]) -> Callable[[AnyProvider, Collection[str]], Source | None]:
-    """Return `choose` for this machine, for one reading of the configuration."""
+    """Return `choose` for this machine."""
     return partial(choose, Machine(environ, may_be_file))

@@ -1,4 +1,4 @@
-"""Keys from an account's own fields, or from the cloud's environment variables."""
+"""Keys from an account's fields or the cloud's environment variables."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from exporter.providers.interface import AnyProvider
 def configured(
     account: Account, provider: AnyProvider, environ: Mapping[str, str], read: Read = secret_values.read_file
 ) -> Credentials:
-    """Return what the fields or environment variables hold.
+    """Return the keys in an account's fields or environment variables.
 
     Raises:
-        CredentialsMissing: A field that is needed is given nowhere, or cannot be fetched.
+        CredentialsMissing: A required field is not set or cannot be read.
     """
     given = {field for field in secret_values.secret_fields(type(account)) if getattr(account, field) is not None}
     for field, advice in secret_values.missing(provider, environ, given):
@@ -28,7 +28,7 @@ def configured(
         return secret_values.secret(field, source, environ, read)
 
     key_id, key_secret, token = provider.credentials
-    # A token of the environment goes with keys of the environment only.
+    # A token from the environment belongs only to keys from the environment.
     has_token = token in given or (
         given.isdisjoint((key_id, key_secret)) and secret_values.variable_of(provider, token, environ)
     )

@@ -1,4 +1,4 @@
-"""Secret files: read once, and again when they have changed."""
+"""Secret files, which are read again when they change."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from exporter import files
 
 read_small = partial(files.read, largest=(64 << 10) + 1, seconds=3.0)
-"""Read as much as any secret may have, and one byte more, so that a larger file shows."""
+"""Read one byte more than a secret may have, to detect a file that is too large."""
 
 LOOK_SECONDS = 0.1
 FIRST_LOOK_SECONDS = 1.0
-"""Limit for the first look at a file: on a busy machine, one that is slow should not count as present."""
+"""Limit for the first look at a file, so that on a busy machine a slow one does not count as present."""
 
 HANGS: files.Signature = ()
 
 
 def signature(path: Path) -> files.Signature:
-    """Return what changes with a file's content, or HANGS."""
+    """Return a value that changes with a file's content, or HANGS."""
     try:
         return files.signature(path, LOOK_SECONDS)
     except TimeoutError:
@@ -28,41 +28,41 @@ def signature(path: Path) -> files.Signature:
 
 
 class Files:
-    """Reads files, and tells without reading whether any of them has changed since.
+    """Reads files, and detects without reading them again whether any has changed.
 
     Attributes:
-        seen: The signature of each file, taken before it was read.
+        signatures: The signature of each file from before it was read.
     """
 
     def __init__(self, read: Callable[[Path], bytes]) -> None:
         self._read = read
-        self.seen: dict[Path, files.Signature] = {}
+        self.signatures: dict[Path, files.Signature] = {}
 
     def read(self, path: Path) -> bytes:
         """Return a file's content; raises OSError or ValueError."""
-        # Taken before the file is read: what changes in between is seen as a change.
-        if path not in self.seen:
-            self.seen[path] = signature(path)
+        # Taken before the file is read, to notice a change in between.
+        if path not in self.signatures:
+            self.signatures[path] = signature(path)
         return self._read(path)
 
     async def changed(self) -> bool:
-        """Say whether any file has changed since the attempt to read it; one that hangs counts as unchanged."""
+        """Return whether any file has changed since it was read; one that hangs counts as unchanged."""
         with suppress(TimeoutError):  # no thread can be started
-            return bool(self.seen) and await files.in_thread(self._differ)
+            return bool(self.signatures) and await files.in_thread(self._differ)
         return False
 
     def _differ(self) -> bool:
-        return any(signature(path) not in (seen, HANGS) for path, seen in self.seen.items())
+        return any(signature(path) not in (before, HANGS) for path, before in self.signatures.items())
 
 
 class Presence:
-    """Says whether files exist, and remembers it for the time in which their disk hangs, so that sources stay."""
+    """Checks whether files exist. While their disk hangs, the last result counts, so that sources do not change."""
 
     def __init__(self) -> None:
         self._known: dict[Path, bool] = {}
 
     def __call__(self, path: Path) -> bool:
-        """Say whether a file exists; one that hangs at its first look counts, so that its failure is reported."""
+        """Return whether a file exists; one that hangs from the start counts, so that its failure is reported."""
         seconds = files.LOOK_SECONDS if path in self._known else FIRST_LOOK_SECONDS
         with suppress(TimeoutError):
             self._known[path] = files.is_file(path, seconds)

@@ -1,4 +1,4 @@
-"""Each account's keys: fetched again when their files change, before they expire, and when a provider refuses them."""
+"""Each account's keys, renewed when files change, before they expire, and when a provider refuses them."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ from exporter.providers.sources import Lease, Machine, Source
 log = structlog.get_logger("keys")
 
 ATTEMPT_SECONDS = 3.0
-"""Limit for all calls of one renewal together; a round waits for it only if it has no valid keys."""
+"""Limit for all calls of one renewal; a round waits for it only if it has no valid keys."""
 
 LARGEST_REPLY = 64 << 10
 SHORTEST_LIFE = 10.0
-"""Seconds; keys that expire sooner count as expired."""
+"""Keys that expire within this many seconds count as expired."""
 
-LEAST_BETWEEN = 30.0
-"""Least seconds between renewals, for keys that live shorter than the time by which they are renewed early."""
+RENEWAL_SECONDS = 30.0
+"""Minimum time between renewals, for keys that live shorter than their source's `early`."""
 
 LONGEST_PAUSE = 60.0
-DOUBT_SECONDS = 60.0
+REFUSAL_SECONDS = 60.0
 """However often a provider refuses keys, they are renewed at most once in this time."""
 
 TRIES = 3
-"""How often files that change while they are read are read again, so that a key and its id are of one version."""
+"""How often files are read that change meanwhile, so that a key and its id are of the same version."""
 
 Send = Callable[[Request, float, int], Awaitable[Reply]]
 
 
 async def no_network(_request: Request, _timeout: float, _largest: int) -> Reply:
-    """Refuse the call: without a transport, keys come only from the configuration, the environment and files."""
+    """Refuse a call: without a transport, keys come only from the configuration, the environment and files."""
     raise TransportError(Reason.CONNECTION, "no network is to be used here")
 
 
 class Keyring:
-    """Returns the keys for each round. A rotated or expired key costs at most one bad round and no restart.
+    """Supplies the keys of each round. A rotated or expired key costs at most one bad round and no restart.
 
     Attributes:
-        machine: The machine that the exporter runs on.
         read: Returns a file's bytes; raises OSError or ValueError.
-        send: Makes an HTTP call (request, timeout in seconds, largest body); raises `TransportError`.
-        unix: Seconds since 1970, by which keys expire.
-        mono: Seconds on a clock that is never set, by which pauses are measured.
+        send: Makes an HTTP call, given the request, the timeout in seconds and the largest body; raises
+            `TransportError`.
+        unix: The clock for expiry, in Unix seconds.
+        mono: The monotonic clock for pauses, in seconds.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Keyring:
         """Return what to sign an account's calls with.
 
         Raises:
-            CredentialsError: There is nothing to sign with; its text says what to do.
+            CredentialsError: No credentials are available; the text says what to do.
         """
         fields = {field: getattr(account, field) for field in secret_fields(type(account))}
         source = choose(self.machine, provider, [field for field, value in fields.items() if value is not None])
@@ -88,17 +88,17 @@ class Keyring:
             keys = self._accounts[provider.name, account.name] = AccountKeys(self, provider, account, origin)
         return await keys.current()
 
-    def doubt(self, provider: AnyProvider, account: Account) -> None:
-        """Fetch an account's keys again at the next round: the provider refused the present ones."""
+    def mark_refused(self, provider: AnyProvider, account: Account) -> None:
+        """Renew an account's keys in the next round, because the provider refused the present ones."""
         if keys := self._accounts.get((provider.name, account.name)):
-            keys.doubt()
+            keys.mark_refused()
 
 
 class AccountKeys:
     """One account's keys.
 
     Attributes:
-        origin: The account's secret fields, and its source if it has one. If they change, all else here is outdated.
+        origin: The account's secret fields, and its source or None. If they change, this object is outdated.
         lease: The newest keys.
         files: The files that the last complete attempt read.
     """
@@ -114,23 +114,23 @@ class AccountKeys:
         self._account = account
         self._source = origin[1]
         self._names = {"provider": provider.name, "account": account.name}
-        # Held while keys are fetched; everybody who waits for it shares the result.
+        # Held while keys are fetched; all who wait for it share the result.
         self._lock = asyncio.Lock()
-        # Unix seconds from which new keys are fetched although these are still valid.
+        # When to renew keys that are still valid, in Unix seconds.
         self._renew_at = inf
-        # Monotonic seconds before which no server is asked again.
+        # When a server may be asked again, in monotonic seconds.
         self._retry_at = -inf
         self._failures = 0
-        self._asked = False
+        self._sent_request = False
         self._problem = ""
-        self._doubted = False
-        self._doubted_at = -inf
-        self._aside: asyncio.Task[None] | None = None
+        self._refused = False
+        self._refused_at = -inf
+        self._background: asyncio.Task[None] | None = None
 
     async def current(self) -> Credentials:
-        """Return valid keys; raises `CredentialsError`, whose text says what to do."""
+        """Return valid keys; raises `CredentialsError`."""
         if await self._fresh():
-            self._renew_aside()
+            self._renew_in_background()
         else:
             async with self._lock:
                 if not await self._fresh():
@@ -138,10 +138,10 @@ class AccountKeys:
         assert self.lease is not None
         return self.lease.credentials
 
-    def doubt(self) -> None:
-        """Note that the provider refused these keys."""
-        if self.lease is not None and self._ring.mono() >= self._doubted_at + DOUBT_SECONDS:
-            self._doubted, self._doubted_at = True, self._ring.mono()
+    def mark_refused(self) -> None:
+        """Renew the keys in the next round."""
+        if self.lease is not None and self._ring.mono() >= self._refused_at + REFUSAL_SECONDS:
+            self._refused, self._refused_at = True, self._ring.mono()
 
     def _valid(self) -> bool:
         return self.lease is not None and self._ring.unix() < self.lease.expires
@@ -150,17 +150,17 @@ class AccountKeys:
         return self.lease is not None and self.lease.expires == inf
 
     async def _fresh(self) -> bool:
-        """Say whether a round may use the present keys, even if they are due for renewal."""
+        """Return whether a round may use the present keys, even if they are due for renewal."""
         changed = self._lasting() and await self.files.changed()
-        return self._valid() and not self._doubted and not changed
+        return self._valid() and not self._refused and not changed
 
     # --- renewal -----------------------------------------------------------------------------------------------------
 
-    def _renew_aside(self) -> None:
-        """Fetch new keys in the background if it is time; the present ones are still valid."""
-        under_way = self._aside is not None and not self._aside.done()
-        perhaps = self._ring.unix() >= self._renew_at or bool(self.files.seen)
-        if under_way or self._lasting() or not perhaps or self._ring.mono() < self._retry_at:
+    def _renew_in_background(self) -> None:
+        """Renew valid keys in the background if they may be due."""
+        running = self._background is not None and not self._background.done()
+        may_be_due = self._ring.unix() >= self._renew_at or bool(self.files.signatures)
+        if running or self._lasting() or not may_be_due or self._ring.mono() < self._retry_at:
             return
 
         async def renew() -> None:
@@ -168,17 +168,13 @@ class AccountKeys:
                 if self._ring.unix() >= self._renew_at or await self.files.changed():
                     await self._renew()
 
-        self._aside = asyncio.create_task(renew(), name=f"keys {self._account.name}")
-        self._aside.add_done_callback(_ended)
+        self._background = asyncio.create_task(renew(), name=f"keys {self._account.name}")
+        self._background.add_done_callback(_log_bug)
 
     async def _renew(self) -> None:
-        """Fetch new keys, unless the last attempt failed a moment ago.
-
-        Raises:
-            CredentialsError: There are none, and the old ones are not valid.
-        """
+        """Fetch new keys, unless the last attempt has just failed; raises `CredentialsError` if none are valid then."""
         if self._ring.mono() >= self._retry_at or await self.files.changed():
-            self._asked = False
+            self._sent_request = False
             outcome = await (self._configured() if self._source is None else self._leased(self._source))
             if isinstance(outcome, Lease):
                 self._renewed(outcome)
@@ -191,15 +187,15 @@ class AccountKeys:
         if self._failures and self._source is not None:
             log.info("keys renewed again", **self._names, way=self._source.title)
         early = 0.0 if self._source is None else self._source.early
-        self._renew_at = max(lease.expires - early, self._ring.unix() + LEAST_BETWEEN)
+        self._renew_at = max(lease.expires - early, self._ring.unix() + RENEWAL_SECONDS)
         self._retry_at = -inf
-        self.lease, self._problem, self._failures, self._doubted = lease, "", 0, False
+        self.lease, self._problem, self._failures, self._refused = lease, "", 0, False
 
     def _failed(self, problem: str) -> None:
-        """Note a failure. Keys that expire are kept until then; others are gone with the file that held them."""
+        """Record a failure. Keys that expire stay in use until then; others are dropped, since their file is gone."""
         self._problem = problem
-        # Files are read again at once: only servers are spared.
-        self._retry_at = self._ring.mono() + min(2.0**self._failures, LONGEST_PAUSE) if self._asked else -inf
+        # Pause only before servers are asked again; files are read again at once.
+        self._retry_at = self._ring.mono() + min(2.0**self._failures, LONGEST_PAUSE) if self._sent_request else -inf
         self._failures = min(self._failures + 1, 16)
         self._renew_at = -inf
         if self._lasting():
@@ -208,27 +204,27 @@ class AccountKeys:
             log.warning("keys not renewed", **self._names, problem=problem)
 
     async def _configured(self) -> Lease | str:
-        """Return the keys in the account's fields or the environment, or what is wrong with them."""
+        """Return the keys in the account's fields or environment variables, or a text that says why there are none."""
         environ = self._ring.machine.environ
         for _ in range(TRIES):
-            seen, problem = Files(self._ring.read), ""
+            attempt, problem = Files(self._ring.read), ""
             try:
-                found = await files.in_thread(configured, self._account, self._provider, environ, seen.read)
+                keys = await files.in_thread(configured, self._account, self._provider, environ, attempt.read)
             except CredentialsMissing as error:
                 problem = str(error)
             except TimeoutError as error:
                 problem = f"secrets {error.strerror}"
-            if not await seen.changed():
+            if not await attempt.changed():
                 break
-        # Set only now: if this is cancelled, the next round still sees that the files have changed.
-        self.files = seen
-        return f"{problem}; mend it, no restart is needed" if problem else Lease(found)
+        # Set only now: after a cancellation, the next round must still notice that the files have changed.
+        self.files = attempt
+        return f"{problem}; mend it, no restart is needed" if problem else Lease(keys)
 
     async def _leased(self, source: Source) -> Lease | str:
-        """Return a new lease from a source, or a text on why there is none and what to do."""
-        seen, problem, advice = Files(self._ring.read), "", source.advice
+        """Return a new lease from a source, or a text that says why there is none and what to do."""
+        attempt, problem, advice = Files(self._ring.read), "", source.advice
         try:
-            lease = await self._follow(source, seen)
+            lease = await self._follow(source, attempt)
         except (CredentialsError, TransportError) as error:
             problem = str(error)
         except (Malformed, NoEnvelope) as error:
@@ -236,33 +232,33 @@ class AccountKeys:
         else:
             if lease.expires < self._ring.unix() + SHORTEST_LIFE:
                 problem, advice = "the keys had are expired already", f"set this machine's clock, or {advice}"
-        self.files = seen
+        self.files = attempt
         return f"{source.title}: {problem}; {advice}" if problem else lease
 
-    async def _follow(self, source: Source, seen: Files) -> Lease:
-        """Read and ask for what a source yields until it returns a lease."""
+    async def _follow(self, source: Source, attempt: Files) -> Lease:
+        """Read the files and send the requests that a source yields, until it returns a lease."""
         until = self._ring.mono() + ATTEMPT_SECONDS
         steps = source.obtain(self._ring.machine, self._ring.unix())
-        found: Any = None
+        result: Any = None
         try:
             while True:
-                wanted = steps.send(found)
-                if isinstance(wanted, Path):
-                    found = await _content(seen, wanted)
+                step = steps.send(result)
+                if isinstance(step, Path):
+                    result = await _content(attempt, step)
                 else:
-                    self._asked = True
-                    found = await self._ring.send(wanted, max(until - self._ring.mono(), 0.001), LARGEST_REPLY)
+                    self._sent_request = True
+                    result = await self._ring.send(step, max(until - self._ring.mono(), 0.001), LARGEST_REPLY)
         except StopIteration as end:
             lease: Lease = end.value
             return lease
 
 
-async def _content(seen: Files, path: Path) -> bytes:
+async def _content(attempt: Files, path: Path) -> bytes:
     """Read a file; raises `CredentialsError`."""
     # A relative name may be a secret that was given by mistake.
     name = path if path.is_absolute() else "the file, whose name is relative and not shown,"
     try:
-        data: bytes = await files.in_thread(seen.read, path)
+        data: bytes = await files.in_thread(attempt.read, path)
     except (OSError, ValueError) as error:
         advice = "; let the exporter's user read it" if isinstance(error, PermissionError) else ""
         raise CredentialsError(f"{name} {files.problem(error)}{advice}") from None
@@ -271,7 +267,7 @@ async def _content(seen: Files, path: Path) -> bytes:
     return data
 
 
-def _ended(task: asyncio.Task[None]) -> None:
-    """Log an unexpected error of a background renewal by its type alone: its text might hold anything."""
+def _log_bug(task: asyncio.Task[None]) -> None:
+    """Log an unexpected error of a background renewal by type only, because its text may hold anything."""
     if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, CredentialsError):
         log.error("bug", kind=type(error).__name__, task=task.get_name())

@@ -1,7 +1,7 @@
-"""What is known → the text that Prometheus reads.
+"""Renders metrics as the text that Prometheus scrapes.
 
-Families with a sample per stream are joined from strings, because the client library's path costs too much for
-thousands of streams. Everything small goes through prometheus_client, and both go out as one document.
+Families with a sample per stream are built from strings, because prometheus_client is too slow for thousands of
+streams. Everything else goes through prometheus_client; both form one document.
 """
 
 from exporter.exposition.document import Exposition, Scope

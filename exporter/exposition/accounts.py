@@ -1,4 +1,4 @@
-"""The families that have a sample per account, or one for the whole exporter."""
+"""The families with a sample per account, or one for the whole exporter."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from exporter.exposition.families import ACCOUNT_FAMILIES, COUNTER, EXPORTER_FAM
 from exporter.exposition.source import Source
 from exporter.state.counters import Histogram
 
-MADE_BY: Final[Mapping[str, Any]] = {
-    COUNTER: CounterMetricFamily,
-    GAUGE: GaugeMetricFamily,
-    HISTOGRAM: HistogramMetricFamily,
-}
+METRIC_TYPES: Final[Mapping[str, Any]] = {
+    COUNTER: CounterMetricFamily, GAUGE: GaugeMetricFamily, HISTOGRAM: HistogramMetricFamily,
+}  # fmt: skip
 
 Samples = Iterable[tuple[tuple[str, ...], Any]]
 
@@ -32,16 +30,16 @@ class AccountCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
-        samples = _of_accounts(self._source)
+        samples = _account_samples(self._source)
         for family in ACCOUNT_FAMILIES:
             yield self._metric(family, samples[family.name])
         if self._account is None:
-            samples = _of_exporter(self._source)
+            samples = _exporter_samples(self._source)
             for family in EXPORTER_FAMILIES:
                 yield self._metric(family, samples[family.name])
 
     def _metric(self, family: Family, samples: Samples) -> Metric:
-        metric: Metric = MADE_BY[family.kind](family.name, family.help, labels=family.labels)
+        metric: Metric = METRIC_TYPES[family.kind](family.name, family.help, labels=family.labels)
         for labels, value in samples:
             if self._account is None or labels[:2] == self._account:
                 figures = (value.cumulative(), value.total) if isinstance(value, Histogram) else (value,)
@@ -49,7 +47,7 @@ class AccountCollector(Collector):
         return metric
 
 
-def _of_accounts(source: Source) -> dict[str, Samples]:
+def _account_samples(source: Source) -> dict[str, Samples]:
     counters, accounts = source.counters, list(source.accounts())
     return {
         "stream_probe_errors_total": counters.errors.items(),
@@ -72,7 +70,7 @@ def _of_accounts(source: Source) -> dict[str, Samples]:
     }
 
 
-def _of_exporter(source: Source) -> dict[str, Samples]:
+def _exporter_samples(source: Source) -> dict[str, Samples]:
     return {
         "stream_exporter_build_info": [((__version__, platform.python_version()), 1)],
         "stream_exporter_config_last_reload_successful": [((), source.reload_ok)],

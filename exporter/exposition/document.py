@@ -1,4 +1,4 @@
-"""The whole document: per-stream families joined from strings, and the small ones by the client library."""
+"""The whole document: per-stream families built from strings, the others by prometheus_client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exporter.exposition.accounts import AccountCollector
 from exporter.exposition.families import Names, is_asked
 from exporter.exposition.negotiation import OPENMETRICS, TEXT
 from exporter.exposition.source import Source
-from exporter.exposition.streams import SLICE, Labels, Shown, callbacks, escape, slices
+from exporter.exposition.streams import SLICE, Labelled, Labels, callbacks, escape, slices
 from exporter.state.board import Key, Row
 
 
@@ -37,7 +37,7 @@ class _Asked(Collector):
 
 
 class Exposition:
-    """Renders what a source knows; label sets are rendered once per configuration."""
+    """Renders the metrics of a source; label sets are rendered once per configuration."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -49,22 +49,22 @@ class Exposition:
         self._registry.register(AccountCollector(source))
 
     def forget(self) -> None:
-        """Drop rendered label sets: the configuration has changed."""
+        """Drop cached label sets: the configuration has changed."""
         self._labels.clear()
 
     def render(self, mono: float, openmetrics: bool, only: Scope | None = None, names: Names = None) -> Iterator[bytes]:
         """Yield the document in slices, so that the event loop may run between them.
 
-        What is known is read before the first slice, so that all of them tell of one moment.
+        The board is read before the first slice, so that all slices show the same moment.
 
         Args:
-            mono: Monotonic seconds, by which answers are too old or not.
-            openmetrics: OpenMetrics, else Prometheus's text format.
-            only: One account and the streams to show; None for everything.
+            mono: Monotonic seconds; decides which answers have expired.
+            openmetrics: Whether to use OpenMetrics instead of Prometheus's text format.
+            only: What to show; None for everything.
             names: The families to show.
         """
         rows = list(self.source.board.rows(mono, None if only is None else only.streams))
-        shown: list[Shown] = []
+        shown: list[Labelled] = []
         for start in range(0, len(rows), SLICE):
             part = rows[start : start + SLICE]
             shown += zip(map(self._labels_of, part), part, strict=True)
@@ -80,10 +80,10 @@ class Exposition:
         if labels is None:
             provider, stream = row.key
             configured = [(name, row.stream.labels.get(name, "")) for name in self.source.label_names]
-            own = _text([("provider", provider), ("stream", stream)])
-            labels = self._labels[row.key] = own, _text([("account", row.stream.account), *configured])
+            own = _label_text([("provider", provider), ("stream", stream)])
+            labels = self._labels[row.key] = own, _label_text([("account", row.stream.account), *configured])
         return labels
 
 
-def _text(labels: Iterable[tuple[str, str]]) -> str:
+def _label_text(labels: Iterable[tuple[str, str]]) -> str:
     return ",".join(f'{name}="{escape(value)}"' for name, value in labels)

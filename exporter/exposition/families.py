@@ -1,11 +1,11 @@
-"""The table of all metrics; docs/metrics.md is made from it."""
+"""The table of all metrics, from which docs/metrics.md is generated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from exporter.providers import told
+from exporter.providers import sources_of
 
 P: Final = ("provider", "stream")
 A: Final = ("provider", "account")
@@ -36,7 +36,7 @@ class Family:
     help: str
 
     def head(self, openmetrics: bool) -> str:
-        """Return the lines that begin the family."""
+        """Return the HELP and TYPE lines."""
         name = self.name.removesuffix("_total") if openmetrics and self.kind == COUNTER else self.name
         return f"# HELP {name} {self.help}\n# TYPE {name} {self.kind}\n"
 
@@ -44,10 +44,10 @@ class Family:
 # fmt: off
 STREAM_FAMILIES: Final = (
     Family("stream_active", GAUGE, P,
-           f"1 live, 0 definitely not live; absent while nobody knows ({told('stream_state')}, or a list of streams "
-           "online)."),
+           f"1 live, 0 definitely not live; absent while nobody knows ({sources_of('stream_state')}, or a list of "
+           "streams online)."),
     Family("stream_state", GAUGE, (*P, "state"),
-           f"1 for the state of the stream, 0 for the other four ({told('stream_state')})."),
+           f"1 for the state of the stream, 0 for the other four ({sources_of('stream_state')})."),
     Family("stream_probe_success", GAUGE, P,
            "1 if the last finished attempt got a definite answer from the provider's API, else 0."),
     Family("stream_last_success_timestamp_seconds", GAUGE, P,
@@ -56,15 +56,15 @@ STREAM_FAMILIES: Final = (
            "Changes between definite states that the provider's API told since the exporter started."),
     Family("stream_info", GAUGE, (*P, "account"), "1 for each watched stream, with its configured labels."),
     Family("stream_media_active", GAUGE, (*P, "media"),
-           f"1 for each media type being published ({told('stream_media_active')})."),
-    Family("stream_inputs", GAUGE, P, f"Inputs being pushed ({told('stream_inputs')})."),
+           f"1 for each media type being published ({sources_of('stream_media_active')})."),
+    Family("stream_inputs", GAUGE, P, f"Inputs being pushed ({sources_of('stream_inputs')})."),
     Family("stream_inputs_expected", GAUGE, P, "Inputs that the configuration expects."),
     Family("stream_primary_input_info", GAUGE, (*P, "domain", "app", "source"),
-           f"1 for the input that serves as master ({told('stream_primary_input_info')})."),
+           f"1 for the input that serves as master ({sources_of('stream_primary_input_info')})."),
     Family("stream_start_timestamp_seconds", GAUGE, P,
-           f"When the present push began, in Unix time ({told('stream_start_timestamp_seconds')})."),
+           f"When the present push began, in Unix time ({sources_of('stream_start_timestamp_seconds')})."),
     Family("stream_ingest_info", GAUGE, (*P, "type"),
-           f"1 for the way the stream comes in, push or pull ({told('stream_ingest_info')})."),
+           f"1 for the way the stream comes in, push or pull ({sources_of('stream_ingest_info')})."),
 )
 
 CALLBACK_FAMILIES: Final = (

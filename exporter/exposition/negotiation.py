@@ -1,4 +1,4 @@
-"""Which format and which packing a client takes."""
+"""Content negotiation: the format and the encoding that a client accepts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zlib_ng import zlib_ng
 _OPENMETRICS_TYPE: Final = "application/openmetrics-text"
 OPENMETRICS: Final = f"{_OPENMETRICS_TYPE}; version=1.0.0"
 TEXT: Final = "text/plain; version=0.0.4"
-GZIP_LEVEL: Final = 2  # of zlib-ng: a thirtieth of gzip -9's time at a fifth more bytes
+GZIP_LEVEL: Final = 2  # of zlib-ng: a thirtieth of gzip -9's time for a fifth more bytes
 
 
 _QUALITY: Final = re.compile(r"q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
@@ -26,7 +26,7 @@ Rank = tuple[float, float]
 
 
 def negotiate(accept: str) -> tuple[bool, str]:
-    """Choose the format by an Accept header: (OpenMetrics or not, Content-Type). Odd headers get plain text."""
+    """Return (whether to use OpenMetrics, Content-Type) for an Accept header; a malformed one gets the text format."""
     ranks = _ranks(accept)
     openmetrics = _rank(ranks, _OPENMETRICS_TYPE, "application/*", "*/*")
     text = _rank(ranks, "text/plain", "text/*", "*/*")
@@ -36,7 +36,7 @@ def negotiate(accept: str) -> tuple[bool, str]:
 
 
 def takes_gzip(headers: Mapping[str, str]) -> bool:
-    """Whether a client that sent these headers wants gzip rather than nothing."""
+    """Whether a client with these request headers prefers gzip to no compression."""
     ranks = _ranks(headers.get("Accept-Encoding", ""))
     gzip = _rank(ranks, "gzip", "*")
     return gzip[0] > 0 and gzip > _rank(ranks, "identity")
@@ -60,13 +60,13 @@ def _rank(ranks: Mapping[str, Rank], *names: str) -> Rank:
 
 
 class Compressor:
-    """Compresses a document slice by slice, in the gzip format."""
+    """Compresses a document with gzip, slice by slice."""
 
     def __init__(self) -> None:
         self._deflate = zlib_ng.compressobj(GZIP_LEVEL, zlib_ng.DEFLATED, 31)
 
     def add(self, part: bytes) -> bytes:
-        """Take a slice; return what is ready."""
+        """Compress a slice; return the bytes that are ready."""
         return self._deflate.compress(part)
 
     def end(self) -> bytes:

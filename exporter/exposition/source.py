@@ -1,4 +1,4 @@
-"""What the exposition reads."""
+"""The state that the exposition renders."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ class Source:
     """Where samples come from.
 
     Attributes:
-        board: What is known of each stream.
-        counters: What was counted.
-        accounts: The accounts.
         label_names: Keys of the labels configured on streams.
         reload_ok: Whether the configuration last read is in force.
         reloaded: Unix seconds at which the configuration in force was read.
-        dropped: Returns how many lines of the log were dropped.
+        dropped: Returns how many log lines were dropped.
     """
 
     board: Board
@@ -33,6 +30,6 @@ class Source:
     dropped: Callable[[], int] = int
 
     def version(self) -> object:
-        """Return a value that differs when something else would be shown, except by the mere passing of time."""
+        """Return a value that changes with the exposition, except for changes by the mere passing of time."""
         rounds = [(one.up, one.held_back, one.round_seconds, one.unprobed) for one in self.accounts()]
         return self.board.version, self.reload_ok, self.counters.callbacks.total(), rounds

@@ -1,4 +1,4 @@
-"""The families that have a sample per stream, joined from strings."""
+"""The families with a sample per stream, built from strings."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from exporter.providers.reading import printable
 from exporter.state.board import Key, Row
 from exporter.state.counters import Counters
 
-SLICE: Final = 1000  # streams rendered before the event loop gets its turn
+SLICE: Final = 1000  # streams rendered before the event loop may run
 
 _STATES: Final = tuple(State)
 
-
-# `provider="…",stream="…"`, escaped, and the labels that `stream_info` has besides.
+# `provider="…",stream="…"`, escaped, and the further labels of `stream_info`.
 Labels = tuple[str, str]
-Shown = tuple[Labels, Row]
+Labelled = tuple[Labels, Row]
 Lines = Iterator[str]
-Render = Callable[[str, Sequence[Shown]], Lines]
+Render = Callable[[str, Sequence[Labelled]], Lines]
 
 
 def escape(value: str) -> str:
@@ -28,31 +27,31 @@ def escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-def _active(name: str, rows: Sequence[Shown]) -> Lines:
+def _active(name: str, rows: Sequence[Labelled]) -> Lines:
     live, unknown = State.ACTIVE, State.UNKNOWN
     for (labels, _), row in rows:
         if row.state is not unknown:
             yield f"{name}{{{labels}}} {'1.0' if row.state is live else '0.0'}\n"
 
 
-def _state(name: str, rows: Sequence[Shown]) -> Lines:
+def _state(name: str, rows: Sequence[Labelled]) -> Lines:
     for (labels, _), row in rows:
         head, shown = f"{name}{{{labels},state=", row.state
         yield "".join([f'{head}"{state}"}} {"1.0" if state is shown else "0.0"}\n' for state in _STATES])
 
 
-def _last_success(name: str, rows: Sequence[Shown]) -> Lines:
+def _last_success(name: str, rows: Sequence[Labelled]) -> Lines:
     return (f"{name}{{{labels}}} {row.answered!r}\n" for (labels, _), row in rows if row.answer is not None)
 
 
-def _expected(name: str, rows: Sequence[Shown]) -> Lines:
+def _expected(name: str, rows: Sequence[Labelled]) -> Lines:
     for (labels, _), row in rows:
         if (expected := row.stream.expected_inputs) is not None:
             yield f"{name}{{{labels}}} {expected}.0\n"
 
 
-# What every stream has. These are by far the most lines, so no function is called for each of them.
-EVERY: Final[Mapping[str, Render]] = {
+# Families with a sample for every stream: by far the most lines, so they call no function per line.
+CORE: Final[Mapping[str, Render]] = {
     "stream_active": _active,
     "stream_state": _state,
     "stream_probe_success": lambda name, rows: (f"{name}{{{own}}} {row.succeeded:d}.0\n" for (own, _), row in rows),
@@ -78,8 +77,8 @@ def _started(answer: Answer) -> Samples:
     return [("", answer.started)] if answer.started is not None and answer.state is State.ACTIVE else ()
 
 
-# What only some answers tell: further labels, and the value.
-SOME: Final[Mapping[str, Callable[[Answer], Samples]]] = {
+# Families that depend on the details of an answer: each returns (further labels, value).
+DETAILS: Final[Mapping[str, Callable[[Answer], Samples]]] = {
     "stream_media_active": lambda answer: ((f',media="{escape(media)}"', float(on)) for media, on in answer.media),
     "stream_inputs": lambda answer: [("", float(len(answer.inputs)))] if answer.inputs is not None else (),
     "stream_primary_input_info": _primary,
@@ -88,8 +87,8 @@ SOME: Final[Mapping[str, Callable[[Answer], Samples]]] = {
 }
 
 
-def _telling(rows: Iterable[Shown]) -> list[tuple[str, Answer]]:
-    """Return the answers that count now and tell more than a state."""
+def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
+    """Return the labels and answer of each row whose current answer has details beside its state."""
     return [
         (labels, answer)
         for (labels, _), row in rows
@@ -99,31 +98,31 @@ def _telling(rows: Iterable[Shown]) -> list[tuple[str, Answer]]:
     ]
 
 
-def slices(rows: Sequence[Shown], openmetrics: bool, names: Names = None) -> Iterator[bytes]:
-    """Yield the families of streams that are asked for, so many streams at a time."""
-    telling = _telling(rows)
+def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> Iterator[bytes]:
+    """Yield the per-stream families in slices."""
+    detailed = _detailed(rows)
     for family in STREAM_FAMILIES:
         if not is_asked(family.name, names):
             continue
         yield family.head(openmetrics).encode()
-        if render := EVERY.get(family.name):
+        if render := CORE.get(family.name):
             for start in range(0, len(rows), SLICE):
                 yield "".join(render(family.name, rows[start : start + SLICE])).encode()
             continue
-        samples = SOME[family.name]
-        for start in range(0, len(telling), SLICE):
+        samples = DETAILS[family.name]
+        for start in range(0, len(detailed), SLICE):
             yield "".join(
                 f"{family.name}{{{labels}{extra}}} {value!r}\n"
-                for labels, answer in telling[start : start + SLICE]
+                for labels, answer in detailed[start : start + SLICE]
                 for extra, value in samples(answer)
             ).encode()
 
 
-def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool, names: Names = None) -> bytes:
+def callbacks(rows: Iterable[Labelled], counters: Counters, openmetrics: bool, names: Names = None) -> bytes:
     """Return the families that only streams with callbacks have, those of them that are asked for."""
     last, ended = CALLBACK_FAMILIES
     labels: Mapping[Key, str] = {}
-    if counters.last_callback or counters.ended:
+    if counters.last_callback or counters.push_ends:
         labels = {row.key: labels for (labels, _), row in rows}
     lines: list[str] = []
     if is_asked(last.name, names):
@@ -135,7 +134,7 @@ def callbacks(rows: Iterable[Shown], counters: Counters, openmetrics: bool, name
         lines.append(ended.head(openmetrics))
         lines += (
             f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
-            for (provider, stream, reason), count in counters.ended.items()
+            for (provider, stream, reason), count in counters.push_ends.items()
             if (provider, stream) in labels
         )
     return "".join(lines).encode()

@@ -1,4 +1,4 @@
-"""The clouds, one folder each, found by scanning: the folder's name is the configuration word and the label."""
+"""The clouds, one folder each. The folder's name is the word in the configuration and the label."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from exporter.spelling import LONGEST, closest
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all folders, in alphabetical order; nothing of them is imported."""
+    """Return the names of all folders in alphabetical order, without importing them."""
     return tuple(sorted(module.name for module in iter_modules(__path__) if module.ispkg))
 
 
 @lru_cache(maxsize=1)
-def found() -> MappingProxyType[str, AnyProvider]:
-    """Return every provider by its name, in alphabetical order.
+def all_providers() -> MappingProxyType[str, AnyProvider]:
+    """Return every provider by name, in alphabetical order.
 
     Raises:
-        ImportError: A folder is no provider; the text says what it lacks.
+        ImportError: A folder does not hold a provider; the text says what it lacks.
     """
     return MappingProxyType({name: _provider(name) for name in names()})
 
 
-def told(metric: str) -> str:
-    """Return where the providers take a metric from, for its help."""
-    return ", ".join(dict.fromkeys(one.tells[metric] for one in found().values() if metric in one.tells))
+def sources_of(metric: str) -> str:
+    """Return which APIs or fields the providers take a metric from, for its help text."""
+    sources = (provider.metric_sources.get(metric) for provider in all_providers().values())
+    return ", ".join(dict.fromkeys(filter(None, sources)))
 
 
-def meant(word: str, known: Mapping[str, AnyProvider]) -> str:
-    """Return `; did you mean 'x'?` for the cloud that a word likely means: misspelt, or called by another name."""
+def suggest_provider(word: str, known: Mapping[str, AnyProvider]) -> str:
+    """Return `; did you mean 'x'?` for a provider's misspelt name or alias, or an empty text."""
     names_of = {alias: name for name, provider in known.items() for alias in (name, *provider.aliases)}
     near = closest(word, names_of) if len(word) <= LONGEST else []
     return f"; did you mean '{names_of[near[0]]}'?" if near else ""

@@ -1,6 +1,6 @@
-r"""The two header shapes that the schemes share: the canonical block that is signed, and `Authorization` taken apart.
+r"""What the schemes of three clouds share: the canonical headers to sign, and the `Authorization` header to parse.
 
-Called "CanonicalHeaders" and "SignedHeaders" in the vendors' documentation (see the scheme's own file for the link).
+The names are those of the vendors' documentation, which each scheme's own file links.
     CanonicalHeaders = name ":" value "\n" for each signed header, sorted by lower-case name
     SignedHeaders    = those names, joined by ";"
     Authorization    = algorithm " Credential=" id["/" scope] ", SignedHeaders=" names ", Signature=" hex
@@ -13,39 +13,31 @@ _FIELDS = ("Credential", "SignedHeaders", "Signature")
 
 
 class ParsedAuthorization(NamedTuple):
-    """The parts of an `Authorization` header, as they were received: nothing is verified yet.
-
-    Attributes:
-        algorithm: the scheme's word, such as `TC3-HMAC-SHA256`.
-        credential: the public id of the key, without the scope.
-        scope: what follows the id, split at the slashes; empty where the scheme has none.
-        signed_headers: names in the order of the header.
-        signature: the digest in hex; ASCII, so that it may go to `hmac.compare_digest`.
-    """
+    """The parts of an `Authorization` header, all in ASCII; nothing is verified yet."""
 
     algorithm: str
-    credential: str
-    scope: tuple[str, ...]
+    credential: str  # the key's id, without the scope
+    scope: tuple[str, ...]  # what follows the id, split at the slashes; empty where the scheme has none
     signed_headers: tuple[str, ...]
-    signature: str
+    signature: str  # in hex
 
 
 def canonical_block(headers: Iterable[tuple[str, str]]) -> str:
-    """Write CanonicalHeaders, the empty line that ends them, and SignedHeaders; names are in lower case already."""
+    """Return CanonicalHeaders, an empty line and SignedHeaders; the names must be in lower case."""
     ordered = sorted(headers)
     lines = "".join([f"{name}:{value}\n" for name, value in ordered])
     return f"{lines}\n{';'.join([name for name, _ in ordered])}"
 
 
 def signed_headers(canonical_request: str) -> str:
-    """Read SignedHeaders back from a canonical request: its last line but one."""
+    """Return SignedHeaders from a canonical request: its last line but one."""
     return canonical_request.rsplit("\n", 2)[1]
 
 
 def parse(text: str, *, algorithm: str, scope_ends: str = "", scope_parts: int = 0) -> ParsedAuthorization | None:
-    """Take an `Authorization` header from anybody apart, or answer None where it does not have the scheme's shape.
+    """Parse an `Authorization` header; None if it is malformed.
 
-    The scope of the scheme has so many parts, and the last of them is fixed.
+    The scheme's scope has `scope_parts` parts, of which the last is `scope_ends`.
     """
     scheme, _, rest = text.partition(" ")
     pieces = (piece.strip().partition("=") for piece in rest.split(","))

@@ -1,9 +1,8 @@
-"""What the providers' codes mean: code → reason or state, meaning, advice.
+"""The catalogue of the providers' codes: code → reason or state, meaning, advice.
 
-The tables are data: `providers/<name>/codes.yml` for each cloud, and `reasons.yml` for the exporter's own words. A code
-that is in no table still gets a reason: from the longest prefix that fits, else from the HTTP status, else
-`provider_error`. Such an entry is not `listed`, and only listed codes may become labels, so a provider cannot make up
-new label values.
+It is read from `providers/<name>/codes.yml` for each cloud, and from `reasons.yml` for the exporter's own words. A code
+that no table lists gets the reason of the longest matching prefix, else of the HTTP status, else `provider_error`. Only
+listed codes may become labels, so that a provider cannot make up new label values.
 """
 
 from __future__ import annotations
@@ -20,23 +19,22 @@ import yaml
 from exporter.providers import names
 
 LOCAL: Final = "exporter"
-"""What stands for the provider in entries about the exporter's own words."""
+"""The provider in entries about the exporter's own words."""
 
 OTHER: Final = "other"
 """The label of every code that no table lists."""
 
 GATEWAY: Final = "gateway"
-"""The family that is asked before the family of the action."""
+"""The family that is searched before the family of the action."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One code of one provider, explained.
+    """A provider's code, explained.
 
-    `reason` is None for an answer that is no failure. `state` is None for a failure, and for a success that tells
-    nothing about a single stream.
+    `reason` is None for a success. `state` is None for a failure, and for a success that says nothing about one stream.
     """
 
     provider: str
@@ -55,30 +53,32 @@ Table = dict[str, Entry]
 
 
 class Catalogue:
-    """The codes of one provider, by family of APIs; where it has no families, all are of the family None."""
+    """The codes of one provider by family of APIs, which is None for a provider without families.
 
-    __slots__ = ("_fallbacks", "_families", "_http", "_tables", "_values", "provider", "state_field", "title")
+    Attributes:
+        fallbacks: Entries for unlisted codes; `code` is a prefix, the longest come first.
+        http: HTTP status (`429`) or class (`5xx`) → reason, for unlisted codes that match no prefix.
+    """
+
+    __slots__ = ("_families", "_tables", "_values", "fallbacks", "http", "provider", "state_field", "title")
 
     def __init__(self, provider: str, document: Mapping[str, Any]) -> None:
-        """Takes the parsed `codes.yml`."""
+        """Read the parsed `codes.yml`."""
         self.provider = provider
         self.title: str = document["title"]
         self.state_field: str | None = document.get("state_field")
         self._families: dict[str, str] = document.get("families", {})
-        self._http = {str(status): str(reason) for status, reason in document.get("http", {}).items()}
+        self.http = {str(status): str(reason) for status, reason in document.get("http", {}).items()}
         self._values: dict[str | None, Table] = {}
         self._tables: dict[str | None, Table] = {}
-        # Values of a field are no codes: an error that calls itself "active" must not be taken for an answer.
+        # Values of `state_field` are not codes: an error with the code "active" must not pass for an answer.
         self._read(self._values if self.state_field else self._tables, document.get("states", {}))
         self._read(self._tables, document.get("codes", {}))
         fallbacks = [_entry(provider, row["prefix"], row, listed=False) for row in document.get("fallback", ())]
-        self._fallbacks = sorted(fallbacks, key=lambda entry: len(entry.code), reverse=True)
+        self.fallbacks = sorted(fallbacks, key=lambda entry: len(entry.code), reverse=True)
 
     def lookup(self, action: str, code: str, status: int = 200) -> Entry:
-        """Explains the `code` that answered `action` with HTTP `status`; has an entry for any code whatever.
-
-        Values of `state_field` are no codes; `explain` knows them.
-        """
+        """Return the entry of a code that answered an action with an HTTP status; every code has one."""
         first = self._tables.get(GATEWAY)
         if first and code in first:
             return first[code]
@@ -86,32 +86,24 @@ class Catalogue:
         return table.get(code) or self._guess(table, code) or self._by_status(code, status)
 
     def explain(self, code: str) -> list[Entry]:
-        """All that `code` may mean, one entry per family; else what it resembles, not listed; else nothing."""
+        """Return all listed entries of a code or state; if there are none, those of similar codes."""
         exact = [entry for entry in self.entries() if entry.code == code]
         guesses = (self._guess(table, code) for table in self._tables.values())
         return exact or list(dict.fromkeys(guess for guess in guesses if guess))
 
     def entries(self) -> Iterator[Entry]:
-        """Every listed state and code, in the order of the file."""
+        """Yield every listed state and code in the order of the file."""
         for table in (*self._values.values(), *self._tables.values()):
             yield from table.values()
 
-    def fallbacks(self) -> Iterator[Entry]:
-        """The prefixes that catch unlisted codes, longest first; `code` is the prefix."""
-        yield from self._fallbacks
-
-    def statuses(self) -> dict[str, str]:
-        """HTTP status (`429`) or class of it (`5xx`) → reason, for unlisted codes that no prefix catches."""
-        return dict(self._http)
-
     def _read(self, tables: dict[str | None, Table], rows: Mapping[str, Any]) -> None:
-        """Adds rows to `tables`; where the provider has families, rows are nested by family."""
+        """Add rows to `tables`; they are nested by family if the provider has families."""
         for family, table in rows.items() if self._families else [(None, rows)]:
             tables.setdefault(family, {}).update(_table(self.provider, family, table))
 
     def _guess(self, table: Table, code: str) -> Entry | None:
-        """The nearest row: the longest prefix, or the listed code before the first dot where that is longer."""
-        row = next((entry for entry in self._fallbacks if code.startswith(entry.code)), None)
+        """Return an entry by the longest prefix, or by the listed code before the first dot if that is longer."""
+        row = next((entry for entry in self.fallbacks if code.startswith(entry.code)), None)
         head, dot, _ = code.partition(".")
         parent = table.get(head) if dot else None
         if parent and parent.reason and (row is None or len(head) > len(row.code)):
@@ -119,14 +111,14 @@ class Catalogue:
         return replace(row, code=code, listed=False) if row else None
 
     def _by_status(self, code: str, status: int) -> Entry:
-        reason = self._http.get(str(status)) or self._http.get(f"{status // 100}xx")
+        reason = self.http.get(str(status)) or self.http.get(f"{status // 100}xx")
         row = local(reason) if reason else _own()["unlisted"][OTHER]
         return replace(row, provider=self.provider, code=code, listed=False)
 
 
 @cache
 def load(provider: str) -> Catalogue:
-    """The catalogue of `provider`; one without any code while its folder has no file of them.
+    """Return a provider's catalogue, which is empty if its folder has no `codes.yml`.
 
     Raises:
         KeyError: No provider has this name.
@@ -139,37 +131,37 @@ def load(provider: str) -> Catalogue:
 
 @cache
 def providers() -> tuple[str, ...]:
-    """The names of all providers that have a file of codes, sorted."""
+    """Return the names of all providers with a `codes.yml`, sorted."""
     return tuple(name for name in names() if _file(name).is_file())
 
 
 def local(word: str) -> Entry:
-    """Explains a reason, or one of the words that stand for a code in a label (`ok`, `other`).
+    """Return the entry of a reason, or of a word that stands for a code in a label (`ok`, `other`).
 
     Raises:
-        KeyError: Neither a reason nor such a word.
+        KeyError: The word is neither.
     """
     return _own()["reasons"].get(word) or _own()["words"][word]
 
 
 def of_fault(provider: str, code: str, reason: str) -> Entry:
-    """Explains a failed attempt by its code, or by its reason where the code is the exporter's own."""
+    """Return the entry of a failed attempt by its code, or by its reason if the code is the exporter's own."""
     known = load(provider).explain(code) if code not in (reason, OTHER) else []
     return next((entry for entry in known if entry.reason == reason), None) or local(reason)
 
 
 def reasons() -> tuple[Entry, ...]:
-    """The closed set of reasons, each explained."""
+    """Return the entries of all reasons."""
     return tuple(_own()["reasons"].values())
 
 
 def words() -> tuple[Entry, ...]:
-    """The words that stand for a code in a label, each explained."""
+    """Return the entries of the words that stand for a code in a label."""
     return tuple(_own()["words"].values())
 
 
 def label(entry: Entry) -> str:
-    """The value of the label `code`: the code itself where it is listed, else `other`."""
+    """Return the value of the label `code`: the code itself if it is listed, else `other`."""
     return entry.code if entry.listed else OTHER
 
 
@@ -194,7 +186,7 @@ def _parse(file: Traversable) -> dict[str, Any]:
 
 
 def _table(provider: str, family: str | None, rows: Mapping[Any, Any]) -> Table:
-    """Rows by code; YAML reads codes of digits as numbers, while providers answer them as text or number."""
+    """Return rows by code as text: YAML reads numeric codes as numbers."""
     return {str(code): _entry(provider, str(code), row, family) for code, row in rows.items()}
 
 

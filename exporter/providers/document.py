@@ -1,4 +1,4 @@
-"""Reads foreign JSON strictly and at a bounded cost: the cost is known before anything is built from it."""
+"""Reads JSON from outside strictly and at a bounded cost, which is estimated before anything is decoded."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from json.decoder import JSONObject  # type: ignore[attr-defined]
 from typing import Any, Final
 
 MOST_VALUES: Final = 2_000
-"""Values in an answer about one stream, a callback or an answer with keys; real ones have far fewer."""
+"""Limit of values in an answer about one stream, a callback or an answer with keys; real ones have far fewer."""
 
 LISTED_VALUES: Final = 240_000
-"""The same for a page of a list: ten thousand rows with 24 each. They take about 20 MiB."""
+"""Limit for a page of a list: 10,000 rows of 24 values, about 20 MiB."""
 
 WHOLE_VALUES: Final = 450_000
-"""The same for a list without pages: 20,000 streams with 22 each. They take about 30 MiB."""
+"""Limit for a list without pages: 20,000 streams of 22 values, about 30 MiB."""
 
 MOST_CONTAINERS: Final = 100_000
-"""Objects and lists in one document: freeing them holds the event loop longer than freeing texts and numbers."""
+"""Limit of objects and lists in one document: freeing them blocks the event loop longer than texts and numbers do."""
 
 MOST_NAMES: Final = 1_000
-"""Different names in one document, and names in one object."""
+"""Limit of different names in one document, and of names in one object."""
 
 LONGEST_NUMBER: Final = 512
 WIDEST_TEXT: Final = 12 << 20
-"""Bytes of memory that a document may take as text. One emoji makes every character take six while it is decoded and
-four afterwards; one 直 makes it two."""
+"""Bytes of memory that a document may take as text. A single emoji makes every character take six bytes while it is
+decoded and four afterwards; a single 直 makes it two."""
 
 CHEAP_BYTES, CHEAP_VALUES = 2 << 10, 256
-HELD_VALUES: Final = 20_000
-"""The C decoder lets no other thread run until it is done; this many values take it a few milliseconds."""
+BLOCKING_VALUES: Final = 20_000
+"""The C decoder blocks all other threads until it is done: a few milliseconds for this many values."""
 
 SLICE: Final = 64 << 10
 
 
-def values_in(body: bytes, most: int) -> int:
-    """Return an upper bound of the values in a JSON document; gives up counting soon after `most`."""
+def count_values(body: bytes, most: int) -> int:
+    """Return an upper bound of the values in a JSON document; counting stops soon after `most`."""
     count = 0
     for start in range(0, len(body), SLICE):
         if count > most:
@@ -44,44 +44,39 @@ def values_in(body: bytes, most: int) -> int:
     return count
 
 
-def cheap(body: bytes) -> bool:
-    """Say whether reading a document takes only a fraction of a millisecond, whatever is in it."""
-    if len(body) > CHEAP_BYTES:
-        return False
-    return body.count(b",") + body.count(b":") + body.count(b"{") + body.count(b"[") <= CHEAP_VALUES
+def is_cheap(body: bytes) -> bool:
+    """Return whether a document is so small that reading it takes only a fraction of a millisecond."""
+    return len(body) <= CHEAP_BYTES and count_values(body, CHEAP_VALUES) <= CHEAP_VALUES
 
 
 def document(body: bytes, most: int = MOST_VALUES) -> Any:
-    """Read bytes as one JSON document.
+    """Decode a JSON document in UTF-8.
 
-    Refuses NaN and the like, absurdly long numbers, and objects that hold a name twice.
-
-    Args:
-        body: The document in UTF-8.
-        most: Values that it may have. The colons and commas in its texts count, too.
+    Refuses NaN and the like, very long numbers, objects with duplicate names, and documents with more than `most`
+    values. Colons and commas within texts count as values too.
 
     Raises:
-        ValueError: It is something else; the text completes the words "the body is".
+        ValueError: The document is refused; the text completes the words "the body is".
     """
-    # Each value takes a byte at least, so a small body is not counted.
-    count = values_in(body, most) if len(body) > min(most, HELD_VALUES) else 0
+    # Each value takes at least a byte, so a small body need not be counted.
+    count = count_values(body, most) if len(body) > min(most, BLOCKING_VALUES) else 0
     if count > most:
         raise ValueError(f"a JSON document with more values than {most:,}")
     if count > MOST_CONTAINERS and body.count(b"{") + body.count(b"[") > MOST_CONTAINERS:
         raise ValueError(f"a JSON document with more objects and lists than {MOST_CONTAINERS:,}")
     if _width(body) * len(body) > WIDEST_TEXT:
         raise ValueError("a JSON document that is too large for the signs in it")
-    decoder = _QUICK if count <= HELD_VALUES else _yielding()
+    decoder = _QUICK if count <= BLOCKING_VALUES else _yielding()
     try:
         return decoder.decode(body.decode().removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         pass
-    # Raised out here: the decoder's error holds the whole document.
+    # Raised outside `except`, because the decoder's error holds the whole document.
     raise ValueError("not a JSON document")
 
 
 def _width(body: bytes) -> int:
-    """Return how many bytes each character of a large document takes as text, by the leading bytes of UTF-8."""
+    """Return how many bytes each character of a large document takes as text, judged by the leading bytes of UTF-8."""
     if 6 * len(body) <= WIDEST_TEXT or body.isascii():
         return 1
     if any(lead in body for lead in range(0xF0, 0xF8)):
@@ -96,10 +91,10 @@ def _refuse(_text: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > MOST_NAMES:
         raise ValueError
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError
-    return found
+    return members
 
 
 def _integer(text: str) -> int:
@@ -122,7 +117,7 @@ _QUICK = _decoder()
 
 
 class _Names(dict[str, str]):
-    """The names in a document: each is kept once, and no more of them than a real answer has."""
+    """The names in a document. Each is stored once, and too many are refused."""
 
     def setdefault(self, name: str, default: str = "", /) -> str:
         if len(self) > MOST_NAMES:
@@ -131,13 +126,13 @@ class _Names(dict[str, str]):
 
 
 def _yielding() -> json.JSONDecoder:
-    """Return the same decoder in Python: slower, but it lets other threads run at any time."""
-    names, made = _Names(), _decoder()
+    """Return the same decoder in Python: slower, but other threads can run meanwhile."""
+    names, decoder = _Names(), _decoder()
 
     def parse(start: tuple[str, int], *how: Any) -> tuple[Any, int]:
-        found: tuple[Any, int] = JSONObject(start, *how[:-1], names)
-        return found
+        value_and_end: tuple[Any, int] = JSONObject(start, *how[:-1], names)
+        return value_and_end
 
-    made.parse_object = parse  # type: ignore[attr-defined]
-    made.scan_once = scanner.py_make_scanner(made)  # type: ignore[attr-defined]
-    return made
+    decoder.parse_object = parse  # type: ignore[attr-defined]
+    decoder.scan_once = scanner.py_make_scanner(decoder)  # type: ignore[attr-defined]
+    return decoder

@@ -1,8 +1,7 @@
 """The plug-in interface: a provider is a value made of tables and pure functions.
 
-A provider never waits, never reads a clock and never draws a random number: what a request may depend on comes in as a
-`Moment`. Adding a cloud is adding `providers/<name>/provider.py`, which ends in `PROVIDER = Provider(...)`, and its
-catalogue `providers/<name>/codes.yml`.
+A provider never waits, reads no clock and draws no random numbers: it gets the time and the nonce as a `Moment`. To add
+a cloud, add `providers/<name>/provider.py`, which ends in `PROVIDER = Provider(...)`, and `providers/<name>/codes.yml`.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ S = TypeVar("S", bound=Stream)
 MEBIBYTE = 1 << 20
 
 
-# --- what goes wrong -------------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------------
 
 
 class ProviderError(Exception):
-    """The provider answered with one of its error codes; `message` is its text, which may repeat what was sent."""
+    """The provider answered with an error code. `message` is the provider's text, which may repeat what was sent."""
 
     def __init__(self, code: str, message: str = "", request_id: str = "") -> None:
         super().__init__(code)
@@ -33,24 +32,24 @@ class ProviderError(Exception):
         self.request_id = request_id
 
 
-class NoEnvelope(Exception):  # noqa: N818 - a finding, named in the field's own words
-    """The answer is not the provider's envelope at all: an HTML page, a redirect, a bare status."""
+class NoEnvelope(Exception):  # noqa: N818
+    """The answer does not come from the API: an HTML page, a redirect, a bare status."""
 
 
 class Malformed(Exception):  # noqa: N818
-    """The answer is an envelope that breaks its own rules: a missing field, a wrong type, an unknown value."""
+    """The API's answer breaks its own rules: a missing field, a wrong type, an unknown value."""
 
 
 class CredentialsError(Exception):
-    """There is nothing to sign with; the text says what to do and holds no secret."""
+    """No credentials are available. The text says what to do and holds no secret."""
 
 
 class TransportError(Exception):
-    """A call that brought no usable answer; it names no URL and no header.
+    """A call got no usable answer. The text names no URL and no header.
 
     Attributes:
-        reason: What to count it as.
-        broke_early: The connection broke before any answer, so that the call may be made once more.
+        reason: The reason it is counted under.
+        broke_early: Whether the connection broke before any answer, so that the call may be retried once.
     """
 
     def __init__(self, reason: Reason, message: str, *, broke_early: bool = False) -> None:
@@ -72,8 +71,8 @@ class Api(Generic[A, S]):
         limit: Documented calls per second for an account.
         ask: Build the call for a stream.
         read: Turn the reply to that call into an `Answer`; raises `ProviderError`, `NoEnvelope` or `Malformed`.
-        newer: Calls per second that newer documentation allows, which `quota` can use; 0 where there is none.
-        largest: Bytes that one answer may have after decompression.
+        newer: Calls per second in newer documentation, which `quota` can use; 0 if there is none.
+        largest: Maximum size of an answer after decompression, in bytes.
     """
 
     action: str
@@ -89,12 +88,12 @@ class Page:
     """One page of a listing.
 
     Attributes:
-        rows: The answer for each key that the page names; None if it says only that the key is there.
+        rows: The answer for each key on the page; None if the page says only that the key exists.
         pages: How many pages the provider says there are, at least 1.
-        complete: False where the provider's own figures say that rows are missing: absence then proves nothing.
+        complete: False if the provider's own figures say that rows are missing: absence then proves nothing.
         code: The provider's own word for success.
-        last: Whether the page is not full, so that none follows, whatever `pages` says.
-        token: What the next page is asked for with, where pages go by tokens; empty on the last.
+        last: Whether the page is not full, so that no page follows, whatever `pages` says.
+        token: Token of the next page, for APIs that page by token; empty on the last page.
     """
 
     rows: Mapping[Hashable, Answer | None]
@@ -111,16 +110,16 @@ class Listing(Generic[A, S]):
 
     Attributes:
         action, limit, largest: As for an `Api`.
-        scope: What one listing covers (an account, a domain, a room), or None where the stream is not covered.
-        keys: The rows that are this stream, any of them.
+        scope: What one listing covers (an account, a domain, a room); None if it does not cover the stream.
+        keys: The keys of the rows that may stand for the stream.
         ask: Build the call for a scope and a page, counted from 1.
-        ask_on: Build the call for the page after one with a token, where pages go by tokens; `ask` is for the first.
+        ask_next: Build the call for the next page from a token, for APIs that page by token.
         read: Turn the reply to a call for a scope into a `Page`; raises like `Api.read`, also for another scope.
-        pages: Expected number of pages for this many watched streams.
-        absent: What absence from a complete listing proves, or None where it proves nothing.
-        every: Least seconds between two listings of one scope; a listing may also be as old as that.
+        pages: Expected number of pages for a number of watched streams.
+        absent: What absence from a complete listing proves; None if it proves nothing.
+        every: Minimum seconds between two listings of one scope; a listing may be that old.
         inputs: Whether it lists the inputs of streams: a stream missing from a complete list has none.
-        details: Whether a stream wants what only this listing tells, whatever it costs.
+        needed_by: Whether a stream needs this listing for details that no other API has, whatever it costs.
     """
 
     action: str
@@ -128,13 +127,13 @@ class Listing(Generic[A, S]):
     scope: Callable[[A, S], str | None]
     keys: Callable[[A, S], tuple[Hashable, ...]]
     ask: Callable[[A, str, int], Call]
-    ask_on: Callable[[A, str, str], Call] | None = None
+    ask_next: Callable[[A, str, str], Call] | None = None
     read: Callable[[A, str, Call, Reply], Page]
     pages: Callable[[A, int], int] = lambda _account, _streams: 1
     absent: Answer | None = None
     every: Callable[[A], float] = lambda _account: 0.0
     inputs: bool = False
-    details: Callable[[S], bool] = lambda _stream: False
+    needed_by: Callable[[S], bool] = lambda _stream: False
     largest: int = MEBIBYTE
 
 
@@ -142,7 +141,7 @@ AnyApi = Api[Any, Any] | Listing[Any, Any]
 
 
 def allowed_rate(account: Account, api: AnyApi) -> float:
-    """Return the calls per second that the exporter allows itself: as configured, else a share of the documented."""
+    """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""
     return account.quota.get(api.action, account.quota_share * api.limit(account))
 
 
@@ -153,7 +152,7 @@ END_REASONS = ("client", "network", "timeout", "kicked", "rejected", "content", 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A callback as it came in: header names in lower case, query values decoded, the body untouched."""
+    """A callback as received: header names in lower case, query values decoded, the body untouched."""
 
     method: str
     host: str
@@ -164,18 +163,18 @@ class Callback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What a verified callback says: a reason to ask, never a state.
+    """What a verified callback says: a reason to query the stream, never a state.
 
     Attributes:
-        event: The vendor's word for it, of the provider's closed set, or `unknown`.
-        live: Whether it tells of a beginning (True), an end (False) or neither (None).
-        keys: The streams it may mean, by `Callbacks.keys`; none for an event that is not about a stream's pushes.
-        sent: Unix seconds by what is signed. Of all that a callback says of its order, only this is certain.
+        event: The vendor's name, one of `Callbacks.events`, or `unknown`.
+        live: True if a push began, False if one ended, None for anything else.
+        keys: The streams it may be about, as in `Callbacks.keys`; none if it is not about a push.
+        sent: When it was signed, in Unix seconds. Nothing else that a callback says about its order is certain.
         identity: Equal for deliveries of the same event, if `sent` is equal too.
-        session: Within one session a lower `order` is older news; between sessions an earlier `at` is.
-        order: See `session`; a number that grows by 1 with each event, or Unix seconds.
-        at: Unix seconds of the event, from 0 to `sent`.
-        ended: Why a push ended, of `END_REASONS`; None for anything but an end.
+        session: Within one session, a lower `order` is older; between sessions, an earlier `at` is.
+        order: A number that grows by 1 with each event, or Unix seconds.
+        at: When the event happened, in Unix seconds from 0 to `sent`.
+        end_reason: Why a push ended, one of `END_REASONS`; None for any other event.
     """
 
     event: str
@@ -186,15 +185,15 @@ class Event:
     session: str
     order: float
     at: float
-    ended: str | None = None
+    end_reason: str | None = None
 
 
-class Refused(Exception):  # noqa: N818 - a finding, as the vendor's callback was no error of ours
+class Refused(Exception):  # noqa: N818
     """A callback is not accepted.
 
     Attributes:
         outcome: `forged` or `expired`.
-        event: What it claims to be, where that is of the closed set.
+        event: The event it claims to be, one of `Callbacks.events`, or `unknown`.
     """
 
     def __init__(self, outcome: str, event: str = "unknown") -> None:
@@ -205,15 +204,15 @@ class Refused(Exception):  # noqa: N818 - a finding, as the vendor's callback wa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks(Generic[A, S]):
-    """How a cloud tells of pushes that begin and end.
+    """How a cloud reports that pushes begin and end.
 
     Attributes:
-        method: HTTP method that the vendor uses.
-        events: The closed set of the label `event`, but for `unknown`.
-        key_field: The account's field that holds what callbacks are verified with.
-        verify: Check a callback with that key at a time (Unix seconds), and read it; raises `Refused`.
-        keys: By what a callback's stream is matched to a watched one.
-        answer: What the vendor wants to be answered with.
+        method: The vendor's HTTP method.
+        events: All values of the label `event` but `unknown`.
+        key_field: The account's field with the key that callbacks are verified with.
+        verify: Verify a callback with that key at a time in Unix seconds, and read it; raises `Refused`.
+        keys: The keys that match a watched stream to `Event.keys`.
+        answer: The response body that the vendor expects.
     """
 
     method: str
@@ -227,12 +226,12 @@ class Callbacks(Generic[A, S]):
 # --- the provider ----------------------------------------------------------------------------------------------------
 
 
-class Doubt(NamedTuple):
-    """A warning about something that is allowed in a configuration but probably not meant.
+class ConfigWarning(NamedTuple):
+    """A warning about a configuration that is allowed but probably not meant.
 
     Attributes:
-        field: The account's field that it is about.
-        message: What is doubted; it repeats no value.
+        field: The account's field.
+        message: What is wrong; it repeats no value.
         options: Values that may have been meant; the likeliest is suggested.
     """
 
@@ -246,26 +245,26 @@ class Provider(Generic[A, S]):
     """One cloud.
 
     Attributes:
-        name: Configuration word, label and file name.
-        title: Name for people.
-        aliases: Other names that people know it by; `name` is suggested where one of them is written.
-        account: Account fields; they are the configuration schema.
-        stream: Stream fields; likewise.
-        single: The API that answers for one stream; None where lists settle everything.
-        listings: APIs that answer for many, in order of preference; at least one where there is no `single`.
-        sign: Make the signed HTTP request of a call.
-        hides: Names, in any case, of all headers and URL parameters of its requests whose values nobody may see; and of
+        name: The folder's name, the word in the configuration and the label.
+        title: The name to show.
+        aliases: Other names of the cloud, for suggesting `name`.
+        account: The account's fields; they are its configuration schema.
+        stream: The stream's fields; likewise.
+        single: The API that answers for one stream; None if the listings answer for every stream.
+        listings: The APIs that answer for many streams, in order of preference; required if there is no `single`.
+        sign: Turn a call into a signed HTTP request.
+        hides: Names, in any case, of the request headers and URL parameters whose values must never be shown, and of
             the parameters within such a header, as in `Authorization: SCHEME Credential=…, Signature=…`.
-        waits: The seconds to wait that a throttling reply names in the vendor's own headers, beside Retry-After.
-        tells: For each metric that not every provider fills, where this one takes it from; shown in the metric's help.
-        environment: For each secret field, the vendor's conventional environment variables, in order.
-        credentials: The secret fields that make `Credentials`: key id, key secret and token ("" where there is none).
-        sources: Credential sources for accounts that give no keys, in the order in which they are tried.
-        callbacks: How the cloud tells of pushes that begin and end, if it does.
-        problems: Cross-checks of a stream against its account: (field, message) pairs.
-        retired: Stream fields of earlier versions, each with the advice to show where it is still used.
-        doubts: Find what is allowed at an account and its streams but probably not meant.
-        counted_by: What the cloud counts an account's calls by, where that is not the key.
+        waits: The seconds to wait that a throttling reply gives in the vendor's own headers, besides Retry-After.
+        metric_sources: APIs or fields behind each metric that not every provider fills, for the metric's help text.
+        environment: The vendor's usual environment variables for each secret field, in order.
+        credentials: The fields of key id, key secret and token; empty where the cloud has none.
+        sources: Credential sources for accounts without keys of their own, in order.
+        callbacks: How the cloud reports that pushes begin and end, if it does.
+        problems: Check a stream against its account; returns (field, message) pairs.
+        retired: Stream fields of earlier versions, each with advice for those who still use it.
+        warnings: Find what is allowed in an account and its streams but probably not meant.
+        counted_by: What the cloud counts an account's calls by, if that is not the key.
     """
 
     name: str
@@ -278,20 +277,20 @@ class Provider(Generic[A, S]):
     sign: Callable[[A, Credentials, Call, Moment], Request]
     hides: tuple[str, ...]
     waits: Callable[[Reply], Iterable[float]] = lambda _reply: ()
-    tells: Mapping[str, str] = field(default_factory=dict)
+    metric_sources: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: tuple[str, str, str]
     sources: tuple[Source, ...] = ()
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
     retired: Mapping[str, str] = field(default_factory=dict)
-    doubts: Callable[[A, Sequence[S]], Iterable[Doubt]] = lambda _account, _streams: ()
+    warnings: Callable[[A, Sequence[S]], Iterable[ConfigWarning]] = lambda _account, _streams: ()
     counted_by: Callable[[A], str] | None = None
 
     def identity(self, account: A, credentials: Credentials) -> str:
-        """Return what the cloud counts an account's calls by: accounts of one identity share one quota.
+        """Return what the cloud counts an account's calls by: accounts with the same identity share a quota.
 
-        Keys of the machine's own role change every hour and differ between accounts, so they all count as one identity.
+        Keys of the machine's role change every hour and differ between accounts, so they all count as one identity.
         """
         if self.counted_by is not None:
             return self.counted_by(account)

@@ -1,4 +1,4 @@
-"""Reads what providers send: envelopes, fields, callbacks. Strict, and nothing of a text gets into an error's words."""
+"""Reads envelopes, fields and callbacks of providers strictly. Errors never quote what was read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from exporter.providers.interface import AnyProvider, Malformed, NoEnvelope, Pro
 OK = 200
 LONGEST_WORD = 256
 LONGEST_WAIT = 60.0
-VALUES_A_ROW = 48
-TELLS_OF_ERROR = frozenset(
+VALUES_PER_ROW = 48
+ERROR_NAMES = frozenset(
     f"{error}{gap}{part}" for error in ("err", "error") for gap in ("", "_") for part in ("code", "msg", "message")
 ) | {"err", "error", "errors", "code", "coden", "message"}
 CONTAINERS = frozenset((dict, list))
@@ -28,25 +28,22 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 T = TypeVar("T", int, str, dict[str, Any])
+V = TypeVar("V")
 
 
 # --- envelopes -------------------------------------------------------------------------------------------------------
 
 
 def object_in(body: bytes, values: int = MOST_VALUES) -> dict[str, Any]:
-    """Read bytes as one strict JSON object with at most so many values.
-
-    Raises:
-        ValueError: They are not.
-    """
-    found = document(body, values)
-    if not isinstance(found, dict):
+    """Decode a JSON object as `document` does; raises `ValueError`."""
+    value = document(body, values)
+    if not isinstance(value, dict):
         raise ValueError("not a JSON object")
-    return found
+    return value
 
 
-def fresh(reply: Reply) -> None:
-    """Refuse a cache's answer, which was made for an earlier request, and a redirect; raises `NoEnvelope`."""
+def check_fresh(reply: Reply) -> None:
+    """Refuse a cached answer, which belongs to an earlier request, and a redirect; raises `NoEnvelope`."""
     # Only a cache sends Age.
     for name, value in reply.headers.items():
         if len(name) == 3 and name.lower() == "age" and not _ZEROS.fullmatch(value):
@@ -55,14 +52,14 @@ def fresh(reply: Reply) -> None:
         raise NoEnvelope(f"HTTP {reply.status} redirect, which is not followed")
 
 
-def accepted(reply: Reply) -> None:
-    """Take any status but 200 for the error code, as APIs mean it that have no other; call this before reading.
+def check_status(reply: Reply) -> None:
+    """Take any status but 200 as the error code, for APIs that have no other; call this before reading the body.
 
     Raises:
-        ProviderError: With the status as its code: `404`.
-        NoEnvelope: It is a cache's answer, a redirect or an HTML page, which the API does not send.
+        ProviderError: The status is not 200; it is the code.
+        NoEnvelope: The reply is a cached answer, a redirect or an HTML page.
     """
-    fresh(reply)
+    check_fresh(reply)
     if reply.headers.get("content-type", "").lower().startswith("text/html"):
         raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's")
     if reply.status != OK:
@@ -70,13 +67,13 @@ def accepted(reply: Reply) -> None:
 
 
 def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
-    """Read a reply's body as one strict JSON object with at most so many values.
+    """Decode a reply's body as a JSON object with at most so many values.
 
     Raises:
-        NoEnvelope: It is a cache's answer, a redirect, an HTML page, or a status other than 200 without JSON.
-        Malformed: It is broken JSON, JSON that is not an object, or has more values than a real answer.
+        NoEnvelope: The reply is a cached answer, a redirect, an HTML page, or not JSON under a status other than 200.
+        Malformed: The JSON is broken, not an object, or has more values than a real answer.
     """
-    fresh(reply)
+    check_fresh(reply)
     try:
         return object_in(reply.body, values)
     except ValueError as error:
@@ -87,94 +84,94 @@ def envelope(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
     raise Malformed(f"the body is {problem}")
 
 
-def hallmark(reply: Reply, found: Mapping[str, Any], name: str, kind: type[T], beside: str) -> T:
-    """Return the field that marks an API's envelope; JSON without it may be the error page of an intermediary.
+def envelope_field(reply: Reply, fields: Mapping[str, Any], name: str, kind: type[T], beside: str) -> T:
+    """Return a field that every answer of an API has. JSON without it may be the error page of an intermediary.
 
     Args:
-        reply: The answer.
-        found: Its document.
-        name: The field.
-        kind: Its type.
-        beside: Another field that only the API gives.
+        reply: The provider's reply.
+        fields: The object in its body.
+        name: The field's name.
+        kind: The field's type.
+        beside: Another field that proves that the answer comes from the API.
 
     Raises:
-        NoEnvelope: Under a status other than 200 it is missing, of another type, or merely an HTTP status.
-        Malformed: The same under 200, or where the other field is there.
+        NoEnvelope: The status is not 200, and the field is missing, of another type, or merely an HTTP status.
+        Malformed: The field is missing or of another type, and the status is 200 or the other field exists.
     """
-    value = found.get(name)
-    if reply.status != OK and beside not in found:
+    value = fields.get(name)
+    if reply.status != OK and beside not in fields:
         typed = isinstance(value, kind) and not isinstance(value, bool)
         if not typed or _HTTP_ERROR.fullmatch(str(value)):
             raise NoEnvelope(f"HTTP {reply.status} with JSON that is not the API's")
-    return _typed(found, name, kind)
+    return _typed(fields, name, kind)
 
 
 class _Odd(NamedTuple):
-    """The odd names of an object: those of error fields, and pairs that differ only by case."""
+    """The suspicious names of an object: names of error fields, and pairs of names that differ only by case."""
 
-    telling: tuple[str, ...]
-    alike: tuple[tuple[str, str], ...]
+    errors: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
 
 
 def _odd(names: tuple[str, ...]) -> _Odd | None:
     first: dict[str, str] = {}
-    alike = [(first[name.lower()], name) for name in names if first.setdefault(name.lower(), name) != name]
-    telling = tuple(name for name in names if name.lower() in TELLS_OF_ERROR)
-    return _Odd(telling, tuple(alike)) if telling or alike else None
+    pairs = tuple((first[name.lower()], name) for name in names if first.setdefault(name.lower(), name) != name)
+    errors = tuple(name for name in names if name.lower() in ERROR_NAMES)
+    return _Odd(errors, pairs) if errors or pairs else None
 
 
 _odd_of_small = lru_cache(maxsize=256)(_odd)
 
 
-def definite(reply: Reply, found: dict[str, Any], own: Collection[str] = ()) -> None:
-    """Refuse a document that has no error code and yet is not a plain success; call this before reading a state.
+def check_success(reply: Reply, fields: dict[str, Any], own: Collection[str] = ()) -> None:
+    """Refuse an answer without an error code that is not a plain success either; call this before reading a state.
 
     Args:
-        reply: The answer.
-        found: All of its document.
-        own: Top-level fields that a success has too, though their names sound like an error's.
+        reply: The provider's reply.
+        fields: The whole object in its body.
+        own: Top-level fields of a success whose names look like those of error fields.
 
     Raises:
         NoEnvelope: The status is not 200.
-        Malformed: An object in it has an error field, or two fields that differ only by case.
+        Malformed: An object in the answer has an error field, or two fields whose names differ only by case.
     """
     if reply.status != OK:
         raise NoEnvelope(f"HTTP {reply.status} without an error code")
-    # The rows of a list have the same names, and so have small answers: each set of names is looked at once.
+    # All rows of a list have the same names, and so do small answers: each set of names is judged once.
     look: Callable[[tuple[str, ...]], _Odd | None]
     look = _odd_of_small if len(reply.body) <= CHEAP_BYTES else cache(_odd)
-    rest: list[Any] = [found]
+    rest: list[Any] = [fields]
     while rest:
         part = rest.pop()
         if type(part) is dict:
             if (odd := look(tuple(part))) is not None:
-                _refuse_odd(part, odd, own if part is found else ())
+                _refuse_odd(part, odd, own if part is fields else ())
             part = part.values()
         rest += [inner for inner in part if type(inner) in CONTAINERS]
 
 
 def _refuse_odd(part: Mapping[str, Any], odd: _Odd, own: Collection[str]) -> None:
-    if any(part[name] is not None and name not in own for name in odd.telling):
+    if any(part[name] is not None and name not in own for name in odd.errors):
         raise Malformed("an error field stands beside a success")
-    if any(None not in (part[one], part[other]) and part[one] != part[other] for one, other in odd.alike):
+    if any(None not in (part[one], part[other]) and part[one] != part[other] for one, other in odd.pairs):
         raise Malformed("two fields differ only by case and have different values")
 
 
-def fits(found: Mapping[str, Any], asked: Mapping[str, str | int], domain: str = "") -> None:
-    """Refuse an answer that names something other than what was asked for; one that names nothing fits.
+def check_echo(fields: Mapping[str, Any], params: Mapping[str, str | int], domain: str = "") -> None:
+    """Refuse an answer that repeats a parameter of the request with another value.
 
     Args:
-        found: An object of the answer.
-        asked: The values that its fields must have, by name in any case.
-        domain: A field whose value may be in any case, and end in a dot.
+        fields: An object of the answer.
+        params: The request's parameters. In the answer, their names may be in any case, and missing or null.
+        domain: A parameter whose value may be in any case and end in a dot.
 
     Raises:
-        Malformed: One of them has another value.
+        Malformed: A parameter has another value.
     """
-    wanted = {name.lower(): value for name, value in asked.items()}
-    for name, value in found.items():
-        want = wanted.get(name.lower(), value)
-        if value == want or value is None or (name.lower() == domain.lower() and _same_domain(value, want)):
+    expected = {name.lower(): value for name, value in params.items()}
+    for name, value in fields.items():
+        same = expected.get(name.lower(), value)
+        if value == same or value is None or (name.lower() == domain.lower() and _same_domain(value, same)):
             continue
         raise Malformed(f"{name} names something other than what was asked for")
 
@@ -183,44 +180,58 @@ def _same_domain(one: Any, other: Any) -> bool:
     return all(isinstance(each, str) for each in (one, other)) and one.lower().removesuffix(".") == other.lower()
 
 
-def undisputed(document: Mapping[str, Any], part: Mapping[str, Any]) -> None:
-    """Refuse a document that says beside one of its objects something else than in it.
-
-    Raises:
-        Malformed: A member stands in both, with different values.
-    """
+def check_consistent(document: Mapping[str, Any], part: Mapping[str, Any]) -> None:
+    """Refuse a document that has another value for a field than the object within it; raises `Malformed`."""
     if any(document.get(name, value) != value for name, value in part.items()):
         raise Malformed("the answer says two different things")
+
+
+def check_no_error(fields: Mapping[str, Any]) -> None:
+    """Raise the `ProviderError` that an object with Error (Code, Message) and RequestId reports, if any."""
+    if fields.get("Error") is not None:
+        error = object_of(fields, "Error")
+        raise ProviderError(text_of(error, "Code"), message_of(error, "Message"), id_of(fields, "RequestId"))
 
 
 # --- fields ----------------------------------------------------------------------------------------------------------
 
 
-def _typed(found: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    value = found.get(name)
+def _typed(fields: Mapping[str, Any], name: str, kind: type[T], default: T | None = None) -> T:
+    value = fields.get(name)
+    if value is None and default is not None:
+        return default
     if not isinstance(value, kind) or isinstance(value, bool):
         raise Malformed(f"{name} is missing or not {_KINDS[kind]}")
     return value
 
 
-def text_of(found: Mapping[str, Any], name: str) -> str:
-    """Return a field that must be text; raises `Malformed`."""
-    return _typed(found, name, str)
+def text_of(fields: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    """Return a text field, or a default if it is missing or null; otherwise raises `Malformed`."""
+    return _typed(fields, name, str, default)
 
 
-def integer_of(found: Mapping[str, Any], name: str) -> int:
-    """Return a field that must be a whole number, which true and false are not; raises `Malformed`."""
-    return _typed(found, name, int)
+def integer_of(fields: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    """Return an integer field, or a default if it is missing or null; otherwise raises `Malformed`, also for true."""
+    return _typed(fields, name, int, default)
 
 
-def object_of(found: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a field that must be an object; raises `Malformed`."""
-    return _typed(found, name, dict)
+def object_of(fields: Mapping[str, Any], name: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return an object field, or a default if it is missing or null; otherwise raises `Malformed`."""
+    return _typed(fields, name, dict, default)
 
 
-def rows_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Return a field that must be a list of objects, and is empty where missing or null; raises `Malformed`."""
-    value = found.get(name)
+def choice_of(fields: Mapping[str, Any], name: str, choices: Mapping[str, V] | Mapping[int, V]) -> V:
+    """Return what a field's value stands for; raises `Malformed` if it is missing or none of the choices."""
+    kind: type[Any] = type(next(iter(choices)))
+    value: Any = _typed(fields, name, kind)
+    if value not in choices:
+        raise Malformed(f"{name} holds an unknown value")
+    return choices[value]
+
+
+def rows_of(fields: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return a list of objects, empty if the field is missing or null; otherwise raises `Malformed`."""
+    value = fields.get(name)
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
@@ -228,40 +239,36 @@ def rows_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return value
 
 
-def pages_of(found: Mapping[str, Any], pages: str, rows: str, size: int) -> int:
-    """Return how many pages a list has, at least 1, and no more than its rows fill.
+def page_count(fields: Mapping[str, Any], pages: str, rows: str, size: int) -> int:
+    """Return how many pages a list has, at least 1 and no more than its rows fill; raises `Malformed`.
 
-    Args:
-        found: The object.
-        pages: Its field with the number of pages; raises `Malformed` where it is none.
-        rows: Its field with the number of rows on all pages, if there is one.
-        size: Rows on a page.
+    `pages` and `rows` are the fields with the number of pages and of rows on all pages; `size` is the rows per page.
     """
-    told, total = integer_of(found, pages), found.get(rows)
+    count, total = integer_of(fields, pages), fields.get(rows)
     if isinstance(total, int) and not isinstance(total, bool) and total >= 0:
-        told = min(told, -(-total // size))
-    return max(1, told)
+        count = min(count, -(-total // size))
+    return max(1, count)
 
 
-def values_of(rows: int) -> int:
-    """Return how many values a page with so many rows may have."""
-    return min(LISTED_VALUES, MOST_VALUES + VALUES_A_ROW * rows)
+def value_limit(rows: int) -> int:
+    """Return the limit of values for a page with so many rows."""
+    return min(LISTED_VALUES, MOST_VALUES + VALUES_PER_ROW * rows)
 
 
-def message_of(found: Mapping[str, Any], name: str) -> str:
-    """Return an error's text as the provider sent it, or nothing; what it may repeat is taken out before it is cut."""
-    value = found.get(name)
+def message_of(fields: Mapping[str, Any], name: str) -> str:
+    """Return an error's text as the provider sent it, or nothing. Callers scrub it before they cut it."""
+    value = fields.get(name)
     return value if isinstance(value, str) else ""
 
 
-def id_of(found: Mapping[str, Any], name: str) -> str:
-    """Return the provider's id of a request, or nothing where it is not the kind of word that ids are."""
-    value = found.get(name)
+def id_of(fields: Mapping[str, Any], name: str) -> str:
+    """Return the provider's id of a request, or nothing if it does not look like an id."""
+    value = fields.get(name)
     return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 
-def decimal(value: Any) -> int | None:
-    """Return a whole number that came as one or as its digits, or None for anything else."""
+def as_integer(value: Any) -> int | None:
+    """Return an integer that was sent as a number or as digits, or None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value if abs(value) < 1 << 63 else None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
@@ -269,30 +276,30 @@ def decimal(value: Any) -> int | None:
     return None
 
 
-def word(value: Any) -> str:
-    """Return a callback's field as text, or nothing where it is no short text and no whole number."""
+def as_text(value: Any) -> str:
+    """Return a callback's field as text, or nothing if it is neither a short text nor an integer."""
     if isinstance(value, int):
-        number = decimal(value)
+        number = as_integer(value)
         return "" if number is None else str(number)
     if not isinstance(value, str) or len(value) > LONGEST_WORD or _SURROGATE.search(value):
         return ""
     return value
 
 
-def happened(fields: Mapping[str, Any], units: Mapping[str, float], sent: float) -> float:
-    """Return when a callback's event happened, in Unix seconds, and never later than the callback was sent.
+def event_time(fields: Mapping[str, Any], units: Mapping[str, float], sent: float) -> float:
+    """Return when a callback's event happened, in Unix seconds, at most when the callback was sent.
 
     Args:
         fields: The callback's fields.
-        units: Those that may say it, the best first, with the seconds of their unit.
-        sent: When it was sent, in Unix seconds, which counts where none of them does.
+        units: The fields that may hold the time, best first, each with its unit in seconds.
+        sent: When the callback was sent, in Unix seconds; used if no field holds the time.
     """
-    told = ((decimal(fields.get(name)), unit) for name, unit in units.items())
-    return min(next((number * unit for number, unit in told if number is not None and number > 0), sent), float(sent))
+    times = ((as_integer(fields.get(name)), unit) for name, unit in units.items())
+    return min(next((number * unit for number, unit in times if number is not None and number > 0), sent), float(sent))
 
 
 def utc_seconds(text: Any) -> float | None:
-    """Return a vendor's UTC time (`2018-06-29T19:00:00Z`) as Unix seconds, or None where it is something else."""
+    """Return a UTC time like `2018-06-29T19:00:00Z` in Unix seconds, or None for anything else."""
     if not isinstance(text, str) or not _UTC.fullmatch(text):
         return None
     try:
@@ -301,23 +308,23 @@ def utc_seconds(text: Any) -> float | None:
         return None
 
 
-def waits(*told: tuple[str | None, float]) -> list[float]:
-    """Return the seconds that are told as digits, each text with the seconds of its unit; nothing for another text."""
-    texts = [((text or "").strip(), unit) for text, unit in told]
+def wait_seconds(*headers: tuple[str | None, float]) -> list[float]:
+    """Convert headers that hold digits to seconds, each given with its unit in seconds; skip all others."""
+    texts = [((text or "").strip(), unit) for text, unit in headers]
     return [int(text) * unit for text, unit in texts if text.isascii() and text.isdigit() and len(text) < 12]
 
 
 def retry_after(provider: AnyProvider, reply: Reply) -> float | None:
-    """Return the seconds that a throttled caller is asked to wait, the longest that the reply names, up to a minute."""
-    told = [*waits((reply.headers.get("retry-after"), 1.0)), *provider.waits(reply)]
-    return min(max(told), LONGEST_WAIT) if told else None
+    """Return the seconds to wait after a throttling reply: the longest wait that it asks for, at most a minute."""
+    waits = [*wait_seconds((reply.headers.get("retry-after"), 1.0)), *provider.waits(reply)]
+    return min(max(waits), LONGEST_WAIT) if waits else None
 
 
-# --- for people ------------------------------------------------------------------------------------------------------
+# --- for logs and pages ----------------------------------------------------------------------------------------------
 
 
 def printable(text: str, limit: int = 128) -> str:
-    """Return text of a provider fit for a log or a page: printable characters of valid UTF-8, cut to a length."""
+    """Make a provider's text fit for a log or a page: printable characters of valid UTF-8, cut to a length."""
     if len(text) <= limit and text.isprintable():
         return text
     cut = text[: limit + 1].encode("utf-8", "replace").decode("utf-8")

@@ -1,23 +1,23 @@
-"""Reads foreign XML strictly: no document type, so no entities of its own and no other files, and a bounded size."""
+"""Reads XML from outside strictly: no document types, so no custom entities and no other files, and a limited size."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-# The builder parses nothing, and what is dangerous in expat is refused below.
+# The builder parses nothing, and everything dangerous in expat is refused below.
 from xml.etree.ElementTree import Element, TreeBuilder  # nosec B405
 from xml.parsers import expat  # nosec B407
 
 from exporter.model import Reply
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.interface import Malformed, NoEnvelope
-from exporter.providers.reading import OK, fresh
+from exporter.providers.reading import OK, check_fresh
 
 DEEPEST: Final = 64
 
 
 class _Refused(Exception):  # noqa: N818
-    """The document has what no answer has."""
+    """The document has something that no answer has."""
 
 
 def _refuse(*_: Any) -> None:
@@ -25,14 +25,10 @@ def _refuse(*_: Any) -> None:
 
 
 def element(body: bytes, most: int = MOST_VALUES) -> Element:
-    """Read bytes as one XML document, and return its root.
-
-    Args:
-        body: The document.
-        most: Elements and attributes that it may have.
+    """Parse an XML document with at most so many elements and attributes, and return its root.
 
     Raises:
-        ValueError: It is something else; the text completes the words "the body is".
+        ValueError: The document is refused; the text completes the words "the body is".
     """
     if body.count(b"<") + body.count(b"=") > 4 * most:
         raise ValueError(f"an XML document with more values than {most:,}")
@@ -60,25 +56,25 @@ def element(body: bytes, most: int = MOST_VALUES) -> Element:
         return builder.close()
     except (expat.ExpatError, _Refused, ValueError, LookupError):
         pass
-    # Raised out here: the parser's error holds the document.
+    # Raised outside `except`, because the parser's error holds the document.
     raise ValueError("not an XML document")
 
 
 def envelope(reply: Reply, root: str, values: int = MOST_VALUES) -> Element:
-    """Read a reply's body as one strict XML document with a root of this name.
+    """Parse a reply's body as an XML document with a root of this name.
 
     Raises:
-        NoEnvelope: It is a cache's answer, a redirect, a status other than 200 with something else, or an HTML page.
-        Malformed: It is broken XML, or has another root or more values than a real answer.
+        NoEnvelope: The reply is a cached answer, a redirect, an HTML page, or not XML under a status other than 200.
+        Malformed: The XML is broken, or has another root or more values than a real answer.
     """
-    fresh(reply)
+    check_fresh(reply)
     try:
-        found = element(reply.body, values)
+        document = element(reply.body, values)
     except ValueError as error:
         problem = str(error)
     else:
-        if found.tag == root:
-            return found
+        if document.tag == root:
+            return document
         problem = "not the API's document"
     if reply.status != OK or reply.body[:512].lower().lstrip().startswith((b"<!doctype html", b"<html")):
         raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's")

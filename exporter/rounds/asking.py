@@ -53,7 +53,7 @@ class Asker:
             elif isinstance(outcome, Answer):
                 self.definite += 1
                 board.answered(record, outcome, query.api.action, now)
-                board.supply(record, query.inputs)
+                board.add_inputs(record, query.inputs)
         state.waiting.asked(record.key)
 
     async def ask_list(self, query: Query, connection: Connection) -> tuple[Page | Fault, float]:
@@ -77,8 +77,9 @@ class Asker:
         """Make a call, and once more on a new connection if its own broke before an answer; count what came of it."""
         state, gate, caller = self._state, self._state.gates[query.api.action], self.caller
         self.calls += 1
+        kept = connection.reused
         made = await caller.call(query, connection)
-        stale = made.broke_early and connection.reused
+        stale = made.broke_early and kept
         if made.broke_early and (other := await gate.turn(self._deadline, caller.connect, new=True)) is not None:
             stale = False
             try:
@@ -95,6 +96,6 @@ class Asker:
                 self.fault = fault
             state.count(fault)
             if fault.reason is Reason.AUTH:
-                state.shared.doubt(state.provider, caller.account)
+                state.shared.mark_refused(state.provider, caller.account)
         self.good += state.health.met(fault)
         return made.outcome

@@ -12,7 +12,7 @@ import structlog
 
 from exporter.model import Account, Answer, Call, Credentials, Fault, Moment, Reason, Reply, Request
 from exporter.providers import codes as catalogue
-from exporter.providers.document import cheap
+from exporter.providers.document import is_cheap
 from exporter.providers.interface import (
     AnyProvider,
     Listing,
@@ -108,7 +108,7 @@ class Caller:
             made.outcome = self._fault(made, error)
         finally:
             if made.reply is not None:
-                made.reply.let_go()
+                made.reply.release()
         seconds = clock.mono() - made.sent + connecting
         self._count(made, seconds)
         if self._observers:
@@ -124,7 +124,7 @@ class Caller:
 
     async def _read(self, query: Query, asked: Call, request: Request, reply: Reply) -> Answer | Page:
         """Read a small answer here and now, and any other where it does not hold the event loop."""
-        if cheap(reply.body):
+        if is_cheap(reply.body):
             return self._judged(query, asked, reply)
         work = partial(self._judged_and_scrubbed, query, asked, request, reply)
         outcome: Answer | Page = await self._shared.aside(work)

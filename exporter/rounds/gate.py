@@ -77,15 +77,18 @@ class Turn:
         connect: Makes or finds a connection.
         connection: What the call goes out on, once that is there.
         queued: Whether it has had to wait for its slot.
+        given_up: Whether the call will not be made.
     """
 
     deadline: float
     connect: Connect
     connection: Connection | None
     queued: bool = False
+    given_up: bool = False
 
     def give_up(self) -> None:
-        """Give the connection back, if there is one."""
+        """Make no call; give the connection back, if there is one."""
+        self.given_up = True
         if self.connection is not None:
             self.connection.release()
             self.connection = None
@@ -121,14 +124,12 @@ class Gate:
         Returns:
             The connection, or None if the call's turn would come too late.
         """
-        turn = Turn(deadline, connect, await self._ready(connect, new=True) if new else None)
         while True:
+            turn = Turn(deadline, connect, await self._ready(connect, new=True) if new else None)
             await self._wait(turn)
-            connection = turn.connection
             # What has come unasked while it waited costs a connection and a slot.
-            if connection is None or await connection.quiet():
-                return connection
-            turn.give_up()
+            if turn.connection is None or await _quiet(turn.connection):
+                return turn.connection
 
     async def _wait(self, turn: Turn) -> None:
         """Wait in line; whoever finds nobody there need not wait for others."""
@@ -161,16 +162,14 @@ class Gate:
                 except Exception as error:
                     if not come.done():
                         come.set_exception(error)
-                if come.cancelled():
-                    turn.give_up()
-                elif not come.done():
+                if not come.done():
                     come.set_result(None)
         finally:
             self._occupied = False
 
     async def _pass(self, turn: Turn) -> None:
         """Wait for a connection and then for a slot; without a connection if the slot would come too late."""
-        while True:
+        while not turn.given_up:
             wait = self._pace().wait(now := self._mono())
             lost = isinstance(turn.connection, Unreachable)
             if now + wait > turn.deadline and not lost:
@@ -185,6 +184,7 @@ class Gate:
                 # What cannot be sent counts too, or a dead endpoint would be tried as fast as it refuses.
                 self._pace().take(now, turn.queued)
                 return
+        turn.give_up()  # a connection may have come meanwhile
 
     async def _ready(self, connect: Connect, *, new: bool = False) -> Connection:
         """Return a connection on which nothing has come unasked."""
@@ -193,10 +193,20 @@ class Gate:
         try:
             for _ in range(MOST_SPOILED):
                 connection = await connect(gap, new)
-                if await connection.quiet():
+                if await _quiet(connection):
                     return connection
-                connection.release()
             error = TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
         except TransportError as met:
             error = met
         return Unreachable(error, self._mono() - started)
+
+
+async def _quiet(connection: Connection) -> bool:
+    """Say whether a call may go out on a connection now; give it back if not."""
+    quiet = False
+    try:
+        quiet = await connection.quiet()
+    finally:
+        if not quiet:
+            connection.release()
+    return quiet

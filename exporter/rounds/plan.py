@@ -42,8 +42,8 @@ class Query:
     def ask(self, account: Account) -> Call:
         """Build the call."""
         if isinstance(self.api, Listing):
-            if self.token and self.api.ask_on is not None:
-                return self.api.ask_on(account, self.scope, self.token)
+            if self.token and self.api.ask_next is not None:
+                return self.api.ask_next(account, self.scope, self.token)
             return self.api.ask(account, self.scope, self.page)
         return self.api.ask(account, self.streams[0])
 
@@ -197,7 +197,7 @@ def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], o
             continue
         if last is not None and outlook.now - last.at > LISTED_SECONDS:
             last = None
-        forced = account.plan == "list" or any(map(group.listing.details, group.left))
+        forced = account.plan == "list" or any(map(group.listing.needed_by, group.left))
         if forced or provider.single is None or _pays(provider, account, group, outlook, last):
             if every and provider.single is not None:
                 # The list may be as old as that, so it does not overrule an answer that a stream is not live.

@@ -60,7 +60,7 @@ class Planner:
                 board.answered(record, answer, query.api.action, now)
                 state.waiting.asked(record.key)
             elif record is not None:
-                board.supply(record, answer.inputs)
+                board.add_inputs(record, answer.inputs)
         fault = UNTOLD if isinstance(outcome, Page) else outcome
         async for lost in unhurried(step.lost):
             if (record := state.record(lost)) is not None and record.tried <= sent:
@@ -68,7 +68,7 @@ class Planner:
                 state.waiting.asked(record.key)
         async for asked in unhurried(step.ask):
             if asked.inputs is not None and (record := state.record(asked.streams[0])) is not None:
-                board.supply(record, asked.inputs)
+                board.add_inputs(record, asked.inputs)
         return step.ask
 
     def _tell(self, query: Query, page: Page | None) -> Step | None:

@@ -175,7 +175,7 @@ class Round:
                 connection.release()
             if not state.health.breaker.open:
                 # What only a list tells of the first is asked with the rest.
-                detailed = any(listing.details(first.stream) for listing in state.provider.listings)
+                detailed = any(listing.needed_by(first.stream) for listing in state.provider.listings)
                 return [*rest, first] if detailed else list(rest)
             if first.fault is None or first.fault.reason not in MAYBE_ITS_OWN:
                 break

@@ -68,7 +68,7 @@ class Shared:
         clock: Time and chance.
         connect: The way to the providers.
         credentials: Returns what to sign an account's calls with; raises `CredentialsError`.
-        doubt: Called when the provider refuses an account's credentials.
+        mark_refused: Called when the provider refuses an account's credentials.
         sequence: Issues the `sequence` of moments.
         limits: The quotas, which outlive the accounts.
         aside: Reads answers that are not small.
@@ -79,7 +79,7 @@ class Shared:
     clock: Clock
     connect: Connect
     credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]]
-    doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None
+    mark_refused: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None
     sequence: Sequence = field(default_factory=Sequence)
     limits: Limits = field(default_factory=Limits)
     aside: Aside = at_once

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from exporter.serving.sending import SERVER
-from exporter.serving.waiting import neighbourhood
+from exporter.serving.waiting import client_network
 
 log = structlog.get_logger("web")
 
@@ -143,4 +143,4 @@ class Listener:
 
 
 def _client(peer: Any) -> str:
-    return neighbourhood(peer[0]) if isinstance(peer, tuple) else ""
+    return client_network(peer[0]) if isinstance(peer, tuple) else ""

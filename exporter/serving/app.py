@@ -1,4 +1,4 @@
-"""All paths of the web server, and what they share: error handling, security headers, bounds on large answers."""
+"""All paths of the web server, and what they share: error handling and security headers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import structlog
 from aiohttp import web
 
 from exporter import status
-from exporter.exposition import Compressor, takes_gzip
 from exporter.rounds import place
 from exporter.serving import callbacks, origin, views
 from exporter.serving.events import Events
-from exporter.serving.pages import Page, Pages, give_way
+from exporter.serving.pages import Page, PageCache, give_way
 from exporter.serving.scrape import Scrapes
-from exporter.serving.sending import NO_HEADERS, PIECE, SERVER, LargePages, text, waiting
+from exporter.serving.sending import NO_HEADERS, SERVER, LargePages, admitted, compressed, text
 from exporter.serving.service import Service
 from exporter.serving.waiting import Places
 
@@ -40,16 +39,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(slots=True)
 class App:
-    """What the web server shows of a service.
+    """The web application of a service.
 
     Attributes:
-        service: The running parts.
-        reload: Reads the configuration again; returns what is wrong with it.
-        offset: Seconds by which an answer comes before Prometheus's timeout.
-        lifecycle: Whether `POST /-/reload` is open.
-        telemetry_path: Path of the metrics.
-        ready: Whether the service is able to probe.
-        names: Host names at which the exporter is reached; `.NAME` stands for all that end in it.
+        reload: Reloads the configuration; returns its errors.
+        offset: Seconds before Prometheus's timeout at which a scrape is answered.
+        lifecycle: Whether `POST /-/reload` is enabled.
+        ready: Whether the service can probe.
+        names: Host names of the exporter; `.NAME` matches every name that ends in it.
         prefix: What stands before every path, as in `/streams`.
         home: The path of the status page as browsers see it.
     """
@@ -65,20 +62,18 @@ class App:
     home: str = "/"
     large: LargePages = field(default_factory=LargePages)
     readers: Places = field(default_factory=lambda: Places(MOST_READERS))
-    pages: Pages = field(init=False)
+    pages: PageCache = field(init=False)
     scrapes: Scrapes = field(init=False)
     events: Events = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pages = Pages(self.service.clock.mono, lambda: self.service.config, give_way)
+        self.pages = PageCache(self.service.clock.mono, lambda: self.service.config, give_way)
         self.scrapes = Scrapes(self.service, self.large, self.offset)
         self.events = Events(self.service.board)
 
     def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
         """Return the aiohttp application."""
-        application = web.Application(
-            middlewares=[self._bounded, _errors, *middlewares], client_max_size=callbacks.MOST_CALLBACK
-        )
+        application = web.Application(middlewares=[_errors, *middlewares], client_max_size=callbacks.MOST_CALLBACK)
         application.add_routes(web.route(method, self.prefix + path, act) for method, path, act in self._paths())
         if self.prefix:
             # Whoever asks whether the exporter is alive need not know the prefix.
@@ -105,36 +100,15 @@ class App:
             ("GET", "/static/{name}", self._asset),
         ]
 
-    @web.middleware
-    async def _bounded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Compress what is not plain text; send large answers piece by piece, and only so many bytes at a time."""
-        response = await handler(request)
-        if not isinstance(response, web.Response) or response.prepared or not isinstance(response.body, bytes):
-            return response
-        packed = False
-        if response.content_type != "text/plain":
-            response.headers.setdefault("Vary", "Accept-Encoding")
-            packed = takes_gzip(request.headers)
-        if response.status != 200 or len(response.body) <= PIECE:
-            if packed:
-                response.enable_compression(web.ContentCoding.gzip)
-            return response
-        body, headers = response.body, dict(response.headers)
-        if packed:
-            compressor = Compressor()
-            body = compressor.add(body) + compressor.end()
-            headers["Content-Encoding"] = "gzip"
-        return await self.large.send(request, body, headers)
-
     async def _shared(
         self, request: web.Request, page: Page, content_type: str, headers: Mapping[str, str] = NO_HEADERS
     ) -> web.StreamResponse:
-        """Answer with a page that is made once for all its readers."""
-        async with waiting(self.readers, request, asyncio.get_running_loop().time(), "readers of pages"):
-            made = await self.pages.get(page)
-        return await self.large.send_made(request, made, content_type, headers)
+        """Respond with a page that is rendered once for all its readers."""
+        async with admitted(self.readers, request, asyncio.get_running_loop().time(), "readers of pages"):
+            rendered = await self.pages.get(page)
+        return await self.large.send_page(request, rendered, content_type, headers)
 
-    # --- what is watched ---------------------------------------------------------------------------------------------
+    # --- pages -------------------------------------------------------------------------------------------------------
 
     async def _targets(self, request: web.Request) -> web.StreamResponse:
         return await self._shared(request, views.targets(self.service, self.prefix), JSON)
@@ -143,20 +117,20 @@ class App:
         return await self._shared(request, views.streams(self.service), JSON, NEVER_STORED)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        wanted = status.Filter.read(request.query.items())
-        page = views.status_page(self.service, wanted, self.telemetry_path, ready=self.ready)
+        chosen = status.Filter.read(request.query.items())
+        page = views.status_page(self.service, chosen, self.telemetry_path, ready=self.ready)
         return await self._shared(request, page, "text/html; charset=utf-8", NEVER_STORED)
 
     async def _asset(self, request: web.Request) -> web.Response:
-        """Return a file that the page needs; its name changes with its content."""
+        """Serve a file of the status page; its name changes with its content, so it may be cached for ever."""
         asset = status.ASSETS.get(request.match_info["name"])
         if asset is None:
             raise web.HTTPNotFound
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-        return web.Response(body=asset.body, content_type=asset.content_type, headers=headers)
+        return compressed(request, web.Response(body=asset.body, content_type=asset.content_type, headers=headers))
 
     async def _configuration(self, request: web.Request) -> web.StreamResponse:
-        if refused := self._foreign(request):
+        if refused := self._cross_site(request):
             return refused
         return await self._shared(request, views.configuration(self.service), "application/yaml; charset=utf-8")
 
@@ -169,8 +143,8 @@ class App:
         return text("stream-exporter is ready.\n") if self.ready else text("stream-exporter is not ready.\n", 503)
 
     async def _reload_now(self, request: web.Request) -> web.Response:
-        """Read the configuration again; a reload that has begun is finished even if the client leaves."""
-        if refused := self._foreign(request):
+        """Reload the configuration; a reload that has started finishes even if the client disconnects."""
+        if refused := self._cross_site(request):
             return refused
         if not self.lifecycle:
             return text("the lifecycle API is not enabled; start with --web.enable-lifecycle, or send SIGHUP\n", 403)
@@ -179,8 +153,8 @@ class App:
             return text("the configuration was refused; the one before stays:\n" + "\n".join(problems) + "\n", 500)
         return text("the configuration was reloaded\n")
 
-    def _foreign(self, request: web.Request) -> web.Response | None:
-        """Refuse what another site's page may have sent."""
+    def _cross_site(self, request: web.Request) -> web.Response | None:
+        """Refuse a request that another site's page may have sent."""
         why = origin.refusal(request.method, request.headers, secure=request.secure, names=self.names)
         return None if why is None else text(f"{why}\n", 403)
 
@@ -194,7 +168,7 @@ def _leading_to(path: str) -> Handler:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a bug with 500 and log its type and place: its text might hold secrets."""
+    """Respond to a bug with 500; log its type and place only, as its text might hold secrets."""
     try:
         return await handler(request)
     except (web.HTTPException, ConnectionError, asyncio.CancelledError):
@@ -205,7 +179,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
-    """Set the security headers on every answer, errors and refusals too; name no versions."""
+    """Set the security headers on every response, errors included; reveal no versions."""
     response.headers["Server"] = SERVER
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)

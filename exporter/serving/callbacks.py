@@ -1,4 +1,4 @@
-"""`/callbacks/ACCOUNT`: verify and count a provider's callback, and ask the provider's API. It sets no state itself."""
+"""`/callbacks/ACCOUNT`: verify and count a callback, then ask the provider's API. A callback sets no state itself."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from exporter.state.callbacks import CallbackReceiver, Verdict
 
 log = structlog.get_logger("callbacks")
 
-RECEIVE_SECONDS: Final = 4.0  # less than any cloud waits for its answer
+RECEIVE_SECONDS: Final = 4.0  # shorter than any cloud's timeout
 MOST_CALLBACK: Final = 1 << 16
 
 
 async def receive(service: Service, request: web.Request) -> web.Response:
-    """Receive a callback; answer it as its vendor expects."""
+    """Receive a callback and respond as its vendor expects."""
     receiver = service.receivers.get(request.match_info["account"])
     if receiver is None:
         return text("no account of this name has a callback secret\n", 404)
     try:
-        received = await _received(request)
+        callback = await _read(request)
     except (web.HTTPException, web.RequestPayloadError, TimeoutError, ConnectionError, ValueError) as error:
         _log(receiver, receiver.refuse(service.clock.unix()))
         response = text("not a whole callback\n", error.status if isinstance(error, web.HTTPException) else 400)
-        # What is left of the request is not waited for.
+        # Do not wait for the rest of the request.
         response.force_close()
         return response
-    verdict = receiver.receive(received, service.clock.unix())
+    verdict = receiver.receive(callback, service.clock.unix())
     _log(receiver, verdict)
     if verdict.event is None:
         return text(f"{verdict.outcome}\n", 403)
@@ -42,8 +42,8 @@ async def receive(service: Service, request: web.Request) -> web.Response:
     return web.Response(text=answer, content_type="application/json" if answer else "text/plain")
 
 
-async def _received(request: web.Request) -> Callback:
-    """Read a callback; raises what aiohttp raises for one that is too large, broken or cut off."""
+async def _read(request: web.Request) -> Callback:
+    """Read a callback; raises aiohttp's errors if it is too large, malformed or cut off."""
     async with asyncio.timeout(RECEIVE_SECONDS):
         body = await request.read()
     headers = {key.lower(): value for key, value in request.headers.items()}

@@ -1,4 +1,4 @@
-"""Tells which requests to sensitive paths another site's page may have sent."""
+"""Recognises requests that another site's page may have sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-# Nobody can register a public name under these, so no stranger's name service can answer for them.
+# No public name can be registered under these, so no outsider's DNS can resolve them.
 _PRIVATE: Final = frozenset((".localhost", ".local", ".internal", ".svc", ".lan", ".home.arpa"))
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -15,19 +15,19 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 def refusal(method: str, headers: Mapping[str, str], *, secure: bool, names: frozenset[str]) -> str | None:
     """Return why a request is refused, or None.
 
-    Another site's page can reach us in two ways. It may have its reader's browser send us a request: then the browser
-    names the page's site. Or it may point its own name at our address ("DNS rebinding"): then the browser takes the
-    page for ours, and only the foreign name in `Host` gives it away. No header tells reliably whether a browser sent a
-    request, so the rule about `Host` holds for all clients. Over TLS our certificate has settled the question.
+    Another site's page can attack in two ways. It can make the reader's browser send a request: then the browser names
+    the page's origin. Or it can point its own host name at the exporter's address ("DNS rebinding"): then the browser
+    sees one origin, and only the unknown name in `Host` reveals the attack. No header tells reliably whether a browser
+    sent a request, so the check of `Host` applies to all clients. With TLS the certificate has settled the question.
 
     Args:
-        method: The request's method.
-        headers: Its headers, whatever the case of their names.
-        secure: Whether it came over TLS to us.
-        names: Host names in lower case at which the exporter is reached, besides those that are always good; `.NAME`
-            stands for all names that end in it.
+        method: HTTP method.
+        headers: Case-insensitive headers.
+        secure: Whether the connection uses TLS.
+        names: Host names of the exporter in lower case, besides those always accepted; `.NAME` matches every name that
+            ends in it.
     """
-    if _foreign_page(method, headers, names):
+    if _is_cross_site(method, headers, names):
         return "this request comes from another site's page"
     if not secure and not ours(headers.get("Host", ""), names):
         return (
@@ -37,12 +37,12 @@ def refusal(method: str, headers: Mapping[str, str], *, secure: bool, names: fro
     return None
 
 
-def _foreign_page(method: str, headers: Mapping[str, str], names: frozenset[str]) -> bool:
+def _is_cross_site(method: str, headers: Mapping[str, str], names: frozenset[str]) -> bool:
     site = headers.get("Sec-Fetch-Site")
     if site in ("same-origin", "none"):
         return False
     if site is not None:
-        # A link on another page is no attack: what it leads to cannot be read from there.
+        # Following a link is no attack: the linking page cannot read the response.
         return method not in _SAFE or headers.get("Sec-Fetch-Mode") != "navigate"
     source = headers.get("Origin") or ("" if method in _SAFE else headers.get("Referer", ""))
     if not source:
@@ -53,10 +53,10 @@ def _foreign_page(method: str, headers: Mapping[str, str], names: frozenset[str]
 
 
 def _same(sender: tuple[str, int | None], own: tuple[str, int | None], names: frozenset[str]) -> bool:
-    """Compare hosts, and ports where both are given: without one, either scheme's default may be meant.
+    """Compare hosts, and ports where both are given: a missing port may be either scheme's default.
 
-    If a proxy has replaced the host that the browser knows, that one is among our names. Another port of the same host
-    is another program's.
+    Behind a proxy that replaces `Host`, the browser's host is one of `names`. Another port of the same host belongs to
+    another program.
     """
     if sender[0] != own[0]:
         return sender[0] in names
@@ -64,16 +64,16 @@ def _same(sender: tuple[str, int | None], own: tuple[str, int | None], names: fr
 
 
 def ours(host: str, names: frozenset[str]) -> bool:
-    """Whether a `Host` header can only mean this exporter: an address, a name that is private, or one of ours.
+    """Whether a `Host` header can only mean this exporter: an address, a private name, or one of `names`.
 
     A request without `Host` does not come from a browser.
     """
     if not host:
         return True
-    found = _host_and_port(host)
-    if found is None:
+    parts = _host_and_port(host)
+    if parts is None:
         return False
-    name = found[0]
+    name = parts[0]
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -83,7 +83,7 @@ def ours(host: str, names: frozenset[str]) -> bool:
 
 
 def _authority(url: str) -> tuple[str, int | None] | None:
-    """Return the host and port of a page's address, or None where it has no host, as in `null`."""
+    """Return the host and port of a page's URL, or None if it has no host, as in `null`."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -95,7 +95,7 @@ def _authority(url: str) -> tuple[str, int | None] | None:
 
 
 def _host_and_port(host: str) -> tuple[str, int | None] | None:
-    """Return the host and port of a `Host` header, or None where it is not valid."""
+    """Return the host and port of a `Host` header, or None if it is invalid."""
     if any(sign in host for sign in "/@\\?# ,"):
         return None
     try:

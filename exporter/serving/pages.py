@@ -1,4 +1,4 @@
-"""Makes a page once for all who ask for it while nothing changes, in slices that let more urgent work go first."""
+"""Renders a page once for all who request it while nothing changes, in slices that let more urgent work run."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Final
 from exporter.exposition import Compressor
 
 SLICE_SECONDS: Final = 0.003
-# After each slice the page pauses for this many times as long as other work has just taken.
+# After each slice, rendering pauses for this many times as long as other work has just taken.
 GIVE: Final = 4.0
 LONGEST_PAUSE: Final = 0.05
-MOST_KEPT: Final = 8 << 20  # bytes of pages kept for later readers
+MOST_CACHED: Final = 8 << 20  # bytes of pages kept for later readers
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """How a page is made, and how long it is good.
+    """How to render a page, and how long the result is valid.
 
     Attributes:
         key: Identifies the page.
-        parts: Yields the page's text or bytes, in parts that take a few milliseconds at most.
-        state: Returns what the page shows: while that is equal, the page is good.
-        until: Returns the monotonic seconds at which the page, made now, is too old whatever the state.
-        plain: Whether the page is kept plain.
-        packed: Whether it is kept in the gzip format.
+        parts: Yields text or bytes, in parts that take a few milliseconds at most.
+        state: Returns what the page depends on: the page is valid while this stays equal.
+        until: Returns the monotonic seconds at which a page rendered now expires whatever the state.
+        plain: Whether to keep the page uncompressed.
+        packed: Whether to keep it gzipped.
     """
 
     key: Hashable
@@ -39,8 +39,8 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A page's bytes, plain and in the gzip format; empty where a form is not wanted."""
+class RenderedPage:
+    """A page's bytes, uncompressed and gzipped; a form that its `Page` does not keep is empty."""
 
     plain: bytes
     packed: bytes
@@ -51,7 +51,7 @@ class Made:
 
 @dataclass(slots=True)
 class _Draft:
-    """What there is of a page so far."""
+    """The part of a page that has been rendered so far."""
 
     page: Page
     plain: list[bytes] = field(default_factory=list)
@@ -65,118 +65,118 @@ class _Draft:
         if self.page.packed:
             self.packed.append(self.compressor.add(data))
 
-    def made(self) -> Made:
+    def finish(self) -> RenderedPage:
         end = self.compressor.end() if self.page.packed else b""
-        return Made(b"".join(self.plain), b"".join(self.packed) + end)
+        return RenderedPage(b"".join(self.plain), b"".join(self.packed) + end)
 
 
 @dataclass(slots=True)
-class _Making:
-    """A page that is being made, or was.
+class _Job:
+    """The rendering of a page: queued, running or done.
 
     Attributes:
-        under: The configuration under which it was begun.
-        state: What it shows.
-        until: Monotonic seconds at which it is too old.
-        readers: How many wait for it. When nobody does any more, it is given up.
-        task: Makes it, and returns None if it was given up.
+        config: The configuration in force when it started.
+        state: The page's state when it started.
+        until: Monotonic seconds at which the result expires.
+        readers: How many wait for it; with none left it is abandoned.
+        task: Renders the page; its result is None if it was abandoned.
     """
 
     page: Page
-    under: object = None
+    config: object = None
     state: object = None
     until: float = float("-inf")
     readers: int = 0
-    task: asyncio.Task[Made | None] | None = None
+    task: asyncio.Task[RenderedPage | None] | None = None
 
 
-class Pages:
-    """Makes one page at a time.
+class PageCache:
+    """Renders one page at a time, and shares each result.
 
-    A reader gets a page that was begun at the state of the moment it asked, or later. So however many ask, at any time
-    only one page is being made, and at most one more of each waits for its turn.
+    A reader gets a page whose rendering started when it asked, or later, or whose state is still current. However many
+    ask, one page is being rendered at any time, and at most one job per page is queued.
 
     Args:
         mono: The monotonic clock, in seconds.
-        under: Returns what must stay the same object from a page's first part to its last: the configuration in force.
+        config: Returns the configuration in force; a page during whose rendering it changes is started over.
         between: Awaited between two slices.
-        most_kept: Bytes of pages kept for later readers.
+        most_cached: Bytes of pages kept for later readers.
     """
 
     def __init__(
         self,
         mono: Callable[[], float],
-        under: Callable[[], object],
-        between: Callable[[], Awaitable[None]],
-        most_kept: float = MOST_KEPT,
+        config: Callable[[], object],
+        between: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
+        most_cached: float = MOST_CACHED,
     ) -> None:
         self._mono = mono
-        self._under = under
+        self._config = config
         self._between = between
-        self._most_kept = most_kept
-        self._turn = asyncio.Lock()
-        self._waiting: dict[Hashable, _Making] = {}
-        self._begun: dict[Hashable, _Making] = {}
+        self._most_cached = most_cached
+        self._rendering = asyncio.Lock()
+        self._queued: dict[Hashable, _Job] = {}
+        self._started: dict[Hashable, _Job] = {}
 
-    async def get(self, page: Page) -> Made:
-        """Return a page as of now. A reader that is cancelled takes nothing from the others."""
-        made = None
-        while made is None:
-            making = self._making(page)
-            assert making.task is not None
-            making.readers += 1
+    async def get(self, page: Page) -> RenderedPage:
+        """Return a page as of now. Cancelling one reader does not affect the others."""
+        rendered = None
+        while rendered is None:
+            job = self._job(page)
+            assert job.task is not None
+            job.readers += 1
             try:
-                made = await asyncio.shield(making.task)
+                rendered = await asyncio.shield(job.task)
             finally:
-                making.readers -= 1
-        return made
+                job.readers -= 1
+        return rendered
 
-    def _making(self, page: Page) -> _Making:
-        begun, waiting = self._begun.get(page.key), self._waiting.get(page.key)
-        if begun is not None and self._good(begun, page):
-            return begun
-        if waiting is None:
-            waiting = self._waiting[page.key] = _Making(page)
-            waiting.task = asyncio.create_task(self._make(waiting))
-        return waiting
+    def _job(self, page: Page) -> _Job:
+        started, queued = self._started.get(page.key), self._queued.get(page.key)
+        if started is not None and self._is_valid(started, page):
+            return started
+        if queued is None:
+            queued = self._queued[page.key] = _Job(page)
+            queued.task = asyncio.create_task(self._run(queued))
+        return queued
 
-    def _good(self, begun: _Making, page: Page) -> bool:
-        return self._mono() < begun.until and begun.under is self._under() and begun.state == page.state()
+    def _is_valid(self, job: _Job, page: Page) -> bool:
+        return self._mono() < job.until and job.config is self._config() and job.state == page.state()
 
-    async def _make(self, making: _Making) -> Made | None:
-        key, made = making.page.key, None
-        async with self._turn:
-            del self._waiting[key]
-            self._begun.pop(key, None)
-            self._begun[key] = making
+    async def _run(self, job: _Job) -> RenderedPage | None:
+        key, rendered = job.page.key, None
+        async with self._rendering:
+            del self._queued[key]
+            self._started.pop(key, None)
+            self._started[key] = job
             try:
-                made = await self._made(making)
+                rendered = await self._render(job)
             finally:
-                if made is None and self._begun.get(key) is making:
-                    del self._begun[key]
+                if rendered is None and self._started.get(key) is job:
+                    del self._started[key]
         self._trim()
-        return made
+        return rendered
 
-    async def _made(self, making: _Making) -> Made | None:
-        """Make a page slice by slice; return None once nobody waits for it."""
-        parts, draft = self._begin(making), _Draft(making.page)
-        while making.readers:
-            ended = self._slice(parts, draft)
-            if self._under() is not making.under:
-                # Begun under another configuration, it would mix the two.
-                parts, draft = self._begin(making), _Draft(making.page)
+    async def _render(self, job: _Job) -> RenderedPage | None:
+        """Render a page slice by slice; return None once nobody waits for it."""
+        parts, draft = self._start(job), _Draft(job.page)
+        while job.readers:
+            ended = self._render_slice(parts, draft)
+            if self._config() is not job.config:
+                # The page would mix two configurations.
+                parts, draft = self._start(job), _Draft(job.page)
             elif ended:
-                return draft.made()
+                return draft.finish()
             await self._between()
         return None
 
-    def _begin(self, making: _Making) -> Iterator[str | bytes]:
-        page = making.page
-        making.under, making.state, making.until = self._under(), page.state(), page.until()
+    def _start(self, job: _Job) -> Iterator[str | bytes]:
+        page = job.page
+        job.config, job.state, job.until = self._config(), page.state(), page.until()
         return page.parts()
 
-    def _slice(self, parts: Iterator[str | bytes], draft: _Draft) -> bool:
-        """Work for one slice of time; return whether the page is complete."""
+    def _render_slice(self, parts: Iterator[str | bytes], draft: _Draft) -> bool:
+        """Render for one slice of time; return whether the page is complete."""
         end = self._mono() + SLICE_SECONDS
         for part in parts:
             draft.add(part)
@@ -185,26 +185,21 @@ class Pages:
         return True
 
     def _trim(self) -> None:
-        """Forget pages that are too old to be used, and the oldest where there are too many."""
-        now, kept = self._mono(), 0
-        for key, making in reversed(list(self._begun.items())):
-            if making.task is None or not making.task.done():
+        """Drop expired pages, and the oldest ones beyond the size limit."""
+        now, total = self._mono(), 0
+        for key, job in reversed(list(self._started.items())):
+            if job.task is None or not job.task.done():
                 continue
-            made = making.task.result()
-            kept += 0 if made is None else len(made)
-            if made is None or kept > self._most_kept or now >= making.until:
-                del self._begun[key]
-
-
-async def turn() -> None:
-    """Let everything else run once."""
-    await asyncio.sleep(0)
+            rendered = job.task.result()
+            total += 0 if rendered is None else len(rendered)
+            if rendered is None or total > self._most_cached or now >= job.until:
+                del self._started[key]
 
 
 async def give_way() -> None:
     """Let everything else run, and for longer if it has much to do."""
     before = time.perf_counter()
-    # One turn of the loop brings in what has arrived, the next one deals with it.
+    # The first turn of the loop reads what has arrived, the second handles it.
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     took = time.perf_counter() - before

@@ -1,4 +1,4 @@
-"""Configuration → running parts, swapped whole: on request, on SIGHUP, and when a file has changed."""
+"""Reloads the configuration: on request, on SIGHUP, and when a file has changed."""
 
 from __future__ import annotations
 
@@ -20,26 +20,24 @@ log = structlog.get_logger("reload")
 M_ARENA_MAX = -8  # of mallopt(3)
 
 WATCH_SECONDS = 2.0
-LOOK_SECONDS = 1.0
-HASTY_SECONDS = 0.01
-"""How long a look at a file may take once another has hung: a thousand may be on the same mount."""
+FILE_SECONDS = 1.0  # for one file
+HASTY_SECONDS = 0.01  # for each file once one has hung: a thousand may be on the same mount
 
 STOPPING = "the exporter is stopping; nothing was read"
 
-Seen = tuple[object, ...]
+Signatures = tuple[object, ...]
 
 
 class Reloader:
-    """Reads the configuration again; one that has errors changes nothing but says so.
+    """Reloads the configuration; one with errors is reported and changes nothing.
 
-    However many ask at a time, one reload is under way and one waits: each gets the outcome of one that began after
-    it had asked.
+    At any time one reload runs and one is queued: each caller gets the result of a reload that started after its call.
 
     Args:
         service: What is configured.
         load: Reads the configuration; raises `ConfigErrors`.
-        began: Called when a reload begins.
-        ended: Called when it is over, unless `stop` has given it up.
+        began: Called when a reload starts.
+        ended: Called when it is over, unless `stop` has cancelled it.
     """
 
     def __init__(
@@ -53,18 +51,18 @@ class Reloader:
         self._load = load
         self._began = began
         self._ended = ended
-        self._look = Look()
+        self._signatures = FileSignatures()
         self._seen = self._signature()
         self._under_way: asyncio.Task[list[str]] | None = None
         self._waiting: asyncio.Task[list[str]] | None = None
 
     async def reload(self) -> list[str]:
-        """Apply the configuration as the files have it now; return what is wrong with it."""
+        """Read and apply the configuration files; return their errors."""
         task = self._waiting
         if task is None:
             task = self._waiting = asyncio.create_task(self._next(self._under_way), name="reload")
         try:
-            # A caller may leave; others want the outcome too.
+            # One caller may be cancelled while others still wait.
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
@@ -72,7 +70,7 @@ class Reloader:
             raise
 
     def stop(self) -> None:
-        """Give up all reloads: the exporter stops, and a file may hang."""
+        """Cancel all reloads: the exporter is stopping, and a file may hang."""
         for task in (self._under_way, self._waiting):
             if task is not None:
                 task.cancel()
@@ -87,14 +85,14 @@ class Reloader:
         return problems
 
     async def _reload(self) -> list[str]:
-        # Taken before the files are read: what is written meanwhile is one more change.
+        # Taken before the files are read, so that a write during the read counts as another change.
         self._seen = await files.in_thread(self._signature)
         try:
             config = await files.in_thread(self._load)
         except ConfigErrors as error:
             return self._refuse(str(error).splitlines())
         except Exception as error:
-            # Its text might hold anything.
+            # Its text might hold a secret.
             return self._refuse([f"an error of the exporter itself: {type(error).__name__} in {place(error)}"])
         await self._accept(config)
         return []
@@ -118,52 +116,52 @@ class Reloader:
         while True:
             await sleep(WATCH_SECONDS)
             now = await files.in_thread(self._signature)
-            # Written in two steps, a file is seen half done: wait until it has kept still.
+            # A file may be half written: wait until it has settled.
             if now != self._seen:
                 await sleep(WATCH_SECONDS / 4)
                 if await files.in_thread(self._signature) == now:
                     await self.reload()
 
-    def _signature(self) -> Seen:
+    def _signature(self) -> Signatures:
         config = self._service.config
-        return self._look(config.files, config.patterns)
+        return self._signatures(config.files, config.patterns)
 
 
-def keep_one_heap() -> None:
-    """Have the C library keep one heap for all threads, if it can: one for each thread would keep some megabytes."""
+def use_one_malloc_arena() -> None:
+    """Make the C library use one heap for all threads, if it can: a heap per thread would hold some megabytes."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, 1)
 
 
-def settle_memory() -> None:
-    """Keep the garbage collector away from what lives as long as the configuration."""
+def freeze_objects() -> None:
+    """Exclude objects that live as long as the configuration from garbage collection."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
 
 
-class Look:
-    """Looks at files and patterns; what cannot be seen in time counts as it was seen last."""
+class FileSignatures:
+    """Returns signatures of files and patterns; one that times out keeps its last signature."""
 
-    def __init__(self, seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, seconds: float = FILE_SECONDS) -> None:
         self._seconds = seconds
         self._last: dict[Path | str, object] = {}
 
-    def __call__(self, paths: Iterable[Path], patterns: Iterable[str] = ()) -> Seen:
-        """Return what changes with the files' content."""
-        seconds, last = self._seconds, dict[Path | str, object]()
+    def __call__(self, paths: Iterable[Path], patterns: Iterable[str] = ()) -> Signatures:
+        """Return a value that changes with the files' content."""
+        seconds, signatures = self._seconds, dict[Path | str, object]()
         keys: list[Path | str] = [*paths, *patterns]
         for key in keys:
             try:
                 if isinstance(key, Path):
-                    last[key] = files.signature(key, seconds)
+                    signatures[key] = files.signature(key, seconds)
                 else:
-                    last[key] = tuple(files.matches(key, seconds=seconds))
+                    signatures[key] = tuple(files.matches(key, seconds=seconds))
             except TimeoutError:
-                last[key] = self._last.get(key)
+                signatures[key] = self._last.get(key)
                 seconds = min(seconds, HASTY_SECONDS)
             except (OSError, ValueError):  # not a pattern of file names
-                last[key] = ()
-        self._last = last
-        return tuple(last.values())
+                signatures[key] = ()
+        self._last = signatures
+        return tuple(signatures.values())

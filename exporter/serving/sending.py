@@ -1,4 +1,4 @@
-"""Sends answers piece by piece, and only so many bytes of large ones at a time; notices clients that have left."""
+"""Sends responses piece by piece and limits the bytes in flight; detects clients that have disconnected."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any, Final
 from aiohttp import web
 
 from exporter.exposition import takes_gzip
-from exporter.serving.pages import Made
-from exporter.serving.waiting import Places, kind_of, neighbourhood
+from exporter.serving.pages import RenderedPage
+from exporter.serving.waiting import Places, client_kind, client_network
 
 SERVER: Final = "stream-exporter"
 SEND_SECONDS: Final = 12.0
 PIECE: Final = 1 << 16
 LONGEST_FIELD: Final = (1 << 14) + (1 << 10)  # bytes of a request's line, or of one header with its name
-MOST_SENT: Final = 12 << 20  # bytes of large pages that are being sent; a page larger than that goes alone
+MOST_SENT: Final = 12 << 20  # bytes of large pages in flight; a larger page is sent alone
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Protocol(web.RequestHandler):
-    """A client's connection. Refusals of what is not HTTP name no libraries or versions."""
+    """A client's connection; error responses to malformed HTTP reveal no library or version."""
 
     def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, keepalive_timeout: float) -> None:
         no_log: Any = None
@@ -46,35 +46,43 @@ class Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return the answer to something that is not a request."""
+        """Return the response to something that is not a valid request."""
         response = super().handle_error(request, status, exc, message)
         response.headers["Server"] = SERVER
         return response
 
 
 def text(body: str, status: int = 200) -> web.Response:
-    """Return an answer in plain text."""
+    """Return a plain-text response."""
     return web.Response(text=body, status=status)
 
 
+def compressed(request: web.Request, response: web.Response) -> web.Response:
+    """Compress a small response if the client accepts gzip, and say that it varies by that."""
+    response.headers.setdefault("Vary", "Accept-Encoding")
+    if takes_gzip(request.headers):
+        response.enable_compression(web.ContentCoding.gzip)
+    return response
+
+
 def gone(request: web.Request) -> bool:
-    """Whether the client has left, as far as can be known without writing to it."""
+    """Whether the client has disconnected, as far as this is known without writing to it."""
     return request.transport is None or request.transport.is_closing()
 
 
 def hang_up(request: web.Request) -> None:
-    """Cut a connection off at once: the kernel, too, would keep what the client does not read."""
+    """Reset a connection at once, so that the kernel also drops what the client has not read."""
     transport = request.transport
     if transport is None:
         return
-    with suppress(OSError):  # it is closed already
-        # A linger time of zero makes the kernel send RST and forget what is unsent.
+    with suppress(OSError):  # already closed
+        # With a linger time of zero, closing sends RST and discards unsent data.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
 async def send(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
-    """Send a shared body piece by piece: a client that does not read keeps one piece, and not for long."""
+    """Send a shared body piece by piece: a client that does not read holds one piece, and only until a timeout."""
     response = web.StreamResponse(headers=headers)
     response.content_length = len(body)
     view = memoryview(body)
@@ -90,10 +98,10 @@ async def send(request: web.Request, body: bytes, headers: Mapping[str, str]) ->
 
 
 class LargePages:
-    """Sends pages, and only so many bytes of large ones at a time; a page that several readers share counts once.
+    """Sends pages and limits the bytes of large ones in flight; a page that several readers share counts once.
 
     Attributes:
-        bytes: Bytes of large pages that are being sent.
+        bytes: Bytes of large pages in flight.
     """
 
     def __init__(self) -> None:
@@ -104,7 +112,7 @@ class LargePages:
         """Send a page.
 
         Raises:
-            web.HTTPServiceUnavailable: Too many bytes are being sent already.
+            web.HTTPServiceUnavailable: Too many bytes are in flight already.
         """
         key, size = id(body), len(body)
         if size <= PIECE:
@@ -122,37 +130,37 @@ class LargePages:
                 del self._readers[key]
                 self.bytes -= size
 
-    async def send_made(
-        self, request: web.Request, made: Made, content_type: str, headers: Mapping[str, str] = NO_HEADERS
+    async def send_page(
+        self, request: web.Request, page: RenderedPage, content_type: str, headers: Mapping[str, str] = NO_HEADERS
     ) -> web.StreamResponse:
-        """Send a page in the form that the client takes; raises as `send`."""
-        told = {"Content-Type": content_type, "Vary": "Accept-Encoding", **headers}
+        """Send a page in the encoding that the client accepts; raises as `send`."""
+        headers = {"Content-Type": content_type, "Vary": "Accept-Encoding", **headers}
         if not takes_gzip(request.headers):
-            return await self.send(request, made.plain, told)
-        return await self.send(request, made.packed, {**told, "Content-Encoding": "gzip"})
+            return await self.send(request, page.plain, headers)
+        return await self.send(request, page.packed, {**headers, "Content-Encoding": "gzip"})
 
 
 @asynccontextmanager
-async def waiting(places: Places, request: web.Request, rank: float, what: str) -> AsyncIterator[None]:
-    """Keep a place while the block runs.
+async def admitted(places: Places, request: web.Request, rank: float, what: str) -> AsyncIterator[None]:
+    """Hold a place for a request while the block runs.
 
-    Places are shared out evenly between addresses, and at each of them between kinds of programs: behind a proxy,
-    Prometheus has the address of everybody else.
+    Places are shared evenly between addresses and, within an address, between kinds of clients: behind a proxy,
+    Prometheus has the same address as everybody else.
 
     Args:
-        places: The places.
-        request: The request that has it; if its client leaves, the place is free.
-        rank: When there are too many, the client's request with the highest rank loses its place first.
-        what: What waits, in words for the refusal.
+        places: The places to choose from.
+        request: The request; its place is free again once its client disconnects.
+        rank: Under pressure, a client's request with the highest rank loses its place first.
+        what: What is waiting, in words for the error message.
 
     Raises:
-        web.HTTPServiceUnavailable: There is no place, or it went to another request in the middle of the block.
+        web.HTTPServiceUnavailable: No place is free, or this one was given to another request meanwhile.
     """
-    now, group, kind = asyncio.get_running_loop().time(), neighbourhood(request.remote), kind_of(request.headers)
+    now, group, kind = asyncio.get_running_loop().time(), client_network(request.remote), client_kind(request.headers)
     refusal = web.HTTPServiceUnavailable(text=f"too many {what} are waiting; try again later\n")
     try:
-        async with asyncio.timeout(None) as patience:
-            turn_away = partial(patience.reschedule, 0)
+        async with asyncio.timeout(None) as timeout:
+            turn_away = partial(timeout.reschedule, 0)
             place = places.enter(now, group, kind, rank, partial(gone, request), turn_away)
             if place is None:
                 raise refusal
@@ -161,6 +169,6 @@ async def waiting(places: Places, request: web.Request, rank: float, what: str) 
             finally:
                 places.leave(place)
     except TimeoutError:
-        if patience.expired():
+        if timeout.expired():
             raise refusal from None
         raise

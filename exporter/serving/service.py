@@ -1,4 +1,4 @@
-"""The running parts, wired: what a scrape, a probe of one stream and a new configuration do."""
+"""The running parts and how a scrape, a probe and a new configuration use them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exporter.rounds.limits import Limits
 from exporter.rounds.shared import Connect
 from exporter.rounds.transcript import Transcript
 from exporter.rounds.turns import GAP_SECONDS, Turns
-from exporter.serving.pages import Page, Pages, turn
+from exporter.serving.pages import Page, PageCache
 from exporter.state.board import Board, Record
 from exporter.state.callbacks import CallbackReceiver
 from exporter.state.counters import Counters
@@ -28,19 +28,18 @@ from exporter.transport import Transport
 from exporter.transport.aside import Reader
 
 LONGEST_RENDER = 1.0
-SHARED_SECONDS = 0.01
-"""How long a document is shared, at least."""
+SHARED_SECONDS = 0.01  # for which a document is shared at least
 
 
-def clock() -> Clock:
-    """Return the machine's time and chance."""
-    # Nonces must not repeat, nor need they be secret: a seeded generator costs a tenth of the system's.
-    chance = random.Random(secrets.randbits(128)).getrandbits  # nosec B311
-    return Clock(time.time, time.monotonic, lambda: f"{chance(128):032x}")
+def system_clock() -> Clock:
+    """Return the system's clocks, and random nonces."""
+    # Nonces must not repeat but need not be secret: a seeded generator costs a tenth of the system's.
+    random_bits = random.Random(secrets.randbits(128)).getrandbits  # nosec B311
+    return Clock(time.time, time.monotonic, lambda: f"{random_bits(128):032x}")
 
 
 class Service:
-    """All running parts; `configure` swaps the configuration as a whole."""
+    """All running parts; `configure` replaces the whole configuration at once."""
 
     def __init__(
         self,
@@ -49,7 +48,7 @@ class Service:
         clock: Clock,
         credentials: Callable[[AnyProvider, Account], Awaitable[Credentials]],
         callback_secret: Callable[[AnyProvider, Account], Secret | None] = lambda _provider, _account: None,
-        doubt: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None,
+        mark_refused: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None,
         connect: Connect | None = None,
     ) -> None:
         self.config = config
@@ -58,16 +57,16 @@ class Service:
         self.clock = clock
         self.board = Board(config.scrape.max_age)
         self.counters = Counters()
-        # A process that this one replaces may have called until now.
+        # The process that this one replaces may have made calls until now.
         limits, self._reader = Limits(clock.mono()), Reader()
-        shared = Shared(self.board, self.counters, clock, connect or self._connect, credentials, doubt,
+        shared = Shared(self.board, self.counters, clock, connect or self._connect, credentials, mark_refused,
                         limits=limits, aside=self._reader)  # fmt: skip
         self.prober = Prober(shared)
         self.source = Source(self.board, self.counters, self.prober.present)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
         self._open = AsyncExitStack()
-        self._documents = Pages(clock.mono, lambda: self.config, turn, most_kept=float("inf"))
+        self._documents = PageCache(clock.mono, lambda: self.config, most_cached=float("inf"))
         self.receivers: dict[str, CallbackReceiver] = {}
         self.turns = Turns(self.prober)
         self.follow_ups = FollowUps(self.turns)
@@ -84,7 +83,7 @@ class Service:
         self._reader.close()
 
     def configure(self, config: Config) -> None:
-        """Put a configuration into force, whole; counters, answers, quotas and breakers of what stays are kept."""
+        """Apply a whole configuration; what stays configured keeps its counters, answers, quotas and breakers."""
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
         self.receivers = {receiver.account.name: receiver for receiver in self._configured_receivers(config)}
@@ -97,7 +96,7 @@ class Service:
         self.exposition.forget()
 
     def _configured_receivers(self, config: Config) -> Iterator[CallbackReceiver]:
-        """Yield a receiver for each account that has a callback secret; one that exists is kept."""
+        """Yield a receiver for each account that has a callback secret, and reuse those that exist."""
         for account in config.accounts:
             provider = self.providers[account.provider]
             secret = self._callback_secret(provider, account)
@@ -110,33 +109,33 @@ class Service:
             yield receiver
 
     def refused(self) -> None:
-        """Note that the configuration last read was refused; the one before stays in force."""
+        """Record that the last configuration read was refused; the previous one stays in force."""
         self.source.reload_ok = False
 
-    # --- asking ------------------------------------------------------------------------------------------------------
+    # --- probing -----------------------------------------------------------------------------------------------------
 
     async def refresh(self, deadline: float, prober: AccountProber | None = None) -> None:
-        """Ask all streams, or those of one account, unless they were asked a moment ago (`scrape.reuse`).
+        """Probe all streams, or those of one account, except those with an answer younger than `scrape.reuse`.
 
-        A single account is asked once a second at most.
+        A single account is probed once a second at most.
         """
         now = self.clock.mono()
         reuse = self.config.scrape.reuse if prober is None else max(self.config.scrape.reuse, GAP_SECONDS)
-        # Rendering comes out of the same budget; what it took last is what it will take.
+        # Rendering shares the budget and is expected to take as long as last time.
         until = deadline - min(self._render_seconds, (deadline - now) / 2)
         await self.prober.refresh(until, now - reuse, None if prober is None else [prober])
         self.board.outdate(self.clock.now())
 
     async def refresh_one(self, record: Record, deadline: float) -> None:
-        """Ask for one stream out of turn, unless it was asked a moment ago: `scrape.reuse`, and a second at least."""
+        """Probe one stream out of turn, unless its answer is younger than `scrape.reuse` or one second."""
         reuse = max(self.config.scrape.reuse, GAP_SECONDS)
         await self.turns.ask(record, deadline, self.clock.mono() - reuse)
         self.board.outdate(self.clock.now())
 
     async def watch_calls(self, prober: AccountProber, deadline: float, record: Record | None) -> list[Transcript]:
-        """Ask for one stream, or all of an account, whatever is known of it; return each call as it went.
+        """Probe one stream, or all of an account, however recent its answer; return a transcript of each call.
 
-        A stream that was asked for within the last second is asked for again once that second is over.
+        A stream that was probed within the last second is probed again once that second is over.
         """
         calls: list[Transcript] = []
         now = self.clock.mono()
@@ -145,33 +144,33 @@ class Service:
                 await self.turns.ask(record, deadline, now)
             else:
                 await self.turns.ask_all(prober, deadline)
-        # A scrape under way makes calls for other streams, too.
+        # A concurrent scrape makes calls for other streams, too.
         return [call for call in calls if record is None or record.stream.name in call.streams]
 
     async def _connect(self, provider: str, account: Account, gap: float, new: bool) -> Connection:
         transport = self._transports.get(provider)
         if transport is None:
-            # Stored before anything is awaited, so that one provider never gets two sets of connections.
+            # Stored before the first await, so that a provider never gets two connection pools.
             transport = self._transports[provider] = Transport(aside=self._reader)
             await self._open.enter_async_context(transport)
         return await transport.connect(account.endpoint, account.timeout, gap, account.concurrency, new=new)
 
-    # --- telling -----------------------------------------------------------------------------------------------------
+    # --- rendering ---------------------------------------------------------------------------------------------------
 
     async def document(self, *, openmetrics: bool, compressed: bool) -> bytes:
-        """Return the exposition of everything; all who want it at one time share the same bytes."""
+        """Return the complete exposition; concurrent readers share the same bytes."""
         page = Page(
             (openmetrics, compressed),
-            lambda: self._rendered(openmetrics),
+            lambda: self._render(openmetrics),
             self.source.version,
             lambda: min(self.board.expires(), self.clock.mono() + max(self.config.scrape.reuse, SHARED_SECONDS)),
             plain=not compressed,
             packed=compressed,
         )
-        made = await self._documents.get(page)
-        return made.packed if compressed else made.plain
+        rendered = await self._documents.get(page)
+        return rendered.packed if compressed else rendered.plain
 
-    def _rendered(self, openmetrics: bool) -> Iterator[bytes]:
+    def _render(self, openmetrics: bool) -> Iterator[bytes]:
         started = self.clock.mono()
         yield from self.exposition.render(started, openmetrics)
         self._render_seconds = min(self.clock.mono() - started, LONGEST_RENDER)

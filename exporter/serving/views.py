@@ -1,4 +1,4 @@
-"""What a service shows: streams and calls as JSON objects and as text, and the large pages, made slice by slice."""
+"""What a service shows: streams and calls as JSON and text, and the pages that are rendered in slices."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from exporter.serving.pages import Page
 from exporter.serving.service import Service
 from exporter.state.board import Change, Record, Row
 
-# The status page shows ages and times of day in seconds.
-STATUS_SECONDS: Final = 1.0
+STATUS_SECONDS: Final = 1.0  # the resolution of its times
 EXPOSITION_SECONDS: Final = 0.01
 NO_CALL: Final = (
     "the quota or the deadline left no room, a breaker is open, or the stream was asked for less than a second ago and "
@@ -31,7 +30,7 @@ NO_CALL: Final = (
 
 
 def stream_object(row: Row) -> dict[str, Any]:
-    """Return what a stream shows as a JSON object; times are RFC 3339 in UTC."""
+    """Return a stream as a JSON object; times are RFC 3339 in UTC."""
     provider, name = row.key
     return {
         "provider": provider,
@@ -47,7 +46,7 @@ def stream_object(row: Row) -> dict[str, Any]:
 
 
 def _error_object(provider: str, fault: Fault) -> dict[str, str]:
-    """Return a fault for people: the catalogue says what it means and what to do."""
+    """Return a fault with the catalogue's explanation and advice."""
     entry = catalogue.of_fault(provider, fault.code, str(fault.reason))
     message = f"{entry.meaning} ({fault.message})" if fault.message else entry.meaning
     return {"code": fault.code, "reason": str(fault.reason), "message": message, "advice": entry.advice,
@@ -63,7 +62,7 @@ def _rfc3339(seconds: float | None) -> str | None:
 
 def event(change: Change) -> bytes:
     """Return a change of state as a server-sent event."""
-    told = {
+    fields = {
         "time": _rfc3339(change.at),
         "provider": change.provider,
         "stream": change.stream,
@@ -71,21 +70,18 @@ def event(change: Change) -> bytes:
         "new": str(change.new),
         "evidence": change.evidence,
     }
-    return f"event: change\ndata: {json.dumps(told)}\n\n".encode()
+    return f"event: change\ndata: {json.dumps(fields)}\n\n".encode()
 
 
 def transcript(calls: Sequence[Transcript], row: Row | None, now: float) -> str:
-    """Return calls as text, each with what was asked (redacted), what came back and how it was judged.
+    """Return calls as text, each with its request (redacted), its response and how it was judged.
 
-    Args:
-        calls: The calls, in their order.
-        row: What the stream shows, if they were about one.
-        now: Monotonic seconds.
+    `row` is the stream, if only one was probed; `now` is in monotonic seconds.
     """
     parts = [_call_text(number, call) for number, call in enumerate(calls, 1)]
     if not calls:
-        ever = row is not None and row.tried > float("-inf")
-        last = f" The last attempt was {(now - row.tried) * 1000:.0f} ms ago." if row and ever else ""
+        tried = row is not None and row.tried > float("-inf")
+        last = f" The last attempt was {(now - row.tried) * 1000:.0f} ms ago." if row and tried else ""
         parts.append(f"No call was made: {NO_CALL}.{last}\n")
     if row is not None:
         parts.append(f"{'/'.join(row.key)}: {json.dumps(stream_object(row), ensure_ascii=False, indent=2)}\n")
@@ -121,7 +117,7 @@ def _target(row: Row, prefix: str) -> dict[str, Any]:
 
 
 def _json_list(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield a JSON list object by object, in the form of `json.dumps`."""
+    """Yield a JSON list object by object, formatted as by `json.dumps`."""
     between = "["
     for one in objects:
         yield between + json.dumps(one)
@@ -133,7 +129,7 @@ def _json_list(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def streams(service: Service) -> Page:
-    """Return what is known of each stream, as a JSON list."""
+    """Return the JSON list of all streams."""
     return Page(
         "streams",
         lambda: _json_list(map(stream_object, service.board.rows(service.clock.mono()))),
@@ -153,11 +149,11 @@ def configuration(service: Service) -> Page:
     return Page("configuration", lambda: redacted_slices(service.config))
 
 
-def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *, ready: bool) -> Page:
+def status_page(service: Service, chosen: status.Filter, telemetry_path: str, *, ready: bool) -> Page:
     """Return the status page, filtered."""
 
     def parts() -> Iterator[str]:
-        known = status.Known(
+        known = status.Snapshot(
             service.board,
             service.counters,
             tuple(service.prober.present()),
@@ -167,14 +163,9 @@ def status_page(service: Service, wanted: status.Filter, telemetry_path: str, *,
             reload_ok=service.source.reload_ok,
             events=True,
         )
-        yield from status.slices(known, wanted)
+        yield from status.slices(known, chosen)
 
-    return Page(
-        ("status", wanted, ready),
-        parts,
-        service.source.version,
-        lambda: service.clock.mono() + STATUS_SECONDS,
-    )
+    return Page(("status", chosen, ready), parts, service.source.version, lambda: service.clock.mono() + STATUS_SECONDS)
 
 
 def exposition(service: Service, prober: AccountProber | None, names: Names, *, openmetrics: bool) -> Page:

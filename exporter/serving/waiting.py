@@ -1,4 +1,4 @@
-"""Places for waiting requests: bounded, fair between addresses, and free again once the client has gone."""
+"""Places for waiting requests: limited, shared fairly between addresses, and freed when a client disconnects."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 MOST_KNOWN: Final = 4096
-ASKS_PER_SECOND: Final = 1.0
-ASKS_AT_ONCE: Final = 8.0
+REQUESTS_PER_SECOND: Final = 1.0
+BURST: Final = 8.0
 NEW_SECONDS: Final = 5.0
 FORGET_SECONDS: Final = 600.0
 KIND_HEADERS: Final = ("User-Agent", "Accept", "X-Prometheus-Scrape-Timeout-Seconds")
 
 
-def neighbourhood(remote: str | None) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
+def client_network(remote: str | None) -> str:
+    """Return what identifies one client: its IPv4 address, or the /64 network of its IPv6 address."""
     try:
         address = ipaddress.ip_address((remote or "").partition("%")[0])
     except ValueError:
@@ -28,22 +28,22 @@ def neighbourhood(remote: str | None) -> str:
     return str(ipaddress.ip_network((address, 64), strict=False))
 
 
-def kind_of(headers: Mapping[str, str]) -> Hashable:
-    """Return a hash of the headers by which one kind of program differs from another."""
+def client_kind(headers: Mapping[str, str]) -> Hashable:
+    """Return a hash of the headers that tell kinds of clients apart, such as Prometheus from a browser."""
     return hash(tuple(headers.get(name, "") for name in KIND_HEADERS))
 
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A place that a request has.
+    """A request's place.
 
     Attributes:
-        group: The client; places are shared out evenly between groups.
-        kind: Within a group, places are shared out evenly between kinds.
-        rank: Within a kind the highest loses its place first; within a group the lowest is served first.
-        gone: Tells whether the client has left; such a place counts as free.
-        turn_away: Called when the place goes to another request.
-        claim: Of groups, or kinds, that have equally many, the one with the greatest loses.
+        group: The client; places are shared evenly between groups.
+        kind: The kind of client; within a group, places are shared evenly between kinds.
+        rank: Within a kind, the highest loses its place first and the lowest is served first.
+        gone: Returns whether the client has disconnected; its place then counts as free.
+        turn_away: Called when the place is given to another request.
+        penalty: Breaks ties between groups, or kinds, that hold equally many places: the greatest loses.
     """
 
     group: str
@@ -51,20 +51,20 @@ class Place:
     rank: float
     gone: Callable[[], bool]
     turn_away: Callable[[], None]
-    claim: tuple[float, ...]
+    penalty: tuple[float, ...]
 
 
 class Places:
     """A limited number of places.
 
-    When all are taken, the group that has most of them, counting the newcomer, gives one up, and within it the kind
-    that has most: the one with the highest rank, of equal ones the newest. That may be the newcomer itself.
+    When all are taken, the group that holds most of them, counting the new request, gives one up; within it the kind
+    that holds most, and within that the highest rank, the newest of equals. That may be the new request itself.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._groups: dict[str, list[Place]] = {}
-        self.habits = Habits()
+        self.history = History()
 
     def __len__(self) -> int:
         return sum(not place.gone() for places in self._groups.values() for place in places)
@@ -78,8 +78,11 @@ class Places:
         gone: Callable[[], bool],
         turn_away: Callable[[], None],
     ) -> Place | None:
-        """Take a place at a time (monotonic seconds), as `Place` describes it; None where the newcomer gets none."""
-        place = Place(group, kind, rank, gone, turn_away, self.habits.claim(now, (group, kind)))
+        """Take a place; return None if none is given to this request.
+
+        `now` is in monotonic seconds; for the other arguments see `Place`.
+        """
+        place = Place(group, kind, rank, gone, turn_away, self.history.record(now, (group, kind)))
         self._groups.setdefault(group, []).append(place)
         if self._taken() > self._most:
             self._forget_gone()
@@ -88,14 +91,14 @@ class Places:
         kinds = _by_kind(_largest(self._groups.values()))
         loser = max(reversed(_largest(kinds)), key=lambda one: one.rank)
         self.leave(loser)
-        self.habits.turned_away(now, (loser.group, loser.kind))
+        self.history.turned_away(now, (loser.group, loser.kind))
         if loser is place:
             return None
         loser.turn_away()
         return place
 
     def leave(self, place: Place) -> None:
-        """Give a place back; does nothing if it was lost already."""
+        """Give a place back; do nothing if it was lost already."""
         places = self._groups.get(place.group, [])
         if place in places:
             places.remove(place)
@@ -103,10 +106,10 @@ class Places:
             self._groups.pop(place.group, None)
 
     def serve(self) -> Place | None:
-        """Take out and return the next place, if any.
+        """Remove and return the next place to serve, if any.
 
-        Clients that do not ask too often go first. Then groups take turns; of a group the kind with fewest places goes
-        first, and of a kind the lowest rank.
+        Clients that stay within their rate go first. Then groups take turns; within a group the kind with the fewest
+        places goes first, and within a kind the lowest rank.
         """
         self._forget_gone()
         if not self._groups:
@@ -117,7 +120,7 @@ class Places:
         place = min(kind, key=lambda one: one.rank)
         places.remove(place)
         if places:
-            self._groups[group] = places  # behind all others
+            self._groups[group] = places  # to the end of the line
         return place
 
     def _taken(self) -> int:
@@ -129,12 +132,12 @@ class Places:
 
 
 def _largest(shares: Iterable[list[Place]]) -> list[Place]:
-    return max(shares, key=lambda places: (len(places), max(one.claim for one in places)))
+    return max(shares, key=lambda places: (len(places), max(one.penalty for one in places)))
 
 
 def _least(places: list[Place]) -> tuple[float, ...]:
-    """Return by how much the most modest of them asks too often."""
-    return min(one.claim[:1] for one in places)
+    """Return the smallest excess over the allowed rate among them."""
+    return min(one.penalty[:1] for one in places)
 
 
 def _by_kind(places: list[Place]) -> list[list[Place]]:
@@ -144,36 +147,36 @@ def _by_kind(places: list[Place]) -> list[list[Place]]:
     return list(kinds.values())
 
 
-class Habits:
-    """Remembers who asks, how often, and since when."""
+class History:
+    """Remembers how often, and since when, clients send requests."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[float, float, float]] = {}  # first and last time, and how much lately
+        self._known: dict[Hashable, tuple[float, float, float]] = {}  # first and last time, level of a leaky bucket
         self._forget_at = 0.0
 
-    def claim(self, now: float, who: Hashable) -> tuple[float, ...]:
-        """Note that somebody asks; return its claim to a place, as `Place` compares it.
+    def record(self, now: float, client: Hashable) -> tuple[float, ...]:
+        """Record a request; return the penalty of its place.
 
-        Who asks too often loses first, or comes again soon after it was turned away; then who is new; then who has
-        waited longest.
+        A client loses first if it exceeds its rate, or retries soon after it was turned away; then if it is new; then
+        by how long it has waited, the longest first.
 
         Args:
             now: Monotonic seconds.
-            who: By what it is known, such as its address and its kind of program.
+            client: What identifies it, such as its address and kind.
         """
-        first, level = self._note(now, who, 1.0)
-        return max(0.0, level - ASKS_AT_ONCE), float(now - first < NEW_SECONDS), -now
+        first, level = self._add(now, client, 1.0)
+        return max(0.0, level - BURST), float(now - first < NEW_SECONDS), -now
 
-    def turned_away(self, now: float, who: Hashable) -> None:
-        """Note that somebody was turned away, so that coming again at once does not help."""
-        self._note(now, who, ASKS_AT_ONCE)
+    def turned_away(self, now: float, client: Hashable) -> None:
+        """Record that a client was turned away, so that retrying at once does not help."""
+        self._add(now, client, BURST)
 
-    def _note(self, now: float, who: Hashable, weight: float) -> tuple[float, float]:
-        first, last, level = self._known.get(who, (now, now, 0.0))
-        level = min(max(0.0, level - (now - last) * ASKS_PER_SECOND) + weight, 2 * ASKS_AT_ONCE)
-        if who not in self._known and len(self._known) >= MOST_KNOWN:
+    def _add(self, now: float, client: Hashable, weight: float) -> tuple[float, float]:
+        first, last, level = self._known.get(client, (now, now, 0.0))
+        level = min(max(0.0, level - (now - last) * REQUESTS_PER_SECOND) + weight, 2 * BURST)
+        if client not in self._known and len(self._known) >= MOST_KNOWN:
             self._make_room(now)
-        self._known[who] = first, now, level
+        self._known[client] = first, now, level
         return first, level
 
     def _make_room(self, now: float) -> None:
@@ -181,5 +184,5 @@ class Habits:
             self._forget_at = now + FORGET_SECONDS
             self._known = {name: known for name, known in self._known.items() if now - known[1] < FORGET_SECONDS}
         if len(self._known) >= MOST_KNOWN:
-            # The newest, or a flood of new names would push out those who have long been known.
+            # Drop the newest, or a flood of new clients would evict those that have long been known.
             self._known.popitem()

@@ -1,4 +1,4 @@
-"""Parts of requests and answers that several clouds write alike."""
+"""Parts of requests and responses that several clouds share."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Row = TypeVar("Row")
 ISO = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def decimal(text: str, most: int) -> int:
-    """Read digits; -1 for anything else, and for more than `most`."""
-    found = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
-    return found if found <= most else -1
+def parse_decimal(text: str, most: int) -> int:
+    """Read a decimal number; return -1 for anything else, or if it exceeds `most`."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
+    return number if number <= most else -1
 
 
-def moment(text: str, form: str = ISO) -> float | None:
-    """Read a time in UTC as Unix seconds; None where it is written otherwise."""
+def parse_time(text: str, form: str = ISO) -> float | None:
+    """Read a time in UTC as Unix seconds; return None if its format is different."""
     try:
         return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()
     except ValueError:
         return None
 
 
-def written(seconds: float, form: str = ISO) -> str:
-    """Write Unix seconds as a time in UTC."""
+def format_time(seconds: float, form: str = ISO) -> str:
+    """Format Unix seconds as a time in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime(form)
 
 
@@ -46,12 +46,12 @@ def state_word(exchange: Exchange, stream: Stream | None, words: Mapping[State, 
 
     Args:
         exchange: The call.
-        stream: None where nobody ever published it.
-        words: By state; the vendor has none for a stream that is not found.
-        absent: What is answered then: one of the words, or an error code.
+        stream: None if it was never published.
+        words: By state; there is none for a stream that is not found.
+        absent: One of the words, or an error code, for a stream that is not found.
 
     Raises:
-        Refusal: It is an error code.
+        Refusal: `absent` applies and is an error code.
     """
     word = words.get(stream.script.state(exchange.now) if stream else State.NOT_FOUND, absent)
     if word not in words.values():
@@ -61,22 +61,22 @@ def state_word(exchange: Exchange, stream: Stream | None, words: Mapping[State, 
 
 @dataclass(frozen=True, slots=True)
 class Paged:
-    """One page of a list, tricks played on it: the rows (None for null) and what is told of the whole."""
+    """One page of a list with tricks applied: its rows (None for null) and the reported totals."""
 
     rows: list[Any] | None
     total: int
     pages: int
 
 
-def page(rows: list[Row], number: int, size: int, tricks: Tricks, foreign: Callable[[int], Row]) -> Paged:
-    """Cut one page, counted from 1, out of a list, with the tricks asked for.
+def paginate(rows: list[Row], number: int, size: int, tricks: Tricks, foreign: Callable[[int], Row]) -> Paged:
+    """Return one page of a list with tricks applied.
 
     Args:
         rows: The true rows.
-        number: The page asked for.
-        size: Rows on a page.
-        tricks: What is to be wrong.
-        foreign: Makes the row of somebody else's stream from a number.
+        number: The page, counted from 1.
+        size: Rows per page.
+        tricks: What to falsify.
+        foreign: Returns a row for a stream of another account, given a number.
     """
     whole = [foreign(count) for count in range(tricks.foreign)] + rows
     whole = [row for row in whole for _ in range(tricks.duplicates + 1)]

@@ -1,4 +1,4 @@
-"""The control interface: the same world over HTTP, for tests and tools in another process; loopback only."""
+"""The control interface: changes a world over HTTP, for tests and tools in another process; loopback only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from typing import Any
 
 from aiohttp import web
 
-from exporter.simulator.load import (
-    read_fault,
-    read_inputs,
-    read_manners,
-    read_quirks,
-    read_script,
-    read_tricks,
-)
+from exporter.simulator.faults import Fault
+from exporter.simulator.load import read, read_inputs, read_script
+from exporter.simulator.providers import quirks
+from exporter.simulator.types import Manners, Tricks
 from exporter.simulator.world import World
 
 PREFIX = "/-/simulator/"
@@ -33,13 +29,13 @@ def _is_loopback(request: web.BaseRequest) -> bool:
 
 
 def answer(world: World, request: web.BaseRequest, path: str, body: bytes) -> web.Response:
-    """Answer one request to the control interface: 200 with JSON, 400 with the error, 403 from elsewhere, or 404."""
+    """Handle a request to the control interface; every response is JSON, errors included."""
     action = ACTIONS.get((request.method, path.removeprefix(PREFIX)))
     if not _is_loopback(request):
         return _json({"error": "the control interface is for this machine alone"}, 403)
     if action is None:
         return _json({"error": "unknown; see docs/simulator.md"}, 404)
-    # A page in a browser on this machine cannot send this type without being asked first.
+    # A page in a browser on this machine cannot send this type without a preflight request.
     if request.method == "POST" and request.headers.get("Content-Type", "").partition(";")[0] != "application/json":
         return _json({"error": "Content-Type must be application/json"}, 415)
     try:
@@ -53,13 +49,13 @@ def _json(payload: Any, status: int = 200) -> web.Response:
 
 
 def _document(body: bytes) -> Body:
-    found = json.loads(body or b"{}")
-    if not isinstance(found, dict):
+    document = json.loads(body or b"{}")
+    if not isinstance(document, dict):
         raise ValueError("the body is not a JSON object")
-    return found
+    return document
 
 
-def _show(world: World, _sent: Body) -> Any:
+def _show(world: World, _fields: Body) -> Any:
     now = world.clock()
     return {
         "now": now,
@@ -77,62 +73,78 @@ def _show(world: World, _sent: Body) -> Any:
     }
 
 
-def _set_stream(world: World, sent: Body) -> Any:
-    key, state = sent.pop("stream"), sent.pop("state", None)
-    if "inputs" in sent:
-        sent["inputs"] = read_inputs(sent["inputs"])
-    stream = world.set(key, None if state is None else read_script(state, world.clock()), **sent)
+def _set_stream(world: World, fields: Body) -> Any:
+    key, state = fields.pop("stream"), fields.pop("state", None)
+    if "inputs" in fields:
+        fields["inputs"] = read_inputs(fields["inputs"])
+    stream = world.set(key, None if state is None else read_script(state, world.clock()), **fields)
     return {"stream": key, "state": stream.script.state(world.clock())}
 
 
-def _set_account(world: World, sent: Body) -> Any:
-    account = world.accounts[sent.pop("account")]
+def _set_account(world: World, fields: Body) -> Any:
+    account = world.accounts[fields.pop("account")]
     readers: dict[str, Callable[[Any], Any]] = {"quota": dict, "denied": set, "fields": dict, "token_expires": float}
-    for name, value in sent.items():
+    for name, value in fields.items():
         if name not in readers:
             raise ValueError(f"unknown field {name}")
         setattr(account, name, {**account.fields, **value} if name == "fields" else readers[name](value))
     return {"account": account.name}
 
 
-def _add_fault(world: World, sent: Body) -> Any:
-    fault = world.put(read_fault(sent))
+def _add_fault(world: World, fields: Body) -> Any:
+    fault = world.add_fault(read(Fault, fields))
     return {"faults": len(world.faults), "fault": asdict(fault)}
 
 
-def _clear_faults(world: World, _sent: Body) -> Any:
+def _clear_faults(world: World, _fields: Body) -> Any:
     world.clear()
     return {"faults": 0}
 
 
-def _set_quirks(world: World, sent: Body) -> Any:
-    world.quirks = read_quirks({**asdict(world.quirks), **sent})
+def _set_quirks(world: World, fields: Body) -> Any:
+    world.quirks = read(quirks(), {**asdict(world.quirks), **fields})
     return asdict(world.quirks)
 
 
-def _set_callbacks(world: World, sent: Body) -> Any:
-    to = sent.pop("to")
-    if sent or not isinstance(to, str):
+def _set_tricks(world: World, fields: Body) -> Any:
+    return asdict(world.set_tricks(fields.pop("provider"), read(Tricks, fields)))
+
+
+def _set_manners(world: World, fields: Body) -> Any:
+    return asdict(world.set_manners(fields.pop("provider"), read(Manners, fields)))
+
+
+def _set_callbacks(world: World, fields: Body) -> Any:
+    to = fields.pop("to")
+    if fields or not isinstance(to, str):
         raise ValueError("give to, where callbacks are sent, as text")
     world.callbacks = to
     return {"to": to}
 
 
-def _tell(world: World, sent: Body) -> Any:
-    key, live = sent.pop("stream"), sent.pop("live")
-    if sent or not isinstance(live, bool):
+def _send_callback(world: World, fields: Body) -> Any:
+    key, live = fields.pop("stream"), fields.pop("live")
+    if fields or not isinstance(live, bool):
         raise ValueError("give stream, and live as true or false")
-    world.tell(key, live)
+    world.send_callback(key, live)
     return {"stream": key, "live": live}
 
 
-def _clear_calls(world: World, _sent: Body) -> Any:
+def _clear_calls(world: World, _fields: Body) -> Any:
     world.log.clear()
     return {"calls": 0}
 
 
-def _since(name: str, log: Sequence[Any], sent: Body) -> Any:
-    return {name: [asdict(entry) for entry in islice(log, int(sent.get("since", 0)), None)], "next": len(log)}
+def _deliveries(world: World, fields: Body) -> Any:
+    return _since("letters", world.deliveries, fields)
+
+
+def _calls(world: World, fields: Body) -> Any:
+    return _since("calls", world.log, fields)
+
+
+def _since(name: str, log: Sequence[Any], fields: Body) -> Any:
+    return {name: [asdict(entry) for entry in islice(log, int(fields.get("since", 0)), None)], "next": len(log)}
 
 
 ACTIONS: dict[tuple[str, str], Callable[[World, Body], Any]] = {
@@ -142,13 +154,13 @@ ACTIONS: dict[tuple[str, str], Callable[[World, Body], Any]] = {
     ("POST", "faults"): _add_fault,
     ("DELETE", "faults"): _clear_faults,
     ("POST", "quirks"): _set_quirks,
-    ("POST", "listings"): lambda world, sent: asdict(world.mislead(sent.pop("provider"), read_tricks(sent))),
+    ("POST", "listings"): _set_tricks,
     ("POST", "callbacks"): _set_callbacks,
-    ("POST", "manners"): lambda world, sent: asdict(world.behave(sent.pop("provider"), **read_manners(sent))),
-    ("POST", "tell"): _tell,
-    ("GET", "letters"): lambda world, sent: _since("letters", world.deliveries, sent),
-    ("POST", "letters"): lambda world, sent: _since("letters", world.deliveries, sent),
-    ("GET", "calls"): lambda world, sent: _since("calls", world.log, sent),
-    ("POST", "calls"): lambda world, sent: _since("calls", world.log, sent),
+    ("POST", "manners"): _set_manners,
+    ("POST", "tell"): _send_callback,
+    ("GET", "letters"): _deliveries,
+    ("POST", "letters"): _deliveries,
+    ("GET", "calls"): _calls,
+    ("POST", "calls"): _calls,
     ("DELETE", "calls"): _clear_calls,
 }

@@ -1,4 +1,4 @@
-"""The built-in world, about 40 streams at all clouds, and the exporter's configuration that fits it."""
+"""The built-in world, about 40 streams on all clouds, and the exporter configuration for it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,20 @@ def _accounts() -> Iterator[tuple[str, DemoAccount]]:
 
 
 def demo_world(*, clock: Callable[[], float] = time.time) -> World:
-    """Make the built-in world; its states change each half minute by the clock alone."""
+    """Return the built-in world; its states change every half minute."""
     world = World(clock=clock)
-    began = clock() - HOUR
+    start = clock() - HOUR
     for provider, account in _accounts():
         world.add_account(account.name, provider, quota=account.quota, **account.fields)
-        for alike in account.streams:
-            for name, letters in alike.states.items():
-                script = Script(tuple(STATES[letter] for letter in letters), since=began)
-                world.add_stream(name, account.name, state=script, **alike.details, **alike.address)
+        for group in account.streams:
+            for name, states in group.states.items():
+                script = Script(tuple(STATES[letter] for letter in states), since=start)
+                world.add_stream(name, account.name, state=script, **group.details, **group.address)
     return world
 
 
 def demo_configuration(endpoint: str) -> str:
-    """Return the exporter's configuration for the demo world; one account has a key that is no longer right.
-
-    Args:
-        endpoint: Where the simulator listens, such as `http://127.0.0.1:10181`.
-    """
+    """Return the exporter configuration for the demo world at an endpoint; one account has an outdated key."""
     accounts = [
         {"name": account.name, "provider": provider, "endpoint": endpoint, **account.fields, **account.configured}
         for provider, account in _accounts()
@@ -49,12 +45,12 @@ def demo_configuration(endpoint: str) -> str:
         {
             "name": name,
             "account": account.name,
-            **alike.address,
-            **alike.configured,
-            "labels": {"team": alike.team, "tier": alike.tier},
+            **group.address,
+            **group.configured,
+            "labels": {"team": group.team, "tier": group.tier},
         }
         for _, account in _accounts()
-        for alike in account.streams
-        for name in alike.states
+        for group in account.streams
+        for name in group.states
     ]
     return yaml.safe_dump({"accounts": accounts, "streams": streams}, sort_keys=False, width=120)

@@ -1,4 +1,4 @@
-"""The lines that `simulate` prints: what any client needs to be pointed at the simulated clouds."""
+"""The lines that `simulate` prints: what a client needs to use the simulated clouds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from exporter.simulator.world import World
 
 
 def describe(world: World, url: str) -> Iterator[str]:
-    """Yield one line for each account and one for each stream, in logfmt; the credentials are made up.
-
-    Args:
-        world: What is served.
-        url: Where, such as `http://127.0.0.1:10181`.
-    """
+    """Yield a logfmt line for each account and each stream; the credentials are made up."""
     for account in world.accounts.values():
         order = fakes()[account.provider].account_fields
         given = [(name, account.fields[name]) for name in order if name in account.fields]

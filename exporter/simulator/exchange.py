@@ -1,4 +1,4 @@
-"""One call to a fake cloud under way: what was received, what is answered, and the vendor's no."""
+"""One call to a fake cloud: the request, the response, and the vendor's refusal."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Received:
-    """One HTTP request as it came in; header names in lower case."""
+    """One HTTP request; header names are in lower case."""
 
     method: str
     path: str
-    raw_query: str  # what stood after "?", still encoded
+    raw_query: str  # the part after "?", still encoded
     headers: Mapping[str, str]
     body: bytes
-    now: float  # Unix seconds by the cloud's clock, which a fault may have set wrong
+    now: float  # Unix seconds by the cloud's clock, which a fault may skew
 
     @cached_property
-    def pairs(self) -> list[tuple[str, str]]:
-        """The decoded query in its own order: "+" is a space, blank values stay."""
+    def query_pairs(self) -> list[tuple[str, str]]:
+        """The decoded query in order: "+" is a space, blank values are kept."""
         return parse_qsl(self.raw_query, keep_blank_values=True)
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The decoded query; of a repeated name the last value."""
-        return dict(self.pairs)
+        """The decoded query; the last value of a repeated name wins."""
+        return dict(self.query_pairs)
 
     @property
     def authorization(self) -> str:
-        """The `Authorization` header, or nothing."""
+        """The `Authorization` header, or an empty text."""
         return self.headers.get("authorization", "")
 
 
 @dataclass(eq=False)
-class Refusal(Exception):  # noqa: N818 - what a gateway does, not a mistake of ours
-    """The cloud answers with one of its error codes."""
+class Refusal(Exception):  # noqa: N818 - a response of the gateway, not an error of ours
+    """The cloud responds with one of its error codes."""
 
     code: str
-    detail: object = ""  # fills the message of the fake's table
-    message: str = ""  # instead of the table's
-    status: int | None = None  # HTTP status, or None for the provider's usual one
-    headers: Mapping[str, str] = field(default_factory=dict)  # more headers of the answer
+    detail: object = ""  # fills in the message from `Fake.messages`
+    message: str = ""  # replaces that message
+    status: int | None = None  # HTTP status; None for the provider's usual one
+    headers: Mapping[str, str] = field(default_factory=dict)  # additional response headers
 
 
 def refuse_if(*checks: tuple[object, str]) -> None:
-    """Raise the refusal of the first check that holds; each is (what is wrong, code)."""
+    """Raise the refusal of the first true condition; each check is (condition, code)."""
     for wrong, code in checks:
         if wrong:
             raise Refusal(code)
 
 
 def dump(payload: Any) -> bytes:
-    """Write JSON as the clouds do, in UTF-8; as ASCII escapes where a text cannot be UTF-8."""
+    """Encode JSON in UTF-8 as the clouds do, or with ASCII escapes if a text is not valid Unicode."""
     try:
         return json.dumps(payload, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -73,7 +73,7 @@ def dump(payload: Any) -> bytes:
 
 @dataclass(slots=True)
 class Outgoing:
-    """An answer before it is written: the payload stays open to faults."""
+    """A response before it is encoded, so that faults can change its payload."""
 
     code: str
     payload: Any
@@ -85,37 +85,37 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Exchange:
-    """One call under way: what was received, and whom and what it concerns."""
+    """One call in progress: its request, and the account and stream that it names."""
 
     world: World
     fake: Fake
     received: Received
-    sent: dict[str, Any]  # the parameters, not judged yet
+    parameters: dict[str, Any]  # not validated yet
     action: str
     key: str
-    # the `Authorization` header taken apart, None where it has not the vendor's form
-    given: ParsedAuthorization | None = None
+    # the parsed `Authorization` header; None if it does not have the vendor's format
+    authorization: ParsedAuthorization | None = None
     account: Account | None = None
     address: tuple[str, ...] = ()
     stream: Stream | None = None
-    verified: bool = False  # whether the caller has proved to be the account
+    verified: bool = False  # whether the caller is authenticated
 
     @property
-    def known(self) -> Account:
-        """The account; only to be asked for once it was found."""
+    def caller(self) -> Account:
+        """The account, once it is known to exist."""
         if self.account is None:
             raise LookupError("no account")
         return self.account
 
     @property
     def expired(self) -> bool:
-        """Whether the account's temporary credentials are out of date."""
+        """Whether the account's temporary credentials have expired."""
         expires = self.account.token_expires if self.account else None
         return expires is not None and self.received.now >= expires
 
     @property
     def now(self) -> float:
-        """Unix seconds by the world's clock, for states and quotas."""
+        """Unix seconds by the world's clock, which states and quotas use."""
         return self.world.clock()
 
     @property
@@ -123,16 +123,17 @@ class Exchange:
         """How this provider's lists mislead."""
         return self.world.tricks(self.fake.name)
 
-    def common(self, header: str, parameter: str) -> str:
-        """Return a common parameter, which stands in a header of the vendor's or among the parameters."""
+    def common_parameter(self, header: str, parameter: str) -> str:
+        """Return a common parameter, sent either in one of the vendor's headers or as a parameter."""
         prefix = self.fake.prefix
-        return (self.received.headers.get(prefix + header) if prefix else "") or str(self.sent.get(parameter, ""))
+        return (self.received.headers.get(prefix + header) if prefix else "") or str(self.parameters.get(parameter, ""))
 
     def signed_headers(self) -> dict[str, str]:
-        """Return the headers that the signature covers, empty where they are missing."""
-        names = self.given.signed_headers if self.given else ()
+        """Return the headers that the signature covers; a missing one is empty."""
+        names = self.authorization.signed_headers if self.authorization else ()
         return {name: self.received.headers.get(name, "") for name in names}
 
-    def is_signed_as(self, written: str) -> bool:
-        """Tell whether the signature is the one of an `Authorization` header that was written with the right key."""
-        return self.given is not None and hmac.compare_digest(written.rpartition("=")[2], self.given.signature)
+    def has_signature_of(self, expected: str) -> bool:
+        """Whether the call has the same signature as an `Authorization` header made with the right key."""
+        given = self.authorization
+        return given is not None and hmac.compare_digest(expected.rpartition("=")[2], given.signature)

@@ -1,4 +1,4 @@
-"""One fake cloud: the table that a provider's file fills, and what all clouds do alike with it."""
+"""One fake cloud: the table that a provider's module fills in, and the logic that all clouds share."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A documented rate: so many calls in any window of so many seconds."""
+    """A documented rate limit: at most `calls` in any window of `seconds`."""
 
     calls: int
     seconds: float = 1.0
 
     @classmethod
     def per_second(cls, rate: float) -> Limit:
-        """Return the limit of a rate, which may be below one call a second."""
+        """Return the limit for a rate, which may be below one call per second."""
         return cls(int(rate)) if rate >= 1 else cls(1, 1 / rate)
 
 
@@ -32,108 +32,107 @@ class Limit:
 class Action:
     """One API."""
 
-    answer: Callable[[Exchange], Outgoing]  # answers a call that was let through; may still raise `Refusal`
-    limit: Callable[[Exchange], Limit]  # the documented limit that a call falls under
-    address: Callable[[Exchange], tuple[str, ...]]  # returns the address that a call asks for
+    answer: Callable[[Exchange], Outgoing]  # responds to an accepted call; may still raise `Refusal`
+    limit: Callable[[Exchange], Limit]  # returns the documented limit for a call
+    address: Callable[[Exchange], tuple[str, ...]]  # returns the address that a call asks about
 
 
 def named(*parameters: str) -> Callable[[Exchange], tuple[str, ...]]:
-    """Return the address that stands in some parameters."""
-    return lambda exchange: tuple(str(exchange.sent.get(name, "")) for name in parameters)
+    """Return a function that reads an address from these parameters."""
+    return lambda exchange: tuple(str(exchange.parameters.get(name, "")) for name in parameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What a vendor's requests are recognised by."""
+    """How to recognise a vendor's requests."""
 
-    headers: tuple[str, ...] = ()  # how its headers begin
-    schemes: tuple[str, ...] = ()  # how its `Authorization` begins
-    parameters: tuple[str, ...] = ()  # names of its parameters
-    versions: tuple[str, ...] = ()  # its values of `Version`
-    weak: bool = False  # whether its marks are parameters of other vendors too, so that they count last
+    headers: tuple[str, ...] = ()  # prefixes of header names
+    schemes: tuple[str, ...] = ()  # prefixes of `Authorization`
+    parameters: tuple[str, ...] = ()  # parameter names
+    versions: tuple[str, ...] = ()  # values of `Version`
+    weak: bool = False  # whether other vendors use these parameters too, so that they count last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
-    """How one cloud calls back."""
+class CallbackSpec:
+    """How one cloud sends callbacks."""
 
-    key_field: str  # the account field that callbacks are signed with
-    # puts an event into the vendor's words, given the secret (None: unsigned) and the manners
+    key_field: str  # the account field with the signing key
+    # builds the request for an event, given the key (None: unsigned) and the manners
     write: Callable[[Event, str | None, Manners], Callback]
     retries: Sequence[float]  # seconds before each further attempt
-    patience: float  # seconds that it waits for an answer
-    settles: float = 0.0  # seconds for which a push has to last before its beginning is told
-    strict: bool = True  # whether only 200 counts as an answer, not any 2XX
+    timeout: float  # seconds
+    settle: float = 0.0  # seconds that a push must last before its start is reported
+    strict: bool = True  # whether only status 200 counts as delivered, not any 2XX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fake:
-    """One fake cloud. Accounts, streams and parameters go by the configuration's or the vendor's names."""
+    """One fake cloud. Fields have the configuration's names, parameters the vendor's."""
 
     name: str
-    # type of each account field; the first names the account in a request, the second is its secret, and an account
-    # must have both
+    # type of each account field; the first two are required: the key that requests name, and its secret
     account_fields: Mapping[str, type]
-    # default of each address field, with {name} and the account's fields to fill in; None: it must be given, empty: it
-    # may be missing
+    # default of each address field, a template of {name} and the account's fields; None: required, empty: optional
     stream_fields: Mapping[str, str | None]
-    address: tuple[str, ...]  # the fields that are a stream's address
+    address: tuple[str, ...]  # the fields that make up a stream's address
     group: Callable[[Stream], tuple[str, ...]]  # the room or domain by which a list API finds the stream
-    owns: tuple[str, ...] = ()  # the fields that name what belongs to the account
-    marks: Marks  # what its requests are recognised by
-    prefix: str = ""  # how its headers begin
-    key_parameter: str = ""  # the parameter that names the account where no `Authorization` header does
-    # takes an `Authorization` header apart
+    owns: tuple[str, ...] = ()  # address fields whose values (domains, applications) belong to the account
+    marks: Marks
+    prefix: str = ""  # of its headers
+    key_parameter: str = ""  # the parameter that names the account if there is no `Authorization` header
+    # parses an `Authorization` header
     authorization: Callable[[str], ParsedAuthorization | None] = lambda _text: None
-    # reads the parameters of a request without judging them
+    # reads the parameters of a request without validating them
     read: Callable[[Received], dict[str, Any]] = lambda received: dict(received.query)
-    quirks: type  # a dataclass of switches for what the vendor does not document, or documents twice
-    authenticate: Callable[[Exchange], None]  # refuses a call that is malformed or not the account's
-    denied: str  # the code for an action that the account's user may not call
-    check: Callable[[Exchange], None]  # refuses parameters
-    actions: Mapping[str, Action]  # every API
-    messages: Mapping[str, str]  # the text of each error code
-    error: Callable[[Exchange, str, str], Outgoing]  # writes an error, given code and message
-    # the refusal of an action called too often, given the seconds until the next slot
+    quirks: type  # a dataclass of switches for undocumented or contradictory behaviour
+    authenticate: Callable[[Exchange], None]  # refuses a call that is malformed or not signed by the account
+    denied: str  # the code for an action that the account may not call
+    check: Callable[[Exchange], None]  # refuses invalid parameters
+    actions: Mapping[str, Action]
+    messages: Mapping[str, str]  # by error code
+    error: Callable[[Exchange, str, str], Outgoing]  # builds an error response from code and message
+    # the refusal of a throttled call, given the seconds until the next free slot
     throttled: Callable[[Exchange, float], Refusal]
-    content_type: str  # of every answer, to the letter
-    states: Sequence[str]  # paths of the fields that tell a state or, for a list, its rows
-    unknown: Any  # a value of the state that no documentation lists
-    posting: Posting | None = None  # how it calls back, if it does
-    demo: Sequence[DemoAccount] = ()  # its part of the built-in demo
-    demo_rank: int = 1000  # its place there; the others follow by name
+    content_type: str  # of every response, verbatim
+    states: Sequence[str]  # paths of the fields with the state or, in a list, the rows
+    unknown: Any  # an undocumented value of the state
+    callbacks: CallbackSpec | None = None
+    demo: Sequence[DemoAccount] = ()  # accounts of the built-in demo
+    demo_rank: int = 1000  # position in the demo; equal ranks are ordered by name
 
     @property
     def key(self) -> str:
-        """The account field by which a request names its account."""
+        """The account field that identifies the account in a request."""
         return next(iter(self.account_fields))
 
-    def complete(self, account: Account, name: str, given: Mapping[str, str]) -> dict[str, str]:
-        """Return a stream's address with its defaults."""
-        filling = defaultdict(str, {**{field: str(value) for field, value in account.fields.items()}, "name": name})
-        defaults = {field: text.format_map(filling) for field, text in self.stream_fields.items() if text}
+    def full_address(self, account: Account, name: str, given: Mapping[str, str]) -> dict[str, str]:
+        """Return a stream's address with defaults filled in."""
+        values = defaultdict(str, {**{field: str(value) for field, value in account.fields.items()}, "name": name})
+        defaults = {field: text.format_map(values) for field, text in self.stream_fields.items() if text}
         return {**defaults, **given}
 
     def address_of(self, stream: Stream) -> tuple[str, ...]:
-        """Return the address under which the stream is known."""
+        """Return a stream's address as a tuple."""
         return tuple(stream.address[name] for name in self.address)
 
     def is_marked(self, received: Received) -> bool:
-        """Tell whether a request carries the vendor's marks."""
-        marks, sent = self.marks, self.read(received)
+        """Whether a request has the vendor's marks."""
+        marks, parameters = self.marks, self.read(received)
         return (
             any(name.startswith(marks.headers) for name in received.headers)
             or received.authorization.startswith(marks.schemes)
-            or not sent.keys().isdisjoint(marks.parameters)
-            or sent.get("Version") in marks.versions
+            or not parameters.keys().isdisjoint(marks.parameters)
+            or parameters.get("Version") in marks.versions
         )
 
-    def examine(self, world: World, received: Received) -> Exchange:
-        """Find out whom and what a request concerns, before anything is checked."""
-        sent, given = self.read(received), self.authorization(received.authorization)
-        key = given.credential if given else str(sent.get(self.key_parameter, ""))
-        exchange = Exchange(world, self, received, sent, "", key, given, world.keys.get((self.name, key)))
-        exchange.action = exchange.common("action", "Action")
+    def parse(self, world: World, received: Received) -> Exchange:
+        """Determine a request's account, action and stream, before anything is checked."""
+        parameters, authorization = self.read(received), self.authorization(received.authorization)
+        key = authorization.credential if authorization else str(parameters.get(self.key_parameter, ""))
+        account = world.keys.get((self.name, key))
+        exchange = Exchange(world, self, received, parameters, "", key, authorization, account)
+        exchange.action = exchange.common_parameter("action", "Action")
         action = self.actions.get(exchange.action)
         exchange.address = action.address(exchange) if action else ()
         if exchange.account is not None:
@@ -141,21 +140,21 @@ class Fake:
         return exchange
 
     def answer(self, exchange: Exchange) -> Outgoing:
-        """Decide a call as the vendor's gateway does, and the service behind it.
+        """Respond to a call as the vendor's gateway and the service behind it do.
 
         Raises:
             Refusal: The vendor's error code.
         """
         self.authenticate(exchange)
         exchange.verified = True
-        if exchange.action in exchange.known.denied:
+        if exchange.action in exchange.caller.denied:
             raise Refusal(self.denied, exchange.action)
-        _spend(exchange)
+        _count_call(exchange)
         self.check(exchange)
         return self.actions[exchange.action].answer(exchange)
 
     def refuse(self, exchange: Exchange, refusal: Refusal) -> Outgoing:
-        """Write a refusal in the vendor's envelope."""
+        """Build the vendor's error response for a refusal."""
         message = refusal.message or self.messages.get(refusal.code, "").format(refusal.detail)
         outgoing = self.error(exchange, refusal.code, message)
         outgoing.status = refusal.status or outgoing.status
@@ -163,14 +162,14 @@ class Fake:
         return outgoing
 
 
-def _spend(exchange: Exchange) -> None:
-    """Count a call against the quota of its account and action, or refuse it in the vendor's words.
+def _count_call(exchange: Exchange) -> None:
+    """Count a call against the quota of its account and action; raise the vendor's refusal if it is exceeded.
 
-    Only calls that were let through count: a caller far above the limit still gets the limit's share.
+    Only accepted calls count: a caller far above the limit still gets its share.
     """
-    account, action, now = exchange.known, exchange.action, exchange.now
-    own = account.quota.get(action)
-    limit = exchange.fake.actions[action].limit(exchange) if own is None else Limit.per_second(own)
+    account, action, now = exchange.caller, exchange.action, exchange.now
+    rate = account.quota.get(action)
+    limit = exchange.fake.actions[action].limit(exchange) if rate is None else Limit.per_second(rate)
     window: deque[float] = exchange.world.memory.windows.setdefault((account.name, action), deque())
     while window and not now - limit.seconds < window[0] <= now:
         window.popleft()

@@ -1,4 +1,4 @@
-"""Faults on request: what may be wrong with a cloud's answer, from its clock and its codes to the bytes on the wire."""
+"""Injected faults in a cloud's response: in its clock, codes, fields, bytes or connection."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from exporter.simulator.exchange import Exchange, Outgoing
 from exporter.simulator.fake import Fake
 from exporter.simulator.types import STRICT
 
-GONE = object()
-"""Stands for "remove the field"."""
+REMOVED = object()  # a field with this value is removed
 HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1><hr>nginx</body></html>"
 
 
 @dataclass(slots=True)
 class Fault:
-    """One fault and the calls that it is put upon; what is None matches every call.
+    """One fault and the calls that it affects; a field that is None matches every call.
 
-    docs/simulator.md says what each kind does and which of the other fields it uses.
+    docs/simulator.md describes each kind and the fields that it uses.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -33,19 +32,19 @@ class Fault:
     account: str | None = None
     action: str | None = None
     stream: str | None = None
-    count: int | None = None  # how many calls it is put upon, or None for all
-    probability: float = 1.0  # chance for each call, by the world's random numbers
+    count: int | None = None  # affects so many calls; None for all
+    probability: float = 1.0  # for each call, by the world's random numbers
     code: str = ""
     message: str = ""
     status: int | None = None
     seconds: float = 1.0
-    field: str = ""  # path of the field to spoil, such as `Response.OnlineInfo.0.StreamName`, instead of the state
+    field: str = ""  # path of the field to change, such as `Response.OnlineInfo.0.StreamName`, instead of the state
     value: Any = None
     size: int = 2 << 20
-    hits: int = 0  # how many calls it was put upon so far
+    hits: int = 0  # calls affected so far
 
     def matches(self, exchange: Exchange) -> bool:
-        """Tell whether a call is one that this fault is meant for, chance left aside."""
+        """Whether the fault applies to a call, leaving probability aside."""
         account = exchange.account.name if exchange.account else ""
         stream = exchange.stream.key if exchange.stream else ""
         pairs = (
@@ -59,40 +58,33 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """An answer as it goes out."""
+    """An encoded response."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-def _holders(node: Any, way: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield the objects at the end of a path; a number is a place in a list, a star stands for any part."""
-    if not way:
+def _objects_at(node: Any, path: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the objects at the end of a path; a number is a list index, a star matches any part."""
+    if not path:
         yield from [node] if isinstance(node, dict) else []
         return
     parts = node if isinstance(node, dict) else dict(enumerate(node)) if isinstance(node, list) else {}
     for name, part in parts.items():
-        if way[0] in ("*", str(name)):
-            yield from _holders(part, way[1:])
+        if path[0] in ("*", str(name)):
+            yield from _objects_at(part, path[1:])
 
 
-def _put(holder: dict[str, Any], name: str, value: Any) -> None:
-    if value is GONE:
-        holder.pop(name, None)
-    else:
-        holder[name] = value
-
-
-SPOILING: Mapping[str, Callable[[Fake, Fault], Any]] = {
+FIELD_FAULTS: Mapping[str, Callable[[Fake, Fault], Any]] = {
     "value": lambda _fake, fault: fault.value,
     "unknown": lambda fake, _fault: fake.unknown,
-    "missing": lambda _fake, _fault: GONE,
+    "missing": lambda _fake, _fault: REMOVED,
     "nan": lambda _fake, _fault: float("nan"),
     "huge_int": lambda _fake, _fault: 10**400,
     "surrogate": lambda _fake, _fault: "\ud800",
 }
-REPLACING: Mapping[str, Callable[[Fault, Any], Any]] = {
+PAYLOAD_FAULTS: Mapping[str, Callable[[Fault, Any], Any]] = {
     "document": lambda fault, _payload: fault.value,
     "extra": lambda _fault, payload: {**payload, "Added": {"Since": "yesterday", "Flags": [True, None]}},
     "huge": lambda fault, payload: {**payload, "Padding": "x" * fault.size},
@@ -100,16 +92,18 @@ REPLACING: Mapping[str, Callable[[Fault, Any], Any]] = {
 
 
 def _spoil(fake: Fake, fault: Fault, payload: Any) -> None:
-    """Change the field that the fault names, or all that tell a state."""
+    """Change the field that the fault names, or else all state fields."""
     for path in [fault.field] if fault.field else fake.states:
         *way, name = path.split(".")
-        for holder in _holders(payload, way):
+        for holder in _objects_at(payload, way):
             if fault.field or name in holder:
-                _put(holder, name, SPOILING[fault.kind](fake, fault))
+                holder[name] = FIELD_FAULTS[fault.kind](fake, fault)
+                if holder[name] is REMOVED:
+                    del holder[name]
 
 
-def _deep(_fault: Fault, wire: Wire) -> Wire:
-    # Brackets enough to break a recursive parser, ours too: written as text.
+def _nested(_fault: Fault, wire: Wire) -> Wire:
+    # Enough brackets to break a recursive parser, our own encoder included: hence built as text.
     return replace(wire, body=wire.body[:-1] + b', "Nested": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
 
 
@@ -133,7 +127,7 @@ def _cached(fault: Fault, wire: Wire) -> Wire:
     return replace(wire, headers={**wire.headers, "Age": str(60 if fault.value is None else fault.value)})
 
 
-def _retyped(fault: Fault, wire: Wire) -> Wire:
+def _other_content_type(fault: Fault, wire: Wire) -> Wire:
     return replace(wire, headers={**wire.headers, "Content-Type": str(fault.value or "text/plain")})
 
 
@@ -142,13 +136,13 @@ def _redirect(fault: Fault, _wire: Wire) -> Wire:
     return Wire(fault.status or 302, {"Location": target, "Content-Type": "text/html"}, b"moved")
 
 
-def _twice(_fault: Fault, wire: Wire) -> Wire:
-    """Write every outer field twice."""
+def _repeat_fields(_fault: Fault, wire: Wire) -> Wire:
+    """Repeat every outer field."""
     inner = wire.body.strip()[1:-1]
     return replace(wire, body=b"{" + inner + b"," + inner + b"}")
 
 
-BYTES: Mapping[str, Callable[[Fault, Wire], Wire]] = {
+BYTE_FAULTS: Mapping[str, Callable[[Fault, Wire], Wire]] = {
     "truncated": lambda _fault, wire: replace(wire, body=wire.body[: len(wire.body) // 2]),
     "empty": lambda _fault, wire: replace(wire, body=b""),
     "text": lambda fault, wire: replace(wire, body=str(fault.value or "upstream busy").encode()),
@@ -160,29 +154,29 @@ BYTES: Mapping[str, Callable[[Fault, Wire], Wire]] = {
     "utf8": lambda _fault, wire: replace(wire, body=wire.body.replace(b'":', b'\xff":', 1)),
     "bom": lambda _fault, wire: replace(wire, body=b"\xef\xbb\xbf" + wire.body),
     "bomb": _bomb,
-    "deep": _deep,
-    "content_type": _retyped,
-    "duplicate_keys": _twice,
+    "deep": _nested,
+    "content_type": _other_content_type,
+    "duplicate_keys": _repeat_fields,
 }
-CODES = ("code", "throttle")
-CONDUCT = ("hang", "delay", "reset", "close", "drip_head", "drip_body", "cut", "stray", "again", "idle")
-CLOCK = ("skew",)
-SILENT = ("hang", "reset", "close")
-KINDS = (*CODES, *CONDUCT, *CLOCK, *SPOILING, *REPLACING, *BYTES)
-"""Every kind of fault; docs/simulator.md says what each does."""
+CODE_FAULTS = ("code", "throttle")
+CONNECTION_FAULTS = ("hang", "delay", "reset", "close", "drip_head", "drip_body", "cut", "stray", "again", "idle")
+CLOCK_FAULTS = ("skew",)
+UNANSWERED = ("hang", "reset", "close")
+KINDS = (*CODE_FAULTS, *CONNECTION_FAULTS, *CLOCK_FAULTS, *FIELD_FAULTS, *PAYLOAD_FAULTS, *BYTE_FAULTS)
+"""Every kind of fault; docs/simulator.md describes them."""
 
 
 def write(outgoing: Outgoing, fake: Fake, faults: list[Fault]) -> Wire:
-    """Turn an answer into bytes, with the faults of payload and bytes in the order in which they were asked for."""
+    """Encode a response; apply the faults of fields and payload, then those of bytes, each in the given order."""
     payload = outgoing.payload
     for fault in faults:
-        if fault.kind in SPOILING:
+        if fault.kind in FIELD_FAULTS:
             _spoil(fake, fault, payload)
-        elif fault.kind in REPLACING and isinstance(payload, dict):
-            payload = REPLACING[fault.kind](fault, payload)
+        elif fault.kind in PAYLOAD_FAULTS and isinstance(payload, dict):
+            payload = PAYLOAD_FAULTS[fault.kind](fault, payload)
     body = outgoing.encode(payload)
     wire = Wire(outgoing.status, {"Content-Type": outgoing.content_type or fake.content_type, **outgoing.headers}, body)
     for fault in faults:
-        if fault.kind in BYTES:
-            wire = BYTES[fault.kind](fault, wire)
+        if fault.kind in BYTE_FAULTS:
+            wire = BYTE_FAULTS[fault.kind](fault, wire)
     return wire

@@ -1,12 +1,12 @@
-"""The world file: YAML read strictly, every error at once with its line. docs/simulator.md describes the format."""
+"""The world file: strict YAML, all errors reported at once with their lines. docs/simulator.md describes the format."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -33,7 +33,7 @@ Definite = Literal["active", "inactive", "forbidden", "not_found"]
 
 
 class WorldError(Exception):
-    """The world file is wrong; the text has one line for each error, `file:line: path: message`."""
+    """The world file is invalid; the text has one line per error, `file:line: path: message`."""
 
 
 class _Part(BaseModel):
@@ -41,7 +41,7 @@ class _Part(BaseModel):
 
 
 class _Cycle(_Part):
-    """States one after another, from the beginning again after the last."""
+    """States in order, repeated for ever."""
 
     cycle: list[Definite] = Field(min_length=1)
     every: duration(0.01, 1e9) = 30.0  # type: ignore[valid-type]
@@ -60,7 +60,7 @@ class _Input(_Part):
 
 
 class _Account(_Part):
-    """An account; all other keys are the provider's own."""
+    """An account; further keys are fields of its provider."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -73,7 +73,7 @@ class _Account(_Part):
 
 
 class _Stream(_Part):
-    """A stream; all other keys are its address."""
+    """A stream; further keys are its address."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -102,56 +102,41 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _read(kind: Any, value: Any) -> Any:
-    # In JSON mode "strict" still lets an object be a dataclass and a text be an enum.
+def read(kind: Any, value: Any) -> Any:
+    """Read a value of a type strictly from its JSON form; raises ValueError."""
+    # In JSON mode "strict" still accepts an object for a dataclass and a text for an enum.
     return _adapter(kind).validate_json(json.dumps(value))
 
 
-def _reader(kind: type[T]) -> Callable[[Mapping[str, Any]], T]:
-    """Return a function that reads a value strictly from its JSON form, or raises ValueError."""
-    return partial(_read, kind)
-
-
-read_fault = _reader(Fault)
-read_quirks: Callable[[Mapping[str, Any]], Any] = _reader(quirks())
-read_tricks = _reader(Tricks)
-
-
-def read_manners(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Read how callbacks are sent strictly; raises ValueError."""
-    return asdict(_reader(Manners)(value))
-
-
 def read_script(value: Any, now: float) -> Script:
-    """Read `active` or `{cycle: [active, inactive], every: 30s, offset: 0s}`; a single state begins now.
+    """Read `active` or `{cycle: [active, inactive], every: 30s, offset: 0s}`; raises ValueError.
 
-    Raises:
-        ValueError: It is written otherwise.
+    A single state begins at `now`, in Unix seconds.
     """
-    return _script(_read(_State, value), now)
+    return _script(read(_State, value), now)
 
 
 def read_inputs(value: Any, now: float = 0.0) -> tuple[Input, ...]:
     """Read a list of inputs; raises ValueError."""
-    return tuple(_input(each, now) for each in _read(list[_Input], value))
+    return tuple(_input(each, now) for each in read(list[_Input], value))
 
 
-def _script(found: str | _Cycle, now: float) -> Script:
-    if isinstance(found, str):
-        return Script((State(found),), since=now)
-    return Script(tuple(State(state) for state in found.cycle), found.every, found.offset, now)
+def _script(part: str | _Cycle, now: float) -> Script:
+    if isinstance(part, str):
+        return Script((State(part),), since=now)
+    return Script(tuple(State(state) for state in part.cycle), part.every, part.offset, now)
 
 
-def _input(found: _Input, now: float) -> Input:
-    up = found.up if isinstance(found.up, bool) else _script(found.up, now)
-    return Input(found.domain, found.app, found.source, up, found.group)
+def _input(part: _Input, now: float) -> Input:
+    up = part.up if isinstance(part.up, bool) else _script(part.up, now)
+    return Input(part.domain, part.app, part.source, up, part.group)
 
 
 def load_world(path: Path, *, clock: Callable[[], float] = time.time) -> World:
     """Read a world from a file.
 
     Raises:
-        WorldError: It cannot be read, or is wrong.
+        WorldError: It cannot be read, or is invalid.
     """
     try:
         data = files.read(path, LARGEST + 1)
@@ -166,10 +151,10 @@ def load_world(path: Path, *, clock: Callable[[], float] = time.time) -> World:
 
 
 def parse_world(text: str, *, name: str = "world", clock: Callable[[], float] = time.time) -> World:
-    """Make a world from the text of a world file.
+    """Build a world from the text of a world file.
 
     Raises:
-        WorldError: It is wrong; each line tells one error with its place.
+        WorldError: It is invalid; each line is one error.
     """
     document = read_document(name, text.encode(), _FORMAT)
     if document.problems:
@@ -178,8 +163,8 @@ def parse_world(text: str, *, name: str = "world", clock: Callable[[], float] = 
     world = None if mistakes else _build(document.value, clock, mistakes)
     if world is None or mistakes:
         secrets = {text for text in _texts(document.value) if not _PLAIN.fullmatch(text)}
-        told = problems_at(document, ((place, scrub(message, secrets)) for place, message in mistakes))
-        raise WorldError("\n".join(_line(each, each.path or "world") for each in told))
+        problems = problems_at(document, ((place, scrub(message, secrets)) for place, message in mistakes))
+        raise WorldError("\n".join(_line(each, each.path or "world") for each in problems))
     return world
 
 
@@ -197,7 +182,7 @@ _KEYS = frozenset(name for part in (_World, _Account, _Stream, _Input, _Cycle) f
     field.name for kind in (Fault, quirks(), Tricks, Manners) for field in fields(kind)
 }
 _FORMAT = Format(path=lambda place, bare: path_of(place, bare, _KEYS) if place else "", parser=yaml.SafeLoader)
-# A text that does not look like a secret: words and short numbers.
+# Text that does not look like a secret: words and short numbers.
 _PLAIN = re.compile(
     r"([A-Za-z]?[a-z]{0,15}|[A-Z]{0,5}|[0-9]{0,4})([-_./: ]([A-Za-z]?[a-z]{0,15}|[0-9]{0,4}))*", re.ASCII
 )
@@ -206,23 +191,23 @@ Mistakes = list[tuple[Place, str]]
 
 
 def _build(tree: Any, clock: Callable[[], float], mistakes: Mistakes) -> World | None:
-    """Return the world that was written, and note what is wrong with it."""
-    found = _collect(mistakes, (), lambda: _World.model_validate(tree))
-    if found is None:
+    """Build a world from a parsed file and add its errors to `mistakes`; return None if nothing can be built."""
+    part = _collect(mistakes, (), lambda: _World.model_validate(tree))
+    if part is None:
         return None
-    world = World(clock=clock, seed=found.seed)
-    parts: tuple[tuple[str, Iterable[tuple[str | int, Any]], Callable[[World, Any, Any], object]], ...] = (
-        ("accounts", enumerate(found.accounts), _add_account),
-        ("streams", enumerate(found.streams), _add_stream),
-        ("faults", enumerate(found.faults), lambda world, _, fault: world.put(read_fault(fault))),
-        ("listings", found.listings.items(), lambda world, name, tricks: world.mislead(name, read_tricks(tricks))),
-        ("manners", found.manners.items(), lambda world, name, manners: world.behave(name, **read_manners(manners))),
+    world = World(clock=clock, seed=part.seed)
+    lists: tuple[tuple[str, Iterable[tuple[str | int, Any]], Callable[[World, Any, Any], object]], ...] = (
+        ("accounts", enumerate(part.accounts), _add_account),
+        ("streams", enumerate(part.streams), _add_stream),
+        ("faults", enumerate(part.faults), lambda world, _, value: world.add_fault(read(Fault, value))),
+        ("listings", part.listings.items(), lambda world, name, value: world.set_tricks(name, read(Tricks, value))),
+        ("manners", part.manners.items(), lambda world, name, value: world.set_manners(name, read(Manners, value))),
     )
-    for part, entries, add in parts:
+    for section, entries, add in lists:
         for step, entry in entries:
-            _collect(mistakes, (part, step), partial(add, world, step, entry))
-    world.callbacks = found.callbacks
-    world.quirks = _collect(mistakes, ("quirks",), lambda: read_quirks(found.quirks)) or world.quirks
+            _collect(mistakes, (section, step), partial(add, world, step, entry))
+    world.callbacks = part.callbacks
+    world.quirks = _collect(mistakes, ("quirks",), lambda: read(quirks(), part.quirks)) or world.quirks
     return world
 
 
@@ -231,29 +216,29 @@ def _collect(mistakes: Mistakes, place: Place, step: Callable[[], T]) -> T | Non
         return step()
     except ValidationError as error:
         mistakes.extend(((*place, *each["loc"]), each["msg"]) for each in error.errors(include_input=False))
-    except (ValueError, TypeError) as error:  # TypeError: a key that no field can have, such as `self`
+    except (ValueError, TypeError) as error:  # TypeError: a key such as `self`
         mistakes.append((place, str(error)))
     return None
 
 
-def _add_account(world: World, _: int, found: _Account) -> None:
-    world.add_account(**found.model_dump())
+def _add_account(world: World, _: int, part: _Account) -> None:
+    world.add_account(**part.model_dump())
 
 
-def _add_stream(world: World, _: int, found: _Stream) -> None:
+def _add_stream(world: World, _: int, part: _Stream) -> None:
     now = world.clock()
-    address: dict[str, Any] = found.model_extra or {}
-    wrong = [name for name, value in address.items() if not isinstance(value, str)]
-    if wrong:
-        raise ValueError(f"{wrong[0]} is not text")
-    details: dict[str, Any] = {} if found.media is None else {"media": found.media}
+    address: dict[str, Any] = part.model_extra or {}
+    for name, value in address.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{name} is not text")
+    details: dict[str, Any] = {} if part.media is None else {"media": part.media}
     world.add_stream(
-        found.name,
-        found.account,
-        state=_script(found.state, now),
-        inputs=[_input(each, now) for each in found.inputs],
-        ingest=found.ingest,
-        in_room=found.in_room,
+        part.name,
+        part.account,
+        state=_script(part.state, now),
+        inputs=[_input(each, now) for each in part.inputs],
+        ingest=part.ingest,
+        in_room=part.in_room,
         **details,
         **address,
     )

@@ -1,4 +1,4 @@
-"""The simulated clouds on one listening address: recognise, decide, spoil, answer, log."""
+"""The simulated clouds on one address: recognise the cloud, respond, log, inject faults, send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aiohttp import web
 from exporter.simulator import control
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal
 from exporter.simulator.fake import Fake
-from exporter.simulator.faults import SILENT, Fault, Wire, write
+from exporter.simulator.faults import UNANSWERED, Fault, Wire, write
 from exporter.simulator.providers import fakes
 from exporter.simulator.sending import calling_back
 from exporter.simulator.types import Call
@@ -27,14 +27,12 @@ TIMED_OUT = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: cl
 
 
 class Simulator:
-    """All clouds of a world, or some, on one address; an asynchronous context manager.
+    """Serves some or all clouds of a world on one address; an asynchronous context manager.
 
     Args:
-        world: What the clouds hold; it may be changed while they serve.
-        host: Address to listen on.
-        port: Port to listen on, 0 for a free one.
-        providers: The clouds that are served here; all by default.
-        tls: Certificate to serve https with.
+        world: The world; it may change while it is served.
+        port: 0 for a free one.
+        providers: The clouds to serve; all by default.
     """
 
     def __init__(
@@ -49,8 +47,8 @@ class Simulator:
         self.world = world
         self.url = ""
         self._host, self._port, self._tls = host, port, tls
-        wanted = set(fakes() if providers is None else providers)
-        self._fakes = [fake for name, fake in fakes().items() if name in wanted]
+        names = set(fakes() if providers is None else providers)
+        self._fakes = [fake for name, fake in fakes().items() if name in names]
         self._running = AsyncExitStack()
 
     async def __aenter__(self) -> Simulator:
@@ -61,11 +59,7 @@ class Simulator:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen; `url` tells where.
-
-        Raises:
-            OSError: The address cannot be had.
-        """
+        """Start listening and set `url`; raises OSError if the address is not available."""
         server = web.Server(
             self._handle, handler_cancellation=True, access_log=None, max_line_size=65536, max_field_size=65536
         )
@@ -81,7 +75,7 @@ class Simulator:
         self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def stop(self) -> None:
-        """Stop listening and drop every connection, hanging ones too; a second call does nothing."""
+        """Stop listening and drop all connections, hanging ones included; a second call does nothing."""
         await self._running.aclose()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -94,17 +88,17 @@ class Simulator:
         fake = recognise(self._fakes, received)
         if fake is None:
             return web.Response(status=404, text="no cloud of this simulator knows such a request\n")
-        return await self._serve(request, fake.examine(self.world, received))
+        return await self._serve(request, fake.parse(self.world, received))
 
     async def _serve(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
-        faults = self.world.strike(exchange)
+        faults = self.world.faults_for(exchange)
         skew = sum(fault.seconds for fault in faults if fault.kind == "skew")
         if skew:
             exchange.received = replace(exchange.received, now=exchange.received.now + skew)
-        outgoing = decide(exchange, faults)
+        outgoing = respond(exchange, faults)
         log(exchange, outgoing, faults)
         wire = write(outgoing, exchange.fake, faults)
-        return await _deliver(request, wire, faults, formatdate(exchange.received.now, usegmt=True))
+        return await _send(request, wire, faults, formatdate(exchange.received.now, usegmt=True))
 
 
 @contextmanager
@@ -124,34 +118,34 @@ def serving(world: World) -> Iterator[Simulator]:
         loop.close()
 
 
-def recognise(known: list[Fake], received: Received) -> Fake | None:
-    """Tell which cloud a request is meant for: the only one, else by the vendor's marks, else by the action's name."""
-    if len(known) == 1:
-        return known[0]
-    marked = [fake for fake in known if fake.is_marked(received)]
-    named = [fake for fake in known if received.query.get("Action") in fake.actions]
+def recognise(clouds: list[Fake], received: Received) -> Fake | None:
+    """Return the cloud that a request is for: the only one, else by the vendor's marks, else by the action's name."""
+    if len(clouds) == 1:
+        return clouds[0]
+    marked = [fake for fake in clouds if fake.is_marked(received)]
+    named = [fake for fake in clouds if received.query.get("Action") in fake.actions]
     certain = [fake for fake in marked if not fake.marks.weak]
     return next(iter(certain + named + marked), None)
 
 
-def decide(exchange: Exchange, faults: list[Fault]) -> Outgoing:
-    """Let the cloud answer. Its own refusal goes before a code that a fault asks for: bad calls never get that far."""
+def respond(exchange: Exchange, faults: list[Fault]) -> Outgoing:
+    """Return the cloud's response. Its own refusal takes precedence over a code that a fault injects."""
     try:
         outgoing = exchange.fake.answer(exchange)
-    except Refusal as refused:
-        return exchange.fake.refuse(exchange, refused)
+    except Refusal as refusal:
+        return exchange.fake.refuse(exchange, refusal)
     for fault in faults:
         if fault.kind == "throttle":
             return exchange.fake.refuse(exchange, exchange.fake.throttled(exchange, 1.0))
         if fault.kind == "code":
-            made = Refusal(fault.code, message=fault.message or "made to fail", status=fault.status)
-            return exchange.fake.refuse(exchange, made)
+            injected = Refusal(fault.code, message=fault.message or "made to fail", status=fault.status)
+            return exchange.fake.refuse(exchange, injected)
     return outgoing
 
 
 def log(exchange: Exchange, outgoing: Outgoing, faults: list[Fault]) -> None:
-    """Write a call into the world's log; a fault that keeps the answer back stands there as the code."""
-    silent = [fault.kind for fault in faults if fault.kind in SILENT]
+    """Add a call to the world's log; a fault that suppresses the response is logged as its code."""
+    silent = [fault.kind for fault in faults if fault.kind in UNANSWERED]
     exchange.world.log.append(
         Call(
             time=exchange.world.clock(),
@@ -162,51 +156,44 @@ def log(exchange: Exchange, outgoing: Outgoing, faults: list[Fault]) -> None:
             address=exchange.address,
             code=silent[0] if silent else outgoing.code,
             verified=exchange.verified,
-            nonce=exchange.common("signature-nonce", "SignatureNonce"),
+            nonce=exchange.common_parameter("signature-nonce", "SignatureNonce"),
             faults=tuple(fault.kind for fault in faults),
         )
     )
 
 
-async def _deliver(request: web.BaseRequest, wire: Wire, faults: list[Fault], date: str) -> web.StreamResponse:
-    conduct = {fault.kind: fault for fault in faults}
-    if "delay" in conduct:
-        await asyncio.sleep(conduct["delay"].seconds)
-    if "hang" in conduct:
+async def _send(request: web.BaseRequest, wire: Wire, faults: list[Fault], date: str) -> web.StreamResponse:
+    """Send a response with the faults of the connection; after those that close it, the returned response is lost."""
+    by_kind = {fault.kind: fault for fault in faults}
+    if delay := by_kind.get("delay"):
+        await asyncio.sleep(delay.seconds)
+    if "hang" in by_kind:
         await asyncio.Event().wait()
-    if "reset" in conduct or "close" in conduct:
-        _hang_up(request, reset="reset" in conduct)
-    elif "drip_head" in conduct or "drip_body" in conduct or "cut" in conduct:
-        await _raw(request, wire, conduct, date)
-    _afterwards(request, wire, conduct, date)
-    return web.Response(status=wire.status, headers={**wire.headers, "Date": date}, body=wire.body)
-
-
-def _hang_up(request: web.BaseRequest, *, reset: bool) -> None:
-    """Break the connection without an answer, by RST or in order; what aiohttp writes afterwards goes nowhere."""
+    response = web.Response(status=wire.status, headers={**wire.headers, "Date": date}, body=wire.body)
     transport = request.transport
     if transport is None:
-        return
-    if reset:
-        # A linger time of zero makes the kernel send RST instead of FIN.
+        return response
+    if "reset" in by_kind:
+        # With a linger time of zero, closing sends RST instead of FIN.
         linger = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         transport.abort()
-    else:
+    elif "close" in by_kind:
         transport.close()
+    elif not by_kind.keys().isdisjoint(("drip_head", "drip_body", "cut")):
+        await _send_raw(transport, wire, by_kind, date)
+    _schedule(transport, wire, by_kind, date)
+    return response
 
 
-def _afterwards(request: web.BaseRequest, wire: Wire, conduct: dict[str, Fault], date: str) -> None:
-    """Arrange what happens on the connection after the answer: bytes that come unasked, or its end."""
-    transport = request.transport
-    if transport is None:
-        return
+def _schedule(transport: asyncio.Transport, wire: Wire, by_kind: dict[str, Fault], date: str) -> None:
+    """Schedule what happens on the connection after the response: unsolicited bytes, or its end."""
     later = asyncio.get_running_loop().call_later
-    if (stray := conduct.get("stray")) is not None:
+    if stray := by_kind.get("stray"):
         later(stray.seconds, transport.write, str(stray.value or TIMED_OUT).encode())
-    if (again := conduct.get("again")) is not None:
+    if again := by_kind.get("again"):
         later(again.seconds, transport.write, _head(wire, date) + wire.body)
-    if (idle := conduct.get("idle")) is not None:
+    if idle := by_kind.get("idle"):
         later(idle.seconds, transport.close)
 
 
@@ -216,19 +203,14 @@ def _head(wire: Wire, date: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-async def _raw(request: web.BaseRequest, wire: Wire, conduct: dict[str, Fault], date: str) -> None:
-    """Write the answer past aiohttp: byte by byte, or with a body shorter than promised."""
-    head = _head(wire, date)
-    body = wire.body[: len(wire.body) // 2] if "cut" in conduct else wire.body
-    await _drip(request, head, conduct.get("drip_head"))
-    await _drip(request, body, conduct.get("drip_body"))
-    _hang_up(request, reset=False)
-
-
-async def _drip(request: web.BaseRequest, data: bytes, fault: Fault | None) -> None:
-    for piece in [data] if fault is None else [data[place : place + 1] for place in range(len(data))]:
-        if request.transport is None or request.transport.is_closing():
-            return
-        request.transport.write(piece)
-        if fault is not None:
-            await asyncio.sleep(fault.seconds)
+async def _send_raw(transport: asyncio.Transport, wire: Wire, by_kind: dict[str, Fault], date: str) -> None:
+    """Write the response without aiohttp, byte by byte or with a truncated body, and close the connection."""
+    body = wire.body[: len(wire.body) // 2] if "cut" in by_kind else wire.body
+    for part, drip in ((_head(wire, date), by_kind.get("drip_head")), (body, by_kind.get("drip_body"))):
+        if drip is None:
+            transport.write(part)
+            continue
+        for byte in part:
+            transport.write(bytes([byte]))
+            await asyncio.sleep(drip.seconds)
+    transport.close()

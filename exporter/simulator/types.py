@@ -1,4 +1,4 @@
-"""What the simulated clouds hold: accounts, streams and their scripts, what goes wrong on request, the logs."""
+"""Data of the simulated clouds: accounts, streams and their scripts, behaviour on request, logs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The states of a stream as a function of time alone, so that nothing has to run in the background."""
+    """The states of a stream as a function of time, so that nothing needs to run in the background."""
 
-    states: tuple[State, ...]  # taken one after another, from the beginning again after the last
-    every: float = 30.0  # seconds that each state lasts
-    offset: float = 0.0  # seconds by which the script runs ahead of the clock
-    since: float = 0.0  # Unix seconds at which the only state began, where all states are the same
+    states: tuple[State, ...]  # in order, repeated for ever
+    every: float = 30.0  # seconds per state
+    offset: float = 0.0  # seconds by which the script is ahead of the clock
+    since: float = 0.0  # Unix seconds at which the state began, if all states are the same
 
     def state(self, now: float) -> State:
         """Return the state at a time in Unix seconds."""
@@ -37,7 +37,7 @@ class Script:
         return step * self.every - self.offset
 
     def next_step(self, now: float) -> float:
-        """Return when the next state begins, in Unix seconds; infinity where there is but one."""
+        """Return the Unix seconds at which the next state begins; infinity if all are the same."""
         return float("inf") if len(set(self.states)) == 1 else (self._step(now) + 1) * self.every - self.offset
 
     def _step(self, now: float) -> int:
@@ -46,16 +46,16 @@ class Script:
 
 @dataclass(slots=True)
 class Input:
-    """One push that can feed a stream with redundant inputs; the first that is up serves as master."""
+    """One of the redundant inputs of a stream; the first that is up is the master."""
 
     domain: str
     app: str  # application name; primary and backup may differ
     source: Literal["push", "pull"] = "push"
-    up: bool | Script = True  # whether it is pushed while its stream is active; a script makes it come and go
+    up: bool | Script = True  # whether it is pushed while its stream is active
     group: str = ""  # host group; inputs of different host groups are listed apart
 
     def is_up(self, now: float) -> bool:
-        """Tell whether this input is pushed at a time in Unix seconds."""
+        """Whether this input is pushed at a time in Unix seconds."""
         return self.up.state(now) is State.ACTIVE if isinstance(self.up, Script) else self.up
 
 
@@ -65,48 +65,48 @@ class Account:
 
     name: str
     provider: str
-    fields: dict[str, FieldValue]  # credentials and the like by the configuration's names (`app_id`, `secret_key`, ...)
-    # calls per second by action, instead of the documented limit; below 1 is one call in 1/quota seconds
+    fields: dict[str, FieldValue]  # by the configuration's names (`app_id`, `secret_key`, ...)
+    # calls per second by action, instead of the documented limit; below 1 means one call in 1/quota seconds
     quota: dict[str, float] = field(default_factory=dict)
-    denied: set[str] = field(default_factory=set)  # actions that the account's user may not call
+    denied: set[str] = field(default_factory=set)  # actions that the account may not call
     domains: set[str] = field(default_factory=set)  # domains of the account besides those of its streams
-    token_expires: float | None = None  # Unix seconds from which on the temporary credentials are expired
+    token_expires: float | None = None  # Unix seconds at which the temporary credentials expire
 
     def text(self, name: str) -> str:
-        """Return a field as text, empty where it is not set."""
+        """Return a field as text, empty if it is not set."""
         return str(self.fields.get(name, ""))
 
 
 @dataclass(slots=True)
 class Stream:
-    """One stream of one account. Each cloud uses the details that it knows."""
+    """One stream of one account. Each cloud uses the details that apply to it."""
 
     name: str
     account: Account
-    address: dict[str, str]  # the address by the configuration's names (`domain`, `room_id`, ...), defaults filled in
+    address: dict[str, str]  # by the configuration's names (`domain`, `room_id`, ...), with defaults
     script: Script
-    media: tuple[str, ...] = ("Audio", "Video")  # kinds of media that are published while the stream is active
-    inputs: tuple[Input, ...] = ()  # redundant inputs; with none the stream itself is its only input
+    media: tuple[str, ...] = ("Audio", "Video")  # media types published while the stream is active
+    inputs: tuple[Input, ...] = ()  # redundant inputs; if empty, the stream is its own only input
     ingest: Literal["push", "pull"] = "push"  # whether the stream is pushed to the cloud or pulled by it
-    in_room: bool | None = None  # whether the user is in the room; None while active only
+    in_room: bool | None = None  # whether the user is in the room; None: while the stream is active
 
     @property
     def key(self) -> str:
-        """Name as the exporter shows it: provider/stream."""
+        """The stream's key: `provider/stream`."""
         return f"{self.account.provider}/{self.name}"
 
     def is_active(self, now: float) -> bool:
-        """Tell whether the stream is live at a time in Unix seconds."""
+        """Whether the stream is live at a time in Unix seconds."""
         return self.script.state(now) is State.ACTIVE
 
     def is_present(self, now: float) -> bool:
-        """Tell whether the stream's user is in the room."""
+        """Whether the stream's user is in the room at a time in Unix seconds."""
         return self.is_active(now) if self.in_room is None else self.in_room
 
 
 @dataclass(slots=True)
 class Tricks:
-    """How a provider's list APIs mislead, not at all by default; docs/simulator.md says what each trick does."""
+    """How a provider's list APIs mislead: by default not at all. docs/simulator.md describes each trick."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -121,7 +121,7 @@ class Tricks:
 
 @dataclass(slots=True)
 class Manners:
-    """How a provider sends its callbacks, as it documents by default; docs/simulator.md says what each does."""
+    """How a provider sends its callbacks: by default as documented. docs/simulator.md describes each field."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -139,20 +139,20 @@ class Manners:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A push that began or ended."""
+    """The start or end of a push."""
 
     stream: Stream
     live: bool
     at: float  # Unix seconds
-    number: int  # grows by one with each event of the world
-    began: tuple[int, float]  # `number` and `at` of the beginning of the same push
-    sent: float  # Unix seconds at which its callback goes out
+    number: int  # increases by one with each event of the world
+    began: tuple[int, float]  # `number` and `at` of the start of the same push
+    sent: float  # Unix seconds at which its callback is sent
     nonce: str  # random decimal digits
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One callback as an HTTP request; `query` is encoded already."""
+    """One callback as an HTTP request; `query` is encoded."""
 
     event: str
     method: Literal["GET", "POST"]
@@ -169,9 +169,9 @@ class Delivery:
     provider: str
     account: str
     stream: str  # `provider/name`
-    event: str  # the vendor's word for it
+    event: str  # the vendor's name for it
     attempt: int  # counted from 1
-    status: int | None  # None where nothing was answered
+    status: int | None  # None without a response
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,19 +180,19 @@ class Call:
 
     time: float  # Unix seconds at arrival, by the world's clock
     provider: str
-    account: str  # name of the account, empty where no account has the key
-    action: str  # action as it was asked for
-    stream: str  # `provider/name` of the stream asked for, empty for list APIs and for unknown streams
-    address: tuple[str, ...]  # the address asked for: the stream's, or the room's or domain's that is listed
-    code: str  # what came back: the vendor's code, `ok`, or the kind of fault that kept it from answering
-    verified: bool  # whether the signature and all before it was right
-    nonce: str = ""  # the request's nonce where the vendor has one
-    faults: tuple[str, ...] = ()  # kinds of the faults that were put upon this call
+    account: str  # empty if no account has the key
+    action: str  # as requested
+    stream: str  # `provider/name`; empty for list APIs and unknown streams
+    address: tuple[str, ...]  # as requested: of a stream, or of the room or domain to list
+    code: str  # the vendor's code, `ok`, or the kind of fault that suppressed the response
+    verified: bool  # whether the call passed authentication
+    nonce: str = ""  # if the vendor uses one
+    faults: tuple[str, ...] = ()  # kinds of faults injected
 
 
 @dataclass(slots=True)
 class Memory:
-    """What a cloud remembers of earlier calls: for quotas, used nonces and growing sequences."""
+    """State kept between calls: for quotas, used nonces and increasing sequence numbers."""
 
     windows: dict[Hashable, Any] = field(default_factory=dict)
     nonces: dict[Hashable, float] = field(default_factory=dict)
@@ -201,16 +201,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class DemoStreams:
-    """Streams of the built-in demo that are alike but for their states."""
+    """Streams of the built-in demo that differ only in name and states."""
 
     team: str  # label
     tier: str  # label
-    # by the stream's name, one letter for each half minute: Active, Inactive, Forbidden, Not found
+    # stream name -> one letter per half minute: Active, Inactive, Forbidden, Not found
     states: dict[str, str]
     address: dict[str, str] = field(default_factory=dict)  # as for `World.add_stream`
-    # as for `World.add_stream`, which the exporter's configuration does not have
-    details: dict[str, Any] = field(default_factory=dict)
-    configured: dict[str, Any] = field(default_factory=dict)  # what the exporter's configuration adds
+    details: dict[str, Any] = field(default_factory=dict)  # as for `World.add_stream`; not in the configuration
+    configured: dict[str, Any] = field(default_factory=dict)  # only in the exporter's configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +219,6 @@ class DemoAccount:
     name: str
     fields: dict[str, Any]  # as for `World.add_account`
     streams: tuple[DemoStreams, ...]
-    # calls per second by action, to show an account that is throttled
-    quota: dict[str, float] = field(default_factory=dict)
-    # fields that are wrong in the exporter's configuration, to show an account that is rejected
+    quota: dict[str, float] = field(default_factory=dict)  # calls per second by action, to show throttling
+    # fields to override in the exporter's configuration, to show a rejected account
     configured: dict[str, Any] = field(default_factory=dict)

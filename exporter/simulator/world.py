@@ -1,4 +1,4 @@
-"""The world of the simulated clouds: who has an account, what is streamed, what goes wrong, and what was asked."""
+"""The world of the simulated clouds: accounts, streams, faults, and the logs of calls and callbacks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 from exporter.model import State
 from exporter.simulator.exchange import Exchange
@@ -26,19 +26,18 @@ from exporter.simulator.types import (
     Tricks,
 )
 
-T = TypeVar("T")
 DETAILS = frozenset({"media", "inputs", "ingest", "in_room"})
 
 
 class World:
-    """Accounts, streams, faults and the log of calls; all of it may be changed while a simulator serves it.
+    """Accounts, streams, faults and logs; all may change while a simulator serves the world.
 
-    Callbacks go to `callbacks`/ACCOUNT while that is set; `deliveries` is the log of what was sent.
+    Callbacks are sent to `callbacks`/ACCOUNT while that is set, and logged in `deliveries`.
 
     Args:
-        clock: Unix seconds, for states, quotas and signatures.
-        seed: Of the random numbers for request ids and for faults that come by chance.
-        log_size: How many calls the log keeps.
+        clock: Returns Unix seconds, for states, quotas and signatures.
+        seed: Seeds request ids and random faults.
+        log_size: Most entries in each log.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time, seed: int | str = 1, log_size: int = 500_000) -> None:
@@ -72,10 +71,10 @@ class World:
         token_expires: float | None = None,
         **fields: FieldValue,
     ) -> Account:
-        """Open an account; `fields` are its credentials by the configuration's names.
+        """Add an account; `fields` are its credentials by the configuration's names.
 
         Raises:
-            ValueError: A field is wrong, or the name or key is taken.
+            ValueError: A field is invalid, or the name or key is taken.
         """
         fake = _fake(provider)
         types = fake.account_fields
@@ -95,35 +94,35 @@ class World:
         return account
 
     def add_stream(
-        self, name: str, account: str, *, state: State | str | Script = State.ACTIVE, **given: Any
+        self, name: str, account: str, *, state: State | str | Script = State.ACTIVE, **fields: Any
     ) -> Stream:
-        """Add a stream to an account; `given` are its address, by the configuration's names, and its details.
+        """Add a stream to an account; `fields` are its address, by the configuration's names, and its details.
 
         Raises:
-            ValueError: The account is unknown, an address field is wrong, or the name or address is taken.
+            ValueError: The account is unknown, an address field is invalid, or the name or address is taken.
         """
         owner = self.accounts.get(account)
         if owner is None:
             raise ValueError(f"stream {name}: account {account} is unknown")
         fake = _fake(owner.provider)
-        details = {field: given.pop(field) for field in DETAILS & given.keys()}
+        details = {field: fields.pop(field) for field in DETAILS & fields.keys()}
         known = fake.stream_fields
-        problems = _problems(given, known, [field for field, default in known.items() if default is None])
+        problems = _problems(fields, known, [field for field, default in known.items() if default is None])
         if problems:
             raise ValueError(f"stream {name}: {'; '.join(problems)}")
-        stream = Stream(name, owner, fake.complete(owner, name, given), self._script(state))
-        place = (account, fake.address_of(stream))
-        if stream.key in self.streams or place in self.addresses:
+        stream = Stream(name, owner, fake.full_address(owner, name, fields), self._script(state))
+        address = (account, fake.address_of(stream))
+        if stream.key in self.streams or address in self.addresses:
             raise ValueError(f"stream {name}: the name or the address is taken")
-        self._detail(stream, details)
-        self.streams[stream.key] = self.addresses[place] = stream
+        self._set_details(stream, details)
+        self.streams[stream.key] = self.addresses[address] = stream
         for group in ((), fake.group(stream)):
             self._groups[account, group].append(stream)
         self._owned.pop(account, None)
         return stream
 
     def remove_stream(self, key: str) -> None:
-        """Take a stream out of the world, as if nobody had ever published it."""
+        """Remove a stream, as if it had never been published."""
         stream = self.streams.pop(key)
         account, fake = stream.account.name, _fake(stream.account.provider)
         del self.addresses[account, fake.address_of(stream)]
@@ -139,22 +138,22 @@ class World:
         return Script((State(state),), since=self.clock())
 
     def set(self, key: str, state: State | str | Script | None = None, **details: Any) -> Stream:
-        """Change a stream by its key `provider/name`: its state from now on, or details such as media or inputs.
+        """Change the state, or details such as media or inputs, of the stream `provider/name`.
 
         Raises:
-            KeyError: There is no such stream.
-            ValueError: There is no such state or detail.
+            KeyError: The stream is unknown.
+            ValueError: The state or a detail is unknown.
         """
         stream = self.streams[key]
         before = stream.is_active(self.clock())
         if state is not None:
             stream.script = self._script(state)
-        self._detail(stream, details)
+        self._set_details(stream, details)
         if stream.is_active(self.clock()) != before:
-            self.tell(key, not before)
+            self.send_callback(key, not before)
         return stream
 
-    def _detail(self, stream: Stream, details: Mapping[str, Any]) -> None:
+    def _set_details(self, stream: Stream, details: Mapping[str, Any]) -> None:
         unknown = details.keys() - DETAILS
         if unknown:
             raise ValueError(f"stream {stream.key}: unknown detail {min(unknown)}")
@@ -162,33 +161,20 @@ class World:
             setattr(stream, name, tuple(value) if name in ("media", "inputs") else value)
 
     def state(self, key: str) -> State:
-        """Return the present state of a stream by its key `provider/name`."""
+        """Return the current state of the stream `provider/name`."""
         return self.streams[key].script.state(self.clock())
 
-    def tell(self, key: str, live: bool) -> None:
-        """Make the cloud call back that a push began or ended, whatever the truth."""
+    def send_callback(self, key: str, live: bool) -> None:
+        """Make the cloud report the start or end of a push, whatever the stream's state."""
         for listener in self.listeners:
             listener(self.streams[key], live)
 
-    def behave(self, provider: str, **manners: Any) -> Manners:
-        """Make a provider send its callbacks otherwise than documented; with nothing given, as documented again.
+    def fault(self, kind: str, **fields: Any) -> Fault:
+        """Add a fault; see `Fault` for the fields and `KINDS` for the kinds; raises as `add_fault`."""
+        return self.add_fault(Fault(kind, **fields))
 
-        Raises:
-            ValueError: The provider or one of the manners is unknown.
-        """
-        found = self.manners[_fake(provider).name] = _made(Manners, manners)
-        return found
-
-    def fault(self, kind: str, **where: Any) -> Fault:
-        """Put a fault upon the calls that match; see `Fault` for the arguments and `KINDS` for the kinds.
-
-        Raises:
-            ValueError: The kind or an argument is unknown.
-        """
-        return self.put(_made(Fault, {"kind": kind, **where}))
-
-    def put(self, fault: Fault) -> Fault:
-        """Put a fault that was made already upon the calls that match.
+    def add_fault(self, fault: Fault) -> Fault:
+        """Inject a fault into the calls that match it.
 
         Raises:
             ValueError: Its kind is unknown.
@@ -199,50 +185,51 @@ class World:
         return fault
 
     def clear(self, fault: Fault | None = None) -> None:
-        """Take one fault away, or all."""
+        """Remove one fault, or all."""
         self.faults = [] if fault is None else [each for each in self.faults if each is not fault]
 
-    def trick(self, provider: str, **tricks: Any) -> Tricks:
-        """Make a provider's lists mislead; without any trick they are honest again. See `Tricks`."""
-        return self.mislead(provider, _made(Tricks, tricks))
+    def set_manners(self, provider: str, manners: Manners) -> Manners:
+        """Set how a provider sends its callbacks; raises ValueError for an unknown provider."""
+        self.manners[_fake(provider).name] = manners
+        return manners
 
-    def mislead(self, provider: str, tricks: Tricks) -> Tricks:
-        """Make a provider's lists mislead in ways that were put together already."""
+    def set_tricks(self, provider: str, tricks: Tricks) -> Tricks:
+        """Set how a provider's lists mislead; raises ValueError for an unknown provider."""
         self.listings[_fake(provider).name] = tricks
         return tricks
 
     def tricks(self, provider: str) -> Tricks:
-        """Return how a provider's lists mislead at present."""
+        """Return how a provider's lists mislead."""
         return self.listings.get(provider, Tricks())
 
     def group(self, account: Account, group: tuple[str, ...] = ()) -> list[Stream]:
-        """Return an account's streams, those in one room or domain or all, in the order in which they were added."""
+        """Return an account's streams, all or those in one room or domain, in the order in which they were added."""
         return self._groups.get((account.name, group), [])
 
     def owned(self, account: Account) -> AbstractSet[str]:
-        """Return the names (domains or applications) that belong to an account by its streams."""
-        found = self._owned.get(account.name)
-        if found is None:
+        """Return the domains or applications in the addresses of an account's streams."""
+        owned = self._owned.get(account.name)
+        if owned is None:
             names = _fake(account.provider).owns
             parts = (stream.address.get(name, "") for stream in self.group(account) for name in names)
-            found = self._owned[account.name] = set(parts) - {""}
-        return found
+            owned = self._owned[account.name] = set(parts) - {""}
+        return owned
 
-    def strike(self, exchange: Exchange) -> list[Fault]:
-        """Return the faults that a call suffers, and count them."""
-        struck = []
+    def faults_for(self, exchange: Exchange) -> list[Fault]:
+        """Return the faults to inject into a call, and count them."""
+        faults = []
         for fault in self.faults:
             if fault.matches(exchange) and (fault.probability >= 1 or self.random.random() < fault.probability):
                 fault.hits += 1
-                struck.append(fault)
-        return struck
+                faults.append(fault)
+        return faults
 
     def calls(self, **where: str) -> list[Call]:
-        """Return the logged calls whose fields (provider, account, action, stream, code) have the values given."""
+        """Return the logged calls whose fields (provider, account, action, stream, code) have these values."""
         return [call for call in list(self.log) if all(getattr(call, name) == want for name, want in where.items())]
 
     def busiest(self, seconds: float = 1.0, **where: str) -> int:
-        """Return the largest number of such calls in any window of that many seconds."""
+        """Return the largest number of matching calls in any window of that many seconds."""
         window: deque[float] = deque()
         most = 0
         for call in self.calls(**where):
@@ -259,13 +246,6 @@ def _fake(provider: str) -> Fake:
     return fakes()[provider]
 
 
-def _made(kind: type[T], given: Mapping[str, Any]) -> T:
-    try:
-        return kind(**given)
-    except TypeError as error:
-        raise ValueError(str(error)) from None
-
-
-def _problems(found: Mapping[str, Any], known: Iterable[str], needed: Iterable[str]) -> list[str]:
-    problems = [f"unknown field {name}" for name in found if name not in set(known)]
-    return problems + [f"{name} is missing" for name in needed if name not in found]
+def _problems(fields: Mapping[str, Any], known: Iterable[str], required: Iterable[str]) -> list[str]:
+    problems = [f"unknown field {name}" for name in fields if name not in set(known)]
+    return problems + [f"{name} is missing" for name in required if name not in fields]

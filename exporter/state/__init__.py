@@ -1,1 +1,1 @@
-"""What is known of each stream now, what was counted, and what callbacks told."""
+"""The board, the counters and the callback receiver: all that the exporter remembers."""

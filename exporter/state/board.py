@@ -1,4 +1,4 @@
-"""What is known of each stream now: answers in, what stands now out. The only state besides counters."""
+"""The board: what is known about each stream now. Besides the counters, it is the only state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_FAILURES = 50
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """One time on both clocks: Unix seconds to show, monotonic seconds to measure ages with."""
+    """A time on both clocks: Unix seconds to show, monotonic seconds to measure ages."""
 
     unix: float
     mono: float
@@ -23,51 +23,38 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A stream's state as shown has changed.
+    """A change of the state that a stream shows."""
 
-    Attributes:
-        at: Unix seconds.
-        evidence: What showed it: the API's action, the fault's reason, or `max_age`.
-    """
-
-    at: float
+    at: float  # Unix seconds
     provider: str
     stream: str
     old: State
     new: State
-    evidence: str
+    evidence: str  # the API's action, the fault's reason, or `max_age`
 
 
 @dataclass(slots=True)
 class Failure:
-    """Failed attempts of one kind at one account: an outage of many streams is one of these, not thousands.
-
-    Attributes:
-        first: Unix seconds of the first of them.
-        last: Unix seconds of the last.
-        count: How many there were.
-        stream: Whose attempt failed last.
-        fault: How it failed last.
-    """
+    """Failed attempts of one kind in one account: an outage of many streams is one of these, not thousands."""
 
     provider: str
     account: str
-    first: float
-    last: float
+    first: float  # Unix seconds
+    last: float  # Unix seconds
     count: int
-    stream: str
-    fault: Fault
+    stream: str  # of the last attempt
+    fault: Fault  # of the last attempt
 
 
 class Row(NamedTuple):
-    """What one stream shows at one moment, in metrics and on pages alike: a copy, for the board goes on changing."""
+    """What a stream shows at one moment, in metrics and on pages: a copy, because the board keeps changing."""
 
     key: Key
     stream: Stream
     state: State
-    since: float | None  # Unix seconds; None if it was never asked
+    since: float | None  # Unix seconds; None if the stream was never queried
     succeeded: bool  # whether the last finished attempt got a definite answer
-    answer: Answer | None  # the last one, even where it no longer counts
+    answer: Answer | None  # the last one, even if it is no longer valid
     answered: float  # Unix seconds
     action: str
     fault: Fault | None
@@ -78,34 +65,24 @@ class Row(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """What is known of one watched stream.
+    """What is known about one watched stream.
 
-    Attributes:
-        key: Provider and stream name.
-        stream: Its configuration.
-        answer: The last definite answer, kept across failures; `action` told it at `answered`.
-        fault: Why the last finished attempt failed; None when it got a definite answer, or before the first.
-        fault_since: Unix seconds of the first failure since the last answer.
-        faulted: Unix seconds of the last failure.
-        tried: Monotonic seconds of the last finished attempt; minus infinity before the first.
-        changes: Changes between definite states.
-        definite_since: Unix seconds of the first answer with the present definite state.
-        shown: The state that was last told to those who want to know of changes.
+    Times are in Unix seconds, `answered_mono` and `tried` in monotonic seconds.
     """
 
     key: Key
     stream: Stream
-    answer: Answer | None = None
-    action: str = ""
+    answer: Answer | None = None  # the last definite answer, kept across failures
+    action: str = ""  # the API that gave the answer
     answered: float = 0.0
     answered_mono: float = float("-inf")
-    fault: Fault | None = None
-    fault_since: float | None = None
-    faulted: float = 0.0
-    tried: float = float("-inf")
-    changes: int = 0
-    definite_since: float | None = None
-    shown: State = State.UNKNOWN
+    fault: Fault | None = None  # why the last finished attempt failed; None if it got a definite answer
+    fault_since: float | None = None  # the first failure since the last answer
+    faulted: float = 0.0  # the last failure
+    tried: float = float("-inf")  # the last finished attempt
+    changes: int = 0  # between definite states
+    definite_since: float | None = None  # the first answer with the present definite state
+    shown: State = State.UNKNOWN  # the state in the last `Change`
 
     @property
     def succeeded(self) -> bool:
@@ -113,13 +90,13 @@ class Record:
         return self.answer is not None and self.fault is None
 
     def state(self, mono: float, max_age: float) -> State:
-        """Return the state that may be shown: the last answer, unless an attempt has failed since or it is too old."""
+        """Return the state to show: the last answer's, or UNKNOWN if that is too old or an attempt has failed since."""
         if self.answer is None or self.fault is not None or mono - self.answered_mono > max_age:
             return State.UNKNOWN
         return self.answer.state
 
     def row(self, mono: float, max_age: float) -> Row:
-        """Return what the stream shows at a time (monotonic seconds)."""
+        """Return what the stream shows at a time in monotonic seconds."""
         state, answer, fault = self.state(mono, max_age), self.answer, self.fault
         if state is not State.UNKNOWN:
             since = self.definite_since
@@ -133,9 +110,9 @@ class Board:
     """All watched streams, in the configuration's order.
 
     Attributes:
-        version: Grows with every change; equal versions show equal rows, but for ages.
-        on_change: Called with each change of a state as shown.
-        failures: The kinds of failure seen last, at most `MOST_FAILURES`, the oldest first.
+        version: Grows with every change; equal versions show equal rows, except for ages.
+        on_change: Functions to call with each `Change`.
+        failures: The latest kinds of failure, at most `MOST_FAILURES`, the oldest first.
     """
 
     def __init__(self, max_age: float) -> None:
@@ -157,14 +134,14 @@ class Board:
         return self._records.get(key)
 
     def current(self, provider: str, stream: Stream) -> Record | None:
-        """Return the record of a stream, unless a reload has taken it away or given it another address."""
+        """Return the record of a stream, unless a reload has removed it or changed its address."""
         record = self._records.get((provider, stream.name))
         if record is None or record.stream is stream or address(record.stream) == address(stream):
             return record
         return None
 
     def watch(self, streams: Iterable[tuple[str, Stream]], max_age: float) -> None:
-        """Watch these streams (provider, stream) and no others; what is known of the same address stays."""
+        """Watch only these (provider, stream) pairs; keep what is known about unchanged addresses."""
         records: dict[Key, Record] = {}
         for provider, stream in streams:
             key = (provider, stream.name)
@@ -181,7 +158,7 @@ class Board:
         self.version += 1
 
     def answered(self, record: Record, answer: Answer, action: str, now: Instant) -> None:
-        """Take a definite answer."""
+        """Record a definite answer."""
         before = record.answer
         if before is None or before.state is not answer.state:
             record.changes += before is not None
@@ -191,8 +168,8 @@ class Board:
         record.fault = record.fault_since = None
         self._tried(record, answer.state, action, now)
 
-    def supply(self, record: Record, inputs: tuple[Input, ...] | None) -> None:
-        """Add a list's inputs, if any, to the answer of an API that says only whether a stream is live."""
+    def add_inputs(self, record: Record, inputs: tuple[Input, ...] | None) -> None:
+        """Add a list's inputs, if any, to the answer of an API that does not report them."""
         answer = record.answer
         if inputs is None or answer is None or record.fault is not None:
             return
@@ -201,7 +178,7 @@ class Board:
             self.version += 1
 
     def failed(self, record: Record, fault: Fault, now: Instant) -> None:
-        """Take a failed attempt: it withdraws the state."""
+        """Record a failed attempt, which withdraws the state."""
         if record.fault is None:
             record.fault_since = now.unix
         record.fault, record.faulted = fault, now.unix
@@ -209,34 +186,34 @@ class Board:
         self._tried(record, State.UNKNOWN, str(fault.reason), now)
 
     def withhold(self, record: Record, fault: Fault, now: Instant) -> None:
-        """Withdraw the state of a stream that is not asked because its account's breaker is open."""
+        """Withdraw the state of a stream that is not queried because its account's breaker is open."""
         if record.fault is None:
             record.fault, record.fault_since, record.faulted = fault, now.unix, now.unix
             self._show(record, State.UNKNOWN, str(fault.reason), now)
 
     def rows(self, mono: float, keys: Iterable[Key] | None = None) -> Iterator[Row]:
-        """Yield what these streams, or all, show at a time (monotonic seconds)."""
+        """Yield what these streams, or all, show at a time in monotonic seconds."""
         records = self._records
-        wanted = records.values() if keys is None else (records[key] for key in keys if key in records)
-        return (record.row(mono, self.max_age) for record in wanted)
+        chosen = records.values() if keys is None else (records[key] for key in keys if key in records)
+        return (record.row(mono, self.max_age) for record in chosen)
 
     def expires(self) -> float:
-        """Return the monotonic seconds at which the first answer shown grows too old."""
+        """Return when the first answer shown becomes too old, in monotonic seconds."""
         answered = (record.answered_mono for record in self if record.shown is not State.UNKNOWN)
         return min(answered, default=float("inf")) + self.max_age
 
     def outdate(self, now: Instant) -> None:
-        """Withdraw answers that have grown older than `max_age`."""
+        """Withdraw answers older than `max_age`."""
         if now.mono <= self._next_outdated:
             return
         for record in self:
             if record.shown is not State.UNKNOWN and now.mono - record.answered_mono > self.max_age:
                 self._show(record, State.UNKNOWN, "max_age", now)
-        # Answers to come are younger than any there is, so none grows too old before this.
+        # New answers are younger than all present ones, so none becomes too old before this.
         self._next_outdated = min(self.expires(), now.mono + self.max_age)
 
     def remember(self, record: Record, fault: Fault, now: Instant) -> None:
-        """Note a failed call. One for many streams is noted at one of them; this alone withdraws no state."""
+        """Record a failed call, for many streams at one of them; this alone withdraws no state."""
         provider, stream = record.key
         kind = (provider, record.stream.account, fault.code, str(fault.reason))
         known = self.failures.pop(kind, None)
@@ -258,10 +235,10 @@ class Board:
         old, record.shown = record.shown, state
         self.version += 1
         change = Change(now.unix, *record.key, old, state, evidence)
-        for tell in self.on_change:
-            tell(change)
+        for notify in self.on_change:
+            notify(change)
 
 
 def address(stream: Stream) -> dict[str, object]:
-    """Return what an answer depends on: everything but what is only shown."""
+    """Return the fields that an answer depends on: all but the labels."""
     return {"type": type(stream), **stream.model_dump(exclude={"labels"})}

@@ -1,4 +1,4 @@
-"""Callbacks: verified, deduplicated, put in order and counted. What they say is a hint to ask, never a state."""
+"""Verifies, deduplicates, orders and counts callbacks. They are a reason to query a stream, never a state."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from exporter.state.counters import Counters
 ACCEPTED, FORGED, EXPIRED, REPLAYED, UNKNOWN_STREAM = "accepted", "forged", "expired", "replayed", "unknown_stream"
 UNKNOWN_EVENT = "unknown"
 MOST_REMEMBERED = 16_384
-# Older signatures are refused, so nothing older than this can still come.
+# Older signatures are refused, so no older callback can still arrive.
 ORDER_SECONDS = 600.0
-# Among callbacks signed in the same second, numbers further apart than this are made up.
+# Numbers of callbacks signed in the same second differ by at most this, unless they are made up.
 LARGEST_STEP = 100.0
-# Advice on an outcome is given when it begins, and not again before it has been away for this long.
+# Advice on an outcome is logged once, and again only after the outcome has not occurred for this long.
 QUIET_SECONDS = 600.0
 ADVICE = {
     FORGED: "if these are the provider's own, the account's callback secret differs from the one in the console",
@@ -30,14 +30,14 @@ ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a callback.
+    """The result of a callback.
 
     Attributes:
-        outcome: How it is counted.
-        label: The event under which it is counted.
+        outcome: The outcome it is counted under.
+        label: The event it is counted under.
         event: What it says, if it is genuine.
-        records: The streams to ask for at once; none unless it was accepted.
-        advice: What to log; nothing where that was said a moment ago.
+        records: The streams to query at once; none unless it was accepted.
+        advice: What to log; empty if that was logged recently.
     """
 
     outcome: str
@@ -49,18 +49,13 @@ class Verdict:
 
 @dataclass(slots=True)
 class CallbackReceiver:
-    """Judges and counts the callbacks of one account that has a callback secret.
+    """Judges and counts the callbacks of an account with a callback secret.
 
     Attributes:
-        provider: Its cloud.
-        account: Its configuration.
-        secret: What callbacks are verified with.
-        board: What is known of each stream.
-        counters: Where callbacks are counted.
-        watched: The streams that an address means: two names may stand for one address.
-        received: Identities of the last events, at most `MOST_REMEMBERED`.
-        newest: The newest event of each watched address, and when it came (Unix seconds).
-        seen: When an outcome of an event was last seen (Unix seconds).
+        watched: The streams behind each address: two names may have the same one.
+        received: Identities of the latest events, at most `MOST_REMEMBERED`.
+        newest: The newest event of each watched address, and when it arrived in Unix seconds.
+        counted: When each (event, outcome) was last counted, in Unix seconds.
     """
 
     provider: AnyProvider
@@ -71,16 +66,16 @@ class CallbackReceiver:
     watched: dict[Hashable, tuple[Key, ...]] = field(default_factory=dict)
     received: OrderedDict[Hashable, None] = field(default_factory=OrderedDict)
     newest: dict[Hashable, tuple[Event, float]] = field(default_factory=dict)
-    seen: dict[tuple[str, str], float] = field(default_factory=dict)
+    counted: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def callbacks(self) -> Callbacks[Account, Stream]:
-        """How this cloud tells of pushes."""
+        """The cloud's part of `Provider`."""
         assert self.provider.callbacks is not None
         return self.provider.callbacks
 
     def configure(self, account: Account, secret: Secret, streams: Iterable[Stream]) -> None:
-        """Take another configuration; what was received stays known."""
+        """Apply another configuration, without forgetting what was received."""
         self.account, self.secret = account, secret
         self.watched = {}
         for stream in streams:
@@ -88,11 +83,11 @@ class CallbackReceiver:
                 self.watched[address] = (*self.watched.get(address, ()), (self.provider.name, stream.name))
         self.newest = {address: known for address, known in self.newest.items() if address in self.watched}
         for event in self.callbacks.events:
-            # From 0 on, so that no callbacks at all can be told from no receiver.
+            # Start at 0, to distinguish no callbacks from no receiver.
             self.counters.callbacks[self.provider.name, account.name, event, ACCEPTED] += 0
 
     def receive(self, received: Callback, now: float) -> Verdict:
-        """Judge and count a callback at a time (Unix seconds); nothing it says changes a state."""
+        """Judge and count a callback at a time in Unix seconds; it never changes a state."""
         try:
             if received.method != self.callbacks.method:
                 raise Refused(FORGED)
@@ -107,17 +102,17 @@ class CallbackReceiver:
             return self._count(Verdict(REPLAYED, event.event, event), now)
         for record in records:
             self.counters.last_callback[record.key] = now
-            if event.ended is not None:
-                self.counters.ended[(*record.key, event.ended)] += 1
+            if event.end_reason is not None:
+                self.counters.push_ends[(*record.key, event.end_reason)] += 1
         return self._count(Verdict(ACCEPTED, event.event, event, records), now)
 
     def refuse(self, now: float) -> Verdict:
-        """Count what was not even read: a body too large, or one that broke off."""
+        """Count a callback that could not be read: its body was too large or incomplete."""
         return self._count(Verdict(FORGED, UNKNOWN_EVENT), now)
 
     def _repeated(self, event: Event) -> bool:
-        """Whether this event was delivered before; remember it."""
-        # A replayed signature with the next event's number must not take the place of that event.
+        """Remember an event, and return whether it was delivered before."""
+        # With `sent`, so that a replayed signature with the next event's number does not block that event.
         identity = event.identity, event.sent
         if identity in self.received:
             return True
@@ -127,7 +122,7 @@ class CallbackReceiver:
         return False
 
     def _outdated(self, event: Event, now: float) -> bool:
-        """Whether a newer event of the stream has come already; remember the newest."""
+        """Return whether a newer event of the stream has arrived already; remember the newest."""
         addresses = [address for address in event.keys if address in self.watched]
         for address in addresses:
             known, when = self.newest.get(address, (event, now))
@@ -139,15 +134,15 @@ class CallbackReceiver:
     def _count(self, verdict: Verdict, now: float) -> Verdict:
         kind = verdict.label, verdict.outcome
         self.counters.callbacks[(self.provider.name, self.account.name, *kind)] += 1
-        before = self.seen.get(kind, float("-inf"))
-        self.seen[kind] = now
-        # A flood of forgeries is one line in the log; the counter tells how many.
-        news = abs(now - before) > QUIET_SECONDS
-        return replace(verdict, advice=ADVICE.get(verdict.outcome, "")) if news else verdict
+        before = self.counted.get(kind, float("-inf"))
+        self.counted[kind] = now
+        # A flood of forgeries is one line in the log; the counter has the number.
+        new = abs(now - before) > QUIET_SECONDS
+        return replace(verdict, advice=ADVICE.get(verdict.outcome, "")) if new else verdict
 
 
 def _older(event: Event, known: Event) -> bool:
-    """Whether an event is older news than another.
+    """Return whether an event is older than another.
 
     Numbers, sessions and the event's own time are not signed. They count only against events that were signed at the
     same time or earlier, so that nothing made up outranks a later event.

@@ -1,4 +1,4 @@
-"""Counters of what was asked and answered: plain numbers, kept over reloads and rendered by the exposition."""
+"""Counters of calls and callbacks: plain numbers, kept across reloads and rendered by the exposition."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AccountKey = tuple[str, str]  # provider, account
 
 @dataclass(slots=True)
 class Histogram:
-    """Durations in seconds, counted by bucket; `counts` has one entry more than `BUCKETS`, for those above."""
+    """Durations in seconds by bucket; the last of `counts` is for those above all `BUCKETS`."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     total: float = 0.0
@@ -40,7 +40,7 @@ class Counters:
         durations: Call durations by (provider, account, action).
         skew: The provider's clock minus ours in seconds, by (provider, account).
         callbacks: Callbacks by (provider, account, event, outcome).
-        ended: Ends of pushes told by callbacks, by (provider, stream, reason).
+        push_ends: Ends of pushes reported by callbacks, by (provider, stream, reason).
         last_callback: Unix seconds of the last accepted callback by (provider, stream).
     """
 
@@ -49,14 +49,14 @@ class Counters:
     durations: defaultdict[tuple[str, str, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))
     skew: dict[AccountKey, float] = field(default_factory=dict)
     callbacks: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    ended: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    push_ends: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     last_callback: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def keep(self, accounts: set[AccountKey], streams: set[tuple[str, str]]) -> None:
-        """Forget accounts and streams that are no longer configured; all others go on counting."""
+        """Forget accounts and streams that are no longer configured."""
         by_account: list[dict[Any, Any]] = [self.errors, self.responses, self.callbacks, self.durations, self.skew]
-        by_stream: list[dict[Any, Any]] = [self.ended, self.last_callback]
-        for counted, kept in ((by_account, accounts), (by_stream, streams)):
-            for counts in counted:
-                for gone in [key for key in counts if key[:2] not in kept]:
-                    del counts[gone]
+        by_stream: list[dict[Any, Any]] = [self.push_ends, self.last_callback]
+        for tables, configured in ((by_account, accounts), (by_stream, streams)):
+            for table in tables:
+                for key in [key for key in table if key[:2] not in configured]:
+                    del table[key]

@@ -1,11 +1,11 @@
-"""The status page: what is known → HTML, from the templates of `templates/`.
+"""The status page, rendered from the templates in `templates/`.
 
-Style and script are files of `static/`, so the Content-Security-Policy allows nothing inline. All addresses in the page
-are relative: it works behind a proxy that gives it a path of its own.
+Style and script are files in `static/`, so the Content-Security-Policy allows nothing inline. All URLs in the page are
+relative, so it works behind a proxy under any path.
 """
 
 from exporter.status.assets import ASSETS
 from exporter.status.page import CONTENT_SECURITY_POLICY, slices
-from exporter.status.selection import Filter, Known
+from exporter.status.selection import Filter, Snapshot
 
-__all__ = ["ASSETS", "CONTENT_SECURITY_POLICY", "Filter", "Known", "slices"]
+__all__ = ["ASSETS", "CONTENT_SECURITY_POLICY", "Filter", "Snapshot", "slices"]

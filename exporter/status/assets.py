@@ -1,4 +1,4 @@
-"""Style, script and icons: the files of `static/`, named by their content."""
+"""Style, script and icons: the files in `static/`, named by a hash of their content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.model import State
 
 
 class Asset(NamedTuple):
-    """A file that the page needs."""
+    """A file of the status page."""
 
     body: bytes
     content_type: str
@@ -33,12 +33,12 @@ def _hashed(name: str, body: bytes) -> str:
 _FILES: Final = {name: _read(name) for name in ("status.css", "status.js", *(f"{state}.svg" for state in State))}
 
 PUBLIC: Final = {name: _hashed(name, asset.body) for name, asset in _FILES.items()}
-"""The name under `/static/` of each file."""
+"""File name -> name under `/static/`."""
 
 ASSETS: Final[Mapping[str, Asset]] = MappingProxyType({PUBLIC[name]: asset for name, asset in _FILES.items()})
-"""What `/static/NAME` answers. Names hold a hash of the content, so answers may be cached for ever."""
+"""What `/static/NAME` serves. Names contain a hash of the content, so responses may be cached for ever."""
 
 SHAPES: Final = {
     state: _FILES[f"{state}.svg"].body.decode().partition(">")[2].removesuffix("</svg>\n").strip() for state in State
 }
-"""What each state's icon draws, without the colours of its file: the page brings its own."""
+"""The shapes in each state's icon without its colours: the page sets its own."""

@@ -1,4 +1,4 @@
-"""The templates, ready to fill. Every value is escaped; characters that hide or reorder text are spelled out."""
+"""The compiled templates. Every value is escaped; characters that hide or reorder text are spelled out."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from exporter import __version__
 from exporter.status import wording
 from exporter.status.assets import PUBLIC, SHAPES
 
-_JOINERS: Final = "\u200c\u200d"  # they make emoji and some scripts what they are, and reorder nothing
+_JOINERS: Final = "\u200c\u200d"  # part of emoji and some scripts; they reorder nothing
 _CODE: Final = re.compile(r"`([^`]+)`")
 _INDENT: Final = re.compile(r"\n\s+")
 
 
 def visible(text: str) -> str:
-    """Return text in which characters that cannot be seen, or that reorder others, are spelled out: `⟨U+202E⟩`."""
+    """Return text with invisible and reordering characters spelled out: `⟨U+202E⟩`."""
     return "".join(f"⟨U+{ord(one):04X}⟩" if _hidden(one) else one for one in text)
 
 
@@ -31,7 +31,7 @@ def _hidden(character: str) -> bool:
 
 
 def _shown(value: object) -> object:
-    """Prepare a value for the page, which escapes it next: only markup stays as it is."""
+    """Spell out hidden characters in a value before it is escaped; markup stays unchanged."""
     if not isinstance(value, str) or value.isprintable() or isinstance(value, Markup):
         return value
     return visible(value)
@@ -39,26 +39,26 @@ def _shown(value: object) -> object:
 
 @lru_cache(maxsize=4096)
 def _prose(text: str) -> Markup:
-    """Return our own text, with what stands in backticks as code."""
+    """Return the exporter's own text, with parts in backticks as code."""
     parts = enumerate(_CODE.split(visible(text)))
     return Markup().join(Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in parts)
 
 
 def _value(text: str) -> Markup:
-    """Return a form's value, which has to come back unchanged: nothing is spelled out, and CR does not become LF."""
+    """Return a form value that is submitted unchanged: nothing is spelled out, and CR does not become LF."""
     return escape(text.encode("utf-8", "replace").decode()).replace("\r", Markup("&#13;"))
 
 
 @lru_cache(maxsize=4096)  # streams share their labels
 def _address(text: str) -> str:
-    """Return text for a query string or an element's id."""
+    """Quote text for a query string or an element's id."""
     return quote(text, safe="/", errors="replace")
 
 
 def _page() -> Template:
-    """Compile all templates now: the first reader of the page must not hold up the event loop with that."""
+    """Compile all templates now, so that the first request does not block the event loop."""
     folder = files("exporter.status") / "templates"
-    # Lines are sent without their indentation.
+    # Indentation is not sent.
     sources = {
         file.name: _INDENT.sub("\n", file.read_text("utf-8"))
         for file in folder.iterdir()

@@ -1,4 +1,4 @@
-"""What the page shows: the filter in its address, and the streams that it finds, worst first."""
+"""The page's filter, read from its query string, and the streams that match it, worst first."""
 
 from __future__ import annotations
 
@@ -20,23 +20,17 @@ ROWS, MOST_ROWS = 500, 2000
 STEP: Final = 500
 MOST_LABELS: Final = 200
 
-RANK: Final = {state: rank for rank, state in enumerate(STATES)}
-"""The states' ranks, the worst first."""
+RANK: Final = {state: rank for rank, state in enumerate(STATES)}  # the worst first
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the page may show.
+class Snapshot:
+    """The state of the exporter that the page shows.
 
     Attributes:
-        board: What is known of each stream.
-        counters: What happened since the start.
-        accounts: The accounts.
-        now: The time on both clocks.
-        telemetry_path: Path of the metrics.
-        ready: Whether the exporter is able to probe.
+        ready: Whether the exporter can probe.
         reload_ok: Whether the configuration last read is in force.
-        events: Whether `/api/v1/events` tells changes, so that the script may listen.
+        events: Whether the page's script may follow `/api/v1/events`.
     """
 
     board: Board
@@ -51,12 +45,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which streams to show, as the page's address says; an empty field admits everything.
+    """Which streams to show; an empty field admits all.
 
     Attributes:
-        text: A part of the stream's name, in any case.
-        labels: (name, value) pairs that must all hold; a value None asks only for the name.
-        limit: Most rows shown.
+        text: A part of the stream's name; case is ignored.
+        labels: (name, value) pairs that must all match; with the value None any value does.
+        limit: The most rows to show.
     """
 
     text: str = ""
@@ -68,11 +62,11 @@ class Filter:
 
     @classmethod
     def read(cls, query: Iterable[tuple[str, str]]) -> Filter:
-        """Read a query string's (name, value) pairs; what makes no sense is left out."""
+        """Read the (name, value) pairs of a query string; invalid ones are ignored."""
         given: dict[str, list[str]] = {}
         for name, value in query:
             if value:
-                # Browsers send a line's end in a form as CR LF, whatever it was.
+                # Browsers submit every line break as CR LF.
                 given.setdefault(name, []).append(value.replace("\r\n", "\n"))
         return cls(
             text=given.get("q", [""])[-1],
@@ -85,25 +79,25 @@ class Filter:
 
     @property
     def narrows(self) -> bool:
-        """Whether it leaves out anything at all."""
+        """Whether it excludes any stream."""
         return bool(self.text or self.states or self.providers or self.accounts or self.labels)
 
     def admits_account(self, provider: str, account: str) -> bool:
-        """Whether an account is shown."""
+        """Whether to show an account."""
         return (not self.providers or provider in self.providers) and (not self.accounts or account in self.accounts)
 
     def admits(self, row: Row, needle: str) -> bool:
-        """Whether a stream is shown, whatever its state; `needle` is `text` with its case folded."""
+        """Whether to show a stream, whatever its state; `needle` is the case-folded `text`."""
         stream = row.stream
         return (
             self.admits_account(row.key[0], stream.account)
             and needle in stream.name.casefold()
-            and (not self.labels or _holds(self.labels, stream.labels))
+            and (not self.labels or _match(self.labels, stream.labels))
         )
 
 
-def _holds(wanted: Iterable[tuple[str, str | None]], labels: Mapping[str, str]) -> bool:
-    return all(name in labels if value is None else labels.get(name) == value for name, value in wanted)
+def _match(chosen: Iterable[tuple[str, str | None]], labels: Mapping[str, str]) -> bool:
+    return all(name in labels if value is None else labels.get(name) == value for name, value in chosen)
 
 
 def _label(text: str) -> tuple[str, str | None]:
@@ -116,20 +110,20 @@ def _limit(text: str) -> int:
 
 
 Ranked = tuple[int, float, Key, Row]
-"""A row with its rank, minus since when, and its key, which no other row has: rows themselves are never compared."""
+"""Rank, minus the start of the state, key and row; keys are unique, so rows are never compared."""
 
 
 @dataclass(slots=True)
 class Selection:
-    """What a filter finds.
+    """The streams that match a filter.
 
     Attributes:
-        counts: Streams by state that the filter admits, whatever states it asks for.
-        by_account: All streams by account and state.
+        counts: Streams by state that match, ignoring the states chosen.
+        by_account: All streams by account and state, whatever the filter.
         rows: The streams to show, worst first.
-        matching: How many would be shown without the limit.
-        newest: Monotonic seconds of the last attempt of any stream; minus infinity before the first.
-        labels: Labels to suggest, as `name=value`; some of them if there are very many.
+        matching: How many match, before the limit.
+        newest: Monotonic seconds of the last attempt for any stream; minus infinity before the first.
+        labels: Labels to suggest, as `name=value`; incomplete if there are very many.
     """
 
     counts: Counter[State] = field(default_factory=Counter)
@@ -141,24 +135,24 @@ class Selection:
 
     @property
     def worst(self) -> State:
-        """The worst state of those the filter admits."""
+        """The worst state among `counts`."""
         return min(self.counts, key=RANK.__getitem__, default=State.UNKNOWN)
 
 
-def select(known: Known, wanted: Filter) -> Generator[str, None, Selection]:
-    """Find the streams to show: the worst state first, and in it the latest change first.
+def select(snapshot: Snapshot, chosen: Filter) -> Generator[str, None, Selection]:
+    """Select the streams to show: the worst state first, then the latest change.
 
-    It does so in steps, between which the event loop may run; each yields an empty text. Each stream is read once, so
-    counts and rows agree, whatever changes between two steps.
+    Yields an empty text after each step, so that the event loop may run. Each stream is read once, so counts and rows
+    agree whatever changes between steps.
     """
-    found = Selection()
-    needle, states = wanted.text.casefold(), wanted.states
+    selection = Selection()
+    needle, states = chosen.text.casefold(), chosen.states
     ranked: list[Ranked] = []
     runs: list[list[Ranked]] = []
-    for number, row in enumerate(known.board.rows(known.now.mono), 1):
-        _count(found, row)
-        if wanted.admits(row, needle):
-            found.counts[row.state] += 1
+    for number, row in enumerate(snapshot.board.rows(snapshot.now.mono), 1):
+        _count(selection, row)
+        if chosen.admits(row, needle):
+            selection.counts[row.state] += 1
             if not states or row.state in states:
                 ranked.append((RANK[row.state], -(row.since or 0.0), row.key, row))
         if number % STEP == 0:
@@ -166,14 +160,14 @@ def select(known: Known, wanted: Filter) -> Generator[str, None, Selection]:
             ranked = []
             yield ""
     runs.append(sorted(ranked))
-    found.matching = sum(map(len, runs))
-    found.rows = [row for *_, row in islice(merge(*runs), wanted.limit)]
-    return found
+    selection.matching = sum(map(len, runs))
+    selection.rows = [row for *_, row in islice(merge(*runs), chosen.limit)]
+    return selection
 
 
-def _count(found: Selection, row: Row) -> None:
+def _count(selection: Selection, row: Row) -> None:
     account = (row.key[0], row.stream.account)
-    found.by_account[account][row.state] += 1
-    found.newest = max(found.newest, row.tried)
-    if len(found.labels) <= MOST_LABELS:
-        found.labels.update(f"{label}={value}" for label, value in row.stream.labels.items())
+    selection.by_account[account][row.state] += 1
+    selection.newest = max(selection.newest, row.tried)
+    if len(selection.labels) <= MOST_LABELS:
+        selection.labels.update(f"{label}={value}" for label, value in row.stream.labels.items())

@@ -1,4 +1,4 @@
-"""What the page says: states, faults and times in words; the catalogue's own wherever it has some."""
+"""States, faults and times in words, taken from the catalogue of codes where it has an entry."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNPROBED: Final = {
 
 
 class Wording(NamedTuple):
-    """What something means and what to do about it, which may be nothing; code stands in backticks."""
+    """What something means and what to do about it, if anything; code is in backticks."""
 
     meaning: str
     advice: str = ""
@@ -44,14 +44,14 @@ class Wording(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def of_state(provider: str, state: State, code: str) -> Wording:
-    """Say what a definite answer means: by its code, else by its state."""
+    """Explain a definite answer by its code, else by its state."""
     entries = [entry for entry in codes.load(provider).entries() if entry.state == state]
     best = min(entries, key=lambda entry: entry.code != code, default=None)
     return Wording(LEGEND[state]) if best is None else _wording(best)
 
 
 def of_fault(provider: str, fault: Fault) -> Wording:
-    """Say what a failed attempt means."""
+    """Explain a failed attempt."""
     return _of_fault(provider, fault.code, str(fault.reason))
 
 
@@ -65,7 +65,7 @@ def _wording(entry: codes.Entry) -> Wording:
 
 
 def of_delay(answer: Answer | None, max_age: float) -> Wording:
-    """Say why a stream is unknown though no attempt failed: its turn has not come."""
+    """Explain why a stream is unknown although no attempt failed: its turn has not come."""
     if answer is None:
         return Wording("Its turn has not come yet.", "It is asked when Prometheus scrapes.")
     return Wording(
@@ -76,7 +76,7 @@ def of_delay(answer: Answer | None, max_age: float) -> Wording:
 
 
 def verdict(counts: Counter[State]) -> str:
-    """Say in few words what is not live: `2 down, 1 unknown`."""
+    """Summarise what is not live: `2 down, 1 unknown`."""
     total, live = counts.total(), counts[State.ACTIVE]
     if not total:
         return "No streams"
@@ -96,18 +96,18 @@ def counted(count: int, noun: str) -> str:
 
 
 def iso(seconds: float) -> str:
-    """Return Unix seconds as a machine reads them."""
+    """Format Unix seconds in ISO 8601."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def utc(seconds: float, now: float | None = None) -> str:
-    """Return Unix seconds as people read them, without the date where it is today's."""
+    """Format Unix seconds for people, without the date if it is today's."""
     today = now is not None and seconds // 86400 == now // 86400
     return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S UTC" if today else "%Y-%m-%d %H:%M:%S UTC")
 
 
 def ago(seconds: float) -> str:
-    """Return a length of time in its one or two largest units: `42 s`, `5 min`, `3 h 20 min`, `2 d 4 h`."""
+    """Format a duration in its one or two largest units: `42 s`, `5 min`, `3 h 20 min`, `2 d 4 h`."""
     whole = max(0, int(seconds))
     minutes, hours, days = whole // 60, whole // 3600, whole // 86400
     if whole < 60:

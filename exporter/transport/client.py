@@ -57,6 +57,8 @@ class Connection:
         assert isinstance(wire, Wire)
         self._wire = wire
         wire.on_stray = pool.distrust
+        if wire.spoiled:
+            pool.distrust()
         self.reused = False
         self.idle_since = 0.0
         self.spent = spent
@@ -92,7 +94,9 @@ class Connection:
                 body, permit = await self._intake.take(wire.parts(), encoding, largest)
             return Reply(message.code, message.headers, body, permit.give_back)
         except Exception as error:
-            raise translate(error) from None
+            failure = translate(error)
+            failure.broke_early &= not wire.began
+            raise failure from None
         finally:
             self.reused = True
 
@@ -101,16 +105,17 @@ class Connection:
         self._pool.release(self)
 
     def close(self) -> None:
-        """End it."""
+        """End it, without waiting for a request to go out that nobody takes."""
+        if self._wire.due:
+            self._wire.spoil()
         self._dialled.close()
 
     def abandon(self) -> None:
-        """End it as if it had broken, if an answer is still to come."""
-        if self._wire.due:
-            self._wire.spoil()
+        """End it as if it had broken."""
+        self._wire.spoil()
 
 
-_URL: Final = re.compile(r"(https?://([^/?#\s]+))(/?[^#\s]*)")
+_URL: Final = re.compile(r"(https?://([^/?#\s\0]+))(/?[^#\s\0]*)")
 
 
 def written(request: Request, largest: int) -> bytes:
@@ -153,7 +158,7 @@ def origin(url: str) -> str:
 
 def _split(url: str) -> tuple[str, str, str]:
     """Return a URL's origin, its host with the port, and what is asked for there."""
-    found = _URL.match(url)
+    found = _URL.fullmatch(url)
     if found is None:
         raise ValueError("no URL")
     return found[1], found[2], found[3]
@@ -253,12 +258,12 @@ class Transport:
         return pool
 
     async def _dial(self, where: str, timeout: float) -> Connection:  # noqa: ASYNC109
-        if self._dialler is None:
-            raise RuntimeError("the transport is not open")
         loop = asyncio.get_running_loop()
         started = loop.time()
-        wanted = aiohttp.ClientRequest("GET", URL(where), loop=loop)
         try:
+            if self._dialler is None:
+                raise RuntimeError("the transport is not open")
+            wanted = aiohttp.ClientRequest("GET", URL(where), loop=loop)
             async with asyncio.timeout(timeout):
                 dialled = await self._dialler.connect(wanted, [], NO_LIMIT)
         except Exception as error:

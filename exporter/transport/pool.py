@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
+from exporter.model import Reason
 from exporter.providers.interface import TransportError
 
 REST_SECONDS: Final = 1.0
@@ -55,7 +56,7 @@ class Poolable(Protocol):
         ...
 
     def abandon(self) -> None:
-        """End it as if it had broken, if an answer is still to come."""
+        """End it as if it had broken."""
         ...
 
 
@@ -171,7 +172,7 @@ class Pool(Generic[C]):
     def distrust(self) -> None:
         """Use no connection twice for a while: bytes came that nobody asked for, and more may be on their way.
 
-        What is expected on used connections may be another call's answer, too: these calls break, as if by themselves.
+        What comes next on a used connection may be another call's answer, too: all of them break, as if by themselves.
         """
         self._wary_until = self._time() + WARY_SECONDS
         for connection in [one for one in self._idle if one.reused]:
@@ -182,7 +183,9 @@ class Pool(Generic[C]):
                 connection.abandon()
 
     def close(self) -> None:
-        """End all connections that are idle or in the making."""
+        """End all connections that are idle or in the making; nobody gets one any more."""
+        while (future := self._next_waiter()) is not None:
+            future.set_exception(TransportError(Reason.CONNECTION, "the exporter is stopping"))
         for task in self._dials:
             task.cancel()
         for timer in (self._looking, self._sweeping):

@@ -13,9 +13,10 @@ import select
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-from aiohttp import ClientConnectionResetError, StreamReader
+from aiohttp import ClientConnectionResetError, ClientPayloadError, StreamReader
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
+from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.model import Reason
 from exporter.providers.interface import TransportError
@@ -27,11 +28,9 @@ MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
 LONGEST_FIELD: Final = (1 << 15) + (1 << 10)  # bytes of one header with its name
 LONGEST_HEAD: Final = LONGEST_FIELD + (1 << 13)  # bytes, with interim answers
 SPARE: Final = 1 << 13  # bytes of chunk sizes allowed, besides a quarter of the body's size
+HEAD_END: Final = b"\r\n\r\n"
+PROBE: Final = b"HTTP/1.1 599 Probe\r\nContent-Length: 0\r\n\r\n"  # fed to the parser, never sent
 YIELDS: Final = 3  # turns of the loop to wait while there are unread bytes in the socket
-
-
-def _nothing() -> None:
-    """Do nothing."""
 
 
 class Wire(ResponseHandler):
@@ -46,7 +45,7 @@ class Wire(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.spoiled = False
-        self.on_stray: Callable[[], None] = _nothing
+        self.on_stray: Callable[[], None] = lambda: None
         self.due = False
         self._answer: asyncio.Future[RawResponseMessage] | None = None
         self._until = 0.0
@@ -61,7 +60,14 @@ class Wire(ResponseHandler):
     @property
     def usable(self) -> bool:
         """Whether a request may go out: connected, the last answer whole, and nothing came since."""
-        return not (self.spoiled or self.due or self.should_close) and self.is_connected()
+        if self.spoiled or self.due or self.should_close or self.transport is None or self.transport.is_closing():
+            return False
+        return self.transport.get_write_buffer_size() == 0  # an answer may come before its request is taken
+
+    @property
+    def began(self) -> bool:
+        """Whether a byte has come since the last request."""
+        return self._came > 0
 
     async def quiet(self) -> bool:
         """Look for unread bytes in the socket; say whether a request may go out now."""
@@ -71,7 +77,7 @@ class Wire(ResponseHandler):
             if not self._arrived():
                 return True
             await asyncio.sleep(0)
-        return self.usable
+        return self.usable and not self._arrived()
 
     def _arrived(self) -> bool:
         if self._poll is None:
@@ -94,10 +100,10 @@ class Wire(ResponseHandler):
             TimeoutError: Nothing of this came in time.
             TransportError, aiohttp.ClientError, HttpProcessingError: There is no usable answer.
         """
+        self._interim = self._came = self._taken = self._head = 0
         if self.transport is None or self.transport.is_closing():
             raise ClientConnectionResetError
         self.due, self._message, self._content, self._largest = True, None, None, largest
-        self._interim = self._came = self._taken = self._head = 0
         # A parser of its own: half a head may have come behind the last answer. A buffer of this size is never full:
         # the parser never pauses within an answer, the socket does.
         self.set_response_params(
@@ -117,29 +123,24 @@ class Wire(ResponseHandler):
             return await answer
         finally:
             self._answer = None
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # a call that was cancelled meanwhile does not ask for it
 
     def whole(self, most: int) -> bytes | None:
         """Return the body that came with the head if it is whole and no longer than this, and else None."""
         content = self._content
         if content is None or not content.is_eof() or content.total_bytes > most:
             return None
-        body = content.read_nowait()
-        if len(body) > AHEAD:
-            self._take(len(body))
-        return body
+        return content.read_nowait()
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes; what was not taken yet holds up the sender."""
         assert self._content is not None
         async for part in self._content.iter_any():
-            self._take(len(part))
+            self._taken += len(part)
+            if self._ahead() <= AHEAD and self.transport is not None:
+                self.transport.resume_reading()
             yield part
-
-    def _take(self, size: int) -> None:
-        """Note how many bytes of the body have been read, so that more may come."""
-        self._taken += size
-        if self._ahead() <= AHEAD and self.transport is not None:
-            self.transport.resume_reading()
 
     def _ahead(self) -> int:
         return 0 if self._content is None else self._content.total_bytes - self._taken
@@ -157,9 +158,29 @@ class Wire(ResponseHandler):
             super().data_received(part)
             self.due = self._content is None or not self._content.is_eof()
             self._limit()
+            if not self.due and not self.should_close and not self._ended_with(part):
+                self._stray()
             self._tell()
-        if self._ahead() > AHEAD and self.transport is not None:
+        # Once an answer is whole, whatever comes has to be seen.
+        if self.due and self._ahead() > AHEAD and self.transport is not None:
             self.transport.pause_reading()
+
+    def _ended_with(self, part: bytes) -> bool:
+        """Say whether an answer that is whole ended with these bytes.
+
+        The parser keeps the beginning of another answer to itself. Most answers come in one piece and can be measured;
+        after any other, the parser must take a new answer for a new answer.
+        """
+        message, content, head = self._message, self._content, part.find(HEAD_END)
+        assert message is not None
+        assert content is not None
+        assert self._parser is not None
+        if self._came == len(part) and head > 0 and not self._interim and "Content-Length" in message.headers:
+            return head + len(HEAD_END) + content.total_bytes == len(part)
+        try:
+            return [probe.reason for probe, _ in self._parser.feed_data(PROBE)[0]] == ["Probe"]
+        except HttpProcessingError:
+            return False
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         """Take a parsed head; drop interim answers, and refuse a second answer."""
@@ -173,6 +194,16 @@ class Wire(ResponseHandler):
             self._message, self._content = message, content
             if int(message.headers.get("Content-Length", 0)) > self._largest:
                 self._refuse(Oversized(self._largest))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell the call; a body that ends with its connection is whole only if the sender ended it."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        cut = exc is not None or self.spoiled or self.transport is None
+        if cut and self._content is not None and not self._content.is_eof():
+            self._content.set_exception(ClientPayloadError())
+        super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:
         """Take what ends the connection."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.fields import Secret
 from exporter.model import Account, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import Callback
 from exporter.state.board import Board
 from exporter.state.callbacks import CallbackReceiver, Verdict
@@ -25,13 +25,13 @@ FIELDS: dict[str, dict[str, Any]] = {"zego": {"app_id": 77}, "tencent": {}, "ali
 
 def account(provider: str, **fields: Any) -> Account:
     """Return an account that is named as its provider."""
-    made: Account = found()[provider].account(name=provider, provider=provider, **FIELDS[provider], **fields)
+    made: Account = all_providers()[provider].account(name=provider, provider=provider, **FIELDS[provider], **fields)
     return made
 
 
 def streams(provider: str, rows: Iterable[dict[str, Any]]) -> list[Stream]:
     """Return streams of that account."""
-    return [found()[provider].stream(account=provider, **row) for row in rows]
+    return [all_providers()[provider].stream(account=provider, **row) for row in rows]
 
 
 class Receiving:
@@ -41,7 +41,7 @@ class Receiving:
         self.provider = provider
         self.board, self.counters = Board(120.0), Counters()
         self.receiver = CallbackReceiver(
-            found()[provider], account(provider), Secret(SECRET), self.board, self.counters
+            all_providers()[provider], account(provider), Secret(SECRET), self.board, self.counters
         )
         self.watch(STREAMS[provider] if rows is None else rows, **fields)
 
@@ -66,4 +66,4 @@ class Receiving:
     def untouched(self) -> bool:
         """Whether nothing but `stream_callbacks_total` has changed."""
         answers = [record for record in self.board if record.answer is not None or record.fault is not None]
-        return not (answers or self.counters.ended or self.counters.last_callback)
+        return not (answers or self.counters.push_ends or self.counters.last_callback)

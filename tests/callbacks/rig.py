@@ -17,10 +17,10 @@ from exporter.config import Config, Scrape
 from exporter.credentials import Keyring
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.serving.app import App
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
 
 from .deliveries import DOMAIN, SECRET
@@ -48,7 +48,7 @@ def configuration(endpoint: str, names: Mapping[str, list[str]], rate: float | N
     """Watch streams by provider and name; every account is named as its provider and may make `rate` calls a second."""
     accounts, streams = [], []
     for provider, watched in names.items():
-        kind = found()[provider]
+        kind = all_providers()[provider]
         given = {
             name: SecretSource.plain(value) if isinstance(value, str) else value
             for name, value in KEYS[provider].items()
@@ -138,7 +138,7 @@ async def opened(
     clouds = world(names) if the_world is None else the_world
     async with Simulator(clouds, **simulator) as served:
         config = configuration(served.url, names, rate)
-        async with Service(config, found(), clock(), Keyring({}), callback_secret) as service:
+        async with Service(config, all_providers(), system_clock(), Keyring({}), callback_secret) as service:
             app = App(service, reload=_no_reload)
             runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=1.0)
             await runner.setup()

@@ -113,7 +113,7 @@ def test_bodies_up_to_64_kib() -> None:
 
 
 def test_a_body_that_breaks_off() -> None:
-    """Who promises more than it sends is counted as forged and gets no further."""
+    """An incomplete body is counted as forged."""
 
     async def check(rig: Rig) -> None:
         host, _, port = rig.url.removeprefix("http://").partition(":")
@@ -130,7 +130,7 @@ def test_a_body_that_breaks_off() -> None:
 
 @pytest.mark.parametrize("provider", CLOUDS)
 def test_wrong_methods(provider: str) -> None:
-    """Each method but the vendor's is forged, HEAD included."""
+    """Any method but the vendor's counts as forged, including HEAD."""
 
     async def check(rig: Rig) -> None:
         methods = {"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"} - {
@@ -151,7 +151,7 @@ HOSTILE = [
 
 
 def test_hostile_strings_touch_nothing() -> None:
-    """No body, header or query makes an error of ours, a series, a state or a call; all of it is one count a piece."""
+    """No body, header or query causes an error, a series, a state or a call; each is only counted."""
 
     async def check(rig: Rig) -> None:
         series = {line.rpartition(" ")[0] for line in (await rig.scrape()).splitlines() if not line.startswith("#")}
@@ -177,7 +177,7 @@ def test_hostile_strings_touch_nothing() -> None:
 
 
 def test_a_good_signature_for_another_account() -> None:
-    """The secret of one account opens no other."""
+    """A secret is valid only for its own account."""
 
     async def check(rig: Rig) -> None:
         fields = deliveries.zego_fields(stream="one", timestamp=now())
@@ -189,8 +189,8 @@ def test_a_good_signature_for_another_account() -> None:
     on_the_rig(check)
 
 
-def test_counts_stand_in_the_next_scrape() -> None:
-    """Refused callbacks show at once, although no answer has changed."""
+def test_counts_are_in_the_next_scrape() -> None:
+    """Refused callbacks are in the next scrape, although no answer has changed."""
 
     async def check(rig: Rig) -> None:
         await rig.scrape()
@@ -201,7 +201,7 @@ def test_counts_stand_in_the_next_scrape() -> None:
 
 
 def test_what_the_log_says_of_refused_callbacks() -> None:
-    """One line for each outcome, however often it comes, and neither the secret nor what stands in the callback."""
+    """One log line for each outcome, without the secret or the callback's content."""
 
     async def check(rig: Rig) -> None:
         with capture_logs() as logs:

@@ -8,7 +8,7 @@ import statistics
 import pytest
 
 from exporter.model import State
-from exporter.simulator import Script, World
+from exporter.simulator import Manners, Script, World
 
 from .rig import CLOUDS, opened, until, world
 
@@ -17,7 +17,7 @@ GOAL_SECONDS = 1.5
 
 
 def test_a_stop_shows_within_a_second_and_a_half() -> None:
-    """A hundred stops over three clouds show in the median well under the goal, and nobody has scraped."""
+    """The median of a hundred stops on three clouds is well below the goal, without a scrape."""
 
     async def main() -> list[float]:
         names = {provider: [f"s{number:02d}" for number in range(34)] for provider in CLOUDS}
@@ -40,13 +40,13 @@ def test_a_stop_shows_within_a_second_and_a_half() -> None:
 
 @pytest.mark.parametrize("provider", CLOUDS)
 def test_a_push_that_begins_shows_too(provider: str) -> None:
-    """Alibaba tells of a push once it has lasted for two seconds; with the wait shortened all three are alike."""
+    """A push that begins shows as fast on all three clouds, once Alibaba's two-second wait is shortened."""
 
     async def main() -> float:
         names = {provider: ["one"]}
         clouds = world(names)
         clouds.set(f"{provider}/one", "inactive")
-        clouds.behave("alibaba", pace=0.01)
+        clouds.set_manners("alibaba", Manners(pace=0.01))
         async with opened(names, the_world=clouds) as rig:
             assert (await rig.states())[f"{provider}/one"] != "active"
             clouds.set(f"{provider}/one", "active")
@@ -56,11 +56,11 @@ def test_a_push_that_begins_shows_too(provider: str) -> None:
 
 
 def test_flaps_between_two_scrapes_are_counted() -> None:
-    """What begins and ends unseen by a scrape stands in `stream_state_changes_total`, with its reason."""
+    """Pushes that begin and end between two scrapes are in `stream_state_changes_total`, and have a reason."""
 
     async def main() -> tuple[str, set[str]]:
         async with opened({"tencent": ["one"]}) as rig:
-            rig.world.behave("tencent", reason=14)
+            rig.world.set_manners("tencent", Manners(reason=14))
             for state in ("inactive", "active", "inactive"):
                 rig.world.set("tencent/one", state)
                 await rig.shows("tencent/one", state)
@@ -74,12 +74,12 @@ def test_flaps_between_two_scrapes_are_counted() -> None:
 
 
 def test_a_callback_sets_no_state() -> None:
-    """A good callback that is not true makes the exporter ask, and what the cloud answers stands."""
+    """A valid callback with false content causes a query, and the cloud's answer counts."""
 
     async def main() -> tuple[dict[str, str], int, str]:
         async with opened({"zego": ["one", "two"]}) as rig:
             before = len(rig.world.log)
-            rig.world.tell("zego/one", live=False)
+            rig.world.send_callback("zego/one", live=False)
             await rig.counted(accepted=1)
             await until(lambda: len(rig.world.log) > before)
             asked = [call.stream for call in list(rig.world.log)[before:]]
@@ -91,23 +91,23 @@ def test_a_callback_sets_no_state() -> None:
 
 
 @pytest.mark.parametrize("provider", CLOUDS)
-def test_troubled_deliveries_end_well(provider: str) -> None:
+def test_faulty_deliveries_end_in_the_right_state(provider: str) -> None:
     """Duplicates, wrong order, forged and unsigned callbacks: the state is the cloud's, and each has its outcome."""
 
     async def main() -> None:
         async with opened({provider: ["one"]}) as rig:
             key, clouds = f"{provider}/one", rig.world
-            clouds.behave(provider, duplicates=2)
+            clouds.set_manners(provider, Manners(duplicates=2))
             clouds.set(key, "inactive")
             await rig.counted(accepted=1, replayed=2)
-            clouds.behave(provider, wrong_secret=True, pace=0.001)
-            clouds.tell(key, live=False)
+            clouds.set_manners(provider, Manners(wrong_secret=True, pace=0.001))
+            clouds.send_callback(key, live=False)
             await rig.counted(forged=1)
-            clouds.behave(provider, unsigned=True, pace=0.001)
-            clouds.tell(key, live=False)
+            clouds.set_manners(provider, Manners(unsigned=True, pace=0.001))
+            clouds.send_callback(key, live=False)
             await rig.counted(forged=2)
-            clouds.behave(provider, age=3600, pace=0.001)
-            clouds.tell(key, live=False)
+            clouds.set_manners(provider, Manners(age=3600, pace=0.001))
+            clouds.send_callback(key, live=False)
             await rig.counted(expired=1)
             await rig.shows(key, "inactive")
 
@@ -115,13 +115,13 @@ def test_troubled_deliveries_end_well(provider: str) -> None:
 
 
 def test_wrong_order_is_put_right() -> None:
-    """An end that overtakes its beginning stays the newest news; the beginning asks for nothing."""
+    """If an end overtakes its beginning, it stays the newest event; the beginning causes no query."""
 
     async def main() -> None:
         async with opened({"zego": ["one"]}) as rig:
             rig.world.set("zego/one", "inactive")
             await rig.shows("zego/one", "inactive")
-            rig.world.behave("zego", swapped=True)
+            rig.world.set_manners("zego", Manners(swapped=True))
             rig.world.set("zego/one", "active")
             rig.world.set("zego/one", "inactive")
             await rig.counted(accepted=2, replayed=1)
@@ -136,11 +136,11 @@ def test_wrong_order_is_put_right() -> None:
 
 
 def test_the_demo_world_calls_back_by_its_scripts() -> None:
-    """A script's change is told when the clock gets there, by every cloud that calls back."""
+    """Every cloud with callbacks reports a scripted change when it is due."""
 
     async def main() -> World:
         clouds = world({provider: ["one"] for provider in CLOUDS})
-        clouds.behave("alibaba", pace=0.001)
+        clouds.set_manners("alibaba", Manners(pace=0.001))
         for provider in CLOUDS:
             clouds.set(f"{provider}/one", Script((State.ACTIVE, State.INACTIVE), 0.2))
         async with opened({provider: ["one"] for provider in CLOUDS}, the_world=clouds):

@@ -39,8 +39,8 @@ def some_change(number: int) -> Change:
     return Change(float(number), "zego", f"s{number}", State.ACTIVE, State.INACTIVE, "x" * 1000)
 
 
-def test_each_change_is_told() -> None:
-    """Time, stream, both states and what showed it, to everybody who follows, as soon as a callback brought it."""
+def test_each_change_is_sent() -> None:
+    """All followers get time, stream, both states and the evidence as soon as a callback arrives."""
 
     async def main() -> None:
         async with opened({"zego": ["one"]}) as rig:
@@ -62,7 +62,7 @@ def test_each_change_is_told() -> None:
 
 
 def test_followers_are_counted_and_those_who_left_are_not() -> None:
-    """The 65th waits for a place, and one that hangs up leaves its place within seconds."""
+    """The 65th follower has to wait, and one that disconnects is replaced within seconds."""
 
     async def main() -> None:
         async with (
@@ -85,8 +85,8 @@ def test_followers_are_counted_and_those_who_left_are_not() -> None:
     asyncio.run(main())
 
 
-def test_who_does_not_read_is_let_go() -> None:
-    """A follower that has stopped reading holds no more than its share of memory, and keeps nobody else waiting."""
+def test_a_follower_that_does_not_read_is_dropped() -> None:
+    """A follower that stops reading uses limited memory and delays no other."""
 
     async def main() -> None:
         async with opened({"zego": ["one"]}) as rig:
@@ -108,7 +108,7 @@ def test_who_does_not_read_is_let_go() -> None:
 
 
 def test_the_server_stops_though_somebody_follows() -> None:
-    """Streams of events end at shutdown instead of holding it up."""
+    """Event streams end at shutdown instead of delaying it."""
 
     async def main() -> float:
         loop = asyncio.get_running_loop()

@@ -65,8 +65,8 @@ def saying(state: Callable[[], str]) -> Callable[[str, Request], Awaitable[Reply
     return behave
 
 
-def test_a_hint_is_asked_for_at_once_and_once() -> None:
-    """Where the API confirms what the callback said, one call is all."""
+def test_a_confirmed_callback_causes_one_call_at_once() -> None:
+    """If the API confirms the callback, there is one call."""
 
     async def main() -> None:
         made = desk(saying(lambda: "inactive"))
@@ -78,8 +78,8 @@ def test_a_hint_is_asked_for_at_once_and_once() -> None:
     run(main())
 
 
-def test_what_the_api_does_not_confirm_is_asked_again() -> None:
-    """1, 2, 4 and 8 seconds later, and then no more."""
+def test_an_unconfirmed_callback_is_followed_up() -> None:
+    """A callback that the API does not confirm is followed up after 1, 2, 4 and 8 seconds."""
 
     async def main() -> None:
         made = desk(saying(lambda: "active"))
@@ -91,7 +91,7 @@ def test_what_the_api_does_not_confirm_is_asked_again() -> None:
 
 
 def test_confirmation_ends_the_asking() -> None:
-    """An API that lags by two seconds is asked until it says so."""
+    """An API that lags by two seconds is queried until it confirms."""
 
     async def main() -> None:
         start = asyncio.get_running_loop().time()
@@ -103,8 +103,8 @@ def test_confirmation_ends_the_asking() -> None:
     run(main())
 
 
-def test_newer_news_outdate_older() -> None:
-    """A beginning that comes while an end is still doubted is what is to be confirmed."""
+def test_a_newer_event_replaces_an_older_one() -> None:
+    """A beginning replaces an end that is not confirmed yet."""
 
     async def main() -> None:
         made = desk(saying(lambda: "active"))
@@ -118,7 +118,7 @@ def test_newer_news_outdate_older() -> None:
 
 
 def test_callbacks_about_one_stream_are_coalesced() -> None:
-    """However many callbacks come, a stream is asked for once a second in the long run."""
+    """A stream is queried once a second in the long run, however many callbacks arrive."""
 
     async def main() -> None:
         made = desk(saying(lambda: "active"))
@@ -131,7 +131,7 @@ def test_callbacks_about_one_stream_are_coalesced() -> None:
 
 
 def test_follow_ups_keep_the_quota() -> None:
-    """Callbacks about a thousand streams at once are asked at the kept rate, and each stream once."""
+    """Callbacks about a thousand streams are followed up at the allowed rate, each stream once."""
 
     async def main() -> None:
         made = desk(saying(lambda: "inactive"), count=1000, rate=50)
@@ -146,7 +146,7 @@ def test_follow_ups_keep_the_quota() -> None:
 
 
 def test_a_scrape_keeps_half_of_the_quota() -> None:
-    """Endless hints about watched streams slow a round down by half at most, and never keep it from ending."""
+    """Endless callbacks about watched streams slow a round down by half at most."""
 
     async def main() -> None:
         made = desk(saying(lambda: "active"), count=200, rate=50)
@@ -172,8 +172,8 @@ def test_a_scrape_keeps_half_of_the_quota() -> None:
     run(main())
 
 
-def test_a_hint_goes_ahead_of_a_round() -> None:
-    """A round with twenty seconds to go does not hold a hint up."""
+def test_a_follow_up_goes_ahead_of_a_round() -> None:
+    """A follow-up does not wait for a round with twenty seconds to go."""
 
     async def main() -> None:
         made = desk(saying(lambda: "active"), count=1000, rate=50)
@@ -189,8 +189,8 @@ def test_a_hint_goes_ahead_of_a_round() -> None:
     run(main())
 
 
-def test_a_hanging_neighbour_holds_no_hint_up() -> None:
-    """A round that only waits for one dead call does not make a hint wait with it."""
+def test_a_hanging_call_delays_no_follow_up() -> None:
+    """A round that waits for one dead call does not delay a follow-up."""
 
     async def main() -> None:
         async def behave(_provider: str, request: Request) -> Reply:
@@ -211,7 +211,7 @@ def test_a_hanging_neighbour_holds_no_hint_up() -> None:
 
 
 def test_a_stream_that_fails_costs_its_account_nothing() -> None:
-    """Five attempts at a dead stream open no breaker and say nothing of the account."""
+    """Five failed follow-ups of one stream open no breaker and do not mark the account as down."""
 
     async def main() -> None:
         async def behave(_provider: str, request: Request) -> Reply:
@@ -230,8 +230,8 @@ def test_a_stream_that_fails_costs_its_account_nothing() -> None:
     run(main())
 
 
-def test_an_open_breaker_holds_hints_back() -> None:
-    """While an account answers nothing, callbacks make no calls."""
+def test_an_open_breaker_stops_follow_ups() -> None:
+    """While the breaker is open, callbacks cause no calls."""
 
     async def main() -> None:
         async def behave(_provider: str, _request: Request) -> Reply:
@@ -251,7 +251,7 @@ def test_an_open_breaker_holds_hints_back() -> None:
 
 
 def test_no_quota_left_is_no_busy_loop() -> None:
-    """An account with one call in twenty seconds: the hint waits its turn, asks once, and time goes on."""
+    """With one call in twenty seconds, the follow-up waits for its turn without a busy loop."""
 
     async def main() -> None:
         made = desk(saying(lambda: "inactive"), count=3, rate=0.05)
@@ -264,7 +264,7 @@ def test_no_quota_left_is_no_busy_loop() -> None:
 
 
 def test_a_stream_taken_away_is_asked_for_no_more() -> None:
-    """A reload ends what was followed, and a hint that is on its way ends too."""
+    """A reload ends the follow-ups of a removed stream, including one in flight."""
 
     async def main() -> None:
         made = desk(saying(lambda: "active"), count=2)
@@ -281,7 +281,7 @@ def test_a_stream_taken_away_is_asked_for_no_more() -> None:
 
 
 def test_flaps_are_counted() -> None:
-    """What begins and ends between two scrapes changes the count of changes."""
+    """Pushes that begin and end between two scrapes are counted as changes."""
 
     async def main() -> None:
         state = "active"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.fields import Secret
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import END_REASONS, Callback
 from exporter.state.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECONDS
 from tests.signing.known_answers import load
@@ -31,7 +31,7 @@ def changed(received: Callback, **parts: Any) -> Callback:
 
 @CLOUDS
 def test_a_callback_is_accepted_once(provider: str) -> None:
-    """The first delivery names its stream, a second one of the same event is replayed and asks for nothing."""
+    """The first delivery names its stream; a second one of the same event counts as replayed."""
     receiving = Receiving(provider)
     first, second = receiving.receive(GOOD[provider]), receiving.receive(GOOD[provider])
     assert (first.outcome, second.outcome) == ("accepted", "replayed")
@@ -43,11 +43,11 @@ def test_a_callback_is_accepted_once(provider: str) -> None:
 @pytest.mark.parametrize("form", ["json", "percent-encoded", "percent-encoded, spaces as plus", "form"])
 @pytest.mark.parametrize("name", ["plain", "名前 and + & % signs"])
 def test_zego_in_every_form(form: str, name: str) -> None:
-    """JSON, percent-encoded JSON and a form are the same callback, whatever a user is called."""
+    """JSON, percent-encoded JSON and a form give the same callback for any user name."""
     fields = deliveries.zego_fields("stream_close", user_name=name, type="4")
     receiving = Receiving("zego")
     assert receiving.outcome(raw(deliveries.zego_forms(fields)[form])) == "accepted"
-    assert receiving.counters.ended == {("zego", "rtc01", "network"): 1}
+    assert receiving.counters.push_ends == {("zego", "rtc01", "network"): 1}
 
 
 def test_zego_published_bodies() -> None:
@@ -68,11 +68,11 @@ def test_tencent_samples() -> None:
         signed = deliveries.tencent_fields(at=sample["event_time"])
         body = {**sample, "sign": signed["sign"]} if "sign" in sample else sample
         assert receiving.outcome(posted(body), sample["event_time"] + 1) == outcome
-    assert receiving.counters.ended == {("tencent", "test_stream", "client"): 1}
+    assert receiving.counters.push_ends == {("tencent", "test_stream", "client"): 1}
 
 
 def test_tencent_push_errors_are_counted() -> None:
-    """A push error names domain and path where begin and end name app and appname, and claims no state."""
+    """A push error has domain and path instead of app and appname, and claims no state."""
     receiving = Receiving("tencent")
     fields = deliveries.tencent_fields(321, domain=DOMAIN, path="live", data_time=NOW * 1000)
     del fields["app"], fields["appname"], fields["event_time"]
@@ -89,13 +89,13 @@ def test_alibaba_signs_the_domain_or_the_host(signed: str) -> None:
 
 
 def test_alibaba_streams_by_their_streaming_domain() -> None:
-    """A stream configured by its streaming domain is meant by whatever ingest domain a callback names."""
+    """A stream configured by its streaming domain matches callbacks with any ingest domain."""
     rows = [{"name": "s1", "domain": "play.example", "streaming_domain": "play.example", "app": "live"}]
     assert Receiving("alibaba", rows).outcome(alibaba()) == "accepted"
 
 
 def test_two_names_for_one_address_are_both_asked_for() -> None:
-    """One event may mean several watched streams."""
+    """One event may be about several watched streams."""
     rows = [{"name": name, "domain": DOMAIN, "stream": "s1"} for name in ("one", "two")]
     receiving = Receiving("tencent", rows)
     verdict = receiving.receive(tencent(0))
@@ -104,7 +104,7 @@ def test_two_names_for_one_address_are_both_asked_for() -> None:
 
 
 def test_zego_test_environment() -> None:
-    """A stream is the same with the test environment's prefix and without."""
+    """A stream matches with and without the test environment's prefix."""
     for name in ("rtc01", "zegotest-77-rtc01"):
         assert Receiving("zego", is_test=True).outcome(zego(stream=name)) == "accepted"
 
@@ -132,7 +132,7 @@ def test_the_time_window(received: Callback, good: tuple[int, ...], late: tuple[
 
 
 def test_zego_order() -> None:
-    """Within a room's session `stream_seq` decides, whatever comes first; another session begins anew."""
+    """Within a room's session `stream_seq` decides the order; a new session starts over."""
     receiving = Receiving("zego")
     told = [
         (zego("stream_close", seq=4), "accepted"),
@@ -146,7 +146,7 @@ def test_zego_order() -> None:
 
 
 def test_tencent_order() -> None:
-    """An end is newer than the beginning with its sequence, within the same second too; else the time decides."""
+    """An end is newer than the beginning with the same sequence, even within a second; otherwise the time decides."""
     receiving = Receiving("tencent")
     told = [
         (tencent(0), "accepted"),
@@ -159,7 +159,7 @@ def test_tencent_order() -> None:
 
 
 def test_alibaba_order() -> None:
-    """An earlier `time` is older news; equal times tell nothing of the order."""
+    """An earlier `time` is older; equal times have no order."""
     receiving = Receiving("alibaba")
     told = [
         (alibaba("publish_done"), "accepted"),
@@ -191,14 +191,14 @@ POISON = [
 
 
 @pytest.mark.parametrize(("provider", "poison", "honest"), POISON)
-def test_what_is_not_signed_outranks_nothing(provider: str, poison: Callback, honest: Callback) -> None:
-    """Whoever replays a signature with absurd numbers, times or sessions does not silence the events to come."""
+def test_unsigned_fields_outrank_nothing(provider: str, poison: Callback, honest: Callback) -> None:
+    """A replayed signature with absurd numbers, times or sessions does not suppress later events."""
     receiving = Receiving(provider)
     assert [receiving.outcome(poison), receiving.outcome(honest)] == ["accepted", "accepted"]
 
 
 def test_order_among_what_was_signed_before() -> None:
-    """What was signed earlier is older news by its number too; a claim against the signature is heard."""
+    """An event that was signed earlier and has a lower number is older; one that contradicts its signature counts."""
     receiving = Receiving("zego")
     told = [
         (zego("stream_close", seq=7, timestamp=NOW), "accepted"),
@@ -209,7 +209,7 @@ def test_order_among_what_was_signed_before() -> None:
 
 
 def test_order_is_remembered_for_ten_minutes() -> None:
-    """No older signature is accepted any more by then, so that nothing is compared with it."""
+    """After ten minutes no older signature is accepted, so the order need not be remembered."""
     receiving, later = Receiving("zego"), NOW + int(ORDER_SECONDS) + 1
     assert receiving.outcome(zego(seq=9, timestamp=NOW + 2)) == "accepted"
     assert receiving.outcome(zego("stream_close", seq=3, timestamp=NOW + 1), later - 1) == "replayed"
@@ -240,7 +240,7 @@ HOSTILE = {
 @pytest.mark.parametrize("provider", ["zego", "tencent"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_bodies(provider: str, name: str) -> None:
-    """Whatever is posted is counted as forged, and touches nothing."""
+    """Any hostile body counts as forged and has no other effect."""
     receiving = Receiving(provider)
     assert receiving.outcome(raw(HOSTILE[name])) == "forged"
     assert receiving.untouched()
@@ -253,7 +253,7 @@ def test_hostile_bodies(provider: str, name: str) -> None:
     | st.text(max_size=100).map(lambda text: json.dumps({"event": text, "t": text}).encode())
 )
 def test_any_bytes(provider: str, body: bytes) -> None:
-    """No bytes at all raise anything but a refusal."""
+    """Arbitrary bytes raise nothing but a refusal."""
     assert Receiving(provider).outcome(raw(body)) == "forged"
 
 
@@ -269,14 +269,14 @@ TENCENT_FIELDS = ("event_type", "event_time", "sequence", "stream_id", "app", "a
 @pytest.mark.parametrize(("provider", "names"), [("zego", ZEGO_FIELDS), ("tencent", TENCENT_FIELDS)])
 @given(data=st.data())
 def test_any_field_under_a_good_signature(provider: str, names: tuple[str, ...], data: st.DataObject) -> None:
-    """Signatures cover no body, so anything may stand under a good one: labels stay within their closed sets."""
+    """Signatures do not cover the body, so any field may be made up: labels stay within their closed sets."""
     spoiled = data.draw(st.dictionaries(st.sampled_from(names), JUNK, max_size=4))
     made = deliveries.zego_fields() if provider == "zego" else deliveries.tencent_fields(0)
     receiving = Receiving(provider)
     receiving.outcome(posted({**made, **spoiled}))
-    known = {*(found()[provider].callbacks.events), "unknown"}  # type: ignore[union-attr]
+    known = {*(all_providers()[provider].callbacks.events), "unknown"}  # type: ignore[union-attr]
     assert {event for event, _ in receiving.counted()} <= known
-    assert {key[2] for key in receiving.counters.ended} <= set(END_REASONS)
+    assert {key[2] for key in receiving.counters.push_ends} <= set(END_REASONS)
     assert not [record for record in receiving.board if record.answer is not None]
 
 
@@ -315,13 +315,13 @@ def test_forgeries(provider: str, received: Callback) -> None:
 
 
 def test_a_mangled_host() -> None:
-    """A host that is no text at all is no error where the domain was signed."""
+    """An invalid host is harmless if the domain was signed."""
     assert Receiving("alibaba").outcome(changed(alibaba(), host="\udcff")) == "accepted"
 
 
 @CLOUDS
 def test_a_wrong_method(provider: str) -> None:
-    """Each cloud has its one method."""
+    """Each cloud accepts only its own method."""
     receiving = Receiving(provider)
     other = "POST" if provider == "alibaba" else "GET"
     assert receiving.outcome(changed(GOOD[provider], method=other)) == "forged"
@@ -341,7 +341,7 @@ def test_a_wrong_method(provider: str) -> None:
     ids=["zego", "zego event", "tencent", "tencent event", "alibaba", "alibaba event"],
 )
 def test_what_is_not_watched_creates_nothing(provider: str, received: Callback) -> None:
-    """An unwatched stream or an event that is not of pushes is counted, and adds no series of a stream."""
+    """An unwatched stream or an event that is not about a push is counted, and adds no series of a stream."""
     receiving = Receiving(provider)
     verdict = receiving.receive(received)
     assert verdict.outcome == "unknown_stream"
@@ -353,7 +353,7 @@ def test_what_is_not_watched_creates_nothing(provider: str, received: Callback) 
 
 
 def test_memory_is_bounded() -> None:
-    """A flood under one good signature fills no memory: the oldest events are forgotten, texts are short."""
+    """A flood with one valid signature fills no memory: the oldest events are forgotten, texts are short."""
     receiving = Receiving("tencent")
     for number in range(MOST_REMEMBERED + 100):
         receiving.receive(tencent(0, sequence=str(number)))
@@ -365,7 +365,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_a_reload_keeps_what_was_received() -> None:
-    """A replay stays a replay over a reload; what is no longer watched is forgotten."""
+    """A replay stays a replay after a reload; unwatched streams are forgotten."""
     receiving = Receiving("tencent")
     receiving.receive(tencent())
     receiving.watch([{"name": "s1", "domain": DOMAIN}, {"name": "new", "domain": DOMAIN}])
@@ -375,7 +375,7 @@ def test_a_reload_keeps_what_was_received() -> None:
 
 
 def test_a_flood_asks_for_one_line_in_the_log() -> None:
-    """An outcome is told when it begins, however it alternates with others, and again after a long silence."""
+    """An outcome is logged when it first occurs, and again only after a long silence."""
     receiving = Receiving("zego")
     told = []
     for seq in range(1, 200):
@@ -385,7 +385,7 @@ def test_a_flood_asks_for_one_line_in_the_log() -> None:
 
 
 def test_no_secret_is_in_a_repr() -> None:
-    """Neither the key nor what stands in a callback is in the receiver's repr."""
+    """The receiver's repr shows neither the key nor a callback."""
     receiving = Receiving("tencent")
     receiving.receive(tencent(key="other"))
     receiving.receive(tencent())
@@ -395,7 +395,7 @@ def test_no_secret_is_in_a_repr() -> None:
 
 
 def test_an_account_with_a_secret_begins_at_zero() -> None:
-    """A rule can tell no callbacks at all from no receiver."""
+    """A rule can distinguish no callbacks from no receiver."""
     assert Receiving("alibaba").counters.callbacks == {
         ("alibaba", "alibaba", event, "accepted"): 0 for event in ("publish", "publish_done")
     }

@@ -287,4 +287,4 @@ def test_schema() -> None:
     """`schema` prints the JSON Schema of the configuration and nothing else."""
     done = run("schema")
     assert (done.code, done.err) == (0, "")
-    assert json.loads(done.out) == config.schema(providers.found())
+    assert json.loads(done.out) == config.schema(providers.all_providers())

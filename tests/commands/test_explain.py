@@ -92,5 +92,5 @@ def test_an_unknown_provider(word: str) -> None:
     """A misspelt provider, or another name of one, exits with 2 and a suggestion."""
     done = run("explain", word, "1")
     assert done.code == 2
-    known = ", ".join(providers.found())
+    known = ", ".join(providers.all_providers())
     assert done.err == f"unknown provider {word}; it is one of {known}; did you mean 'tencent'?\n"

@@ -133,8 +133,8 @@ def test_nobody_answers(tmp_path: Path) -> None:
 
 def test_an_answer_cannot_steer_the_terminal(cloud: Simulator, tmp_path: Path) -> None:
     """Control characters in what comes back, a body or a message, are not written to the terminal."""
-    cloud.world.put(Fault("text", value="\x1b[2Jbusy\x9b31m\rnothing", stream="tencent/up"))
-    cloud.world.put(Fault("code", code="InternalError", message="\x1b[2Jbusy", stream="tencent/down"))
+    cloud.world.add_fault(Fault("text", value="\x1b[2Jbusy\x9b31m\rnothing", stream="tencent/up"))
+    cloud.world.add_fault(Fault("code", code="InternalError", message="\x1b[2Jbusy", stream="tencent/down"))
     done = probe(configured(tmp_path, cloud.url), "tencent/up", "tencent/down")
     assert done.code == 1
     assert "class: failure, reason malformed" in done.out
@@ -144,7 +144,7 @@ def test_an_answer_cannot_steer_the_terminal(cloud: Simulator, tmp_path: Path) -
 
 def test_a_provider_that_repeats_the_secrets(cloud: Simulator, tmp_path: Path) -> None:
     """Credentials that a provider's message repeats are taken out, in the table and in JSON."""
-    cloud.world.put(Fault("code", code="AuthFailure.TokenFailure", message=f"{KEY_ID} {CANARY} {TOKEN}"))
+    cloud.world.add_fault(Fault("code", code="AuthFailure.TokenFailure", message=f"{KEY_ID} {CANARY} {TOKEN}"))
     file = configured(tmp_path, cloud.url)
     for argv in (("tencent/up",), ("tencent/up", "--output", "json")):
         done = probe(file, *argv)
@@ -278,7 +278,7 @@ def _wait_for_calls(cloud: Simulator, count: int) -> None:
 
 def test_a_hanging_provider_costs_the_others_nothing(cloud: Simulator, tmp_path: Path) -> None:
     """A cloud that never answers fails by timeout, while the other one's answers are there."""
-    cloud.world.put(Fault("hang", provider="tencent"))
+    cloud.world.add_fault(Fault("hang", provider="tencent"))
     done = probe(configured(tmp_path, cloud.url, timeout="200ms"), "--output", "json")
     rows = objects(done)
     assert done.code == 1

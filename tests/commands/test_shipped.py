@@ -73,14 +73,14 @@ def test_the_example_is_a_configuration(tmp_path: Path) -> None:
     assert done.out == (ROOT / "stream-exporter.example.yml").read_text()
     file = tmp_path / "c.yml"
     file.write_text(done.out)
-    names = {name for one in providers.found().values() for each in one.environment.values() for name in each}
+    names = {name for one in providers.all_providers().values() for each in one.environment.values() for name in each}
     loaded = config.load(
         file,
-        providers.found(),
+        providers.all_providers(),
         dict.fromkeys(names, "made-up"),
         lambda path: path.read_bytes() if path == file else b"s",
     )
-    assert {account.provider for account in loaded.accounts} == set(providers.found())
+    assert {account.provider for account in loaded.accounts} == set(providers.all_providers())
 
 
 @pytest.fixture(scope="module")

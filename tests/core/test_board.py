@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.state.board import MOST_FAILURES, Board, Change, Instant, Record
 
 EPOCH = 1_800_000_000.0
@@ -24,7 +24,7 @@ def at(mono: float) -> Instant:
 
 def stream(name: str = "a", **fields: object) -> Stream:
     """Return a stream of Tencent's."""
-    made: Stream = found()["tencent"].stream(**{"name": name, "account": "main", "domain": "d", **fields})
+    made: Stream = all_providers()["tencent"].stream(**{"name": name, "account": "main", "domain": "d", **fields})
     return made
 
 
@@ -55,8 +55,8 @@ def test_a_stream_begins_unknown_and_without_success() -> None:
     assert told == []
 
 
-def test_a_board_without_streams_has_nothing_to_tell() -> None:
-    """Before a configuration is put on it, it is empty and nothing on it grows old."""
+def test_a_board_without_streams_is_empty() -> None:
+    """A board without a configuration is empty, and nothing on it expires."""
     made = Board(45.0)
     made.outdate(at(1000))
     assert (made.max_age, len(made), list(made), made.get(("tencent", "a"))) == (45.0, 0, [], None)
@@ -64,7 +64,7 @@ def test_a_board_without_streams_has_nothing_to_tell() -> None:
 
 @pytest.mark.parametrize("state", set(State) - {State.UNKNOWN})
 def test_a_definite_answer_stands_until_max_age(state: State) -> None:
-    """An answer stands to the last moment of `max_age`, and not beyond."""
+    """An answer is valid until `max_age` has passed."""
     made, _ = board()
     made.answered(record(made), Answer(state), "Action", at(100))
     one = record(made)
@@ -75,7 +75,7 @@ def test_a_definite_answer_stands_until_max_age(state: State) -> None:
 
 
 def test_a_failure_withdraws_at_once_and_keeps_the_last_answer() -> None:
-    """Unknown from the first failure on, since that failure; when the last answer came stays known."""
+    """The state is unknown since the first failure; the time of the last answer is kept."""
     made, _ = board()
     one = record(made)
     made.answered(one, Answer(State.ACTIVE), "Action", at(100))
@@ -89,8 +89,8 @@ def test_a_failure_withdraws_at_once_and_keeps_the_last_answer() -> None:
     assert one.row(131, 60).since == EPOCH + 100
 
 
-def test_changes_are_told_once_with_what_showed_them() -> None:
-    """Listeners hear of each change of the state shown, and of nothing else."""
+def test_listeners_get_each_change_once_with_its_evidence() -> None:
+    """Listeners are notified of each change of the state shown, and of nothing else."""
     made, told = board()
     one = record(made)
     for seconds, state in enumerate((State.ACTIVE, State.ACTIVE, State.INACTIVE)):
@@ -108,8 +108,8 @@ def test_changes_are_told_once_with_what_showed_them() -> None:
     assert one.changes == 1
 
 
-def test_an_answer_that_grows_too_old_is_told_once() -> None:
-    """Listeners hear that an answer has passed `max_age`, and hear it once."""
+def test_listeners_are_notified_once_of_an_outdated_answer() -> None:
+    """Listeners are notified once that an answer has passed `max_age`."""
     made, told = board()
     made.answered(record(made), Answer(State.ACTIVE), "Action", at(0))
     made.outdate(at(60))
@@ -119,8 +119,8 @@ def test_an_answer_that_grows_too_old_is_told_once() -> None:
     assert [(change.new, change.evidence) for change in told[1:]] == [(State.UNKNOWN, "max_age")]
 
 
-def test_only_what_has_grown_too_old_is_told() -> None:
-    """Streams that nobody knows and answers that are young do not keep an old one from being told of, nor are told."""
+def test_only_outdated_answers_are_notified() -> None:
+    """Unknown streams and recent answers neither cause a notification nor prevent one for an old answer."""
     made, told = board(*(stream(name) for name in ("unasked", "old", "young")))
     made.answered(record(made, "old"), Answer(State.ACTIVE), "Action", at(1000))
     made.answered(record(made, "young"), Answer(State.ACTIVE), "Action", at(1050))
@@ -136,12 +136,12 @@ PUSH = Input("push.example", "live", "push", True)
 
 
 def test_inputs_are_added_to_an_answer_that_a_stream_is_live() -> None:
-    """What a list told of inputs completes another API's answer, and makes a new version."""
+    """A list's inputs are added to another API's answer, and change the version."""
     made, _ = board()
     one = record(made)
     made.answered(one, Answer(State.ACTIVE), "Action", at(0))
     before = made.version
-    made.supply(one, (PUSH,))
+    made.add_inputs(one, (PUSH,))
     assert one.answer == Answer(State.ACTIVE, inputs=(PUSH,))
     assert made.version > before
     assert (one.action, one.answered, one.shown) == ("Action", EPOCH, State.ACTIVE)
@@ -159,7 +159,7 @@ def test_inputs_are_added_to_an_answer_that_a_stream_is_live() -> None:
     ids=["nothing is known", "no list told", "an attempt has failed since", "inputs are known", "not live"],
 )
 def test_inputs_are_added_nowhere_else(answer: Answer | None, failed: bool, inputs: tuple[Input, ...] | None) -> None:
-    """A list's word on inputs overrules nothing, and revives nothing that has failed."""
+    """A list's inputs replace no other inputs, and do not undo a failure."""
     made, _ = board()
     one = record(made)
     if answer is not None:
@@ -167,12 +167,12 @@ def test_inputs_are_added_nowhere_else(answer: Answer | None, failed: bool, inpu
     if failed:
         made.failed(one, FAULT, at(1))
     before = made.version
-    made.supply(one, inputs)
+    made.add_inputs(one, inputs)
     assert (one.answer, made.version) == (answer, before)
 
 
 def test_what_a_breaker_withholds_is_unknown_but_was_not_tried() -> None:
-    """A stream that is held back shows why its account fails, and stays first in the queue."""
+    """A stream behind an open breaker shows its account's failure, and stays first in the queue."""
     made, told = board()
     one = record(made)
     made.answered(one, Answer(State.ACTIVE), "Action", at(0))
@@ -216,7 +216,7 @@ KEEPS: dict[str, tuple[Changing, bool]] = {
 
 @pytest.mark.parametrize("what", KEEPS)
 def test_a_reload_keeps_what_is_known_of_the_same_address(what: str) -> None:
-    """An answer belongs to what was asked: labels may change, an address may not."""
+    """An answer survives a change of labels, but not of the address."""
     make, kept = KEEPS[what]
     made, _ = board()
     made.answered(record(made), Answer(State.ACTIVE), "Action", at(0))
@@ -227,7 +227,7 @@ def test_a_reload_keeps_what_is_known_of_the_same_address(what: str) -> None:
 
 
 def test_an_answer_that_comes_after_a_reload_counts_for_the_same_address_only() -> None:
-    """A stream is found again under its address; with another address, or none, it is another stream."""
+    """A late answer counts only if the stream still has the same address."""
     asked = stream()
     made, _ = board(asked)
     one = record(made)
@@ -242,7 +242,7 @@ def test_an_answer_that_comes_after_a_reload_counts_for_the_same_address_only() 
 
 
 def test_a_reload_forgets_what_is_no_longer_watched_and_keeps_the_order() -> None:
-    """Removed streams vanish, new ones come, and all stand in the configuration's order."""
+    """Removed streams are forgotten, and the rest are in the configuration's order."""
     made, _ = board(stream("a"), stream("b"))
     made.failed(record(made, "b"), FAULT, at(0))
     before = made.version
@@ -257,7 +257,7 @@ def test_a_reload_forgets_what_is_no_longer_watched_and_keeps_the_order() -> Non
 def test_the_same_name_at_two_clouds_is_two_streams() -> None:
     """Names are unique per cloud alone."""
     made = Board(60)
-    zego = found()["zego"].stream(name="a", account="z")
+    zego = all_providers()["zego"].stream(name="a", account="z")
     made.watch([("tencent", stream("a")), ("zego", zego)], 60)
     made.answered(record(made), Answer(State.ACTIVE), "Action", at(0))
     other = made.get(("zego", "a"))
@@ -266,7 +266,7 @@ def test_the_same_name_at_two_clouds_is_two_streams() -> None:
 
 
 def test_an_outage_of_many_streams_is_one_kind_of_failure() -> None:
-    """Failures are remembered by kind with how often and since when, and the kinds are bounded."""
+    """Failures are grouped by kind with count and time, and the number of kinds is limited."""
     names = [f"s{number}" for number in range(30)]
     made, _ = board(*(stream(name) for name in names))
     for seconds, name in enumerate(names):
@@ -284,7 +284,7 @@ def test_an_outage_of_many_streams_is_one_kind_of_failure() -> None:
 
 
 def test_failures_stand_in_the_order_in_which_they_were_seen_last() -> None:
-    """What fails again is the newest, and what was not seen for longest gives way."""
+    """A kind that fails again becomes the newest, and the oldest is dropped."""
     made, _ = board()
     one = record(made)
     for number in range(MOST_FAILURES):
@@ -299,7 +299,7 @@ def test_failures_stand_in_the_order_in_which_they_were_seen_last() -> None:
 
 
 def test_every_change_of_what_is_shown_has_a_version_of_its_own() -> None:
-    """Equal versions show equal samples, so that a rendered document may be used again."""
+    """Equal versions show equal samples, so that a rendered document may be reused."""
     made, _ = board()
     one, seen = record(made), [made.version]
     steps: tuple[Callable[[], None], ...] = (

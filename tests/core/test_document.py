@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from exporter.model import Reply
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.document import (
+    BLOCKING_VALUES,
     CHEAP_BYTES,
     CHEAP_VALUES,
-    HELD_VALUES,
     LISTED_VALUES,
     LONGEST_NUMBER,
     MOST_CONTAINERS,
@@ -21,14 +21,14 @@ from exporter.providers.document import (
     MOST_VALUES,
     WHOLE_VALUES,
     WIDEST_TEXT,
-    cheap,
+    count_values,
     document,
-    values_in,
+    is_cheap,
 )
 from exporter.providers.interface import MEBIBYTE, Malformed, NoEnvelope, ProviderError
 from exporter.providers.reading import envelope, object_in
 
-LARGE = HELD_VALUES + 1
+LARGE = BLOCKING_VALUES + 1
 
 
 def beside(part: str) -> bytes:
@@ -69,14 +69,14 @@ def test_json_is_read(text: str, value: Any, large: bool) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_strict_json_or_absurd_is_refused(text: str, large: bool) -> None:
-    """Names that stand twice, words for no number, long numbers, deep nesting and crowded objects are no document."""
+    """Duplicate names, NaN, long numbers, deep nesting and crowded objects are refused."""
     with pytest.raises(ValueError, match=r"^(not a JSON document|a JSON document with more values than 2,000)$"):
         document(beside(text) if large else text.encode(), LISTED_VALUES if large else MOST_VALUES)
 
 
 @pytest.mark.parametrize("text", ['{"a":{}}', "{},", "[", '[""],', "1,", '"x":1,'])
 def test_too_many_values_are_refused_before_any_is_built(text: str) -> None:
-    """A MiB of values costs less memory than a hundredth of what it would hold, whether or not it is JSON."""
+    """Refusing a MiB of values takes less than a hundredth of the memory that decoding would."""
     body = text.encode() * (MEBIBYTE // len(text))
     tracemalloc.start()
     try:
@@ -88,9 +88,9 @@ def test_too_many_values_are_refused_before_any_is_built(text: str) -> None:
 
 
 def test_as_many_values_as_are_allowed_are_read() -> None:
-    """The bound is a bound: one value more is refused."""
+    """The limit is exact: one more value is refused."""
     body = b"[" + b"1," * (MOST_VALUES - 2) + b"1]"
-    assert values_in(body, MOST_VALUES) == MOST_VALUES - 1
+    assert count_values(body, MOST_VALUES) == MOST_VALUES - 1
     assert len(document(body)) == MOST_VALUES - 1
     with pytest.raises(ValueError, match="more values"):
         document(body, MOST_VALUES - 2)
@@ -109,7 +109,7 @@ def test_as_many_values_as_are_allowed_are_read() -> None:
     ids=["objects in objects", "objects", "lists", "texts and numbers", "escapes", "text"],
 )
 def test_the_largest_documents_allowed_take_bounded_memory(body: bytes) -> None:
-    """Whatever is let through needs at most 32 MiB beside its bytes."""
+    """Any accepted document needs at most 32 MiB besides its bytes."""
     tracemalloc.start()
     try:
         assert document(body, WHOLE_VALUES)
@@ -119,14 +119,14 @@ def test_the_largest_documents_allowed_take_bounded_memory(body: bytes) -> None:
 
 
 def test_more_objects_and_lists_than_a_true_list_has_are_refused() -> None:
-    """They cost most to let go of, so that they have a bound of their own."""
+    """Objects and lists are the most expensive to free, so they have a limit of their own."""
     with pytest.raises(ValueError, match="more objects and lists"):
         document(b"[" + b"{}," * MOST_CONTAINERS + b"{}]", WHOLE_VALUES)
 
 
 @pytest.mark.parametrize(("sign", "width"), [("😀", 6), ("直", 2)])
 def test_one_wide_sign_does_not_multiply_a_large_text(sign: str, width: int) -> None:
-    """As one sign makes all others of a text as wide, a large one with it is refused; a smaller one is read."""
+    """One wide character makes all others as wide, so a large document with one is refused; a smaller one is read."""
     size = WIDEST_TEXT // width - 16
     assert len(document(json.dumps([sign + "x" * (size - 16)], ensure_ascii=False).encode())[0]) > size - 20
     with pytest.raises(ValueError, match="too large for the signs"):
@@ -134,22 +134,22 @@ def test_one_wide_sign_does_not_multiply_a_large_text(sign: str, width: int) -> 
 
 
 def test_the_error_does_not_hold_the_document() -> None:
-    """What is kept of a failure is its words, not megabytes of what failed."""
+    """The error keeps a short text, not megabytes of the document."""
     with pytest.raises(ValueError, match="not a JSON document") as caught:
         document(b'"' + b"x" * MEBIBYTE)
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("provider", sorted(found()))
+@pytest.mark.parametrize("provider", sorted(all_providers()))
 def test_true_answers_are_cheap_and_others_are_not(provider: str) -> None:
-    """What the event loop reads itself is small in bytes and in values."""
-    assert cheap(json.dumps({provider: {"StreamState": "active", "RequestId": "x" * 36}}).encode())
-    assert not cheap(b" " * (CHEAP_BYTES + 1))
-    assert not cheap(b"," * (CHEAP_VALUES + 1))
+    """Only documents with few bytes and values are read on the event loop."""
+    assert is_cheap(json.dumps({provider: {"StreamState": "active", "RequestId": "x" * 36}}).encode())
+    assert not is_cheap(b" " * (CHEAP_BYTES + 1))
+    assert not is_cheap(b"," * (CHEAP_VALUES + 1))
 
 
 def test_an_expensive_answer_is_malformed_and_an_error_page_is_not_the_apis() -> None:
-    """A page under an error status, or in HTML, has reason http as ever, however many commas it has."""
+    """A page in HTML or with an error status has reason http, however many commas it has."""
     many = b"{}," * 1500
     with pytest.raises(Malformed, match="the body is a JSON document with more values than 2,000"):
         envelope(Reply(200, {}, many))
@@ -159,15 +159,15 @@ def test_an_expensive_answer_is_malformed_and_an_error_page_is_not_the_apis() ->
 
 
 def test_callbacks_and_keys_are_bounded_too() -> None:
-    """Every foreign document has the bound of a single answer unless a list says otherwise."""
+    """Every document from outside has the limit of a single answer unless a list has its own."""
     with pytest.raises(ValueError, match="more values"):
         object_in(b'{"a":[' + b"{}," * 1500 + b"{}]}")
 
 
-@pytest.mark.parametrize("provider", sorted(found()))
+@pytest.mark.parametrize("provider", sorted(all_providers()))
 def test_no_list_reads_more_values_than_its_page_explains(provider: str) -> None:
-    """Each cloud's single answer and each of its lists refuse what is too much."""
-    cloud = found()[provider]
+    """Each cloud's single answer and each of its lists refuse too many values."""
+    cloud = all_providers()[provider]
     fields = {"app_id": 1} if provider == "zego" else {}
     account = cloud.account(name="main", provider=provider, **fields)
     more = Reply(200, {}, b'{"a":[' + b"{}," * (LISTED_VALUES // 2) + b"{}]}")

@@ -55,10 +55,10 @@ async def serving(
     watched = [{"name": f"s{number}", "account": "main", "domain": "d.example"} for number in range(streams)]
     accounts = [{**ACCOUNT, "quota": {"DescribeLiveStreamState": quota}}]
     text = json.dumps({"scrape": scrape, "accounts": accounts, "streams": watched}).encode()
-    loaded = config.load(Path("config.yml"), providers.found(), {}, lambda _path: text)
+    loaded = config.load(Path("config.yml"), providers.all_providers(), {}, lambda _path: text)
     clock = Clock(lambda: EPOCH + loop.time(), Slowly(loop), lambda: "0" * 32)
     connect = Network(behave).connect
-    async with Service(loaded, providers.found(), clock, Keyring({}), connect=connect) as service:
+    async with Service(loaded, providers.all_providers(), clock, Keyring({}), connect=connect) as service:
         yield service
 
 

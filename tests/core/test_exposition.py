@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source, negotiate
 from exporter.exposition.streams import escape
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import BUCKETS, Counters
 
@@ -93,13 +93,13 @@ def at(mono: float) -> Instant:
 
 def volcengine(name: str = "user") -> Stream:
     """Return a stream of Volcengine's."""
-    made: Stream = found()["volcengine"].stream(name=name, account="vol", room_id="r", labels={"team": "x"})
+    made: Stream = all_providers()["volcengine"].stream(name=name, account="vol", room_id="r", labels={"team": "x"})
     return made
 
 
 def tencent(name: str, **fields: Any) -> Stream:
     """Return a stream of Tencent's."""
-    made: Stream = found()["tencent"].stream(**{"name": name, "account": AWKWARD, "domain": "d", **fields})
+    made: Stream = all_providers()["tencent"].stream(**{"name": name, "account": AWKWARD, "domain": "d", **fields})
     return made
 
 
@@ -116,7 +116,7 @@ def full() -> Source:
         ("tencent", tencent("old")),
         ("tencent", tencent("new")),
         ("volcengine", volcengine()),
-        ("alibaba", found()["alibaba"].stream(name="pulled", account="ali", domain="d", app="a")),
+        ("alibaba", all_providers()["alibaba"].stream(name="pulled", account="ali", domain="d", app="a")),
     ]
     board.watch(watched, 60)
     one = dict(zip(("live", "forbidden", "failed", "old", "new", "user", "pulled"), board, strict=True))
@@ -135,7 +135,7 @@ def full() -> Source:
     counters.skew["tencent", AWKWARD] = -0.75
     counters.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
     counters.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
-    counters.ended["tencent", AWKWARD, "network"] = 4
+    counters.push_ends["tencent", AWKWARD, "network"] = 4
     accounts: list[Any] = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), None, None)]
     return Source(board, counters, lambda: accounts, ("team",), reloaded=EPOCH)
 
@@ -243,7 +243,7 @@ class Twin:
                 yield from _details(answer, state)
         if (when := self.source.counters.last_callback.get(record.key)) is not None:
             yield "stream_last_callback_timestamp_seconds", (), when
-        for (provider, stream, reason), count in self.source.counters.ended.items():
+        for (provider, stream, reason), count in self.source.counters.push_ends.items():
             if (provider, stream) == record.key:
                 yield "stream_pushes_ended_total", (reason,), count
 

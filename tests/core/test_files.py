@@ -38,8 +38,8 @@ def listening(path: Path) -> None:
         (lambda _path: None, "No such file or directory"),
     ],
 )
-def test_what_is_no_file_is_refused_in_words(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
-    """Pipes, sockets, directories and devices are refused at once, not waited for, and it is said what they are."""
+def test_anything_but_a_file_is_refused_with_its_kind(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
+    """Pipes, sockets, directories and devices are refused at once, and the error says what they are."""
     path = tmp_path / "odd"
     make(path)
     with pytest.raises(OSError) as caught:  # noqa: PT011 - its words are looked at
@@ -48,7 +48,7 @@ def test_what_is_no_file_is_refused_in_words(make: Callable[[Path], None], words
 
 
 def test_a_file_is_read_as_far_as_allowed(tmp_path: Path) -> None:
-    """A link to a file is as good as the file; no more is read than the caller wants."""
+    """Symbolic links are followed, and no more is read than requested."""
     (tmp_path / "file").write_bytes(b"0123456789")
     (tmp_path / "link").symlink_to("file")
     assert files.read(tmp_path / "link", 4) == b"0123"
@@ -70,8 +70,8 @@ def hanging() -> Iterator[Callable[[], str]]:
         end.set()
 
 
-def test_what_hangs_is_given_up_and_told_of_in_words() -> None:
-    """The caller waits as long as it wants to, and not again at once while the first try still hangs."""
+def test_a_call_that_hangs_is_abandoned_with_a_message() -> None:
+    """The caller waits up to its limit, and does not wait again while the first call still hangs."""
     with hanging() as hang:
         for _ in range(3):
             started = time.monotonic()
@@ -82,7 +82,7 @@ def test_what_hangs_is_given_up_and_told_of_in_words() -> None:
 
 
 def test_a_thousand_tries_cost_a_few_threads() -> None:
-    """Whoever asks again and again for what hangs loses no thread each time."""
+    """Repeated calls for something that hangs take only a few threads."""
     with hanging() as hang:
         before = threading.active_count()
         for _ in range(1000):
@@ -92,7 +92,7 @@ def test_a_thousand_tries_cost_a_few_threads() -> None:
 
 
 def test_what_hung_is_tried_again_once_it_has_ended() -> None:
-    """A disk that comes back is read at once: nothing is remembered against it."""
+    """A disk that has recovered is read at once."""
     with hanging() as hang, pytest.raises(TimeoutError):
         files.within(0.01, "back", hang)
     end = time.monotonic() + 10
@@ -106,13 +106,13 @@ def test_what_hung_is_tried_again_once_it_has_ended() -> None:
 
 
 def test_threads_are_used_again() -> None:
-    """A hundred operations one after another take a few threads, not a hundred."""
+    """A hundred consecutive operations take a few threads, not a hundred."""
     names = {files.within(10, number, threading.get_ident) for number in range(100)}
     assert len(names) <= files.MOST_IDLE + 2
 
 
 def test_the_end_of_the_process_does_not_wait() -> None:
-    """A process that gave a file up ends, though the thread that reads it never does."""
+    """A process can exit even though a thread that reads a file hangs."""
     code = (
         "import threading\nfrom exporter import files\n"
         "try: files.within(0.01, 'x', threading.Event().wait)\nexcept TimeoutError: print('given up')"

@@ -92,6 +92,11 @@ class Cloud:
         return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0]) / rate
 
 
+async def always(line: Line) -> Line:
+    """Return a connection that costs nothing."""
+    return line
+
+
 def gate_at(rate: float) -> Gate:
     """Return the gate of an action that may be called so often a second."""
     pace = Pace(rate)
@@ -317,6 +322,20 @@ def test_who_gives_up_waiting_for_a_connection_leaves_it_to_others() -> None:
     run(main())
 
 
+def test_nobody_waits_for_a_connection_once_the_pool_is_closed() -> None:
+    """A call that waits when the exporter stops fails, rather than waiting for ever."""
+
+    async def main() -> None:
+        cloud = Cloud(1.0)
+        waiting = [asyncio.create_task(cloud.pool.get(10.0, 5.0, most)) for most in (0, 1)]
+        await asyncio.sleep(0.5)
+        cloud.pool.close()
+        for one in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(one, TransportError)
+
+    run(main())
+
+
 def test_calls_that_need_not_wait_go_out_together() -> None:
     """Where neither a connection nor a slot is lacking, those in line pass in one turn of the event loop."""
 
@@ -372,5 +391,77 @@ def test_who_gives_up_in_line_neither_holds_others_up_nor_keeps_a_connection(lat
             assert isinstance(one, Line)
             one.release()
         assert {id(await cloud.pool.get(1.0, 1.0, 0)) for _ in given} == set(map(id, given))
+
+    run(main())
+
+
+def test_who_gives_up_in_line_leaves_its_slot_to_the_next() -> None:
+    """A call that is cancelled while a connection is made for it takes no slot: the next one goes out in its place."""
+
+    async def main() -> None:
+        cloud = Cloud(1.0)
+        loop = asyncio.get_running_loop()
+        gate, until = gate_at(0.1), loop.time() + 60
+        first, second, third = (asyncio.create_task(gate.turn(until, cloud.connect)) for _ in range(3))
+        await first
+        began = loop.time()
+        await asyncio.sleep(0.5)
+        second.cancel()
+        connection = await third
+        assert connection is not None
+        assert loop.time() - began < 11
+
+    run(main())
+
+
+@pytest.mark.parametrize("new", [False, True])
+@pytest.mark.parametrize("look", [1, 2], ids=["when it comes", "when its slot has come"])
+def test_who_gives_up_during_a_look_at_a_connection_gives_it_back(look: int, new: bool) -> None:
+    """The look takes a moment where bytes have come; a call that is cancelled meanwhile keeps no connection."""
+
+    async def main() -> None:
+        cloud = Cloud(0.0)
+        made = asyncio.Event()
+        looks = 0
+
+        class Looking(Line):
+            async def quiet(self) -> bool:
+                """Take for ever the time that is cancelled."""
+                nonlocal looks
+                looks += 1
+                if looks == look:
+                    made.set()
+                    await asyncio.sleep(3600)
+                return True
+
+        cloud.pool = Pool(lambda _timeout: always(Looking(cloud)), asyncio.get_running_loop().time)
+        calling = asyncio.create_task(
+            gate_at(1.0).turn(60.0 + asyncio.get_running_loop().time(), cloud.connect, new=new)
+        )
+        await made.wait()
+        calling.cancel()
+        await asyncio.wait([calling])
+        await asyncio.wait_for(cloud.pool.get(1.0, 1.0, 0), 1.0)  # none may be made: it is the one given back
+
+    run(main())
+
+
+def test_a_call_made_anew_goes_out_on_a_new_connection_even_if_the_first_one_speaks() -> None:
+    """The second attempt never falls back to a kept connection, which may break like the one before it."""
+
+    async def main() -> None:
+        cloud = Cloud(0.0)
+        loop = asyncio.get_running_loop()
+        gate, until = gate_at(0.2), loop.time() + 60
+        first = await gate.turn(until, cloud.connect)
+        assert first is not None
+        await first.send(REQUEST, 1.0, 1)
+        first.release()
+        calling = asyncio.create_task(gate.turn(until, cloud.connect, new=True))
+        await asyncio.sleep(4)
+        cloud.made[-1].stray = True
+        again = await calling
+        assert again is not None
+        assert not again.reused
 
     run(main())

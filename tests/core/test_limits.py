@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.config import Config, Scrape
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials, Reply, Request, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import Clock, Prober
 from exporter.rounds.follow_ups import FollowUps
@@ -60,7 +60,7 @@ class Keys:
 
 def reload(made: Prober, accounts: Iterable[Account], watched: Iterable[Stream]) -> None:
     """Put another configuration into force."""
-    made.configure([(found()[one.provider], one) for one in accounts], watched, 120.0)
+    made.configure([(all_providers()[one.provider], one) for one in accounts], watched, 120.0)
 
 
 async def scrape(made: Prober, budget: float) -> None:
@@ -113,7 +113,7 @@ def test_zego_counts_by_app_id() -> None:
 
     async def main() -> None:
         network = Network(active)
-        kind = found()["zego"].stream
+        kind = all_providers()["zego"].stream
         accounts = [
             account("zego", name, app_id=number, quota={"DescribeRTCStreamState": 10.0})
             for name, number in (("a", 1), ("b", 1), ("c", 2))
@@ -175,7 +175,7 @@ def test_names_that_swap_their_clouds_refill_nothing() -> None:
         network = Network(active)
         made = prober(network, [], [])
         Keys(made, a="key", b="key")
-        kind = found()["zego"].stream
+        kind = all_providers()["zego"].stream
         for turn in range(10):
             one, two = ("a", "b") if turn % 2 else ("b", "a")
             zego = account("zego", two, app_id=7, quota={"DescribeRTCStreamState": 2.0})
@@ -240,7 +240,7 @@ def test_accounts_that_come_to_sign_with_one_key_share_from_then_on() -> None:
 
 def test_temporary_keys_of_the_machine_are_one_identity() -> None:
     """Each account gets other keys of the same role, every hour new ones: they share the role's quota."""
-    tencent = found()["tencent"]
+    tencent = all_providers()["tencent"]
     role = [tencent.identity(account(), Credentials(f"id{n}", Secret("s"), Secret("t"))) for n in range(2)]
     own = account(secret_id=SecretSource.plain("id0"))
     assert role[0] == role[1]
@@ -329,7 +329,7 @@ class Process(Service):
         loop = asyncio.get_running_loop()
         made = Config(Scrape(reuse=0.0), accounts=(limited("main", rate),), streams=tuple(streams(count)))
         ticking = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-        super().__init__(made, found(), ticking, credentials, connect=network.connect)
+        super().__init__(made, all_providers(), ticking, credentials, connect=network.connect)
 
 
 @pytest.mark.parametrize("rate", [1.0, 20.0, 150.0])

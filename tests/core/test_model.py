@@ -36,8 +36,8 @@ def read(kind: Any, value: Any) -> Any:
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_secret_shows_itself_to_who_asks_and_to_nobody_else() -> None:
-    """It has no text, no pickle, and equals another of the same text only."""
+def test_only_reveal_returns_a_secret() -> None:
+    """A secret cannot be printed or pickled, and equals only a secret with the same text."""
     secret = Secret("canary")
     assert secret.reveal() == "canary"
     assert (repr(secret), str(secret), f"{secret}") == ("<secret>", "<secret>", "<secret>")
@@ -51,7 +51,7 @@ def test_a_secret_shows_itself_to_who_asks_and_to_nobody_else() -> None:
 
 
 def test_what_holds_secrets_does_not_show_them() -> None:
-    """Neither a source, nor credentials, nor a signed request print what they hold."""
+    """Sources, credentials and signed requests do not print their secrets."""
     source = SecretSource.plain("canary")
     assert (source.kind, source.value) == ("plain", Secret("canary"))
     held = (source, Credentials("canary", Secret("canary"), Secret("canary")))
@@ -73,14 +73,14 @@ NO_DURATION = "is not a duration; write it like 500ms, 10s or 2m"
     ],
 )  # fmt: skip
 def test_durations_are_read_in_prometheuss_notation(text: str, seconds: float) -> None:
-    """Each unit counts what it is, and units are added up."""
+    """Every unit is supported, and units add up."""
     assert parse_duration(text) == pytest.approx(seconds)
     assert read(duration(0, 1e9), text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "10", "s", "1s1m", "1.5s", "-1s", " 1s", "1 s", "١s", "0" * 64 + "s", "1S"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    """Without a unit, out of order, or too long to be meant, it is told how to write one."""
+    """A duration without a unit, out of order or too long is refused with an example."""
     assert read(duration(0, 1e9), text) == NO_DURATION
 
 
@@ -104,7 +104,7 @@ def test_a_number_is_a_duration_only_where_it_is_nothing() -> None:
     ],
 )  # fmt: skip
 def test_durations_are_written_in_the_largest_unit_that_fits(seconds: float, text: str) -> None:
-    """What is written is read as the same duration."""
+    """A formatted duration parses to the same value."""
     assert format_duration(seconds) == text
     assert parse_duration(text) == pytest.approx(seconds, abs=0.0005)
 
@@ -127,7 +127,7 @@ CREDENTIAL = (
     ],
 )
 def test_texts_are_taken_as_they_are(text: str, told: str) -> None:
-    """Only what is no text, or must not be written there, is refused."""
+    """Only non-text and forbidden content are refused."""
     assert read(Text, text) == told
 
 
@@ -146,7 +146,7 @@ def test_texts_are_neither_empty_nor_long() -> None:
     ],
 )  # fmt: skip
 def test_a_credential_in_an_address_is_found(text: str, carries: bool) -> None:
-    """As it is, percent-encoded, or encoded twice."""
+    """A credential is found in plain text and percent-encoded once or twice."""
     assert carries_credential(text) is carries
 
 
@@ -181,7 +181,7 @@ ALONE = "; write the domain alone, such as push.example.com"
     ],
 )
 def test_a_domain_stands_alone(text: str, told: str) -> None:
-    """A domain is taken in lower case, and whatever else stands there is named."""
+    """A domain is lower-cased, and the error names whatever else is there."""
     assert read(Domain, text) == told
 
 
@@ -194,7 +194,7 @@ def test_short_ids_are_plain(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a b", "a/b", "直", "a" * 129, "a\n"])
 def test_other_ids_are_refused(text: str) -> None:
-    """It is told what an id may hold."""
+    """The error says what an id may hold."""
     told = "may hold letters, digits and @ . _ - only, at most 128 of them"
     assert short_id_problem(text) == told
     assert read(ShortId, text) == told
@@ -228,5 +228,5 @@ ADDRESS = "is not an address like https://host or http://host:port"
     ],
 )
 def test_an_endpoint_is_scheme_host_and_port(text: str, told: str) -> None:
-    """A default port and a last slash say nothing, and anything more is refused."""
+    """A default port and a trailing slash are dropped, and anything else is refused."""
     assert read(Endpoint, text) == told

@@ -1,4 +1,4 @@
-"""Pages that are made once for all who ask at one state, in slices."""
+"""PageCache that are made once for all who ask at one state, in slices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter import status
 from exporter.config import redacted_slices
 from exporter.model import Answer, State
 from exporter.serving import views
-from exporter.serving.pages import MOST_KEPT, Page, Pages, turn
+from exporter.serving.pages import MOST_CACHED, Page, PageCache
 from tests.core.test_web import Staged, live
 
 
@@ -27,7 +27,7 @@ class World:
         self.state = 0
         self.config = object()
         self.begun = self.parts = 0
-        self.pages = Pages(lambda: self.now, lambda: self.config, self._between)
+        self.pages = PageCache(lambda: self.now, lambda: self.config, self._between)
         self.between: Callable[[], None] | None = None
 
     async def _between(self) -> None:
@@ -111,7 +111,7 @@ def test_one_page_is_made_at_a_time() -> None:
     order: list[str] = []
 
     async def main() -> None:
-        pages = Pages(lambda: 0.0, lambda: None, turn)
+        pages = PageCache(lambda: 0.0, lambda: None)
 
         def page(name: str) -> Page:
             def parts() -> Iterator[str]:
@@ -191,9 +191,9 @@ def test_pages_kept_for_later_are_bounded() -> None:
 
     async def story(world: World) -> None:
         for number in range(12):
-            await world.pages.get(world.page(str(number), size=MOST_KEPT // 12))
-        kept = sum(len(one.task.result() or b"") for one in world.pages._begun.values() if one.task is not None)
-        assert 0 < kept <= MOST_KEPT + MOST_KEPT // 2
+            await world.pages.get(world.page(str(number), size=MOST_CACHED // 12))
+        kept = sum(len(one.task.result() or b"") for one in world.pages._started.values() if one.task is not None)
+        assert 0 < kept <= MOST_CACHED + MOST_CACHED // 2
 
     run(story)
 
@@ -227,7 +227,7 @@ def test_no_slice_of_ten_thousand_streams_is_long(name: str) -> None:
             for _ in range(3):
                 took.clear()
                 before = time.process_time()
-                made = await Pages(service.clock.mono, lambda: service.config, between).get(page)
+                made = await PageCache(service.clock.mono, lambda: service.config, between).get(page)
                 shortest = min(shortest, max(took))
             if name == "configuration":
                 assert made.plain.decode() == "".join(redacted_slices(service.config))

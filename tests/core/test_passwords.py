@@ -28,7 +28,7 @@ class Gate:
     def ask(self, password: bytes, remote: str = "192.0.2.1", kind: str = "curl") -> asyncio.Task[bool]:
         """Ask whether a password is right."""
         self.now += 0.001
-        return asyncio.create_task(self.passwords.right(b"alice", password, b"hash", remote, kind))
+        return asyncio.create_task(self.passwords.check(b"alice", password, b"hash", remote, kind))
 
     async def flood(self, count: int, remote: str = "192.0.2.1", name: str = "wrong") -> list[asyncio.Task[bool]]:
         """Ask for so many wrong passwords, each once."""
@@ -161,6 +161,6 @@ def test_who_has_gone_is_not_compared() -> None:
         await asyncio.gather(leaving, twin, return_exceptions=True)
         gate.open()
         assert [await running, await staying] == [False, False]
-        assert gate.passwords._line == {}
+        assert gate.passwords._queue == {}
 
     assert run(story).compared == [b"wrong0", b"twin"]

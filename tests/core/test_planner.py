@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Account, Answer, Call, State, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, Listing, Page
 from exporter.rounds.plan import LARGEST_PAGE, Listed, Outlook, Query, choose, cost, plan
 
@@ -43,18 +43,18 @@ def listing(action: str = "List", **fields: Any) -> Listing[Any, Any]:
 
 def cloud(*listings: Listing[Any, Any]) -> AnyProvider:
     """Return a cloud with these listings, and Tencent's single-stream API."""
-    return replace(found()["tencent"], listings=listings or (listing(),))
+    return replace(all_providers()["tencent"], listings=listings or (listing(),))
 
 
 def account(**fields: Any) -> Account:
     """Return an account."""
-    made: Account = found()["tencent"].account(name="main", provider="tencent", **fields)
+    made: Account = all_providers()["tencent"].account(name="main", provider="tencent", **fields)
     return made
 
 
 def streams(count: int, domain: str = "room", prefix: str = "s") -> list[Stream]:
     """Return streams of one room."""
-    kind = found()["tencent"].stream
+    kind = all_providers()["tencent"].stream
     return [kind(name=f"{prefix}{number}", account="main", domain=domain) for number in range(count)]
 
 
@@ -404,7 +404,7 @@ def test_a_list_is_not_asked_more_often_than_allowed() -> None:
 
 def test_details_that_only_the_list_tells_are_worth_any_cost() -> None:
     """One stream of which inputs are expected makes the list of inputs be asked."""
-    detailed = cloud(listing(details=lambda stream: stream.inputs is not None))
+    detailed = cloud(listing(needed_by=lambda stream: stream.inputs is not None))
     assert chosen(streams(1), detailed) == []
     wanted = [streams(1)[0].model_copy(update={"inputs": 2})]
     assert chosen(wanted, detailed) == [("List", "room")]

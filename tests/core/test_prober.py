@@ -12,9 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from benchmarks.network import Plain
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials, Reason, Reply, Request, State
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds import Prober
 from exporter.state.board import Change
@@ -423,7 +424,9 @@ def test_a_connection_that_broke_early_is_tried_once_more_signed_anew() -> None:
         network = Network(behave)
         zego = account("zego", app_id=1, quota={"DescribeRTCStreamState": 2.0})
         made = prober(network, [zego], [])
-        made.configure([(found()["zego"], zego)], [found()["zego"].stream(name="a", account="main")], 60)
+        made.configure(
+            [(all_providers()["zego"], zego)], [all_providers()["zego"].stream(name="a", account="main")], 60
+        )
         await scrape(made)
         queries = [parse_qs(urlsplit(call.request.url).query) for call in network.calls]
         assert len(queries) == 2
@@ -481,6 +484,33 @@ def test_a_kept_connection_that_ended_opens_no_breaker_even_if_no_call_is_left()
         stale = False
         await account_prober(made).refresh_one(record, loop.time() + 2, loop.time())
         assert states(made) == {State.ACTIVE: 1}
+
+    run(main())
+
+
+def test_an_endpoint_that_drops_new_connections_darkens_the_account() -> None:
+    """A new connection that breaks is the endpoint's doing: that is a failure, even if no call is left."""
+
+    class Fresh(Network):
+        async def connect(self, provider: str, account: Account, gap: float, new: bool) -> Plain:
+            """Return a connection that is new, and used from its call on, as a transport's are."""
+            made = await super().connect(provider, account, gap, new)
+            made.reused, send = False, made.send
+
+            async def used(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+                made.reused = True
+                return await send(request, timeout, largest)
+
+            made.send = used
+            return made
+
+    async def main() -> None:
+        async def behave(_provider: str, _request: Request) -> Reply:
+            raise TransportError(Reason.CONNECTION, "broke", broke_early=True)
+
+        made = prober(Fresh(behave), [account(quota={"DescribeLiveStreamState": 0.1})], streams(1))
+        await scrape(made, budget=2)
+        assert account_prober(made).up is False
 
     run(main())
 
@@ -779,7 +809,7 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
         assert rate["DescribeLiveStreamState"] < 4.0
         assert account_prober(made, "dead").held_back
         made.configure(
-            [(found()["tencent"], one) for one in accounts("main", "dead", timeout="1s")],
+            [(all_providers()["tencent"], one) for one in accounts("main", "dead", timeout="1s")],
             [*streams(2), *streams(9, "dead", "d")],
             60,
         )
@@ -813,7 +843,7 @@ def test_a_reload_in_the_middle_of_a_round_costs_it_nothing() -> None:
         scraping = asyncio.get_running_loop().create_task(scrape(made))
         for _ in range(4):
             await asyncio.sleep(0.15)
-            made.configure([(found()["tencent"], account(concurrency=5))], streams(50), 60)
+            made.configure([(all_providers()["tencent"], account(concurrency=5))], streams(50), 60)
         await scraping
         assert states(made) == {State.ACTIVE: 50}
         assert len(network.calls) == 50

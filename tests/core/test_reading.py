@@ -13,7 +13,7 @@ import pytest
 from exporter.model import Reason, Reply, Request
 from exporter.providers.document import CHEAP_BYTES
 from exporter.providers.interface import Malformed
-from exporter.providers.reading import pages_of
+from exporter.providers.reading import page_count
 from exporter.rounds import Prober
 from exporter.rounds.planning import PLANNED_AT_ONCE
 from exporter.transport.aside import Reader
@@ -41,7 +41,7 @@ async def asked(answer: Reply) -> tuple[Prober, int, list[Reply]]:
     released: list[Reply] = []
 
     async def behave(_provider: str, _request: Request) -> Reply:
-        return answer._replace(let_go=lambda: released.append(answer))
+        return answer._replace(release=lambda: released.append(answer))
 
     made = prober(Network(behave), [account()], streams(1))
     made.shared.aside = aside = Counted()
@@ -52,7 +52,7 @@ async def asked(answer: Reply) -> tuple[Prober, int, list[Reply]]:
 
 @pytest.mark.parametrize(("answer", "aside"), [(SMALL, 0), (LARGE, 1), (HUGE, 1)], ids=["small", "large", "huge"])
 def test_only_small_answers_are_read_on_the_loop(answer: Reply, aside: int) -> None:
-    """Size decides where an answer is read; each is let go once, whether it was good or not."""
+    """Size decides where an answer is read; each is released once, valid or not."""
 
     async def main() -> None:
         made, works, released = await asked(answer)
@@ -132,14 +132,14 @@ def test_large_plans_are_made_aside_and_settle_the_same(count: int) -> None:
     ],
 )
 def test_pages_are_no_more_than_the_total_fills(found: dict[str, Any], pages: int) -> None:
-    """Of two figures that contradict each other the smaller number of calls is believed."""
-    assert pages_of(found, "TotalPage", "TotalNum", 100) == pages
+    """Of two contradictory figures, the one with fewer calls counts."""
+    assert page_count(found, "TotalPage", "TotalNum", 100) == pages
 
 
 def test_a_list_without_its_number_of_pages_is_malformed() -> None:
     """TotalPage is part of the answer, whatever the total says."""
     with pytest.raises(Malformed):
-        pages_of({"TotalNum": 5}, "TotalPage", "TotalNum", 100)
+        page_count({"TotalNum": 5}, "TotalPage", "TotalNum", 100)
 
 
 def test_the_reader_works_in_one_thread_without_the_collector() -> None:

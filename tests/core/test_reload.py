@@ -23,7 +23,7 @@ from exporter.credentials import Keyring
 from exporter.model import Account, Reason, Reply, Request, State
 from exporter.providers.interface import TransportError
 from exporter.rounds import Clock
-from exporter.serving.reload import STOPPING, Look, Reloader
+from exporter.serving.reload import STOPPING, FileSignatures, Reloader
 from exporter.serving.service import Service
 from exporter.state.board import address
 from tests.virtual import EPOCH, run, tencent_state
@@ -50,7 +50,7 @@ class Quiet(Service):
     refuses = False
 
     def __init__(self, loaded: config.Config, clock: Clock) -> None:
-        super().__init__(loaded, providers.found(), clock, Keyring({}), connect=self._connected)
+        super().__init__(loaded, providers.all_providers(), clock, Keyring({}), connect=self._connected)
 
     async def _connected(self, _provider: str, _account: Account, _gap: float, _new: bool) -> Plain:
         return Plain(self._send)
@@ -82,7 +82,7 @@ class Stage:
 
     def load(self) -> config.Config:
         """Read the configuration."""
-        return config.load(self.path, providers.found(), {})
+        return config.load(self.path, providers.all_providers(), {})
 
     async def scrape(self) -> str:
         """Scrape once."""
@@ -420,9 +420,9 @@ def test_a_bad_file_is_refused_once_and_left_alone_until_it_changes(tmp_path: Pa
 def test_a_file_that_cannot_be_looked_at_has_a_signature_too(tmp_path: Path) -> None:
     """Files that are gone, names that cannot be, and odd patterns are no errors."""
     gone = tmp_path / "gone"
-    assert Look()([gone, Path("\0")], ["[", "**/\0"]) == (None, None, (), ())
+    assert FileSignatures()([gone, Path("\0")], ["[", "**/\0"]) == (None, None, (), ())
     os.mkfifo(gone)
-    assert Look()([gone]) != (None,)
+    assert FileSignatures()([gone]) != (None,)
 
 
 # --- many at a time, and files that hang -----------------------------------------------------------------------------
@@ -500,7 +500,7 @@ def test_what_cannot_be_seen_in_time_has_not_changed(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("1")
     paths = [tmp_path / "a", tmp_path / "b"]
-    look = Look(10)
+    look = FileSignatures(10)
     before = look(paths)
     end = threading.Event()
     with pytest.raises(TimeoutError):
@@ -527,7 +527,7 @@ def test_only_the_first_of_many_that_hang_is_waited_for(tmp_path: Path) -> None:
 
     (tmp_path / "config.yml").write_text(document("a", stream_files=["f*.yml"]))
     with pytest.raises(config.ConfigErrors) as caught:
-        config.load(tmp_path / "config.yml", providers.found(), {}, read)
+        config.load(tmp_path / "config.yml", providers.all_providers(), {}, read)
     assert len(tried) == 1
     assert "f0000.yml:1:1: document: could not be read in 5 s" in str(caught.value)
     assert str(caught.value).count("was not read, because ") == 999

@@ -8,7 +8,7 @@ from email.utils import formatdate
 import pytest
 
 from exporter.model import Account, Credentials, Reason, Reply, Request, State
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, CredentialsError, TransportError
 from exporter.rounds import Prober
 from tests.virtual import (
@@ -230,7 +230,7 @@ def test_a_reload_changes_how_many_calls_are_made_at_once(before: int, after: in
 
         made = prober(Network(behave), [account(concurrency=before)], streams(30))
         for wanted in (before, after):
-            made.configure([(found()["tencent"], account(concurrency=wanted))], streams(30), 60)
+            made.configure([(all_providers()["tencent"], account(concurrency=wanted))], streams(30), 60)
             most = 0
             await scrape(made, budget=20.0)
             assert most == wanted
@@ -277,7 +277,7 @@ def test_a_probe_returns_when_a_list_has_answered_for_its_stream() -> None:
         return online("s00000", "s00001")
 
     async def main() -> None:
-        loop, kind = asyncio.get_running_loop(), found()["tencent"].stream
+        loop, kind = asyncio.get_running_loop(), all_providers()["tencent"].stream
         others = [kind(name=f"x{number}", account="main", domain=f"d{number}.example") for number in range(20)]
         rates = {SINGLE: 0.3, ONLINE: 100.0}
         made = prober(

@@ -190,7 +190,7 @@ def test_a_page_is_the_same_for_all_who_ask_at_once(path: str) -> None:
                     return await response.read()
 
             pages = await asyncio.gather(*(read() for _ in range(50)))
-            begun = len(app.pages._begun)
+            begun = len(app.pages._started)
             record = next(iter(service.board))
             service.board.answered(record, Answer(State.ACTIVE), "DescribeLiveStreamState", service.clock.now())
             after = await read()
@@ -274,10 +274,10 @@ def test_one_exposition_is_rendered_at_a_time() -> None:
                 service.board.answered(record, Answer(State.ACTIVE), "DescribeLiveStreamState", service.clock.now())
                 later.append(asyncio.create_task(service.document(openmetrics=False, compressed=False)))
                 await asyncio.sleep(0)
-                most = max(most, sum("Pages._make" in repr(task.get_coro()) for task in asyncio.all_tasks()))
+                most = max(most, sum("PageCache._run" in repr(task.get_coro()) for task in asyncio.all_tasks()))
             bodies = await asyncio.gather(*later)
             assert all(body.count(b"\nstream_active{") > number for number, body in enumerate(bodies))
             return most
 
-    # One that is being made, and one whose turn comes next.
+    # One job runs and one is queued.
     assert asyncio.run(main()) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import gzip
 import ipaddress
 import socket
@@ -13,7 +14,7 @@ import traceback
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from exporter.model import Reason, Reply, Request
 from exporter.providers.interface import MEBIBYTE, TransportError
 from exporter.transport import Transport, tls_context, translate
+from exporter.transport.wire import Wire
 
 CANARY = "canary-that-nobody-may-see"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -205,6 +207,93 @@ def test_a_header_cannot_hold_another_line(evil: str) -> None:
             assert heard.requests == []
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a\r\nX-Evil: 1", "/a\0", "/a#b"])
+def test_a_url_is_sent_whole_or_not_at_all(path: str) -> None:
+    """What cannot stand in a request line is refused, not cut off."""
+
+    async def main() -> None:
+        async with serving(saying(OK)) as heard, Transport() as transport:
+            connection = await transport.connect(heard.url, 5)
+            with pytest.raises(TransportError) as caught:
+                await connection.send(Request("GET", heard.url + path), 5, MEBIBYTE)
+            assert caught.value.reason is Reason.BUG
+            assert heard.requests == []
+            connection.release()
+
+    asyncio.run(main())
+
+
+async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer at the first bytes, and read no more."""
+    await reader.read(1)
+    writer.write(OK)
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        writer.transport.abort()
+
+
+def test_an_answer_before_its_request_is_out_counts_and_ends_the_connection() -> None:
+    """What is left of the request would stand before the next one."""
+
+    async def main() -> None:
+        server = await asyncio.start_server(early, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, Transport(rest=0) as transport:
+            connection = await transport.connect(url, 5)
+            reply = await connection.send(Request("POST", url, {}, bytes(16 << 20)), 5, MEBIBYTE)
+            assert reply.status == 200
+            assert not connection.usable
+            connection.release()
+
+    asyncio.run(main())
+
+
+def test_a_request_that_nobody_reads_is_given_up_with_its_connection() -> None:
+    """A call that timed out leaves nothing behind that still wants to be sent."""
+
+    async def main() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            async with Transport() as transport:
+                with pytest.raises(TransportError) as caught:
+                    await transport.send(Request("POST", url, {}, bytes(16 << 20)), 0.2, MEBIBYTE)
+                assert caught.value.reason is Reason.TIMEOUT
+                server, _ = listener.accept()
+                with server:
+                    server.settimeout(5)
+                    return await asyncio.to_thread(_drained, server)
+
+    assert asyncio.run(main()) < 16 << 20
+
+
+def _drained(server: socket.socket) -> int:
+    """Return how many bytes come until the other side has closed."""
+    size = 0
+    with suppress(ConnectionResetError):
+        while part := server.recv(1 << 16):
+            size += len(part)
+    return size
+
+
+def test_a_connection_that_has_ended_is_held_by_nothing() -> None:
+    """The timer of a call's time limit goes with its connection, or a minute's connections would stay in memory."""
+
+    def wires() -> int:
+        gc.collect()
+        return sum(isinstance(one, Wire) for one in gc.get_objects())
+
+    async def main() -> int:
+        before = wires()
+        async with serving(saying(answer(b"{}", "Connection: close"))) as heard, Transport() as transport:
+            for _ in range(10):
+                await transport.send(get(heard.url), 60, MEBIBYTE)
+            await asyncio.sleep(0.05)
+            return wires() - before
+
+    assert asyncio.run(main()) <= 1
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * (4 << 20)], ids=["no body", "4 MiB"])
@@ -398,9 +487,11 @@ Failing = tuple[Behaviour, Reason, bool]
 FAILING: dict[str, Failing] = {
     "closed before a byte": (closing(), Reason.CONNECTION, True),
     "reset before a byte": (resetting(), Reason.CONNECTION, True),
-    "closed within the head": (closing(OK[:30]), Reason.CONNECTION, True),
+    "closed within the head": (closing(OK[:30]), Reason.CONNECTION, False),
     "closed within the body": (closing(answer(b"{", length=10)), Reason.CONNECTION, False),
     "reset within the body": (resetting(answer(b"{", length=10)), Reason.CONNECTION, False),
+    "reset within a body without length": (resetting(b"HTTP/1.1 200 OK\r\n\r\n{"), Reason.CONNECTION, False),
+    "closed after an interim answer": (closing(b"HTTP/1.1 103 Early Hints\r\n\r\n"), Reason.CONNECTION, False),
     "closed within the chunks": (closing(CHUNKED + b"5\r\n{"), Reason.CONNECTION, False),
     "reset within the chunks": (resetting(CHUNKED + b"5\r\n{"), Reason.CONNECTION, False),
     "no HTTP": (closing(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), Reason.HTTP, False),

@@ -1,10 +1,10 @@
-"""Places for those who wait: who gets one, who loses one, who is next."""
+"""Places for waiting requests: which request gets one, loses one, and is served next."""
 
 from __future__ import annotations
 
 import pytest
 
-from exporter.serving.waiting import ASKS_AT_ONCE, MOST_KNOWN, NEW_SECONDS, Habits, Place, Places, neighbourhood
+from exporter.serving.waiting import BURST, MOST_KNOWN, NEW_SECONDS, History, Place, Places, client_network
 
 
 class Guests:
@@ -106,8 +106,8 @@ def test_within_a_group_kinds_share_the_places() -> None:
 def test_of_groups_that_have_equally_many_the_greatest_claim_loses() -> None:
     """Whoever asks too often gives way to a neighbour with a later deadline."""
     guests = Guests(2)
-    for _ in range(int(ASKS_AT_ONCE) + 5):
-        guests.places.habits.claim(0.0, ("often", None))
+    for _ in range(int(BURST) + 5):
+        guests.places.history.record(0.0, ("often", None))
     assert guests.enter("often", "often", 1.0)
     assert guests.enter("seldom", "seldom", 2.0)
     assert guests.enter("Prometheus", "Prometheus", 9.0)
@@ -116,44 +116,44 @@ def test_of_groups_that_have_equally_many_the_greatest_claim_loses() -> None:
 
 @pytest.mark.parametrize(("rank", "kind", "loser"), [(2.0, "sitter", "sitter"), (0.0, "scraper", "sitter")])
 def test_whoever_loses_a_place_has_asked_too_often(rank: float, kind: str, loser: str) -> None:
-    """A newcomer that gets none, and one that has to leave, have less of a claim when they come again at once."""
+    """A newcomer that gets none, and one that has to leave, have less of a penalty when they come again at once."""
     guests = Guests(1)
     assert guests.enter("inside", "a", 1.0, "sitter")
     assert (guests.enter("newcomer", "a", rank, kind) is None) == (kind == loser)
-    lost, other = (guests.places.habits.claim(0.1, ("a", who)) for who in ("sitter", "scraper"))
+    lost, other = (guests.places.history.record(0.1, ("a", who)) for who in ("sitter", "scraper"))
     assert lost > other
 
 
-def test_who_asks_too_often_claims_less_than_who_is_new_and_who_is_new_less_than_who_is_known() -> None:
-    """Of two who ask seldom the one who waits longer loses, so sitters give way to those who come."""
-    habits = Habits()
-    often = [habits.claim(0.0, "often") for _ in range(int(ASKS_AT_ONCE) + 1)]
-    known = [habits.claim(second, "known") for second in (0.0, NEW_SECONDS, NEW_SECONDS + 1)]
+def test_the_penalty_is_highest_for_clients_above_their_rate_then_for_new_ones() -> None:
+    """Of two known clients within their rate, the one that has waited longer has the higher penalty."""
+    history = History()
+    often = [history.record(0.0, "often") for _ in range(int(BURST) + 1)]
+    known = [history.record(second, "known") for second in (0.0, NEW_SECONDS, NEW_SECONDS + 1)]
     assert often[-1] > often[-2] > known[-1]
     assert known[0] == often[0]
-    assert habits.claim(NEW_SECONDS + 1, "new") > known[2]
+    assert history.record(NEW_SECONDS + 1, "new") > known[2]
     assert known[1] > known[2]
 
 
-def test_who_was_turned_away_and_comes_again_at_once_has_asked_too_often() -> None:
-    """It would push out in turn who pushed it out; after a scrape interval all is forgotten."""
-    habits = Habits()
-    habits.claim(0.0, "a")
-    habits.turned_away(0.0, "a")
-    assert habits.claim(0.1, "a") > habits.claim(0.1, "b")
-    assert habits.claim(15.0, "a") < habits.claim(15.0, "c")
+def test_an_immediate_retry_after_being_turned_away_exceeds_the_rate() -> None:
+    """Otherwise two clients would evict each other in turn; after a scrape interval the penalty is gone."""
+    history = History()
+    history.record(0.0, "a")
+    history.turned_away(0.0, "a")
+    assert history.record(0.1, "a") > history.record(0.1, "b")
+    assert history.record(15.0, "a") < history.record(15.0, "c")
 
 
-def test_a_flood_of_new_names_does_not_push_out_who_is_known() -> None:
-    """What is remembered is bounded; who has not come for long makes room."""
-    habits = Habits()
-    habits.claim(0.0, "Prometheus")
+def test_a_flood_of_new_clients_does_not_evict_known_ones() -> None:
+    """The history is bounded; clients that have been silent for long make room."""
+    history = History()
+    history.record(0.0, "Prometheus")
     for number in range(2 * MOST_KNOWN):
-        habits.claim(1.0, number)
-    assert len(habits._known) == MOST_KNOWN
-    assert habits.claim(NEW_SECONDS, "Prometheus") < habits.claim(NEW_SECONDS, "new")
-    habits.claim(10_000.0, "later")
-    assert len(habits._known) == 1
+        history.record(1.0, number)
+    assert len(history._known) == MOST_KNOWN
+    assert history.record(NEW_SECONDS, "Prometheus") < history.record(NEW_SECONDS, "new")
+    history.record(10_000.0, "later")
+    assert len(history._known) == 1
 
 
 @pytest.mark.parametrize(
@@ -171,4 +171,4 @@ def test_a_flood_of_new_names_does_not_push_out_who_is_known() -> None:
 )
 def test_a_client_is_an_address_or_a_network_of_ipv6(remote: str | None, group: str) -> None:
     """Whoever has a /64 has more addresses than there are places, and counts as one."""
-    assert neighbourhood(remote) == group
+    assert client_network(remote) == group

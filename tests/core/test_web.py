@@ -23,7 +23,7 @@ from exporter.credentials import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.serving.app import App
 from exporter.serving.scrape import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from tests.virtual import params, tencent_error, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "CANARY0key", "plan": "single"}
@@ -39,8 +39,8 @@ class Staged(Service):
         self.asked = 0
         watched = [{**STREAMS[0], "name": f"s{number}"} for number in range(streams)] or STREAMS
         text = json.dumps({"scrape": {"reuse": "0s", **scrape}, "accounts": [ACCOUNT], "streams": watched}).encode()
-        loaded = config.load(Path("config.yml"), providers.found(), {}, lambda _path: text)
-        super().__init__(loaded, providers.found(), clock(), Keyring({}), connect=self._connected)
+        loaded = config.load(Path("config.yml"), providers.all_providers(), {}, lambda _path: text)
+        super().__init__(loaded, providers.all_providers(), system_clock(), Keyring({}), connect=self._connected)
 
     async def __aenter__(self) -> Staged:
         """Return itself."""
@@ -258,6 +258,23 @@ def test_gzip_goes_to_whom_takes_it(accept: str, packed: bool) -> None:
     encoding, body = asyncio.run(main())
     assert (encoding == "gzip") == packed
     assert (gzip.decompress(body) if packed else body).startswith(b"# HELP")
+
+
+def test_a_probe_of_one_stream_is_compressed_too() -> None:
+    """A client that accepts gzip gets it, and reads the same metrics as one that does not."""
+
+    async def main() -> tuple[str | None, bytes, bytes]:
+        async with Staged(live) as service, facing(service) as (client, _):
+            url = client.make_url("/probe?target=tencent/b/c")
+            async with client.session.get(url, headers={"Accept-Encoding": "identity"}) as plain:
+                text = await plain.read()
+            async with client.session.get(url, headers={"Accept-Encoding": "gzip"}, auto_decompress=False) as packed:
+                return packed.headers.get("Content-Encoding"), gzip.decompress(await packed.read()), text
+
+    encoding, unpacked, text = asyncio.run(main())
+    assert encoding == "gzip"
+    assert [line.split()[0] for line in unpacked.splitlines()] == [line.split()[0] for line in text.splitlines()]
+    assert b"stream_active{" in text
 
 
 # --- what is shown, and what is refused ------------------------------------------------------------------------------

@@ -308,3 +308,73 @@ def test_a_large_body_in_ordinary_chunks_is_read() -> None:
             return await transport.send(Request("GET", url), 10, MEBIBYTE)
 
     assert asyncio.run(main()).body == bytes(range(256)) * 2000
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("before", [b"", b"\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
+@pytest.mark.parametrize("form", [named, chunked])
+@pytest.mark.parametrize("behind", [b"", b"H", OTHER[:30]])
+def test_what_begins_behind_an_answer_ends_the_connection(
+    form: Callable[[bytes], bytes], before: bytes, behind: bytes, tls: bool, tmp_path: Path
+) -> None:
+    """A part of another answer in the same bytes is as unasked for as a whole one; a clean end costs nothing."""
+    context = tls_context()
+    if tls:
+        context.load_verify_locations(file := certificate(tmp_path, "127.0.0.1"))
+
+    async def main() -> None:
+        async with (
+            telling(lambda name: [(0, before + form(name) + behind)], tls=server_context(file) if tls else None) as url,
+            Transport(context, rest=0) as transport,
+        ):
+            connection = await transport.connect(url, 5)
+            reply = await connection.send(Request("GET", f"{url}/name"), 5, MEBIBYTE)
+            assert reply.body == b"name"
+            assert connection.usable is (not behind)
+            connection.release()
+            another = await transport.connect(url, 5)
+            assert another.reused is (not behind)
+            another.release()
+
+    asyncio.run(main())
+
+
+def test_a_used_connection_that_waits_is_not_used_where_an_answer_came_unasked() -> None:
+    """A call that has its connection but not yet its slot when the endpoint speaks gets another one."""
+
+    async def main() -> None:
+        async with (
+            telling(lambda name: [(0, named(name) + (OTHER if name == b"twice" else b""))]) as url,
+            Transport(rest=0) as transport,
+        ):
+            waiting = await transport.connect(url, 5)
+            await waiting.send(Request("GET", f"{url}/any"), 5, MEBIBYTE)
+            twice = await transport.connect(url, 5, new=True)
+            await twice.send(Request("GET", f"{url}/twice"), 5, MEBIBYTE)
+            assert not await waiting.quiet()
+            twice.release()
+            waiting.release()
+
+    asyncio.run(main())
+
+
+def test_a_connection_whose_answer_is_whole_but_unread_still_listens() -> None:
+    """A call that gives up on a large answer leaves no connection that hears nothing any more."""
+    large = answer(b"x" * (60 << 10))
+
+    async def main() -> None:
+        steps = {b"second": [(0.0, large[: 40 << 10]), (0.05, large[40 << 10 :]), (1.5, OTHER)]}
+        async with telling(lambda name: steps.get(name, [(0, large)])) as url, Transport(rest=0) as transport:
+            first = await transport.send(Request("GET", f"{url}/first"), 5, MEBIBYTE)  # holds the right to a large body
+            connection = await transport.connect(url, 5, new=True)
+            with pytest.raises(TransportError) as caught:
+                await connection.send(Request("GET", f"{url}/second"), 1.0, MEBIBYTE)
+            assert caught.value.reason is Reason.TIMEOUT
+            kept = connection.usable
+            await asyncio.sleep(1.0)
+            assert kept
+            assert not connection.usable
+            connection.release()
+            first.release()
+
+    asyncio.run(main())

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from exporter.credentials import Keyring
 from exporter.model import Account, Reply, Request
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.alibaba import credentials as alibaba
 from exporter.providers.interface import AnyProvider, CredentialsError
 from exporter.providers.tencent import credentials as tencent
@@ -223,7 +223,7 @@ async def bench(provider: str, environ: Mapping[str, str], patience: float = 1.0
             unix=lambda: time.unix,
             mono=lambda: time.mono,
         )
-        kind = found()[provider]
+        kind = all_providers()[provider]
         yield Bench(ring, cloud, kind, kind.account(name="main", provider=provider), timeouts)
 
 

@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from exporter.credentials import Keyring
 from exporter.credentials.keyring import LONGEST_PAUSE
 from exporter.model import Reason, Reply, Request
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError, TransportError
 
-TENCENT = found()["tencent"]
+TENCENT = all_providers()["tencent"]
 ACCOUNT = TENCENT.account(name="main", provider="tencent")
 
 
@@ -79,8 +79,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def the_provider_refuses(self) -> None:
-        """The keys are doubted."""
-        self.ring.doubt(TENCENT, ACCOUNT)
+        """The provider refuses the keys."""
+        self.ring.mark_refused(TENCENT, ACCOUNT)
 
     @rule(count=st.sampled_from([1, 3]))
     def a_round(self, count: int) -> None:

@@ -18,11 +18,11 @@ from exporter.credentials.files import Presence
 from exporter.fields import SecretSource
 from exporter.files import DAEMONS, MOST_IDLE
 from exporter.model import Account
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError
 from tests.credentials.cloud import CANARY, SETTINGS, Bench, play, refused, saying, settle
 
-TENCENT = found()["tencent"]
+TENCENT = all_providers()["tencent"]
 
 
 def by_file(path: Path) -> Account:
@@ -51,7 +51,7 @@ def no_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", ["cvm-auto", "ecs-profile"])
 def test_the_calls_of_an_attempt_share_its_time(name: str, tmp_path: Path) -> None:
-    """A server that answers slowly, but always in time, cannot stretch an attempt: later calls get what is left."""
+    """Slow answers cannot prolong an attempt: later calls get the remaining time."""
 
     async def scene(made: Bench) -> None:
         async def slow(request: web.Request) -> web.StreamResponse:
@@ -70,7 +70,7 @@ def test_the_calls_of_an_attempt_share_its_time(name: str, tmp_path: Path) -> No
 
 
 def test_a_server_that_dribbles(tmp_path: Path) -> None:
-    """A server that sends a byte now and then has no more time than one that sends nothing."""
+    """A server that sends single bytes gets no more time than one that sends nothing."""
 
     async def dribble(request: web.Request) -> web.StreamResponse:
         made = web.StreamResponse()
@@ -88,7 +88,7 @@ def test_a_server_that_dribbles(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cvm", "ecs"])
 def test_a_server_that_gives_the_old_keys_again(name: str, tmp_path: Path) -> None:
-    """A server that goes on with keys that are about to expire is asked each half minute until it has others."""
+    """While a server returns keys that are about to expire, it is asked every half minute."""
 
     async def scene(made: Bench) -> None:
         await made.keys()
@@ -109,7 +109,7 @@ def test_a_server_that_gives_the_old_keys_again(name: str, tmp_path: Path) -> No
 
 
 def test_a_clock_that_is_set(tmp_path: Path) -> None:
-    """Keys that expire by a clock set forward are fetched anew; the right ones come once it is set back."""
+    """When the clock is set forward, keys are renewed; when it is set back, they are right again."""
 
     async def scene(made: Bench) -> None:
         await made.keys()
@@ -128,7 +128,7 @@ def test_a_clock_that_is_set(tmp_path: Path) -> None:
 
 
 def test_a_rotation_while_a_round_is_broken_off(tmp_path: Path) -> None:
-    """A round that ends while it reads the new key leaves the next one knowing that the key has changed."""
+    """If a round is cancelled while it reads a new key, the next round still notices the change."""
     path = tmp_path / "id"
     path.write_text("old")
     reading, go_on = threading.Event(), threading.Event()
@@ -157,7 +157,7 @@ def test_a_rotation_while_a_round_is_broken_off(tmp_path: Path) -> None:
 
 
 def test_rounds_at_the_same_time_as_a_rotation(tmp_path: Path) -> None:
-    """While one round reads a new key, another waits for it and does not go on with the old one."""
+    """While one round reads a new key, others wait for it instead of using the old one."""
     path = tmp_path / "id"
     path.write_text("old")
     reading, go_on = threading.Event(), threading.Event()
@@ -185,7 +185,7 @@ def test_rounds_at_the_same_time_as_a_rotation(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_replaced_while_it_is_read(tmp_path: Path) -> None:
-    """A secret that is empty for the moment in which it is written anew is read again at once."""
+    """A secret that is empty while it is rewritten is read again at once."""
     path = tmp_path / "id"
     path.write_text("")
 
@@ -198,7 +198,7 @@ def test_a_file_that_is_replaced_while_it_is_read(tmp_path: Path) -> None:
 
 
 def test_a_profile_half_written(tmp_path: Path) -> None:
-    """A profile file that was read half written costs that round; the next one reads it whole."""
+    """A half-written profile file costs one round; the next one reads the whole file."""
     (tmp_path / ".tencentcloud").mkdir()
     path = tmp_path / ".tencentcloud/credentials"
     account = TENCENT.account(name="main", provider="tencent")
@@ -218,7 +218,7 @@ def test_a_profile_half_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tke", "rrsa"])
 def test_an_identity_token_half_written(name: str, tmp_path: Path) -> None:
-    """A token that STS refuses, as it was read half written, is tried again as soon as it is whole, without a pause."""
+    """A half-written token that STS refuses is retried without a pause as soon as it is complete."""
 
     async def scene(made: Bench) -> None:
         whole = (tmp_path / "token").read_text()
@@ -233,7 +233,7 @@ def test_an_identity_token_half_written(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tke", "rrsa"])
 def test_expired_keys_and_everything_dead(name: str, tmp_path: Path) -> None:
-    """Expired keys are never used, whatever becomes of token and server; new ones come once all is well again."""
+    """Expired keys are never used, even if token and server fail; new ones are fetched after recovery."""
 
     async def scene(made: Bench) -> None:
         token = (tmp_path / "token").read_text()
@@ -241,7 +241,7 @@ def test_expired_keys_and_everything_dead(name: str, tmp_path: Path) -> None:
         made.cloud.time.pass_(made.cloud.life)
         made.cloud.answer = saying(500, "")
         (tmp_path / "token").unlink()
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         for _ in range(5):
             assert "No such file" in str(await refused(made))
             made.cloud.time.pass_(15)
@@ -267,26 +267,26 @@ def test_expired_keys_and_everything_dead(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_secret_in_place_of_a_file(provider: str, environ: dict[str, str]) -> None:
-    """A key or token that was given where the name of a file or role belongs is not shown."""
-    kind = found()[provider]
+    """A key or token in place of a file's or role's name is not shown."""
+    kind = all_providers()[provider]
     with pytest.raises(CredentialsError) as caught:
         asyncio.run(Keyring(environ)(kind, kind.account(name="main", provider=provider)))
     assert CANARY not in str(caught.value)
 
 
 def test_a_profile_with_a_secret_in_place_of_a_file(tmp_path: Path) -> None:
-    """What a profile file holds is not shown, not even where it should be the name of another file."""
+    """A profile file's content is not shown, even in place of another file's name."""
     path = tmp_path / "profile"
     options = f"type = oidc_role_arn\nrole_arn = a\noidc_provider_arn = p\noidc_token_file_path = {CANARY}\n"
     path.write_text(f"[default]\n{options}")
-    kind, ring = found()["alibaba"], Keyring({"ALIBABA_CLOUD_CREDENTIALS_FILE": str(path)})
+    kind, ring = all_providers()["alibaba"], Keyring({"ALIBABA_CLOUD_CREDENTIALS_FILE": str(path)})
     with pytest.raises(CredentialsError, match="cannot be read: No such file") as caught:
         asyncio.run(ring(kind, kind.account(name="main", provider="alibaba")))
     assert CANARY not in str(caught.value)
 
 
 def test_no_thread_to_spare(tmp_path: Path) -> None:
-    """Where no thread can be started keys stay in use, and those that cannot be read are told of in words."""
+    """If no thread can be started, present keys stay in use, and the error for new ones says so."""
     path = tmp_path / "id"
     path.write_text("old")
     profile = tmp_path / "profile"
@@ -313,13 +313,13 @@ class Slow(type(Path())):  # type: ignore[misc]
         return str(self)
 
 
-def test_a_busy_machine_is_no_profile_file(tmp_path: Path) -> None:
-    """The first look at a file may take longer than the looks of every round: else another source would be chosen."""
+def test_a_slow_first_check_does_not_count_as_a_profile_file(tmp_path: Path) -> None:
+    """The first check of a file may take longer than later ones, so that no other source is chosen by mistake."""
     assert not Presence()(Slow(tmp_path / "none"))
 
 
 def test_a_disk_that_hangs_changes_nothing(tmp_path: Path) -> None:
-    """A file that could be seen before counts as it was then."""
+    """While a disk hangs, the last result of a check counts."""
     seen: list[Any] = []
     for name in ("none", "some"):
         (tmp_path / "some").write_text("")

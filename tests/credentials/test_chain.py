@@ -18,7 +18,7 @@ from exporter.config.secret_values import missing
 from exporter.credentials import Keyring, chooser
 from exporter.fields import Secret
 from exporter.model import Credentials, Reply, Request
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.sources import Lease, Machine, Source, Steps
 
 ROLE = {"TENCENTCLOUD_CAM_ROLE_NAME": "reader"}
@@ -36,7 +36,7 @@ def written(directory: Path, **fields: str) -> Path:
 
 def by_load(path: Path) -> list[str]:
     """Return the warnings of a configuration that is read with a chooser."""
-    loaded = config.load(path, found(), ROLE, choose=chooser(ROLE))
+    loaded = config.load(path, all_providers(), ROLE, choose=chooser(ROLE))
     return [f"{one.path}: {one.message}" for one in loaded.warnings]
 
 
@@ -50,30 +50,30 @@ def by_command(path: Path) -> list[str]:
 
 def by_server(path: Path) -> list[str]:
     """Return the warnings that the server logs."""
-    return [f"{one.path}: {one.message}" for one in Loader(path, found(), ROLE)().warnings]
+    return [f"{one.path}: {one.message}" for one in Loader(path, all_providers(), ROLE)().warnings]
 
 
 @pytest.mark.parametrize("warnings", [by_load, by_command, by_server])
-def test_a_source_is_told(warnings: Callable[[Path], list[str]], tmp_path: Path) -> None:
-    """Each reader of the configuration names the source that the machine shows, so that nobody is surprised by it."""
+def test_the_chosen_source_is_named(warnings: Callable[[Path], list[str]], tmp_path: Path) -> None:
+    """The configuration's warnings name the credential source that is used."""
     assert warnings(written(tmp_path)) == [f"accounts[0].provider: {WARNING}"]
     assert warnings(written(tmp_path, secret_id="id-of-key", secret_key="a-secret-key")) == []
 
 
 def test_a_key_alone_is_not_completed_by_a_source(tmp_path: Path) -> None:
-    """An account that gives one key of two is told of the other; no source takes its place."""
+    """If an account has one of two keys, the other is reported missing; no source replaces it."""
     with pytest.raises(config.ConfigErrors, match="secret_key: is missing: set secret_key"):
-        config.load(written(tmp_path, secret_id="id-of-key"), found(), ROLE, choose=chooser(ROLE))
+        config.load(written(tmp_path, secret_id="id-of-key"), all_providers(), ROLE, choose=chooser(ROLE))
 
 
 def test_without_a_chooser(tmp_path: Path) -> None:
-    """Where no source is looked for, keys are missing that fields and environment do not give."""
+    """Without a chooser, keys must come from fields or environment variables."""
     with pytest.raises(config.ConfigErrors, match="secret_id: is missing: set secret_id"):
-        config.load(written(tmp_path), found(), ROLE)
+        config.load(written(tmp_path), all_providers(), ROLE)
 
 
 def test_a_new_cloud_brings_its_sources() -> None:
-    """A provider's own sources are all that the chain knows: a cloud with another one needs no edit elsewhere."""
+    """The chain uses the provider's own sources, so a cloud with a new source needs no change elsewhere."""
 
     def obtain(machine: Machine, now: float) -> Steps:
         key: bytes = yield Path(machine.get("TOY_KEY_FILE"))
@@ -87,7 +87,7 @@ def test_a_new_cloud_brings_its_sources() -> None:
         evidence=lambda machine: machine.get("TOY_KEY_FILE"),
         obtain=obtain,
     )
-    kind = replace(found()["tencent"], name="toy", environment={}, sources=(toy,))
+    kind = replace(all_providers()["tencent"], name="toy", environment={}, sources=(toy,))
 
     async def send(request: Request, _timeout: float, _largest: int) -> Reply:
         return Reply(200, {}, f"{request.url} {request.headers['X-Toy']}".encode())

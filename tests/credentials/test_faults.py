@@ -10,7 +10,7 @@ import pytest
 
 from exporter.credentials import Keyring
 from exporter.model import Reply, Request
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError
 from exporter.transport import Transport
 from tests.credentials.cloud import (
@@ -49,10 +49,10 @@ FAULTS: dict[str, tuple[Answer, str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 @EACH_SOURCE
-def test_faults_are_told_without_secrets(
+def test_errors_hold_no_secrets(
     setting: Setting, fault: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever a server does, the error says what to do and holds neither key, token nor anything of the answer."""
+    """For any fault of a server, the error says what to do and holds no key, token or part of the answer."""
     answer, words = FAULTS[fault]
 
     async def scene(made: Bench) -> None:
@@ -70,11 +70,11 @@ def test_faults_are_told_without_secrets(
 
 
 def test_a_dead_server(tmp_path: Path) -> None:
-    """A server that cannot be reached is told of with what to do."""
+    """If a server cannot be reached, the error says what to do."""
 
     async def main() -> None:
         async with Transport(TLS) as transport:
-            kind = found()["alibaba"]
+            kind = all_providers()["alibaba"]
 
             async def send(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
                 nobody = request.url.replace("http://100.100.100.200", "http://127.0.0.1:1")
@@ -102,7 +102,7 @@ def test_sts_refuses_the_token(name: str, tmp_path: Path) -> None:
 
 
 def test_no_role_is_attached(tmp_path: Path) -> None:
-    """An instance without the role is told apart from a server that does not answer."""
+    """A missing role is distinguished from a server that does not answer."""
 
     async def scene(made: Bench) -> None:
         made.cloud.role = None
@@ -113,8 +113,8 @@ def test_no_role_is_attached(tmp_path: Path) -> None:
 
 
 def test_without_a_transport(tmp_path: Path) -> None:
-    """A keyring that was given no network says so, and does not look for one."""
-    kind = found()["tencent"]
+    """A keyring without a transport says so, and makes no calls."""
+    kind = all_providers()["tencent"]
     ring = Keyring(SETTINGS["cvm"].make(tmp_path))
     with pytest.raises(CredentialsError, match="no network is to be used here"):
         asyncio.run(ring(kind, kind.account(name="main", provider="tencent")))

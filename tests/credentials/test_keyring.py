@@ -1,4 +1,4 @@
-"""The keyring: keys renewed in time, asked for once, and doubted."""
+"""The keyring: keys are renewed in time, once for all rounds, and when a provider refuses them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.credentials.cloud import (
 
 @EACH_SOURCE
 def test_keys_of_the_machine(setting: Setting, tmp_path: Path) -> None:
-    """Every source gives whole temporary keys, id, key and token of one issue."""
+    """Every source returns id, key and token of the same issue."""
 
     async def scene(made: Bench) -> None:
         keys = await made.ring(made.provider, made.account)
@@ -38,7 +38,7 @@ def test_keys_of_the_machine(setting: Setting, tmp_path: Path) -> None:
     assert play(setting, tmp_path, scene) == []
 
 
-def test_what_is_asked(tmp_path: Path) -> None:
+def test_the_calls_are_the_documented_ones(tmp_path: Path) -> None:
     """The calls are those that the vendors document, in their order, and no others."""
     asked: dict[str, list[str]] = {}
     for name, setting in SETTINGS.items():
@@ -62,7 +62,7 @@ def test_what_is_asked(tmp_path: Path) -> None:
 
 @EACH_SOURCE
 def test_one_request_for_all_who_wait(setting: Setting, tmp_path: Path) -> None:
-    """Fifty rounds that want keys at one time cause one renewal and share it."""
+    """Fifty rounds that need keys at the same time share one renewal."""
 
     async def scene(made: Bench) -> None:
         assert set(await asyncio.gather(*(made.keys() for _ in range(50)))) == {"id-1"}
@@ -73,7 +73,7 @@ def test_one_request_for_all_who_wait(setting: Setting, tmp_path: Path) -> None:
 
 @EACH_SOURCE
 def test_renewed_before_the_end(setting: Setting, tmp_path: Path) -> None:
-    """Keys are used without a call until their vendor's time before the end, and are then renewed once, aside."""
+    """Keys are renewed once, in the background, at the vendor's interval before they expire."""
 
     async def scene(made: Bench) -> None:
         await made.keys()
@@ -103,7 +103,7 @@ def test_renewed_after_the_end(setting: Setting, tmp_path: Path) -> None:
 
 @EACH_SOURCE
 def test_old_keys_outlive_a_failed_renewal(setting: Setting, tmp_path: Path) -> None:
-    """While old keys hold, a dead server costs no round; it is told of once, and once more when it is back."""
+    """While old keys are valid, a dead server costs no round; its failure and recovery are logged once each."""
 
     async def scene(made: Bench) -> None:
         await made.keys()
@@ -125,7 +125,7 @@ def test_old_keys_outlive_a_failed_renewal(setting: Setting, tmp_path: Path) -> 
 
 @EACH_SOURCE
 def test_old_keys_do_not_outlive_their_end(setting: Setting, tmp_path: Path) -> None:
-    """Once old keys have expired and no new ones are to be had, there are none."""
+    """When old keys have expired and no new ones are available, there are none."""
 
     async def scene(made: Bench) -> None:
         await made.keys()
@@ -176,7 +176,7 @@ def test_recovers_within_the_pause(setting: Setting, tmp_path: Path) -> None:
 
 @EACH_SOURCE
 def test_short_lived_keys_cause_no_storm(setting: Setting, tmp_path: Path) -> None:
-    """Keys that come with less life than they are renewed before their end are renewed every half minute, no sooner."""
+    """Keys that live shorter than the renewal interval are renewed every half minute at most."""
 
     async def scene(made: Bench) -> None:
         made.cloud.life = 120
@@ -191,7 +191,7 @@ def test_short_lived_keys_cause_no_storm(setting: Setting, tmp_path: Path) -> No
 
 @EACH_SOURCE
 def test_expired_on_arrival(setting: Setting, tmp_path: Path) -> None:
-    """Keys that have expired already are none, and the words name this machine's clock."""
+    """Keys that have already expired are refused, and the error suggests checking the clock."""
 
     async def scene(made: Bench) -> None:
         made.cloud.life = -3600
@@ -201,32 +201,32 @@ def test_expired_on_arrival(setting: Setting, tmp_path: Path) -> None:
 
 
 @EACH_SOURCE
-def test_doubt(setting: Setting, tmp_path: Path) -> None:
-    """Keys that the provider refuses are had anew at the next round, but at most once a minute."""
+def test_refused_keys_are_renewed(setting: Setting, tmp_path: Path) -> None:
+    """Keys that the provider refuses are renewed in the next round, but at most once a minute."""
 
     async def scene(made: Bench) -> None:
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         assert await made.keys() == "id-1"
         for _ in range(30):
-            made.ring.doubt(made.provider, made.account)
+            made.ring.mark_refused(made.provider, made.account)
         assert await made.keys() == "id-2"
         made.cloud.time.pass_(59)
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         assert await made.keys() == "id-2"
         made.cloud.time.pass_(1)
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         assert await made.keys() == "id-3"
 
     play(setting, tmp_path, scene)
 
 
 @EACH_SOURCE
-def test_doubt_while_the_server_is_dead(setting: Setting, tmp_path: Path) -> None:
-    """Doubted keys that have not expired are better than none: a refusal may have had another reason."""
+def test_refused_keys_while_the_server_is_dead(setting: Setting, tmp_path: Path) -> None:
+    """Refused keys that have not expired stay in use if there are no others: the refusal may have another cause."""
 
     async def scene(made: Bench) -> None:
         await made.keys()
-        made.ring.doubt(made.provider, made.account)
+        made.ring.mark_refused(made.provider, made.account)
         made.cloud.answer = saying(500, "")
         assert await made.keys() == "id-1"
         made.cloud.answer = None
@@ -237,7 +237,7 @@ def test_doubt_while_the_server_is_dead(setting: Setting, tmp_path: Path) -> Non
 
 
 def test_a_cancelled_renewal_is_taken_over(tmp_path: Path) -> None:
-    """If the round that fetches keys is broken off, one that waits for them fetches them itself."""
+    """If the round that fetches keys is cancelled, a waiting round fetches them."""
 
     async def scene(made: Bench) -> None:
         reached = asyncio.Event()
@@ -260,7 +260,7 @@ def test_a_cancelled_renewal_is_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tke", "rrsa"])
 def test_a_rotated_identity_token(name: str, tmp_path: Path) -> None:
-    """The pod's token is read again for each renewal, as the kubelet replaces it."""
+    """The pod's token is read again for each renewal, because the kubelet replaces it."""
 
     async def scene(made: Bench) -> None:
         await made.keys()

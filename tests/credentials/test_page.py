@@ -11,7 +11,7 @@ import yaml
 from exporter import providers
 from exporter.credentials import keyring
 from exporter.credentials.chain import choose
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.sources import Machine
 
 PAGE = Path(__file__).parents[2] / "docs" / "credentials.md"
@@ -23,11 +23,11 @@ FILES += [("~/.volc/config", content) for kind, content in BLOCKS if kind == "js
 
 @pytest.mark.parametrize(("path", "content"), FILES, ids=[path for path, _ in FILES])
 def test_profile_files(path: str, content: str) -> None:
-    """Each profile file of the page gives its keys at the place that it names."""
+    """Each profile file in the documentation works at the path shown there."""
     place = path.replace("~", "/home/me")
     machine = Machine({"HOME": "/home/me"}, lambda file: str(file) == place)
     keys = []
-    for provider in found().values():
+    for provider in all_providers().values():
         source = choose(machine, provider, ())
         if source is not None:
             steps = source.obtain(machine, 0.0)
@@ -39,26 +39,26 @@ def test_profile_files(path: str, content: str) -> None:
 
 
 def test_every_provider_has_its_profile_file() -> None:
-    """Four files are shown: two of Volcengine's, one of each other cloud that has one."""
+    """The documentation shows four files: two for Volcengine, one for each other cloud that has one."""
     assert len(FILES) == 4
 
 
 def test_accounts() -> None:
-    """Each account of the page is one that its provider's fields allow."""
+    """Each account in the documentation is valid for its provider."""
     accounts = [one for kind, content in BLOCKS if kind == "yaml" for one in yaml.safe_load(content)["accounts"]]
     assert len(accounts) == 2
     for account in accounts:
         fields = {re.sub(r"_(file|env)$", "", key) for key in account}
-        assert fields <= set(found()[account["provider"]].account.model_fields)
+        assert fields <= set(all_providers()[account["provider"]].account.model_fields)
 
 
 def test_variables() -> None:
-    """Every variable that the page names is one that the code knows, and the figures are the code's."""
+    """The variables and figures in the documentation are those of the code."""
     code = "".join(path.read_text() for path in Path(providers.__file__).parent.glob("*/credentials.py"))
-    known = {name for provider in found().values() for names in provider.environment.values() for name in names}
+    known = {name for provider in all_providers().values() for names in provider.environment.values() for name in names}
     for name in re.findall(r"\b(?:TENCENTCLOUD|ALIBABA_CLOUD|TKE|VOLC|ZEGO)_[A-Z_]+\b", TEXT):
         assert name in known or name in code, name
-    early = {name: {source.early for source in found()[name].sources} for name in ("tencent", "alibaba")}
+    early = {name: {source.early for source in all_providers()[name].sources} for name in ("tencent", "alibaba")}
     assert early == {"tencent": {300.0}, "alibaba": {900.0}}
     assert "300 s (Tencent) or 900 s (Alibaba)" in TEXT
     assert f"at most {keyring.LONGEST_PAUSE:.0f} s |" in TEXT

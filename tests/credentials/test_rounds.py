@@ -9,7 +9,7 @@ from typing import Any
 from exporter.credentials import Keyring
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials, Reply, Request, State
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds import Clock, Prober, Shared
 from exporter.state.board import Board
@@ -18,7 +18,7 @@ from tests.virtual import EPOCH, Network, account, params, reply, run, streams, 
 
 
 def test_a_rotated_key_costs_one_bad_round() -> None:
-    """Even where the key's file looks the same as before: the refusal alone makes it be read again."""
+    """A refusal makes the key's file be read again, even if it looks unchanged."""
     right, written = ["AKIDone"], [b"AKIDone"]
 
     async def behave(_provider: str, request: Request) -> Reply:
@@ -29,9 +29,9 @@ def test_a_rotated_key_costs_one_bad_round() -> None:
         loop = asyncio.get_running_loop()
         ring = Keyring({}, lambda _path: written[0], unix=lambda: EPOCH + loop.time(), mono=loop.time)
         clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-        made = Prober(Shared(Board(120), Counters(), clock, Network(behave).connect, ring, ring.doubt))
+        made = Prober(Shared(Board(120), Counters(), clock, Network(behave).connect, ring, ring.mark_refused))
         sources: dict[str, Any] = dict.fromkeys(("secret_id", "secret_key"), SecretSource("file", str(Path(__file__))))
-        made.configure([(found()["tencent"], account(**sources))], streams(1), 120)
+        made.configure([(all_providers()["tencent"], account(**sources))], streams(1), 120)
         seen = []
         for number in range(5):
             if number == 2:
@@ -45,7 +45,7 @@ def test_a_rotated_key_costs_one_bad_round() -> None:
 
 
 def test_a_late_answer_is_searched_for_the_keys_of_its_own_call() -> None:
-    """Keys rotate while a slow call is in flight: neither its own nor the new secret is shown when it fails at last."""
+    """If keys rotate during a slow call, its failure shows neither the old nor the new secret."""
     held = [Credentials("AKIDone", Secret("first-secret-value"))]
 
     async def keys(_provider: AnyProvider, _account: Account) -> Credentials:
@@ -63,7 +63,7 @@ def test_a_late_answer_is_searched_for_the_keys_of_its_own_call() -> None:
         clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
         network = Network(behave)
         made = Prober(Shared(Board(120), Counters(), clock, network.connect, keys))
-        made.configure([(found()["tencent"], account(timeout="20s"))], streams(2), 120)
+        made.configure([(all_providers()["tencent"], account(timeout="20s"))], streams(2), 120)
         slow, quick = made.shared.board
         scrape = asyncio.create_task(made.refresh(loop.time() + 9, loop.time()))
         await asyncio.sleep(1)

@@ -21,7 +21,7 @@ def keys_by(cloud: Cloud, ask: Any) -> Any:
 
 
 def test_tencent_instance_role() -> None:
-    """Tencent's SDK has the keys of the instance's role from the fake, by the same calls."""
+    """Tencent's SDK gets the keys of the instance's role from the fake with the same calls."""
     credential = pytest.importorskip("tencentcloud.common.credential")
     cloud = Cloud(Time())
 
@@ -36,7 +36,7 @@ def test_tencent_instance_role() -> None:
 
 
 def test_alibaba_instance_role() -> None:
-    """Alibaba's SDK has the keys of the instance's role from the fake, by version 2 of the metadata server."""
+    """Alibaba's SDK gets the keys of the instance's role from the fake's metadata server, version 2."""
     module = pytest.importorskip("alibabacloud_credentials.provider.ecs_ram_role")
     cloud = Cloud(Time())
 

@@ -16,7 +16,7 @@ import structlog
 from exporter.credentials import Keyring
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError
 from tests.credentials.cloud import (
     CANARY,
@@ -30,13 +30,13 @@ from tests.credentials.cloud import (
 def account_with_files(directory: Path, **fields: SecretSource) -> Account:
     """Return a Tencent account whose keys stand in two files."""
     files = {name: SecretSource("file", str(directory / name)) for name in ("secret_id", "secret_key")}
-    made: Account = found()["tencent"].account(name="main", provider="tencent", **{**files, **fields})
+    made: Account = all_providers()["tencent"].account(name="main", provider="tencent", **{**files, **fields})
     return made
 
 
 def secret_of(ring: Keyring, account: Account) -> tuple[str, str]:
     """Return an account's key id and key as text."""
-    keys = asyncio.run(ring(found()["tencent"], account))
+    keys = asyncio.run(ring(all_providers()["tencent"], account))
     return keys.key_id, keys.key_secret.reveal()
 
 
@@ -52,7 +52,7 @@ def publish(directory: Path, version: int) -> None:
 
 
 def test_rotation_by_symlink_swap(tmp_path: Path) -> None:
-    """A secret that Kubernetes replaces is used from the next round on."""
+    """A secret that Kubernetes replaces is used in the next round."""
     ring, account = Keyring({}), account_with_files(tmp_path)
     for version in range(1, 4):
         publish(tmp_path, version)
@@ -60,7 +60,7 @@ def test_rotation_by_symlink_swap(tmp_path: Path) -> None:
 
 
 def test_rotation_in_place(tmp_path: Path) -> None:
-    """A secret file that is written anew is read anew."""
+    """A secret file that is rewritten is read again."""
     ring, account = Keyring({}), account_with_files(tmp_path)
     for key in ("first", "second!"):
         for name in ("secret_id", "secret_key"):
@@ -69,7 +69,7 @@ def test_rotation_in_place(tmp_path: Path) -> None:
 
 
 def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
-    """A round costs no reading as long as the files are the same."""
+    """Unchanged files are not read again."""
     publish(tmp_path, 1)
     reads: list[Path] = []
 
@@ -84,7 +84,7 @@ def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
 
 
 def test_id_and_key_of_one_version(tmp_path: Path) -> None:
-    """A swap between the reading of the id and of the key does not mix two versions."""
+    """A swap between reading id and key does not mix two versions."""
     publish(tmp_path, 1)
 
     def read(path: Path) -> bytes:
@@ -97,7 +97,7 @@ def test_id_and_key_of_one_version(tmp_path: Path) -> None:
 
 
 def test_rotation_that_keeps_the_time_of_modification(tmp_path: Path) -> None:
-    """A copy that keeps time and size of the file before is seen as the other file that it is."""
+    """A new file with the same time and size as the old one is noticed."""
     publish(tmp_path, 1)
     ring, account = Keyring({}), account_with_files(tmp_path)
     secret_of(ring, account)
@@ -110,19 +110,19 @@ def test_rotation_that_keeps_the_time_of_modification(tmp_path: Path) -> None:
 
 
 def test_a_change_that_the_file_system_does_not_show(tmp_path: Path) -> None:
-    """After a refusal files are read even if they look the same, as on a network's file system that lags behind."""
+    """After a refusal, files are read even if they look unchanged, as on a network file system that lags."""
     publish(tmp_path, 1)
     content = [b"old"]
     ring, account = Keyring({}, lambda _path: content[0]), account_with_files(tmp_path)
     secret_of(ring, account)
     content[0] = b"new"
     assert secret_of(ring, account) == ("old", "old")
-    ring.doubt(found()["tencent"], account)
+    ring.mark_refused(all_providers()["tencent"], account)
     assert secret_of(ring, account) == ("new", "new")
 
 
 def test_files_are_tried_at_every_round(tmp_path: Path) -> None:
-    """Pauses are for servers: a file that could not be read for a moment costs that round alone."""
+    """There are no pauses for files: one that cannot be read for a moment costs only that round."""
     publish(tmp_path, 1)
     broken = [True]
 
@@ -170,7 +170,7 @@ SPOILED: dict[str, tuple[Spoil, str]] = {
 
 @pytest.mark.parametrize("spoiled", SPOILED)
 def test_a_spoiled_secret_file(spoiled: str, tmp_path: Path) -> None:
-    """A secret file that turns bad costs the rounds until it is mended; its field is told, and never its value."""
+    """A bad secret file costs rounds until it is repaired; the error names its field, never its value."""
     spoil, words = SPOILED[spoiled]
     for name in ("secret_id", "secret_key"):
         (tmp_path / name).write_text(f"{CANARY}-1")
@@ -190,7 +190,7 @@ def test_a_spoiled_secret_file(spoiled: str, tmp_path: Path) -> None:
 
 
 def test_bad_permissions(tmp_path: Path) -> None:
-    """A file that the exporter's user may not read is told of in these words, whether of a secret or of a profile."""
+    """The error for a file without read permission is the same for secrets and profiles."""
 
     def read(_path: Path) -> bytes:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -198,14 +198,14 @@ def test_bad_permissions(tmp_path: Path) -> None:
     publish(tmp_path, 1)
     with pytest.raises(CredentialsError, match="secret_id: names a file that cannot be read: Permission denied"):
         secret_of(Keyring({}, read), account_with_files(tmp_path))
-    kind = found()["tencent"]
+    kind = all_providers()["tencent"]
     profile = {"TENCENTCLOUD_CREDENTIALS_FILE": "/etc/profile-of-root"}
     with pytest.raises(CredentialsError, match="/etc/profile-of-root cannot be read: Permission denied; let the exp"):
         secret_of(Keyring(profile, read), kind.account(name="main", provider="tencent"))
 
 
 def test_another_account_of_the_same_name(tmp_path: Path) -> None:
-    """A reload that gives an account other fields gives it other keys at once."""
+    """When a reload changes an account's fields, its keys change at once."""
     publish(tmp_path, 1)
     ring, account = Keyring({}), account_with_files(tmp_path)
     secret_of(ring, account)
@@ -214,16 +214,16 @@ def test_another_account_of_the_same_name(tmp_path: Path) -> None:
 
 
 def test_the_environment(tmp_path: Path) -> None:
-    """The vendors' variables give keys and token where the account gives none."""
+    """The vendors' variables set keys and token if the account does not."""
     environ = {"TENCENTCLOUD_SECRET_ID": "i", "TENCENTCLOUD_SECRET_KEY": "k", "TENCENTCLOUD_TOKEN": "t"}
-    kind = found()["tencent"]
+    kind = all_providers()["tencent"]
     keys = asyncio.run(Keyring(environ)(kind, kind.account(name="main", provider="tencent")))
     assert keys == Credentials("i", Secret("k"), Secret("t"))
 
 
 def test_nothing_anywhere() -> None:
-    """Where nothing gives keys, the words name the field and the variable."""
-    for name, kind in found().items():
+    """If there are no keys anywhere, the error names the field and the variable."""
+    for name, kind in all_providers().items():
         fields = {"app_id": 1} if name == "zego" else {}
         account = kind.account(name="main", provider=name, **fields)
         with pytest.raises(CredentialsError, match=r"is missing: set .* or the environment variable"):
@@ -231,10 +231,10 @@ def test_nothing_anywhere() -> None:
 
 
 def test_files_of_a_profile_are_watched(tmp_path: Path) -> None:
-    """A profile file that is written anew gives the new keys, and one that is broken is told of until it is mended."""
+    """A rewritten profile file gives the new keys, and a broken one is reported until it is repaired."""
     (tmp_path / ".tencentcloud").mkdir()
     path = tmp_path / ".tencentcloud/credentials"
-    kind = found()["tencent"]
+    kind = all_providers()["tencent"]
     account = kind.account(name="main", provider="tencent")
     ring = Keyring({"HOME": str(tmp_path)})
     for key in ("first", "second"):
@@ -248,8 +248,8 @@ def test_files_of_a_profile_are_watched(tmp_path: Path) -> None:
     assert secret_of(ring, account) == ("id", "third")
 
 
-def test_secrets_have_no_looks(tmp_path: Path) -> None:
-    """What a keyring holds shows no key by any of its reprs."""
+def test_reprs_show_no_secret(tmp_path: Path) -> None:
+    """No repr of a keyring's objects shows a key."""
 
     async def scene(made: Bench) -> None:
         await made.keys()

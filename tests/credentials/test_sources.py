@@ -16,7 +16,7 @@ from exporter.config.secret_values import missing
 from exporter.credentials.chain import choose
 from exporter.fields import Secret
 from exporter.model import Credentials, Reply, Request
-from exporter.providers import found, leases
+from exporter.providers import all_providers, leases
 from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope
 from exporter.providers.sources import Lease, Machine, Source
 from tests.credentials.cloud import CANARY, SETTINGS
@@ -33,7 +33,7 @@ def machine_with(environ: dict[str, str], *files: str) -> Machine:
 
 def chosen(provider: str, environ: dict[str, str], *files: str, given_: tuple[str, ...] = ()) -> str | None:
     """Return the title of the source that is chosen."""
-    source = choose(machine_with(environ, *files), found()[provider], given_)
+    source = choose(machine_with(environ, *files), all_providers()[provider], given_)
     return source.title if source else None
 
 
@@ -52,7 +52,7 @@ def follow(source: Source, machine: Machine, *answers: Any) -> tuple[Lease, list
 def source_of(provider: str, environ: dict[str, str], *files: str) -> tuple[Source, Machine]:
     """Return the source that is chosen, and the machine."""
     machine = machine_with(environ, *files)
-    source = choose(machine, found()[provider], ())
+    source = choose(machine, all_providers()[provider], ())
     assert source is not None
     return source, machine
 
@@ -98,22 +98,22 @@ CVM, ECS = "CAM role of the CVM instance", "RAM role of the ECS instance"
     ],
 )
 def test_evidence(provider: str, environ: dict[str, str], files: tuple[str, ...], title: str | None) -> None:
-    """A source is chosen only where the machine shows that it is meant, and never where keys are given."""
+    """A source is chosen only with evidence on the machine, and never if keys are set."""
     assert chosen(provider, environ, *files) == title
-    for field in filter(None, found()[provider].credentials):
+    for field in filter(None, all_providers()[provider].credentials):
         assert chosen(provider, environ, *files, given_=(field,)) is None
 
 
 def test_a_callback_key_is_no_key() -> None:
-    """An account that gives but its callbacks' secret still has its calls' keys from the machine."""
+    """An account with only a callback secret still gets its keys from the machine."""
     assert chosen("tencent", TKE, given_=("callback_key",)) == POD_TKE
 
 
-@pytest.mark.parametrize("name", found())
+@pytest.mark.parametrize("name", all_providers())
 def test_a_missing_key_names_every_source(name: str) -> None:
-    """Where nothing gives keys, all of a cloud's sources are offered once; a cloud without any offers none."""
-    first, *others = [advice for _, advice in missing(found()[name], {}, ())]
-    sources = found()[name].sources
+    """If there are no keys anywhere, the message names each of the cloud's sources once."""
+    first, *others = [advice for _, advice in missing(all_providers()[name], {}, ())]
+    sources = all_providers()[name].sources
     assert ("or give no key and" in first) == bool(sources)
     assert all(source.hint in first for source in sources)
     assert not any("or give no key" in advice for advice in others)
@@ -155,7 +155,7 @@ PROFILES: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_profile_files(name: str) -> None:
-    """Profile files are read as the vendors' own programs write them, session tokens among them."""
+    """Profile files are read as the vendors' tools write them, including session tokens."""
     provider, path, content = PROFILES[name]
     source, machine = source_of(provider, {}, f"{HOME}/{path}")
     lease, wanted = follow(source, machine, content.encode())
@@ -208,7 +208,7 @@ def test_a_named_profile() -> None:
     ],
 )
 def test_broken_profile_files(provider: str, path: str, content: str, words: str) -> None:
-    """A broken profile file is told by what is wrong with it, without any line of it."""
+    """The error says what is wrong with a profile file without quoting it."""
     source, machine = source_of(provider, {}, f"{HOME}/{path}")
     with pytest.raises(CredentialsError) as caught:
         follow(source, machine, content.encode())
@@ -221,15 +221,15 @@ def test_broken_profile_files(provider: str, path: str, content: str, words: str
     "line", ["a" + " " * 60_000 + "b", "a\t\v" * 20_000 + "b", "[" * 60_000, "a#" * 30_000, " \n" * 30_000 + "b"]
 )
 def test_no_profile_file_takes_long(line: str) -> None:
-    """No profile file of 64 KiB holds the exporter up, whatever it is full of."""
+    """No content of a 64 KiB profile file takes long to parse."""
     started = time.process_time()
     with suppress(CredentialsError):
-        leases.section(f"[default]\n{line}\n".encode(), "default")
+        leases.ini_section(f"[default]\n{line}\n".encode(), "default")
     assert time.process_time() - started < 3
 
 
 def test_the_instances_role_by_profile_is_refused_where_it_is_disabled() -> None:
-    """ALIBABA_CLOUD_ECS_METADATA_DISABLED holds for a profile of type ecs_ram_role as well."""
+    """ALIBABA_CLOUD_ECS_METADATA_DISABLED also applies to a profile of type ecs_ram_role."""
     environ = {"ALIBABA_CLOUD_CREDENTIALS_FILE": "/c", "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
     source, machine = source_of("alibaba", environ)
     with pytest.raises(CredentialsError, match="ALIBABA_CLOUD_ECS_METADATA_DISABLED is true"):
@@ -238,7 +238,7 @@ def test_the_instances_role_by_profile_is_refused_where_it_is_disabled() -> None
 
 @pytest.mark.parametrize("name", ["../../user-data", "a/b", "a b", "..", "", "ü", "x" * 65, "a?b", "a#b", "a\nb"])
 def test_a_role_name_cannot_leave_its_path(name: str) -> None:
-    """No role name, given or answered, makes the exporter ask for another path of the metadata server."""
+    """No configured or returned role name can change the path on the metadata server."""
     for provider, variable in (("tencent", "TENCENTCLOUD_CAM_ROLE_NAME"), ("alibaba", "ALIBABA_CLOUD_ECS_METADATA")):
         opening = [Reply(200, {}, b"token")] if provider == "alibaba" else []
         if name:
@@ -251,7 +251,7 @@ def test_a_role_name_cannot_leave_its_path(name: str) -> None:
 
 
 def test_the_region_of_sts() -> None:
-    """STS is asked in the region and network that the vendor's variables name, and nowhere else."""
+    """STS requests go only to the region and network that the vendor's variables name."""
     for extra, host in (
         ({}, "sts.aliyuncs.com"),
         ({"ALIBABA_CLOUD_STS_REGION": "cn-hangzhou"}, "sts.cn-hangzhou.aliyuncs.com"),
@@ -273,7 +273,7 @@ def test_the_region_of_sts() -> None:
 
 
 def test_no_answer_is_longer_than_a_key() -> None:
-    """A key that no header could carry is refused."""
+    """A key too long for a header is refused."""
     source, machine = source_of("tencent", {"TENCENTCLOUD_CAM_ROLE_NAME": "r"})
     keys = {"Code": "Success", "TmpSecretId": "i", "TmpSecretKey": "k", "Token": "x" * 20_000, "ExpiredTime": NOW}
     with pytest.raises(CredentialsError, match="Token holds signs"):
@@ -309,7 +309,7 @@ REPLIES = st.builds(
 @settings(max_examples=400, deadline=None)
 @given(name=st.sampled_from(sorted(SETTINGS)), replies=st.lists(REPLIES, min_size=3, max_size=3), data=BODIES)
 def test_no_answer_breaks_out(name: str, replies: list[Reply], data: bytes) -> None:
-    """Whatever servers answer and files hold, a source ends with keys fit for a header, or with words."""
+    """For any answers and files, a source returns keys fit for a header or raises a known error."""
     setting = SETTINGS[name]
     profile = {"ALIBABA_CLOUD_CREDENTIALS_FILE": "/p"} if name == "ecs-profile" else {}
     environ = profile or setting.environ(Path("/"))
@@ -337,7 +337,7 @@ def test_no_answer_breaks_out(name: str, replies: list[Reply], data: bytes) -> N
 @settings(max_examples=400, deadline=None)
 @given(provider=st.sampled_from(["tencent", "alibaba", "volcengine"]), data=BODIES, config=st.booleans())
 def test_no_profile_breaks_out(provider: str, data: bytes, config: bool) -> None:
-    """Whatever a profile file holds, reading it ends with keys or with words."""
+    """Any profile file gives keys or a known error."""
     files = {"tencent": ".tencentcloud/credentials", "alibaba": ".alibabacloud/credentials"}
     path = files.get(provider, ".volc/config" if config else ".volc/credentials")
     source, machine = source_of(provider, {}, f"{HOME}/{path}")

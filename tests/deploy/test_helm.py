@@ -9,7 +9,7 @@ import yaml
 from packaging.version import Version
 
 from exporter import config
-from exporter.providers import found
+from exporter.providers import all_providers
 
 from . import crds
 from .chart import (
@@ -194,7 +194,7 @@ def test_exporter_accepts_the_configuration(tmp_path: Path) -> None:
         file = tmp_path / item["path"]
         file.parent.mkdir(exist_ok=True)
         file.write_text(data[item["key"]].replace("/run/secrets/stream-exporter", str(tmp_path)), encoding="utf-8")
-    loaded = config.load(tmp_path / "stream-exporter.yml", found(), {"ZEGO_SERVER_SECRET": "0" * 32})
+    loaded = config.load(tmp_path / "stream-exporter.yml", all_providers(), {"ZEGO_SERVER_SECRET": "0" * 32})
     assert [stream.name for stream in loaded.streams] == ["arena-1", "rtc01", "rtc02"]
 
 

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from exporter.fields import SecretSource
-from exporter.providers import found
+from exporter.providers import all_providers
 
 from .chart import account, helm, rendered
 
 
 def secret_fields() -> list[str]:
     """Return the secret fields of all providers' accounts."""
-    fields = [field for provider in found().values() for field in provider.account.model_fields.items()]
+    fields = [field for provider in all_providers().values() for field in provider.account.model_fields.items()]
     return sorted({name for name, field in fields if field.annotation == SecretSource | None})
 
 

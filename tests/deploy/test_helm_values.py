@@ -11,7 +11,7 @@ import yaml
 import exporter
 from docs.generate_chart import chart_values, generated, schema_of
 from exporter.config.schema import schema as configuration_schema
-from exporter.providers import found
+from exporter.providers import all_providers
 
 from . import crds
 from .chart import CHART, container, helm, manifests, one, only, pod, refusal, rendered, values
@@ -155,7 +155,7 @@ def test_schema_knows_every_value() -> None:
 def test_schema_knows_the_configuration() -> None:
     """The values take every key that the exporter's configuration has at its top."""
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    assert set(configuration_schema(found())["properties"]) <= names(schema_of(schema, "config"))
+    assert set(configuration_schema(all_providers())["properties"]) <= names(schema_of(schema, "config"))
 
 
 @pytest.mark.parametrize("page", [CHART / "README.md", ROOT / "docs/deployment.md"], ids=lambda page: page.name)

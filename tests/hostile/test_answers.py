@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Reply, State
-from exporter.providers import found
+from exporter.providers import all_providers
 from tests.providers.exchanges import load
 from tests.providers.facts import facts
 
@@ -21,13 +21,13 @@ from .judges import document, verdict
 from .theatre import Theatre
 
 EFFORT = settings.get_profile("nightly" if conftest.NIGHTLY else "short")
-LISTS = [(name, listing.action) for name, provider in found().items() for listing in provider.listings]
+LISTS = [(name, listing.action) for name, provider in all_providers().items() for listing in provider.listings]
 
 
 @cache
 def true_answers(provider: str, action: str) -> st.SearchStrategy[Reply]:
     """Return answers that were made of the recorded JSON answers of an API."""
-    answers = [one.given["answer"] for one in load(found()[provider]) if one.api.action == action]
+    answers = [one.given["answer"] for one in load(all_providers()[provider]) if one.api.action == action]
     return replies([answer["json"] for answer in answers if "json" in answer])
 
 
@@ -35,15 +35,18 @@ def true_answers(provider: str, action: str) -> st.SearchStrategy[Reply]:
 def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
     """One stream that is asked as the parameter says: (provider, action)."""
     name, action = request.param
-    plan = "single" if action == found()[name].main.action else "list"
+    plan = "single" if action == all_providers()[name].main.action else "list"
     listed = facts()[name].lists.get(action)
-    opened = Theatre(found()[name], action, plan, listed.fields if listed else {})
+    opened = Theatre(all_providers()[name], action, plan, listed.fields if listed else {})
     yield opened
     opened.close()
 
 
 @pytest.mark.parametrize(
-    "theatre", [(name, one.main.action) for name, one in found().items()], indirect=True, ids=list(found())
+    "theatre",
+    [(name, one.main.action) for name, one in all_providers().items()],
+    indirect=True,
+    ids=list(all_providers()),
 )
 @given(data=st.data())
 @EFFORT
@@ -77,7 +80,10 @@ def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, da
 
 
 @pytest.mark.parametrize(
-    "theatre", [(name, one.main.action) for name, one in found().items()], indirect=True, ids=list(found())
+    "theatre",
+    [(name, one.main.action) for name, one in all_providers().items()],
+    indirect=True,
+    ids=list(all_providers()),
 )
 def test_the_theatre_shows_the_truth_when_it_is_told(theatre: Theatre) -> None:
     """The recorded answers give their states here too: what is proven above is proven of the real thing."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import END_REASONS, AnyProvider, Event, Refused
 from tests.providers.exchanges import document, make
 from tests.providers.facts import Called, facts
@@ -19,7 +19,7 @@ KEY, NOW = "key", 1_800_000_000
 EVENTS = st.sampled_from(["stream_create", "stream_close", 0, 1, "0", "1", "publish", "publish_done", 321])
 
 
-CALLING = [pytest.param(one, id=name) for name, one in found().items() if one.callbacks]
+CALLING = [pytest.param(one, id=name) for name, one in all_providers().items() if one.callbacks]
 
 
 def called(provider: AnyProvider) -> Called:
@@ -47,7 +47,7 @@ def test_a_signed_callback_with_any_content_is_a_hint_or_refused(
     except Refused:
         return
     assert isinstance(event, Event)
-    assert event.ended is None or (event.ended in END_REASONS and event.live is False)
+    assert event.end_reason is None or (event.end_reason in END_REASONS and event.live is False)
     assert len(event.event) < 40
     assert isinstance(hash((event.identity, event.keys, event.session)), int)
     assert 0 <= event.at <= event.sent <= NOW + 600

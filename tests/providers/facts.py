@@ -26,7 +26,7 @@ class Case:
     """What happens to one stream, and what is expected.
 
     Attributes:
-        told: The state, or the (code, reason) of the failure.
+        expected: The state, or the (code, reason) of the failure.
         response: The code under which the answer is counted, or None where there is no answer to count.
         calls: How many calls the cloud gets for the stream.
         state: The stream's state in the world.
@@ -37,7 +37,7 @@ class Case:
 
     name: str
     provider: str
-    told: State | tuple[str, Reason]
+    expected: State | tuple[str, Reason]
     response: str | None
     calls: int = 1
     state: State = State.ACTIVE
@@ -122,7 +122,7 @@ class Facts:
 
 @cache
 def facts() -> dict[str, Facts]:
-    """Return what is known of each cloud; one without a file is left out, and told by the contract test."""
+    """Return what is known of each cloud; the contract test reports those without a file."""
     known = [name for name in names() if (HERE / name / "facts.py").is_file()]
     return {name: import_module(f"{__package__}.{name}.facts").FACTS for name in known}
 
@@ -158,9 +158,9 @@ def objects(found: Any) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def is_domain(told: Any, domain: str) -> bool:
-    """Say whether a domain was told, in any case."""
-    return isinstance(told, str) and told.lower().removesuffix(".") == domain
+def is_domain(value: Any, domain: str) -> bool:
+    """Return whether a value is a domain, in any case."""
+    return isinstance(value, str) and value.lower().removesuffix(".") == domain
 
 
 def is_of(row: dict[str, Any], stream: Any) -> bool:

@@ -97,8 +97,8 @@ class Parrot:
         words = sorted(self.signed.words(request))
         self.said |= {*words}
         word = words[self.heads % len(words)]
-        told = f"{request.url} {dict(request.headers)} {request.body.decode()}"
-        text = (word, f"{word} is wrong", told, unquote(told))[self.heads // len(words) % 4]
+        sent = f"{request.url} {dict(request.headers)} {request.body.decode()}"
+        text = (word, f"{word} is wrong", sent, unquote(sent))[self.heads // len(words) % 4]
         self.heads += 1
         # The code is repeated too, in every second answer: with a code that is listed, the message alone is shown.
         return json.dumps(_repeated(self.error, text, self.heads % 2 == 0)).encode()

@@ -12,7 +12,7 @@ from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Re
 from exporter.providers import xml
 from exporter.providers.encoding import percent
 from exporter.providers.interface import Listing, Malformed, Page, Provider
-from exporter.providers.reading import accepted
+from exporter.providers.reading import check_status
 
 
 class StudioAccount(Account):
@@ -31,12 +31,12 @@ def _ask(_account: StudioAccount, room: str, _page: int) -> Call:
     return Call("list", "", {"room": room})
 
 
-def _ask_on(_account: StudioAccount, room: str, token: str) -> Call:
+def _ask_next(_account: StudioAccount, room: str, token: str) -> Call:
     return Call("list", "", {"room": room, "after": token})
 
 
 def _read(_account: StudioAccount, room: str, _call: Call, reply: Reply) -> Page:
-    accepted(reply)
+    check_status(reply)
     found = xml.envelope(reply, "streams")
     if found.get("room") != room:
         raise Malformed("another room than was asked for")
@@ -62,7 +62,7 @@ PROVIDER: Provider[StudioAccount, StudioStream] = Provider(
             scope=lambda _account, _stream: "main",
             keys=lambda _account, stream: (stream.name,),
             ask=_ask,
-            ask_on=_ask_on,
+            ask_next=_ask_next,
             read=_read,
             absent=Answer(State.INACTIVE),
         ),

@@ -23,8 +23,8 @@ import exporter.providers
 from exporter.config.secret_values import secret_fields
 from exporter.fields import Secret
 from exporter.model import Account, Answer, Call, Credentials, Reply, Request, State, Stream
+from exporter.providers import all_providers
 from exporter.providers import codes as catalogue
-from exporter.providers import found
 from exporter.providers.interface import (
     AnyProvider,
     Callback,
@@ -42,7 +42,7 @@ from .exchanges import HERE, MOMENT, Exchange, document, load, make, read
 from .facts import facts
 
 ROOT = Path(__file__).parents[2]
-PROVIDERS = found()
+PROVIDERS = all_providers()
 EVERY = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
 KEY, TOKEN = "canary-of-the-key", "canary-of-the-token"
 CREDENTIALS = Credentials("made-up-key-id", Secret(KEY), Secret(TOKEN))
@@ -146,11 +146,11 @@ def unjudged(provider: AnyProvider, known: tuple[str, ...]) -> Iterator[str]:
     if provider.name not in known:
         yield "what its answers may be taken for, as tests/providers/facts.py says"
         return
-    told = facts()[provider.name]
+    cloud = facts()[provider.name]
     for listing in provider.listings:
-        if listing.action not in told.lists:
+        if listing.action not in cloud.lists:
             yield f"what a list of {listing.action} proves"
-    if provider.callbacks and not told.callback:
+    if provider.callbacks and not cloud.callback:
         yield "how it signs its callbacks"
 
 
@@ -195,8 +195,8 @@ def test_a_provider_has_all_that_belongs_to_it(provider: AnyProvider) -> None:
     assert missing(provider, surroundings()) == []
 
 
-def test_what_a_new_cloud_lacks_is_told(tmp_path: Path) -> None:
-    """Whoever adds a cloud is told each thing that is still to be done, and where."""
+def test_a_new_clouds_missing_parts_are_reported(tmp_path: Path) -> None:
+    """The contract test tells the author of a new cloud everything that is still missing, and where."""
     new = replace(PROVIDERS["tencent"], name="newcloud")
     around = Surroundings((), (), (), tmp_path, "")
     assert [line.partition(":")[0] for line in missing(new, around)] == [
@@ -210,18 +210,20 @@ def test_what_a_new_cloud_lacks_is_told(tmp_path: Path) -> None:
     ]
 
 
-def test_exchanges_of_which_nothing_can_be_made_are_told(tmp_path: Path) -> None:
-    """A field that the provider wants and the file lacks is named, instead of an error while tests are found."""
+def test_invalid_exchanges_are_reported(tmp_path: Path) -> None:
+    """A missing field is named, instead of an error during test collection."""
     new = replace(PROVIDERS["tencent"], name="newcloud")
     (tmp_path / "newcloud").mkdir()
     (tmp_path / "newcloud" / "exchanges.yml").write_text("stream: {app: live}\n", encoding="utf-8")
-    told = missing(new, Surroundings((), (), (), tmp_path, ""))[-1]
-    assert told.startswith("tests/providers/newcloud/exchanges.yml: `account` and `stream` with which newcloud can be")
-    assert "domain: Field required" in told
+    report = missing(new, Surroundings((), (), (), tmp_path, ""))[-1]
+    assert report.startswith(
+        "tests/providers/newcloud/exchanges.yml: `account` and `stream` with which newcloud can be"
+    )
+    assert "domain: Field required" in report
 
 
-def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
-    """An incomplete file of exchanges is answered with what is missing in it, state by state and class by class."""
+def test_missing_exchanges_are_reported(tmp_path: Path) -> None:
+    """For an incomplete file of exchanges, every missing state and class of code is named."""
     whole = document("tencent")
     dropped = {"forbidden", "throttled", "state is true", "redirect"}
     whole["exchanges"] = [
@@ -232,8 +234,8 @@ def test_what_the_exchanges_of_a_new_cloud_lack_is_told(tmp_path: Path) -> None:
     (tmp_path / "tencent").mkdir()
     (tmp_path / "tencent" / "codes.json").write_text("[]", encoding="utf-8")
     (tmp_path / "tencent" / "exchanges.yml").write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
-    told = missing(PROVIDERS["tencent"], replace(surroundings(), exchanges=tmp_path))
-    assert [line.partition(": ")[2] for line in told] == [
+    report = missing(PROVIDERS["tencent"], replace(surroundings(), exchanges=tmp_path))
+    assert [line.partition(": ")[2] for line in report] == [
         "an exchange named `state is true` that ends in a fault",
         "an exchange named `redirect` with fault http",
         "an exchange with the rows of DescribeBackupStreamList",
@@ -248,7 +250,7 @@ COMMON = {"authorization", "signature"}
 
 @EVERY
 def test_nothing_outside_its_folders_names_a_cloud(provider: AnyProvider) -> None:
-    """The core knows no cloud and no cloud's header: what is about one stands in files and folders of its name."""
+    """The core knows no cloud and no cloud's headers: only files and folders named after a cloud do."""
     words = {provider.name, provider.title.split()[0].lower(), *(name.lower() for name in provider.hides)} - COMMON
     own = re.compile("|".join(map(re.escape, sorted(words))))
     package = Path(exporter.__file__).parent
@@ -277,7 +279,7 @@ def test_file_name_configuration_word_and_label_are_one(provider: AnyProvider) -
 
 @EVERY
 def test_every_api_has_a_documented_limit(provider: AnyProvider) -> None:
-    """No API can be called without a rate to keep, whatever the account, and no two share a name."""
+    """Every API has a rate limit for every account, and a name of its own."""
     account, _ = example(provider)
     apis = provider.apis()
     assert len(apis) == 1 + len(provider.listings)
@@ -321,11 +323,11 @@ def test_the_largest_page_fits_and_costs_little_memory(name: str, action: str) -
     provider = PROVIDERS[name]
     account, _ = example(provider)
     listing = next(listing for listing in provider.listings if listing.action == action)
-    told = largest_page(provider, action)
-    assert len(told) <= listing.largest
+    largest = largest_page(provider, action)
+    assert len(largest) <= listing.largest
     tracemalloc.start()
     try:
-        body = bytes(bytearray(told))
+        body = bytes(bytearray(largest))
         scope = ".".join(["d" * 49] * 5)
         page = listing.read(account, scope, listing.ask(account, scope, 1), Reply(200, {}, body))
         peak = tracemalloc.get_traced_memory()[1]
@@ -337,7 +339,7 @@ def test_the_largest_page_fits_and_costs_little_memory(name: str, action: str) -
 
 @EVERY
 def test_the_types_have_defaults(provider: AnyProvider) -> None:
-    """An account works with the vendor's own endpoint and no secret in the file; a stream needs its address alone."""
+    """An account needs neither an endpoint nor a secret in the file; a stream needs only its address."""
     account, stream = example(provider)
     assert urlsplit(account.endpoint).scheme == "https"
     secrets = secret_fields(provider.account)
@@ -351,7 +353,7 @@ def test_the_types_have_defaults(provider: AnyProvider) -> None:
 
 @EVERY
 def test_credentials_and_environment_name_fields_that_exist(provider: AnyProvider) -> None:
-    """What calls are signed with are secret fields, and the vendor's variables stand for such fields alone."""
+    """Calls are signed with secret fields, and the vendor's variables set only such fields."""
     secrets = set(secret_fields(provider.account))
     key_id, key_secret, token = provider.credentials
     assert key_secret in secrets
@@ -399,7 +401,7 @@ def test_signing_is_a_pure_function_of_the_moment(provider: AnyProvider) -> None
 
 @EVERY
 def test_a_request_goes_to_the_endpoint_encoded(provider: AnyProvider) -> None:
-    """Only the configured host is asked, and the URL is ASCII that needs no further encoding."""
+    """Requests go only to the configured host, and their URL is ASCII and fully encoded."""
     account, stream = example(provider)
     for request in signed(provider):
         assert request.url.startswith(f"{account.endpoint}/")
@@ -424,7 +426,7 @@ def test_no_secret_is_in_a_request_in_clear(provider: AnyProvider) -> None:
 
 @EVERY
 def test_another_secret_makes_another_signature(provider: AnyProvider) -> None:
-    """The secret is used: nobody else's request looks like ours."""
+    """Another secret gives another signature."""
     other = replace(CREDENTIALS, key_secret=Secret("another"))
     assert all(one != two for one, two in zip(signed(provider), signed(provider, other), strict=True))
 
@@ -433,7 +435,7 @@ def test_another_secret_makes_another_signature(provider: AnyProvider) -> None:
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_any_name_that_the_configuration_takes_can_be_asked_for(provider: AnyProvider, data: st.DataObject) -> None:
-    """Whatever text stands in the stream's fields, a request comes of it, of ASCII and without a line break."""
+    """Any text in the stream's fields gives a request in ASCII without line breaks."""
     account, stream = example(provider)
     texts = [name for name, value in stream if isinstance(value, str) and name not in ("account", "name")]
     word = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
@@ -464,8 +466,8 @@ REPLIES = st.builds(Reply, st.integers(100, 599) | st.just(200), HEADERS, BODIES
 @EVERY
 @settings(max_examples=100, deadline=None)
 @given(reply=REPLIES)
-def test_nothing_but_its_envelope_says_anything(provider: AnyProvider, reply: Reply) -> None:
-    """Bytes, documents, statuses and headers of any kind end in one of three errors, and never in a state."""
+def test_only_an_envelope_gives_a_state(provider: AnyProvider, reply: Reply) -> None:
+    """Arbitrary bytes, documents, statuses and headers raise one of three errors and never give a state."""
     account, stream = example(provider)
     for api in provider.apis().values():
         scope = (api.scope(account, stream) or "") if isinstance(api, Listing) else ""
@@ -502,13 +504,13 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _definite(provider: AnyProvider) -> list[Exchange]:
-    told = [one for one in recorded(provider.name) if "json" in one.given["answer"]]
-    return [one for one in told if "state" in one.expected or "rows" in one.expected]
+    definite = [one for one in recorded(provider.name) if "json" in one.given["answer"]]
+    return [one for one in definite if "state" in one.expected or "rows" in one.expected]
 
 
 @EVERY
 def test_only_200_fresh_from_the_cloud_is_definite(provider: AnyProvider) -> None:
-    """A true answer under any other status, or with an Age above 0, is no answer to this request."""
+    """A real answer with another status, or with an Age above 0, does not count."""
     for one in _definite(provider):
         headers = dict(one.reply.headers)
         spoilt = [Reply(status, headers, one.reply.body) for status in (201, 202, 203, 204, 205, 206, 207, 226, 299)]
@@ -524,8 +526,8 @@ def test_only_200_fresh_from_the_cloud_is_definite(provider: AnyProvider) -> Non
 
 @EVERY
 @pytest.mark.parametrize("name", ["error", "ERROR", "code", "message", "errCode", "Errors"])
-def test_what_tells_of_an_error_beside_a_state_is_believed(provider: AnyProvider, name: str) -> None:
-    """Wherever it stands in a true answer, a member named like an error's makes it none; a null one is nothing."""
+def test_an_error_field_beside_a_state_counts(provider: AnyProvider, name: str) -> None:
+    """A field named like an error's makes a real answer malformed, wherever it is, unless it is null."""
     for one in _definite(provider):
         for place in range(len(list(_objects(json.loads(one.reply.body))))):
             for value in ("busy", 0, {"Code": "InternalError"}, None):
@@ -542,8 +544,8 @@ def test_what_tells_of_an_error_beside_a_state_is_believed(provider: AnyProvider
 @EVERY
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("page", [{}, {"code": 1}, {"Code": 429}, {"Code": None}, {"error": {"code": "busy"}}, [], 1])
-def test_json_of_an_intermediary_is_no_envelope(provider: AnyProvider, status: int, page: Any) -> None:
-    """An error page in JSON that is not the API's says that something stands between, and nothing of an account."""
+def test_an_intermediarys_json_is_not_an_envelope(provider: AnyProvider, status: int, page: Any) -> None:
+    """An intermediary's error page in JSON is not taken for an error of the account."""
     account, stream = example(provider)
     reply = Reply(status, {"content-type": "application/json"}, json.dumps(page).encode())
     for api in provider.apis().values():
@@ -552,15 +554,15 @@ def test_json_of_an_intermediary_is_no_envelope(provider: AnyProvider, status: i
             read(api, account, stream, scope, reply)
 
 
-def test_what_a_provider_no_longer_has_is_gone() -> None:
-    """A key that is told to be of earlier versions is not one of the present ones."""
+def test_retired_fields_do_not_exist() -> None:
+    """A retired key is not a present one."""
     for provider in PROVIDERS.values():
         assert provider.retired.keys().isdisjoint(provider.stream.model_fields)
 
 
 @EVERY
 def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
-    """A listing that covers a stream has at least one key for it, of the kind that its rows have."""
+    """A listing that covers a stream has at least one key for it, of the same form as its rows' keys."""
     account, stream = example(provider)
     for listing in provider.listings:
         if listing.scope(account, stream) is None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from exporter.model import Answer, Reply
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import Listing, Malformed, Page
 from testbed.apis import single
 
@@ -24,7 +24,7 @@ def answer(body: Any) -> Reply:
 
 def listed(provider: str, action: str, scope: str, body: Any, **account: Any) -> Page:
     """Read a page of a list."""
-    cloud = found()[provider]
+    cloud = all_providers()[provider]
     listing = cloud.apis()[action]
     assert isinstance(listing, Listing)
     configured, _ = make(cloud, document(provider), {"account": account})
@@ -49,7 +49,7 @@ def alibaba_online(rows: int) -> Page:
 
 
 def test_a_page_that_is_not_full_is_the_last() -> None:
-    """A full page may be followed by others, one with a row less is not."""
+    """Only a full page may be followed by another."""
     intl = "https://live.intl.tencentcloudapi.com"
     assert [tencent_online(rows, intl).last for rows in (0, 99, 100)] == [True, True, False]
     assert [tencent_online(rows).last for rows in (100, 9_999, 10_000)] == [True, True, False]
@@ -57,7 +57,7 @@ def test_a_page_that_is_not_full_is_the_last() -> None:
 
 
 def test_answers_of_a_list_carry_the_id_of_its_call() -> None:
-    """A support ticket names the call by which a stream was found live, also where that was a list."""
+    """The request id of a list goes into the answers it gives, for support tickets."""
     push = {"DomainName": "d", "AppName": "live", "MasterFlag": 1}
     backup = {"Response": {"RequestId": "r-7", "StreamInfoList": [{"StreamName": "s0", "BackupList": [push]}]}}
     pages = [
@@ -100,9 +100,9 @@ BACKUP_FLAG = [{"StreamName": "a", "BackupList": [{"DomainName": "d", "AppName":
          "Code 0 (active) with a close_time after create_time"),
     ],
 )  # fmt: skip
-def test_a_broken_answer_is_told_in_words(provider: str, action: str, body: Any, text: str) -> None:
-    """Whoever reads the log learns which field is wrong, without its value."""
-    cloud = found()[provider]
+def test_the_error_names_the_broken_field(provider: str, action: str, body: Any, text: str) -> None:
+    """The error names the field that is wrong, without its value."""
+    cloud = all_providers()[provider]
     account, stream = make(cloud, document(provider))
     api = cloud.apis()[action or cloud.main.action]
     scope = str(api.scope(account, stream)) if isinstance(api, Listing) else ""
@@ -126,17 +126,17 @@ def test_a_broken_answer_is_told_in_words(provider: str, action: str, body: Any,
     ],
 )
 def test_zegos_times_are_digits(time: Any, started: float | None) -> None:
-    """A time that is no whole number of seconds, in digits or not, or none that ever comes, is not told."""
-    zego = found()["zego"]
+    """Anything but a plausible integer, as a number or in digits, is not a start time."""
+    zego = all_providers()["zego"]
     account, stream = make(zego, document("zego"))
     call = single(zego).ask(account, stream)
-    told = single(zego).read(account, stream, call, answer({"Code": 0, "Data": {"create_time": time}}))
-    assert told.started == started
+    read = single(zego).read(account, stream, call, answer({"Code": 0, "Data": {"create_time": time}}))
+    assert read.started == started
 
 
 def test_zego_signs_app_nonce_secret_and_time() -> None:
-    """The signature is the MD5 that the vendor documents, over what stands in the same address."""
-    zego = found()["zego"]
+    """The signature is the documented MD5 of values in the same URL."""
+    zego = all_providers()["zego"]
     account, stream = make(zego, document("zego"))
     request = zego.sign(account, KEYS, single(zego).ask(account, stream), MOMENT)
     query = {name: value for name, (value,) in parse_qs(urlsplit(request.url).query).items()}

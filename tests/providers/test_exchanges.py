@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from exporter.model import Moment
-from exporter.providers import found
+from exporter.providers import all_providers
 
 from .exchanges import MOMENT, Exchange, document, load
 
 EXCHANGES = [
     pytest.param(exchange, id=f"{name}: {exchange.name}")
-    for name, provider in found().items()
+    for name, provider in all_providers().items()
     for exchange in load(provider)
 ]
 OTHERWISE = {
@@ -38,7 +38,7 @@ def test_an_answer_means_what_is_expected(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("exchange", [one for one in EXCHANGES if "request" in one.values[0].given])  # type: ignore[union-attr]
 def test_a_request_holds_what_the_vendor_wants(exchange: Exchange) -> None:
-    """Method, decoded query, headers and body are those that were recorded, and nothing stands there unasked."""
+    """Method, decoded query, headers and body are exactly as recorded."""
     request, wanted = exchange.request(), exchange.given["request"]
     query = dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
     assert request.method == wanted["method"]
@@ -50,10 +50,10 @@ def test_a_request_holds_what_the_vendor_wants(exchange: Exchange) -> None:
     assert absent.isdisjoint({name.lower() for name in (*query, *request.headers)})
 
 
-@pytest.mark.parametrize("name", found())
+@pytest.mark.parametrize("name", all_providers())
 def test_requests_depend_on_what_is_declared_and_on_nothing_else(name: str) -> None:
-    """Each of time, nonce and sequence changes the request where the vendor wants it new, and only there."""
-    exchange = load(found()[name])[0]
+    """Time, nonce and sequence each change the request only where the vendor's API uses them."""
+    exchange = load(all_providers()[name])[0]
 
     def depends(moment: Moment) -> bool:
         return exchange.request(moment) != exchange.request()
@@ -61,8 +61,8 @@ def test_requests_depend_on_what_is_declared_and_on_nothing_else(name: str) -> N
     assert [part for part, moment in OTHERWISE.items() if depends(moment)] == document(name)["depends_on"]
 
 
-@pytest.mark.parametrize("name", found())
+@pytest.mark.parametrize("name", all_providers())
 def test_the_exchanges_of_a_provider_have_names_of_their_own(name: str) -> None:
-    """No exchange is there twice."""
-    names = [exchange.name for exchange in load(found()[name])]
+    """The names of a provider's exchanges are unique."""
+    names = [exchange.name for exchange in load(all_providers()[name])]
     assert len(set(names)) == len(names)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from exporter.model import Account, Answer, Call, Reply, State, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.interface import Listing, Malformed, NoEnvelope, Page, ProviderError
-from exporter.providers.reading import accepted
+from exporter.providers.reading import check_status
 from exporter.providers.xml import DEEPEST, element, envelope
 from exporter.rounds.plan import Outlook, plan
 from tests.virtual import account, streams
@@ -22,7 +22,7 @@ FILE = b'<!DOCTYPE r [<!ENTITY f SYSTEM "file:///etc/hostname">]><rtmp>&f;</rtmp
 
 
 def test_xml_is_read() -> None:
-    """Elements, attributes and texts are there, with XML's own five entities."""
+    """Elements, attributes and texts are read, including XML's five predefined entities."""
     root = envelope(Reply(200, {}, STAT), "rtmp")
     assert [one.findtext("name") for one in root.iter("stream")] == ["a & b", None]
     assert [one.get("id") for one in root.iter("stream")] == ["1", None]
@@ -38,7 +38,7 @@ def test_xml_is_read() -> None:
     ],
 )  # fmt: skip
 def test_other_xml_is_refused(body: bytes) -> None:
-    """Document types, entities, depth, size and what is no XML: none of it is built, and no error repeats it."""
+    """Document types, entities, deep or large documents and non-XML are refused, and no error quotes them."""
     with pytest.raises(ValueError, match=r"XML document") as caught:
         element(body)
     assert caught.value.__context__ is None
@@ -47,7 +47,7 @@ def test_other_xml_is_refused(body: bytes) -> None:
 
 
 def test_as_many_elements_as_allowed_are_read() -> None:
-    """Attributes count as elements do."""
+    """Attributes count like elements."""
     root = element(b'<r a="1">' + b"<b/>" * 7 + b"</r>", 9)
     assert len(root) == 7
     with pytest.raises(ValueError, match="not an XML"):
@@ -65,21 +65,21 @@ def test_as_many_elements_as_allowed_are_read() -> None:
     ],
 )
 def test_xml_of_somebody_else_is_no_answer(reply: Reply, error: type[Exception]) -> None:
-    """Pages of intermediaries, caches, redirects and other documents are told apart from broken answers."""
+    """Intermediaries' pages, cached answers, redirects and other documents are distinguished from broken answers."""
     with pytest.raises(error):
         envelope(reply, "rtmp")
 
 
 @pytest.mark.parametrize("status", [201, 400, 401, 404, 429, 500])
 def test_a_bare_status_is_a_code(status: int) -> None:
-    """An API without error codes says what is wrong by its status; a proxy's page and a cache's answer say nothing."""
+    """An API without error codes reports errors by status; a proxy's page or a cached answer does not count."""
     with pytest.raises(ProviderError, match=f"^{status}$"):
-        accepted(Reply(status, {}, b"not found"))
+        check_status(Reply(status, {}, b"not found"))
     with pytest.raises(NoEnvelope):
-        accepted(Reply(status, {"content-type": "text/html"}, b"<html>"))
+        check_status(Reply(status, {"content-type": "text/html"}, b"<html>"))
     with pytest.raises(NoEnvelope):
-        accepted(Reply(status, {"Age": "3"}, b""))
-    accepted(Reply(200, {"content-type": "application/json"}, b"[]"))
+        check_status(Reply(status, {"Age": "3"}, b""))
+    check_status(Reply(200, {"content-type": "application/json"}, b"[]"))
 
 
 def by_tokens(every: int) -> Listing[Any, Any]:
@@ -94,7 +94,7 @@ def by_tokens(every: int) -> Listing[Any, Any]:
         scope=lambda _account, _stream: "all",
         keys=lambda _account, stream: (stream.name,),
         ask=lambda _account, scope, page: Call("Parade", "1", {"scope": scope, "page": page, "size": every}),
-        ask_on=lambda _account, scope, token: Call("Parade", "1", {"scope": scope, "token": token, "size": every}),
+        ask_next=lambda _account, scope, token: Call("Parade", "1", {"scope": scope, "token": token, "size": every}),
         read=read,
         absent=Answer(State.NOT_FOUND),
     )
@@ -102,7 +102,7 @@ def by_tokens(every: int) -> Listing[Any, Any]:
 
 def paged(watched: list[Stream], pages: list[Page | None]) -> tuple[list[dict[str, Any]], dict[str, State], list[str]]:
     """Plan for these streams with these pages; return the list's calls, what was settled, and what is asked singly."""
-    tencent, owner = found()["tencent"], account(plan="list")
+    tencent, owner = all_providers()["tencent"], account(plan="list")
     provider = replace(tencent, listings=(by_tokens(2),))
     steps = plan(provider, owner, watched, Outlook(0.0, dict.fromkeys(provider.apis(), 10.0)))
     step, left = next(steps), list(pages)
@@ -125,11 +125,11 @@ def rows(*names: str, token: str = "") -> Page:
 
 
 def test_pages_are_followed_by_their_tokens() -> None:
-    """The first page is asked for by its number, each further one by the token before it; absence counts at the end."""
+    """The first page is requested by number, each further one by token; absence counts after the last."""
     watched = streams(5)
     names = [stream.name for stream in watched]
-    told = [rows(names[0], names[1], token="t-2"), rows(names[2], names[3], token="t-3"), rows("else")]
-    calls, settled, singles = paged(watched, [*told])
+    pages = [rows(names[0], names[1], token="t-2"), rows(names[2], names[3], token="t-3"), rows("else")]
+    calls, settled, singles = paged(watched, [*pages])
     assert calls == [
         {"scope": "all", "page": 1, "size": 2},
         {"scope": "all", "token": "t-2", "size": 2},
@@ -140,7 +140,7 @@ def test_pages_are_followed_by_their_tokens() -> None:
 
 
 def test_a_list_by_tokens_that_breaks_off_proves_no_absence() -> None:
-    """A page that fails, or that brings nothing new, leaves the rest to single calls."""
+    """After a page that fails or adds nothing new, the remaining streams get single calls."""
     watched = streams(3)
     names = [stream.name for stream in watched]
     first = rows(names[0], token="t-2")

@@ -11,32 +11,34 @@ import pytest
 
 from exporter.fields import Secret, SecretSource
 from exporter.model import Credentials, Moment, Reason, Reply
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import host, same, timestamp
 from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, Refused, TransportError, allowed_rate
 from exporter.providers.reading import (
     LONGEST_WORD,
-    VALUES_A_ROW,
-    decimal,
-    definite,
+    VALUES_PER_ROW,
+    as_integer,
+    as_text,
+    check_echo,
+    check_no_error,
+    check_success,
+    choice_of,
     envelope,
-    fits,
-    hallmark,
-    happened,
+    envelope_field,
+    event_time,
     id_of,
     integer_of,
     message_of,
     object_in,
     object_of,
-    pages_of,
+    page_count,
     printable,
     retry_after,
     rows_of,
     text_of,
     utc_seconds,
-    values_of,
-    word,
+    value_limit,
 )
 
 JSON = {"content-type": "application/json"}
@@ -74,14 +76,14 @@ def refused(kind: type[Exception], text: str, read: Callable[[], Any]) -> None:
         (answer([0] * (MOST_VALUES + 1)), Malformed, "the body is a JSON document with more values than 2,000"),
     ],
 )  # fmt: skip
-def test_what_is_no_envelope_is_told_apart_from_a_broken_one(reply: Reply, kind: type[Exception], text: str) -> None:
-    """A cache, a redirect, a page, or another status says nothing of the API; a broken body under 200 is the API's."""
+def test_foreign_answers_are_distinguished_from_broken_ones(reply: Reply, kind: type[Exception], text: str) -> None:
+    """Cached answers, redirects, pages and other statuses are not the API's; a broken body with status 200 is."""
     refused(kind, text, lambda: envelope(reply))
 
 
 @pytest.mark.parametrize("reply", [answer({"a": 1}, 299), answer({"a": 1}, 400), answer({"a": 1}, age=" 00 ")])
 def test_an_envelope_is_read_under_any_other_status(reply: Reply) -> None:
-    """Errors come in envelopes too, and an Age of nothing is fresh."""
+    """Errors come in envelopes too, and an Age of 0 is fresh."""
     assert envelope(reply) == {"a": 1}
 
 
@@ -111,14 +113,14 @@ HALLMARKS: list[tuple[dict[str, Any], int, type, type[Exception] | None, str]] =
 
 
 @pytest.mark.parametrize(("found", "status", "kind", "error", "text"), HALLMARKS)
-def test_an_envelope_is_known_by_its_hallmark(
+def test_an_envelope_is_recognised_by_its_field(
     found: dict[str, Any], status: int, kind: Any, error: type[Exception] | None, text: str
 ) -> None:
     """Under another status JSON without the API's own member is somebody else's, unless it has a RequestId."""
     if error is None:
-        assert hallmark(answer(found, status), found, "Code", kind, "RequestId") == found["Code"]
+        assert envelope_field(answer(found, status), found, "Code", kind, "RequestId") == found["Code"]
     else:
-        refused(error, text, lambda: hallmark(answer(found, status), found, "Code", kind, "RequestId"))
+        refused(error, text, lambda: envelope_field(answer(found, status), found, "Code", kind, "RequestId"))
 
 
 TELLS = "an error field stands beside a success"
@@ -140,9 +142,9 @@ ALIKE = "two fields differ only by case and have different values"
         ({"rows": [{"a": 1, "A": 1}, {"a": 1, "A": 2}]}, ALIKE),
     ],
 )
-def test_a_success_that_tells_of_an_error_is_none(found: dict[str, Any], text: str) -> None:
-    """Wherever a document names an error, or one thing twice and differently, its state is not believed."""
-    refused(Malformed, text, lambda: definite(answer(found), found, ("Message",)))
+def test_a_success_with_an_error_field_is_malformed(found: dict[str, Any], text: str) -> None:
+    """An error field, or two names that differ only by case and have different values, make an answer malformed."""
+    refused(Malformed, text, lambda: check_success(answer(found), found, ("Message",)))
 
 
 @pytest.mark.parametrize(
@@ -156,26 +158,28 @@ def test_a_success_that_tells_of_an_error_is_none(found: dict[str, Any], text: s
         {"a": {"state": 1}, "b": {"State": 2}},
     ],
 )
-def test_a_plain_success_is_definite(found: dict[str, Any]) -> None:
-    """The API's own members may sound like an error's, null tells nothing, and the same thing twice is one."""
-    definite(answer(found), found, ("Message", "Code"))
-    refused(NoEnvelope, "HTTP 201 without an error code", lambda: definite(answer(found, 201), found))
+def test_a_plain_success_is_accepted(found: dict[str, Any]) -> None:
+    """Fields of a success may be named like an error's; null fields and equal duplicates are harmless."""
+    check_success(answer(found), found, ("Message", "Code"))
+    refused(NoEnvelope, "HTTP 201 without an error code", lambda: check_success(answer(found, 201), found))
 
 
-def test_an_answer_has_to_fit_what_was_asked() -> None:
-    """What an answer names, in any case of its letters, is what was asked for; what it does not name fits."""
+def test_repeated_parameters_must_match_the_request() -> None:
+    """Parameters that an answer repeats, in any case, must match the request; missing ones are accepted."""
     asked: dict[str, str | int] = {"RoomId": "a", "Page": 1}
-    for told in ({}, {"RoomId": "a"}, {"roomid": "a", "page": 1, "other": "b"}, {"ROOMID": None}):
-        fits(told, asked)
-    refused(Malformed, "roomID names something other than what was asked for", lambda: fits({"roomID": "b"}, asked))
-    refused(Malformed, "Page names something other than what was asked for", lambda: fits({"Page": "1"}, asked))
+    for fields in ({}, {"RoomId": "a"}, {"roomid": "a", "page": 1, "other": "b"}, {"ROOMID": None}):
+        check_echo(fields, asked)
+    refused(
+        Malformed, "roomID names something other than what was asked for", lambda: check_echo({"roomID": "b"}, asked)
+    )
+    refused(Malformed, "Page names something other than what was asked for", lambda: check_echo({"Page": "1"}, asked))
 
 
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
 def test_fields_have_the_type_that_they_must_have() -> None:
-    """A field is read as it is, and anything else is refused by its name."""
+    """A field of the right type is returned; anything else is refused, and the field is named."""
     found = {"a": "text", "n": 0, "o": {}, "l": [{}], "t": True, "z": None, "m": [{}, 1]}
     assert (text_of(found, "a"), integer_of(found, "n"), object_of(found, "o")) == ("text", 0, {})
     assert (rows_of(found, "l"), rows_of(found, "z"), rows_of(found, "missing")) == ([{}], [], [])
@@ -187,6 +191,32 @@ def test_fields_have_the_type_that_they_must_have() -> None:
         refused(Malformed, f"{name} is missing or not an object", lambda name=name: object_of(found, name))  # type: ignore[misc]
     for name in ("a", "o", "m"):
         refused(Malformed, f"{name} is not a list of objects", lambda name=name: rows_of(found, name))  # type: ignore[misc]
+
+
+def test_a_default_replaces_only_what_is_missing_or_null() -> None:
+    """A field of the wrong type is refused even if there is a default."""
+    for fields in ({}, {"Name": None}):
+        assert text_of(fields, "Name", "x") == "x"
+        assert integer_of(fields, "Name", -1) == -1
+        assert object_of(fields, "Name", {}) == {}
+    refused(Malformed, "Name is missing or not text", lambda: text_of({"Name": 1}, "Name", "x"))
+
+
+def test_a_choice_is_one_of_those_known() -> None:
+    """A value stands for what the table says; true is not 1, and an unknown value is refused."""
+    flags = {0: False, 1: True}
+    assert choice_of({"Flag": 1}, "Flag", flags) is True
+    refused(Malformed, "Flag is missing or not a whole number", lambda: choice_of({"Flag": True}, "Flag", flags))
+    refused(Malformed, "Flag holds an unknown value", lambda: choice_of({"Flag": 2}, "Flag", flags))
+
+
+def test_an_error_object_is_raised_with_its_id() -> None:
+    """Error with Code and Message becomes a provider's error with the RequestId beside it; null is none."""
+    check_no_error({"Error": None, "RequestId": "r"})
+    with pytest.raises(ProviderError) as caught:
+        check_no_error({"Error": {"Code": "Bad", "Message": "no"}, "RequestId": "r"})
+    assert (caught.value.code, caught.value.message, caught.value.request_id) == ("Bad", "no", "r")
+    refused(Malformed, "Code is missing or not text", lambda: check_no_error({"Error": {}}))
 
 
 @pytest.mark.parametrize(
@@ -206,22 +236,22 @@ def test_fields_have_the_type_that_they_must_have() -> None:
     ],
 )
 def test_a_list_has_as_many_pages_as_its_rows_fill(found: dict[str, Any], pages: int) -> None:
-    """TotalPage is believed up to what TotalNum rows fill, a hundred on a page, where that is a number of rows."""
-    assert pages_of(found, "TotalPage", "TotalNum", 100) == pages
+    """TotalPage counts up to the pages that TotalNum rows fill, if TotalNum is a valid number."""
+    assert page_count(found, "TotalPage", "TotalNum", 100) == pages
 
 
 def test_pages_have_as_many_values_as_their_rows_explain() -> None:
     """A page of few rows may have few values, and the largest no more than any page."""
-    assert values_of(0) == MOST_VALUES
-    assert values_of(10) == MOST_VALUES + 10 * VALUES_A_ROW
-    assert values_of(10**6) == LISTED_VALUES
+    assert value_limit(0) == MOST_VALUES
+    assert value_limit(10) == MOST_VALUES + 10 * VALUES_PER_ROW
+    assert value_limit(10**6) == LISTED_VALUES
 
 
 def test_messages_and_request_ids_are_text_or_nothing() -> None:
-    """A text is taken as it is, an id only where it looks like one."""
+    """A message is taken as it is, an id only if it looks like one."""
     assert [message_of({"Message": value}, "Message") for value in ("m", "", 1, None)] == ["m", "", "", ""]
     assert (message_of({"Msg": "m"}, "Message"), message_of({"Msg": "m"}, "Msg")) == ("", "m")
-    for value, told in (
+    for value, expected in (
         ("A-z_0.9:", "A-z_0.9:"),
         ("a" * 128, "a" * 128),
         ("a" * 129, ""),
@@ -229,7 +259,7 @@ def test_messages_and_request_ids_are_text_or_nothing() -> None:
         ("", ""),
         (7, ""),
     ):
-        assert id_of({"RequestId": value}, "RequestId") == told
+        assert id_of({"RequestId": value}, "RequestId") == expected
     assert id_of({"requestId": "a"}, "RequestId") == ""
 
 
@@ -252,7 +282,7 @@ def test_messages_and_request_ids_are_text_or_nothing() -> None:
     ],
 )
 def test_text_that_is_shown_is_printable_and_short(text: str, shown: str) -> None:
-    """What may break a line, a terminal or UTF-8 is replaced, and what is cut ends in an ellipsis."""
+    """Characters that break lines, terminals or UTF-8 are replaced, and a truncated text ends in an ellipsis."""
     assert printable(text, 8) == shown
 
 
@@ -272,8 +302,8 @@ def test_text_is_shown_up_to_128_characters() -> None:
     ],
 )  # fmt: skip
 def test_numbers_come_as_numbers_or_digits(value: Any, number: int | None) -> None:
-    """What is neither is no number, and one that no API has is none either."""
-    assert decimal(value) == number
+    """Anything else, or a number too large for any API, is refused."""
+    assert as_integer(value) == number
 
 
 @pytest.mark.parametrize(
@@ -287,7 +317,7 @@ def test_numbers_come_as_numbers_or_digits(value: Any, number: int | None) -> No
 )  # fmt: skip
 def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: str) -> None:
     """Everything else counts as nothing."""
-    assert word(value) == text
+    assert as_text(value) == text
 
 
 @pytest.mark.parametrize(
@@ -305,7 +335,7 @@ def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: st
     ],
 )
 def test_times_are_utc_in_the_vendors_form(text: Any, seconds: float | None) -> None:
-    """A time is read to the second; another form, or a day that does not exist, is no time."""
+    """A time is read to the second; other formats and impossible days are refused."""
     assert utc_seconds(text) == seconds
 
 
@@ -316,13 +346,13 @@ def test_a_host_is_what_the_header_says() -> None:
 
 
 def test_signatures_are_compared_as_they_are() -> None:
-    """Equal is equal, whatever text was sent, also such as is no UTF-8."""
+    """Any text can be compared, even if it is not valid UTF-8."""
     assert same("ab", "ab")
     assert not same("ab", "aB")
     assert not same("ab", "ab\ud800")
 
 
-def test_errors_carry_what_is_told_of_them() -> None:
+def test_errors_carry_their_details() -> None:
     """A provider's error has code, text and id; a connection's has a reason, a text, and whether it broke early."""
     error = ProviderError("Code", "text", "id")
     assert (error.code, error.message, error.request_id, str(error)) == ("Code", "text", "id", "Code")
@@ -341,7 +371,7 @@ def test_errors_carry_what_is_told_of_them() -> None:
 
 
 def test_a_callback_is_refused_for_a_reason() -> None:
-    """A refusal names its reason and the event, which is unknown unless it was read."""
+    """A refusal has an outcome and an event, which is `unknown` by default."""
     forged = Refused("forged")
     assert (forged.outcome, forged.event, str(forged)) == ("forged", "unknown", "forged")
     assert Refused("expired", "stream_close").event == "stream_close"
@@ -349,7 +379,7 @@ def test_a_callback_is_refused_for_a_reason() -> None:
 
 def test_the_rate_of_an_api_is_as_configured_or_a_share_of_the_documented() -> None:
     """`quota` of an action counts as it is, and `quota_share` for every other."""
-    tencent = found()["tencent"]
+    tencent = all_providers()["tencent"]
     account = tencent.account(name="main", provider="tencent", quota={"DescribeBackupStreamList": 7}, quota_share=0.25)
     rates = {action: allowed_rate(account, api) for action, api in tencent.apis().items()}
     assert rates == {
@@ -358,8 +388,8 @@ def test_the_rate_of_an_api_is_as_configured_or_a_share_of_the_documented() -> N
 
 
 def test_calls_are_counted_by_what_the_cloud_counts_them_by() -> None:
-    """By the key, where one is given or found; the temporary keys of a role are one; ZEGO counts by AppID."""
-    tencent, zego, token = found()["tencent"], found()["zego"], Secret("token")
+    """Quotas are per key; all temporary keys of a role count as one; ZEGO counts by AppID."""
+    tencent, zego, token = all_providers()["tencent"], all_providers()["zego"], Secret("token")
     own = tencent.account(name="a", provider="tencent", secret_id=SecretSource.plain("id"))
     role = tencent.account(name="a", provider="tencent")
     assert tencent.identity(own, Credentials("id", Secret("s"), token)) == "id"
@@ -408,8 +438,8 @@ USER_API = "Limit:50,Remain:{},TimeLeft:{}"
     ],
 )
 def test_the_longest_hint_of_an_answer_counts_up_to_a_minute(headers: dict[str, str], seconds: float | None) -> None:
-    """However a cloud says how long to wait, it is read in seconds, and what is no such number is no hint."""
-    assert retry_after(found()["alibaba"], Reply(200, headers, b"")) == seconds
+    """Waits in any of a cloud's headers are read in seconds; anything but a number is ignored."""
+    assert retry_after(all_providers()["alibaba"], Reply(200, headers, b"")) == seconds
 
 
 @pytest.mark.parametrize(
@@ -425,5 +455,5 @@ def test_the_longest_hint_of_an_answer_counts_up_to_a_minute(headers: dict[str, 
     ],
 )
 def test_an_event_happened_when_the_best_field_says_so(fields: dict[str, Any], seconds: float) -> None:
-    """The first field with a number above zero counts, and no event comes from after its callback."""
-    assert happened(fields, {"ms": 0.001, "s": 1.0}, 1000) == seconds
+    """The first field with a number above zero counts, limited to the time of the callback."""
+    assert event_time(fields, {"ms": 0.001, "s": 1.0}, 1000) == seconds

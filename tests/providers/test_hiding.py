@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exporter.model import Request
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.transcript import known_secrets, redact
 from testbed.processes import written
@@ -20,7 +20,7 @@ from testbed.processes import written
 from .parrots import everything, leaks, parrots, run, signed
 
 CLOUDS = Path(__file__).parents[1] / "data" / "clouds"
-EVERY = pytest.mark.parametrize("provider", found().values(), ids=found())
+EVERY = pytest.mark.parametrize("provider", all_providers().values(), ids=all_providers())
 
 
 def toy() -> AnyProvider:
@@ -55,7 +55,7 @@ def test_every_place_of_a_signature_is_said_to_be_hidden(provider: AnyProvider) 
 @pytest.mark.timeout(180)
 def test_no_signature_and_no_key_is_shown_that_a_cloud_repeats(tmp_path: Path) -> None:
     """Each cloud repeats each of them as code, message and request id, for each API; no output has any."""
-    with parrots(list(found().values())) as (birds, config):
+    with parrots(list(all_providers().values())) as (birds, config):
         shown = everything(config, tmp_path, {})
     for bird in birds:
         assert bird.heads >= 40
@@ -107,7 +107,7 @@ def test_a_cloud_is_added_by_one_folder(tmp_path: Path) -> None:
 
 
 def test_a_cloud_without_codes_is_asked_all_the_same(tmp_path: Path) -> None:
-    """Its errors are told as `other` with the cloud's own words, until its folder has a file of codes."""
+    """Its errors have the code `other` with the cloud's own words, until its folder has a file of codes."""
     shutil.copytree(CLOUDS / "toy", tmp_path / "clouds" / "toy")
     (tmp_path / "clouds" / "toy" / "codes.yml").unlink()
     environ = with_clouds(tmp_path / "clouds", tmp_path)
@@ -130,7 +130,7 @@ def test_a_cloud_without_codes_is_asked_all_the_same(tmp_path: Path) -> None:
         ("import made_up", "No module named 'made_up'"),
     ],
 )
-def test_what_a_folder_lacks_to_be_a_cloud_is_told(tmp_path: Path, code: str | None, told: str) -> None:
+def test_missing_parts_of_a_clouds_folder_are_reported(tmp_path: Path, code: str | None, told: str) -> None:
     """Whoever begins a cloud reads what is missing in the last line, wherever the program looks for providers."""
     folder = tmp_path / "clouds" / "toy"
     folder.mkdir(parents=True)

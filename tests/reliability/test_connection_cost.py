@@ -12,8 +12,8 @@ import pytest
 from exporter.config import Config, Scrape
 from exporter.credentials import Keyring
 from exporter.model import Stream
-from exporter.providers import found
-from exporter.serving.service import Service, clock
+from exporter.providers import all_providers
+from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
 from tests.core.test_transport import certificate, server_context
 from tests.scenarios.stage import ADDRESS, KEYS, PLENTY, account
@@ -57,11 +57,13 @@ def test_slow_connections_do_not_bunch_calls_up_at_the_cloud(
     file = certificate(tmp_path, "127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     world = World()
-    world.add_account("alibaba", "alibaba", quota=dict.fromkeys(found()["alibaba"].apis(), PLENTY), **KEYS["alibaba"])
+    world.add_account(
+        "alibaba", "alibaba", quota=dict.fromkeys(all_providers()["alibaba"].apis(), PLENTY), **KEYS["alibaba"]
+    )
     watched: list[Stream] = []
     for number in range(STREAMS):
         world.add_stream(f"s{number}", "alibaba", **ADDRESS["alibaba"])
-        watched.append(found()["alibaba"].stream(name=f"s{number}", account="alibaba", **ADDRESS["alibaba"]))
+        watched.append(all_providers()["alibaba"].stream(name=f"s{number}", account="alibaba", **ADDRESS["alibaba"]))
 
     async def main() -> None:
         async with (
@@ -71,7 +73,7 @@ def test_slow_connections_do_not_bunch_calls_up_at_the_cloud(
             quota = {"DescribeLiveStreamState": RATE}
             one = account("alibaba", f"https://127.0.0.1:{port}", quota=quota)
             config = Config(Scrape(10.0, 0.0, 120.0), (one,), tuple(watched))
-            async with Service(config, found(), clock(), Keyring({})) as service:
+            async with Service(config, all_providers(), system_clock(), Keyring({})) as service:
                 await service.refresh(service.clock.mono() + 30)
                 assert all(record.succeeded for record in service.board)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.simulator import World
 from exporter.simulator import serving as simulated
 from testbed.processes import Server, exporter
@@ -38,7 +38,7 @@ def document(endpoint: str, turn: int) -> dict[str, Any]:
     label = {"team": "blue"} if turn else {"tribe": "red"}
     accounts = [
         {"name": name, "provider": name, "endpoint": endpoint, "timeout": f"{2 + turn}s", "plan": "single",
-         "quota": dict.fromkeys(found()[name].apis(), 100_000), **keys}
+         "quota": dict.fromkeys(all_providers()[name].apis(), 100_000), **keys}
         for name, keys in KEYS.items()
     ]  # fmt: skip
     streams = [{"name": one, "account": name, "labels": label, **ADDRESS[name]} for name in KEYS for one in names(turn)]
@@ -49,7 +49,7 @@ def world() -> World:
     """Return all streams of both configurations, live."""
     made = World()
     for name, keys in KEYS.items():
-        made.add_account(name, name, quota=dict.fromkeys(found()[name].apis(), 100_000.0), **keys)
+        made.add_account(name, name, quota=dict.fromkeys(all_providers()[name].apis(), 100_000.0), **keys)
         for one in sorted({*names(0), *names(1)}):
             made.add_stream(one, name, **ADDRESS[name])
     return made

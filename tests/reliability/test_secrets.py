@@ -24,7 +24,7 @@ import structlog
 from exporter.commands import logs
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Call, Credentials, Reply, Request, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.rounds import Prober
 from exporter.scrubbing import scrub
 from exporter.simulator import World
@@ -87,7 +87,7 @@ def document(endpoint: str, home: Path) -> tuple[dict[str, Any], dict[str, str]]
                     path.chmod(0o600)
                     given[f"{name}_file"] = str(path)
             accounts.append({"name": f"{provider}-{way}", "provider": provider, "endpoint": endpoint,
-                             "timeout": "250ms", "quota": dict.fromkeys(found()[provider].apis(), 100_000),
+                             "timeout": "250ms", "quota": dict.fromkeys(all_providers()[provider].apis(), 100_000),
                              **given})  # fmt: skip
             watched += [{"name": f"{way}-{number}", "account": f"{provider}-{way}", **ADDRESS[provider]}
                         for number in range(2)]  # fmt: skip
@@ -172,7 +172,7 @@ def test_no_canary_gets_out_over_the_whole_matrix_of_faults(home: Path) -> None:
     world = World()
     for provider in SECRETS:
         for way in WAYS:
-            quota = dict.fromkeys(found()[provider].apis(), 100_000.0)
+            quota = dict.fromkeys(all_providers()[provider].apis(), 100_000.0)
             world.add_account(f"{provider}-{way}", provider, quota=quota, **fields(provider, way))
     for provider in SECRETS:
         for way in WAYS:
@@ -275,7 +275,7 @@ def test_a_crash_in_a_plug_in_shows_no_secret() -> None:
             return Reply(200, {}, b"{}")
 
         made = prober(Network(behave), [account()], streams(2))
-        kind = found()["tencent"]
+        kind = all_providers()["tencent"]
         made.configure([(replace(kind, single=replace(single(kind), read=burst)), account())], streams(2), 60)
         loop = asyncio.get_running_loop()
         await made.refresh(loop.time() + 9, loop.time())

@@ -11,8 +11,8 @@ import pytest
 from exporter.config import Config, Scrape
 from exporter.credentials import Keyring
 from exporter.model import State, Stream
-from exporter.providers import found
-from exporter.serving.service import Service, clock
+from exporter.providers import all_providers
+from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
 from tests.scenarios.stage import ADDRESS, KEYS, PLENTY, account
 
@@ -38,11 +38,11 @@ def world_of_ten() -> tuple[World, list[Stream]]:
     """Return ten streams at each cloud, some of them down, and what the exporter watches."""
     world, watched = World(seed="stray"), []
     for provider, keys in KEYS.items():
-        world.add_account(provider, provider, quota=dict.fromkeys(found()[provider].apis(), PLENTY), **keys)
+        world.add_account(provider, provider, quota=dict.fromkeys(all_providers()[provider].apis(), PLENTY), **keys)
         for number in range(STREAMS):
             state = State.INACTIVE if number in DOWN else State.ACTIVE
             world.add_stream(f"s{number}", provider, state=state, **ADDRESS[provider])
-            watched.append(found()[provider].stream(name=f"s{number}", account=provider, **ADDRESS[provider]))
+            watched.append(all_providers()[provider].stream(name=f"s{number}", account=provider, **ADDRESS[provider]))
     return world, watched
 
 
@@ -67,12 +67,12 @@ def test_no_stream_shows_anothers_state(what: str, concurrency: int) -> None:
     async def main() -> None:
         world, watched = world_of_ten()
         async with Simulator(world) as simulator:
-            rates = {provider: dict.fromkeys(found()[provider].apis(), 200.0) for provider in KEYS}
+            rates = {provider: dict.fromkeys(all_providers()[provider].apis(), 200.0) for provider in KEYS}
             accounts = tuple(
                 account(provider, simulator.url, concurrency=concurrency, quota=rates[provider]) for provider in KEYS
             )
             config = Config(Scrape(10.0, 0.0, 120.0), accounts, tuple(watched))
-            async with Service(config, found(), clock(), Keyring({})) as service:
+            async with Service(config, all_providers(), system_clock(), Keyring({})) as service:
                 for fault in WIRE[what]:
                     world.fault(**fault)
                 for _ in range(2):

@@ -15,9 +15,9 @@ from exporter.config import Config, Scrape
 from exporter.credentials import Keyring
 from exporter.fields import SecretSource
 from exporter.model import Account, State, Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.rounds.limits import Limits
-from exporter.serving.service import Service, clock
+from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
 from tests.providers.facts import facts
 
@@ -34,7 +34,7 @@ def small_world() -> World:
     """Return one account at each cloud, each with two streams that are live, and without quotas."""
     world = World()
     for provider, keys in KEYS.items():
-        world.add_account(provider, provider, quota=dict.fromkeys(found()[provider].apis(), PLENTY), **keys)
+        world.add_account(provider, provider, quota=dict.fromkeys(all_providers()[provider].apis(), PLENTY), **keys)
         for name in (VICTIM, NEIGHBOUR):
             world.add_stream(name, provider, **ADDRESS[provider])
     return world
@@ -42,7 +42,7 @@ def small_world() -> World:
 
 def account(provider: str, endpoint: str, **fields: Any) -> Account:
     """Return the exporter's side of a world's account, with fields that differ."""
-    kind = found()[provider]
+    kind = all_providers()[provider]
     given = {
         "timeout": "10s",
         "quota": dict.fromkeys(kind.apis(), PLENTY),
@@ -58,7 +58,7 @@ def account(provider: str, endpoint: str, **fields: Any) -> Account:
 
 def stream(provider: str, name: str, **fields: Any) -> Stream:
     """Return a stream of a world's account."""
-    made: Stream = found()[provider].stream(name=name, account=provider, **ADDRESS[provider], **fields)
+    made: Stream = all_providers()[provider].stream(name=name, account=provider, **ADDRESS[provider], **fields)
     return made
 
 
@@ -97,7 +97,7 @@ class Stage:
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
         self.simulator = Simulator(small_world())
-        self.service = Service(Config(Scrape(reuse=0.0)), found(), clock(), Keyring({}))
+        self.service = Service(Config(Scrape(reuse=0.0)), all_providers(), system_clock(), Keyring({}))
 
     def open(self) -> None:
         """Listen."""
@@ -125,7 +125,7 @@ class Stage:
         """Take other accounts, and what is known of the same streams along."""
         kept = list(self.service.prober.shared.board)
         watched = [record.stream for record in kept] if streams is None else streams
-        self.service.prober.configure([(found()[one.provider], one) for one in accounts], watched, 60.0)
+        self.service.prober.configure([(all_providers()[one.provider], one) for one in accounts], watched, 60.0)
         self.service.exposition.forget()
 
     def scrape(self, seconds: float = 20.0) -> Scraped:

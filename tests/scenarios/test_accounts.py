@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from exporter.model import State
-from exporter.providers import found
+from exporter.providers import all_providers
 
 from .cases import EXPIRED, PROVIDERS, THROTTLING
 from .stage import NEIGHBOUR, VICTIM, Scraped, Stage, account, one_hot, small_world, states, stream
@@ -92,7 +92,7 @@ def test_an_endpoint_that_refuses_is_a_connection_fault(stage: Stage, provider: 
 def test_throttling_by_the_clouds_own_count_takes_only_what_is_above_it(stage: Stage, provider: str) -> None:
     """Where a cloud allows less than we believe, its refusals are counted as throttled and our rate is halved."""
     world = small_world()
-    action = found()[provider].main.action
+    action = all_providers()[provider].main.action
     world.accounts[provider].quota[action] = 1.0
     scraped = stage.show(world, stage.accounts())
     labels = {"provider": provider, "account": provider}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from exporter.model import State, Stream
-from exporter.providers import found
-from exporter.simulator import Input, World
+from exporter.providers import all_providers
+from exporter.simulator import Input, Tricks, World
 
 from .stage import KEYS, PLENTY, Stage, account, one_hot, states
 
@@ -53,11 +53,11 @@ LISTS = {
 def crowd(provider: str) -> tuple[World, list[Stream]]:
     """Return a world of nine streams in one room or domain, and the same streams as watched."""
     world = World()
-    quota = dict.fromkeys(found()[provider].apis(), PLENTY)
+    quota = dict.fromkeys(all_providers()[provider].apis(), PLENTY)
     world.add_account(provider, provider, quota=quota, **KEYS[provider])
     for name, state in TRUTH.items():
         world.add_stream(name, provider, state=state, **ADDRESS[provider])
-    kind = found()[provider].stream
+    kind = all_providers()[provider].stream
     return world, [kind(name=name, account=provider, **ADDRESS[provider]) for name in TRUTH]
 
 
@@ -69,7 +69,7 @@ def test_a_list_that_misleads_changes_no_state(stage: Stage, which: str, trick: 
     action, fields = LISTS[which]
     world, watched = crowd(provider)
     more = {"foreign": MORE_THAN_A_PAGE.get(provider, 2500)} if "drift" in TRICKS[trick] else {}
-    world.trick(provider, **TRICKS[trick], **more)
+    world.set_tricks(provider, Tricks(**{**TRICKS[trick], **more}))
     scraped = stage.show(world, [account(provider, stage.endpoint, plan="list", **fields)], watched)
     assert any(call.action == action for call in world.log)
     for name, state in TRUTH.items():
@@ -173,11 +173,13 @@ def test_no_number_of_pages_breaks_this_round_or_the_next(stage: Stage, provider
 def test_the_backup_list_tells_of_inputs(stage: Stage) -> None:
     """Inputs, the one that serves as master, what is expected, and since when: as Tencent's list says them."""
     world = World()
-    world.add_account("tencent", "tencent", quota=dict.fromkeys(found()["tencent"].apis(), PLENTY), **KEYS["tencent"])
+    world.add_account(
+        "tencent", "tencent", quota=dict.fromkeys(all_providers()["tencent"].apis(), PLENTY), **KEYS["tencent"]
+    )
     inputs = (Input("push.example", "live"), Input("push.example", "other", "pull"))
     world.add_stream("two", "tencent", domain="push.example", inputs=inputs)
     world.add_stream("gone", "tencent", domain="push.example", state=State.INACTIVE)
-    kind = found()["tencent"].stream
+    kind = all_providers()["tencent"].stream
     watched = [kind(name=name, account="tencent", domain="push.example", inputs=2) for name in ("two", "gone")]
     fields = {"region": "ap-guangzhou", "plan": "auto"}
     scraped = stage.show(world, [account("tencent", stage.endpoint, **fields)], watched)
@@ -208,10 +210,10 @@ INPUTS: dict[str, tuple[tuple[Input, ...], float]] = {
 def watched_input(stage: Stage, inputs: tuple[Input, ...], **fields: Any) -> tuple[World, list[Stream], Any]:
     """Return a world of one live Tencent stream with these inputs, the stream as watched, and the account."""
     world = World()
-    quota = dict.fromkeys(found()["tencent"].apis(), PLENTY)
+    quota = dict.fromkeys(all_providers()["tencent"].apis(), PLENTY)
     world.add_account("tencent", "tencent", quota=quota, **KEYS["tencent"])
     world.add_stream("one", "tencent", domain="push.example", inputs=inputs)
-    watched = [found()["tencent"].stream(name="one", account="tencent", domain="push.example", inputs=2)]
+    watched = [all_providers()["tencent"].stream(name="one", account="tencent", domain="push.example", inputs=2)]
     return world, watched, account("tencent", stage.endpoint, region="ap-guangzhou", plan="auto", **fields)
 
 
@@ -241,7 +243,9 @@ def test_inputs_are_unknown_while_their_list_fails(stage: Stage) -> None:
 def twins() -> tuple[World, list[Stream]]:
     """Return a world where one name is live at one ingest domain of three, and the same three streams as watched."""
     world = World()
-    world.add_account("alibaba", "alibaba", quota=dict.fromkeys(found()["alibaba"].apis(), PLENTY), **KEYS["alibaba"])
+    world.add_account(
+        "alibaba", "alibaba", quota=dict.fromkeys(all_providers()["alibaba"].apis(), PLENTY), **KEYS["alibaba"]
+    )
     watched = []
     for name in ("a", "b", "c"):
         address: dict[str, Any] = {
@@ -251,7 +255,7 @@ def twins() -> tuple[World, list[Stream]]:
             "streaming_domain": "play.example",
         }
         world.add_stream(name, "alibaba", state="active" if name == "b" else "inactive", **address)
-        watched.append(found()["alibaba"].stream(name=name, account="alibaba", **address))
+        watched.append(all_providers()["alibaba"].stream(name=name, account="alibaba", **address))
     return world, watched
 
 
@@ -270,7 +274,7 @@ def test_one_name_at_several_ingest_domains_is_several_streams(stage: Stage, tol
 def test_a_stream_of_the_streaming_domain_is_live_at_any_ingest_domain(stage: Stage) -> None:
     """A stream that is named by its streaming domain is settled by the list, wherever it is pushed to."""
     world, _ = twins()
-    whole = found()["alibaba"].stream(
+    whole = all_providers()["alibaba"].stream(
         name="whole",
         account="alibaba",
         domain="play.example",
@@ -299,12 +303,14 @@ STRANGERS: dict[str, dict[str, Any]] = {
 def test_the_row_of_another_stream_makes_none_live(stage: Stage, which: str) -> None:
     """A row counts only for the stream that it names whole: streaming domain, ingest domain, app and name."""
     world = World()
-    world.add_account("alibaba", "alibaba", quota=dict.fromkeys(found()["alibaba"].apis(), PLENTY), **KEYS["alibaba"])
+    world.add_account(
+        "alibaba", "alibaba", quota=dict.fromkeys(all_providers()["alibaba"].apis(), PLENTY), **KEYS["alibaba"]
+    )
     address: dict[str, Any] = {"domain": "push.example", "app": "live", "streaming_domain": "play.example"}
     world.add_stream("dead", "alibaba", state=State.INACTIVE, **address)
     rows = {"LiveStreamOnlineInfo": [ROW | STRANGERS[which]]}
     fault = world.fault("value", action="DescribeLiveStreamsOnlineList", field="OnlineInfo", value=rows)
-    watched = [found()["alibaba"].stream(name="dead", account="alibaba", **address)]
+    watched = [all_providers()["alibaba"].stream(name="dead", account="alibaba", **address)]
     scraped = stage.show(world, [account("alibaba", stage.endpoint, plan="list")], watched)
     assert fault.hits == 1
     assert scraped.value("stream_active", provider="alibaba", stream="dead") == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.model import State
-from exporter.providers import found
+from exporter.providers import all_providers
 from tests.providers.facts import Case
 
 from .cases import CASES, LIVE, PROVIDERS
@@ -27,10 +27,12 @@ def check_account(scraped: Scraped, case: Case) -> None:
     """Check the samples of the account whose stream is the case's."""
     labels = {"provider": case.provider, "account": case.provider}
     errors = (
-        {} if isinstance(case.told, State) else {frozenset({("code", case.told[0]), ("reason", case.told[1])}): 1.0}
+        {}
+        if isinstance(case.expected, State)
+        else {frozenset({("code", case.expected[0]), ("reason", case.expected[1])}): 1.0}
     )
     assert scraped.all("stream_probe_errors_total", **labels) == errors
-    action = found()[case.provider].main.action
+    action = all_providers()[case.provider].main.action
     counted = [LIVE[case.provider]] * 3 + [case.response] * (case.response is not None)
     responses = {frozenset({("code", code)}): float(counted.count(code)) for code in counted if code}
     assert scraped.all("stream_provider_responses_total", **labels, action=action) == responses
@@ -63,7 +65,7 @@ def test_an_answer_gives_the_contracted_samples(stage: Stage, case: Case) -> Non
 
     assert fault is None or fault.hits == case.calls
     assert len(world.calls(stream=victim)) == case.calls
-    told = case.told if isinstance(case.told, State) else State.UNKNOWN
+    told = case.expected if isinstance(case.expected, State) else State.UNKNOWN
     check_stream(scraped, case.provider, VICTIM, told)
     kept = last_success(scraped, case.provider) == last_success(before, case.provider)
     assert kept is (told is State.UNKNOWN)
@@ -81,9 +83,9 @@ def test_the_matrix_is_large_enough_and_every_case_has_a_name() -> None:
     """At least sixty answers, each reason that an answer can have among them, none of them twice."""
     assert len(CASES) >= 60
     assert len({str(case) for case in CASES}) == len(CASES)
-    reasons = {case.told[1] for case in CASES if not isinstance(case.told, State)}
+    reasons = {case.expected[1] for case in CASES if not isinstance(case.expected, State)}
     assert {str(reason) for reason in reasons} == {
         "auth", "account", "throttled", "bad_request", "provider_error", "timeout", "connection", "http", "malformed",
         "clock",
     }  # fmt: skip
-    assert {case.told for case in CASES if isinstance(case.told, State)} == set(State) - {State.UNKNOWN}
+    assert {case.expected for case in CASES if isinstance(case.expected, State)} == set(State) - {State.UNKNOWN}

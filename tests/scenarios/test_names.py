@@ -9,7 +9,7 @@ import pytest
 
 from exporter.config import Config, Scrape
 from exporter.model import Stream
-from exporter.providers import found
+from exporter.providers import all_providers
 from exporter.simulator import World
 from tests.providers.facts import facts
 
@@ -28,7 +28,7 @@ def awkward_world() -> tuple[World, list[Stream]]:
     """Return a world of plain addresses under awkward names, each name at each cloud; every third one has ended."""
     world, watched = World(), []
     for provider, keys in KEYS.items():
-        kind, own = found()[provider], facts()[provider].named_by
+        kind, own = all_providers()[provider], facts()[provider].named_by
         world.add_account(provider, provider, quota=dict.fromkeys(kind.apis(), PLENTY), **keys)
         for number, name in enumerate(NAMES):
             address = {**ADDRESS[provider], own: f"plain-{number}"}
@@ -62,7 +62,7 @@ def test_a_stream_may_be_addressed_by_an_awkward_name(stage: Stage) -> None:
     """Names that are addresses too reach each cloud signed and decoded as they were meant."""
     world, watched = World(), []
     for provider, keys in KEYS.items():
-        kind = found()[provider]
+        kind = all_providers()[provider]
         world.add_account(provider, provider, quota=dict.fromkeys(kind.apis(), PLENTY), **keys)
         for name in ("a@b._-",) if facts()[provider].narrow else NAMES:
             world.add_stream(name, provider, **ADDRESS[provider])
@@ -76,7 +76,7 @@ def test_accounts_with_awkward_names_pass_too(stage: Stage) -> None:
     """The client library's half of the document escapes names as ours does."""
     world, _ = awkward_world()
     names = [name for name in NAMES if len(name) < 100]
-    kind = found()["zego"]
+    kind = all_providers()["zego"]
     accounts = [account("zego", stage.endpoint).model_copy(update={"name": name}) for name in names]
     watched = [kind.stream(name=f"s{n}", account=name, stream_id="plain-1") for n, name in enumerate(names)]
     shown = stage.show(world, accounts, watched)

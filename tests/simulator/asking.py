@@ -18,7 +18,7 @@ from exporter.providers.zego import signing as zego
 from exporter.simulator import World
 from exporter.simulator.exchange import Outgoing, Received
 from exporter.simulator.providers import fakes
-from exporter.simulator.server import decide, log
+from exporter.simulator.server import log, respond
 
 NOW = 1_767_323_045.0
 HOST = "127.0.0.1:10181"
@@ -48,9 +48,9 @@ def small_world() -> World:
 
 def answer(world: World, provider: str, received: Received) -> Outgoing:
     """Let one cloud answer, faults included, and log the call."""
-    exchange = fakes()[provider].examine(world, received)
-    faults = world.strike(exchange)
-    outgoing = decide(exchange, faults)
+    exchange = fakes()[provider].parse(world, received)
+    faults = world.faults_for(exchange)
+    outgoing = respond(exchange, faults)
     log(exchange, outgoing, faults)
     return outgoing
 

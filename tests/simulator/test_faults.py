@@ -16,7 +16,7 @@ from exporter.simulator import Simulator, Tricks, World
 from exporter.simulator.exchange import Received
 from exporter.simulator.faults import KINDS, Wire, write
 from exporter.simulator.providers import fakes, quirks
-from exporter.simulator.server import decide
+from exporter.simulator.server import respond
 
 from .asking import NOW, alibaba_call, answer, small_world, tencent_call, volcengine_call, zego_call
 
@@ -31,9 +31,9 @@ EVERY = pytest.mark.parametrize("provider", CALLS)
 
 def wire(world: World, provider: str) -> Wire:
     """Return what one call would get on the wire."""
-    exchange = fakes()[provider].examine(world, CALLS[provider]())
-    faults = world.strike(exchange)
-    return write(decide(exchange, faults), exchange.fake, faults)
+    exchange = fakes()[provider].parse(world, CALLS[provider]())
+    faults = world.faults_for(exchange)
+    return write(respond(exchange, faults), exchange.fake, faults)
 
 
 def spoiled(provider: str, kind: str, **fault: Any) -> Wire:
@@ -170,9 +170,9 @@ def test_a_field_can_be_chosen() -> None:
     world.fault("value", field="Response.OnlineInfo.0.StreamName", value=7)
     world.fault("missing", field="Response.TotalPage")
     world.fault("value", field="Response.OnlineInfo.9.StreamName", value=8)
-    exchange = fakes()["tencent"].examine(world, tencent_call("DescribeLiveStreamOnlineList", {}))
-    faults = world.strike(exchange)
-    response = json.loads(write(decide(exchange, faults), exchange.fake, faults).body)["Response"]
+    exchange = fakes()["tencent"].parse(world, tencent_call("DescribeLiveStreamOnlineList", {}))
+    faults = world.faults_for(exchange)
+    response = json.loads(write(respond(exchange, faults), exchange.fake, faults).body)["Response"]
     assert response["OnlineInfo"][0]["StreamName"] == 7
     assert "TotalPage" not in response
     assert len(response["OnlineInfo"]) == 1
@@ -222,7 +222,7 @@ def test_unknown_faults_are_errors() -> None:
     """A misspelt kind or argument does not pass as a fault that never happens."""
     with pytest.raises(ValueError, match="known are"):
         World().fault("hangs")
-    with pytest.raises(ValueError, match="provder"):
+    with pytest.raises(TypeError, match="provder"):
         World().fault("hang", provder="zego")
 
 

@@ -83,7 +83,7 @@ def one(provider: str, state: str = "inactive", **manners: Any) -> tuple[str, st
     world, listener = small(clock=lambda: NOW), Listener()
     if state == "active":
         world.set(f"{provider}/rtc01", "inactive")
-    world.behave(provider, **{"pace": 0.001, **manners})
+    world.set_manners(provider, Manners(**{"pace": 0.001, **manners}))
 
     async def act() -> None:
         world.set(f"{provider}/rtc01", state)
@@ -148,7 +148,7 @@ def test_retries(provider: str, attempts: int, enough: int) -> None:
     """Each vendor tries as often as it documents, and stops at the first answer that it takes for one."""
     for listener, count in ((Listener(500), attempts), (Listener(500, 302, enough), 3)):
         world = small()
-        world.behave(provider, pace=0.0001)
+        world.set_manners(provider, Manners(pace=0.0001))
 
         async def act(world: World = world, count: int = count) -> None:
             world.set(f"{provider}/rtc01", "inactive")
@@ -165,13 +165,13 @@ def test_manners_that_spoil() -> None:
     world, listener = small(), Listener()
 
     async def act() -> None:
-        world.behave("zego", duplicates=2, swapped=True)
+        world.set_manners("zego", Manners(duplicates=2, swapped=True))
         world.set("zego/rtc01", "inactive")
         world.set("zego/rtc01", "active")
         await until(lambda: len(world.deliveries) == 6)
-        world.behave("zego", lost=1.0)
+        world.set_manners("zego", Manners(lost=1.0))
         world.set("zego/rtc01", "inactive")
-        world.behave("zego")
+        world.set_manners("zego", Manners())
         world.set("zego/rtc01", "active")
         await until(lambda: len(world.deliveries) == 7)
 
@@ -205,7 +205,7 @@ def test_who_does_not_call() -> None:
 def test_scripts_are_told_by_the_clock() -> None:
     """A script's changes are told when they happen; Alibaba's beginnings only if the push has lasted."""
     world, listener = small(), Listener()
-    world.behave("alibaba", pace=10.0)
+    world.set_manners("alibaba", Manners(pace=10.0))
     for provider in VENDORS:
         world.set(f"{provider}/rtc01", Script((State.ACTIVE, State.INACTIVE), 0.15))
 

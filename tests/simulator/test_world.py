@@ -6,7 +6,7 @@ import pytest
 
 from exporter.model import State
 from exporter.simulator import Script, Tricks, World
-from exporter.simulator.answers import page
+from exporter.simulator.answers import paginate
 
 from .asking import NOW, answer, small_world, tencent_call, zego_call
 
@@ -68,7 +68,7 @@ def test_mistakes_in_a_test_are_errors() -> None:
         lambda: world.add_account("y", "zego", app_id="79", server_secret="s"),
         lambda: world.add_account("y", "zego", app_id=79),
         lambda: world.add_account("y", "twitch", key="s"),
-        lambda: world.trick("twitch", foreign=1),
+        lambda: world.set_tricks("twitch", Tricks(foreign=1)),
     ):
         with pytest.raises(ValueError, match=r"unknown|taken|missing|is not|known are|has no"):
             broken()
@@ -125,7 +125,7 @@ def test_the_log_counts_the_busiest_second() -> None:
 
 def test_pages_are_honest_by_default() -> None:
     """Without tricks the pages put together are the list."""
-    found = [page(list(range(7)), number, 3, Tricks(), int) for number in (1, 2, 3, 4)]
+    found = [paginate(list(range(7)), number, 3, Tricks(), int) for number in (1, 2, 3, 4)]
     assert [each.rows for each in found] == [[0, 1, 2], [3, 4, 5], [6], []]
     assert {(each.total, each.pages) for each in found} == {(7, 3)}
 
@@ -144,6 +144,6 @@ def test_pages_are_honest_by_default() -> None:
 )
 def test_lists_can_mislead(tricks: Tricks, first: list[int], second: list[int], told: tuple[int, int]) -> None:
     """Each trick spoils the pages in the way that it says."""
-    pages = [page(list(range(7)), number, 3, tricks, lambda _: -1) for number in (1, 2)]
+    pages = [paginate(list(range(7)), number, 3, tricks, lambda _: -1) for number in (1, 2)]
     assert [each.rows for each in pages] == [first, second]
     assert (pages[1].total, pages[1].pages) == told

@@ -1,4 +1,4 @@
-"""Alibaba Cloud: the pod identity of ACK (RRSA), the profile file and the RAM role of an ECS instance."""
+"""Alibaba Cloud's credential sources: pod identity of ACK (RRSA), profile file and role of an ECS instance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.model import Moment, Reply, Request
 from exporter.providers import leases
 from exporter.providers.encoding import timestamp
 from exporter.providers.interface import CredentialsError, Malformed
-from exporter.providers.reading import definite, envelope, object_of, utc_seconds
+from exporter.providers.reading import check_success, envelope, object_of, utc_seconds
 from exporter.providers.sources import Lease, Machine, Source, Steps
 
 METADATA = "http://100.100.100.200"
@@ -22,14 +22,14 @@ ROLE_SECONDS = 3600
 ROLE_VARIABLE = "ALIBABA_CLOUD_ECS_METADATA"
 POD_VARIABLES = ("ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_OIDC_TOKEN_FILE")
 EARLY = 900.0
-"""Seconds before the old keys expire at which Alibaba's servers have new ones."""
+"""How many seconds before the old keys expire Alibaba's servers have new ones."""
 
 
-def _temporary(found: Mapping[str, Any]) -> Lease:
-    expires = utc_seconds(found.get("Expiration"))
+def _temporary(keys: Mapping[str, Any]) -> Lease:
+    expires = utc_seconds(keys.get("Expiration"))
     if expires is None:
         raise Malformed("Expiration is no time")
-    return Lease(leases.temporary(found, "AccessKeyId", "AccessKeySecret", "SecurityToken"), expires)
+    return Lease(leases.temporary_credentials(keys, "AccessKeyId", "AccessKeySecret", "SecurityToken"), expires)
 
 
 def _disabled(machine: Machine) -> bool:
@@ -37,14 +37,14 @@ def _disabled(machine: Machine) -> bool:
 
 
 def _from_instance(name: str, source: str) -> Steps:
-    """See https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata: version 2, with a token of its own."""
-    name = leases.role(name, source)
+    """Ask the metadata server, version 2: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata."""
+    name = leases.check_role(name, source)
     ttl = {"X-aliyun-ecs-metadata-token-ttl-seconds": str(METADATA_TOKEN_SECONDS)}
-    token = leases.plain((yield Request("PUT", f"{METADATA}/latest/api/token", ttl)))
-    headers = {"X-aliyun-ecs-metadata-token": leases.key({"the metadata token": token}, "the metadata token")}
+    token = leases.metadata_text((yield Request("PUT", f"{METADATA}/latest/api/token", ttl)))
+    headers = {"X-aliyun-ecs-metadata-token": leases.require_key({"the metadata token": token}, "the metadata token")}
     if name == leases.AUTO:
         name = leases.attached_role((yield Request("GET", ROLES, headers)))
-    return _temporary(leases.metadata((yield Request("GET", ROLES + name, headers))))
+    return _temporary(leases.metadata_keys((yield Request("GET", ROLES + name, headers))))
 
 
 def _sts(machine: Machine) -> str:
@@ -57,12 +57,12 @@ def _sts(machine: Machine) -> str:
     return f"https://{'sts-vpc' if inside else 'sts'}.{region}.aliyuncs.com"
 
 
-def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tuple[str, str, str]) -> Steps:
-    """See https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerolewithoidc: not signed.
+def _from_pod(machine: Machine, now: float, settings: Mapping[str, str], names: tuple[str, str, str]) -> Steps:
+    """Exchange the pod's token for keys; the names are those of role ARN, OIDC provider ARN and token file.
 
-    The names are those of the role's ARN, the OIDC provider's ARN, and the file with the pod's token.
+    The call is not signed: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerolewithoidc.
     """
-    arn, provider, file = (leases.key(found, name) for name in names)
+    arn, provider, file = (leases.require_key(settings, name) for name in names)
     token = leases.identity_token((yield Path(file)))
     query = {
         "Action": "AssumeRoleWithOIDC",
@@ -70,7 +70,7 @@ def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tup
         "Version": "2015-04-01",
         "Timestamp": timestamp(Moment(now, "", 0), "%Y-%m-%dT%H:%M:%SZ"),
     }
-    # The token goes into the body, because servers and proxies log URLs.
+    # The token is sent in the body, because servers and proxies log URLs.
     form = {
         "RoleArn": arn,
         "OIDCProviderArn": provider,
@@ -81,11 +81,11 @@ def _from_pod(machine: Machine, now: float, found: Mapping[str, str], names: tup
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     url = f"{_sts(machine)}/?{urlencode(query, quote_via=quote)}"
     reply: Reply = yield Request("POST", url, headers, urlencode(form).encode())
-    found = envelope(reply)
-    if found.get("Code") is not None:
-        raise CredentialsError(f"STS answers {leases.code(found['Code'])}")
-    definite(reply, found)
-    return _temporary(object_of(found, "Credentials"))
+    response = envelope(reply)
+    if response.get("Code") is not None:
+        raise CredentialsError(f"STS answers {leases.safe_code(response['Code'])}")
+    check_success(reply, response)
+    return _temporary(object_of(response, "Credentials"))
 
 
 def _profile(machine: Machine) -> Path | None:
@@ -94,19 +94,19 @@ def _profile(machine: Machine) -> Path | None:
 
 
 def _from_profile(machine: Machine, now: float) -> Steps:
-    """See https://help.aliyun.com/zh/sdk/developer-reference/v2-manage-python-access-credentials for the types."""
+    """Read the file: https://help.aliyun.com/zh/sdk/developer-reference/v2-manage-python-access-credentials."""
     data: bytes = yield _profile(machine) or Path()
-    found = leases.section(data, machine.get("ALIBABA_CLOUD_PROFILE") or "default")
-    match found.get("type", "access_key"):
+    profile = leases.ini_section(data, machine.get("ALIBABA_CLOUD_PROFILE") or "default")
+    match profile.get("type", "access_key"):
         case "access_key" | "sts":
-            return Lease(leases.lasting(found, "access_key_id", "access_key_secret", "security_token"))
+            return Lease(leases.lasting_credentials(profile, "access_key_id", "access_key_secret", "security_token"))
         case "ecs_ram_role" if _disabled(machine):
             raise CredentialsError("type is ecs_ram_role, but ALIBABA_CLOUD_ECS_METADATA_DISABLED is true")
         case "ecs_ram_role":
-            return (yield from _from_instance(found.get("role_name") or leases.AUTO, "role_name"))
+            return (yield from _from_instance(profile.get("role_name") or leases.AUTO, "role_name"))
         case "oidc_role_arn":
             names = ("role_arn", "oidc_provider_arn", "oidc_token_file_path")
-            return (yield from _from_pod(machine, now, found, names))
+            return (yield from _from_pod(machine, now, profile, names))
     raise CredentialsError("type is none of access_key, sts, ecs_ram_role and oidc_role_arn")
 
 

@@ -19,16 +19,15 @@ from exporter.providers.interface import (
     Api,
     Callback,
     Callbacks,
-    Doubt,
+    ConfigWarning,
     Event,
     Listing,
-    Malformed,
     Page,
     Provider,
     ProviderError,
     Refused,
 )
-from exporter.providers.reading import decimal, text_of, word
+from exporter.providers.reading import as_integer, as_text, text_of
 
 VERSION = "2016-11-01"
 STATE = "DescribeLiveStreamState"
@@ -64,29 +63,30 @@ def _ask(_account: AlibabaAccount, stream: AlibabaStream) -> Call:
 
 
 def _response(reply: Reply, action: str, values: int = MOST_VALUES) -> dict[str, Any]:
-    """Return the answer's object, flat as the API sends it or nested as its old pages show it; raise its error."""
-    document = found = reading.envelope(reply, values)
+    """Return the answer's object, or raise its error.
+
+    The API sends it flat; older pages of the documentation nest it under `<action>Response`.
+    """
+    document = response = reading.envelope(reply, values)
     nested = f"{action}Response"
-    if found.get(nested) is not None:
-        found = reading.hallmark(reply, found, nested, dict, beside="RequestId")
-    if found.get("Code") is not None:
-        code = reading.hallmark(reply, found, "Code", str, beside="RequestId")
-        raise ProviderError(code, reading.message_of(found, "Message"), reading.id_of(found, "RequestId"))
-    reading.definite(reply, document)
-    if found is not document:
-        reading.undisputed(document, found)
-    return found
+    if response.get(nested) is not None:
+        response = reading.envelope_field(reply, response, nested, dict, beside="RequestId")
+    if response.get("Code") is not None:
+        code = reading.envelope_field(reply, response, "Code", str, beside="RequestId")
+        raise ProviderError(code, reading.message_of(response, "Message"), reading.id_of(response, "RequestId"))
+    reading.check_success(reply, document)
+    if response is not document:
+        reading.check_consistent(document, response)
+    return response
 
 
 def _read(_account: AlibabaAccount, _stream: AlibabaStream, call: Call, reply: Reply) -> Answer:
-    found = _response(reply, STATE)
-    reading.fits(found, {"Action": STATE, **call.params}, domain="DomainName")
-    state = STATES.get(text_of(found, "StreamState"))
-    if state is None:
-        raise Malformed("StreamState holds an unknown value")
-    kind = found.get("Type")
+    response = _response(reply, STATE)
+    reading.check_echo(response, {"Action": STATE, **call.params}, domain="DomainName")
+    state = reading.choice_of(response, "StreamState", STATES)
+    kind = response.get("Type")
     ingest = kind if kind == "push" or kind == "pull" else None
-    return Answer(state, ingest=ingest, request_id=reading.id_of(found, "RequestId"))
+    return Answer(state, ingest=ingest, request_id=reading.id_of(response, "RequestId"))
 
 
 def _scope(_account: AlibabaAccount, stream: AlibabaStream) -> str | None:
@@ -98,18 +98,18 @@ def _keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tuple[str, s
 
 
 def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
-    # OnlyStream=yes would leave PublishDomain out, without which a row does not say whose ingest domain it is.
+    # OnlyStream=yes would leave out PublishDomain, the row's ingest domain.
     return Call(ONLINE, VERSION, {"DomainName": domain, "OnlyStream": "no", "PageNum": page, "PageSize": PAGE_SIZE})
 
 
 def _read_online(_account: AlibabaAccount, domain: str, _call: Call, reply: Reply) -> Page:
-    found = _response(reply, ONLINE, reading.values_of(PAGE_SIZE))
-    request_id = reading.id_of(found, "RequestId")
-    info = reading.object_of(found, "OnlineInfo") if found.get("OnlineInfo") is not None else {}
+    response = _response(reply, ONLINE, reading.value_limit(PAGE_SIZE))
+    request_id = reading.id_of(response, "RequestId")
+    info = reading.object_of(response, "OnlineInfo", {})
     rows: dict[Any, Answer | None] = {}
     listed = reading.rows_of(info, "LiveStreamOnlineInfo")
     for row in listed:
-        # PublishUrl may carry an auth_key: it is not looked at.
+        # PublishUrl may carry an auth_key: never read it.
         started = reading.utc_seconds(row.get("PublishTime"))
         answer = Answer(State.ACTIVE, started=started, request_id=request_id)
         live, key = _published(row, domain)
@@ -117,29 +117,29 @@ def _read_online(_account: AlibabaAccount, domain: str, _call: Call, reply: Repl
             rows.setdefault(address, answer)
         if not live:
             rows.setdefault(key, None)
-    pages = reading.pages_of(found, "TotalPage", "TotalNum", PAGE_SIZE)
+    pages = reading.page_count(response, "TotalPage", "TotalNum", PAGE_SIZE)
     return Page(rows, pages=pages, last=len(listed) < PAGE_SIZE)
 
 
-def _published(row: dict[str, Any], asked: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
-    """Return the addresses (domain, app, stream) that a row shows to be live, and a key of the row itself.
+def _published(row: dict[str, Any], requested: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
+    """Return the addresses (domain, app, stream) that a row proves live, and a key for the row itself.
 
-    A row of the streaming domain that was asked for stands for that domain and for the ingest domain that it names. A
-    row without an ingest domain does not say which one is live; a row of another streaming domain shows nothing.
+    A row of the requested streaming domain proves that domain live, and the ingest domain if it names one. A row of
+    another streaming domain proves nothing.
     """
     app, name = text_of(row, "AppName"), text_of(row, "StreamName")
     streaming, ingest = (_domain_of(row, field) for field in ("DomainName", "PublishDomain"))
-    live = [(one, app, name) for one in dict.fromkeys((asked, ingest)) if one] if streaming == asked else []
+    live = [(one, app, name) for one in dict.fromkeys((requested, ingest)) if one] if streaming == requested else []
     return live, ("row", streaming, ingest, app, name)
 
 
 def _domain_of(row: dict[str, Any], field: str) -> str:
-    """Return a row's domain as the configuration writes it, or an empty text where the row names none."""
-    return "" if row.get(field) is None else text_of(row, field).lower().removesuffix(".")
+    """Return a row's domain as the configuration writes it, or an empty text."""
+    return text_of(row, field, "").lower().removesuffix(".")
 
 
 def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
-    """Sign in the V3 style (ACS3-HMAC-SHA256): POST, parameters in the query, empty body."""
+    """Sign a POST with the parameters in the query and an empty body: https://help.aliyun.com/document_detail/2593177.html."""
     query = [(name, str(value)) for name, value in call.params.items()]
     headers = {
         "host": host(account.endpoint),
@@ -163,14 +163,15 @@ def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment:
 
 
 def _waits(reply: Reply) -> list[float]:
-    """Read the hints of the vendor's SDKs, in milliseconds: x-acs-retry-after, and TimeLeft while Remain is 0.
+    """Read the two headers that the vendor's SDKs read, in milliseconds.
 
-    The second stands in x-ratelimit-user-api, as Limit:1,Remain:0,TimeLeft:2000.
+    They are x-acs-retry-after, and x-ratelimit-user-api (Limit:1,Remain:0,TimeLeft:2000), whose TimeLeft counts while
+    Remain is 0.
     """
-    told = reply.headers.get("x-ratelimit-user-api", "").split(",")
-    fields = dict(part.strip().partition(":")[::2] for part in told)
-    left = fields.get("TimeLeft") if 0.0 in reading.waits((fields.get("Remain"), 1.0)) else None
-    return reading.waits((reply.headers.get("x-acs-retry-after"), 0.001), (left, 0.001))
+    parts = reply.headers.get("x-ratelimit-user-api", "").split(",")
+    fields = dict(part.strip().partition(":")[::2] for part in parts)
+    left = fields.get("TimeLeft") if 0.0 in reading.wait_seconds((fields.get("Remain"), 1.0)) else None
+    return reading.wait_seconds((reply.headers.get("x-acs-retry-after"), 0.001), (left, 0.001))
 
 
 # https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-setlivestreamsnotifyurlconfig
@@ -179,18 +180,18 @@ CALLBACK_SECONDS = 300
 
 
 def _verify(_account: AlibabaAccount, key: str, callback: Callback, now: float) -> Event:
-    """Verify ALI-LIVE-SIGNATURE over domain, time and key; the query is not signed."""
-    action, domain, app, stream = (word(callback.query.get(name)) for name in ("action", "app", "appname", "id"))
+    """Verify ALI-LIVE-SIGNATURE, which covers only domain, time and key."""
+    action, domain, app, stream = (as_text(callback.query.get(name)) for name in ("action", "app", "appname", "id"))
     event = action if action in EVENTS else "unknown"
-    stamp, signature = (word(callback.headers.get(f"ali-live-{name}")) for name in ("timestamp", "signature"))
-    # The ingest domain; an older edition of the documentation says the callback URL's host.
+    stamp, signature = (as_text(callback.headers.get(f"ali-live-{name}")) for name in ("timestamp", "signature"))
+    # The domain is the ingest domain, or, in older documentation, the host of the callback URL.
     expected = [acs3.callback_signature(domain=name, timestamp=stamp, key=key) for name in (domain, callback.host)]
-    sent = decimal(stamp)
+    sent = as_integer(stamp)
     if sent is None or True not in [same(mine, signature.lower()) for mine in expected]:
         raise Refused("forged", event)
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
-    at = reading.happened(callback.query, {"time": 1.0}, sent)
+    at = reading.event_time(callback.query, {"time": 1.0}, sent)
     return Event(
         event=event,
         live=EVENTS.get(event),
@@ -200,19 +201,19 @@ def _verify(_account: AlibabaAccount, key: str, callback: Callback, now: float) 
         session="",
         order=at,
         at=at,
-        # Why a push ended is not told.
-        ended="unknown" if event == "publish_done" else None,
+        # Callbacks do not say why a push ended.
+        end_reason="unknown" if event == "publish_done" else None,
     )
 
 
 def _callback_keys(_account: AlibabaAccount, stream: AlibabaStream) -> tuple[tuple[str, str, str], ...]:
-    """Callbacks name the ingest domain; a stream that is configured by its streaming domain matches any."""
+    """Match by ingest domain, which is what callbacks name; a stream configured by its streaming domain matches any."""
     domain = "" if stream.domain == stream.streaming_domain else stream.domain
     return ((domain, stream.app, stream.stream or stream.name),)
 
 
-def _doubts(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Iterator[Doubt]:
-    """Find streams that differ only by their ingest domain in the list of their streaming domain."""
+def _warnings(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Iterator[ConfigWarning]:
+    """Find streams that the list of a streaming domain can tell apart only by their ingest domain."""
     alike: dict[tuple[str, str, str], list[AlibabaStream]] = {}
     for stream in streams:
         if stream.streaming_domain:
@@ -222,7 +223,7 @@ def _doubts(_account: AlibabaAccount, streams: Sequence[AlibabaStream]) -> Itera
         if len({stream.domain for stream in several}) > 1:
             names = ", ".join(f"'{reading.printable(stream.name, 64)}'" for stream in several[:5])
             more = f" and {len(several) - 5} more" if len(several) > 5 else ""
-            yield Doubt(
+            yield ConfigWarning(
                 "name",
                 f"the streams {names}{more} differ only by their ingest domain under one streaming_domain: {ONLINE} "
                 "tells them apart by PublishDomain, and where it names none they are asked singly",
@@ -235,8 +236,8 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     aliases=("aliyun", "alicloud", "apsaravideo"),
     account=AlibabaAccount,
     stream=AlibabaStream,
-    # 30/s in the older documentation, 100/s in that since 2025-12, per account with its RAM users
-    # (https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-describelivestreamstate).
+    # 30/s in older documentation, 100/s since 2025-12, per account including its RAM users:
+    # https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-describelivestreamstate
     single=Api(action=STATE, limit=lambda _account: 30.0, newer=100.0, ask=_ask, read=_read),
     listings=(
         # https://www.alibabacloud.com/help/en/live/developer-reference/api-live-2016-11-01-describelivestreamsonlinelist
@@ -254,7 +255,7 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     sign=_sign,
     hides=("Authorization", "Signature", "x-acs-security-token"),
     waits=_waits,
-    tells={
+    metric_sources={
         "stream_state": STATE,
         "stream_start_timestamp_seconds": "PublishTime of a list of streams online",
         "stream_ingest_info": f"Alibaba {STATE}",
@@ -269,5 +270,5 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     callbacks=Callbacks(
         method="GET", events=tuple(EVENTS), key_field="callback_key", verify=_verify, keys=_callback_keys
     ),
-    doubts=_doubts,
+    warnings=_warnings,
 )

@@ -1,4 +1,4 @@
-"""Tencent Cloud: the profile file, TKE's pod identity and the role of a CVM instance."""
+"""Tencent Cloud's credential sources: the profile file, the pod identity of TKE and the role of a CVM instance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from exporter.model import Reply, Request
 from exporter.providers import leases
 from exporter.providers.interface import CredentialsError, Malformed
-from exporter.providers.reading import definite, envelope, object_of
+from exporter.providers.reading import check_success, envelope, object_of
 from exporter.providers.sources import Lease, Machine, Source, Steps
 
 METADATA = "http://metadata.tencentyun.com"
@@ -19,9 +19,9 @@ ROLES = f"{METADATA}/latest/meta-data/cam/security-credentials/"
 ROLE_SECONDS = 7200
 
 
-def _temporary(keys: Mapping[str, Any], found: Mapping[str, Any]) -> Lease:
-    credentials = leases.temporary(keys, "TmpSecretId", "TmpSecretKey", "Token")
-    expires = found.get("ExpiredTime")
+def _temporary(keys: Mapping[str, Any], expiry: Mapping[str, Any]) -> Lease:
+    credentials = leases.temporary_credentials(keys, "TmpSecretId", "TmpSecretKey", "Token")
+    expires = expiry.get("ExpiredTime")
     if not isinstance(expires, (int, float)) or isinstance(expires, bool) or not 0 < expires < 1 << 36:
         raise Malformed("ExpiredTime is no time")
     return Lease(credentials, float(expires))
@@ -33,27 +33,28 @@ def _profile(machine: Machine) -> Path | None:
 
 
 def _from_profile(machine: Machine, _now: float) -> Steps:
-    found = leases.section((yield _profile(machine) or Path()), "default")
-    return Lease(leases.lasting(found, "secret_id", "secret_key", "token"))
+    """Read the profile file of the vendor's SDKs: https://github.com/TencentCloud/tencentcloud-sdk-python."""
+    profile = leases.ini_section((yield _profile(machine) or Path()), "default")
+    return Lease(leases.lasting_credentials(profile, "secret_id", "secret_key", "token"))
 
 
 def _from_instance(machine: Machine, _now: float) -> Steps:
-    """See https://cloud.tencent.com/document/product/213/4934: keys of the role that is attached to the instance."""
-    name = leases.role(machine.get("TENCENTCLOUD_CAM_ROLE_NAME"), "TENCENTCLOUD_CAM_ROLE_NAME")
+    """Ask the metadata server for the instance's role: https://cloud.tencent.com/document/product/213/4934."""
+    name = leases.check_role(machine.get("TENCENTCLOUD_CAM_ROLE_NAME"), "TENCENTCLOUD_CAM_ROLE_NAME")
     if name == leases.AUTO:
         name = leases.attached_role((yield Request("GET", ROLES)))
-    found = leases.metadata((yield Request("GET", ROLES + name)))
-    return _temporary(found, found)
+    keys = leases.metadata_keys((yield Request("GET", ROLES + name)))
+    return _temporary(keys, keys)
 
 
 _POD = ("TKE_REGION", "TKE_PROVIDER_ID", "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN")
 
 
 def _from_pod(machine: Machine, now: float) -> Steps:
-    """See AssumeRoleWithWebIdentity, https://cloud.tencent.com/document/api/1312/73070: a call that is not signed."""
-    region, provider, file, arn = (leases.key(machine.environ, name) for name in _POD)
+    """Exchange the pod's token for keys, without a signature: https://cloud.tencent.com/document/api/1312/73070."""
+    region, provider, file, arn = (leases.require_key(machine.environ, name) for name in _POD)
     token = leases.identity_token((yield Path(file)))
-    wanted = {
+    parameters = {
         "ProviderId": provider,
         "WebIdentityToken": token,
         "RoleArn": arn,
@@ -68,13 +69,13 @@ def _from_pod(machine: Machine, now: float) -> Steps:
         "X-TC-Timestamp": str(int(now)),
         "X-TC-Region": region,
     }
-    reply: Reply = yield Request("POST", f"{STS}/", headers, json.dumps(wanted).encode())
+    reply: Reply = yield Request("POST", f"{STS}/", headers, json.dumps(parameters).encode())
     document = envelope(reply)
-    found = object_of(document, "Response")
-    if found.get("Error") is not None:
-        raise CredentialsError(f"STS answers {leases.code(object_of(found, 'Error').get('Code'))}")
-    definite(reply, document)
-    return _temporary(object_of(found, "Credentials"), found)
+    response = object_of(document, "Response")
+    if response.get("Error") is not None:
+        raise CredentialsError(f"STS answers {leases.safe_code(object_of(response, 'Error').get('Code'))}")
+    check_success(reply, document)
+    return _temporary(object_of(response, "Credentials"), response)
 
 
 SOURCES = (

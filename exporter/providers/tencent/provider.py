@@ -18,16 +18,14 @@ from exporter.providers.interface import (
     Api,
     Callback,
     Callbacks,
-    Doubt,
+    ConfigWarning,
     Event,
     Listing,
-    Malformed,
     Page,
     Provider,
-    ProviderError,
     Refused,
 )
-from exporter.providers.reading import decimal, rows_of, text_of, utc_seconds, word
+from exporter.providers.reading import as_integer, as_text, rows_of, text_of, utc_seconds
 from exporter.providers.tencent import signing as tc3
 from exporter.providers.tencent.credentials import SOURCES
 
@@ -36,8 +34,8 @@ STATE = "DescribeLiveStreamState"
 BACKUP = "DescribeBackupStreamList"
 ONLINE = "DescribeLiveStreamOnlineList"
 ONLINE_ROWS = 10_000
-# The vendor allows 300,000 rows a page and advises one call a minute (https://cloud.tencent.com/document/api/267/20472):
-# an answer may be as old as that, and a second call within the minute brings the same one.
+# The vendor advises one call a minute: https://cloud.tencent.com/document/api/267/20472.
+# So we assume that an answer may be that old, and that a second call within the minute returns the same.
 ONLINE_SECONDS = 60.0
 STATES = {"active": State.ACTIVE, "inactive": State.INACTIVE, "forbid": State.FORBIDDEN}
 
@@ -65,7 +63,7 @@ class TencentStream(Stream):
 
     @property
     def expected_inputs(self) -> int | None:
-        """The backup list tells how many there are."""
+        """How many inputs DescribeBackupStreamList should report."""
         return self.inputs
 
 
@@ -79,25 +77,20 @@ def _ask(_account: TencentAccount, stream: TencentStream) -> Call:
 
 
 def _response(reply: Reply, values: int = MOST_VALUES) -> dict[str, Any]:
-    """Return the object under Response, or raise the error that stands there; its HTTP status is 200 all the same."""
-    found = reading.envelope(reply, values)
-    response = reading.hallmark(reply, found, "Response", dict, beside="RequestId")
-    if response.get("Error") is not None:
-        error = reading.object_of(response, "Error")
-        request_id = reading.id_of(response, "RequestId")
-        raise ProviderError(text_of(error, "Code"), reading.message_of(error, "Message"), request_id)
-    reading.definite(reply, found)
-    reading.undisputed(found, response)
+    """Return the object under Response, or raise its error, which comes with HTTP status 200 too."""
+    document = reading.envelope(reply, values)
+    response = reading.envelope_field(reply, document, "Response", dict, beside="RequestId")
+    reading.check_no_error(response)
+    reading.check_success(reply, document)
+    reading.check_consistent(document, response)
     return response
 
 
 def _read(_account: TencentAccount, stream: TencentStream, call: Call, reply: Reply) -> Answer:
     response = _response(reply)
-    reading.fits(response, {"Action": STATE, **call.params}, domain="DomainName")
-    state = STATES.get(text_of(response, "StreamState"))
-    if state is None:
-        raise Malformed("StreamState holds an unknown value")
-    # Nothing is pushed, so a stream of which inputs are expected has none.
+    reading.check_echo(response, {"Action": STATE, **call.params}, domain="DomainName")
+    state = reading.choice_of(response, "StreamState", STATES)
+    # A stream that is not pushed has no inputs.
     inputs = () if stream.inputs and state is not State.ACTIVE else None
     return Answer(state, inputs=inputs, request_id=reading.id_of(response, "RequestId"))
 
@@ -107,7 +100,7 @@ def _keys(_account: TencentAccount, stream: TencentStream) -> tuple[tuple[str, s
 
 
 def _backup_scope(account: TencentAccount, _stream: TencentStream) -> str | None:
-    """One call answers for the account; the API wants a region and does not exist on the international site."""
+    """One call answers for the account. The API needs a region and does not exist on the international site."""
     return account.region if account.region and not _international(account) else None
 
 
@@ -117,10 +110,8 @@ def _source(text: Any) -> Literal["push", "pull"]:
 
 
 def _backup_input(row: dict[str, Any]) -> Input:
-    master = reading.integer_of(row, "MasterFlag")
-    if master not in (0, 1):
-        raise Malformed("MasterFlag holds an unknown value")
-    return Input(text_of(row, "DomainName"), text_of(row, "AppName"), _source(row.get("SourceFrom")), master == 1)
+    primary = reading.choice_of(row, "MasterFlag", {0: False, 1: True})
+    return Input(text_of(row, "DomainName"), text_of(row, "AppName"), _source(row.get("SourceFrom")), primary)
 
 
 def _read_backup(_account: TencentAccount, _region: str, _call: Call, reply: Reply) -> Page:
@@ -128,29 +119,29 @@ def _read_backup(_account: TencentAccount, _region: str, _call: Call, reply: Rep
     pushes: dict[tuple[str, str, str], dict[Any, tuple[Input, float | None]]] = {}
     for group in rows_of(response, "StreamInfoList"):
         name = text_of(group, "StreamName")
-        host_group = text_of(group, "HostGroupName") if group.get("HostGroupName") is not None else ""
+        host_group = text_of(group, "HostGroupName", "")
         for row in rows_of(group, "BackupList"):
-            found = _backup_input(row)
+            push = _backup_input(row)
             sequence = row.get("UpstreamSequence")
-            identity = sequence if isinstance(sequence, str) and sequence else found
-            same_stream = pushes.setdefault((name, host_group, found.domain.lower()), {})
-            same_stream[identity] = (found, utc_seconds(row.get("PublishTime")))
+            identity = sequence if isinstance(sequence, str) and sequence else push
+            same_stream = pushes.setdefault((name, host_group, push.domain.lower()), {})
+            same_stream[identity] = (push, utc_seconds(row.get("PublishTime")))
     rows: dict[Any, Answer | None] = {}
     for (name, _, domain), group_pushes in pushes.items():
         for app, answer in _backup_answers(list(group_pushes.values()), reading.id_of(response, "RequestId")).items():
-            # If two groups hold the same stream, the one with more inputs counts, never both.
+            # If two groups have the same stream, the one with more inputs counts.
             known = rows.get((domain, app, name))
             if known is None or len(known.inputs or ()) < len(answer.inputs or ()):
                 rows[domain, app, name] = answer
-    # A missing list does not say that nothing is pushed.
+    # A missing list does not mean that nothing is pushed.
     return Page(rows, complete="StreamInfoList" in response)
 
 
 def _backup_answers(pushes: list[tuple[Input, float | None]], request_id: str) -> dict[str, Answer]:
-    """Return the answer about a stream for each app that is pushed.
+    """Return an answer for each app that the pushes of one stream name, group and domain go to.
 
-    The pushes are those of one stream name in one group and domain: they can stand in for each other, and their apps
-    may differ, as in the vendor's own example. Only an app that is pushed itself is live.
+    They are inputs of one stream, though their apps may differ, as in the vendor's own example. Only an app with a push
+    of its own is live.
     """
     inputs = tuple(push for push, _ in pushes)
     answers: dict[str, Answer] = {}
@@ -169,7 +160,7 @@ def _ask_online(account: TencentAccount, domain: str, page: int) -> Call:
 
 def _read_online(account: TencentAccount, _domain: str, _call: Call, reply: Reply) -> Page:
     size = _online_page_size(account)
-    response = _response(reply, reading.values_of(size))
+    response = _response(reply, reading.value_limit(size))
     request_id = reading.id_of(response, "RequestId")
     rows: dict[Any, Answer | None] = {}
     listed = rows_of(response, "OnlineInfo")
@@ -178,7 +169,7 @@ def _read_online(account: TencentAccount, _domain: str, _call: Call, reply: Repl
         started = max((time for time in times if time is not None), default=None)
         key = (text_of(row, "DomainName").lower(), text_of(row, "AppName"), text_of(row, "StreamName"))
         rows[key] = Answer(State.ACTIVE, started=started, request_id=request_id)
-    pages = reading.pages_of(response, "TotalPage", "TotalNum", size)
+    pages = reading.page_count(response, "TotalPage", "TotalNum", size)
     return Page(rows, pages=pages, last=len(listed) < size)
 
 
@@ -186,7 +177,7 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
-    body = _compact(call.params).encode()  # built once: these bytes are hashed and sent
+    body = _compact(call.params).encode()  # these very bytes are hashed and sent
     headers = {"Content-Type": "application/json", "Host": host(account.endpoint)}
     now = int(moment.now)
     authorization = tc3.authorization(
@@ -210,28 +201,31 @@ def _sign(account: TencentAccount, credentials: Credentials, call: Call, moment:
     return Request("POST", f"{account.endpoint}/", headers, body)
 
 
-# The backup list's: https://cloud.tencent.com/document/api/267/100422
+# Regions of the backup list: https://cloud.tencent.com/document/api/267/100422
 REGIONS = ("ap-bangkok", "ap-beijing", "ap-guangzhou", "ap-hongkong", "ap-seoul", "ap-shanghai", "ap-tokyo")
 
 
-def _doubts(account: TencentAccount, streams: Sequence[TencentStream]) -> Iterator[Doubt]:
-    """Find a region that the backup list does not know, and expected inputs that no call will report."""
+def _warnings(account: TencentAccount, streams: Sequence[TencentStream]) -> Iterator[ConfigWarning]:
+    """Find a region that the backup list does not serve, and expected inputs that no call will report."""
     if account.region and not _international(account) and account.region not in REGIONS:
-        yield Doubt("region", f"{BACKUP} is documented for {', '.join(REGIONS)} only", REGIONS)
+        yield ConfigWarning("region", f"{BACKUP} is documented for {', '.join(REGIONS)} only", REGIONS)
     expecting = sum(stream.inputs is not None for stream in streams)
     if not expecting:
         return
-    told = f"{expecting} {'stream expects' if expecting == 1 else 'streams expect'} inputs, which only {BACKUP} reports"
+    only = f"{expecting} {'stream expects' if expecting == 1 else 'streams expect'} inputs, which only {BACKUP} reports"
     if _international(account):
-        yield Doubt("endpoint", f"{told}, and the international site lacks it: stream_inputs will be absent")
+        yield ConfigWarning("endpoint", f"{only}, and the international site lacks it: stream_inputs will be absent")
     elif not account.region:
-        yield Doubt("region", f"{told}, and it needs a region, such as ap-guangzhou: stream_inputs will be absent")
+        yield ConfigWarning(
+            "region", f"{only}, and it needs a region, such as ap-guangzhou: stream_inputs will be absent"
+        )
     elif account.plan == "single":
-        yield Doubt("plan", f"{told}, and with plan: single it is not asked: stream_inputs will be absent")
+        yield ConfigWarning("plan", f"{only}, and with plan: single it is not asked: stream_inputs will be absent")
 
 
-# errcode of an end, and all other fields: https://www.tencentcloud.com/document/product/267/38081
-ENDED = {
+# push_begin and push_end: https://www.tencentcloud.com/document/product/267/38081
+# push_error: https://www.tencentcloud.com/document/product/267/53310
+END_REASONS = {
     **dict.fromkeys((1, 2, 3, 4, 35), "client"),
     **dict.fromkeys((5, 9, 10, 11, 24), "internal"),
     **dict.fromkeys((6, 7, 23, 33), "content"),
@@ -241,26 +235,26 @@ ENDED = {
 }
 EVENTS = {0: "push_end", 1: "push_begin", 321: "push_error"}
 LIVE = {"push_begin": True, "push_end": False}
-VALID_SECONDS = 600  # the signed `t` is so much later than the event
+VALID_SECONDS = 600  # the signed `t` is this much later than the callback
 
 
 def _verify(_account: TencentAccount, key: str, callback: Callback, now: float) -> Event:
-    """Verify `sign` over key and `t`; nothing else in the body is signed."""
+    """Verify `sign`, which covers only the key and `t`."""
     try:
         body = reading.object_in(callback.body)
     except ValueError:
         raise Refused("forged") from None
-    kind = decimal(body.get("event_type"))
+    kind = as_integer(body.get("event_type"))
     event = EVENTS.get(-1 if kind is None else kind, "unknown")
-    expires, sign = decimal(body.get("t")), word(body.get("sign"))
-    # Without a key set in the console, neither is sent.
+    expires, sign = as_integer(body.get("t")), as_text(body.get("sign"))
+    # Unless a key is set in the console, neither is sent.
     if expires is None or not same(tc3.callback_signature(key=key, t=expires), sign.lower()):
         raise Refused("forged", event)
     if now > expires:
         raise Refused("expired", event)
     sent = expires - VALID_SECONDS
-    address, at = _called(body), reading.happened(body, {"event_time": 1.0, "data_time": 0.001}, sent)
-    sequence, code = word(body.get("sequence")), decimal(body.get("errcode"))
+    address, at = _callback_address(body), reading.event_time(body, {"event_time": 1.0, "data_time": 0.001}, sent)
+    sequence, code = as_text(body.get("sequence")), as_integer(body.get("errcode"))
     return Event(
         event=event,
         live=LIVE.get(event),
@@ -268,17 +262,18 @@ def _verify(_account: TencentAccount, key: str, callback: Callback, now: float) 
         sent=float(sent),
         identity=(event, address, sequence, at),
         session=sequence,
-        # The end of a push comes after its beginning, within the same second too.
+        # A push ends after it begins, even within the same second.
         order=at + 0.5 * (event == "push_end"),
         at=at,
-        ended=ENDED.get(-1 if code is None else code, "unknown") if event == "push_end" else None,
+        end_reason=END_REASONS.get(-1 if code is None else code, "unknown") if event == "push_end" else None,
     )
 
 
-def _called(body: dict[str, Any]) -> tuple[str, str, str]:
-    """Return domain, app and stream; push errors name the first two otherwise than begin and end do."""
-    domain, app = word(body.get("app")) or word(body.get("domain")), word(body.get("appname")) or word(body.get("path"))
-    return domain.lower(), app.strip("/"), word(body.get("stream_id"))
+def _callback_address(body: dict[str, Any]) -> tuple[str, str, str]:
+    """Return domain, app and stream. Push errors use other fields for the first two than begin and end do."""
+    domain = as_text(body.get("app")) or as_text(body.get("domain"))
+    app = as_text(body.get("appname")) or as_text(body.get("path"))
+    return domain.lower(), app.strip("/"), as_text(body.get("stream_id"))
 
 
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
@@ -287,7 +282,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     aliases=("qcloud", "tencentcloud", "tencent_css"),
     account=TencentAccount,
     stream=TencentStream,
-    # https://www.tencentcloud.com/document/product/267/30796
+    # Action and limit: https://www.tencentcloud.com/document/product/267/30796
     single=Api(action=STATE, limit=lambda _account: 300.0, ask=_ask, read=_read),
     listings=(
         # https://cloud.tencent.com/document/api/267/100422
@@ -298,7 +293,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
             keys=_keys,
             ask=lambda _account, _region, _page: Call(BACKUP, VERSION),
             read=_read_backup,
-            details=lambda stream: stream.inputs is not None,
+            needed_by=lambda stream: stream.inputs is not None,
             inputs=True,
             largest=8 * MEBIBYTE,
         ),
@@ -317,7 +312,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     ),
     sign=_sign,
     hides=("Authorization", "Signature", "X-TC-Token"),
-    tells={
+    metric_sources={
         "stream_state": STATE,
         "stream_inputs": f"Tencent {BACKUP}",
         "stream_primary_input_info": f"Tencent {BACKUP}",
@@ -338,5 +333,5 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         keys=_keys,
         answer='{"code":0}',
     ),
-    doubts=_doubts,
+    warnings=_warnings,
 )

@@ -1,11 +1,11 @@
 r"""Tencent Cloud's "signature method v3", TC3-HMAC-SHA256: https://cloud.tencent.com/document/api/213/30654.
 
-Header values are lower-cased; the query of a GET is signed raw; the signing key changes with the UTC day.
+Header values are lower-cased, the query of a GET is signed as it is sent, and the signing key changes every UTC day.
     CanonicalRequest = method \n / \n query \n CanonicalHeaders \n SignedHeaders \n hex(sha256(body))
     StringToSign     = "TC3-HMAC-SHA256" \n timestamp \n date/service/tc3_request \n hex(sha256(CanonicalRequest))
     Signature        = hex(HMAC(HMAC(HMAC(HMAC("TC3" + SecretKey, date), service), "tc3_request"), StringToSign))
 Callbacks: https://www.tencentcloud.com/document/product/267/38081
-    sign = hex(md5(key + decimal(t))) with the second t of expiry, which covers nothing that the callback says
+    sign = hex(md5(key + decimal(t))), where t is the time of expiry; it covers nothing else in the callback
 """
 
 import hashlib
@@ -18,30 +18,22 @@ from exporter.providers.encoding import hmac_sha256, sha256_hex, utf8
 
 ALGORITHM = "TC3-HMAC-SHA256"
 
-_SECONDS_PER_DAY = 86_400
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
 def canonical_request(*, method: str, query: str, headers: Mapping[str, str], payload_sha256: str) -> str:
-    """Write the request as it is hashed.
-
-    Args:
-        method: GET or POST.
-        query: the raw text after "?" of a GET, neither sorted nor re-encoded; empty for a POST.
-        headers: exactly the headers to sign; names in any case. Values are lower-cased, as this vendor alone wants it.
-        payload_sha256: hex SHA-256 of the body's bytes.
-    """
+    """Return CanonicalRequest for exactly the headers to sign; `query` is the text after "?", empty for a POST."""
     return f"{method}\n/\n{query}\n{_block(tuple(headers.items()))}\n{payload_sha256}"
 
 
 @lru_cache(maxsize=64)
 def _block(headers: tuple[tuple[str, str], ...]) -> str:
-    """Write the headers as they are hashed: an endpoint's are always the same, for only Content-Type and Host are."""
+    """Return the canonical headers; cached, because only an endpoint's Content-Type and Host are signed."""
     return canonical_block([(name.lower(), value.strip().lower()) for name, value in headers])
 
 
 def string_to_sign(*, service: str, timestamp: int, canonical_request: str) -> str:
-    """Bind the canonical request to its second and to its UTC day and service."""
+    """Return StringToSign; `timestamp` is in Unix seconds."""
     scope = f"{_utc_date(timestamp)}/{service}/tc3_request"
     return f"{ALGORITHM}\n{timestamp}\n{scope}\n{sha256_hex(utf8(canonical_request))}"
 
@@ -58,18 +50,10 @@ def authorization(
     query: str = "",
     payload_sha256: str | None = None,
 ) -> str:
-    """Sign a request and write its `Authorization` header; see `canonical_request`.
+    """Sign a request and return its `Authorization` header; see `canonical_request`.
 
-    Args:
-        secret_id: the public id of the key.
-        secret_key: the key.
-        service: `live`, on every endpoint of the product.
-        timestamp: X-TC-Timestamp, Unix seconds; raises `ValueError` or `OverflowError` beyond the years 1 to 9999.
-        headers: exactly the headers to sign; the vendor asks for Content-Type and Host at least.
-        body: the very bytes that go out.
-        method: GET or POST.
-        query: see `canonical_request`.
-        payload_sha256: hash to use instead of the body's, for a body that is not signed.
+    `headers` must hold at least Content-Type and Host. `timestamp` is X-TC-Timestamp in Unix seconds; raises
+    `ValueError` or `OverflowError` beyond the years 1 to 9999. `payload_sha256` replaces the hash of the body.
     """
     payload = sha256_hex(body) if payload_sha256 is None else payload_sha256
     request = canonical_request(method=method, query=query, headers=headers, payload_sha256=payload)
@@ -81,25 +65,20 @@ def authorization(
 
 
 def parse_authorization(text: str) -> ParsedAuthorization | None:
-    """Take an `Authorization` header apart; its scope is (date, service, "tc3_request"). None if malformed."""
+    """Parse an `Authorization` header, whose scope is (date, service, "tc3_request"); None if it is malformed."""
     return parse(text, algorithm=ALGORITHM, scope_ends="tc3_request", scope_parts=3)
 
 
 @lru_cache(maxsize=64)
 def signing_key(secret_key: str, day: str, service: str) -> bytes:
-    """Derive the key of one UTC day, "YYYY-MM-DD"; a new one each midnight, so the cache stays small."""
+    """Derive the key of a UTC day, "YYYY-MM-DD"."""
     return hmac_sha256(hmac_sha256(hmac_sha256(utf8(f"TC3{secret_key}"), day), service), "tc3_request")
 
 
 def callback_signature(*, key: str, t: int) -> str:
-    """Return a callback's expected `sign`, 32 hex digits."""
+    """Return the `sign` that a callback must have, 32 hex digits."""
     return hashlib.md5(utf8(f"{key}{t}"), usedforsecurity=False).hexdigest()
 
 
-@lru_cache(maxsize=8)
-def _date_of_day(days: int) -> str:
-    return date.fromordinal(_EPOCH + days).isoformat()
-
-
 def _utc_date(timestamp: int) -> str:
-    return _date_of_day(timestamp // _SECONDS_PER_DAY)
+    return date.fromordinal(_EPOCH + timestamp // 86_400).isoformat()

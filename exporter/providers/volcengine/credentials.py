@@ -1,4 +1,4 @@
-"""Volcengine: the two profile files that the vendor's SDKs read."""
+"""Volcengine's credential source: the profile files of the vendor's SDKs, https://github.com/volcengine/volc-sdk-python."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def _from_profile(machine: Machine, _now: float) -> Steps:
     path = _profile(machine) or Path()
     data: bytes = yield path
     if path.name == "config":
-        return Lease(leases.lasting(_json(data), "ak", "sk"))
+        return Lease(leases.lasting_credentials(_json(data), "ak", "sk"))
     names = ("access_key_id", "secret_access_key", "session_token")
-    return Lease(leases.lasting(leases.section(data, "default"), *names))
+    return Lease(leases.lasting_credentials(leases.ini_section(data, "default"), *names))
 
 
 def _json(data: bytes) -> dict[str, object]:
     with suppress(ValueError):
         return object_in(data)
-    # Raised outside of `suppress`, because the decoder's error holds the file.
+    # Raised outside `suppress`, because the decoder's error holds the file.
     raise CredentialsError('the file is not a JSON object like {"ak": "…", "sk": "…"}')
 
 

@@ -11,7 +11,7 @@ from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Re
 from exporter.providers import reading
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import EMPTY_SHA256, canonical_query, host, timestamp
-from exporter.providers.interface import MEBIBYTE, Api, Listing, Malformed, Page, Provider, ProviderError
+from exporter.providers.interface import MEBIBYTE, Api, Listing, Malformed, Page, Provider
 from exporter.providers.volcengine import signing as volc
 from exporter.providers.volcengine.credentials import SOURCES
 
@@ -55,39 +55,31 @@ def _ask(account: VolcengineAccount, stream: VolcengineStream) -> Call:
     return Call(STATE, "2020-12-01", {"AppId": _app_id(account, stream), "RoomId": stream.room_id, "UserId": user})
 
 
-def _result(reply: Reply, asked: Call, values: int = MOST_VALUES) -> tuple[dict[str, Any], str]:
-    """Return Result and RequestId, or raise the error of ResponseMetadata, which may come with any status.
-
-    Both may name what they answer; that must be what was asked for.
-    """
-    found = reading.envelope(reply, values)
-    metadata = reading.hallmark(reply, found, "ResponseMetadata", dict, beside="RequestId")
-    request_id = reading.id_of(metadata, "RequestId")
-    if metadata.get("Error") is not None:
-        error = reading.object_of(metadata, "Error")
-        raise ProviderError(reading.text_of(error, "Code"), reading.message_of(error, "Message"), request_id)
-    reading.definite(reply, found)
-    reading.fits(metadata, {"Action": asked.action, "Version": asked.version, "Service": SERVICE})
-    result = reading.object_of(found, "Result")
-    reading.fits(result, asked.params)
-    return result, request_id
+def _result(reply: Reply, call: Call, values: int = MOST_VALUES) -> tuple[dict[str, Any], str]:
+    """Return Result and RequestId, or raise the error of ResponseMetadata, which may come with any status."""
+    document = reading.envelope(reply, values)
+    metadata = reading.envelope_field(reply, document, "ResponseMetadata", dict, beside="RequestId")
+    reading.check_no_error(metadata)
+    reading.check_success(reply, document)
+    reading.check_echo(metadata, {"Action": call.action, "Version": call.version, "Service": SERVICE})
+    result = reading.object_of(document, "Result")
+    reading.check_echo(result, call.params)
+    return result, reading.id_of(metadata, "RequestId")
 
 
-def _media(result: dict[str, Any], asked: Call) -> dict[str, bool]:
+def _media(result: dict[str, Any], call: Call) -> dict[str, bool]:
     """Return for each media type whether it is published; a type that is not listed is not."""
-    states: dict[str, int] = {}
+    states: dict[str, bool] = {}
     for row in reading.rows_of(result, "StreamStates"):
         if len(row) > 2:  # more than MediaType and State
-            reading.fits(row, asked.params)
-        kind, state = reading.text_of(row, "MediaType"), reading.integer_of(row, "State")
-        if state not in (0, 1):
-            raise Malformed("State holds an unknown value")
-        if states.setdefault(kind.lower(), state) != state:
+            reading.check_echo(row, call.params)
+        kind, published = reading.text_of(row, "MediaType"), reading.choice_of(row, "State", {0: False, 1: True})
+        if states.setdefault(kind.lower(), published) != published:
             raise Malformed("one MediaType stands twice with different State")
-        # Nobody knows whether it counts, so neither 0 nor 1 is certain.
-        if state and kind not in MEDIA:
+        # It is not known whether such a type makes the stream active.
+        if published and kind not in MEDIA:
             raise Malformed("a MediaType that is not known is published")
-    return {name: states.get(kind.lower()) == 1 for kind, name in MEDIA.items()}
+    return {name: states.get(kind.lower(), False) for kind, name in MEDIA.items()}
 
 
 def _read(_account: VolcengineAccount, stream: VolcengineStream, call: Call, reply: Reply) -> Answer:
@@ -111,9 +103,9 @@ def _ask_users(_account: VolcengineAccount, scope: str, _page: int) -> Call:
 
 
 def _read_users(_account: VolcengineAccount, _scope: str, call: Call, reply: Reply) -> Page:
-    """Read who is in the room; presence says nothing of publishing, absence from a complete list settles it.
+    """Read who is in the room. Only absence proves something: a user who is not there publishes nothing.
 
-    The list is complete only if both of its parts are there, nobody appears twice, and its total agrees.
+    The list is complete only if it has both parts, nobody appears twice, and its total agrees.
     """
     result, _ = _result(reply, call, LISTED_VALUES)
     lists = [result.get(name) for name in ("VisibleUserList", "InvisibleUserList")]
@@ -121,7 +113,7 @@ def _read_users(_account: VolcengineAccount, _scope: str, call: Call, reply: Rep
         raise Malformed("a list of users is not a list")
     users = [user if isinstance(user, str) else _user_id(user) for listed in lists for user in listed or ()]
     exists = result.get("RoomExists")
-    total = reading.integer_of(result, "TotalUser") if result.get("TotalUser") is not None else None
+    total = reading.integer_of(result, "TotalUser", -1)
     agrees = total == len(users) == len(set(users)) and (exists is True or (exists is False and not users))
     return Page(dict.fromkeys(users), complete=agrees and None not in lists)
 
@@ -155,10 +147,10 @@ def _sign(account: VolcengineAccount, credentials: Credentials, call: Call, mome
 
 
 def _problems(account: VolcengineAccount, stream: VolcengineStream) -> list[tuple[str, str]]:
-    found = [] if _app_id(account, stream) else [("app_id", "is missing: set app_id here or at the account")]
+    problems = [] if _app_id(account, stream) else [("app_id", "is missing: set app_id here or at the account")]
     if stream.user_id is None and (problem := short_id_problem(stream.name)):
-        found.append(("name", f"{problem}, where it is the UserId; or give user_id"))
-    return found
+        problems.append(("name", f"{problem}, where it is the UserId; or give user_id"))
+    return problems
 
 
 PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
@@ -167,7 +159,7 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     aliases=("volc", "volc_rtc", "vertc", "byteplus"),
     account=VolcengineAccount,
     stream=VolcengineStream,
-    # Has no page of its own that is public; how it is called: https://www.volcengine.com/docs/6348/69828.
+    # The action has no public page of its own. How to call the RTC OpenAPI: https://www.volcengine.com/docs/6348/69828
     single=Api(action=STATE, limit=lambda _account: 60.0, ask=_ask, read=_read),
     listings=(
         # https://www.volcengine.com/docs/6348/1188355
@@ -184,7 +176,7 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
     ),
     sign=_sign,
     hides=("Authorization", "Signature", "X-Security-Token"),
-    tells={"stream_state": STATE, "stream_media_active": f"Volcengine {STATE}"},
+    metric_sources={"stream_state": STATE, "stream_media_active": f"Volcengine {STATE}"},
     environment={
         "access_key_id": ("VOLC_ACCESSKEY", "VOLCENGINE_ACCESS_KEY"),
         "secret_access_key": ("VOLC_SECRETKEY", "VOLCENGINE_SECRET_KEY"),

@@ -1,6 +1,6 @@
 r"""Volcengine's OpenAPI signature, HMAC-SHA256 in the header: https://www.volcengine.com/docs/6369/67270.
 
-Like AWS version 4, without a prefix to the secret; the signing key changes with the UTC day.
+Like AWS version 4, but without a prefix to the secret. The signing key changes every UTC day.
     CanonicalRequest = method \n path \n CanonicalQuery \n CanonicalHeaders \n SignedHeaders \n hex(sha256(body))
     StringToSign     = "HMAC-SHA256" \n X-Date \n date/region/service/request \n hex(sha256(CanonicalRequest))
     Signature        = hex(HMAC(HMAC(HMAC(HMAC(HMAC(SecretKey, date), region), service), "request"), StringToSign))
@@ -23,14 +23,9 @@ def canonical_request(
     method: str = "GET",
     path: str = "/",
 ) -> str:
-    """Write the request as it is hashed.
+    """Return CanonicalRequest for exactly the headers to sign; Host loses the ports 80 and 443 only.
 
-    Args:
-        query: decoded names and values, in any order.
-        headers: exactly the headers to sign; names in any case. Host loses the ports 80 and 443, and no other.
-        payload_sha256: hex SHA-256 of the body's bytes.
-        method: GET or POST.
-        path: encoded path.
+    The query is decoded, the path encoded.
     """
     folded = {name.lower(): value.strip() for name, value in headers.items()}
     if "host" in folded:
@@ -39,7 +34,7 @@ def canonical_request(
 
 
 def string_to_sign(*, region: str, service: str, x_date: str, canonical_request: str) -> str:
-    """Bind the canonical request to its second and to its UTC day, region and service."""
+    """Return StringToSign."""
     scope = f"{x_date[:8]}/{region}/{service}/request"
     return f"{ALGORITHM}\n{x_date}\n{scope}\n{sha256_hex(utf8(canonical_request))}"
 
@@ -56,9 +51,9 @@ def authorization(
     method: str = "GET",
     path: str = "/",
 ) -> str:
-    """Sign a request and write its `Authorization` header; see `canonical_request`.
+    """Sign a request and return its `Authorization` header; see `canonical_request`.
 
-    The headers hold X-Date ("YYYYMMDDTHHMMSSZ"), without which it raises `KeyError`.
+    The headers must hold X-Date ("YYYYMMDDTHHMMSSZ"); raises `KeyError`.
     """
     x_date = {name.lower(): value for name, value in headers.items()}["x-date"].strip()
     request = canonical_request(query=query, headers=headers, payload_sha256=payload_sha256, method=method, path=path)
@@ -70,12 +65,12 @@ def authorization(
 
 
 def parse_authorization(text: str) -> ParsedAuthorization | None:
-    """Take an `Authorization` header apart; its scope is (date, region, service, "request"). None if malformed."""
+    """Parse an `Authorization` header, whose scope is (date, region, service, "request"); None if it is malformed."""
     return parse(text, algorithm=ALGORITHM, scope_ends="request", scope_parts=4)
 
 
 @lru_cache(maxsize=64)
 def signing_key(secret_access_key: str, day: str, region: str, service: str) -> bytes:
-    """Derive the key of one UTC day, "YYYYMMDD"; a new one each midnight, so the cache stays small."""
+    """Derive the key of a UTC day, "YYYYMMDD"."""
     key = hmac_sha256(hmac_sha256(utf8(secret_access_key), day), region)
     return hmac_sha256(hmac_sha256(key, service), "request")

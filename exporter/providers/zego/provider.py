@@ -1,7 +1,7 @@
 """ZEGO RTC server API, version 2: DescribeRTCStreamState.
 
-DescribeSimpleStreamList is not used: AddStream puts rows into a room's list that nobody publishes
-(https://www.zegocloud.com/article/9786), so a row proves nothing.
+DescribeSimpleStreamList is not used. AddStream adds rows to a room's list for streams that nobody publishes, so a row
+proves nothing: https://www.zegocloud.com/article/9786
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from exporter.providers.interface import (
     ProviderError,
     Refused,
 )
-from exporter.providers.reading import decimal, word
+from exporter.providers.reading import as_integer, as_text
 from exporter.providers.zego import signing
 
 STATE = "DescribeRTCStreamState"
@@ -54,7 +54,7 @@ class ZegoStream(Stream):
 
 
 def _stream_id(account: ZegoAccount, stream: ZegoStream) -> str:
-    """Return the StreamId, with the test environment's prefix exactly once."""
+    """Return the StreamId; in the test environment, with its prefix exactly once."""
     stream_id = stream.stream_id or stream.name
     prefix = f"zegotest-{account.app_id}-"
     return prefix + stream_id if account.is_test and not stream_id.startswith(prefix) else stream_id
@@ -65,34 +65,38 @@ def _ask(account: ZegoAccount, stream: ZegoStream) -> Call:
 
 
 def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
-    """Return Code, Data (empty where it is missing, as it may be) and RequestId."""
-    found = reading.envelope(reply)
-    code = reading.hallmark(reply, found, "Code", int, beside="RequestId")
-    request_id = reading.id_of(found, "RequestId")
+    """Return Code, Data and RequestId. Data may be missing; it is empty then."""
+    document = reading.envelope(reply)
+    code = reading.envelope_field(reply, document, "Code", int, beside="RequestId")
+    request_id = reading.id_of(document, "RequestId")
     if code not in DEFINITE:
-        raise ProviderError(str(code), reading.message_of(found, "Message"), request_id)
-    reading.definite(reply, found, own=("Code", "Message"))
-    reading.fits(found, {"Action": STATE})
-    data = found.get("Data")
+        raise ProviderError(str(code), reading.message_of(document, "Message"), request_id)
+    reading.check_success(reply, document, own=("Code", "Message"))
+    reading.check_echo(document, {"Action": STATE})
+    data = document.get("Data")
     return code, data if isinstance(data, dict) else {}, request_id
 
 
 def _seconds(value: Any) -> float | None:
-    """Return Unix seconds that came as text, as documented, or as a number."""
-    number = decimal(value)
+    """Return Unix seconds that were sent as text, as documented, or as a number."""
+    number = as_integer(value)
     return float(number) if number is not None and 0 <= number < 10**12 else None
 
 
-def _same_stream(account: ZegoAccount, asked: str, data: Mapping[str, Any]) -> None:
-    """Refuse an answer that names another stream; whether the test prefix is part of the name is not documented."""
+def _check_stream(account: ZegoAccount, stream_id: str, data: Mapping[str, Any]) -> None:
+    """Refuse an answer about another stream; it is not documented whether it repeats the test prefix."""
     for name, value in data.items():
-        if name.lower().replace("_", "") == "streamid" and value not in (None, asked, _bare(account, asked)):
+        if name.lower().replace("_", "") == "streamid" and value not in (
+            None,
+            stream_id,
+            _without_prefix(account, stream_id),
+        ):
             raise Malformed(f"{name} names something other than what was asked for")
 
 
 def _read(account: ZegoAccount, _stream: ZegoStream, call: Call, reply: Reply) -> Answer:
     code, data, request_id = _data(reply)
-    _same_stream(account, str(call.params["StreamId"]), data)
+    _check_stream(account, str(call.params["StreamId"]), data)
     state = DEFINITE[code]
     if state is not State.ACTIVE:
         return Answer(state, str(code), request_id=request_id)
@@ -103,16 +107,16 @@ def _read(account: ZegoAccount, _stream: ZegoStream, call: Call, reply: Reply) -
 
 
 def _keys(account: ZegoAccount, stream: ZegoStream) -> tuple[str, ...]:
-    return (_bare(account, _stream_id(account, stream)),)
+    return (_without_prefix(account, _stream_id(account, stream)),)
 
 
-def _bare(account: ZegoAccount, stream_id: str) -> str:
-    """Return a StreamId without the test prefix: whether callbacks carry it is not documented."""
+def _without_prefix(account: ZegoAccount, stream_id: str) -> str:
+    """Remove the test prefix from a StreamId; it is not documented whether callbacks carry it."""
     return stream_id.removeprefix(f"zegotest-{account.app_id}-") if account.is_test else stream_id
 
 
 def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
-    """Sign over AppId, nonce and time; the business parameters are not covered by ZEGO's signature."""
+    """Sign AppId, nonce and time; ZEGO's signature does not cover the parameters."""
     nonce, now = moment.nonce[:16], int(moment.now)
     signature = signing.signature(
         app_id=account.app_id, nonce=nonce, server_secret=credentials.key_secret.reveal(), timestamp=now
@@ -124,33 +128,33 @@ def _sign(account: ZegoAccount, credentials: Credentials, call: Call, moment: Mo
     if account.is_test is not None:
         query += f"&IsTest={'true' if account.is_test else 'false'}"
     query += "".join(f"&{name}={percent(str(value))}" for name, value in call.params.items())
-    # Must grow strictly for one StreamId within any ten seconds.
+    # Must strictly increase for one StreamId within any ten seconds.
     query += f"&Sequence={moment.sequence}"
     return Request(
         "GET", f"{account.endpoint}/?{query}", {"Host": host(account.endpoint), "Accept": "application/json"}
     )
 
 
-ENDED = {0: "client", 1: "timeout", 2: "kicked", 3: "kicked", 4: "network", 5: "kicked", 100: "kicked"}
-# Callbacks are signed for at most ten minutes: https://doc-zh.zego.im/article/9215
+# `type` of stream_close: https://doc-zh.zego.im/article/19678
+END_REASONS = {0: "client", 1: "timeout", 2: "kicked", 3: "kicked", 4: "network", 5: "kicked", 100: "kicked"}
 EVENTS = {"stream_create": True, "stream_close": False}
-CALLBACK_SECONDS = 600
+CALLBACK_SECONDS = 600  # our own limit: the vendor documents none
 MOST_FIELDS = 128
 HAPPENED = {"destroy_timemillis": 0.001, "create_time_ms": 0.001, "create_time": 1.0}
 
 
 def _documents(body: bytes) -> Iterator[bytes]:
-    """Yield each way to read a body as JSON: as it is, and percent-decoded."""
+    """Yield the body as it is, and percent-decoded if it may be encoded JSON."""
     yield body
     if b"%" in body and body.lstrip(b" \t\r\n+")[:1] in (b"%", b"{"):
         yield unquote_to_bytes(body)
-        # Some encoders write a space as a plus sign, others do not.
+        # Some encoders write a space as a plus sign.
         if b"+" in body:
             yield unquote_to_bytes(body.replace(b"+", b" "))
 
 
 def _fields(body: bytes) -> dict[str, Any]:
-    """Read a callback's fields: JSON, JSON that is itself percent-encoded, or a form; the samples show all three."""
+    """Read a callback's fields from JSON, percent-encoded JSON, or a form: the vendor's samples show all three."""
     for document in _documents(body):
         if document.lstrip()[:1] in (b"{", b"\xef"):
             with suppress(ValueError):
@@ -166,31 +170,31 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _verify(account: ZegoAccount, secret: str, callback: Callback, now: float) -> Event:
-    """Verify `signature` over secret, timestamp and nonce; nothing else in the body is signed."""
+    """Verify `signature`, which covers only secret, timestamp and nonce."""
     fields = _fields(callback.body)
-    named = word(fields.get("event"))
-    event = named if named in EVENTS else "unknown"
-    stamp, nonce, signature = (word(fields.get(name)) for name in ("timestamp", "nonce", "signature"))
+    name = as_text(fields.get("event"))
+    event = name if name in EVENTS else "unknown"
+    stamp, nonce, signature = (as_text(fields.get(name)) for name in ("timestamp", "nonce", "signature"))
     if not same(signing.callback_signature(secret=secret, timestamp=stamp, nonce=nonce), signature.lower()):
         raise Refused("forged", event)
-    sent = decimal(stamp)
-    if sent is None or decimal(fields.get("appid")) != account.app_id:
+    sent = as_integer(stamp)
+    if sent is None or as_integer(fields.get("appid")) != account.app_id:
         raise Refused("forged", event)
     if abs(now - sent) > CALLBACK_SECONDS:
         raise Refused("expired", event)
-    stream_id = word(fields.get("stream_id")) or word(fields.get("stream_alias"))
-    session, order = word(fields.get("room_session_id")), decimal(fields.get("stream_seq"))
-    at, ended = reading.happened(fields, HAPPENED, sent), decimal(fields.get("type"))
+    stream_id = as_text(fields.get("stream_id")) or as_text(fields.get("stream_alias"))
+    session, order = as_text(fields.get("room_session_id")), as_integer(fields.get("stream_seq"))
+    at, ended = reading.event_time(fields, HAPPENED, sent), as_integer(fields.get("type"))
     return Event(
         event=event,
         live=EVENTS.get(event),
-        keys=(_bare(account, stream_id),) if stream_id and event in EVENTS else (),
+        keys=(_without_prefix(account, stream_id),) if stream_id and event in EVENTS else (),
         sent=float(sent),
         identity=(event, stream_id, session, order) if order is not None else (event, stream_id, stamp, nonce),
         session=session if order is not None else "",
         order=at if order is None else order,
         at=at,
-        ended=ENDED.get(-1 if ended is None else ended, "unknown") if event == "stream_close" else None,
+        end_reason=END_REASONS.get(-1 if ended is None else ended, "unknown") if event == "stream_close" else None,
     )
 
 
@@ -203,14 +207,14 @@ PROVIDER: Provider[ZegoAccount, ZegoStream] = Provider(
     counted_by=lambda account: str(account.app_id),
     single=Api(
         action=STATE,
-        # Per AppID: https://www.zegocloud.com/docs/real-time-voice-server/api-reference/media-service/describe-rtc-stream-state
+        # Action and limit per AppID: https://www.zegocloud.com/docs/real-time-voice-server/api-reference/media-service/describe-rtc-stream-state
         limit=lambda account: 10.0 if account.is_test else 40.0,
         ask=_ask,
         read=_read,
     ),
     sign=_sign,
     hides=("Signature",),
-    tells={"stream_state": STATE, "stream_start_timestamp_seconds": "ZEGO create_time"},
+    metric_sources={"stream_state": STATE, "stream_start_timestamp_seconds": "ZEGO create_time"},
     environment={"server_secret": ("ZEGO_SERVER_SECRET",)},
     credentials=("", "server_secret", ""),
     callbacks=Callbacks(method="POST", events=tuple(EVENTS), key_field="callback_secret", verify=_verify, keys=_keys),

@@ -1,6 +1,6 @@
-"""Stands before every path of the server: client certificates, rate limit, headers, passwords.
+"""Guards every path of the server: client certificates, rate limit, headers, passwords.
 
-The order of checks is that of https://github.com/prometheus/exporter-toolkit/blob/master/web/handler.go.
+The checks run in the order of https://github.com/prometheus/exporter-toolkit/blob/master/web/handler.go.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from exporter.serving.access.passwords import Busy, Passwords
 from exporter.serving.access.reading import ConfigFile, WebConfigError
 from exporter.serving.access.settings import BCRYPT, RateLimit, TlsServer, WebConfig
 from exporter.serving.access.tls import Tls, names
-from exporter.serving.waiting import kind_of
+from exporter.serving.waiting import client_kind
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LONGEST_PASSWORD = 72  # bytes; bcrypt reads no further
 NO_FILE = WebConfig()
+# Paths without password and rate limit: probes by a kubelet or load balancer cannot authenticate.
 OPEN = frozenset(("/-/healthy", "/-/ready"))
-"""Paths that need no password and count towards no limit: a probe of a kubelet or load balancer brings neither."""
 
-# Salt and digest of a password that nobody knows; compared against when the user does not exist.
-_NOBODY = "1/SP86btkfsxcsbwRTjd/.P.2x.FXYV0L4CbDC4rOBfrE4kD.KAXW"
-_ADDED = web.RequestKey("web_config_headers", dict[str, str])
+# Salt and digest of an unknown password, for the comparison when the user does not exist.
+_DUMMY = "1/SP86btkfsxcsbwRTjd/.P.2x.FXYV0L4CbDC4rOBfrE4kD.KAXW"
+_ADDED_HEADERS = web.RequestKey("web_config_headers", dict[str, str])
 
 
 class _Bucket:
-    """A token bucket, kept as the time at which it will be full again."""
+    """A token bucket, stored as the time at which it will be full again."""
 
     def __init__(self, limit: RateLimit) -> None:
         self.limit = limit
         self._full_at = float("-inf")
 
     def take(self, now: float) -> bool:
-        """Take a token at a time in seconds, if there is one."""
+        """Take a token if there is one; `now` is in seconds."""
         limit = self.limit
         if limit.interval == 0:
             return True
         full_at = max(self._full_at, now) + limit.interval
-        # A nanosecond of grace: sums of decimal fractions are not exact.
+        # Allow a nanosecond for rounding.
         if full_at - now > limit.burst * limit.interval + 1e-9:
             return False
         self._full_at = full_at
         return True
 
 
-def _nobody(users: dict[str, Secret]) -> Secret:
-    """Return a hash that nothing matches, as costly as the dearest of the users', so that time tells nothing."""
+def _dummy_hash(users: dict[str, Secret]) -> Secret:
+    """Return a hash that nothing matches, as costly as the users' costliest, so that timing reveals nothing."""
     costs = (BCRYPT.fullmatch(secret.reveal()) for secret in users.values())
-    dearest = max((match["cost"] for match in costs if match), default="10")
-    return Secret(f"$2b${dearest}${_NOBODY}")
+    highest = max((match["cost"] for match in costs if match), default="10")
+    return Secret(f"$2b${highest}${_DUMMY}")
 
 
 def _credentials(header: str) -> tuple[bytes, bytes] | None:
-    """Read an Authorization header; None where it is not whole Basic credentials."""
+    """Return user and password of a Basic Authorization header, or None if it has none."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -79,14 +79,14 @@ def _refusal(status: int, text: str, **headers: str) -> web.Response:
 
 
 class WebGuard:
-    """Stands before every path of the server and keeps the web configuration file's rules.
+    """Applies the web configuration file to every request.
 
     Args:
-        path: The file, or None to let everything pass in plain HTTP.
-        clock: Seconds that only grow, for the rate limit and the line of passwords.
-        tell: Called once for each change worth a line in the log; never given a secret.
+        path: The file, or None for plain HTTP without restrictions.
+        clock: Monotonic seconds, for the rate limit and the password queue.
+        report: Called with a line for the log for each noteworthy change; the line holds no secret.
         checker: Compares a password with a bcrypt hash; runs in a thread.
-        cache_key: Keys the digests under which verdicts are remembered, 16 to 64 bytes.
+        cache_key: Key of the digests that identify cached password checks, 16 to 64 bytes.
 
     Raises:
         WebConfigError: The file or a certificate in it cannot be used.
@@ -97,24 +97,24 @@ class WebGuard:
         path: str | os.PathLike[str] | None,
         clock: Callable[[], float],
         *,
-        tell: Callable[[str], None] = lambda _line: None,
+        report: Callable[[str], None] = lambda _line: None,
         checker: Callable[[bytes, bytes], bool] = bcrypt.checkpw,
         cache_key: bytes | None = None,
     ) -> None:
         self._clock = clock
-        self._tell: Callable[[str], None] = lambda _line: None  # what is wrong at the start is raised, not told
+        self._report: Callable[[str], None] = lambda _line: None  # errors at the start are raised instead
         self._passwords = Passwords(checker, cache_key or secrets.token_bytes(32), clock)
         self._tls: Tls | None = None
         self._open = OPEN
         self._file = ConfigFile(Path(path), self._changed) if path else None
         config = self._config()
         self._bucket = _Bucket(config.rate_limit)
-        self._tell = tell
+        self._report = report
         if self._file and config.tls_server_config.enabled:
-            self._tls = Tls(self._file, config.tls_server_config, tell)
+            self._tls = Tls(self._file, config.tls_server_config, report)
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Return the context to listen with, or None for plain HTTP; it renews itself for each new connection."""
+        """Return the context to listen with, or None for plain HTTP; each new connection uses the newest settings."""
         return self._tls.context if self._tls else None
 
     def install(self, app: web.Application, prefix: str = "") -> None:
@@ -125,7 +125,7 @@ class WebGuard:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer 500, 403, 429 or 401 in the handler's place, or let the request pass; use `install`."""
+        """Respond with 500, 403, 429, 401 or 503, or pass the request on to the handler."""
         try:
             config = self._config()
         except WebConfigError:
@@ -134,7 +134,7 @@ class WebGuard:
             return _refusal(500, "The web configuration file is broken; the log tells where.")
         refusal = self._refuse(request, config)
         if refusal is None:
-            request[_ADDED] = config.http_server_config.headers
+            request[_ADDED_HEADERS] = config.http_server_config.headers
             if request.path not in self._open:
                 refusal = await self._authenticate(request, config.basic_auth_users)
         return refusal if refusal is not None else await handler(request)
@@ -143,13 +143,13 @@ class WebGuard:
         return self._file.read() if self._file else NO_FILE
 
     def _changed(self, now: WebConfig | WebConfigError) -> None:
-        """Say what a changed file means for the running server."""
+        """Report what a changed file means for the running server."""
         if isinstance(now, WebConfigError):
-            self._tell(f"{now}; requests are answered with 500 until it is mended")
+            self._report(f"{now}; requests are answered with 500 until it is mended")
             return
-        self._tell("the web configuration file was read again")
+        self._report("the web configuration file was read again")
         if now.tls_server_config.enabled != (self._tls is not None):
-            self._tell(f"TLS stays {'on' if self._tls else 'off'}: switching it takes a restart")
+            self._report(f"TLS stays {'on' if self._tls else 'off'}: switching it takes a restart")
 
     def _refuse(self, request: web.Request, config: WebConfig) -> web.Response | None:
         if not self._allowed(request, config.tls_server_config):
@@ -163,7 +163,7 @@ class WebGuard:
         return None
 
     def _allowed(self, request: web.Request, config: TlsServer) -> bool:
-        """Whether the client's certificate bears an allowed name, where names are asked for."""
+        """Whether the client's certificate has an allowed name, if `client_allowed_sans` is set."""
         if self._tls is None:
             return True
         allowed = (config if config.enabled else self._tls.config).client_allowed_sans
@@ -174,21 +174,21 @@ class WebGuard:
             return None
         given = _credentials(request.headers.get("Authorization", ""))
         try:
-            if given and await self._right(*given, users, request):
+            if given and await self._is_valid(*given, users, request):
                 return None
         except Busy:
             return _refusal(503, "Too many passwords wait to be checked.", Retry_After="1")
         return _refusal(401, "Unauthorized", WWW_Authenticate="Basic")
 
-    async def _right(self, user: bytes, password: bytes, users: dict[str, Secret], request: web.Request) -> bool:
-        """Tell whether a user has this password; an unknown user costs a comparison too."""
+    async def _is_valid(self, user: bytes, password: bytes, users: dict[str, Secret], request: web.Request) -> bool:
+        """Whether a user has this password; an unknown user costs a comparison too."""
         if len(password) > LONGEST_PASSWORD:
             return False
         known = users.get(user.decode("utf-8", "surrogateescape"))
-        hashed = (known or _nobody(users)).reveal().encode()
-        kind = kind_of(request.headers)
-        return await self._passwords.right(user, password, hashed, request.remote, kind) and known is not None
+        hashed = (known or _dummy_hash(users)).reveal().encode()
+        kind = client_kind(request.headers)
+        return await self._passwords.check(user, password, hashed, request.remote, kind) and known is not None
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
-        for name, value in request.get(_ADDED, {}).items():
+        for name, value in request.get(_ADDED_HEADERS, {}).items():
             response.headers[name] = value

@@ -1,4 +1,4 @@
-"""Reads the file behind `--web.config.file`, again whenever it has changed."""
+"""Reads the file of `--web.config.file`, and rereads it when it has changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exporter.serving.access.settings import HEADERS, HttpServer, RateLimit, Tls
 from exporter.spelling import did_you_mean
 
 LARGEST = 1 << 20
-# What the machine lacks for the moment says nothing about the file.
+# A temporary shortage of resources says nothing about the file.
 _SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT)
 
 
@@ -39,7 +39,7 @@ _KEYS = frozenset(
 
 
 class _Parser(yaml.SafeLoader):
-    """Refuses aliases, with which a short file can grow without bound."""
+    """Refuses aliases: with them a short file can expand without bound."""
 
     def get_event(self) -> Any:
         event = super().get_event()  # type: ignore[no-untyped-call]
@@ -50,20 +50,20 @@ class _Parser(yaml.SafeLoader):
 
 
 def _explained(error: Any) -> tuple[Any, str]:
-    """Return the parser's words, unless they quote the file: the line may hold a secret."""
+    """Return the parser's message, unless it quotes the file: the line may hold a secret."""
     words = getattr(error, "problem", None) or "is not valid YAML"
     return getattr(error, "problem_mark", None), "is not valid YAML" if re.search(r"['\"\\#]", words) else words
 
 
 def _path(place: Place, _bare: bool = False) -> str:
-    """Write a place for people. Users' names are withheld: someone may have swapped name and hash."""
+    """Format a place for messages. User names are hidden: someone may have swapped name and hash."""
     if len(place) > 1 and place[0] == "basic_auth_users":
         place = (place[0], "<user>")
     return path_of(place, words=_KEYS, strict=True) if place else ""
 
 
 def _scalar(text: str) -> Any:
-    """Make of a plain scalar other than text only what the format has a use for."""
+    """Read a plain scalar as null, boolean or decimal integer, and everything else as text."""
     value = resolved(text)
     plain = isinstance(value, int) and re.fullmatch(r"[-+]?(0|[1-9]\d{0,8})", text, re.ASCII)
     return value if value is None or isinstance(value, bool) or plain else text
@@ -101,15 +101,15 @@ _WORDS = {
 }
 
 
-def _mistake(found: Any) -> tuple[Place, str]:
-    """Say what pydantic found without ever quoting the value."""
-    place = found["loc"]
-    if found["type"] == "extra_forbidden":
+def _problem(error: Any) -> tuple[Place, str]:
+    """Return the place and message of a pydantic error, without quoting the value."""
+    place = error["loc"]
+    if error["type"] == "extra_forbidden":
         section = _SECTIONS[place[0]] if len(place) > 1 else WebConfig
         return place, "is not a known key" + did_you_mean(place[-1], section.model_fields, quote="")
-    if found["type"] == "value_error":
-        return place, str(found["ctx"]["error"])
-    return place, _WORDS.get(found["type"], "is not valid")
+    if error["type"] == "value_error":
+        return place, str(error["ctx"]["error"])
+    return place, _WORDS.get(error["type"], "is not valid")
 
 
 def _parsed(path: Path, content: bytes) -> tuple[WebConfig, Document]:
@@ -120,12 +120,12 @@ def _parsed(path: Path, content: bytes) -> tuple[WebConfig, Document]:
         try:
             return WebConfig.model_validate(value, context={"directory": path.parent}), document
         except ValidationError as error:
-            problems = problems_at(document, map(_mistake, error.errors(include_input=False)))
+            problems = problems_at(document, map(_problem, error.errors(include_input=False)))
     raise WebConfigError(*map(str, problems))
 
 
 class ConfigFile:
-    """The file as it stands now. Its bytes are compared at each look, so no change hides behind a coarse clock."""
+    """The current file. Its bytes are compared on each read, so that a coarse timestamp cannot hide a change."""
 
     def __init__(self, path: Path, changed: Callable[[WebConfig | WebConfigError], None]) -> None:
         self._path = path
@@ -135,14 +135,14 @@ class ConfigFile:
         self._document = Document(str(path))
 
     def read(self) -> WebConfig:
-        """Return what the file says; parsed only when it has changed.
+        """Return the settings in the file; parse it only when it has changed.
 
         Raises:
-            WebConfigError: It is broken as it stands.
+            WebConfigError: It is invalid at present.
         """
         seen: bytes | str
         try:
-            # Requests wait for this; while the disk hangs, the last known settings hold.
+            # Requests wait for this; while the disk hangs, the last known settings apply.
             first = self._seen is None
             seen = files.read(self._path, LARGEST + 1, files.SECONDS if first else files.LOOK_SECONDS)
         except OSError as error:
@@ -167,5 +167,5 @@ class ConfigFile:
         return config
 
     def error(self, place: Place, message: str) -> WebConfigError:
-        """Return an error at a place of the file as it last was in order."""
+        """Return an error at a place of the last valid file."""
         return WebConfigError(*map(str, problems_at(self._document, [(place, message)])))

@@ -1,4 +1,4 @@
-"""What the file behind `--web.config.file` may say; the format is exporter-toolkit's, so other exporters' files serve.
+"""The format of `--web.config.file`. It is exporter-toolkit's, so files of other exporters work.
 
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md describes it, and
 docs/web-config.md where this server differs.
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from exporter.fields import Secret, Shape
 
-# The names of Go's crypto/tls for TLS 1.2 and below, and what OpenSSL calls them.
+# Names in Go's crypto/tls, for TLS 1.2 and below -> names in OpenSSL.
 CIPHERS = {
     "TLS_RSA_WITH_AES_128_CBC_SHA": "AES128-SHA",
     "TLS_RSA_WITH_AES_256_CBC_SHA": "AES256-SHA",
@@ -32,12 +32,12 @@ CIPHERS = {
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
 }
-# Go lists these too, yet neither Go nor Python lets anyone choose among them.
+# Go lists these too, but neither Go nor Python can choose among them.
 _CIPHERS_OF_TLS13 = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 VERIFYING = {"VerifyClientCertIfGiven": ssl.CERT_OPTIONAL, "RequireAndVerifyClientCert": ssl.CERT_REQUIRED}
 _UNVERIFYING = {"RequestClientCert", "RequireAnyClientCert", "RequireClientCert"}
-# Header name -> the only values it may have; empty where any will do.
+# Header name -> allowed values; empty if any is allowed.
 HEADERS: dict[str, tuple[str, ...]] = {
     "Content-Security-Policy": (),
     "Strict-Transport-Security": (),
@@ -57,7 +57,7 @@ def _secret(value: Any) -> Any:
 
 
 def _beside(value: str, info: ValidationInfo) -> str:
-    """Take a relative path from the directory of the file it was written in."""
+    """Resolve a relative path against the directory of the web configuration file."""
     directory = (info.context or {}).get("directory")
     return str(Path(directory) / value) if value and directory else value
 
@@ -88,7 +88,7 @@ def _curves(value: list[str]) -> list[str]:
 
 
 def _headers(value: Any) -> Any:
-    """Check names and enumerated values; drop blanks, and fold lines as a header may not hold a line break."""
+    """Check names and allowed values; drop blanks, and fold lines because a header cannot hold a line break."""
     if not isinstance(value, dict):
         return value
     folded = {name: _header(name, text) for name, text in value.items()}
@@ -115,7 +115,7 @@ def _hash(value: Any) -> Secret:
 
 
 def _go_duration(value: Any) -> Any:
-    """Read a duration in Go's notation (`1s`, `1m30s`, `1.5h`, `250ms`) as seconds."""
+    """Read a duration in Go's notation (`1s`, `1m30s`, `1.5h`, `250ms`) in seconds."""
     if value in (0, "0") and not isinstance(value, bool):
         return 0.0
     if not isinstance(value, str) or not value or _GO_PART.sub("", value):
@@ -123,13 +123,13 @@ def _go_duration(value: Any) -> Any:
     return sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_PART.findall(value))
 
 
-_Pem = Annotated[Secret | None, BeforeValidator(_secret)]  # a certificate too: people paste the key along with it
+_Pem = Annotated[Secret | None, BeforeValidator(_secret)]  # certificates too: people paste the key along with them
 _Path = Annotated[str, AfterValidator(_beside)]
 _Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 
 
 class _Section(Shape):
-    """A part of the file; a key without a value counts as not written."""
+    """A section of the file; a key without a value counts as absent."""
 
     @model_validator(mode="before")
     @classmethod
@@ -140,7 +140,7 @@ class _Section(Shape):
 
 
 class TlsServer(_Section):
-    """`tls_server_config`: the server's certificate, and what it asks of clients."""
+    """`tls_server_config`: the server's certificate, and what it requires of clients."""
 
     cert: _Pem = None
     key: _Pem = None
@@ -158,12 +158,12 @@ class TlsServer(_Section):
 
     @property
     def enabled(self) -> bool:
-        """Whether the server speaks TLS: any key that only makes sense with it switches it on."""
+        """Whether the server uses TLS: any key that only makes sense with it turns it on."""
         return bool(self.cert or self.cert_file or self.key or self.key_file or self.has_ca or self.client_auth_type)
 
     @property
     def has_ca(self) -> bool:
-        """Whether the file names the authorities of clients; else the system's are trusted."""
+        """Whether a client CA is configured; otherwise the system's are trusted."""
         return bool(self.client_ca or self.client_ca_file)
 
     @property
@@ -173,7 +173,7 @@ class TlsServer(_Section):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files named, whose change calls for a new context."""
+        """The files whose change requires a new context."""
         return tuple(path for path in (self.cert_file, self.key_file, self.client_ca_file) if path)
 
     @model_validator(mode="after")
@@ -202,7 +202,7 @@ class HttpServer(_Section):
 
 
 class RateLimit(_Section):
-    """`rate_limit`: one request per `interval` seconds, after `burst` at once; no limit while interval is 0."""
+    """`rate_limit`: one request per `interval` seconds after a `burst`; an interval of 0 means no limit."""
 
     interval: Annotated[float, BeforeValidator(_go_duration), Field(ge=0, allow_inf_nan=False)] = 0.0
     burst: int = Field(0, ge=0)

@@ -1,4 +1,4 @@
-"""TLS as the web configuration file has it: a context for each new connection, made anew when anything has changed."""
+"""TLS as configured in the web configuration file: the context is renewed when the settings or files change."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _VERSIONS = {
 _NAME = re.compile(r"[\w. @+~:=,-]{0,100}")
 
 Refuse = Callable[[str, str], WebConfigError]
-"""Makes an error of a key of tls_server_config (empty for the whole of it) and a message."""
+"""Returns an error for a key of tls_server_config (empty for the whole section) and a message."""
 
 
 class _RenewedContext(ssl.SSLContext):
-    """A context that stands for the newest one: asyncio wraps each new connection by itself."""
+    """Delegates to the newest context: asyncio wraps each new connection separately."""
 
     newest: Callable[[], ssl.SSLContext]
 
@@ -40,33 +40,28 @@ class _RenewedContext(ssl.SSLContext):
 
 
 class Tls:
-    """The TLS side of the file.
-
-    Args:
-        file: Where the settings stand.
-        config: The settings to begin with.
-        tell: Called once for each change worth a line in the log.
+    """The server's TLS context, renewed with the file; `report` gets a line for the log for each noteworthy change.
 
     Raises:
         WebConfigError: A certificate cannot be used.
     """
 
-    def __init__(self, file: ConfigFile, config: TlsServer, tell: Callable[[str], None]) -> None:
+    def __init__(self, file: ConfigFile, config: TlsServer, report: Callable[[str], None]) -> None:
         self._file = file
-        self._tell = tell
+        self._report = report
         self.config = config
-        self._seen = _look(config, files.SECONDS)
+        self._seen = _signature(config, files.SECONDS)
         self._newest = self._build(config)
         self.context = _RenewedContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.newest = self.newest
 
     def newest(self) -> ssl.SSLContext:
-        """Return the context for a new connection; while the newest does not work, the last one that did."""
+        """Return the context for a new connection: the newest that works."""
         try:
             config = self._file.read().tls_server_config
         except WebConfigError:
-            return self._newest  # the file's own change was told when it was read
-        seen = _look(config, files.LOOK_SECONDS)
+            return self._newest  # reported when the file was read
+        seen = _signature(config, files.LOOK_SECONDS)
         if config.enabled and seen is not None and seen != self._seen:
             self._seen = seen
             self._renew(config)
@@ -76,22 +71,22 @@ class Tls:
         try:
             self._newest, self.config = self._build(config), config
         except WebConfigError as error:
-            self._tell(f"{error}; the last TLS settings that worked stay")
+            self._report(f"{error}; the last TLS settings that worked stay")
         else:
-            self._tell("TLS settings and certificates were read again")
+            self._report("TLS settings and certificates were read again")
 
     def _build(self, config: TlsServer) -> ssl.SSLContext:
         context = _context(config, self._refuse)
         if config.verifies and not config.has_ca:
-            self._tell("without a client CA, clients of any authority that this system trusts are let in")
+            self._report("without a client CA, clients of any authority that this system trusts are let in")
         return context
 
     def _refuse(self, key: str, message: str) -> WebConfigError:
         return self._file.error(("tls_server_config", key) if key else ("tls_server_config",), message)
 
 
-def _look(config: TlsServer, seconds: float) -> object:
-    """Return what changes with the settings and their files, or None while a disk hangs."""
+def _signature(config: TlsServer, seconds: float) -> object:
+    """Return a value that changes with the settings and their files, or None while a disk hangs."""
     try:
         return config, [files.signature(Path(path), seconds) for path in config.files]
     except TimeoutError:
@@ -101,7 +96,7 @@ def _look(config: TlsServer, seconds: float) -> object:
 def _context(config: TlsServer, refuse: Refuse) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
-    with warnings.catch_warnings():  # the stdlib disapproves of TLS 1.0 and 1.1; whoever writes them here means it
+    with warnings.catch_warnings():  # the stdlib warns about TLS 1.0 and 1.1, which the file asks for
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = _VERSIONS[config.min_version]
         context.maximum_version = _VERSIONS[config.max_version]
@@ -116,7 +111,7 @@ def _set_ciphers(context: ssl.SSLContext, config: TlsServer, refuse: Refuse) -> 
     chosen = [CIPHERS[name] for name in config.cipher_suites if name in CIPHERS]
     if config.cipher_suites and not chosen:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if config.min_version < "TLS12":  # OpenSSL 3 has their digests only below its first security level
+    if config.min_version < "TLS12":  # OpenSSL 3 allows their digests only at level 0
         chosen = [*(chosen or ["DEFAULT"]), "@SECLEVEL=0"]
     if chosen:
         try:
@@ -133,7 +128,7 @@ def _set_certificate(context: ssl.SSLContext, config: TlsServer, refuse: Refuse)
     with ExitStack() as stack:
         cert = _on_disk(stack, "cert", config.cert_file, config.cert, refuse)
         key = _on_disk(stack, "key", config.key_file, config.key, refuse)
-        # A password function keeps OpenSSL from asking at the terminal when the key is encrypted.
+        # A password function keeps OpenSSL from prompting at the terminal for an encrypted key.
         load = partial(context.load_cert_chain, cert, key, password=lambda: b"")
         try:
             files.within(files.SECONDS, ("certificate", cert, key), load)
@@ -147,7 +142,7 @@ def _set_certificate(context: ssl.SSLContext, config: TlsServer, refuse: Refuse)
 
 
 def _on_disk(stack: ExitStack, key: str, path: str, inline: Secret | None, refuse: Refuse) -> str:
-    """Return a path for OpenSSL, which reads certificates from files only."""
+    """Return a path: OpenSSL reads certificates from files only."""
     if path:
         _check_readable(f"{key}_file", path, refuse)
         return path
@@ -159,7 +154,7 @@ def _on_disk(stack: ExitStack, key: str, path: str, inline: Secret | None, refus
 
 @contextmanager
 def temporary(text: Secret) -> Iterator[str]:
-    """Write a text to a file that only this user can read (mode 0600) and that is gone after use; raises OSError."""
+    """Write a text to a temporary file that only this user can read (mode 0600), and yield its path; raises OSError."""
     with tempfile.NamedTemporaryFile(prefix="stream-exporter-") as file:
         file.write(text.reveal().encode())
         file.flush()
@@ -167,7 +162,7 @@ def temporary(text: Secret) -> Iterator[str]:
 
 
 def _check_readable(key: str, path: str, refuse: Refuse) -> None:
-    """Refuse a file that cannot be read: OpenSSL, which opens it by its name, would wait for a pipe."""
+    """Refuse a file that cannot be read: OpenSSL, which opens it by name, would block on a pipe."""
     try:
         files.read(Path(path), LARGEST)
     except OSError as error:
@@ -195,16 +190,16 @@ def _set_clients(context: ssl.SSLContext, config: TlsServer, refuse: Refuse) -> 
     except OSError as error:
         raise refuse(key, files.problem(error)) from None
     context.verify_mode = VERIFYING[config.client_auth_type]
-    # As in Go, any certificate of the file is an anchor, also an intermediate one.
+    # As in Go, any certificate in the file is a trust anchor, even an intermediate one.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
 def names(peer: dict[str, Any] | None) -> set[str]:
-    """Return the subject alternative names of a client's certificate, addresses in their short form."""
-    found = set()
+    """Return the subject alternative names of a client's certificate, with IP addresses compressed."""
+    alternatives = set()
     for kind, value in (peer or {}).get("subjectAltName", ()):
         if kind == "IP Address":
-            found.add(str(ipaddress.ip_address(value.strip())))
+            alternatives.add(str(ipaddress.ip_address(value.strip())))
         elif kind in ("DNS", "URI", "email"):
-            found.add(value)
-    return found
+            alternatives.add(value)
+    return alternatives

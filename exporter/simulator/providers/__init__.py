@@ -1,4 +1,4 @@
-"""The fake clouds, one file each, found by scanning: every module that ends in `FAKE = Fake(...)`."""
+"""The fake clouds, one module each, which ends in `FAKE = Fake(...)`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def fakes() -> Mapping[str, Fake]:
 
 @lru_cache(maxsize=1)
 def quirks() -> type[Any]:
-    """Return the dataclass of the switches of all clouds, which are named `<cloud>_<switch>`."""
+    """Return a dataclass with the switches of all clouds, named `<cloud>_<switch>`."""
     kinds = [fake.quirks for fake in fakes().values()]
     switches = [(each.name, get_type_hints(kind)[each.name], each.default) for kind in kinds for each in fields(kind)]
     return make_dataclass("Quirks", switches, slots=True, namespace={"__pydantic_config__": STRICT})

@@ -1,6 +1,6 @@
 """The fake of Alibaba ApsaraVideo Live (live 2016-11-01): both signature styles, V3 and RPC.
 
-RPC calls without Format answer XML, as the vendor's default is. The gateway's order of checks is not documented.
+RPC calls without Format return XML, the vendor's default. The gateway's order of checks is not documented.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from exporter.model import State
 from exporter.providers.alibaba import rpc_signing as acs_rpc
 from exporter.providers.alibaba import signing as acs3
 from exporter.providers.encoding import sha256_hex
-from exporter.simulator.answers import decimal, moment, page, state_word, uuid, written
+from exporter.simulator.answers import format_time, paginate, parse_decimal, parse_time, state_word, uuid
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal, refuse_if
-from exporter.simulator.fake import Action, Fake, Limit, Marks, Posting, named
+from exporter.simulator.fake import Action, CallbackSpec, Fake, Limit, Marks, named
 from exporter.simulator.types import Callback, DemoAccount, DemoStreams, Event, Manners, Stream
 
 STATE = "DescribeLiveStreamState"
@@ -62,7 +62,7 @@ MESSAGES = {
 
 @dataclass
 class Quirks:
-    """Switches; docs/simulator.md says what each does."""
+    """Switches; docs/simulator.md describes each."""
 
     alibaba_envelope: Literal["flat", "nested"] = "flat"
     alibaba_absent: str = "offline"
@@ -79,16 +79,16 @@ def _form(received: Received) -> list[tuple[str, str]]:
 
 def _is_rpc(exchange: Exchange) -> bool:
     marks = {"AccessKeyId", "SignatureMethod", "Signature"}
-    return not exchange.received.authorization and not marks.isdisjoint(exchange.sent)
+    return not exchange.received.authorization and not marks.isdisjoint(exchange.parameters)
 
 
 def _format(exchange: Exchange) -> str:
-    return str(exchange.sent.get("Format", "xml")).lower() if _is_rpc(exchange) else "json"
+    return str(exchange.parameters.get("Format", "xml")).lower() if _is_rpc(exchange) else "json"
 
 
 def _authenticate(exchange: Exchange) -> None:
     received = exchange.received
-    version = exchange.sent.get("Version") or received.headers.get("x-acs-version", "")
+    version = exchange.parameters.get("Version") or received.headers.get("x-acs-version", "")
     refuse_if(
         (received.method not in ("GET", "POST"), "UnsupportedHTTPMethod"),
         (not exchange.action, "MissingAction"),
@@ -99,9 +99,9 @@ def _authenticate(exchange: Exchange) -> None:
         (not exchange.key, "IncompleteSignature"),
         (exchange.account is None, "InvalidAccessKeyId.NotFound"),
     )
-    token, given = exchange.known.text("security_token"), exchange.common("security-token", "SecurityToken")
-    date = exchange.common("date", "Timestamp")
-    when = moment(date)
+    token, given = exchange.caller.text("security_token"), exchange.common_parameter("security-token", "SecurityToken")
+    date = exchange.common_parameter("date", "Timestamp")
+    when = parse_time(date)
     refuse_if(
         (token and not given, "MissingSecurityToken"),
         (given != token, "InvalidSecurityToken.MismatchWithAccessKey"),
@@ -115,15 +115,15 @@ def _authenticate(exchange: Exchange) -> None:
 
 
 def _verify_v3(exchange: Exchange) -> None:
-    received, given = exchange.received, exchange.given
+    received, given = exchange.received, exchange.authorization
     if given is None or not set(given.signed_headers) & set(received.headers) >= SIGNED:
         raise Refusal("IncompleteSignature")
     headers = {**exchange.signed_headers(), "x-acs-content-sha256": sha256_hex(received.body)}
     signed: Any = {
-        "method": received.method, "query": received.pairs, "headers": headers, "path": received.path,
+        "method": received.method, "query": received.query_pairs, "headers": headers, "path": received.path,
     }  # fmt: skip
-    secret = exchange.known.text("access_key_secret")
-    if not exchange.is_signed_as(
+    secret = exchange.caller.text("access_key_secret")
+    if not exchange.has_signature_of(
         acs3.authorization(access_key_id=given.credential, access_key_secret=secret, **signed)
     ):
         request = acs3.canonical_request(**signed)
@@ -131,13 +131,13 @@ def _verify_v3(exchange: Exchange) -> None:
 
 
 def _verify_rpc(exchange: Exchange) -> None:
-    received, sent = exchange.received, exchange.sent
+    received, sent = exchange.received, exchange.parameters
     refuse_if(
         (sent.get("SignatureMethod", "HMAC-SHA1") != "HMAC-SHA1", "InvalidSignatureMethod"),
         (sent.get("SignatureVersion", "1.0") != "1.0", "InvalidSignatureMethod"),
         (not sent.get("Signature"), "IncompleteSignature"),
     )
-    pairs, secret = received.pairs + _form(received), exchange.known.text("access_key_secret")
+    pairs, secret = received.query_pairs + _form(received), exchange.caller.text("access_key_secret")
     expected = acs_rpc.signature(access_key_secret=secret, method=received.method, query=pairs)
     if not hmac.compare_digest(expected.encode(), sent["Signature"].encode("utf-8", "replace")):
         raise Refusal("SignatureDoesNotMatch", acs_rpc.string_to_sign(method=received.method, query=pairs))
@@ -145,12 +145,12 @@ def _verify_rpc(exchange: Exchange) -> None:
 
 def _use_nonce(exchange: Exchange) -> None:
     nonces, now = exchange.world.memory.nonces, exchange.now
-    key = (exchange.known.name, exchange.common("signature-nonce", "SignatureNonce"))
+    key = (exchange.caller.name, exchange.common_parameter("signature-nonce", "SignatureNonce"))
     is_used = now - nonces.get(key, -1e12) < 2 * WINDOW
     refuse_if((not key[1], "MissingSignatureNonce"), (is_used, "SignatureNonceUsed"))
     nonces.pop(key, None)
     nonces[key] = now
-    # The oldest stands first: two are forgotten for each one remembered, so that the memory keeps to the window.
+    # The oldest comes first: for each nonce stored, up to two expired ones are removed.
     for old in list(islice(nonces, 2)):
         if now - nonces[old] >= 2 * WINDOW:
             del nonces[old]
@@ -158,14 +158,14 @@ def _use_nonce(exchange: Exchange) -> None:
 
 def _check(exchange: Exchange) -> None:
     for name in REQUIRED[exchange.action]:
-        if not exchange.sent.get(name):
+        if not exchange.parameters.get(name):
             raise Refusal(f"Missing{name}")
 
 
 def _foreign(exchange: Exchange) -> str | None:
-    """Refuse a domain that the account does not have, or return the state that is told of it."""
-    account, quirk = exchange.known, exchange.world.quirks.alibaba_foreign_domain
-    if exchange.sent["DomainName"] in account.domains | exchange.world.owned(account):
+    """Refuse a domain of another account, or return the state to report for it; None for the account's own."""
+    account, quirk = exchange.caller, exchange.world.quirks.alibaba_foreign_domain
+    if exchange.parameters["DomainName"] in account.domains | exchange.world.owned(account):
         return None
     if quirk not in STATES.values():
         raise Refusal(quirk, message="The domain provided does not belong to you.")
@@ -215,10 +215,10 @@ def _throttled(exchange: Exchange, wait: float) -> Refusal:
 
 
 def _streamed(exchange: Exchange) -> Stream | None:
-    """Return a stream by its streaming domain; if several ingest domains have one, a live one."""
-    wanted = (exchange.sent["AppName"], exchange.sent["StreamName"])
-    streams = exchange.world.group(exchange.known, (exchange.sent["DomainName"],))
-    named = [each for each in streams if (each.address["app"], each.address["stream"]) == wanted]
+    """Return a stream by its streaming domain; if several ingest domains have it, prefer a live one."""
+    requested = (exchange.parameters["AppName"], exchange.parameters["StreamName"])
+    streams = exchange.world.group(exchange.caller, (exchange.parameters["DomainName"],))
+    named = [each for each in streams if (each.address["app"], each.address["stream"]) == requested]
     return next((each for each in named if each.is_active(exchange.now)), named[0] if named else None)
 
 
@@ -229,9 +229,9 @@ def _state(exchange: Exchange) -> Outgoing:
 
 
 def _online_row(domain: str, began: float, ingest: str, app: str, name: str) -> dict[str, Any]:
-    """Write a row of a streaming domain; the first four fields are all that OnlyStream=yes leaves."""
+    """Return a row of a streaming domain; OnlyStream=yes leaves only the first four fields."""
     return {
-        "DomainName": domain, "AppName": app, "StreamName": name, "PublishTime": written(began),
+        "DomainName": domain, "AppName": app, "StreamName": name, "PublishTime": format_time(began),
         "PublishUrl": f"rtmp://{ingest}/{app}/{name}?auth_key=1700000000-0-0-00000000000000000000000000000000",
         "PublishDomain": ingest, "PublishType": "edge", "Transcoded": "no", "ClientIp": "192.0.2.1", "Width": 1280,
         "Height": 720,
@@ -240,40 +240,40 @@ def _online_row(domain: str, began: float, ingest: str, app: str, name: str) -> 
 
 def _is_asked_for(stream: Stream, sent: dict[str, Any]) -> bool:
     app, own = stream.address["app"], stream.address["stream"]
-    wanted = sent.get("StreamName") or own
+    requested = sent.get("StreamName") or own
     fuzzy = sent.get("QueryType", "fuzzy") == "fuzzy"
-    return sent.get("AppName", app) == app and (wanted in own if fuzzy else wanted == own)
+    return sent.get("AppName", app) == app and (requested in own if fuzzy else requested == own)
 
 
 def _is_shown(exchange: Exchange, place: int, name: str) -> bool:
-    if exchange.sent.get("OnlyStream") == "yes":
+    if exchange.parameters.get("OnlyStream") == "yes":
         return place < 4
     return exchange.world.quirks.alibaba_publish_domain or name not in ("PublishDomain", "PublishUrl")
 
 
 def _online(exchange: Exchange) -> Outgoing:
-    sent, now, domain = exchange.sent, exchange.now, exchange.sent["DomainName"]
-    number, size = decimal(sent.get("PageNum", "1"), 10**8), decimal(sent.get("PageSize", "2000"), 3000)
+    sent, now, domain = exchange.parameters, exchange.now, exchange.parameters["DomainName"]
+    number, size = parse_decimal(sent.get("PageNum", "1"), 10**8), parse_decimal(sent.get("PageSize", "2000"), 3000)
     refuse_if((number < 1, "InvalidPageNum.Malformed"), (size < 1, "InvalidPageSize.Malformed"))
     _foreign(exchange)
     rows = [
         _online_row(domain, stream.script.started(now), *exchange.fake.address_of(stream))
-        for stream in exchange.world.group(exchange.known, (domain,))
+        for stream in exchange.world.group(exchange.caller, (domain,))
         if stream.is_active(now) and _is_asked_for(stream, sent)
     ]
-    listed = page(
+    listed = paginate(
         rows, number, size, exchange.tricks, lambda count: _online_row(domain, 0, domain, "foreign", f"foreign-{count}")
     )
     shown = listed.rows and [
         {name: value for place, (name, value) in enumerate(row.items()) if _is_shown(exchange, place, name)}
         for row in listed.rows
     ]
-    told = {"PageNum": number, "PageSize": size, "TotalNum": listed.total, "TotalPage": listed.pages}
-    return _reply(exchange, {**told, "OnlineInfo": {"LiveStreamOnlineInfo": shown}})
+    totals = {"PageNum": number, "PageSize": size, "TotalNum": listed.total, "TotalPage": listed.pages}
+    return _reply(exchange, {**totals, "OnlineInfo": {"LiveStreamOnlineInfo": shown}})
 
 
 def _callback(event: Event, secret: str | None, _manners: Manners) -> Callback:
-    """Put a push into Alibaba's words: all of it in the query, what it is signed with in two headers."""
+    """Build Alibaba's callback: the event in the query, the signature in two headers."""
     address, sent = event.stream.address, str(int(event.sent))
     name = "publish" if event.live else "publish_done"
     query = {
@@ -342,7 +342,7 @@ FAKE = Fake(
     content_type="application/json;charset=utf-8",
     states=("StreamState", "OnlineInfo", "*.StreamState", "*.OnlineInfo"),
     unknown="paused",
-    posting=Posting(key_field="callback_key", write=_callback, retries=(1,) * 5, patience=5.0, settles=2.0),
+    callbacks=CallbackSpec(key_field="callback_key", write=_callback, retries=(1,) * 5, timeout=5.0, settle=2.0),
     demo=DEMO,
     demo_rank=3,
 )

@@ -1,7 +1,7 @@
 """The fake of Tencent Cloud CSS (live 2018-08-01): signature TC3-HMAC-SHA256 by POST and GET.
 
-Errors come with HTTP 200. The content type is `application/json` to the letter: with a charset behind it the vendor's
-own client no longer looks for errors.
+Errors have HTTP status 200. The content type is exactly `application/json`: with a charset parameter, the vendor's own
+client does not look for errors.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from exporter.model import State
 from exporter.providers.tencent import signing as tc3
-from exporter.simulator.answers import decimal, page, state_word, uuid, written
+from exporter.simulator.answers import format_time, paginate, parse_decimal, state_word, uuid
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal, refuse_if
-from exporter.simulator.fake import Action, Fake, Limit, Marks, Posting, named
+from exporter.simulator.fake import Action, CallbackSpec, Fake, Limit, Marks, named
 from exporter.simulator.types import Callback, DemoAccount, DemoStreams, Event, Input, Manners, Script, Stream
 
 STATE = "DescribeLiveStreamState"
@@ -56,7 +56,7 @@ MESSAGES = {
 
 @dataclass
 class Quirks:
-    """Switches; docs/simulator.md says what each does."""
+    """Switches; docs/simulator.md describes each."""
 
     tencent_site: Literal["mainland", "international"] = "mainland"
     tencent_absent: str = "inactive"
@@ -66,8 +66,8 @@ class Quirks:
 
 
 def _quirks(exchange: Exchange) -> Quirks:
-    found: Quirks = exchange.world.quirks
-    return found
+    quirks: Quirks = exchange.world.quirks
+    return quirks
 
 
 def _is_mainland(exchange: Exchange) -> bool:
@@ -78,16 +78,16 @@ def _read(received: Received) -> dict[str, Any]:
     if received.method == "GET":
         return dict(received.query)
     try:
-        found = json.loads(received.body or b"{}")
+        parameters = json.loads(received.body or b"{}")
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return parameters if isinstance(parameters, dict) else {}
 
 
 def _authenticate(exchange: Exchange) -> None:
     received = exchange.received
     common = {name: received.headers.get(f"x-tc-{name.lower()}", "") for name in ("Action", "Version", "Timestamp")}
-    timestamp = decimal(common["Timestamp"], 10**11)
+    timestamp = parse_decimal(common["Timestamp"], 10**11)
     if received.method not in ("GET", "POST"):
         raise Refusal("UnsupportedProtocol")
     for name, value in common.items():
@@ -100,29 +100,29 @@ def _authenticate(exchange: Exchange) -> None:
     refuse_if(
         (exchange.action not in PARAMETERS, "InvalidAction"),
         (exchange.action == BACKUP and not _is_mainland(exchange), "InvalidAction"),
-        (exchange.given is None, "AuthFailure.InvalidAuthorization"),
+        (exchange.authorization is None, "AuthFailure.InvalidAuthorization"),
         (exchange.account is None, "AuthFailure.SecretIdNotFound"),
         (abs(received.now - timestamp) > WINDOW, "AuthFailure.SignatureExpire"),
     )
     token = received.headers.get("x-tc-token", "")
     refuse_if(
-        (token != exchange.known.text("token") or exchange.expired, "AuthFailure.TokenFailure"),
+        (token != exchange.caller.text("token") or exchange.expired, "AuthFailure.TokenFailure"),
         (not _matches(exchange, timestamp), "AuthFailure.SignatureFailure"),
     )
 
 
 def _matches(exchange: Exchange, timestamp: int) -> bool:
-    received, given, headers = exchange.received, exchange.given, exchange.signed_headers()
-    if given is None or not {"content-type", "host"} <= set(headers):
+    received, authorization, headers = exchange.received, exchange.authorization, exchange.signed_headers()
+    if authorization is None or not {"content-type", "host"} <= set(headers):
         return False
-    if given.scope[:2] != (written(timestamp, "%Y-%m-%d"), "live"):
+    if authorization.scope[:2] != (format_time(timestamp, "%Y-%m-%d"), "live"):
         return False
     body = received.body if received.method == "POST" else b""
     unsigned = received.headers.get("x-tc-content-sha256") == "UNSIGNED-PAYLOAD"
-    return exchange.is_signed_as(
+    return exchange.has_signature_of(
         tc3.authorization(
-            secret_id=given.credential,
-            secret_key=exchange.known.text("secret_key"),
+            secret_id=authorization.credential,
+            secret_key=exchange.caller.text("secret_key"),
             service="live",
             timestamp=timestamp,
             headers=headers,
@@ -137,33 +137,33 @@ def _check(exchange: Exchange) -> None:
     region = exchange.received.headers.get("x-tc-region", "")
     if exchange.action == BACKUP and region not in REGIONS:
         raise Refusal("UnsupportedRegion") if region else Refusal("MissingParameter", "Region")
-    found = exchange.sent = _parameters(exchange.received)
+    parameters = exchange.parameters = _parameters(exchange.received)
     known = PARAMETERS[exchange.action]
-    for name, value in found.items():
+    for name, value in parameters.items():
         if name not in known:
             raise Refusal("UnknownParameter", name)
         if not isinstance(value, known[name]) or isinstance(value, bool):
             raise Refusal("InvalidParameter", name)
     for name in known if exchange.action == STATE else ():
-        if not found.get(name):
-            raise Refusal("InvalidParameterValue" if name in found else "MissingParameter", name)
+        if not parameters.get(name):
+            raise Refusal("InvalidParameterValue" if name in parameters else "MissingParameter", name)
 
 
 def _parameters(received: Received) -> dict[str, Any]:
     if received.method == "GET":
-        return {name: _number(name, value) for name, value in received.pairs}
+        return {name: _number(name, value) for name, value in received.query_pairs}
     try:
-        found = json.loads(received.body)
+        parameters = json.loads(received.body)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        parameters = None
+    if not isinstance(parameters, dict):
         raise Refusal("InvalidParameter", message="The body is not a JSON object.")
-    return found
+    return parameters
 
 
 def _number(name: str, value: str) -> str | int:
-    found = decimal(value, 10**9) if name in ("PageNum", "PageSize") else -1
-    return value if found < 0 else found
+    number = parse_decimal(value, 10**9) if name in ("PageNum", "PageSize") else -1
+    return value if number < 0 else number
 
 
 def _response(exchange: Exchange, fields: dict[str, Any], code: str = "ok") -> Outgoing:
@@ -188,7 +188,7 @@ def _backup_row(push: Input, place: int, began: float) -> dict[str, Any]:
     return {
         "DomainName": push.domain,
         "AppName": push.app,
-        "PublishTime": written(began),
+        "PublishTime": format_time(began),
         "UpstreamSequence": str(710313341080024595 + place),
         "SourceFrom": "直推流" if push.source == "push" else f"拉流转推({place})",
         "MasterFlag": 1 if place == 0 else 0,
@@ -197,12 +197,12 @@ def _backup_row(push: Input, place: int, began: float) -> dict[str, Any]:
 
 def _backup_group(name: str, pushes: list[Input], began: float, group: str) -> dict[str, Any]:
     rows = [_backup_row(push, place, began) for place, push in enumerate(pushes)]
-    rows.reverse()  # the vendor's example has the master last: the order says nothing
+    rows.reverse()  # the vendor's example has the master last: the order means nothing
     return {"StreamName": name, "BackupList": rows, "OptimalEnable": 0, "HostGroupName": group}
 
 
 def _backup_groups(stream: Stream, now: float) -> list[dict[str, Any]]:
-    """Write a stream's inputs: one group for each host group, which has a master of its own."""
+    """Return a stream's inputs, one group for each host group; each group has its own master."""
     pushes, began = _inputs(stream, now), stream.script.started(now)
     return [
         _backup_group(stream.address["stream"], [push for push in pushes if push.group == name], began, name)
@@ -211,16 +211,16 @@ def _backup_groups(stream: Stream, now: float) -> list[dict[str, Any]]:
 
 
 def _backup(exchange: Exchange) -> Outgoing:
-    now, wanted = exchange.now, exchange.sent.get("StreamName")
+    now, name = exchange.now, exchange.parameters.get("StreamName")
     least = 2 if _quirks(exchange).tencent_backup_list == "redundant" else 0
     groups = [
         group
-        for stream in exchange.world.group(exchange.known)
-        if stream.is_active(now) and len(stream.inputs) >= least and wanted in (None, "", stream.address["stream"])
+        for stream in exchange.world.group(exchange.caller)
+        if stream.is_active(now) and len(stream.inputs) >= least and name in (None, "", stream.address["stream"])
         for group in _backup_groups(stream, now)
     ]
     foreign = [Input("foreign.example", "x")]
-    listed = page(
+    listed = paginate(
         groups, 1, 1 << 30, exchange.tricks, lambda count: _backup_group(f"foreign-{count}", foreign, 0.0, "")
     )
     return _response(exchange, {"StreamInfoList": _nullable(exchange, listed.rows)})
@@ -233,7 +233,7 @@ def _nullable(exchange: Exchange, rows: list[Any] | None) -> list[Any] | None:
 def _online_row(began: float, domain: str, app: str, name: str) -> dict[str, Any]:
     return {
         "StreamName": name,
-        "PublishTimeList": [{"PublishTime": written(began)}],
+        "PublishTimeList": [{"PublishTime": format_time(began)}],
         "AppName": app,
         "DomainName": domain,
         "PushToDelay": 0,
@@ -241,30 +241,30 @@ def _online_row(began: float, domain: str, app: str, name: str) -> dict[str, Any
 
 
 def _online(exchange: Exchange) -> Outgoing:
-    world, account, found = exchange.world, exchange.known, exchange.sent
-    number, size = found.get("PageNum", 1), found.get("PageSize", 10)
+    world, account, parameters = exchange.world, exchange.caller, exchange.parameters
+    number, size = parameters.get("PageNum", 1), parameters.get("PageSize", 10)
     if not 10 <= size <= (300_000 if _is_mainland(exchange) else 100) or number < 1:
         raise Refusal("InvalidParameterValue", "PageNum or PageSize")
     every = _quirks(exchange).tencent_online_seconds
-    # The list may be refreshed only once in a while.
+    # The list may be refreshed only periodically.
     now = exchange.now - exchange.now % every if every else exchange.now
-    wanted = tuple(found.get(name) or None for name in ("DomainName", "AppName", "StreamName"))
+    filters = tuple(parameters.get(name) or None for name in ("DomainName", "AppName", "StreamName"))
     rows = [
         _online_row(stream.script.started(now), *address)
-        for stream in (world.group(account, (wanted[0],)) if wanted[0] else world.group(account))
+        for stream in (world.group(account, (filters[0],)) if filters[0] else world.group(account))
         if stream.is_active(now)
         for address in [exchange.fake.address_of(stream)]
-        if all(want in (None, have) for want, have in zip(wanted, address, strict=True))
+        if all(want in (None, have) for want, have in zip(filters, address, strict=True))
     ]
-    listed = page(
+    listed = paginate(
         rows, number, size, exchange.tricks, lambda count: _online_row(0, "foreign.example", "live", f"foreign-{count}")
     )
-    told = {"TotalNum": listed.total, "TotalPage": listed.pages, "PageNum": number, "PageSize": size}
-    return _response(exchange, {**told, "OnlineInfo": _nullable(exchange, listed.rows)})
+    totals = {"TotalNum": listed.total, "TotalPage": listed.pages, "PageNum": number, "PageSize": size}
+    return _response(exchange, {**totals, "OnlineInfo": _nullable(exchange, listed.rows)})
 
 
 def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
-    """Put a push into Tencent's words; without a key set in the console there is neither `sign` nor `t`."""
+    """Build Tencent's callback; without a key in the console it has neither `sign` nor `t`."""
     address, at = event.stream.address, int(event.at)
     fields: dict[str, Any] = {
         "app": address["domain"], "appid": 1250000000, "appname": address["app"], "channel_id": address["stream"],
@@ -343,7 +343,7 @@ FAKE = Fake(
     content_type="application/json",
     states=("Response.StreamState", "Response.StreamInfoList", "Response.OnlineInfo"),
     unknown="paused",
-    posting=Posting(key_field="callback_key", write=_callback, retries=(60,) * 12, patience=20.0),
+    callbacks=CallbackSpec(key_field="callback_key", write=_callback, retries=(60,) * 12, timeout=20.0),
     demo=DEMO,
     demo_rank=2,
 )

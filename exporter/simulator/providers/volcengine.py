@@ -1,6 +1,6 @@
 """The fake of Volcengine's RTC OpenAPI: the gateway's checks first, then the service behind it.
 
-Only the gateway's errors carry CodeN. Which HTTP status the service's own errors have is a switch.
+Only the gateway's errors have CodeN. The HTTP status of the service's own errors is a switch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from exporter.model import State
 from exporter.providers.authorization import ParsedAuthorization
 from exporter.providers.encoding import sha256_hex
 from exporter.providers.volcengine import signing as volc
-from exporter.simulator.answers import moment, page, written
+from exporter.simulator.answers import format_time, paginate, parse_time
 from exporter.simulator.exchange import Exchange, Outgoing, Refusal, refuse_if
 from exporter.simulator.fake import Action, Fake, Limit, Marks, named
 from exporter.simulator.types import DemoAccount, DemoStreams
@@ -24,7 +24,7 @@ VERSIONS = {STATE: "2020-12-01", USERS: "2023-11-01"}
 WINDOW = 900
 MEDIA = ("Audio", "Video", "ScreenAudio", "ScreenVideo")
 REGIONS = {"cn-north-1", "ap-southeast-1", "ap-singapore-1"}
-# HTTP status and, where the gateway has one, CodeN of its errors.
+# The gateway's errors: (CodeN if there is one, HTTP status).
 GATEWAY = {
     "MissingParameter": (100002, 400), "MissingAuthenticationToken": (100003, 401),
     "MissingRequestInfo": (100004, 400), "MissingSignature": (100005, 401), "InvalidTimestamp": (100006, 400),
@@ -65,7 +65,7 @@ _SCOPED = re.compile(r"Credential=[^/,\s]+(?:/[^/,\s]+){3}/request,")
 
 @dataclass
 class Quirks:
-    """Switches; docs/simulator.md says what each does."""
+    """Switches; docs/simulator.md describes each."""
 
     volcengine_absent: Literal["zeros", "empty", "null", "missing", "error"] = "zeros"
     volcengine_rtc_status: int = 200
@@ -73,20 +73,20 @@ class Quirks:
 
 
 def _authenticate(exchange: Exchange) -> None:
-    received, query, given = exchange.received, exchange.received.query, exchange.given
+    received, query, authorization = exchange.received, exchange.received.query, exchange.authorization
     date = received.headers.get("x-date", "")
-    when = moment(date, "%Y%m%dT%H%M%SZ")
+    when = parse_time(date, "%Y%m%dT%H%M%SZ")
     refuse_if(
         (not query.get("Action") or not query.get("Version"), "MissingParameter"),
         (not received.authorization, "MissingAuthenticationToken"),
         (not received.authorization.startswith(volc.ALGORITHM + " "), "InvalidAuthorization"),
-        (given is None and _SCOPED.search(received.authorization), "InvalidAuthorization"),
-        (given is None, "InvalidCredential"),
+        (authorization is None and _SCOPED.search(received.authorization), "InvalidAuthorization"),
+        (authorization is None, "InvalidCredential"),
         (not date, "MissingRequestInfo"),
         (when is None or abs(received.now - when) > WINDOW, "InvalidTimestamp"),
     )
-    assert given is not None
-    _, region, service, _ = given.scope
+    assert authorization is not None
+    _, region, service, _ = authorization.scope
     regions = REGIONS | {account.text("region") for account in exchange.world.accounts.values()}
     refuse_if(
         (service != "rtc", "ServiceNotFound"),
@@ -95,29 +95,29 @@ def _authenticate(exchange: Exchange) -> None:
         (received.method != "GET", "MethodNotAllowed"),
     )
     if exchange.account is None:
-        raise Refusal("InvalidAccessKey", given.credential)
+        raise Refusal("InvalidAccessKey", authorization.credential)
     token = received.headers.get("x-security-token", "")
     refuse_if(
-        (token != exchange.known.text("session_token") or exchange.expired, "InvalidSecretToken"),
-        (not _matches(exchange, given), "SignatureDoesNotMatch"),
+        (token != exchange.caller.text("session_token") or exchange.expired, "InvalidSecretToken"),
+        (not _matches(exchange, authorization), "SignatureDoesNotMatch"),
     )
 
 
-def _matches(exchange: Exchange, given: ParsedAuthorization) -> bool:
+def _matches(exchange: Exchange, authorization: ParsedAuthorization) -> bool:
     received, headers = exchange.received, exchange.signed_headers()
-    day, region, service, _ = given.scope
+    day, region, service, _ = authorization.scope
     digest = sha256_hex(received.body)
     if not {"host", "x-date"} <= set(headers) or headers["x-date"][:8] != day:
         return False
     if received.headers.get("x-content-sha256", digest) != digest:
         return False
-    return exchange.is_signed_as(
+    return exchange.has_signature_of(
         volc.authorization(
-            access_key_id=given.credential,
-            secret_access_key=exchange.known.text("secret_access_key"),
+            access_key_id=authorization.credential,
+            secret_access_key=exchange.caller.text("secret_access_key"),
             region=region,
             service=service,
-            query=received.pairs,
+            query=received.query_pairs,
             headers=headers,
             payload_sha256=digest,
             method=received.method,
@@ -127,7 +127,7 @@ def _matches(exchange: Exchange, given: ParsedAuthorization) -> bool:
 
 
 def _check(exchange: Exchange) -> None:
-    """Check the parameters as the service behind the gateway does; its codes have no CodeN."""
+    """Check the parameters as the service behind the gateway does; its errors have no CodeN."""
     query, world = exchange.received.query, exchange.world
     app, accounts = query.get("AppId", ""), [one for one in world.accounts.values() if one.provider == "volcengine"]
     owners = [account for account in accounts if app == account.text("app_id") or app in world.owned(account)]
@@ -136,17 +136,18 @@ def _check(exchange: Exchange) -> None:
         (not _ID.fullmatch(query.get("RoomId", "")), "InvalidParameter.IllegalRoomID"),
         (exchange.action == STATE and not _ID.fullmatch(query.get("UserId", "")), "InvalidParameter"),
         (not owners, "InvalidParameter.NotExistAppId"),
-        (exchange.known not in owners, "AccessDenied.NoPermissionForApp"),
+        (exchange.caller not in owners, "AccessDenied.NoPermissionForApp"),
     )
 
 
 def _metadata(exchange: Exchange) -> dict[str, Any]:
+    time = format_time(exchange.received.now, "%Y%m%d%H%M%S")
     return {
-        "RequestId": f"{written(exchange.received.now, '%Y%m%d%H%M%S')}{exchange.world.random.getrandbits(80):020X}",
+        "RequestId": f"{time}{exchange.world.random.getrandbits(80):020X}",
         "Action": exchange.action,
         "Version": exchange.received.query.get("Version", ""),
         "Service": "rtc",
-        "Region": exchange.given.scope[1] if exchange.given else "cn-north-1",
+        "Region": exchange.authorization.scope[1] if exchange.authorization else "cn-north-1",
     }
 
 
@@ -174,14 +175,14 @@ def _state(exchange: Exchange) -> Outgoing:
 
 
 def _users(exchange: Exchange) -> Outgoing:
-    streams = exchange.world.group(exchange.known, exchange.address)
+    streams = exchange.world.group(exchange.caller, exchange.address)
     users = [stream.address["user_id"] for stream in streams if stream.is_present(exchange.now)]
-    listed = page(users, 1, 1 << 30, exchange.tricks, lambda count: f"foreign-{count}")
+    listed = paginate(users, 1, 1 << 30, exchange.tricks, lambda count: f"foreign-{count}")
     rows = listed.rows
     if rows is not None and exchange.world.quirks.volcengine_users == "object":
         rows = [{"UserId": user} for user in rows]
-    told = {"RoomExists": listed.total > 0, "TotalUser": listed.total, "VisibleUserList": rows}
-    return _result(exchange, {**told, "InvisibleUserList": None if rows is None else []})
+    totals = {"RoomExists": listed.total > 0, "TotalUser": listed.total, "VisibleUserList": rows}
+    return _result(exchange, {**totals, "InvisibleUserList": None if rows is None else []})
 
 
 _BOARD, _CALL = {"room_id": "board"}, {"room_id": "call"}

@@ -1,7 +1,7 @@
 """The fake of ZEGO's RTC server API, version 2.
 
-The documentation gives codes but no order of checks: the order here is a guess. So is code 2 (parameter error) for a
-Sequence that is missing or does not grow: the media family has no code of its own for it.
+The documentation lists codes but no order of checks, so the order here is a guess. So is code 2 (parameter error) for a
+Sequence that is missing or does not increase: the media APIs have no code of their own for it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from zlib import crc32
 
 from exporter.model import State
 from exporter.providers.zego import signing
-from exporter.simulator.answers import decimal
+from exporter.simulator.answers import parse_decimal
 from exporter.simulator.exchange import Exchange, Outgoing, Refusal, refuse_if
-from exporter.simulator.fake import Action, Fake, Limit, Marks, Posting
+from exporter.simulator.fake import Action, CallbackSpec, Fake, Limit, Marks
 from exporter.simulator.types import Account, Callback, DemoAccount, DemoStreams, Event, Manners
 
 STATE = "DescribeRTCStreamState"
@@ -53,7 +53,7 @@ _STREAM_ID = re.compile(r"[0-9A-Za-z_-]{1,256}")
 
 @dataclass
 class Quirks:
-    """Switches; docs/simulator.md says what each does."""
+    """Switches; docs/simulator.md describes each."""
 
     zego_history: bool = True
     zego_data: Literal["times", "empty", "null", "missing"] = "empty"
@@ -70,12 +70,12 @@ def _prefix(account: Account) -> str:
 
 def _address(exchange: Exchange) -> tuple[str]:
     prefix = _prefix(exchange.account) if exchange.account else ""
-    return (exchange.sent.get("StreamId", "").removeprefix(prefix),)
+    return (exchange.parameters.get("StreamId", "").removeprefix(prefix),)
 
 
 def _authenticate(exchange: Exchange) -> None:
-    sent = defaultdict(str, exchange.sent)
-    app_id, timestamp = decimal(sent["AppId"], 4294967295), decimal(sent["Timestamp"], 1 << 63)
+    sent = defaultdict(str, exchange.parameters)
+    app_id, timestamp = parse_decimal(sent["AppId"], 4294967295), parse_decimal(sent["Timestamp"], 1 << 63)
     refuse_if(
         (not exchange.action, "100000006"),
         (exchange.action != STATE, "100000007"),
@@ -89,24 +89,24 @@ def _authenticate(exchange: Exchange) -> None:
         (exchange.account is None, "100000010"),
         (abs(exchange.received.now - timestamp) > WINDOW, "100000004"),
     )
-    secret = exchange.known.text("server_secret")
+    secret = exchange.caller.text("server_secret")
     expected = signing.signature(app_id=app_id, nonce=sent["SignatureNonce"], server_secret=secret, timestamp=timestamp)
     if not hmac.compare_digest(expected.encode(), sent["Signature"].encode("utf-8", "replace")):
         raise Refusal("100000005")
     exchange.verified = True
-    if _is_test(exchange.known) and sent["IsTest"] != "true":
+    if _is_test(exchange.caller) and sent["IsTest"] != "true":
         raise Refusal("100000016")
 
 
 def _check(exchange: Exchange) -> None:
-    sent, account, memory = exchange.sent, exchange.known, exchange.world.memory.sequences
+    sent, account, memory = exchange.parameters, exchange.caller, exchange.world.memory.sequences
     environment, stream_id = sent.get("IsTest", "false"), sent.get("StreamId", "")
-    sequence, key = decimal(sent.get("Sequence", ""), 1 << 63), (account.name, exchange.address)
+    sequence, key = parse_decimal(sent.get("Sequence", ""), 1 << 63), (account.name, exchange.address)
     last, when = memory.get(key, (-1, 0.0))
     strict = exchange.world.quirks.zego_sequence == "refuse"
     refuse_if(
         (environment not in ("true", "false") or (environment == "true" and not _is_test(account)), "30004"),
-        # Older SDKs allowed more characters: a stream that exists under such a name is answered.
+        # Older SDKs allowed more characters, so any name of an existing stream is accepted.
         (exchange.stream is None and not _STREAM_ID.fullmatch(stream_id), "30009"),
         (not stream_id.startswith(_prefix(account)), "30009"),
         (sequence < 0, "2"),
@@ -137,7 +137,7 @@ def _state(exchange: Exchange) -> Outgoing:
 
 
 def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
-    """Put a push into ZEGO's words: every scalar is a string."""
+    """Build ZEGO's callback: every scalar is a string."""
     account, stream_id = event.stream.account, event.stream.address["stream_id"]
     name = "stream_create" if event.live else "stream_close"
     room, sent = f"room-{stream_id}", str(int(event.sent))
@@ -157,10 +157,10 @@ def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
         fields |= {name: [] for name in ("rtmp_url", "hls_url", "hdl_url", "pic_url")}
     else:
         fields |= {"type": str(manners.reason or 0), "destroy_timemillis": str(int(event.at * 1000))}
-    return _enclosed(name, fields, manners.body)
+    return _encode_body(name, fields, manners.body)
 
 
-def _enclosed(name: str, fields: dict[str, Any], form: str) -> Callback:
+def _encode_body(name: str, fields: dict[str, Any], form: str) -> Callback:
     if form == "form":
         pairs = [(key, value) for key, value in fields.items() if isinstance(value, str)]
         kind, body = "application/x-www-form-urlencoded", urlencode(pairs)
@@ -209,15 +209,15 @@ FAKE = Fake(
     authenticate=_authenticate,
     denied="100000017",
     check=_check,
-    actions={STATE: Action(_state, lambda exchange: Limit(10 if _is_test(exchange.known) else 40), _address)},
+    actions={STATE: Action(_state, lambda exchange: Limit(10 if _is_test(exchange.caller) else 40), _address)},
     messages=MESSAGES,
     error=_envelope,
     throttled=lambda _exchange, _wait: Refusal("30002"),
     content_type="application/json",
     states=("Code",),
     unknown=49999,
-    posting=Posting(
-        key_field="callback_secret", write=_callback, retries=(2, 4, 8, 16, 32), patience=5.0, strict=False
+    callbacks=CallbackSpec(
+        key_field="callback_secret", write=_callback, retries=(2, 4, 8, 16, 32), timeout=5.0, strict=False
     ),
     demo=DEMO,
     demo_rank=1,

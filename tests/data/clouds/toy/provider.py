@@ -35,7 +35,7 @@ def _read(_account: ToyAccount, _stream: ToyStream, _call: Call, reply: Reply) -
     ticket = reading.id_of(found, "ticket")
     if "broken" in found:
         raise ProviderError(reading.text_of(found, "broken"), reading.message_of(found, "why"), ticket)
-    reading.definite(reply, found)
+    reading.check_success(reply, found)
     playing = found.get("playing") is True
     return Answer(State.ACTIVE if playing else State.INACTIVE, media=(("toy", playing),), request_id=ticket)
 
@@ -58,7 +58,7 @@ PROVIDER: Provider[ToyAccount, ToyStream] = Provider(
     single=Api(action="Play", limit=lambda _account: 100.0, ask=_ask, read=_read),
     sign=_sign,
     hides=("X-Toy-Seal", "seal", "X-Toy-Token", "stamp"),
-    tells={"stream_state": "Play", "stream_media_active": "Toy Play"},
+    metric_sources={"stream_state": "Play", "stream_media_active": "Toy Play"},
     environment={"toy_key": ("TOY_KEY",)},
     credentials=("", "toy_key", "toy_token"),
 )
