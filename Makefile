@@ -8,7 +8,7 @@ PORT ?= 10180
 OLDEST := tests/core/aiohttp-oldest.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests format docs bench nightly mutants lock clean
+.PHONY: help demo test lint types floors tests format docs bench nightly mutants dist deb lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -60,27 +60,42 @@ mutants: $(VENV)/.development ## Change what decides, line by line, and list wha
 	$(BIN)/mutmut run --max-children 1 $(if $(ONLY),'$(ONLY)')
 	@$(BIN)/mutmut results | grep -v 'not checked' || echo 'nothing that ran survived'
 
-$(VENV)/bin/pip:
-	@test -n "$(PYTHON)" || { echo "stream-exporter needs Python 3.11 or newer; none was found" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+dist: $(VENV)/.development ## Build wheel, sdist and chart into dist/
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/python -c 'import helm_python; print(helm_python.package("deploy/helm/stream-exporter", destination="dist"))'
 
-$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
-	@echo "installing stream-exporter into $(VENV) ..."
-	$(BIN)/pip install --quiet --editable .
-	@touch $@
+deb: dist ## Build the .deb for this distribution into dist/
+	$(BIN)/python deploy/debian/build.py dist/*.whl
 
-$(VENV)/.development: requirements.lock pyproject.toml $(OLDEST) | $(VENV)/bin/pip
-	@echo "installing stream-exporter and its checks into $(VENV) ..."
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/pip install --quiet --no-deps --require-hashes --upgrade --target $(VENV)/aiohttp-oldest --requirement $(OLDEST)
-	@touch $@ $(VENV)/.runtime
+# The marks .runtime and .development say that an environment is whole. Without one it is what an interruption left, and
+# is made anew. Where there is flock, a second make waits for the first, whose environment it would take away otherwise.
+define begin
+set -e; exec 9<$(firstword $(MAKEFILE_LIST)); ! command -v flock >/dev/null || flock -n 9 || { echo "waiting for another make"; flock 9; } || :; \
+test -n "$(PYTHON)" || { echo "stream-exporter needs Python 3.11 or newer; none was found" >&2; exit 1; }; \
+echo "installing stream-exporter$(1) into $(VENV) ..."; \
+whole=$$(ls $(VENV)/.runtime 2>/dev/null || :); rm -f $(VENV)/.development $(VENV)/.runtime; \
+if [ -z "$$whole" ]; then \
+  rm -rf $(VENV); $(PYTHON) -m venv $(VENV); $(BIN)/pip install --quiet --upgrade 'pip>=25.1'; \
+fi
+endef
+
+$(VENV)/.runtime: pyproject.toml
+	@$(call begin); \
+	$(BIN)/pip install --quiet --editable .; \
+	touch $(VENV)/.runtime
+
+$(VENV)/.development: requirements.lock pyproject.toml $(OLDEST)
+	@$(call begin, and its checks); \
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock; \
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .; \
+	$(BIN)/pip install --quiet --no-deps --require-hashes --upgrade --target $(VENV)/aiohttp-oldest --requirement $(OLDEST); \
+	touch $(VENV)/.runtime $(VENV)/.development
 
 lock: $(VENV)/.development ## Resolve all dependencies anew into requirements.lock and the image's requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --group dev --group peers --universal --python-version 3.11 --quiet \
 	  --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra uvloop --universal --python-version 3.13 --quiet \
+	$(BIN)/uv pip compile pyproject.toml --extra uvloop --universal --python-version 3.11 --quiet \
 	  --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" -o deploy/docker/requirements.txt
 	sed -n 's/.*"aiohttp>=\([0-9.]*\),.*/aiohttp==\1/p' pyproject.toml | $(BIN)/uv pip compile - --no-deps --universal \
 	  --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header -o $(OLDEST)

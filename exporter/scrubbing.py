@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 SHORTEST = 4  # characters of the shortest secret that is searched for
 WITHHELD = "<withheld: it may hold a secret>"
@@ -203,23 +204,22 @@ def _addresses_in(data: bytes) -> Iterator[_Span]:
 
 def _views(view: _View, targets: _Targets, packings: int) -> Iterator[tuple[_View, _View]]:
     """Yield a view and all views decoded from it, each also without blanks."""
-    for layer in _layers(view):
-        tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
-        yield layer, tight
-        # What only looks like an escape would take characters along: "%" before "aDA%2BMDA" or before "00ab\r\ncd".
-        careful = _rewritten(tight, _ESCAPE, _blank_or_sign)
-        if careful is not None:
-            yield _View(b""), careful  # it holds no other addresses
-        for runs, offsets, unpack in _PACKED if packings else ():
-            for packed in (tight, careful) if careful is not None else (tight,):
-                for unpacked in _unpack_runs(packed, runs, offsets, unpack, targets):
+    # What only looks like an escape takes characters along: "%" before "aDA%2BMDA" or before "00ab\r\ncd".
+    for kept in (b"", *(start for start in (b"%", b"\\", b"&") if start in view.data)):
+        for layer in _layers(view, kept):
+            tight = _rewritten(layer, _BLANK, lambda _: b"") or layer
+            yield _View(b"") if kept else layer, tight  # all addresses are found without
+            for runs, offsets, unpack in _PACKED if packings else ():
+                for unpacked in _unpack_runs(tight, runs, offsets, unpack, targets):
                     yield from _views(unpacked, targets, packings - 1)
 
 
-def _layers(view: _View) -> Iterator[_View]:
+def _layers(view: _View, kept: bytes = b"") -> Iterator[_View]:
+    """Yield a view and what its escapes decode to, layer by layer; those that begin with `kept` stay."""
     yield view
+    change = partial(_unescaped_but, kept) if kept else _unescaped
     for _ in range(_LAYERS):
-        decoded = _rewritten(view, _ESCAPE, _unescaped)
+        decoded = _rewritten(view, _ESCAPE, change)
         if decoded is None:
             return
         yield decoded
@@ -310,12 +310,10 @@ def _unpack_runs(
             yield _View(b"".join(data), starts, ends, view.mapped)
 
 
-def _blank_or_sign(match: re.Match[bytes]) -> bytes:
-    """Drop an escaped blank, and decode an escaped sign of base64; leave any other escape as it is."""
+def _unescaped_but(start: bytes, match: re.Match[bytes]) -> bytes:
+    """Decode an escape; of those that begin like this only the signs of base64."""
     decoded = _unescaped(match)
-    if decoded in (b"+", b"/", b"="):
-        return decoded
-    return match[0] if _BLANK.sub(b"", decoded) else b""
+    return match[0] if match[0].startswith(start) and decoded not in (b"+", b"/", b"=") else decoded
 
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -346,5 +344,6 @@ def _hex(run: bytes, offset: int) -> tuple[bytes, _Digits]:
 
 _PACKED: tuple[tuple[re.Pattern[bytes], int, _Unpack], ...] = (
     (re.compile(rb"[A-Za-z0-9+/_-]{6,}"), 4, _base64),
+    (re.compile(rb"[0-9A-Fa-f](?:[:-]?[0-9A-Fa-f]){7,}"), 2, _hex),
     (re.compile(rb"[0-9A-Fa-f](?:(?:[:-]|,?0x)?[0-9A-Fa-f]){7,}"), 2, _hex),
 )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from exporter.commands.demo import reached, scrape_on, shown
 from exporter.commands.simulate import reachable
 from exporter.simulator import demo_configuration
+from testbed import virtual
 from tests.commands.running import lines_until, process, run, stop
 
 WORLD = """\
@@ -95,10 +99,14 @@ def test_addresses_that_stand_for_all() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_demo(number: signal.Signals) -> None:
-    """The demo tells its addresses, answers all four clouds' metrics there, and ends with 0, its files gone."""
+    """The demo tells its addresses once its page shows life, answers at each, and ends with 0, its files gone."""
     with process("demo", "--web.listen-address", "127.0.0.1:0", "--log.level", "error") as child:
         lines = lines_until(child, "One account has a wrong key")
         said = {line[:16].strip(): line[16:].split()[0] for line in lines if line.startswith("  ")}
+        with urllib.request.urlopen(said["as JSON"], timeout=30) as reply:
+            states = Counter(row["state"] for row in json.load(reply))
+        assert states["active"] > 10
+        assert states["unknown"] < states.total() / 2
         with urllib.request.urlopen(said["metrics"], timeout=30) as reply:
             text = reply.read().decode()
         for provider in ("zego", "tencent", "alibaba", "volcengine"):
@@ -118,6 +126,31 @@ def test_demo_on_a_port_in_use() -> None:
         done = run("demo", "--web.listen-address", f"127.0.0.1:{taken.getsockname()[1]}")
     assert (done.code, done.out) == (1, "")
     assert "choose another --web.listen-address" in done.err
+    assert "make demo PORT=" in done.err
+
+
+def test_the_demo_scrapes_itself() -> None:
+    """It asks every five seconds, and tells its addresses once, after the first answer."""
+    events: list[tuple[float, str]] = []
+
+    async def demo() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def scrape() -> None:
+            events.append((round(loop.time() - 1000), "scrape"))
+
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(scrape_on(scrape, lambda: events.append((0, "greeting"))), 11)
+
+    virtual.run(demo())
+    assert events == [(0, "scrape"), (0, "greeting"), (5, "scrape"), (10, "scrape")]
+
+
+@pytest.mark.parametrize("urls", [["http://127.0.0.1:7", "http://[::1]:7"], ["http://[::1]:7", "http://127.0.0.1:7"]])
+def test_the_demo_tells_one_address(urls: list[str]) -> None:
+    """Whichever family happens to come first, the address is that of the documents."""
+    assert shown(reached(urls)) == "http://localhost:7"
+    assert shown(reached(["http://[::1]:7"])) == "http://[::1]:7"
 
 
 def test_simulate_calls_back(tmp_path: Path) -> None:

@@ -148,6 +148,10 @@ def long_enough(secret: str) -> bool:
 @example("%", "", "h0>00000", "base64 in percent")
 @example("\\", "", "n>>>00000", "base64 in percent")
 @example("%", "", "00000000", "broken by an escaped line")
+@example("%", "", "000000\\0", "JSON")
+@example("\\", "", "n0>00000", "percent for all")
+@example("\\", "", "r000000<", "percent twice")
+@example("", "x1", "00000000", "hexadecimal")
 def test_any_secret_in_any_text(before: str, after: str, secret: str, written: str) -> None:
     """For any secret and surrounding text, no scrubbed text can be decoded to the secret."""
     shown = scrub(f"{before}{WAYS[written](secret)}{after}", [secret])
