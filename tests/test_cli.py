@@ -11,7 +11,7 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import parse
-from exporter.commands.options import FLAGS, Address, ServeOptions
+from exporter.commands.options import FLAGS, Address, ServeOptions, SocketFile
 from exporter.commands.overview import COMMANDS, Command
 from tests.commands.running import process, run
 
@@ -54,6 +54,46 @@ def test_flags_of_serve(prefix: list[str]) -> None:
     assert options == ServeOptions(
         Path("f.yml"), addresses, Path("web.yml"), "/m", True, "https://s.example", 0.25, "debug", "json"
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "prefix", "home"),
+    [
+        ("", "", "/"),
+        ("--web.route-prefix=/", "", "/"),
+        ("--web.route-prefix=", "", "/"),
+        ("--web.route-prefix=streams/", "/streams", "/streams/"),
+        ("--web.external-url=https://a.example", "", "/"),
+        ("--web.external-url=https://a.example/b/c/", "/b/c", "/b/c/"),
+        ("--web.external-url=https://a.example/b --web.route-prefix=/", "", "/b/"),
+        ("--web.external-url=https://a.example/b --web.route-prefix=/c", "/c", "/b/"),
+    ],
+)
+def test_the_prefix_of_the_paths(flags: str, prefix: str, home: str) -> None:
+    """As with Prometheus, it is the external address's path unless it is given; slashes around it do not matter."""
+    _, options = parse(flags.split())
+    assert (options.prefix, options.home) == (prefix, home)
+
+
+@pytest.mark.parametrize("path", ["/a/../b", "/.", "/a//b", "/a b", "/a?b", "/{a}", "/%41", "/ü"])
+@pytest.mark.parametrize("flag", ["--web.route-prefix=", "--web.external-url=https://a.example"])
+def test_a_prefix_that_clients_would_change_is_refused(flag: str, path: str) -> None:
+    """A prefix means itself, so that what is asked for is what is served."""
+    if "?" in path and "external" in flag:
+        path = path.replace("?", "%3f")
+    assert run("serve", f"{flag}{path}").code == 2
+
+
+@pytest.mark.parametrize(("text", "path"), [("unix:/run/e.sock", "/run/e.sock"), ("unix:e.sock", "e.sock")])
+def test_a_socket_is_an_address(text: str, path: str) -> None:
+    """`unix:PATH` is one; a path that the kernel has no room for is refused, as is the demo on a socket alone."""
+    _, options = parse(["serve", f"--web.listen-address={text}"])
+    assert options.web_listen_address == (SocketFile(Path(path)),)
+    assert str(options.web_listen_address[0]) == text
+    for wrong in ("unix:", "unix:/" + "x" * 107):
+        assert run("serve", f"--web.listen-address={wrong}").code == 2
+    refused = run("demo", f"--web.listen-address={text}")
+    assert (refused.code, "--web.listen-address" in refused.err) == (2, True)
 
 
 def test_help_names_every_command_and_flag() -> None:

@@ -15,7 +15,6 @@ FILES = sorted((ROOT / "exporter").rglob("*.py"))
 LONGEST_FILE, LONGEST_CLASS, LONGEST_FUNCTION = 350, 250, 50  # lines
 
 BROAD = {
-    "exporter/exposition/negotiation.py:negotiate": "the client library's parser, on a header that a stranger wrote",
     "exporter/files.py:Daemons._work": "hands the error to whoever waits for the thread",
     "exporter/rounds/gate.py:Gate._serve": "hands the error to the call that waits",
     "exporter/rounds/call.py:Caller.call": "a fault of our own is reason `bug`, and costs one call",

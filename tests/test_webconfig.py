@@ -263,7 +263,7 @@ def test_bad_files_are_refused_in_words(path: Path, folder: Path) -> None:
     copy = shutil.copy(path, folder)
     with pytest.raises(WebConfigError) as caught:
         WebGuard(copy, Clock()).ssl_context()
-    assert list(caught.value.errors) == [f"{copy}:{line}" for line in _expected(path)]
+    assert list(caught.value.errors) == [f"{copy}:{line.replace('{folder}', str(folder))}" for line in _expected(path)]
     assert "canary" not in str(caught.value)
     assert "$2" not in str(caught.value)
 
@@ -305,7 +305,18 @@ def test_a_pipe_in_place_of_a_certificate_is_refused(key: str, name: str, folder
     os.mkfifo(folder / name)
     with pytest.raises(WebConfigError) as caught:
         WebGuard(written(folder, MUTUAL), Clock())
-    assert f"tls_server_config.{key}_file: cannot be read: it is a pipe, not a regular file" in str(caught.value)
+    wanted = f"tls_server_config.{key}_file: {folder / name} cannot be read: it is a pipe, not a regular file"
+    assert wanted in str(caught.value)
+
+
+def test_a_key_in_place_of_its_path_is_not_repeated(folder: Path) -> None:
+    """A missing file is named by its path, unless that may be a key that somebody pasted there."""
+    pasted = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg" * 3
+    for value in (pasted, f'"-----BEGIN PRIVATE KEY-----\\n{pasted}\\n-----END PRIVATE KEY-----\\n"'):
+        with pytest.raises(WebConfigError) as caught:
+            WebGuard(written(folder, f"tls_server_config: {{cert_file: server.crt, key_file: {value}}}\n"), Clock())
+        assert "tls_server_config.key_file: cannot be read" in str(caught.value)
+        assert pasted not in str(caught.value)
 
 
 def test_a_file_that_becomes_a_pipe_stops_no_server(folder: Path) -> None:
@@ -318,7 +329,7 @@ def test_a_file_that_becomes_a_pipe_stops_no_server(folder: Path) -> None:
     os.mkfifo(folder / "ca.crt")
     context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
     assert len(told) == 1
-    assert "client_ca_file: cannot be read: it is a pipe, not a regular file" in told[0]
+    assert f"client_ca_file: {folder / 'ca.crt'} cannot be read: it is a pipe, not a regular file" in told[0]
     assert "the last TLS settings that worked stay" in told[0]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from exporter import config, files, providers
-from exporter.commands.options import Address
+from exporter.commands.options import Address, SocketFile
 from exporter.commands.terminal import Terminal
 from exporter.config import Config, ConfigErrors
 from exporter.credentials import chooser
@@ -59,7 +59,7 @@ def advise_if_missing(path: Path, terminal: Terminal) -> None:
         terminal.complain(NO_FILE.format(path=path.absolute()))
 
 
-def cannot_listen(address: Address, error: OSError, flag: str) -> str:
+def cannot_listen(address: Address | SocketFile, error: OSError, flag: str) -> str:
     """Say why an address cannot be listened on, and which flag names another."""
     # asyncio's text of a refused address repeats it as a tuple; errors of name resolution have numbers of their own.
     why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror

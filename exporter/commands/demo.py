@@ -12,7 +12,7 @@ from typing import Final
 
 import aiohttp
 
-from exporter.commands.options import DemoOptions
+from exporter.commands.options import DemoOptions, SocketFile
 from exporter.commands.serve import serve
 from exporter.commands.terminal import Terminal
 from exporter.serving.scrape import TIMEOUT_HEADER
@@ -25,6 +25,9 @@ TAKEN: Final = "With make, choose another port: make demo PORT=10190"
 
 def run(options: DemoOptions, terminal: Terminal) -> int:
     """Run until SIGTERM or SIGINT; return the exit code of `serve`."""
+    if any(isinstance(address, SocketFile) for address in options.web_listen_address):
+        terminal.complain("the demo has addresses to show: give --web.listen-address HOST:PORT")
+        return 2
     return asyncio.run(_demo(options, terminal))
 
 

@@ -16,6 +16,8 @@ Output = Literal["table", "json"]
 Language = Literal["en", "zh"]
 Shell = Literal["bash", "zsh", "fish"]
 
+LONGEST_SOCKET_PATH: Final = 107
+"""Bytes that the kernel has room for."""
 TAKEN_PATHS: Final = ("/", "/probe", "/sd", "/config", "/api/", "/callbacks/", "/-/")
 
 
@@ -28,6 +30,15 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         host = self.host or ""
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+class SocketFile(NamedTuple):
+    """A socket in the file system to listen on."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
 
 
 CONFIGURATION: Final = Path("stream-exporter.yml")
@@ -44,7 +55,7 @@ class ServeOptions:
     """Flags of `serve`."""
 
     config_file: Path = CONFIGURATION
-    web_listen_address: tuple[Address, ...] = (EXPORTER,)
+    web_listen_address: tuple[Address | SocketFile, ...] = (EXPORTER,)
     web_config_file: Path | None = None
     web_telemetry_path: str = "/metrics"
     web_enable_lifecycle: bool = False
@@ -52,6 +63,22 @@ class ServeOptions:
     scrape_timeout_offset: float = 0.5
     log_level: Level = "info"
     log_format: LogFormat = "logfmt"
+    web_route_prefix: str | None = None
+    web_systemd_socket: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """What stands before every path, as in `/streams`; empty for nothing."""
+        return self._outside if self.web_route_prefix is None else self.web_route_prefix
+
+    @property
+    def home(self) -> str:
+        """The path of the status page as browsers see it, which a proxy may map to another."""
+        return f"{self.prefix if self.web_external_url is None else self._outside}/"
+
+    @property
+    def _outside(self) -> str:
+        return _trimmed(urlsplit(self.web_external_url or "").path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +190,16 @@ def _address(text: str) -> Address:
     return Address(host.removeprefix("[").removesuffix("]") or None, int(port))
 
 
+def _listen_address(text: str) -> Address | SocketFile:
+    """Read what `_address` reads, or `unix:PATH`."""
+    if not text.startswith("unix:"):
+        return _address(text)
+    path = text.removeprefix("unix:")
+    if not path or "\0" in path or len(path.encode(errors="surrogateescape")) > LONGEST_SOCKET_PATH:
+        raise ArgumentTypeError(f"the path of a socket has 1 to {LONGEST_SOCKET_PATH} bytes")
+    return SocketFile(Path(path))
+
+
 def _file(text: str) -> Path:
     if not text:
         raise ArgumentTypeError("the name of a file is empty")
@@ -173,8 +210,24 @@ def _file_or_none(text: str) -> Path | None:
     return Path(text) if text else None
 
 
+def _is_plain(path: str) -> bool:
+    """Whether a path means itself in a URL, in a route of aiohttp and in a header."""
+    return path.isascii() and path.isprintable() and not set(path) & set(' ?#%{}\\"<>')
+
+
+def _trimmed(path: str) -> str:
+    """Return a path with a slash before it and none after it; empty for the root."""
+    return f"/{path.strip('/')}" if path.strip("/") else ""
+
+
+def _route_prefix(text: str) -> str | None:
+    if not _is_plain(text) or {".", "..", ""} & set(_trimmed(text).split("/")[1:]):
+        raise ArgumentTypeError(f"{text!r} is not a path like /streams")
+    return _trimmed(text) if text else None
+
+
 def _metrics_path(text: str) -> str:
-    if not text.startswith("/") or not text.isascii() or set(text) & set(" ?#%{}\\\t\r\n"):
+    if not text.startswith("/") or not _is_plain(text):
         raise ArgumentTypeError(f"{text!r} is not a path like /metrics")
     if text in TAKEN_PATHS or text.startswith(tuple(path for path in TAKEN_PATHS[1:] if path.endswith("/"))):
         raise ArgumentTypeError(f"{text!r} is taken by another page")
@@ -189,6 +242,7 @@ def _external_url(text: str) -> str:
         valid = False
     if not valid:
         raise ArgumentTypeError(f"{text!r} is not an address like https://streams.example.com")
+    _route_prefix(parts.path)
     return text
 
 
@@ -259,13 +313,16 @@ FLAGS: Final = (
     Flag("--strict", "check", "fail with warnings, too"),
     Flag("words", "explain", "a provider's code, a state, or a reason of stream_probe_errors_total", "[PROVIDER] CODE",
          repeat="+"),
-    Flag("--web.listen-address", "serve demo", "HOST:PORT or :PORT to listen on; repeatable", "ADDRESS", _address,
-         "append"),
+    Flag("--web.listen-address", "serve demo", "HOST:PORT, :PORT or unix:PATH to listen on; repeatable", "ADDRESS",
+         _listen_address, "append"),
+    Flag("--web.systemd-socket", "serve", "listen on the sockets that a socket unit passes, instead of an address"),
     Flag("--web.config.file", "serve", "TLS and users, in exporter-toolkit's format", "FILE", _file_or_none),
     Flag("--web.telemetry-path", "serve", "path of the metrics", "PATH", _metrics_path),
     Flag("--web.enable-lifecycle", "serve", "open POST /-/reload"),
-    Flag("--web.external-url", "serve", "where people reach the exporter, such as https://streams.example.com; without "
-         "TLS, /config and /-/reload refuse all other public host names", "URL", _external_url),
+    Flag("--web.external-url", "serve demo", "where people reach the exporter, such as https://streams.example.com; "
+         "without TLS, /config and /-/reload refuse all other public host names", "URL", _external_url),
+    Flag("--web.route-prefix", "serve demo", "what stands before every path, such as /streams (default: the path of "
+         "--web.external-url)", "PATH", _route_prefix),
     Flag("--scrape.timeout-offset", "serve", "answer this long before Prometheus's timeout", "SECONDS", _seconds),
     Flag("--log.level", "serve demo", "log this and worse", get_args(Level)),
     Flag("--log.format", "serve demo", "how to write a line of the log", get_args(LogFormat)),

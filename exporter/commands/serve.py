@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
-import ipaddress
+import os
 import signal
-import socket
-import ssl
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
 
 from exporter import __version__, config, providers
 from exporter.commands import logs
-from exporter.commands.common import advise_if_missing, cannot_listen, on_signals
-from exporter.commands.options import Address, ServeOptions
+from exporter.commands.common import advise_if_missing, on_signals
+from exporter.commands.listening import listen, own_names, resolv_conf
+from exporter.commands.options import ServeOptions
+from exporter.commands.systemd import Notifier
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import readable_secrets
 from exporter.config.warnings import readable_by_all
@@ -33,15 +34,12 @@ from exporter.providers.interface import AnyProvider
 from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.app import App
 from exporter.serving.reload import Reloader, freeze_objects, use_one_malloc_arena
-from exporter.serving.sending import Protocol
 from exporter.serving.service import Service, system_clock
 from exporter.state.board import Change
 from exporter.transport import Transport
 
 log = structlog.get_logger("serve")
 
-# aiohttp closes a connection that is idle, or drips its header, only by this.
-KEEPALIVE_SECONDS = 10.0
 DRAIN_SECONDS = 30.0
 SETTLE_SECONDS = 0.1
 """How long the first SIGHUP waits for others: a burst of them is one reload."""
@@ -76,8 +74,8 @@ async def serve(options: ServeOptions, terminal: Terminal, ready: Ready | None =
     """
     use_one_malloc_arena()
     hung_up = asyncio.Event()
-    # A SIGHUP while the configuration is being read must not end the process.
-    with logs.in_background(sys.stderr) as stderr, on_signals(hung_up.set, signal.SIGHUP):
+    # From here to the end: while the configuration is being read, and while answers under way are finished.
+    with logs.in_background(sys.stderr) as stderr, _on_hang_up(hung_up.set):
         logs.configure(options.log_level, options.log_format, stderr)
         asyncio.get_running_loop().set_exception_handler(logs.LoopErrors(time.monotonic))
         return await _serve(options, replace(terminal, stderr=stderr), hung_up, ready)
@@ -97,37 +95,53 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
         terminal.complain(str(error))
         return 1
     _log_warnings(loaded, options.config_file)
-    async with Transport() as outbound:
-        keyring = Keyring(terminal.environ, send=outbound.send)
-        async with Service(
-            loaded, providers.all_providers(), system_clock(), keyring, load.callback_secret, keyring.mark_refused
-        ) as service:
-            service.board.on_change.append(log_change)
-            service.source.dropped = logs.dropped(terminal.stderr)
-            reloader = Reloader(service, load)
-            app = App(
-                service,
-                reloader.reload,
-                options.scrape_timeout_offset,
-                options.web_enable_lifecycle,
-                options.web_telemetry_path,
-                names=own_names(options, _resolv_conf()),
+    systemd, stopped = Notifier(terminal.environ), asyncio.Event()
+    with _until_asked_twice(stopped):
+        async with Transport() as outbound:
+            keyring = Keyring(terminal.environ, send=outbound.send)
+            service = Service(
+                loaded, providers.all_providers(), system_clock(), keyring, load.callback_secret, keyring.mark_refused
             )
-            application = app.application()
-            guard.install(application)
-            runner = _runner(application)
-            urls = await _listen(runner, options.web_listen_address, tls, terminal)
-            if urls is None:
-                return 1
-            log.info("listening", version=__version__, addresses=" ".join(urls), streams=len(loaded.streams))
-            if ready is not None:
-                ready(urls)
-            freeze_objects()
-            await _until_stopped(reloader, hung_up)
-            log.info("stopping; scrapes in flight are finished")
-            app.ready = False
-            await runner.cleanup()
+            async with service:
+                service.board.on_change.append(log_change)
+                service.source.dropped = logs.dropped(terminal.stderr)
+                reloader = Reloader(service, load, systemd.reloading, systemd.ready)
+                app = _app(service, reloader, options)
+                runner = _runner(app, guard, options)
+                urls = await listen(runner, options, tls, terminal)
+                if urls is None:
+                    return 1
+                log.info("listening", version=__version__, addresses=" ".join(urls), streams=len(loaded.streams))
+                if ready is not None:
+                    ready([f"{url}{options.prefix}" for url in urls])
+                freeze_objects()
+                systemd.ready()
+                await _reload_until(stopped, reloader, hung_up)
+                systemd.stopping()
+                log.info("stopping; scrapes in flight are finished")
+                app.ready = False
+                await runner.cleanup()
     return 0
+
+
+def _app(service: Service, reloader: Reloader, options: ServeOptions) -> App:
+    return App(
+        service,
+        reloader.reload,
+        options.scrape_timeout_offset,
+        options.web_enable_lifecycle,
+        options.web_telemetry_path,
+        names=own_names(options, resolv_conf()),
+        prefix=options.prefix,
+        home=options.home,
+    )
+
+
+def _runner(app: App, guard: WebGuard, options: ServeOptions) -> web.AppRunner:
+    application = app.application()
+    guard.install(application, options.prefix)
+    # A client that has gone waits for nothing, so its handler is cancelled.
+    return web.AppRunner(application, handle_signals=False, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS)
 
 
 def _log_warnings(loaded: config.Config, path: Path) -> None:
@@ -178,110 +192,47 @@ class Loader:
             return None
 
 
-# --- listening -------------------------------------------------------------------------------------------------------
-
-
-class Site(web.BaseSite):
-    """An address that is listened on; a TLS handshake that takes too long is cut off."""
-
-    def __init__(self, runner: web.AppRunner, address: Address, tls: ssl.SSLContext | None) -> None:
-        super().__init__(runner, ssl_context=tls)
-        self._address = address
-
-    @property
-    def name(self) -> str:
-        """What aiohttp calls the address."""
-        return str(self._address)
-
-    async def start(self) -> None:
-        """Listen."""
-        await super().start()
-        server, loop = self._runner.server, asyncio.get_running_loop()
-        assert server is not None
-        self._server = await loop.create_server(
-            lambda: Protocol(server, loop=loop, keepalive_timeout=KEEPALIVE_SECONDS),
-            *self._address,
-            ssl=self._ssl_context,
-            backlog=self._backlog,
-            ssl_handshake_timeout=None if self._ssl_context is None else KEEPALIVE_SECONDS,
-        )
-
-
-def _runner(application: web.Application) -> web.AppRunner:
-    # A client that has gone waits for nothing, so its handler is cancelled.
-    return web.AppRunner(application, handle_signals=False, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS)
-
-
-async def _listen(
-    runner: web.AppRunner, addresses: Sequence[Address], tls: ssl.SSLContext | None, terminal: Terminal
-) -> list[str] | None:
-    """Listen on all addresses; return their URLs, or None after saying why one cannot be used."""
-    await runner.setup()
-    for address in addresses:
-        try:
-            await Site(runner, address, tls).start()
-        except OSError as error:
-            terminal.complain(cannot_listen(address, error, "--web.listen-address"))
-            await runner.cleanup()
-            return None
-    scheme = "https" if tls is not None else "http"
-    return [f"{scheme}://{_reachable(host, port)}" for host, port, *_ in runner.addresses]
-
-
-def _reachable(host: str, port: int) -> Address:
-    """Return an address that a client on this machine can use."""
-    return Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104  # nosec
-
-
-def own_names(options: ServeOptions, resolv_conf: str) -> frozenset[str]:
-    """Return the host names at which this machine is reached, in lower case; `.NAME` stands for all that end in it.
-
-    Args:
-        options: The flags.
-        resolv_conf: The text of /etc/resolv.conf.
-    """
-    names = {socket.gethostname(), *(address.host or "" for address in options.web_listen_address)}
-    if options.web_external_url is not None:
-        names.add(urlsplit(options.web_external_url).hostname or "")
-    for line in resolv_conf.splitlines():
-        keyword, *domains = line.split() or [""]
-        if keyword in ("search", "domain"):
-            names.update(f".{domain.strip('.')}" for domain in domains if "." in domain.strip("."))
-            # A pod's first search domain is NAMESPACE.svc.CLUSTER, and its services are called SERVICE.NAMESPACE, too.
-            names.update(f".{domain.partition('.')[0]}" for domain in domains if ".svc." in domain)
-    return frozenset(name.lower() for name in names if name and not _is_ip_address(name))
-
-
-def _is_ip_address(host: str) -> bool:
-    """Whether a host is an address: those need no name, and another program may listen there, too."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _resolv_conf() -> str:
-    try:
-        return Path("/etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
 # --- signals ---------------------------------------------------------------------------------------------------------
 
 
-async def _until_stopped(reloader: Reloader, hung_up: asyncio.Event) -> None:
-    """Reload on SIGHUP and on changed files, until SIGTERM or SIGINT."""
-    stopped = asyncio.Event()
-    with on_signals(stopped.set, signal.SIGTERM, signal.SIGINT):
-        tasks = [asyncio.create_task(reloader.watch()), asyncio.create_task(_reload_on(hung_up, reloader))]
-        try:
-            await stopped.wait()
-        finally:
-            reloader.stop()
-            for task in tasks:
-                task.cancel()
+@contextmanager
+def _on_hang_up(act: Callable[[], object]) -> Iterator[None]:
+    """Act on SIGHUP while the block runs.
+
+    The handler is not the event loop's, which ends the process between the loop's end and its own.
+    """
+    loop = asyncio.get_running_loop()
+    before = signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(act))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@contextmanager
+def _until_asked_twice(stopped: asyncio.Event) -> Iterator[None]:
+    """Set the event on SIGTERM or SIGINT; on a second one while the block runs, end the process at once."""
+
+    def stop(number: signal.Signals) -> None:
+        if stopped.is_set():
+            # The default action would do, but there is none for a container's first process.
+            os._exit(128 + number)
+        stopped.set()
+
+    term, interrupt = signal.SIGTERM, signal.SIGINT
+    with on_signals(partial(stop, term), term), on_signals(partial(stop, interrupt), interrupt):
+        yield
+
+
+async def _reload_until(stopped: asyncio.Event, reloader: Reloader, hung_up: asyncio.Event) -> None:
+    """Reload on SIGHUP and on changed files, until told to stop."""
+    tasks = [asyncio.create_task(reloader.watch()), asyncio.create_task(_reload_on(hung_up, reloader))]
+    try:
+        await stopped.wait()
+    finally:
+        reloader.stop()
+        for task in tasks:
+            task.cancel()
 
 
 async def _reload_on(hung_up: asyncio.Event, reloader: Reloader) -> None:

@@ -5,8 +5,8 @@ streams. Everything else goes through prometheus_client; both form one document.
 """
 
 from exporter.exposition.document import Exposition, Scope
-from exporter.exposition.families import FAMILIES
+from exporter.exposition.families import FAMILIES, Names
 from exporter.exposition.negotiation import Compressor, negotiate, takes_gzip
 from exporter.exposition.source import Source
 
-__all__ = ["FAMILIES", "Compressor", "Exposition", "Scope", "Source", "negotiate", "takes_gzip"]
+__all__ = ["FAMILIES", "Compressor", "Exposition", "Names", "Scope", "Source", "negotiate", "takes_gzip"]

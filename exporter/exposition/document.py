@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from exporter.exposition.accounts import AccountCollector
+from exporter.exposition.families import Names, is_asked
 from exporter.exposition.negotiation import OPENMETRICS, TEXT
 from exporter.exposition.source import Source
 from exporter.exposition.streams import SLICE, Labelled, Labels, callbacks, escape, slices
@@ -20,6 +23,17 @@ class Scope(NamedTuple):
 
     account: tuple[str, str]
     streams: tuple[Key, ...]
+
+
+class _Asked(Collector):
+    """Of what another collects, the families that are asked for."""
+
+    def __init__(self, collector: Collector, names: Names) -> None:
+        self._collector = collector
+        self._names = names
+
+    def collect(self) -> Iterator[Metric]:
+        return (metric for metric in self._collector.collect() if is_asked(metric.name, self._names))
 
 
 class Exposition:
@@ -38,7 +52,7 @@ class Exposition:
         """Drop cached label sets: the configuration has changed."""
         self._labels.clear()
 
-    def render(self, mono: float, openmetrics: bool, only: Scope | None = None) -> Iterator[bytes]:
+    def render(self, mono: float, openmetrics: bool, only: Scope | None = None, names: Names = None) -> Iterator[bytes]:
         """Yield the document in slices, so that the event loop may run between them.
 
         The board is read before the first slice, so that all slices show the same moment.
@@ -47,6 +61,7 @@ class Exposition:
             mono: Monotonic seconds; decides which answers have expired.
             openmetrics: Whether to use OpenMetrics instead of Prometheus's text format.
             only: What to show; None for everything.
+            names: The families to show.
         """
         rows = list(self.source.board.rows(mono, None if only is None else only.streams))
         shown: list[Labelled] = []
@@ -54,14 +69,11 @@ class Exposition:
             part = rows[start : start + SLICE]
             shown += zip(map(self._labels_of, part), part, strict=True)
             yield b""
-        yield from slices(shown, openmetrics)
-        yield callbacks(shown, self.source.counters, openmetrics)
-        registry = self._registry
-        if only is not None:
-            registry = CollectorRegistry(auto_describe=False)
-            registry.register(AccountCollector(self.source, only.account))
+        yield from slices(shown, openmetrics, names)
+        yield callbacks(shown, self.source.counters, openmetrics, names)
+        small: Collector = self._registry if only is None else AccountCollector(self.source, only.account)
         encode, _ = choose_encoder(OPENMETRICS if openmetrics else TEXT)
-        yield encode(registry)
+        yield encode(_Asked(small, names))
 
     def _labels_of(self, row: Row) -> Labels:
         labels = self._labels.get(row.key)

@@ -14,6 +14,18 @@ COUNTER: Final = "counter"
 HISTOGRAM: Final = "histogram"
 
 
+Names = frozenset[str] | None
+"""Names of families, or of samples of theirs, that a client asks for; None for all."""
+
+SUFFIXES: Final = ("", "_total", "_bucket", "_count", "_sum", "_created")
+
+
+def is_asked(name: str, names: Names) -> bool:
+    """Whether a family is among those asked for; counters go by their name with `_total` or without."""
+    base = name.removesuffix("_total")
+    return names is None or not names.isdisjoint(base + suffix for suffix in SUFFIXES)
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """One metric."""

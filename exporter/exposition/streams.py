@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES
+from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES, Names, is_asked
 from exporter.model import Answer, State
 from exporter.providers.reading import printable
 from exporter.state.board import Key, Row
@@ -98,10 +98,12 @@ def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
     ]
 
 
-def slices(rows: Sequence[Labelled], openmetrics: bool) -> Iterator[bytes]:
+def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> Iterator[bytes]:
     """Yield the per-stream families in slices."""
     detailed = _detailed(rows)
     for family in STREAM_FAMILIES:
+        if not is_asked(family.name, names):
+            continue
         yield family.head(openmetrics).encode()
         if render := CORE.get(family.name):
             for start in range(0, len(rows), SLICE):
@@ -116,21 +118,23 @@ def slices(rows: Sequence[Labelled], openmetrics: bool) -> Iterator[bytes]:
             ).encode()
 
 
-def callbacks(rows: Iterable[Labelled], counters: Counters, openmetrics: bool) -> bytes:
-    """Return the families of streams with callbacks."""
+def callbacks(rows: Iterable[Labelled], counters: Counters, openmetrics: bool, names: Names = None) -> bytes:
+    """Return the families that only streams with callbacks have, those of them that are asked for."""
     last, ended = CALLBACK_FAMILIES
     labels: Mapping[Key, str] = {}
     if counters.last_callback or counters.push_ends:
         labels = {row.key: labels for (labels, _), row in rows}
-    return "".join(
-        [
-            last.head(openmetrics),
-            *(f"{last.name}{{{labels[key]}}} {at!r}\n" for key, at in counters.last_callback.items() if key in labels),
-            ended.head(openmetrics),
-            *(
-                f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
-                for (provider, stream, reason), count in counters.push_ends.items()
-                if (provider, stream) in labels
-            ),
-        ]
-    ).encode()
+    lines: list[str] = []
+    if is_asked(last.name, names):
+        lines.append(last.head(openmetrics))
+        lines += (
+            f"{last.name}{{{labels[key]}}} {at!r}\n" for key, at in counters.last_callback.items() if key in labels
+        )
+    if is_asked(ended.name, names):
+        lines.append(ended.head(openmetrics))
+        lines += (
+            f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
+            for (provider, stream, reason), count in counters.push_ends.items()
+            if (provider, stream) in labels
+        )
+    return "".join(lines).encode()

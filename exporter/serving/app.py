@@ -47,6 +47,8 @@ class App:
         lifecycle: Whether `POST /-/reload` is enabled.
         ready: Whether the service can probe.
         names: Host names of the exporter; `.NAME` matches every name that ends in it.
+        prefix: What stands before every path, as in `/streams`.
+        home: The path of the status page as browsers see it.
     """
 
     service: Service
@@ -56,6 +58,8 @@ class App:
     telemetry_path: str = "/metrics"
     ready: bool = True
     names: frozenset[str] = frozenset()
+    prefix: str = ""
+    home: str = "/"
     large: LargePages = field(default_factory=LargePages)
     readers: Places = field(default_factory=lambda: Places(MOST_READERS))
     pages: PageCache = field(init=False)
@@ -70,25 +74,31 @@ class App:
     def application(self, middlewares: Iterable[Any] = ()) -> web.Application:
         """Return the aiohttp application."""
         application = web.Application(middlewares=[_errors, *middlewares], client_max_size=callbacks.MOST_CALLBACK)
-        application.add_routes(
-            [
-                web.get(self.telemetry_path, self.scrapes.metrics),
-                web.get("/probe", self.scrapes.probe),
-                web.get("/sd", self._targets),
-                web.get("/api/v1/streams", self._streams),
-                web.get("/api/v1/events", self.events.follow),
-                web.route("*", "/callbacks/{account:.+}", partial(callbacks.receive, self.service)),
-                web.get("/-/healthy", self._healthy),
-                web.get("/-/ready", self._readiness),
-                web.post("/-/reload", self._reload_now),
-                web.get("/config", self._configuration),
-                web.get("/", self._page),
-                web.get("/static/{name}", self._asset),
-            ]
-        )
+        application.add_routes(web.route(method, self.prefix + path, act) for method, path, act in self._paths())
+        if self.prefix:
+            # Whoever asks whether the exporter is alive need not know the prefix.
+            application.add_routes([web.get("/-/healthy", self._healthy), web.get("/-/ready", self._readiness)])
+            application.add_routes([web.get("/", _leading_to(f"{self.prefix}/"))])
+            application.add_routes([web.get(self.prefix, _leading_to(self.home))])
         application.on_response_prepare.append(_secure)
         application.on_shutdown.append(self.events.close)
         return application
+
+    def _paths(self) -> list[tuple[str, str, Handler]]:
+        return [
+            ("GET", self.telemetry_path, self.scrapes.metrics),
+            ("GET", "/probe", self.scrapes.probe),
+            ("GET", "/sd", self._targets),
+            ("GET", "/api/v1/streams", self._streams),
+            ("GET", "/api/v1/events", self.events.follow),
+            ("*", "/callbacks/{account:.+}", partial(callbacks.receive, self.service)),
+            ("GET", "/-/healthy", self._healthy),
+            ("GET", "/-/ready", self._readiness),
+            ("POST", "/-/reload", self._reload_now),
+            ("GET", "/config", self._configuration),
+            ("GET", "/", self._page),
+            ("GET", "/static/{name}", self._asset),
+        ]
 
     async def _shared(
         self, request: web.Request, page: Page, content_type: str, headers: Mapping[str, str] = NO_HEADERS
@@ -101,7 +111,7 @@ class App:
     # --- pages -------------------------------------------------------------------------------------------------------
 
     async def _targets(self, request: web.Request) -> web.StreamResponse:
-        return await self._shared(request, views.targets(self.service), JSON)
+        return await self._shared(request, views.targets(self.service, self.prefix), JSON)
 
     async def _streams(self, request: web.Request) -> web.StreamResponse:
         return await self._shared(request, views.streams(self.service), JSON, NEVER_STORED)
@@ -147,6 +157,13 @@ class App:
         """Refuse a request that another site's page may have sent."""
         why = origin.refusal(request.method, request.headers, secure=request.secure, names=self.names)
         return None if why is None else text(f"{why}\n", 403)
+
+
+def _leading_to(path: str) -> Handler:
+    async def redirect(_request: web.Request) -> web.Response:
+        raise web.HTTPFound(path)
+
+    return redirect
 
 
 @web.middleware

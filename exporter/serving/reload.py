@@ -32,11 +32,25 @@ class Reloader:
     """Reloads the configuration; one with errors is reported and changes nothing.
 
     At any time one reload runs and one is queued: each caller gets the result of a reload that started after its call.
+
+    Args:
+        service: What is configured.
+        load: Reads the configuration; raises `ConfigErrors`.
+        began: Called when a reload starts.
+        ended: Called when it is over, unless `stop` has cancelled it.
     """
 
-    def __init__(self, service: Service, load: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        load: Callable[[], Config],
+        began: Callable[[], object] = object,
+        ended: Callable[[], object] = object,
+    ) -> None:
         self._service = service
         self._load = load
+        self._began = began
+        self._ended = ended
         self._signatures = FileSignatures()
         self._seen = self._signature()
         self._under_way: asyncio.Task[list[str]] | None = None
@@ -65,7 +79,10 @@ class Reloader:
         if before is not None and not before.done():
             await asyncio.wait([before])
         self._under_way, self._waiting = self._waiting, None
-        return await self._reload()
+        self._began()
+        problems = await self._reload()
+        self._ended()
+        return problems
 
     async def _reload(self) -> list[str]:
         # Taken before the files are read, so that a write during the read counts as another change.

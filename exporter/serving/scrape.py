@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from exporter.exposition import negotiate, takes_gzip
+from exporter.exposition import Names, negotiate, takes_gzip
 from exporter.rounds import AccountProber
 from exporter.serving import views
 from exporter.serving.pages import PageCache
@@ -18,6 +18,7 @@ from exporter.state.board import Record
 
 TIMEOUT_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 LEAST_SECONDS, MOST_SECONDS = 0.05, 120.0
+VARIES: Final = {"Vary": "Accept, Accept-Encoding"}
 MOST_WAITING: Final = 64
 MOST_PROBES: Final = 1024  # Prometheus may probe each stream in a scrape of its own
 MOST_DEBUG: Final = 8  # their transcripts are large
@@ -36,17 +37,21 @@ class Scrapes:
         self._service = service
         self._large = large
         self._offset = offset
-        self._accounts = PageCache(service.clock.mono, lambda: service.config)
+        self._parts = PageCache(service.clock.mono, lambda: service.config)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """Handle a scrape: ask about all streams and return their metrics."""
         deadline = self.deadline(request)
         openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
-        gzipped = takes_gzip(request.headers)
+        gzipped, names = takes_gzip(request.headers), _names(request)
         async with admitted(self.places, request, deadline, "scrapes"):
             await self._service.refresh(deadline)
-            body = await self._service.document(openmetrics=openmetrics, compressed=gzipped)
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+            if names is None:
+                body = await self._service.document(openmetrics=openmetrics, compressed=gzipped)
+        if names is not None:
+            page = await self._parts.get(views.exposition(self._service, None, names, openmetrics=openmetrics))
+            return await self._large.send_page(request, page, content_type, VARIES)
+        headers = {"Content-Type": content_type, **VARIES}
         if gzipped:
             headers["Content-Encoding"] = "gzip"
         return await send(request, body, headers)
@@ -61,16 +66,17 @@ class Scrapes:
         if request.query.get("debug") == "true":
             return await self._debug(request, deadline, prober, record)
         openmetrics, content_type = negotiate(request.headers.get("Accept", ""))
+        names = _names(request)
         async with admitted(self.probes, request, deadline, "probes"):
             if record is not None:
                 await self._service.refresh_one(record, deadline)
             else:
                 await self._service.refresh(deadline, prober)
         if record is not None:
-            body = b"".join(views.part(self._service, prober, record, openmetrics=openmetrics))
-            return compressed(request, web.Response(body=body, headers={"Content-Type": content_type}))
-        page = await self._accounts.get(views.exposition(self._service, prober, openmetrics=openmetrics))
-        return await self._large.send_page(request, page, content_type)
+            body = b"".join(views.part(self._service, prober, record, names, openmetrics=openmetrics))
+            return compressed(request, web.Response(body=body, headers={"Content-Type": content_type, **VARIES}))
+        page = await self._parts.get(views.exposition(self._service, prober, names, openmetrics=openmetrics))
+        return await self._large.send_page(request, page, content_type, VARIES)
 
     async def _debug(
         self, request: web.Request, deadline: float, prober: AccountProber, record: Record | None
@@ -102,6 +108,11 @@ class Scrapes:
         if record is None:
             raise LookupError("unknown target: it must be PROVIDER/STREAM of a configured stream; see /sd")
         return self._service.prober.prober_of(record), record
+
+
+def _names(request: web.Request) -> Names:
+    """Return the families that the parameters `name[]` ask for, None for all."""
+    return frozenset(filter(None, request.query.getall("name[]", []))) or None
 
 
 def _positive(header: str) -> float | None:

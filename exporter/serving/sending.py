@@ -20,6 +20,7 @@ from exporter.serving.waiting import Places, client_kind, client_network
 SERVER: Final = "stream-exporter"
 SEND_SECONDS: Final = 12.0
 PIECE: Final = 1 << 16
+LONGEST_FIELD: Final = (1 << 14) + (1 << 10)  # bytes of a request's line, or of one header with its name
 MOST_SENT: Final = 12 << 20  # bytes of large pages in flight; a larger page is sent alone
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
@@ -29,7 +30,14 @@ class Protocol(web.RequestHandler):
 
     def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, keepalive_timeout: float) -> None:
         no_log: Any = None
-        super().__init__(manager, loop=loop, keepalive_timeout=keepalive_timeout, access_log=no_log)
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=keepalive_timeout,
+            access_log=no_log,
+            max_line_size=LONGEST_FIELD,
+            max_field_size=LONGEST_FIELD,
+        )
 
     def handle_error(
         self,
@@ -50,7 +58,8 @@ def text(body: str, status: int = 200) -> web.Response:
 
 
 def compressed(request: web.Request, response: web.Response) -> web.Response:
-    """Compress a small response if the client accepts gzip."""
+    """Compress a small response if the client accepts gzip, and say that it varies by that."""
+    response.headers.setdefault("Vary", "Accept-Encoding")
     if takes_gzip(request.headers):
         response.enable_compression(web.ContentCoding.gzip)
     return response
@@ -125,7 +134,7 @@ class LargePages:
         self, request: web.Request, page: RenderedPage, content_type: str, headers: Mapping[str, str] = NO_HEADERS
     ) -> web.StreamResponse:
         """Send a page in the encoding that the client accepts; raises as `send`."""
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", **headers}
+        headers = {"Content-Type": content_type, "Vary": "Accept-Encoding", **headers}
         if not takes_gzip(request.headers):
             return await self.send(request, page.plain, headers)
         return await self.send(request, page.packed, {**headers, "Content-Encoding": "gzip"})

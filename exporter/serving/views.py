@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from exporter import status
 from exporter.config import redacted_slices
-from exporter.exposition import Scope
+from exporter.exposition import Names, Scope
 from exporter.model import Fault, State
 from exporter.providers import codes as catalogue
 from exporter.rounds import AccountProber
@@ -98,15 +98,15 @@ def _call_text(number: int, call: Transcript) -> str:
     )
 
 
-def _target(row: Row) -> dict[str, Any]:
-    """Return a stream as a target for Prometheus's http_sd."""
+def _target(row: Row, prefix: str) -> dict[str, Any]:
+    """Return a stream as a target of Prometheus's http_sd; `prefix` stands before every path."""
     provider, name = row.key
     target = f"{provider}/{name}"
     labels = {f"__meta_stream_label_{label}": value for label, value in row.stream.labels.items()}
     return {
         "targets": [target],
         "labels": {
-            "__metrics_path__": "/probe",
+            "__metrics_path__": f"{prefix}/probe",
             "__param_target": target,
             "__meta_stream_provider": provider,
             "__meta_stream_name": name,
@@ -138,9 +138,10 @@ def streams(service: Service) -> Page:
     )
 
 
-def targets(service: Service) -> Page:
-    """Return the http_sd targets for all streams."""
-    return Page("targets", lambda: _json_list(map(_target, service.board.rows(service.clock.mono()))))
+def targets(service: Service, prefix: str) -> Page:
+    """Return the watched streams as Prometheus's http_sd targets; `prefix` stands before every path."""
+    rows = service.board.rows
+    return Page("targets", lambda: _json_list(_target(row, prefix) for row in rows(service.clock.mono())))
 
 
 def configuration(service: Service) -> Page:
@@ -167,18 +168,23 @@ def status_page(service: Service, chosen: status.Filter, telemetry_path: str, *,
     return Page(("status", chosen, ready), parts, service.source.version, lambda: service.clock.mono() + STATUS_SECONDS)
 
 
-def exposition(service: Service, prober: AccountProber, *, openmetrics: bool) -> Page:
-    """Return the exposition of one account."""
+def exposition(service: Service, prober: AccountProber | None, names: Names, *, openmetrics: bool) -> Page:
+    """Return the families of these names, of one account or of all."""
     return Page(
-        ("exposition", prober.account.name, openmetrics),
-        lambda: part(service, prober, None, openmetrics=openmetrics),
+        ("exposition", None if prober is None else prober.account.name, names, openmetrics),
+        lambda: part(service, prober, None, names, openmetrics=openmetrics),
         service.source.version,
         lambda: service.clock.mono() + EXPOSITION_SECONDS,
     )
 
 
-def part(service: Service, prober: AccountProber, record: Record | None, *, openmetrics: bool) -> Iterator[bytes]:
-    """Yield the exposition of one account, or of one of its streams, in slices."""
-    provider = prober.provider.name
-    keys = [(provider, stream.name) for stream in prober.streams] if record is None else [record.key]
-    return service.exposition.render(service.clock.mono(), openmetrics, Scope(prober.names, tuple(keys)))
+def part(
+    service: Service, prober: AccountProber | None, record: Record | None, names: Names, *, openmetrics: bool
+) -> Iterator[bytes]:
+    """Yield the families of these names, of all accounts, of one, or of one stream of it, in slices."""
+    scope = None
+    if prober is not None:
+        provider = prober.provider.name
+        keys = [(provider, stream.name) for stream in prober.streams] if record is None else [record.key]
+        scope = Scope(prober.names, tuple(keys))
+    return service.exposition.render(service.clock.mono(), openmetrics, scope, names)

@@ -25,7 +25,8 @@ from exporter.transport.unpacking import Oversized
 SLICE: Final = 1 << 13  # bytes that are parsed at once
 AHEAD: Final = 1 << 14  # bytes of a body that are received before anybody reads them
 MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
-LONGEST_HEAD: Final = 1 << 15  # bytes, with interim answers
+LONGEST_FIELD: Final = (1 << 15) + (1 << 10)  # bytes of one header with its name
+LONGEST_HEAD: Final = LONGEST_FIELD + (1 << 13)  # bytes, with interim answers
 SPARE: Final = 1 << 13  # bytes of chunk sizes allowed, besides a quarter of the body's size
 HEAD_END: Final = b"\r\n\r\n"
 PROBE: Final = b"HTTP/1.1 599 Probe\r\nContent-Length: 0\r\n\r\n"  # fed to the parser, never sent
@@ -105,7 +106,13 @@ class Wire(ResponseHandler):
         self.due, self._message, self._content, self._largest = True, None, None, largest
         # A parser of its own: half a head may have come behind the last answer. A buffer of this size is never full:
         # the parser never pauses within an answer, the socket does.
-        self.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=largest + SLICE)
+        self.set_response_params(
+            read_until_eof=True,
+            auto_decompress=False,
+            read_bufsize=largest + SLICE,
+            max_line_size=LONGEST_FIELD,
+            max_field_size=LONGEST_FIELD,
+        )
         answer: asyncio.Future[RawResponseMessage] = self._loop.create_future()
         self._answer = answer
         self._until = until

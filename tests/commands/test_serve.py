@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from exporter.commands.options import Address, ServeOptions
-from exporter.commands.serve import own_names, serve
+from exporter.commands.listening import own_names
+from exporter.commands.options import Address, ServeOptions, SocketFile
+from exporter.commands.serve import serve
 from exporter.commands.terminal import Terminal
 from testbed.processes import exporter
 from testbed.provider import NOWHERE, tencent
@@ -31,6 +32,7 @@ def test_its_own_names_are_the_machines_and_the_configured_ones() -> None:
     options = ServeOptions(
         web_listen_address=(
             Address("exporter.corp.example", 1), Address(None, 2), Address("127.0.0.1", 3), Address("::1", 4),
+            SocketFile(Path("/run/exporter.example")),
         ),
         web_external_url="https://Streams.example:8443/path",
     )  # fmt: skip

@@ -217,11 +217,11 @@ def test_no_slice_of_ten_thousand_streams_is_long(name: str) -> None:
             (prober,) = service.prober.present()
             page = {
                 "streams": views.streams(service),
-                "targets": views.targets(service),
+                "targets": views.targets(service, ""),
                 "configuration": views.configuration(service),
                 "status": views.status_page(service, status.Filter(limit=2000), "/metrics", ready=True),
                 "nothing found": views.status_page(service, status.Filter(text="?"), "/metrics", ready=True),
-                "exposition": views.exposition(service, prober, openmetrics=False),
+                "exposition": views.exposition(service, prober, None, openmetrics=False),
             }[name]
             shortest = float("inf")
             for _ in range(3):

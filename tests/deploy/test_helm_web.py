@@ -8,6 +8,9 @@ import yaml
 
 from exporter.commands.options import FLAGS
 from exporter.serving.access.reading import ConfigFile
+from testbed.processes import exporter
+from testbed.provider import NOWHERE, tencent
+from testbed.web import fetch
 
 from .chart import CASES, case, container, helm, manifests, one, only, pod, refusal, rendered, workload
 
@@ -163,6 +166,19 @@ def test_prefix() -> None:
     assert only("Ingress", everything)["spec"]["rules"][0]["http"]["paths"][0]["path"] == "/streams/callbacks/"
     [match] = only("HTTPRoute", everything)["spec"]["rules"][0]["matches"]
     assert match["path"]["value"] == "/streams/callbacks/"
+
+
+@pytest.mark.parametrize("prefix", ["", "/streams"])
+@pytest.mark.parametrize("url", ["", "https://a.example", "https://a.example/outside"])
+def test_the_exporter_answers_where_the_probes_ask(prefix: str, url: str, tmp_path: Path) -> None:
+    """What the chart renders starts, and answers the paths of its probes and monitors, whatever people call it."""
+    given = {"routePrefix": prefix, "externalUrl": url, "serviceMonitor": {"enabled": True}}
+    flags = [word for word in container(given)["args"] if word.startswith(("--web.route-", "--web.external-"))]
+    asked = [probe["httpGet"]["path"] for probe in probes(given)]
+    asked.append(one("ServiceMonitor", given)["spec"]["endpoints"][0]["path"])
+    with exporter(tencent(NOWHERE, 1), *flags, folder=tmp_path) as server:
+        for path in asked:
+            fetch(server.url + path)
 
 
 def test_external_url() -> None:

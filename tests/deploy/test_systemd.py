@@ -34,6 +34,13 @@ def test_exposure() -> None:
     assert float(exposure) <= WORST_EXPOSURE
 
 
+def test_the_service_says_how_it_is() -> None:
+    """Systemd waits until the exporter listens, as the exporter tells it; it may reach the socket to tell it by."""
+    assert settings("Type") == ["notify"]
+    assert settings("NotifyAccess") == []
+    assert "AF_UNIX" in settings("RestrictAddressFamilies")[0].split()
+
+
 def test_reload_and_restart() -> None:
     """A reload is the signal that rereads the configuration; a crash is followed by a new start."""
     assert settings("ExecReload") == ["/bin/kill -HUP $MAINPID"]

@@ -105,6 +105,7 @@ class WebGuard:
         self._report: Callable[[str], None] = lambda _line: None  # errors at the start are raised instead
         self._passwords = Passwords(checker, cache_key or secrets.token_bytes(32), clock)
         self._tls: Tls | None = None
+        self._open = OPEN
         self._file = ConfigFile(Path(path), self._changed) if path else None
         config = self._config()
         self._bucket = _Bucket(config.rate_limit)
@@ -116,8 +117,9 @@ class WebGuard:
         """Return the context to listen with, or None for plain HTTP; each new connection uses the newest settings."""
         return self._tls.context if self._tls else None
 
-    def install(self, app: web.Application) -> None:
-        """Run the guard before all other middlewares of an application that has not started yet."""
+    def install(self, app: web.Application, prefix: str = "") -> None:
+        """Put the guard before everything else in an application whose paths have a prefix; call before it starts."""
+        self._open = OPEN | {prefix + path for path in OPEN}
         app.middlewares.insert(0, self.middleware)
         app.on_response_prepare.append(self._add_headers)
 
@@ -127,13 +129,13 @@ class WebGuard:
         try:
             config = self._config()
         except WebConfigError:
-            if request.path in OPEN:
+            if request.path in self._open:
                 return await handler(request)
             return _refusal(500, "The web configuration file is broken; the log tells where.")
         refusal = self._refuse(request, config)
         if refusal is None:
             request[_ADDED_HEADERS] = config.http_server_config.headers
-            if request.path not in OPEN:
+            if request.path not in self._open:
                 refusal = await self._authenticate(request, config.basic_auth_users)
         return refusal if refusal is not None else await handler(request)
 
@@ -152,7 +154,7 @@ class WebGuard:
     def _refuse(self, request: web.Request, config: WebConfig) -> web.Response | None:
         if not self._allowed(request, config.tls_server_config):
             return _refusal(403, "The client certificate bears none of the allowed names.", Connection="close")
-        if request.path in OPEN:
+        if request.path in self._open:
             return None
         if self._bucket.limit != config.rate_limit:
             self._bucket = _Bucket(config.rate_limit)

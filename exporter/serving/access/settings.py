@@ -98,6 +98,8 @@ def _headers(value: Any) -> Any:
 def _header(name: str, text: Any) -> str:
     if name not in HEADERS:
         raise ValueError(f"may hold only {', '.join(HEADERS)}")
+    if isinstance(text, list | dict):
+        raise ValueError(f"{name} is not a text")
     if HEADERS[name] and text not in HEADERS[name]:
         raise ValueError(f"{name} may only be {' or '.join(HEADERS[name])}")
     folded = " ".join(str("" if text is None else text).split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import ssl
 import tempfile
 import warnings
@@ -23,7 +24,7 @@ _VERSIONS = {
     "TLS12": ssl.TLSVersion.TLSv1_2,
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
-
+_NAME = re.compile(r"[\w. @+~:=,-]{0,100}")
 
 Refuse = Callable[[str, str], WebConfigError]
 """Returns an error for a key of tls_server_config (empty for the whole section) and a message."""
@@ -165,7 +166,12 @@ def _check_readable(key: str, path: str, refuse: Refuse) -> None:
     try:
         files.read(Path(path), LARGEST)
     except OSError as error:
-        raise refuse(key, files.problem(error)) from None
+        raise refuse(key, f"{_shown(path)}{files.problem(error)}") from None
+
+
+def _shown(path: str) -> str:
+    """Return a path with a space after it; nothing where it may be a key that was pasted in its place."""
+    return f"{path} " if all(_NAME.fullmatch(part) for part in path.split("/")) else ""
 
 
 def _set_clients(context: ssl.SSLContext, config: TlsServer, refuse: Refuse) -> None:

@@ -62,11 +62,11 @@ spec:
         {{- if $web }}
         - --web.config.file=/etc/stream-exporter-web/web.yml
         {{- end }}
-        {{- with .Values.routePrefix }}
-        - --web.route-prefix={{ . }}
-        {{- end }}
         {{- with .Values.externalUrl }}
         - --web.external-url={{ . }}
+        {{- end }}
+        {{- if or .Values.routePrefix .Values.externalUrl }}
+        - --web.route-prefix={{ .Values.routePrefix | default "/" }}
         {{- end }}
         {{- with .Values.extraArgs }}
         {{- toYaml . | nindent 8 }}
