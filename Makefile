@@ -40,7 +40,7 @@ ALONE := benchmarks/tests tests/peers tests/reliability
 
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile $(patsubst %,--ignore %,$(DECIDES) $(ALONE))
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile tests $(patsubst %,--ignore %,$(DECIDES) $(ALONE))
 	$(BIN)/pytest $(ALONE)
 
 format: $(VENV)/.development ## Format and sort
