@@ -34,7 +34,8 @@ floors: $(VENV)/.development
 
 # The tests of what decides: they have to reach 97 % of its branches (see pyproject.toml).
 DECIDES := $(addprefix tests/core/test_,board.py document.py limits.py model.py planner.py prober.py quota.py rounds.py waiting.py) \
-  tests/callbacks/test_receiver.py tests/credentials tests/providers tests/signing tests/test_catalogue.py tests/test_doubts.py
+  $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
+  tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py tests/test_doubts.py
 # What measures or runs real servers goes alone, after the rest.
 ALONE := benchmarks/tests tests/peers tests/reliability
 

@@ -195,10 +195,9 @@ class Gate:
                 connection = await connect(gap, new)
                 if await _quiet(connection):
                     return connection
-            error = TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
-        except TransportError as met:
-            error = met
-        return Unreachable(error, self._mono() - started)
+            raise TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
+        except TransportError as error:
+            return Unreachable(error, self._mono() - started)
 
 
 async def _quiet(connection: Connection) -> bool:

@@ -94,9 +94,7 @@ class Connection:
                 body, permit = await self._intake.take(wire.parts(), encoding, largest)
             return Reply(message.code, message.headers, body, permit.give_back)
         except Exception as error:
-            failure = translate(error)
-            failure.broke_early &= not wire.began
-            raise failure from None
+            raise translate(error, began=wire.began) from None
         finally:
             self.reused = True
 

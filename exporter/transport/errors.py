@@ -11,8 +11,15 @@ from exporter.model import Reason
 from exporter.providers.interface import TransportError
 
 
-def translate(error: Exception) -> TransportError:
-    """Return our error for one of the HTTP client; nothing of its text is taken over."""
+def translate(error: Exception, *, began: bool = False) -> TransportError:
+    """Return our error for one of the HTTP client; nothing of its text is taken over.
+
+    Raise it at once: kept in a variable, it would keep its frames, and the bodies in them, until the next collection.
+
+    Args:
+        error: What was raised.
+        began: Whether a byte of the answer had come: then the call did not break early.
+    """
     match error:
         case TransportError():
             return error
@@ -25,7 +32,7 @@ def translate(error: Exception) -> TransportError:
         case aiohttp.ClientConnectorError():
             return TransportError(Reason.CONNECTION, "the endpoint refused the connection or cannot be reached")
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientConnectionResetError():
-            return TransportError(Reason.CONNECTION, "the connection broke before an answer", broke_early=True)
+            return TransportError(Reason.CONNECTION, "the connection broke before an answer", broke_early=not began)
         case aiohttp.ClientPayloadError() | OSError():
             return TransportError(Reason.CONNECTION, "the connection broke within the answer")
         case aiohttp.ClientError() | HttpProcessingError():
