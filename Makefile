@@ -36,12 +36,13 @@ floors: $(VENV)/.development
 DECIDES := $(addprefix tests/core/test_,board.py document.py limits.py model.py planner.py prober.py quota.py rounds.py waiting.py) \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
   tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py tests/test_doubts.py
-# What measures or runs real servers goes alone, after the rest.
-ALONE := benchmarks/tests tests/peers tests/reliability
+# What measures goes alone, after the rest; so do the real servers, two files at a time.
+ALONE := benchmarks/tests $(filter-out %/test_secrets.py,$(wildcard tests/reliability/test_*.py))
 
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile tests $(patsubst %,--ignore %,$(DECIDES) $(ALONE))
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile tests $(patsubst %,--ignore %,$(DECIDES) $(ALONE) tests/peers)
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile tests/peers
 	$(BIN)/pytest $(ALONE)
 
 format: $(VENV)/.development ## Format and sort

@@ -11,7 +11,7 @@ import structlog
 from benchmarks.soak import soak
 from exporter.commands import logs
 
-SCRAPES = 240
+SCRAPES = 160
 
 
 @pytest.mark.timeout(180)
