@@ -33,7 +33,7 @@ from aiohttp import web
 
 from benchmarks.faults.clouds import ACCOUNTS, address
 from exporter import config, providers
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.serving.app import App
 from exporter.serving.reload import use_one_malloc_arena
 from exporter.serving.service import Service, system_clock

@@ -139,6 +139,7 @@ def test_version(argv: list[str]) -> None:
         (["chek"], HEAVY),
         (["explain", "timeout"], {"aiohttp", "asyncio", "prometheus_client", "rich", "ssl", "structlog"}),
         (["schema"], {"aiohttp", "prometheus_client", "rich", "structlog"}),
+        (["check", "none.yml"], {"aiohttp", "prometheus_client", "structlog"}),
     ],
 )
 def test_nothing_heavy_is_imported_unless_needed(argv: list[str], unneeded: set[str]) -> None:

@@ -36,7 +36,7 @@ from exporter.config.document import DEEPEST, LARGEST, Format, read_document
 from exporter.config.positions import locate
 from exporter.config.problems import MOST
 from exporter.config.secret_values import secret_fields
-from exporter.credentials import configured as credentials
+from exporter.credentials.fields import configured as credentials
 from exporter.fields import Secret, SecretSource, carries_credential, format_duration, parse_duration
 from exporter.model import Account
 from exporter.providers import all_providers

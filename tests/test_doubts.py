@@ -12,7 +12,7 @@ import pytest
 
 from exporter.config import Config, ConfigErrors, load
 from exporter.config.warnings import blemishes, readable_by_all, variable
-from exporter.credentials import configured as credentials
+from exporter.credentials.fields import configured as credentials
 from exporter.providers import all_providers
 
 PROVIDERS = all_providers()

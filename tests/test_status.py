@@ -18,7 +18,7 @@ import pytest
 
 from exporter import status
 from exporter.model import Answer, Fault, Input, Reason, State
-from exporter.rounds import AccountProber
+from exporter.rounds.account import AccountProber
 from exporter.state.board import MOST_FAILURES, Board
 from exporter.status.page import CONTENT_SECURITY_POLICY
 from exporter.status.rendering import visible

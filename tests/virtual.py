@@ -15,7 +15,9 @@ from exporter.fields import Secret
 from exporter.model import Account, Credentials, Reason, Reply, Request, Stream
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, TransportError
-from exporter.rounds import AccountProber, Clock, Prober, Shared
+from exporter.rounds.account import AccountProber
+from exporter.rounds.prober import Prober
+from exporter.rounds.shared import Clock, Shared
 from exporter.state.board import Board
 from exporter.state.counters import Counters
 from testbed.virtual import VirtualLoop as VirtualLoop

@@ -13,11 +13,10 @@ from typing import Any, Protocol
 
 from benchmarks.faults.clouds import ACCOUNTS, COMING_AND_GOING, STREAMS_EACH, Clouds, address
 from exporter import config, providers
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.model import Moment, State
 from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, TransportError
-from exporter.rounds import Clock
-from exporter.rounds.shared import Sequence
+from exporter.rounds.shared import Clock, Sequence
 from exporter.serving.service import Service
 from testbed.apis import single
 

@@ -15,7 +15,7 @@ from exporter import config, files, providers
 from exporter.commands.options import Address, SocketFile
 from exporter.commands.terminal import Terminal
 from exporter.config import Config, ConfigErrors
-from exporter.credentials import chooser
+from exporter.credentials.chain import chooser
 
 NO_FILE: Final = """
 There is no configuration at {path}. What to do:

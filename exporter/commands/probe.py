@@ -22,11 +22,11 @@ from exporter.commands.explain import explained
 from exporter.commands.options import ProbeOptions
 from exporter.commands.terminal import Terminal
 from exporter.config import Config
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.model import State
 from exporter.providers import codes as catalogue
 from exporter.providers.reading import printable
-from exporter.rounds import AccountProber
+from exporter.rounds.account import AccountProber
 from exporter.rounds.transcript import Transcript
 from exporter.serving.service import Service, system_clock
 from exporter.serving.views import stream_object

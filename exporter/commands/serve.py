@@ -27,7 +27,8 @@ from exporter.commands.systemd import Notifier
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import readable_secrets
 from exporter.config.warnings import readable_by_all
-from exporter.credentials import Keyring, chooser
+from exporter.credentials.chain import chooser
+from exporter.credentials.keyring import Keyring
 from exporter.fields import Secret
 from exporter.model import Account, State
 from exporter.providers.interface import AnyProvider

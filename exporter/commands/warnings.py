@@ -12,7 +12,7 @@ from exporter import config, files
 from exporter.capacity import allowed_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
-from exporter.credentials import configured
+from exporter.credentials.fields import configured
 from exporter.fields import Secret, SecretSource, format_duration
 from exporter.model import Account
 from exporter.providers.interface import AnyProvider

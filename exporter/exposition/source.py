@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from exporter.rounds import AccountProber
+from exporter.rounds.account import AccountProber
 from exporter.state.board import Board
 from exporter.state.counters import Counters
 

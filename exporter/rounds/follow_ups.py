@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from exporter.model import State
-from exporter.rounds import AccountProber
+from exporter.rounds.account import AccountProber
 from exporter.rounds.turns import GAP_SECONDS, Turns
 from exporter.state.board import Key, Record
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from exporter.rounds import AccountProber, Prober
+from exporter.rounds.account import AccountProber
+from exporter.rounds.prober import Prober
 from exporter.state.board import Key, Record
 
 # A stream or an account is asked at most once in so many seconds, however many want it.

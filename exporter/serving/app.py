@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from exporter import status
-from exporter.rounds import place
+from exporter.rounds.shared import place
 from exporter.serving import callbacks, origin, views
 from exporter.serving.events import Events
 from exporter.serving.pages import Page, PageCache, give_way

@@ -12,7 +12,7 @@ import structlog
 
 from exporter import files
 from exporter.config import Config, ConfigErrors
-from exporter.rounds import place
+from exporter.rounds.shared import place
 from exporter.serving.service import Service
 
 log = structlog.get_logger("reload")

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from exporter.exposition import Names, negotiate, takes_gzip
-from exporter.rounds import AccountProber
+from exporter.rounds.account import AccountProber
 from exporter.serving import views
 from exporter.serving.pages import PageCache
 from exporter.serving.sending import LargePages, admitted, compressed, send, text

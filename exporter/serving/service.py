@@ -13,11 +13,12 @@ from exporter.exposition import Exposition, Source
 from exporter.fields import Secret
 from exporter.model import Account, Credentials
 from exporter.providers.interface import AnyProvider
-from exporter.rounds import AccountProber, Clock, Prober, Shared
+from exporter.rounds.account import AccountProber
 from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
-from exporter.rounds.shared import Connect
+from exporter.rounds.prober import Prober
+from exporter.rounds.shared import Clock, Connect, Shared
 from exporter.rounds.transcript import Transcript
 from exporter.rounds.turns import GAP_SECONDS, Turns
 from exporter.serving.pages import Page, PageCache

@@ -12,7 +12,7 @@ from exporter.config import redacted_slices
 from exporter.exposition import Names, Scope
 from exporter.model import Fault, State
 from exporter.providers import codes as catalogue
-from exporter.rounds import AccountProber
+from exporter.rounds.account import AccountProber
 from exporter.rounds.transcript import Transcript
 from exporter.serving.pages import Page
 from exporter.serving.service import Service

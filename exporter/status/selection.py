@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from exporter.model import State
-from exporter.rounds import AccountProber
+from exporter.rounds.account import AccountProber
 from exporter.state.board import Board, Instant, Key, Row
 from exporter.state.counters import AccountKey, Counters
 from exporter.status.wording import STATES

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.model import State
-from exporter.rounds import AccountProber
+from exporter.rounds.account import AccountProber
 from exporter.state.board import Failure, Row
 from exporter.state.counters import AccountKey
 from exporter.status import wording

@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from exporter.config import Config, Scrape
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account
 from exporter.providers import all_providers

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from exporter.model import Reply, Request, State
-from exporter.rounds import Prober
 from exporter.rounds.follow_ups import FollowUps
+from exporter.rounds.prober import Prober
 from exporter.rounds.turns import Turns
 from exporter.state.board import Record
 from tests.virtual import (

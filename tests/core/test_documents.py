@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from exporter import config, providers
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.model import Reply, Request
-from exporter.rounds import Clock
+from exporter.rounds.shared import Clock
 from exporter.serving.service import Service
 from tests.virtual import EPOCH, Network, run, tencent_state
 

@@ -16,10 +16,11 @@ from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials, Reply, Request, Stream
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
-from exporter.rounds import Clock, Prober
 from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.limits import Limits
 from exporter.rounds.pace import WINDOW, Pace
+from exporter.rounds.prober import Prober
+from exporter.rounds.shared import Clock
 from exporter.rounds.turns import Turns
 from exporter.serving.service import Service
 from tests.core.test_quota import busiest, calls

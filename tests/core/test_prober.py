@@ -17,7 +17,7 @@ from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials, Reason, Reply, Request, State
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, TransportError
-from exporter.rounds import Prober
+from exporter.rounds.prober import Prober
 from exporter.state.board import Change
 from tests.providers.studio import PROVIDER as STUDIO
 from tests.providers.studio import StudioAccount, StudioStream

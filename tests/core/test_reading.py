@@ -14,8 +14,8 @@ from exporter.model import Reason, Reply, Request
 from exporter.providers.document import CHEAP_BYTES
 from exporter.providers.interface import Malformed
 from exporter.providers.reading import page_count
-from exporter.rounds import Prober
 from exporter.rounds.planning import PLANNED_AT_ONCE
+from exporter.rounds.prober import Prober
 from exporter.transport.aside import Reader
 from tests.virtual import Network, account, account_prober, params, prober, reply, run, streams
 

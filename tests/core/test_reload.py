@@ -19,10 +19,10 @@ import structlog
 from benchmarks.network import Plain
 from exporter import config, files, providers
 from exporter.commands import logs
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reason, Reply, Request, State
 from exporter.providers.interface import TransportError
-from exporter.rounds import Clock
+from exporter.rounds.shared import Clock
 from exporter.serving.reload import STOPPING, FileSignatures, Reloader
 from exporter.serving.service import Service
 from exporter.state.board import address

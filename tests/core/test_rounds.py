@@ -10,7 +10,7 @@ import pytest
 from exporter.model import Account, Credentials, Reason, Reply, Request, State
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, CredentialsError, TransportError
-from exporter.rounds import Prober
+from exporter.rounds.prober import Prober
 from tests.virtual import (
     EPOCH,
     Network,

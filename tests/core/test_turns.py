@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from exporter.model import Reply, Request
-from exporter.rounds import Prober
 from exporter.rounds.follow_ups import FollowUps
+from exporter.rounds.prober import Prober
 from exporter.rounds.turns import Turns
 from exporter.state.board import Record
 from tests.virtual import Network, account, account_prober, params, prober, run, streams, tencent_error, tencent_state

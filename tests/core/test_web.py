@@ -19,7 +19,7 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from benchmarks.network import Plain
 from exporter import config, providers
 from exporter.commands import logs
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.serving.app import App
 from exporter.serving.scrape import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER

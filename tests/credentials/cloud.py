@@ -15,7 +15,7 @@ import pytest
 import structlog
 from aiohttp import web
 
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.providers import all_providers
 from exporter.providers.alibaba import credentials as alibaba

@@ -10,8 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from exporter.credentials import Keyring
-from exporter.credentials.keyring import LONGEST_PAUSE
+from exporter.credentials.keyring import LONGEST_PAUSE, Keyring
 from exporter.model import Reason, Reply, Request
 from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError, TransportError

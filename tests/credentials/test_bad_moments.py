@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from exporter.credentials import Keyring
 from exporter.credentials.files import Presence
+from exporter.credentials.keyring import Keyring
 from exporter.fields import SecretSource
 from exporter.files import DAEMONS, MOST_IDLE
 from exporter.model import Account

@@ -15,7 +15,8 @@ from exporter.commands.common import read_configuration
 from exporter.commands.serve import Loader
 from exporter.commands.terminal import Terminal
 from exporter.config.secret_values import missing
-from exporter.credentials import Keyring, chooser
+from exporter.credentials.chain import chooser
+from exporter.credentials.keyring import Keyring
 from exporter.fields import Secret
 from exporter.model import Credentials, Reply, Request
 from exporter.providers import all_providers

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.model import Reply, Request
 from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError

@@ -6,12 +6,13 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials, Reply, Request, State
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
-from exporter.rounds import Clock, Prober, Shared
+from exporter.rounds.prober import Prober
+from exporter.rounds.shared import Clock, Shared
 from exporter.state.board import Board
 from exporter.state.counters import Counters
 from tests.virtual import EPOCH, Network, account, params, reply, run, streams, tencent_error, tencent_state

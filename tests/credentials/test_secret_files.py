@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials
 from exporter.providers import all_providers

@@ -16,7 +16,7 @@ from exporter.exposition import Exposition, Scope, Source
 from exporter.model import Reason, Reply, Request, State
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider
-from exporter.rounds import Prober
+from exporter.rounds.prober import Prober
 from tests.providers.exchanges import document, load, make
 from tests.virtual import Network, VirtualLoop, prober
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config import Config, Scrape
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.model import Stream
 from exporter.providers import all_providers
 from exporter.serving.service import Service, system_clock

@@ -25,7 +25,7 @@ from exporter.commands import logs
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Call, Credentials, Reply, Request, Stream
 from exporter.providers import all_providers
-from exporter.rounds import Prober
+from exporter.rounds.prober import Prober
 from exporter.scrubbing import scrub
 from exporter.simulator import World
 from exporter.simulator import serving as simulated

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exporter.config import Config, Scrape
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.model import State, Stream
 from exporter.providers import all_providers
 from exporter.serving.service import Service, system_clock

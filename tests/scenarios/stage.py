@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.config import Config, Scrape
-from exporter.credentials import Keyring
+from exporter.credentials.keyring import Keyring
 from exporter.fields import SecretSource
 from exporter.model import Account, State, Stream
 from exporter.providers import all_providers
