@@ -221,10 +221,9 @@ class Pool(Generic[C]):
 
     def _rest_now(self) -> float:
         """Return the seconds that a connection has to rest: the more are open, the less."""
-        count, least = self._open(), 2 * len(self._busy)
-        if count < max(MOST_OPEN, least):
+        if not self._crowded():
             return self._rest
-        return min(self._rest, LEAST_REST) if count < max(UTMOST_OPEN, least) else 0.0
+        return min(self._rest, LEAST_REST) if self._room() else 0.0
 
     def _look_at(self, when: float) -> None:
         """Look at a time, or before, what waiting calls can have."""
