@@ -78,11 +78,8 @@ class Turns:
                 return
 
     async def _ask(self, record: Record, deadline: float, fresh: float) -> None:
-        now = self.clock.mono()
-        if (wait := record.tried + GAP_SECONDS - now) > 0:
-            if now + wait > deadline:
-                return
-            await asyncio.sleep(wait)
+        if not await self._pause(record.tried, deadline):
+            return
         prober = self.prober_of(record)
         if prober is None or not await self.turn(prober, deadline):
             return
@@ -99,11 +96,18 @@ class Turns:
     async def ask_all(self, prober: AccountProber, deadline: float) -> None:
         """Ask for all streams of an account, whatever is known of them, and once a second at most."""
         name, now = prober.account.name, self.clock.mono()
-        if (wait := self._asked_whole.get(name, float("-inf")) + GAP_SECONDS - now) > 0:
-            if now + wait > deadline:
-                return
-            await asyncio.sleep(wait)
+        if not await self._pause(self._asked_whole.get(name, float("-inf")), deadline):
+            return
         # If another one asked meanwhile, join its round.
         if self._asked_whole.get(name, float("-inf")) < now:
             self._asked_whole[name] = self.clock.mono()
         await prober.refresh(deadline, now)
+
+    async def _pause(self, asked: float, deadline: float) -> bool:
+        """Wait until the second after a call is over; return False at once if that is after the deadline."""
+        now = self.clock.mono()
+        if (wait := asked + GAP_SECONDS - now) > 0:
+            if now + wait > deadline:
+                return False
+            await asyncio.sleep(wait)
+        return True
