@@ -47,6 +47,19 @@ Behaviour = Callable[[asyncio.StreamWriter, int], Awaitable[None]]
 
 
 @asynccontextmanager
+async def listening(
+    connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[str]:
+    """Listen on loopback; `connected` talks on each connection."""
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@asynccontextmanager
 async def serving(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[Heard]:
     """Serve on loopback; `behave` answers each request, given its number from 1, and may close the connection."""
     heard = Heard()
@@ -62,12 +75,8 @@ async def serving(behave: Behaviour, tls: ssl.SSLContext | None = None) -> Async
         finally:
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-    heard.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(connected, tls) as heard.url:
         yield heard
-    finally:
-        server.close()
 
 
 def _length(head: bytes) -> int:
@@ -239,9 +248,7 @@ def test_an_answer_before_its_request_is_out_counts_and_ends_the_connection() ->
     """What is left of the request would stand before the next one."""
 
     async def main() -> None:
-        server = await asyncio.start_server(early, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, Transport(rest=0) as transport:
+        async with listening(early) as url, Transport(rest=0) as transport:
             connection = await transport.connect(url, 5)
             reply = await connection.send(Request("POST", url, {}, bytes(16 << 20)), 5, MEBIBYTE)
             assert reply.status == 200
@@ -655,10 +662,9 @@ def test_tls_spoken_to_a_server_without_is_reason_tls() -> None:
         writer.close()
 
     async def plain() -> Reason:
-        server = await asyncio.start_server(speaking, "127.0.0.1", 0)
-        async with server, Transport() as transport:
+        async with listening(speaking) as url, Transport() as transport:
             with pytest.raises(TransportError) as caught:
-                await transport.send(get(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"), 5, MEBIBYTE)
+                await transport.send(get(url.replace("http:", "https:")), 5, MEBIBYTE)
             return caught.value.reason
 
     assert asyncio.run(plain()) is Reason.TLS

@@ -16,7 +16,7 @@ from exporter.model import Reason, Reply, Request
 from exporter.providers.interface import MEBIBYTE, TransportError
 from exporter.transport import Transport, tls_context
 from exporter.transport.wire import MOST_INTERIM
-from tests.core.test_transport import answer, certificate, kept, server_context
+from tests.core.test_transport import answer, certificate, kept, listening, server_context
 
 LATE = 0.01  # seconds after which late bytes come
 REST = 0.05  # longer than that
@@ -43,11 +43,8 @@ async def telling(script: Script, greeting: bytes = b"", tls: ssl.SSLContext | N
         finally:
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+    async with listening(connected, tls) as url:
+        yield url
 
 
 def named(name: bytes) -> bytes:
@@ -226,13 +223,10 @@ def test_a_greeting_that_comes_a_moment_after_the_connection_is_no_answer() -> N
         writer.close()
 
     async def main() -> None:
-        server = await asyncio.start_server(greet, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with Transport(rest=REST) as transport:
+        async with listening(greet) as url, Transport(rest=REST) as transport:
             connection = await transport.connect(url, 5)
             assert not await connection.quiet()
             connection.release()
-        server.close()
 
     asyncio.run(main())
 
