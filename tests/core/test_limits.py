@@ -33,6 +33,7 @@ from tests.virtual import (
     prober,
     reply,
     run,
+    scrape,
     streams,
     tencent_error,
     tencent_state,
@@ -62,13 +63,6 @@ class Keys:
 def reload(made: Prober, accounts: Iterable[Account], watched: Iterable[Stream]) -> None:
     """Put another configuration into force."""
     made.configure([(all_providers()[one.provider], one) for one in accounts], watched, 120.0)
-
-
-async def scrape(made: Prober, budget: float) -> None:
-    """Ask for everything, until the budget is used up."""
-    await asyncio.sleep(0.001)
-    now = asyncio.get_running_loop().time()
-    await made.refresh(now + budget, now)
 
 
 def limited(name: str, rate: float, **fields: Any) -> Account:

@@ -31,6 +31,7 @@ from tests.virtual import (
     prober,
     reply,
     run,
+    scrape,
     streams,
     tencent_error,
     tencent_state,
@@ -44,15 +45,6 @@ def answering(state: str) -> Behaviour:
         return tencent_state(state)
 
     return behave
-
-
-async def scrape(made: Prober, budget: float = 9.5, reuse: float = 0.0) -> float:
-    """Scrape once; return how long it took."""
-    loop = asyncio.get_running_loop()
-    await asyncio.sleep(0.001)  # no two scrapes at the very same instant
-    started = loop.time()
-    await made.refresh(started + budget, started - reuse)
-    return loop.time() - started
 
 
 def states(made: Prober) -> Counter[State]:

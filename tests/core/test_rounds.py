@@ -21,19 +21,13 @@ from tests.virtual import (
     prober,
     reply,
     run,
+    scrape,
     streams,
     tencent_error,
     tencent_state,
 )
 
 SINGLE, ONLINE = "DescribeLiveStreamState", "DescribeLiveStreamOnlineList"
-
-
-async def scrape(made: Prober, budget: float = 9.5) -> None:
-    """Scrape once, a moment after whatever was before."""
-    await asyncio.sleep(0.001)
-    now = asyncio.get_running_loop().time()
-    await made.refresh(now + budget, now)
 
 
 def shown(made: Prober) -> dict[str, State]:
