@@ -18,7 +18,7 @@ from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds.account import AccountProber
 from exporter.rounds.prober import Prober
 from exporter.rounds.shared import Clock, Shared
-from exporter.state.board import Board
+from exporter.state.board import Board, Record
 from exporter.state.counters import Counters
 from testbed.virtual import VirtualLoop as VirtualLoop
 from testbed.virtual import run as run
@@ -132,6 +132,13 @@ def prober(
 def account_prober(made: Prober, name: str = "main") -> AccountProber:
     """Return an account's prober."""
     return made.accounts[name]
+
+
+def record_of(made: Prober, name: str) -> Record:
+    """Return the record of a Tencent stream."""
+    record = made.shared.board.get(("tencent", name))
+    assert record is not None
+    return record
 
 
 async def scrape(made: Prober, budget: float = 9.5, reuse: float = 0.0) -> float:

@@ -19,6 +19,7 @@ from tests.virtual import (
     account_prober,
     params,
     prober,
+    record_of,
     run,
     streams,
     tencent_error,
@@ -38,9 +39,7 @@ class Desk:
 
     def record(self, number: int = 0) -> Record:
         """Return a stream's record."""
-        record = self.made.shared.board.get(("tencent", f"s{number:05d}"))
-        assert record is not None
-        return record
+        return record_of(self.made, f"s{number:05d}")
 
     def asked(self, number: int = 0) -> list[float]:
         """Return when a stream was asked for, in seconds since the start."""

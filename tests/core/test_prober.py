@@ -29,6 +29,7 @@ from tests.virtual import (
     always,
     params,
     prober,
+    record_of,
     reply,
     run,
     scrape,
@@ -533,8 +534,7 @@ def test_one_stream_is_asked_ahead_of_a_full_queue(budget: float) -> None:
         made = prober(network, [account(quota={"DescribeLiveStreamState": 50.0})], streams(1000))
         whole = asyncio.get_running_loop().create_task(scrape(made, budget=60))
         await asyncio.sleep(1)
-        last = made.shared.board.get(("tencent", "s00999"))
-        assert last is not None
+        last = record_of(made, "s00999")
         now = asyncio.get_running_loop().time()
         await account_prober(made).refresh_one(last, now + budget, now)
         assert last.succeeded
@@ -626,8 +626,7 @@ def test_a_list_that_may_be_a_minute_old_makes_no_ended_stream_live() -> None:
 
         network = Network(behave)
         made = prober(network, [account(plan="auto")], streams(50))
-        record = made.shared.board.get(("tencent", "s00000"))
-        assert record is not None
+        record = record_of(made, "s00000")
         shown = []
         for turn in range(7):
             truth["s00000"] = "inactive" if 2 <= turn < 6 else "active"
@@ -645,8 +644,7 @@ def test_a_list_that_may_be_a_minute_old_makes_no_ended_stream_live() -> None:
 
 def inputs_of(made: Prober, name: str) -> int | None:
     """Return how many inputs are shown for a stream, or None for unknown."""
-    record = made.shared.board.get(("tencent", name))
-    assert record is not None
+    record = record_of(made, name)
     return None if record.answer is None or record.answer.inputs is None else len(record.answer.inputs)
 
 
@@ -672,8 +670,7 @@ def test_inputs_are_told_whichever_answer_comes_first(listed: bool) -> None:
         made = prober(network, [account(region="ap-guangzhou", plan="auto", timeout="3s")], watched)
         whole = asyncio.get_running_loop().create_task(scrape(made))
         await asyncio.sleep(0.1)
-        first = made.shared.board.get(("tencent", "s00000"))
-        assert first is not None
+        first = record_of(made, "s00000")
         now = asyncio.get_running_loop().time()
         await account_prober(made).refresh_one(first, now + 3, now)
         await whole
@@ -696,8 +693,7 @@ def test_a_probe_that_jumps_the_queue_knows_what_the_list_told() -> None:
         made = prober(Network(behave), [owner], streams(20, inputs=2))
         whole = asyncio.get_running_loop().create_task(scrape(made))
         await asyncio.sleep(0.5)
-        last = made.shared.board.get(("tencent", "s00019"))
-        assert last is not None
+        last = record_of(made, "s00019")
         now = asyncio.get_running_loop().time()
         await account_prober(made).refresh_one(last, now + 1, now)
         assert (last.shown, inputs_of(made, "s00019")) == (State.ACTIVE, 0)

@@ -19,6 +19,7 @@ from tests.virtual import (
     credentials,
     params,
     prober,
+    record_of,
     reply,
     run,
     scrape,
@@ -167,8 +168,7 @@ def test_a_round_that_cannot_begin_takes_no_answer_from_another() -> None:
         loop = asyncio.get_running_loop()
         whole = loop.create_task(scrape(made))
         await asyncio.sleep(1.0)
-        record = made.shared.board.get(("tencent", "s00001"))
-        assert record is not None
+        record = record_of(made, "s00001")
         await account_prober(made).refresh_one(record, loop.time() + 1.0, loop.time())
         assert record.shown is State.ACTIVE
         await whole
@@ -191,8 +191,7 @@ def test_a_probe_asks_again_for_what_the_round_under_way_has_asked_already() -> 
         loop = asyncio.get_running_loop()
         whole = loop.create_task(scrape(made))
         await asyncio.sleep(2.0)
-        record = made.shared.board.get(("tencent", "s00000"))
-        assert record is not None
+        record = record_of(made, "s00000")
         asked = record.tried
         wanted = loop.time()
         assert asked < wanted
@@ -281,8 +280,7 @@ def test_a_probe_returns_when_a_list_has_answered_for_its_stream() -> None:
         )
         scraping = asyncio.create_task(scrape(made, 30.0))
         await asyncio.sleep(1.5)
-        record = made.shared.board.get(("tencent", "s00000"))
-        assert record is not None
+        record = record_of(made, "s00000")
         began = loop.time()
         await account_prober(made).refresh_one(record, began + 20, began)
         assert record.action == ONLINE

@@ -13,7 +13,18 @@ from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.prober import Prober
 from exporter.rounds.turns import Turns
 from exporter.state.board import Record
-from tests.virtual import Network, account, account_prober, params, prober, run, streams, tencent_error, tencent_state
+from tests.virtual import (
+    Network,
+    account,
+    account_prober,
+    params,
+    prober,
+    record_of,
+    run,
+    streams,
+    tencent_error,
+    tencent_state,
+)
 
 ACTION = "DescribeLiveStreamState"
 
@@ -34,9 +45,7 @@ class Desk:
 
     def record(self, number: int = 0) -> Record:
         """Return a stream's record."""
-        record = self.made.shared.board.get(("tencent", f"s{number:05d}"))
-        assert record is not None
-        return record
+        return record_of(self.made, f"s{number:05d}")
 
     def asked(self, number: int = 0) -> list[float]:
         """Return when a stream was asked for, in seconds of the loop."""
