@@ -102,7 +102,7 @@ class Record:
             since = self.definite_since
         else:
             since = self.fault_since if fault is not None else self.answered or None
-        return Row(self.key, self.stream, state, since, answer is not None and fault is None, answer, self.answered,
+        return Row(self.key, self.stream, state, since, self.succeeded, answer, self.answered,
                    self.action, fault, self.faulted, self.changes, self.tried)  # fmt: skip
 
 
