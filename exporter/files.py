@@ -57,7 +57,7 @@ class Daemons(Executor):
         if inbox is None:
             inbox = SimpleQueue()
             try:
-                threading.Thread(target=self._work, args=(inbox,), name="files", daemon=True).start()
+                threading.Thread(target=self._work, args=(inbox,), name="daemon", daemon=True).start()
             except RuntimeError:
                 raise TimeoutError(errno.EAGAIN, "could not be read: no thread can be started for it") from None
         inbox.put((future, partial(function, *args, **kwargs)))

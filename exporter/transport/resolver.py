@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+from exporter import files
 
 MOST_LOOK_UPS: Final = 8
 NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -37,7 +38,7 @@ class Resolver(AbstractResolver):
         """Return the addresses of a host.
 
         Raises:
-            OSError: There are none, or too many look-ups hang already.
+            OSError: There are none, too many look-ups hang already, or no thread can be started.
         """
         if self._under_way >= MOST_LOOK_UPS:
             raise OSError(socket.EAI_AGAIN, "earlier look-ups have not ended")
@@ -63,8 +64,8 @@ class Resolver(AbstractResolver):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._ended, done, found)
 
+        files.DAEMONS.submit(work)
         self._under_way += 1
-        threading.Thread(target=work, name="dns", daemon=True).start()
         return await done
 
     def _ended(self, done: asyncio.Future[list[tuple[Any, ...]]], found: list[tuple[Any, ...]] | OSError) -> None:

@@ -15,6 +15,7 @@ from exporter.model import Reason
 from exporter.providers.interface import TransportError
 from exporter.transport import Transport
 from exporter.transport.resolver import MOST_LOOK_UPS, Resolver
+from tests.credentials.test_bad_moments import no_threads
 
 EXIT = """
 import asyncio, threading
@@ -59,6 +60,23 @@ def test_look_ups_that_hang_are_not_piled_up() -> None:
         answer.set()
         found = await asyncio.gather(*waiting)
         assert [one[0]["host"] for one in found] == ["127.0.0.1"] * (MOST_LOOK_UPS - 1)
+        assert (await resolver.resolve("cloud.example", 80))[0]["port"] == 80
+
+    asyncio.run(main())
+
+
+def test_no_thread_to_spare_is_over_when_there_is_one() -> None:
+    """A look-up that could not even begin is not counted as one that hangs."""
+
+    def look_up(_host: str, port: int, _family: int) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async def main() -> None:
+        resolver = Resolver(look_up)
+        with no_threads():
+            for _ in range(MOST_LOOK_UPS + 1):
+                with pytest.raises(OSError, match="no thread can be started"):
+                    await resolver.resolve("cloud.example", 80)
         assert (await resolver.resolve("cloud.example", 80))[0]["port"] == 80
 
     asyncio.run(main())

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from exporter import files
 from exporter.credentials.files import Presence
 from exporter.credentials.keyring import Keyring
 from exporter.fields import SecretSource
-from exporter.files import DAEMONS, MOST_IDLE
+from exporter.files import Daemons
 from exporter.model import Account
 from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError
@@ -37,16 +38,13 @@ def by_file(path: Path) -> Account:
 @contextmanager
 def no_threads() -> Iterator[None]:
     """Let no thread start, and none of ours be idle."""
-    go = threading.Event()
-    jobs = [DAEMONS.submit(go.wait) for _ in range(MOST_IDLE)]
     before = threading.stack_size(1 << 46)
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(files, "DAEMONS", Daemons())
+            yield
     finally:
         threading.stack_size(before)
-        go.set()
-        for job in jobs:
-            job.result()
 
 
 @pytest.mark.parametrize("name", ["cvm-auto", "ecs-profile"])
