@@ -13,8 +13,6 @@ from functools import lru_cache
 from operator import itemgetter
 from urllib.parse import quote, urlsplit
 
-from exporter.model import Moment
-
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """SHA-256 of no bytes: the payload hash of a request without a body."""
 
@@ -66,6 +64,6 @@ def _stamp(second: int, form: str) -> str:
     return datetime.fromtimestamp(second, UTC).strftime(form)
 
 
-def timestamp(moment: Moment, form: str) -> str:
-    """Format a moment in UTC; `form` is as in strftime."""
-    return _stamp(int(moment.now), form)
+def timestamp(now: float, form: str) -> str:
+    """Format Unix seconds in UTC; `form` is as in strftime."""
+    return _stamp(int(now), form)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exporter.fields import Secret, SecretSource
-from exporter.model import Credentials, Moment, Reason, Reply
+from exporter.model import Credentials, Reason, Reply
 from exporter.providers import all_providers
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import host, same, timestamp
@@ -401,7 +401,7 @@ def test_calls_are_counted_by_what_the_cloud_counts_them_by() -> None:
 
 def test_a_timestamp_is_the_moment_in_utc() -> None:
     """In whole seconds, in the form that a vendor wants."""
-    assert timestamp(Moment(1530298800.9, "0", 1), "%Y-%m-%dT%H:%M:%SZ") == "2018-06-29T19:00:00Z"
+    assert timestamp(1530298800.9, "%Y-%m-%dT%H:%M:%SZ") == "2018-06-29T19:00:00Z"
 
 
 # --- throttling -------------------------------------------------------------------------------------------------------

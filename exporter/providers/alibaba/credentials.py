@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from exporter.model import Moment, Reply, Request
+from exporter.model import Reply, Request
 from exporter.providers import leases
 from exporter.providers.encoding import timestamp
 from exporter.providers.interface import CredentialsError, Malformed
@@ -68,7 +68,7 @@ def _from_pod(machine: Machine, now: float, settings: Mapping[str, str], names: 
         "Action": "AssumeRoleWithOIDC",
         "Format": "JSON",
         "Version": "2015-04-01",
-        "Timestamp": timestamp(Moment(now, "", 0), "%Y-%m-%dT%H:%M:%SZ"),
+        "Timestamp": timestamp(now, "%Y-%m-%dT%H:%M:%SZ"),
     }
     # The token is sent in the body, because servers and proxies log URLs.
     form = {

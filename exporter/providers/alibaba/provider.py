@@ -145,7 +145,7 @@ def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment:
         "host": host(account.endpoint),
         "x-acs-action": call.action,
         "x-acs-content-sha256": EMPTY_SHA256,
-        "x-acs-date": timestamp(moment, "%Y-%m-%dT%H:%M:%SZ"),
+        "x-acs-date": timestamp(moment.now, "%Y-%m-%dT%H:%M:%SZ"),
         "x-acs-signature-nonce": moment.nonce,
         "x-acs-version": call.version,
     }

@@ -130,7 +130,7 @@ def _sign(account: VolcengineAccount, credentials: Credentials, call: Call, mome
     headers = {
         "Host": host(account.endpoint),
         "X-Content-Sha256": EMPTY_SHA256,
-        "X-Date": timestamp(moment, "%Y%m%dT%H%M%SZ"),
+        "X-Date": timestamp(moment.now, "%Y%m%dT%H%M%SZ"),
     }
     if credentials.token:
         headers["X-Security-Token"] = credentials.token.reveal()
