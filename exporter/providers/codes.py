@@ -150,6 +150,12 @@ def of_fault(provider: str, code: str, reason: str) -> Entry:
     return next((entry for entry in known if entry.reason == reason), None) or local(reason)
 
 
+def of_state(provider: str, state: str, code: str) -> Entry | None:
+    """Return the entry of a definite answer by its code, or the first of its state; None if none tells that state."""
+    known = [entry for entry in load(provider).entries() if entry.state == state]
+    return min(known, key=lambda entry: entry.code != code, default=None)
+
+
 def reasons() -> tuple[Entry, ...]:
     """Return the entries of all reasons."""
     return tuple(_own()["reasons"].values())

@@ -45,9 +45,8 @@ class Wording(NamedTuple):
 @lru_cache(maxsize=4096)
 def of_state(provider: str, state: State, code: str) -> Wording:
     """Explain a definite answer by its code, else by its state."""
-    entries = [entry for entry in codes.load(provider).entries() if entry.state == state]
-    best = min(entries, key=lambda entry: entry.code != code, default=None)
-    return Wording(LEGEND[state]) if best is None else _wording(best)
+    entry = codes.of_state(provider, state, code)
+    return Wording(LEGEND[state]) if entry is None else _wording(entry)
 
 
 def of_fault(provider: str, fault: Fault) -> Wording:
