@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-import yaml
 from pydantic.fields import FieldInfo
 
-from exporter.config.document import Document, spot_of
+from exporter.config.document import Document, control_character
 from exporter.config.problems import Place, Spot
 from exporter.fields import is_duration
 from exporter.providers.interface import AnyProvider
@@ -203,12 +202,10 @@ class Table:
 
     def fill(self, document: Document) -> None:
         """Make a list of streams out of a document's bytes, and note what is wrong with them."""
-        text = document.data.decode("utf-8")
-        if odd := yaml.reader.Reader.NON_PRINTABLE.search(text):
-            document.note(
-                (), *spot_of(document.data, len(text[: odd.start()].encode())), "is not CSV: a control character"
-            )
+        if spot := control_character(document.data):
+            document.note((), *spot, "is not CSV: a control character")
             return
+        text = document.data.decode("utf-8")
         if not text.strip():
             document.note((), 1, 1, "empty")
             return
