@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from exporter.config.document import Document, control_character
 from exporter.config.problems import Place, Spot
+from exporter.config.streams import taken
 from exporter.fields import is_duration
 from exporter.providers.interface import AnyProvider
 from exporter.spelling import did_you_mean
@@ -144,15 +145,13 @@ class Columns:
     Attributes:
         known: How the cells of each are read.
         retired: What to say of those of an earlier version.
-        taken: The names that no label may have.
     """
 
     known: Mapping[str, Read]
     retired: Mapping[str, str]
-    taken: frozenset[str]
 
     @classmethod
-    def of(cls, providers: Iterable[AnyProvider], taken: frozenset[str]) -> Columns:
+    def of(cls, providers: Iterable[AnyProvider]) -> Columns:
         """Return every key of the providers' streams as a column, but for `labels`."""
         known: dict[str, Read] = {}
         retired: dict[str, str] = {}
@@ -162,14 +161,14 @@ class Columns:
                 read = _read_as(field)
                 if read is not None and known.get(name) is not str:
                     known[name] = read
-        return cls(known, retired, taken)
+        return cls(known, retired)
 
     def problem(self, name: str, before: Iterable[str]) -> str:
         """Say what is wrong with a column's name, or return an empty text."""
         if name in before:
             return "stands twice in the header"
         if name.startswith(LABELS):
-            return self._label_problem(name.removeprefix(LABELS))
+            return _label_problem(name.removeprefix(LABELS))
         if name in self.known:
             return ""
         if name in self.retired:
@@ -180,10 +179,11 @@ class Columns:
             return "unknown column; a label has a column of its own, such as labels.team"
         return f"unknown column{did_you_mean(name, self.known)}" if name else "a column without a name"
 
-    def _label_problem(self, label: str) -> str:
-        if not _LABEL.fullmatch(label):
-            return "a label's name may hold letters, digits and _ only, and begins with no digit"
-        return "this label name is taken; use another" if label in self.taken or label.startswith("__") else ""
+
+def _label_problem(label: str) -> str:
+    if not _LABEL.fullmatch(label):
+        return "a label's name may hold letters, digits and _ only, and begins with no digit"
+    return taken(label)
 
 
 def _place(column: str) -> tuple[str, ...]:
