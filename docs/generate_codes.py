@@ -1,10 +1,9 @@
-"""Makes docs/codes.md and docs/codes/ out of the catalogue: prints the pages, or writes them with `--write`.
+"""Makes docs/codes.md and docs/codes/ out of the catalogue.
 
 One page for each provider, with one line for each distinct advice: the codes that share it, each with its meaning, and
 then the advice. A code whose advice is that of its reason has its meaning alone; docs/codes.md has the reasons.
 """
 
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
@@ -111,18 +110,3 @@ def _escaped(text: str) -> str:
     parts = text.split("`")
     parts[::2] = [part.translate({ord(mark): f"\\{mark}" for mark in "<*_"}) for part in parts[::2]]
     return "`".join(parts)
-
-
-def main(write: bool) -> int:
-    """Write the pages to their places, or print them."""
-    for path, text in pages().items():
-        if write:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        else:
-            sys.stdout.write(text)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main("--write" in sys.argv[1:]))

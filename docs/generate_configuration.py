@@ -1,6 +1,5 @@
-"""Makes docs/configuration.md out of the configuration's JSON Schema: prints the page, or writes it with `--write`."""
+"""Makes docs/configuration.md out of the configuration's JSON Schema."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -204,16 +203,3 @@ def _allowed(field: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(numbers, dict) and numbers.get("type") in ("integer", "number"):
         low, high = numbers.get("minimum"), numbers["maximum"]
         yield f"{low:,} to {high:,}" if low is not None else f"above {numbers['exclusiveMinimum']} to {high:,}"
-
-
-def main(write: bool) -> int:
-    """Write the page to its place, or print it."""
-    if write:
-        PAGE.write_text(render(), encoding="utf-8")
-    else:
-        sys.stdout.write(render())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main("--write" in sys.argv[1:]))

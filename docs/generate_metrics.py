@@ -1,6 +1,5 @@
-"""Makes docs/metrics.md out of the table of metrics: prints the page, or writes it with `--write`."""
+"""Makes docs/metrics.md out of the table of metrics."""
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -145,16 +144,3 @@ def _values(providers: Mapping[str, AnyProvider]) -> str:
             "- `code`: one of [codes.md](codes.md), `ok`, `other`, or a failure's reason on this side",
         ]
     )
-
-
-def main(write: bool) -> int:
-    """Write the page to its place, or print it."""
-    if write:
-        PAGE.write_text(render(), encoding="utf-8")
-    else:
-        sys.stdout.write(render())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main("--write" in sys.argv[1:]))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+import structlog
+
+from exporter.commands import logs
 
 
 @pytest.hookimpl(wrapper=True)
@@ -17,3 +21,12 @@ def pytest_runtest_makereport() -> Generator[None, Any, Any]:
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def said() -> Iterator[io.StringIO]:
+    """Return what is logged, from debug on."""
+    before, text = structlog.get_config(), io.StringIO()
+    logs.configure("debug", "logfmt", text)
+    yield text
+    structlog.configure(**before)

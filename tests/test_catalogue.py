@@ -314,6 +314,6 @@ def test_rows_carry_known_keys_only(provider: str) -> None:
 
 
 def test_the_page_of_codes_is_fresh() -> None:
-    """The pages of codes say what the catalogue says: run `python docs/generate_codes.py --write` after a change."""
+    """The pages of codes say what the catalogue says: run `make docs` after a change."""
     pages = runpy.run_path(str(ROOT / "docs" / "generate_codes.py"))["pages"]()
     assert {path: path.read_text(encoding="utf-8") for path in pages} == pages

@@ -828,7 +828,7 @@ def test_schema_knows_what_the_loader_knows(validator: Any) -> None:
 
 
 def test_page_is_fresh() -> None:
-    """docs/configuration.md says what the schema says: run `python docs/generate_configuration.py --write`."""
+    """docs/configuration.md says what the schema says: run `make docs`."""
     page = runpy.run_path(str(ROOT / "docs" / "generate_configuration.py"))["render"]()
     assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == page
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from exporter import providers
 from exporter.config import Config, ConfigErrors, load
 from exporter.config.document import LARGEST
-from exporter.config.streams import TAKEN_LABELS
 from exporter.config.table import Columns, NotCsv, rows
 from tests.markdown import ROOT, page
 
@@ -171,7 +170,7 @@ def test_a_variable_in_a_cell_is_warned_of(tmp_path: Path) -> None:
 
 def test_every_key_of_a_stream_has_a_column() -> None:
     """Whatever a cloud's streams may say can be said in a table."""
-    columns = Columns.of(PROVIDERS.values(), TAKEN_LABELS)
+    columns = Columns.of(PROVIDERS.values())
     keys = {key for provider in PROVIDERS.values() for key in provider.stream.model_fields}
     assert [key for key in sorted(keys - {"labels"}) if columns.problem(key, ())] == []
 

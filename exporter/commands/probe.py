@@ -276,10 +276,8 @@ def _meaning(record: Record) -> catalogue.Entry | None:
     provider = record.key[0]
     if record.fault is not None:
         return catalogue.of_fault(provider, record.fault.code, str(record.fault.reason))
-    if record.answer is None:
-        return None
-    entries = [entry for entry in catalogue.load(provider).entries() if entry.state == record.answer.state]
-    return next((entry for entry in entries if entry.code == record.answer.code), entries[0] if entries else None)
+    answer = record.answer
+    return None if answer is None else catalogue.of_state(provider, answer.state, answer.code)
 
 
 def _call(number: int, call: Transcript) -> str:

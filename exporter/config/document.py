@@ -150,6 +150,13 @@ def spot_of(data: bytes, offset: int) -> tuple[int, int]:
     return before.count(b"\n") + 1, len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
 
 
+def control_character(data: bytes) -> tuple[int, int] | None:
+    """Return where the first character stands that YAML does not allow; None where there is none."""
+    text = data.decode("utf-8")
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    return spot_of(data, len(text[: found.start()].encode())) if found else None
+
+
 class _Stop(Exception):  # noqa: N818
     """Reading ends here; the problem has been noted."""
 
@@ -189,7 +196,7 @@ class Reader:
             return
         except yaml.YAMLError as error:
             mark, message = document.format.explain(error)
-            line, column = (mark.line + 1, mark.column + 1) if mark else self._unprintable()
+            line, column = (mark.line + 1, mark.column + 1) if mark else control_character(document.data) or (1, 1)
             document.note((), line, column, message)
             return
         except (ValueError, OverflowError):  # the Python parser's own slips, on escapes that are no characters
@@ -211,11 +218,6 @@ class Reader:
     def _refuse(self, event: Any, kind: str, *, bare: bool = False) -> None:
         mark = event.start_mark
         self.document.note(self.place(), mark.line + 1, mark.column + 1, kind, bare=bare)
-
-    def _unprintable(self) -> tuple[int, int]:
-        text = self.document.data.decode("utf-8")
-        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
-        return spot_of(self.document.data, len(text[: found.start()].encode())) if found else (1, 1)
 
     def place(self) -> Place:
         """Return the place of the value that comes next, or of the mapping where a key comes next."""

@@ -86,7 +86,7 @@ class _Loading:
         self.hung = ""
         self._read = read
         self._format = Format(path=partial(path_of, words=_words(providers)))
-        table = Table(Columns.of(providers.values(), TAKEN_LABELS))
+        table = Table(Columns.of(providers.values()))
         self._table = replace(self._format, fill=table.fill, locate=table.locate)
         self.findings = Findings(self.open(path, self._format))
         self.scrape = Scrape()

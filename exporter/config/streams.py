@@ -177,11 +177,16 @@ class Streams:
 
     def _check_labels(self, labels: Iterable[str], place: Place) -> None:
         for label in labels:
-            if label in TAKEN_LABELS or label.startswith("__"):
-                self.findings.wrong((*place, "labels", label), "this label name is taken; use another", at_key=True)
+            if problem := taken(label):
+                self.findings.wrong((*place, "labels", label), problem, at_key=True)
             elif label in SCRAPE_LABELS:
                 message = f"Prometheus sets {label} itself, and shows this one as exported_{label}"
                 self.findings.warn((*place, "labels", label), message, at_key=True)
+
+
+def taken(label: str) -> str:
+    """Say that a label's name cannot be a stream's, or return an empty text."""
+    return "this label name is taken; use another" if label in TAKEN_LABELS or label.startswith("__") else ""
 
 
 def _copies(model: Stream, names: list[str]) -> list[Stream]:

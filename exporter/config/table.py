@@ -6,16 +6,16 @@ They are read as strictly as YAML, and every problem has its line and column. An
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-import yaml
 from pydantic.fields import FieldInfo
 
-from exporter.config.document import Document, spot_of
+from exporter.config.document import Document, control_character
 from exporter.config.problems import Place, Spot
+from exporter.config.streams import taken
 from exporter.fields import is_duration
 from exporter.providers.interface import AnyProvider
 from exporter.spelling import did_you_mean
@@ -145,15 +145,13 @@ class Columns:
     Attributes:
         known: How the cells of each are read.
         retired: What to say of those of an earlier version.
-        taken: The names that no label may have.
     """
 
     known: Mapping[str, Read]
     retired: Mapping[str, str]
-    taken: frozenset[str]
 
     @classmethod
-    def of(cls, providers: Iterable[AnyProvider], taken: frozenset[str]) -> Columns:
+    def of(cls, providers: Iterable[AnyProvider]) -> Columns:
         """Return every key of the providers' streams as a column, but for `labels`."""
         known: dict[str, Read] = {}
         retired: dict[str, str] = {}
@@ -163,14 +161,14 @@ class Columns:
                 read = _read_as(field)
                 if read is not None and known.get(name) is not str:
                     known[name] = read
-        return cls(known, retired, taken)
+        return cls(known, retired)
 
-    def problem(self, name: str, before: Iterable[str]) -> str:
+    def problem(self, name: str, before: Collection[str]) -> str:
         """Say what is wrong with a column's name, or return an empty text."""
         if name in before:
             return "stands twice in the header"
         if name.startswith(LABELS):
-            return self._label_problem(name.removeprefix(LABELS))
+            return _label_problem(name.removeprefix(LABELS))
         if name in self.known:
             return ""
         if name in self.retired:
@@ -181,15 +179,23 @@ class Columns:
             return "unknown column; a label has a column of its own, such as labels.team"
         return f"unknown column{did_you_mean(name, self.known)}" if name else "a column without a name"
 
-    def _label_problem(self, label: str) -> str:
-        if not _LABEL.fullmatch(label):
-            return "a label's name may hold letters, digits and _ only, and begins with no digit"
-        return "this label name is taken; use another" if label in self.taken or label.startswith("__") else ""
+
+def _label_problem(label: str) -> str:
+    if not _LABEL.fullmatch(label):
+        return "a label's name may hold letters, digits and _ only, and begins with no digit"
+    return taken(label)
 
 
 def _place(column: str) -> tuple[str, ...]:
     """Return the place within a stream that a column fills."""
     return ("labels", column.removeprefix(LABELS)) if column.startswith(LABELS) else (column,)
+
+
+def _cells(places: list[tuple[str, ...]], row: list[Cell]) -> Iterator[tuple[tuple[str, ...], Cell]]:
+    """Yield the cells of a line that count, with their places within the stream."""
+    for place, cell in zip(places, row, strict=False):
+        if place and (cell.text or place[0] in NEEDED):
+            yield place, cell
 
 
 # --- documents -------------------------------------------------------------------------------------------------------
@@ -203,12 +209,10 @@ class Table:
 
     def fill(self, document: Document) -> None:
         """Make a list of streams out of a document's bytes, and note what is wrong with them."""
-        text = document.data.decode("utf-8")
-        if odd := yaml.reader.Reader.NON_PRINTABLE.search(text):
-            document.note(
-                (), *spot_of(document.data, len(text[: odd.start()].encode())), "is not CSV: a control character"
-            )
+        if spot := control_character(document.data):
+            document.note((), *spot, "is not CSV: a control character")
             return
+        text = document.data.decode("utf-8")
         if not text.strip():
             document.note((), 1, 1, "empty")
             return
@@ -217,8 +221,9 @@ class Table:
             header = next(lines)
             document.value, document.readable = [], True
             if self._check_header(document, header):
+                places = self._places(header)
                 for row in lines:
-                    self._add(document, header, row)
+                    self._add(document, places, row)
         except NotCsv as error:
             document.readable = False
             document.note((), *error.spot, error.why)
@@ -229,29 +234,40 @@ class Table:
             sign = "semicolons" if found[0] == ";" else "tabs"
             document.note((), 1, 1, f"the columns are separated by {sign}; separate them by commas")
             return False
-        names = [cell.text for cell in header]
-        for number, cell in enumerate(header):
-            if problem := self.columns.problem(cell.text, names[:number]):
+        for cell, problem in self._problems(header):
+            if problem:
                 place = _place(cell.text) if cell.text else ()
                 document.note(place, cell.line, cell.column, problem)
+        names = {cell.text for cell in header}
         lacking = [name for name in NEEDED if name not in names]
         for name in lacking:
             document.note((), 1, 1, f"lacks the column {name}; the first line names the columns")
         return not lacking
 
-    def _add(self, document: Document, header: list[Cell], row: list[Cell]) -> None:
+    def _places(self, header: list[Cell]) -> list[tuple[str, ...]]:
+        """Return the place within a stream that each column fills; an empty one for a column that does not count."""
+        return [() if problem else _place(cell.text) for cell, problem in self._problems(header)]
+
+    def _problems(self, header: list[Cell]) -> Iterator[tuple[Cell, str]]:
+        """Yield each column with what is wrong with it; an empty text where nothing is."""
+        before: set[str] = set()
+        for cell in header:
+            yield cell, self.columns.problem(cell.text, before)
+            before.add(cell.text)
+
+    def _add(self, document: Document, places: list[tuple[str, ...]], row: list[Cell]) -> None:
         """Add a line's stream to the document; an empty line counts for nothing."""
         if not any(cell.text for cell in row):
             return
         index = len(document.value)
         document.value.append({})
-        if len(row) != len(header):
-            here = row[min(len(row) - 1, len(header))]
+        if len(row) != len(places):
+            here = row[min(len(row) - 1, len(places))]
             document.unknown.add((index,))
-            counts = f"has {len(row):,} cells where the header has {len(header):,}"
+            counts = f"has {len(row):,} cells where the header has {len(places):,}"
             document.note((index,), here.line, here.column, counts)
             return
-        for place, cell in self._cells(header, row):
+        for place, cell in _cells(places, row):
             *outer, key = place
             try:
                 value: Any = cell.text if outer else self.columns.known[key](cell.text)
@@ -262,24 +278,15 @@ class Table:
             entry = document.value[index]
             (entry.setdefault("labels", {}) if outer else entry)[key] = value
 
-    def _cells(self, header: list[Cell], row: list[Cell]) -> Iterator[tuple[tuple[str, ...], Cell]]:
-        """Yield the cells that count, with their places within the stream."""
-        seen: set[str] = set()
-        for column, cell in zip(header, row, strict=False):
-            name = column.text
-            if (cell.text or name in NEEDED) and name not in seen and not self.columns.problem(name, ()):
-                yield _place(name), cell
-            seen.add(name)
-
     def locate(self, document: Document, wanted: set[Place]) -> dict[Place, Spot]:
         """Return where the wanted places are."""
         found: dict[Place, Spot] = {}
         lines = rows(document.data.decode("utf-8"))
-        header = next(lines)
+        places = self._places(next(lines))
         for index, row in enumerate(row for row in lines if any(cell.text for cell in row)):
             if (index,) not in wanted:
                 continue
-            for place, cell in (((), row[0]), *self._cells(header, row)):
+            for place, cell in (((), row[0]), *_cells(places, row)):
                 for length in range(len(place) + 1):
                     spot = (cell.line, cell.column)
                     found.setdefault((index, *place[:length]), Spot(spot, spot))

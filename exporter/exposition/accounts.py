@@ -30,7 +30,7 @@ class AccountCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
-        samples = _account_samples(self._source)
+        samples = _account_samples(self._source, self._account)
         for family in ACCOUNT_FAMILIES:
             yield self._metric(family, samples[family.name])
         if self._account is None:
@@ -47,8 +47,9 @@ class AccountCollector(Collector):
         return metric
 
 
-def _account_samples(source: Source) -> dict[str, Samples]:
-    counters, accounts = source.counters, list(source.accounts())
+def _account_samples(source: Source, only: tuple[str, str] | None) -> dict[str, Samples]:
+    """Return the samples of each family: of one account alone, or of all; those of counters are always of all."""
+    counters, accounts = source.counters, [one for one in source.accounts() if only in (None, one.names)]
     return {
         "stream_probe_errors_total": counters.errors.items(),
         "stream_provider_responses_total": counters.responses.items(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
@@ -26,6 +26,9 @@ OTHER: Final = "other"
 
 GATEWAY: Final = "gateway"
 """The family that is searched before the family of the action."""
+
+MOST_REMEMBERED: Final = 4096
+"""Answers that are kept explained: in an outage each of thousands of streams asks for the same."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -144,10 +147,18 @@ def local(word: str) -> Entry:
     return _own()["reasons"].get(word) or _own()["words"][word]
 
 
+@lru_cache(MOST_REMEMBERED)
 def of_fault(provider: str, code: str, reason: str) -> Entry:
     """Return the entry of a failed attempt by its code, or by its reason if the code is the exporter's own."""
     known = load(provider).explain(code) if code not in (reason, OTHER) else []
     return next((entry for entry in known if entry.reason == reason), None) or local(reason)
+
+
+@lru_cache(MOST_REMEMBERED)
+def of_state(provider: str, state: str, code: str) -> Entry | None:
+    """Return the entry of a definite answer by its code, or the first of its state; None if none tells that state."""
+    known = [entry for entry in load(provider).entries() if entry.state == state]
+    return min(known, key=lambda entry: entry.code != code, default=None)
 
 
 def reasons() -> tuple[Entry, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from exporter.fields import format_duration
@@ -42,22 +41,15 @@ class Wording(NamedTuple):
     advice: str = ""
 
 
-@lru_cache(maxsize=4096)
 def of_state(provider: str, state: State, code: str) -> Wording:
     """Explain a definite answer by its code, else by its state."""
-    entries = [entry for entry in codes.load(provider).entries() if entry.state == state]
-    best = min(entries, key=lambda entry: entry.code != code, default=None)
-    return Wording(LEGEND[state]) if best is None else _wording(best)
+    entry = codes.of_state(provider, state, code)
+    return Wording(LEGEND[state]) if entry is None else _wording(entry)
 
 
 def of_fault(provider: str, fault: Fault) -> Wording:
     """Explain a failed attempt."""
-    return _of_fault(provider, fault.code, str(fault.reason))
-
-
-@lru_cache(maxsize=4096)
-def _of_fault(provider: str, code: str, reason: str) -> Wording:
-    return _wording(codes.of_fault(provider, code, reason))
+    return _wording(codes.of_fault(provider, fault.code, str(fault.reason)))
 
 
 def _wording(entry: codes.Entry) -> Wording:

@@ -10,15 +10,13 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from aiohttp import web
 
-from exporter.commands import logs
 from exporter.commands.listening import SOCKET_MODE, listen
 from exporter.commands.options import Address, ServeOptions, SocketFile
 from exporter.commands.terminal import Terminal
@@ -29,15 +27,6 @@ from tests.core.test_transport import certificate, server_context
 
 LOOPBACKS = ("127.0.0.1", "::1")
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    """Return what is logged."""
-    before, text = structlog.get_config(), io.StringIO()
-    logs.configure("debug", "logfmt", text)
-    yield text
-    structlog.configure(**before)
 
 
 @contextlib.asynccontextmanager

@@ -8,17 +8,15 @@ import json
 import os
 import re
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from benchmarks.network import Plain
 from exporter import config, files, providers
-from exporter.commands import logs
 from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reason, Reply, Request, State
 from exporter.providers.interface import TransportError
@@ -101,15 +99,6 @@ class Stage:
     def names(self) -> list[str]:
         """Return the names of the watched streams."""
         return [record.key[1] for record in self.service.board]
-
-
-@pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    """Return what is logged, from debug on."""
-    before, text = structlog.get_config(), io.StringIO()
-    logs.configure("debug", "logfmt", text)
-    yield text
-    structlog.configure(**before)
 
 
 def sample(text: str, name: str) -> float:

@@ -6,19 +6,17 @@ import asyncio
 import gzip
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from benchmarks.network import Plain
 from exporter import config, providers
-from exporter.commands import logs
 from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.serving.app import App
@@ -92,15 +90,6 @@ def asking(
             return found
 
     return asyncio.run(main())
-
-
-@pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    """Return what is logged, from debug on."""
-    before, text = structlog.get_config(), io.StringIO()
-    logs.configure("debug", "logfmt", text)
-    yield text
-    structlog.configure(**before)
 
 
 # --- deadlines -------------------------------------------------------------------------------------------------------
