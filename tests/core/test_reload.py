@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import structlog
 
-from benchmarks.network import Plain
 from exporter import config, files, providers
 from exporter.commands import logs
 from exporter.credentials import Keyring
@@ -26,6 +25,7 @@ from exporter.rounds import Clock
 from exporter.serving.reload import STOPPING, FileSignatures, Reloader
 from exporter.serving.service import Service
 from exporter.state.board import address
+from testbed.network import Plain
 from tests.virtual import EPOCH, run, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "a-secret", "plan": "single",
