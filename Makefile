@@ -36,13 +36,16 @@ floors: $(VENV)/.development
 DECIDES := $(addprefix tests/core/test_,board.py document.py limits.py model.py planner.py prober.py quota.py rounds.py waiting.py) \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
   tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py tests/test_doubts.py
-# What measures goes alone, after the rest; so do the real servers, two files at a time.
+# What measures goes alone, after the rest; so do the real servers, two files at a time. The file that waits longest
+# begins, and has the shortest behind it: by itself, xdist keeps the file of fewest tests for last.
 ALONE := benchmarks/tests $(filter-out %/test_secrets.py,$(wildcard tests/reliability/test_*.py))
+LONGEST := $(addprefix tests/peers/test_,end_to_end.py prometheus.py zego_reference.py)
 
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile tests $(patsubst %,--ignore %,$(DECIDES) $(ALONE) tests/peers)
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile tests/peers
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) \
+	  $(filter-out $(LONGEST),$(wildcard tests/peers/test_*.py))
 	$(BIN)/pytest $(ALONE)
 
 format: $(VENV)/.development ## Format and sort

@@ -9,7 +9,6 @@ import hmac
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -29,6 +28,7 @@ from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.serving.reload import freeze_objects
 from exporter.serving.service import Service, system_clock
+from testbed.processes import free_port
 from testbed.provider import running
 
 
@@ -140,7 +140,7 @@ def blackbox(endpoint: str, count: int) -> float | None:
     with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
         file.write("modules: {http: {prober: http, http: {preferred_ip_protocol: ip4}}}\n")
         file.flush()
-        port = _free_port()
+        port = free_port()
         command = [program, f"--config.file={file.name}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -168,13 +168,6 @@ async def _fetch(url: str, count: int) -> None:
     turns = iter(range(count))
     async with aiohttp.ClientSession() as session:
         await asyncio.gather(*(worker(session, turns) for _ in range(8)))
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _cpu_of(pid: int) -> float:

@@ -11,12 +11,12 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from benchmarks.network import Plain
 from benchmarks.rounds import keys, watching
 from benchmarks.table import Row
 from exporter import providers
 from exporter.model import Account, Reply, Request
 from exporter.serving.service import Service, system_clock
+from testbed.network import Plain
 from testbed.processes import exporter
 from testbed.provider import running
 

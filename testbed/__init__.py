@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: real processes, servers on loopback, virtual time."""
+"""What tests and benchmarks share: real processes, servers on loopback, a network without sockets, virtual time."""

@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,13 @@ def until(done: Callable[[], object], what: str, seconds: float = PATIENCE) -> N
     while not done():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.05)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on, for a process that cannot be asked which one it was given."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _said(folder: Path) -> str:

@@ -24,6 +24,15 @@ def fetch(address: str, body: object = None) -> str:
         return text
 
 
+def answers(address: str) -> bool:
+    """Whether a GET is answered with success by now."""
+    try:
+        fetch(address)
+    except OSError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request to `served`."""

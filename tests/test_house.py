@@ -75,6 +75,17 @@ def test_no_function_is_too_long() -> None:
     assert _longer((ast.FunctionDef, ast.AsyncFunctionDef), LONGEST_FUNCTION) == []
 
 
+def test_neither_tests_nor_benchmarks_import_the_other() -> None:
+    """What both need is in `testbed`."""
+    found = [
+        _name(path)
+        for place, other in (("tests", "benchmarks"), ("benchmarks", "tests"), ("testbed", "(?:tests|benchmarks)"))
+        for path in (ROOT / place).rglob("*.py")
+        if re.search(rf"^\s*(?:from|import) {other}\b", _read(path), re.MULTILINE)
+    ]
+    assert found == []
+
+
 def test_no_function_is_too_complex() -> None:
     """Ruff refuses more than ten ways through a function, and nothing in the source is excused from it."""
     lint = tomllib.loads(_read(ROOT / "pyproject.toml"))["tool"]["ruff"]["lint"]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from benchmarks.network import Plain
 from exporter.fields import Secret
 from exporter.model import Account, Credentials, Reason, Reply, Request, Stream
 from exporter.providers import all_providers
@@ -20,6 +19,7 @@ from exporter.rounds.prober import Prober
 from exporter.rounds.shared import Clock, Shared
 from exporter.state.board import Board, Record
 from exporter.state.counters import Counters
+from testbed.network import Plain
 from testbed.virtual import VirtualLoop as VirtualLoop
 from testbed.virtual import run as run
 

@@ -22,6 +22,7 @@ from statistics import median
 
 from benchmarks.faults.clouds import COMING_AND_GOING, Clouds
 from benchmarks.faults.exporters import BUDGET, CALL_SECONDS, MAX_AGE, REUSE, Shown
+from testbed.provider import busiest
 
 PATIENCE = 45.0
 HAIR = 0.001
@@ -124,14 +125,3 @@ class Judge:
                 if len(self.verdict.examples) < 10:
                     at = begin - self._clouds.begin
                     self.verdict.examples.append(f"{key} missed from {at:.1f} to {at + end - begin:.1f}")
-
-
-def busiest(times: list[float]) -> int:
-    """Return the most arrivals in any window of one second, its end left out."""
-    most, start = 0, 0
-    ranked = sorted(times)
-    for place, time in enumerate(ranked):
-        while time - ranked[start] >= 1.0:
-            start += 1
-        most = max(most, place - start + 1)
-    return most

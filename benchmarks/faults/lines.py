@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from random import Random
 
 from exporter.model import Reason, Reply, Request
 from exporter.providers.interface import TransportError
 from exporter.transport.pool import Pool
-
-Send = Callable[[Request, float, int], Awaitable[Reply]]
+from testbed.network import Send
 
 DROPPED = 0.03
 """Part of the answers after which the connection ends without being seen."""

@@ -11,10 +11,11 @@ import structlog
 from benchmarks.faults.__main__ import faults_of
 from benchmarks.faults.campaign import NAMES, campaign
 from benchmarks.faults.clouds import Clouds
-from benchmarks.faults.judge import Judge, busiest
+from benchmarks.faults.judge import Judge
 from benchmarks.faults.script import SHORTEST
 from exporter.commands import logs
 from exporter.model import State
+from testbed.provider import busiest
 from testbed.virtual import run
 
 OURS, ZERO, LAST = NAMES

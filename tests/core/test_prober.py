@@ -12,13 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from benchmarks.network import Plain
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials, Reason, Reply, Request, State
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds.prober import Prober
 from exporter.state.board import Change
+from testbed.network import Plain
 from tests.providers.studio import PROVIDER as STUDIO
 from tests.providers.studio import StudioAccount, StudioStream
 from tests.virtual import (

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.network import Plain
 from exporter import config, files, providers
 from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reason, Reply, Request, State
@@ -24,6 +23,7 @@ from exporter.rounds.shared import Clock
 from exporter.serving.reload import STOPPING, FileSignatures, Reloader
 from exporter.serving.service import Service
 from exporter.state.board import address
+from testbed.network import Plain
 from tests.virtual import EPOCH, run, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "a-secret", "plan": "single",

@@ -15,13 +15,13 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
-from benchmarks.network import Plain
 from exporter import config, providers
 from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.serving.app import App
 from exporter.serving.scrape import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER
 from exporter.serving.service import Service, system_clock
+from testbed.network import Plain
 from tests.virtual import params, tencent_error, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "CANARY0key", "plan": "single"}

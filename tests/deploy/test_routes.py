@@ -2,15 +2,10 @@
 
 import json
 import re
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -18,6 +13,8 @@ import yaml
 from exporter.rules.alerts import ALERTS
 from exporter.rules.building import DURATION, MILLISECONDS
 from exporter.rules.options import SITE_LABELS
+from testbed.web import fetch
+from tests.peers import servers
 
 from .tools import ROOT, accepts, program
 
@@ -79,40 +76,6 @@ def test_alerts_reach_their_receiver(labels: tuple[str, ...], receiver: str) -> 
     accepts(amtool(), "config", "routes", "test", f"--config.file={ROUTES}", f"--verify.receivers={receiver}", *labels)
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def fetch(address: str, body: object = None) -> str:
-    """Return the answer to a GET, or to a POST of ``body`` as JSON."""
-    data = None if body is None else json.dumps(body).encode()
-    with urlopen(Request(address, data, {"Content-Type": "application/json"}), timeout=5) as answer:
-        text: str = answer.read().decode()
-        return text
-
-
-def is_ready(address: str) -> bool:
-    """Say whether Alertmanager takes alerts."""
-    try:
-        fetch(f"{address}/-/ready")
-    except URLError:
-        return False
-    return True
-
-
-def wait_until_ready(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Return once Alertmanager takes alerts; fail with its own words if it ends or takes 30 s."""
-    deadline = time.monotonic() + 30
-    while not is_ready(address):
-        assert server.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
-
-
 def test_repetitions_are_within_the_retention() -> None:
     """Alertmanager remembers what it has told for its retention only: a longer repeat_interval would not be kept."""
     assert [route["repeat_interval"] for route in routes() if seconds(route["repeat_interval"]) >= RETENTION] == []
@@ -158,20 +121,9 @@ def test_an_exporter_that_is_gone_silences_every_alert_of_ours() -> None:
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the address of a real Alertmanager with the shipped configuration, whose messages go nowhere."""
-    server = program("prometheus-alertmanager", "apt-get install prometheus-alertmanager")
-    folder = tmp_path_factory.mktemp("alertmanager")
-    config = folder / "alertmanager.yml"
-    config.write_text(ROUTES.read_text(encoding="utf-8").replace("127.0.0.1:9095", "127.0.0.1:1"), encoding="utf-8")
-    listen = f"127.0.0.1:{free_port()}"
-    flags = ["--cluster.listen-address=", f"--web.listen-address={listen}", f"--storage.path={folder}"]
-    log = folder / "log"
-    command = [server, f"--config.file={config}", *flags]
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        try:
-            wait_until_ready(f"http://{listen}", process, log)
-            yield f"http://{listen}"
-        finally:
-            process.terminate()
+    config = ROUTES.read_text(encoding="utf-8").replace("127.0.0.1:9095", "127.0.0.1:1")
+    with servers.alertmanager(config, tmp_path_factory.mktemp("alertmanager")) as server:
+        yield server.url
 
 
 def alert(name: str, severity: str = "critical", **labels: str) -> dict[str, Any]:

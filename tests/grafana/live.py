@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from testbed.processes import until
+
 from .ask import Refused, Window, instant, names, ranged
 from .queries import Dashboard, filled, load, of_one_stream, quoted, targets, variables
 
@@ -108,3 +110,17 @@ def check_all(prometheus_url: str, windows: Values = WINDOWS) -> list[Failure]:
         The queries that failed or found no number; empty when all is well.
     """
     return [failure for name, board in load().items() for failure in check(prometheus_url, name, board, windows)]
+
+
+def wait_for_data(prometheus_url: str, windows: Values = WINDOWS) -> None:
+    """Wait until every query finds data, for a minute; a failure shows the ones that do not."""
+    failures = ["nothing was asked yet"]
+
+    def all_well() -> bool:
+        failures[:] = [str(failure) for failure in check_all(prometheus_url, windows)]
+        return not failures
+
+    try:
+        until(all_well, "every query finds data", 60)
+    except AssertionError:
+        raise AssertionError("\n".join(failures)) from None

@@ -16,7 +16,7 @@ from testbed.processes import exporter, until
 from tests.peers import servers
 from tests.peers.servers import vector
 
-from .live import check_all
+from .live import wait_for_data
 from .queries import load, queries
 
 STEP = 2.0  # seconds that each state of the demo lasts here, instead of half a minute
@@ -58,16 +58,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_every_query_finds_data_of_the_demo(prometheus: str) -> None:
     """No panel is built on a series that the exporter never has: each shows something of the demo."""
-    failures = ["nothing was asked yet"]
-
-    def all_well() -> bool:
-        failures[:] = [str(failure) for failure in check_all(prometheus, WINDOWS)]
-        return not failures
-
-    try:
-        until(all_well, "", 60)
-    except AssertionError:
-        pytest.fail("\n".join(failures))
+    wait_for_data(prometheus, WINDOWS)
 
 
 @pytest.mark.parametrize("place", TRUE_OF_THE_DEMO, ids=lambda place: f"{place[0]}:{place[1]}")

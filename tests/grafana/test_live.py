@@ -14,7 +14,7 @@ from testbed.processes import until
 from tests.peers import servers
 
 from .ask import instant
-from .live import WINDOWS, check, check_all
+from .live import WINDOWS, check, wait_for_data
 from .queries import filled, load, queries
 from .sample import served
 
@@ -30,16 +30,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_every_query_finds_data(prometheus: str) -> None:
     """Each panel and each variable shows something once an exporter with streams in every state is scraped."""
-    failures = ["nothing was asked yet"]
-
-    def all_well() -> bool:
-        failures[:] = [str(failure) for failure in check_all(prometheus)]
-        return not failures
-
-    try:
-        until(all_well, "every query finds data", 60)
-    except AssertionError:
-        pytest.fail("\n".join(failures))
+    wait_for_data(prometheus)
 
 
 def test_a_query_without_data_is_told(prometheus: str) -> None:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
-from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
 from exporter.simulator import Simulator, World, serving
+from testbed.web import opened
 
 APP, SECRET = 1234567890, "1234567890abcdef1234567890abcdef"
 TEST_APP, TEST_SECRET = 4294967295, "fedcba0987654321fedcba0987654321"
@@ -52,8 +52,7 @@ def ask(simulator: Simulator, action: str = "DescribeRTCStreamState", **paramete
         "Sequence": time.time_ns(),
         **parameters,
     }
-    opener = build_opener(ProxyHandler({}))
-    with opener.open(f"{simulator.url}/?{urlencode(query)}", timeout=5) as answer:
+    with opened(f"{simulator.url}/?{urlencode(query)}", timeout=5) as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "application/json"
         return json.load(answer)

@@ -10,18 +10,18 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request
 
 import pytest
 
 from testbed.hanging import can_hang, hanging
-from testbed.processes import written
+from testbed.processes import ANY_PORT, EXPORTER_SAYS, free_port, running, serve, until, written
 from testbed.provider import NOWHERE, tencent
+from testbed.web import answers, opened
 
 LIMIT = 5.0
 """Seconds that a file may take; what waits for it ends within some more."""
@@ -30,53 +30,23 @@ LIMIT = 5.0
 def fetch(url: str, method: str = "GET") -> tuple[int, str]:
     """Return status and text of an answer."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30) as answer:
+        with opened(Request(url, method=method), timeout=30) as answer:
             return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
+    except HTTPError as error:
         with error:
             return error.code, error.read().decode()
 
 
-def command(config: Path, port: int, *flags: str) -> list[str]:
+def command(config: Path, *flags: str, listen: str = ANY_PORT) -> list[str]:
     """Return the command line of `serve`."""
-    where = f"127.0.0.1:{port}"
-    return [sys.executable, "-m", "exporter", "serve", "--config.file", str(config), "--web.listen-address", where,
-            "--web.enable-lifecycle", *flags]  # fmt: skip
+    return serve(config, "--web.enable-lifecycle", *flags, listen=listen)
 
 
-@contextmanager
-def started(arguments: list[str], port: int, stderr: Any) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Start a process and wait until it answers; it is killed at the end if it still runs."""
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=stderr) as child:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            end = time.monotonic() + 60
-            while True:
-                try:
-                    fetch(f"{url}/-/ready")
-                    break
-                except OSError:
-                    assert child.poll() is None
-                    assert time.monotonic() < end
-                    time.sleep(0.05)
-            yield child, url
-        finally:
-            child.kill()
-
-
-@pytest.fixture
-def port() -> int:
-    """Return a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number: int = free.getsockname()[1]
-        return number
-
-
-def stopped(child: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> float:
-    """Return the seconds that a process takes to end after a signal; its exit code is 0."""
+def stopped(process: subprocess.Popen[bytes]) -> float:
+    """Return the seconds that a process takes to end after SIGTERM; its exit code is 0."""
     began = time.monotonic()
-    child.send_signal(number)
-    assert child.wait(30) == 0
+    process.terminate()
+    assert process.wait(30) == 0
     return time.monotonic() - began
 
 
@@ -92,7 +62,7 @@ def with_secret(file: Path | str, streams: int = 2) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("which", ["configuration", "secret", "streams", "web", "certificate", "key"])
-def test_a_pipe_in_place_of_a_file_is_refused_at_the_start(which: str, tmp_path: Path, port: int) -> None:
+def test_a_pipe_in_place_of_a_file_is_refused_at_the_start(which: str, tmp_path: Path) -> None:
     """Nobody waits for the pipe's other end: exit code 1, and the pipe and the place that names it are told."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -109,7 +79,7 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_the_start(which: str, tmp_path:
         web = {"cert_file": "nothing.pem", "key_file": "nothing.pem", tls: "pipe"}
         (tmp_path / "web.yml").write_text(json.dumps({"tls_server_config": web}))
         flags = ["--web.config.file", str(pipe if which == "web" else tmp_path / "web.yml")]
-    done = subprocess.run(command(config, port, *flags), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command(config, *flags), capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     place = {"secret": "accounts[0].secret_key_file", "certificate": "cert_file", "key": "key_file"}.get(which, "pipe")
     assert place in done.stderr
@@ -117,24 +87,24 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_the_start(which: str, tmp_path:
     assert "Traceback" not in done.stderr
 
 
-def test_a_reload_that_finds_a_pipe_is_refused_and_the_next_one_works(tmp_path: Path, port: int) -> None:
+def test_a_reload_that_finds_a_pipe_is_refused_and_the_next_one_works(tmp_path: Path) -> None:
     """The one before stays in force, the error names file and field, and nothing is wedged."""
     secret = tmp_path / "secret"
     secret.write_text("made-up-secret")
     config = written(tmp_path, with_secret(secret))
-    with started(command(config, port), port, subprocess.DEVNULL) as (child, url):
+    with running(command(config), tmp_path, EXPORTER_SAYS) as server:
         secret.unlink()
         os.mkfifo(secret)
-        status, text = fetch(f"{url}/-/reload", "POST")
+        status, text = fetch(f"{server.url}/-/reload", "POST")
         assert status == 500
         assert f"accounts[0].secret_key_file: names the file {secret}, which cannot be read: it is a pipe" in text
-        assert fetch(f"{url}/metrics")[1].count("stream_probe_success{") == 2
+        assert fetch(f"{server.url}/metrics")[1].count("stream_probe_success{") == 2
         secret.unlink()
         secret.write_text("made-up-secret")
         written(tmp_path, with_secret(secret, 3))
-        assert fetch(f"{url}/-/reload", "POST")[0] == 200
-        assert fetch(f"{url}/metrics")[1].count("stream_probe_success{") == 3
-        assert stopped(child) < LIMIT
+        assert fetch(f"{server.url}/-/reload", "POST")[0] == 200
+        assert fetch(f"{server.url}/metrics")[1].count("stream_probe_success{") == 3
+        assert stopped(server.process) < LIMIT
 
 
 # --- a mount that hangs ----------------------------------------------------------------------------------------------
@@ -150,42 +120,42 @@ def mount(tmp_path: Path) -> Path:
     return directory
 
 
-def test_a_mount_that_hangs_ends_a_reload_and_holds_nothing_else(tmp_path: Path, mount: Path, port: int) -> None:
+def test_a_mount_that_hangs_ends_a_reload_and_holds_nothing_else(tmp_path: Path, mount: Path) -> None:
     """Each reload ends with an error that names file and field; scrapes are as fast as ever, and so is the end."""
     config = written(tmp_path, tencent(NOWHERE, 2))
-    with started(hanging(mount, command(config, port)), port, subprocess.DEVNULL) as (child, url):
+    with running(hanging(mount, command(config)), tmp_path, EXPORTER_SAYS) as server:
         written(tmp_path, with_secret(mount / "secret"))
         began = time.monotonic()
-        status, text = fetch(f"{url}/-/reload", "POST")
+        status, text = fetch(f"{server.url}/-/reload", "POST")
         assert status == 500
         assert f"secret_key_file: names the file {mount}/secret, which could not be read in {LIMIT:g} s" in text
         assert time.monotonic() - began < LIMIT + 3
         written(tmp_path, {**tencent(NOWHERE, 2), "stream_files": [f"{mount}/*.yml"]})
-        child.send_signal(signal.SIGHUP)
+        server.signal(signal.SIGHUP)
         for _ in range(10):
             began = time.monotonic()
-            assert fetch(f"{url}/metrics")[1].count("stream_probe_success{") == 2
+            assert fetch(f"{server.url}/metrics")[1].count("stream_probe_success{") == 2
             assert time.monotonic() - began < 2
             time.sleep(0.05)
         written(tmp_path, tencent(NOWHERE, 3))
-        assert fetch(f"{url}/-/reload", "POST")[0] == 200
-        assert stopped(child) < LIMIT
+        assert fetch(f"{server.url}/-/reload", "POST")[0] == 200
+        assert stopped(server.process) < LIMIT
 
 
-def test_the_end_does_not_wait_for_a_reload_that_hangs(tmp_path: Path, mount: Path, port: int) -> None:
+def test_the_end_does_not_wait_for_a_reload_that_hangs(tmp_path: Path, mount: Path) -> None:
     """SIGTERM in the middle of a read that never ends is exit code 0 within seconds."""
     config = written(tmp_path, tencent(NOWHERE, 2))
-    with started(hanging(mount, command(config, port)), port, subprocess.DEVNULL) as (child, url):
+    with running(hanging(mount, command(config)), tmp_path, EXPORTER_SAYS) as server:
         written(tmp_path, with_secret(mount / "secret"))
-        with socket.create_connection(("127.0.0.1", port)) as waiting:
+        with socket.create_connection((server.host, server.port)) as waiting:
             waiting.sendall(b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
             time.sleep(0.5)
-            assert fetch(f"{url}/-/healthy")[0] == 200
-            assert stopped(child) < LIMIT
+            assert fetch(f"{server.url}/-/healthy")[0] == 200
+            assert stopped(server.process) < LIMIT
             assert b"the exporter is stopping" in waiting.makefile("rb").read()
 
 
-def test_a_start_with_a_mount_that_hangs_fails_in_words(tmp_path: Path, mount: Path, port: int) -> None:
+def test_a_start_with_a_mount_that_hangs_fails_in_words(tmp_path: Path, mount: Path) -> None:
     """Whatever file it is that hangs, the start ends with exit code 1 and says which."""
     web, plain = tmp_path / "web.yml", written(tmp_path, tencent(NOWHERE, 1))
     web.write_text(f"tls_server_config: {{cert_file: {mount}/c.pem, key_file: {mount}/k.pem}}")
@@ -193,11 +163,11 @@ def test_a_start_with_a_mount_that_hangs_fails_in_words(tmp_path: Path, mount: P
     secret.write_text(json.dumps(with_secret(mount / "secret")))
     streams.write_text(json.dumps({**tencent(NOWHERE, 1), "stream_files": [f"{mount}/*.yml"]}))
     cases = {
-        f"{mount}/config.yml:1:1": command(mount / "config.yml", port),
-        "accounts[0].secret_key_file": command(secret, port),
-        "stream_files[0]": command(streams, port),
-        f"{mount}/web.yml:1:1": command(plain, port, "--web.config.file", str(mount / "web.yml")),
-        "tls_server_config.cert_file": command(plain, port, "--web.config.file", str(web)),
+        f"{mount}/config.yml:1:1": command(mount / "config.yml"),
+        "accounts[0].secret_key_file": command(secret),
+        "stream_files[0]": command(streams),
+        f"{mount}/web.yml:1:1": command(plain, "--web.config.file", str(mount / "web.yml")),
+        "tls_server_config.cert_file": command(plain, "--web.config.file", str(web)),
     }
     children = {
         place: subprocess.Popen(hanging(mount, arguments), stderr=subprocess.PIPE, text=True)
@@ -211,17 +181,17 @@ def test_a_start_with_a_mount_that_hangs_fails_in_words(tmp_path: Path, mount: P
         assert "Traceback" not in said
 
 
-def test_a_home_that_hangs_costs_its_account_its_keys_and_no_more(tmp_path: Path, mount: Path, port: int) -> None:
+def test_a_home_that_hangs_costs_its_account_its_keys_and_no_more(tmp_path: Path, mount: Path) -> None:
     """An account without keys may have a profile file there: the exporter starts, answers in time, and stops."""
     document = tencent(NOWHERE, 1)
     del document["accounts"][0]["secret_id"], document["accounts"][0]["secret_key"]
-    arguments = hanging(mount, command(written(tmp_path, document), port))
-    with started(["env", f"HOME={mount}", *arguments], port, subprocess.DEVNULL) as (child, url):
+    arguments = hanging(mount, command(written(tmp_path, document)))
+    with running(arguments, tmp_path, EXPORTER_SAYS, environ={"HOME": str(mount)}) as server:
         began = time.monotonic()
-        assert fetch(f"{url}/metrics")[1].count("stream_probe_success{") == 1
+        assert fetch(f"{server.url}/metrics")[1].count("stream_probe_success{") == 1
         assert time.monotonic() - began < LIMIT
-        assert fetch(f"{url}/-/healthy")[0] == 200
-        assert stopped(child) < LIMIT
+        assert fetch(f"{server.url}/-/healthy")[0] == 200
+        assert stopped(server.process) < LIMIT
 
 
 def test_an_interrupt_while_a_file_hangs(tmp_path: Path, mount: Path) -> None:
@@ -245,7 +215,7 @@ def reading(pid: int) -> bool:
 # --- a log that nobody reads -----------------------------------------------------------------------------------------
 
 
-def test_a_log_that_nobody_reads_freezes_nothing(tmp_path: Path, port: int) -> None:
+def test_a_log_that_nobody_reads_freezes_nothing(tmp_path: Path) -> None:
     """Scrapes, reloads and the end go on, and a metric says how many lines were dropped."""
     document = tencent(NOWHERE, 2)
     # Each reload warns of each of these: more than a pipe takes.
@@ -253,34 +223,34 @@ def test_a_log_that_nobody_reads_freezes_nothing(tmp_path: Path, port: int) -> N
         {"name": f"n{number}", "account": "main", "domain": "d", "labels": {"job": "x"}} for number in range(900)
     ]
     config = written(tmp_path, document)
-    reading, writing = os.pipe()
-    try:
-        with started(command(config, port, "--log.level", "debug"), port, writing) as (child, url):
-            dropped, end = 0.0, time.monotonic() + 30
-            while dropped < 1:
-                assert time.monotonic() < end
-                assert fetch(f"{url}/-/reload", "POST")[0] == 200
-                text = fetch(f"{url}/metrics")[1]
-                assert text.count("stream_probe_success{") == 902
-                dropped = float(re.findall(r"^stream_exporter_log_lines_dropped_total (\S+)$", text, re.MULTILINE)[0])
-            assert stopped(child) < LIMIT
-    finally:
-        os.close(reading)
-        os.close(writing)
+    address = f"127.0.0.1:{free_port()}"
+    arguments, url = command(config, "--log.level", "debug", listen=address), f"http://{address}"
+    with ExitStack() as stack:
+        reading, writing = os.pipe()
+        stack.callback(os.close, reading)
+        stack.callback(os.close, writing)
+        child = stack.enter_context(subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=writing))
+        stack.callback(child.kill)
+        until(lambda: answers(f"{url}/-/ready"), "it is ready")
+        dropped, end = 0.0, time.monotonic() + 30
+        while dropped < 1:
+            assert time.monotonic() < end
+            assert fetch(f"{url}/-/reload", "POST")[0] == 200
+            text = fetch(f"{url}/metrics")[1]
+            assert text.count("stream_probe_success{") == 902
+            dropped = float(re.findall(r"^stream_exporter_log_lines_dropped_total (\S+)$", text, re.MULTILINE)[0])
+        assert stopped(child) < LIMIT
 
 
-def test_five_hundred_signals_are_a_reload_or_two(tmp_path: Path, port: int) -> None:
+def test_five_hundred_signals_are_a_reload_or_two(tmp_path: Path) -> None:
     """A burst of SIGHUP costs no more than one; what was written before it is in force afterwards."""
     config = written(tmp_path, tencent(NOWHERE, 2))
-    with open(tmp_path / "log", "wb") as log, started(command(config, port), port, log) as (child, url):
+    with running(command(config), tmp_path, EXPORTER_SAYS) as server:
         written(tmp_path, tencent(NOWHERE, 5))
         for _ in range(500):
-            child.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 20
-        while fetch(f"{url}/metrics")[1].count("stream_probe_success{") != 5:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        assert fetch(f"{url}/-/reload", "POST")[0] == 200
-        assert stopped(child) < LIMIT
+            server.signal(signal.SIGHUP)
+        until(lambda: fetch(f"{server.url}/metrics")[1].count("stream_probe_success{") == 5, "it is in force", 20)
+        assert fetch(f"{server.url}/-/reload", "POST")[0] == 200
+        assert stopped(server.process) < LIMIT
     # The one that was asked for by hand is among them.
-    assert 2 <= (tmp_path / "log").read_text().count('msg="configuration reloaded"') <= 3
+    assert 2 <= server.log().count('msg="configuration reloaded"') <= 3

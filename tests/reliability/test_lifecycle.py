@@ -10,15 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from testbed import provider
-from testbed.processes import exporter, serve, start, written
+from testbed.processes import exporter, free_port, serve, start, until, written
 from testbed.provider import NOWHERE, black_hole, tencent
-from testbed.web import exchange, request, status, whole
+from testbed.web import answers, exchange, fetch, request, status, whole
 
 FOUR_SECONDS = "X-Prometheus-Scrape-Timeout-Seconds: 4"
 COUNTER = re.compile(r"^(\w+_total(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
@@ -26,9 +25,7 @@ COUNTER = re.compile(r"^(\w+_total(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
 
 def get(url: str, path: str = "/metrics") -> str:
     """Return a page."""
-    with urllib.request.urlopen(url + path, timeout=30) as answer:
-        body: bytes = answer.read()
-    return body.decode()
+    return fetch(url + path)
 
 
 def counters(text: str) -> dict[str, float]:
@@ -142,39 +139,23 @@ def test_it_listens_on_ipv6_and_on_several_addresses() -> None:
 @pytest.mark.parametrize("broken", ["full", "closed"])
 def test_a_log_that_cannot_be_written_costs_nothing_else(tmp_path: Path, broken: str) -> None:
     """With a full disk or a closed standard error, scrapes, reloads and the end go on as ever."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    address = f"127.0.0.1:{free_port()}"
     config = written(tmp_path, tencent(NOWHERE, 2))
-    serve = f"exec {sys.executable} -m exporter serve --config.file {config} --web.listen-address 127.0.0.1:{port}"
+    serve = f"exec {sys.executable} -m exporter serve --config.file {config} --web.listen-address {address}"
     where = {"full": "2>/dev/full", "closed": "2>&- >&- <&-"}[broken]
     child = subprocess.Popen(["/bin/sh", "-c", f"{serve} --log.level debug {where}"])
     try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for(url)
+        url = f"http://{address}"
+        until(lambda: answers(f"{url}/-/ready"), "it is ready", 30)
         assert get(url).count("stream_probe_success{") == 2
         written(tmp_path, tencent(NOWHERE, 5))
         child.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 20
-        while get(url).count("stream_probe_success{") != 5:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        until(lambda: get(url).count("stream_probe_success{") == 5, "the streams are taken", 20)
         child.send_signal(signal.SIGTERM)
         assert child.wait(20) == 0
     finally:
         child.kill()
         child.wait()
-
-
-def wait_for(url: str) -> None:
-    """Wait until the exporter answers."""
-    end = time.monotonic() + 30
-    while True:
-        try:
-            get(url, "/-/ready")
-            return
-        except OSError:
-            assert time.monotonic() < end
-            time.sleep(0.1)
 
 
 def test_an_outage_of_a_thousand_streams_is_a_few_lines_of_log() -> None:

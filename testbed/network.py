@@ -1,4 +1,4 @@
-"""A network made of functions, for benchmarks and tests that need no socket."""
+"""A network made of functions, for what needs no socket."""
 
 from __future__ import annotations
 
