@@ -4,7 +4,8 @@ from grafana import look
 from grafana.look import Column, number, rows
 from grafana.promql import ONE_RECORDED, RECORDED, watched, with_account
 
-UNKNOWN = "provider_stream:stream_state_unknown:avg1h"
+UNKNOWN = "provider_stream_state:stream_state:avg1h"
+"""Of each hour the part in which no exporter knew the state: of all states, only the unknown one is recorded."""
 GRADES = [(0.99, look.ORANGE), (0.999, look.GREEN)]
 NO_RULES = "needs the recording rules"
 TOLD = (

@@ -261,6 +261,6 @@ def dashboard() -> Board:
             "By provider and label": GROUPS,
             "Steadiness": STEADINESS,
         },
-        {f"Inputs (only of {look.told_by('stream_inputs')})": INPUTS_TOLD},
+        {f"Inputs ({look.told_by('stream_inputs')} only)": INPUTS_TOLD},
         more=[grouping(f'label_names(stream_info{{{JOB}, provider=~"$provider"}})')],
     )

@@ -86,7 +86,7 @@ def told_by(metric: str) -> str:
     return ", ".join(one.title for one in all_providers().values() if metric in one.metric_sources)
 
 
-CALLBACKS = "Callbacks (only of accounts that have a callback secret)"
+CALLBACKS = "Callbacks (only for accounts that have a callback secret)"
 STATES = words(
     {
         CODES["active"]: ("live", GREEN),

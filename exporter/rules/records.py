@@ -108,8 +108,8 @@ HOURLY: Final = Group(
             expr="sum without ($replica) (count_over_time(stream_active[1h]))",
         ),
         Record(
-            name="provider_stream:stream_state_unknown:avg1h",
-            expr='min without ($replica, state) (avg_over_time(stream_state{state="unknown"}[1h]))',
+            name="provider_stream_state:stream_state:avg1h",
+            expr='min without ($replica) (avg_over_time(stream_state{state="unknown"}[1h]))',
         ),
     ),
 )

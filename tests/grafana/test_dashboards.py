@@ -142,8 +142,8 @@ def test_panels_fill_the_grid_without_overlap(name: str) -> None:
 def test_what_only_some_have_is_folded_and_says_whose_it_is() -> None:
     """Who has no such cloud or callbacks gets one closed heading that says so, not panels without data."""
     folded = [row for board in BOARDS.values() for row in board["panels"] if row.get("collapsed")]
-    callbacks = "Callbacks (only of accounts that have a callback secret)"
-    assert {row["title"] for row in folded} == {"Inputs (only of Tencent Cloud CSS)", callbacks}
+    callbacks = "Callbacks (only for accounts that have a callback secret)"
+    assert {row["title"] for row in folded} == {"Inputs (Tencent Cloud CSS only)", callbacks}
     inside = {one["title"] for row in folded for one in row["panels"]}
     rare = {"stream_inputs", "stream_callbacks_total", "stream_last_callback_timestamp_seconds"}
     elsewhere = {
