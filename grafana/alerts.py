@@ -37,7 +37,7 @@ def table(*chosen: str) -> look.Panel:
             ),
         ],
         size=(24, 6),
-        sort=("Since", True),
+        sort=("severity", False),
         empty="No alert fires, or Prometheus does not have the shipped rules",
     )
 

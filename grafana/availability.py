@@ -71,9 +71,11 @@ def figures(available: str, known: str, days: str) -> list[look.Panel]:
             steps=[(0.95, look.GREEN)],
             base=look.GREY,
             decimals=2,
-            empty="within an hour",
+            empty="after the first hour",
         ),
-        number("Days counted, of 30", SEEN, {"days": days}, unit="d", size=(8, 4), decimals=1, empty="within an hour"),
+        number(
+            "Days counted, of 30", SEEN, {"days": days}, unit="d", size=(8, 4), decimals=1, empty="after the first hour"
+        ),
     ]
 
 
@@ -96,8 +98,8 @@ OF_FLEET = [
             look.STREAM_CELL,
             look.ACCOUNT_CELL,
             Column("Available", unit="percentunit", steps=[(0, look.RED), *GRADES], decimals=3),
-            Column("Known", unit="percentunit", decimals=2, empty="within an hour"),
-            Column("Days counted", unit="d", decimals=1, empty="within an hour"),
+            Column("Known", unit="percentunit", decimals=2, empty="after the first hour"),
+            Column("Days counted", unit="d", decimals=1, empty="after the first hour"),
         ],
         size=(24, 9),
         sort=("Available", False),
