@@ -3,25 +3,39 @@
 from exporter.rules.alerts import ALERTS
 from grafana import look
 from grafana.look import RUNBOOK, Column, number, rows
-from grafana.promql import SITE
+from grafana.promql import ONE, SITE
 
 OURS = 'cluster=~"$cluster|", job=~"$job|", instance=~"$instance|", alertname=~"Stream.+", alertname!="StreamWatchdog"'
-CHOSEN = 'provider=~"$provider|", account=~"$account|", stream=~"$stream|"'
-# Equal, not like: names of streams may hold what a regular expression gives a meaning.
-OF_ONE = ('provider="$provider", stream="$stream"', 'provider=~"$provider|", account=~"$account|", stream=""')
 ANCHORS = {name: name.lower() for name in sorted({alert.name for alert in ALERTS})}
 
 
-def firing(*chosen: str) -> str:
-    """Return since when alerts of the shipped rules fire, in Unix seconds; an alert may lack any label."""
-    some = " or ".join(f"ALERTS_FOR_STATE{{{OURS}, {one}}}" for one in chosen)
-    firing = f'({some}) and ignoring (alertstate) ALERTS{{alertstate="firing"}}'
-    return f"min by (alertname, severity, provider, account, stream, media) ({firing})"
+def ours(chosen: str) -> str:
+    """Return since when alerts of the shipped rules fire or may come to; any label may be lacking."""
+    return f"ALERTS_FOR_STATE{{{OURS}, {chosen}}}"
 
 
-def table(*chosen: str) -> look.Panel:
+CHOSEN = ours('provider=~"$provider|", account=~"$account|", stream=~"$stream|"')
+# Names are compared as they are: they may hold what a regular expression gives a meaning. The hour is for an account
+# whose exporter is gone.
+OF_ITS_ACCOUNT = ours('provider="$provider", account!="", stream=""')
+OF_ONE = " or ".join(
+    [
+        ours('provider="$provider", stream="$stream"'),
+        f"({OF_ITS_ACCOUNT} and on (provider, account) last_over_time(stream_info{{{ONE}}}[1h]))",
+        ours('provider=~"$provider|", account="", stream=""'),
+    ]
+)
+
+
+def firing(some: str) -> str:
+    """Return since when some alerts fire, in Unix seconds."""
+    kept = f'({some}) and ignoring (alertstate) ALERTS{{alertstate="firing"}}'
+    return f"min by (alertname, severity, provider, account, stream, media) ({kept})"
+
+
+def table(some: str) -> look.Panel:
     """Return the table of the alerts that fire."""
-    since = f"{firing(*chosen)} * 1000"
+    since = f"{firing(some)} * 1000"
     return rows(
         "Firing alerts",
         "Alerts of the shipped rules that fire, those about an account or the exporter too; the watchdog is not shown. "
@@ -42,13 +56,13 @@ def table(*chosen: str) -> look.Panel:
     )
 
 
-def count(*chosen: str) -> look.Panel:
+def count(some: str) -> look.Panel:
     """Return the number of the alerts that fire; it is empty where nobody evaluates the rules."""
     loaded = f"count(provider_account_stream:stream_info:last15m{{{SITE}}})"
     return number(
         "Alerts",
         "Alerts of the shipped rules that fire now.",
-        {"firing": f"count({firing(*chosen)}) or 0 * {loaded}"},
+        {"firing": f"count({firing(some)}) or 0 * {loaded}"},
         size=(3, 4),
         steps=[(1, look.RED)],
         empty="no rules",

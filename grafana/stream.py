@@ -176,7 +176,7 @@ def dashboard() -> Board:
         "Stream",
         "One live stream: its states over time, and what may explain them.",
         {
-            "Now": [*NOW, alerts.table(*alerts.OF_ONE)],
+            "Now": [*NOW, alerts.table(alerts.OF_ONE)],
             "Over time": HISTORY,
             "Availability": availability.OF_ONE,
             "Answers and errors": ANSWERS,
