@@ -1,12 +1,12 @@
 """The panels about alerts: what Prometheus keeps of its own, which needs no alerting by Grafana."""
 
-from exporter.rules.alerts import ALERTS
+from exporter.rules.alerts import ALERTS, WATCHDOG
 from grafana import look
 from grafana.look import RUNBOOK, Column, number, rows
 from grafana.promql import ONE, SITE
 
-OURS = 'cluster=~"$cluster|", job=~"$job|", instance=~"$instance|", alertname=~"Stream.+", alertname!="StreamWatchdog"'
-ANCHORS = {name: name.lower() for name in sorted({alert.name for alert in ALERTS})}
+ANCHORS = {name: name.lower() for name in sorted({alert.name for alert in ALERTS} - {WATCHDOG.name})}
+OURS = f'alertname=~"{"|".join(ANCHORS)}", cluster=~"$cluster|", job=~"$job|", instance=~"$instance|"'
 
 
 def ours(chosen: str) -> str:

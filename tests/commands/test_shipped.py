@@ -82,7 +82,7 @@ def test_a_dashboard_filters_by_labels() -> None:
     assert re.findall(r"stream_info{(.*?)cluster", str(variables["stream"]["query"])) == [filters]
     asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
     assert {found for expr in asked for found in re.findall(r"\bstream_info{(.*?)cluster", expr)} == {filters}
-    alerts = {found for expr in asked for found in re.findall(r"ALERTS_FOR_STATE{(.*?)cluster", expr)}
+    alerts = {found for expr in asked for found in re.findall(r"ALERTS_FOR_STATE{(.*?)alertname", expr)}
     assert alerts == {'tier=~"$info_tier|", team=~"$info_team|", '}
 
 
