@@ -5,7 +5,8 @@ from grafana import look
 from grafana.look import RUNBOOK, Column, number, rows
 from grafana.promql import ONE, SITE
 
-ANCHORS = {name: name.lower() for name in sorted({alert.name for alert in ALERTS} - {WATCHDOG.name})}
+ANCHORS = {name: (name.lower(), None) for name in sorted({alert.name for alert in ALERTS} - {WATCHDOG.name})}
+SEVERITIES = {"critical": ("critical", look.RED), "warning": ("warning", look.ORANGE), "info": ("info", look.BLUE)}
 OURS = f'alertname=~"{"|".join(ANCHORS)}", cluster=~"$cluster|", job=~"$job|", instance=~"$instance|"'
 
 
@@ -43,11 +44,12 @@ def table(some: str) -> look.Panel:
         {"Since": f'label_join({since}, "runbook", "", "alertname")'},
         [
             Column("alertname", unit="none", width=240),
+            Column("severity", unit="none", mappings=look.words(SEVERITIES), width=100),
             look.STREAM_CELL,
             look.ACCOUNT_CELL,
             Column("Since", unit="dateTimeAsIso", width=170),
             Column(
-                "runbook", unit="none", mappings=look.texts(ANCHORS), link=(RUNBOOK + "#${__value.text}", "Runbook")
+                "runbook", unit="none", mappings=look.words(ANCHORS), link=(RUNBOOK + "#${__value.text}", "Runbook")
             ),
         ],
         size=(24, 6),

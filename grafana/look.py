@@ -64,8 +64,11 @@ class Column:
     link: tuple[str, str] | None = None
 
 
-def words(meanings: dict[int, tuple[str, str]]) -> list[dm.ValueMap]:
-    """Map numbers to words and colours."""
+Meanings = Mapping[int, tuple[str, str | None]] | Mapping[str, tuple[str, str | None]]
+
+
+def words(meanings: Meanings) -> list[dm.ValueMap]:
+    """Map numbers or texts to words and colours."""
     return [
         dm.ValueMap(
             options={
@@ -74,11 +77,6 @@ def words(meanings: dict[int, tuple[str, str]]) -> list[dm.ValueMap]:
             }
         )
     ]
-
-
-def texts(meanings: Mapping[str, str]) -> list[dm.ValueMap]:
-    """Show texts as other texts."""
-    return [dm.ValueMap(options={text: dm.ValueMappingResult(text=shown) for text, shown in meanings.items()})]
 
 
 def told_by(metric: str) -> str:
