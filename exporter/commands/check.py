@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import Any
 
 from exporter import providers
 from exporter.capacity import Load, Plan, Schedule, number, plan, spoken
+from exporter.commands import timetable
 from exporter.commands.common import load, tell_errors, tell_warnings
 from exporter.commands.options import CheckOptions
 from exporter.commands.terminal import Terminal
@@ -39,13 +41,18 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
     others = list(warnings(loaded, file, providers.all_providers(), terminal.environ))
     count = len(loaded.warnings) + sum(len(one.warnings) for one in plans) + len(others)
     failed = options.strict and count > 0
+    expected = timetable.outlooks(loaded, time.time())
     if options.output == "json":
         told = [*map(asdict, loaded.warnings), *_capacity_warnings(plans), *({"message": text} for text in others)]
         accounts = [_account(one, schedule) for one in plans]
-        _say_json(terminal, file, not failed, warnings=told, accounts=accounts)
+        _say_json(terminal, file, not failed, warnings=told, accounts=accounts,
+                  schedules=timetable.objects(expected))  # fmt: skip
         return int(failed)
     tell_warnings(loaded, terminal)
     _print(file, loaded, plans, schedule, terminal)
+    if rows := timetable.rows(expected):
+        terminal.say()
+        terminal.table(timetable.HEAD, rows, range(1, 2))
     for text in others:
         terminal.say(f"\nwarning: {text}")
     if failed:
@@ -70,7 +77,7 @@ def _print(file: Path, loaded: Config, plans: list[Plan], schedule: Schedule, te
 
 
 def _say_json(terminal: Terminal, file: Path, ok: bool, **parts: list[dict[str, Any]]) -> None:
-    whole = {"file": str(file), "ok": ok, "errors": [], "warnings": [], "accounts": [], **parts}
+    whole = {"file": str(file), "ok": ok, "errors": [], "warnings": [], "accounts": [], "schedules": [], **parts}
     terminal.say(json.dumps(whole, indent=2, ensure_ascii=False))
 
 
