@@ -10,7 +10,7 @@ from typing import Any, Final
 from exporter.config.findings import Findings
 from exporter.config.positions import value_at
 from exporter.config.problems import Place
-from exporter.config.time_shapes import ExpectedShape, IntervalShape, NamedShape, WindowShape
+from exporter.config.time_shapes import ExpectedShape, IntervalShape, NamedShape, TimesShape, WindowShape
 from exporter.config.wording import Keys, already_taken
 from exporter.config.zones import UnknownZone
 from exporter.fields import carries_credential
@@ -25,6 +25,7 @@ RESERVED: Final = {"always": ALWAYS, "never": NEVER}
 OWN_LABELS: Final = ("provider", "account", "stream")
 MOST_NAMED: Final = 8
 
+_NAMED_KEYS: Final = Keys((*NamedShape.model_fields, *IntervalShape.model_fields, *TimesShape.model_fields))
 _WINDOW_KEYS: Final = Keys(
     tuple(WindowShape.model_fields),
     absent={"match": "is missing; name labels, such as {team: esports}, or write {} for all streams"},
@@ -69,7 +70,7 @@ class Schedules:
             self.check(self._default, ("expected",))
 
     def _read_named(self, raw: Any, place: Place) -> None:
-        shape = self.findings.validated(NamedShape, raw, place)
+        shape = self.findings.validated(NamedShape, raw, place, _NAMED_KEYS)
         if not isinstance(raw, dict):
             return
         self._check_zones(raw.get("time_intervals"), (*place, "time_intervals"))
@@ -96,13 +97,15 @@ class Schedules:
                 self.findings.wrong((*place, index, "location"), str(unknown))
 
     def _read_window(self, raw: Any, place: Place) -> None:
+        match = raw.get("match") if isinstance(raw, dict) else None
+        for label, options in self.options.items():
+            value = match.get(label) if isinstance(match, dict) else None
+            if isinstance(value, str) and value not in options:
+                problem = f"no {label} has this name{did_you_mean(value, options)}"
+                self.findings.wrong((*place, "match", label), problem)
         shape = self.findings.validated(WindowShape, raw, place, _WINDOW_KEYS)
         if shape is None:
             return
-        for label, value in shape.match.items():
-            if (options := self.options.get(label)) is not None and value not in options:
-                problem = f"no {label} has this name{did_you_mean(value, options)}"
-                self.findings.wrong((*place, "match", label), problem)
         window = Window(shape.start, shape.end, tuple(sorted(shape.match.items())), shape.comment)
         self._windows.append((window, place))
 

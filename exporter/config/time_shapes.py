@@ -37,14 +37,14 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?P<offs
 # --- ranges ----------------------------------------------------------------------------------------------------------
 
 
-def _ranges(member: Callable[[str], int], check: Callable[[int, int], str], numbers: bool) -> BeforeValidator:
+def _ranges(
+    member: Callable[[str], int], check: Callable[[int, int], str], wanted: str, *, numbers: bool = True
+) -> BeforeValidator:
     """Return what reads `first:last` or a single member; `numbers` may stand without quotes."""
 
     def read(value: Any) -> Range:
         if isinstance(value, bool) or not isinstance(value, (str, int) if numbers else str):
-            raise ValueError(
-                "is not text; write it in quotes" if numbers else "is not the name of a day, such as monday"
-            )
+            raise ValueError(f"is not {wanted}")
         members = [member(each) for each in str(value).lower().split(":")]
         if len(members) > 2:
             raise ValueError("has more than one colon; a range is FIRST:LAST")
@@ -101,7 +101,7 @@ def _check_years(first: int, last: int) -> str:
     return "ends before it begins" if first > last else ""
 
 
-def _pattern(member: str, numbers: bool = False) -> WithJsonSchema:
+def _pattern(member: str, *, numbers: bool = True) -> WithJsonSchema:
     text = {"type": "string", "pattern": f"^({member})(:({member}))?$"}
     return WithJsonSchema({"anyOf": [text, {"type": "integer"}]} if numbers else text)
 
@@ -113,20 +113,12 @@ def _any_case(names: tuple[str, ...]) -> str:
 _DIGITS = "[+-]?[0-9]{1,9}"
 Weekdays = Annotated[
     Range,
-    _ranges(_named(WEEKDAYS, 0, A_WEEKDAY), lambda _first, _last: "", False),
-    _pattern(_any_case(WEEKDAYS)),
+    _ranges(_named(WEEKDAYS, 0, A_WEEKDAY), lambda _first, _last: "", A_WEEKDAY, numbers=False),
+    _pattern(_any_case(WEEKDAYS), numbers=False),
 ]
-Days = Annotated[
-    Range,
-    _ranges(_number(A_DAY), _check_days, True),
-    _pattern(_DIGITS, True),
-]
-Months = Annotated[Range, _ranges(_month, _check_months, True), _pattern(f"{_any_case(MONTHS)}|{_DIGITS}", True)]
-Years = Annotated[
-    Range,
-    _ranges(_number(A_YEAR), _check_years, True),
-    _pattern(_DIGITS, True),
-]
+Days = Annotated[Range, _ranges(_number(A_DAY), _check_days, A_DAY), _pattern(_DIGITS)]
+Months = Annotated[Range, _ranges(_month, _check_months, A_MONTH), _pattern(f"{_any_case(MONTHS)}|{_DIGITS}")]
+Years = Annotated[Range, _ranges(_number(A_YEAR), _check_years, A_YEAR), _pattern(_DIGITS)]
 
 
 # --- times -----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -13,6 +14,8 @@ from exporter.spelling import closest
 
 LOCAL: Final = "Local"
 LOCAL_FILE: Final = Path("/etc/localtime")
+
+_OFFSET: Final = re.compile(r"(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?00)?", re.ASCII | re.IGNORECASE)
 
 Read = Callable[[Path], bytes]
 
@@ -57,8 +60,11 @@ def _local(environ: Mapping[str, str], read: Read) -> tzinfo:
 
 
 def _meant(name: str) -> str:
-    """Suggest a zone: one that is spelt alike, or whose city is."""
+    """Suggest a zone: one that is spelt alike, or whose city is, or that has the offset, whose sign is turned round."""
     zones = sorted(available_timezones())
+    if offset := _OFFSET.fullmatch(name):
+        turned = f"Etc/GMT{'-' if offset[1] == '+' else '+'}{int(offset[2])}"
+        return f"; did you mean '{turned}'?" if turned in zones else ""
     cities = {each.rpartition("/")[2]: each for each in zones}
     likely = closest(name, zones, cutoff=0.8) or [cities[city] for city in closest(name, cities, cutoff=0.8)]
     return f"; did you mean '{likely[0]}'?" if likely else ""

@@ -88,7 +88,7 @@ var byHand = []string{
 	`{times: [{start_time: "18:30", end_time: "20:15"}], weekdays: [friday, saturday], months: ["june:august"], location: Europe/Madrid}`,
 	`{days_of_month: ["-7:-1"], weekdays: [sunday], months: [march, october], location: Europe/Berlin}`,
 	`{days_of_month: ["1:7"], weekdays: [tuesday], times: [{start_time: "02:00", end_time: "04:00"}], location: America/Chicago}`,
-	`{hours: ["9"]}`, `[monday]`, `monday`,
+	`{hours: ["9"]}`, `[monday]`, `monday`, `{}`, `{location: UTC}`, `{weekdays: []}`, `{times: []}`, `{years: []}`,
 }
 
 // Moments around which verdicts are asked for, as walls show them.
@@ -128,7 +128,9 @@ func instants(chance *rand.Rand) []int64 {
 
 func among(chance *rand.Rand, options ...string) string { return options[chance.Intn(len(options))] }
 
-func number(chance *rand.Rand, low, high int) string { return fmt.Sprint(low + chance.Intn(high-low+1)) }
+func number(chance *rand.Rand, low, high int) string {
+	return fmt.Sprint(low + chance.Intn(high-low+1))
+}
 
 // Returns an interval of chance; Alertmanager may refuse it.
 func byChance(chance *rand.Rand) string {
@@ -136,13 +138,24 @@ func byChance(chance *rand.Rand) string {
 	months := []string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"}
 	one := map[string]func() string{
 		"times": func() string {
-			start, end := chance.Intn(1440), chance.Intn(1441)
+			start, end := 30*chance.Intn(48), 30*chance.Intn(49)
+			if start > end && chance.Intn(4) > 0 {
+				start, end = end, start
+			}
 			return fmt.Sprintf(`{start_time: "%02d:%02d", end_time: "%02d:%02d"}`, start/60, start%60, end/60, end%60)
 		},
-		"weekdays":      func() string { return `"` + among(chance, days...) + among(chance, "", ":"+among(chance, days...)) + `"` },
-		"days_of_month": func() string { return `"` + number(chance, -31, 31) + among(chance, "", ":"+number(chance, -31, 31)) + `"` },
-		"months":        func() string { return `"` + among(chance, append(months, number(chance, 1, 12))...) + among(chance, "", ":"+among(chance, months...)) + `"` },
-		"years":         func() string { return `"` + number(chance, 2012, 2027) + among(chance, "", ":"+number(chance, 2012, 2027)) + `"` },
+		"weekdays": func() string {
+			return `"` + among(chance, days...) + among(chance, "", ":"+among(chance, days...)) + `"`
+		},
+		"days_of_month": func() string {
+			return `"` + number(chance, -31, 31) + among(chance, "", ":"+number(chance, -31, 31)) + `"`
+		},
+		"months": func() string {
+			return `"` + among(chance, append(months, number(chance, 1, 12))...) + among(chance, "", ":"+among(chance, months...)) + `"`
+		},
+		"years": func() string {
+			return `"` + number(chance, 2012, 2027) + among(chance, "", ":"+number(chance, 2012, 2027)) + `"`
+		},
 	}
 	var parts []string
 	for _, field := range []string{"times", "weekdays", "days_of_month", "months", "years"} {
@@ -193,7 +206,7 @@ func main() {
 	chance := rand.New(rand.NewSource(1))
 	at := instants(chance)
 	texts := byHand
-	for range 400 {
+	for range 600 {
 		texts = append(texts, byChance(chance))
 	}
 	table := struct {
