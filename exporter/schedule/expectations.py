@@ -62,13 +62,11 @@ class Schedule:
 
     def next_change(self, instant: float) -> float | None:
         """Return the first instant after one at which `expects` differs; None if none is foreseen."""
-        expected, at = self.expects(instant), instant
-        for _ in range(2 * len(self.windows) + 1):
-            changed = self._next_turn(at)
-            if changed is None or self.expects(changed) is not expected:
-                return changed
-            at = changed
-        return None
+        expected = self.expects(instant)
+        turn = self._next_turn(instant)
+        while turn is not None and self.expects(turn) is expected:
+            turn = self._next_turn(turn)
+        return turn
 
     def open_window(self, instant: float) -> Window | None:
         """Return the maintenance under way at an instant; of several, what ends last."""
