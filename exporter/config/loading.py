@@ -17,14 +17,18 @@ from exporter.config.accounts import Accounts, keys_of
 from exporter.config.document import Document, Format, read_document
 from exporter.config.findings import Findings
 from exporter.config.problems import ConfigErrors, Place, Problem, path_of
+from exporter.config.schedules import Schedules
 from exporter.config.secret_values import Choose, Read, read_file
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
 from exporter.config.table import Columns, Table
+from exporter.config.time_shapes import IntervalShape, NamedShape, TimesShape, WindowShape
 from exporter.config.values import Config, Scrape, ScrapeShape
 from exporter.config.warnings import variables
 from exporter.config.wording import Keys, wrong_type
+from exporter.config.zones import zone
 from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
+from exporter.schedule import Expectations
 from exporter.spelling import did_you_mean
 
 
@@ -34,6 +38,7 @@ def load(
     environ: Mapping[str, str],
     read: Read = read_file,
     choose: Choose = lambda _provider, _given: None,
+    now: float = 0.0,
 ) -> Config:
     """Read a configuration and everything it refers to.
 
@@ -43,12 +48,13 @@ def load(
         environ: The environment variables.
         read: Returns a file's bytes, or raises OSError.
         choose: Returns the source of an account's keys, if it has one; see `exporter.credentials.chooser`.
+        now: Unix seconds, for warnings about what is over; without them there are none.
 
     Raises:
         ConfigErrors: With every error there is.
     """
     with _without_gc():
-        return _Loading(path, providers, environ, read, choose).config()
+        return _Loading(path, providers, environ, read, choose, now).config()
 
 
 @contextmanager
@@ -63,12 +69,14 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-TOP = Keys(("scrape", "accounts", "streams", "stream_files"))
+TOP = Keys(("scrape", "accounts", "streams", "stream_files", "expected", "time_intervals", "maintenance"))
+TIMES = (NamedShape, IntervalShape, TimesShape, WindowShape)
 
 
 def _words(providers: Mapping[str, AnyProvider]) -> frozenset[str]:
     """Return every key that a configuration may have."""
     words = {*TOP.own, *ScrapeShape.model_fields, *TAKEN_LABELS, *SCRAPE_LABELS, "names"}
+    words.update(*(shape.model_fields for shape in TIMES))
     for provider in providers.values():
         words |= {*keys_of(provider), *provider.stream.model_fields, *provider.apis()}
     return frozenset(words)
@@ -78,7 +86,13 @@ class _Loading:
     """One loading under way."""
 
     def __init__(
-        self, path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str], read: Read, choose: Choose
+        self,
+        path: Path,
+        providers: Mapping[str, AnyProvider],
+        environ: Mapping[str, str],
+        read: Read,
+        choose: Choose,
+        now: float,
     ) -> None:
         self.path = path
         self.contents: dict[Path, bytes] = {}
@@ -91,7 +105,10 @@ class _Loading:
         self.findings = Findings(self.open(path, self._format))
         self.scrape = Scrape()
         self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read, choose)
-        self.streams = Streams(self.findings, providers, self.accounts)
+        options = {"provider": providers, "account": self.accounts.owners}
+        self.schedules = Schedules(self.findings, partial(zone, environ=environ, read=self.read), options, now)
+        self.streams = Streams(self.findings, providers, self.accounts, self.schedules)
+        self.expectations = Expectations()
 
     def config(self) -> Config:
         main = self.findings.document
@@ -106,6 +123,8 @@ class _Loading:
             accounts=tuple(self.accounts.valid.values()),
             streams=tuple(self.streams.valid),
             label_names=self.streams.label_names(),
+            expectations=self.expectations,
+            schedules=self.schedules.raw,
             warnings=tuple(self.findings.warnings()),
             files=tuple(self.contents),
             patterns=tuple(self.patterns),
@@ -139,8 +158,11 @@ class _Loading:
         if scrape is not None:
             self.scrape = Scrape(**scrape.model_dump())
         self.accounts.read(raw, self.scrape.max_age)
+        self.schedules.read(raw)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
         self.read_stream_files(self.findings.list_of(raw.get("stream_files", []), ("stream_files",)))
+        owners = {name: owner.name for name, (owner, _) in self.accounts.owners.items() if owner is not None}
+        self.expectations = self.schedules.expectations((owners[each.account], each) for each in self.streams.valid)
         self.notice_idle()
         self.notice_doubts()
 

@@ -149,7 +149,7 @@ def select(snapshot: Snapshot, chosen: Filter) -> Generator[str, None, Selection
     needle, states = chosen.text.casefold(), chosen.states
     ranked: list[Ranked] = []
     runs: list[list[Ranked]] = []
-    for number, row in enumerate(snapshot.board.rows(snapshot.now.mono), 1):
+    for number, row in enumerate(snapshot.board.rows(snapshot.now), 1):
         _count(selection, row)
         if chosen.admits(row, needle):
             selection.counts[row.state] += 1
