@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.capacity import Load, Plan, Round, Schedule, allowed_rates, number, plan, spoken
+from exporter.capacity import Load, Plan, Round, Schedule, allowed_rates, plan
+from exporter.fields import number, spoken
 from exporter.model import Account, Stream
 from exporter.providers import all_providers
 from exporter.rounds.pace import Pace

@@ -98,8 +98,9 @@ async def always(answer: Reply) -> Reply:
 
 
 def account(provider: str = "tencent", name: str = "main", **fields: Any) -> Account:
-    """Return an account of a provider; its streams are asked singly unless `plan` says otherwise."""
-    made: Account = all_providers()[provider].account(name=name, provider=provider, **{"plan": "single", **fields})
+    """Return an account of a provider; its streams are asked singly, and for no figures, unless `fields` says so."""
+    given = {"plan": "single", "figures": False, **fields}
+    made: Account = all_providers()[provider].account(name=name, provider=provider, **given)
     return made
 
 

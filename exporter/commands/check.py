@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from exporter import providers
-from exporter.capacity import Load, Plan, Schedule, number, plan, spoken
+from exporter.capacity import Load, Plan, Schedule, plan
 from exporter.commands.common import load, tell_errors, tell_warnings
 from exporter.commands.options import CheckOptions
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import warnings
 from exporter.config import Config, ConfigErrors
-from exporter.fields import format_duration
+from exporter.fields import format_duration, number, spoken
 from exporter.model import Stream
 from exporter.providers.reading import printable
 
@@ -142,6 +142,8 @@ def _footnotes(plans: list[Plan], schedule: Schedule) -> Iterator[str]:
             f"Newer documentation allows {number(limit)}/s of {action} per account; "
             f"to keep half of that, set quota: {{{action}: {number(limit / 2)}}}."
         )
+    if any(one.figures for one in plans):
+        yield "Figures of live streams are listed after the states; figures: false on an account leaves them out."
     if any(one.live != one.dark for one in plans):
         yield "Of two figures the first holds if all streams are live, the second if none is: these are asked singly."
 
@@ -157,6 +159,7 @@ def _loads(one: Plan) -> Iterator[tuple[str, Load | None, Load | None]]:
     live, dark = ({load.action: load for load in each.loads} for each in (one.live, one.dark))
     for action in live | dark:
         yield action, live.get(action), dark.get(action)
+    yield from ((load.action, load, None) for load in one.figures)
 
 
 def _figures(live: Load | None, dark: Load | None, schedule: Schedule) -> list[str]:

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from exporter import __version__
 from exporter.exposition.families import ACCOUNT_FAMILIES, COUNTER, EXPORTER_FAMILIES, GAUGE, HISTOGRAM, Family
 from exporter.exposition.source import Source
+from exporter.providers.reading import printable
 from exporter.state.counters import Histogram
 
 METRIC_TYPES: Final[Mapping[str, Any]] = {
@@ -61,6 +62,9 @@ def _account_samples(source: Source, only: tuple[str, str] | None) -> dict[str, 
         "stream_provider_clock_skew_seconds": counters.skew.items(),
         "stream_provider_breaker_open": ((one.names, one.held_back) for one in accounts),
         "stream_streams": ((one.names, one.size) for one in accounts),
+        "stream_provider_listed_streams": (
+            ((*one.names, printable(scope)), rows) for one in accounts for scope, rows in one.listed_rows().items()
+        ),
         "stream_round_duration_seconds": (
             (one.names, one.round_seconds) for one in accounts if one.round_seconds is not None
         ),

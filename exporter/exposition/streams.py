@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES, Names, is_asked
-from exporter.model import Answer, State
+from exporter.model import Answer, Figures, State
 from exporter.providers.reading import printable
 from exporter.state.board import Key, Row
 from exporter.state.counters import Counters
@@ -50,6 +50,12 @@ def _expected(name: str, rows: Sequence[Labelled]) -> Lines:
             yield f"{name}{{{labels}}} {expected}.0\n"
 
 
+def _media_expected(name: str, rows: Sequence[Labelled]) -> Lines:
+    for (labels, _), row in rows:
+        for media in row.stream.expected_media:
+            yield f'{name}{{{labels},media="{escape(media)}"}} 1.0\n'
+
+
 # Families with a sample for every stream: by far the most lines, so they call no function per line.
 CORE: Final[Mapping[str, Render]] = {
     "stream_active": _active,
@@ -59,9 +65,11 @@ CORE: Final[Mapping[str, Render]] = {
     "stream_state_changes_total": lambda name, rows: (f"{name}{{{own}}} {row.changes}.0\n" for (own, _), row in rows),
     "stream_info": lambda name, rows: (f"{name}{{{own},{info}}} 1.0\n" for (own, info), _ in rows),
     "stream_inputs_expected": _expected,
+    "stream_media_expected": _media_expected,
 }
 
 Samples = Iterable[tuple[str, object]]
+T = TypeVar("T")
 
 
 def _primary(answer: Answer) -> Samples:
@@ -87,6 +95,20 @@ DETAILS: Final[Mapping[str, Callable[[Answer], Samples]]] = {
 }
 
 
+def _one(value: float | None) -> Samples:
+    return [("", float(value))] if value is not None else ()
+
+
+# Families of what arrives of a live stream: likewise.
+FIGURES: Final[Mapping[str, Callable[[Figures], Samples]]] = {
+    "stream_ingest_bits_per_second": lambda told: ((f',media="{escape(kind)}"', rate) for kind, rate in told.bits),
+    "stream_ingest_frames_per_second": lambda told: _one(told.frames),
+    "stream_ingest_width_pixels": lambda told: _one(told.width),
+    "stream_ingest_height_pixels": lambda told: _one(told.height),
+    "stream_ingest_stalled": lambda told: _one(told.stalled),
+}
+
+
 def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
     """Return the labels and answer of each row whose current answer has details beside its state."""
     return [
@@ -101,6 +123,7 @@ def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
 def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> Iterator[bytes]:
     """Yield the per-stream families in slices."""
     detailed = _detailed(rows)
+    figured = [(labels, row.figures) for (labels, _), row in rows if row.figures is not None]
     for family in STREAM_FAMILIES:
         if not is_asked(family.name, names):
             continue
@@ -109,13 +132,20 @@ def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> 
             for start in range(0, len(rows), SLICE):
                 yield "".join(render(family.name, rows[start : start + SLICE])).encode()
             continue
-        samples = DETAILS[family.name]
-        for start in range(0, len(detailed), SLICE):
-            yield "".join(
-                f"{family.name}{{{labels}{extra}}} {value!r}\n"
-                for labels, answer in detailed[start : start + SLICE]
-                for extra, value in samples(answer)
-            ).encode()
+        if told := FIGURES.get(family.name):
+            yield from _further(family.name, figured, told)
+        else:
+            yield from _further(family.name, detailed, DETAILS[family.name])
+
+
+def _further(name: str, told: Sequence[tuple[str, T]], samples: Callable[[T], Samples]) -> Iterator[bytes]:
+    """Yield a family that not every stream has, in slices."""
+    for start in range(0, len(told), SLICE):
+        yield "".join(
+            f"{name}{{{labels}{extra}}} {value!r}\n"
+            for labels, details in told[start : start + SLICE]
+            for extra, value in samples(details)
+        ).encode()
 
 
 def callbacks(rows: Iterable[Labelled], counters: Counters, openmetrics: bool, names: Names = None) -> bytes:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from exporter.model import Account, Fault, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
+from exporter.rounds.figures import FigureAsker
 from exporter.rounds.round import Round
 from exporter.rounds.shared import Shared
 from exporter.rounds.state import AccountState
@@ -21,6 +22,7 @@ class AccountProber(AccountState):
     def __init__(self, provider: AnyProvider, account: Account, shared: Shared) -> None:
         super().__init__(provider, account, shared)
         self._rounds: list[Round] = []
+        self._figures = FigureAsker(self)
         self.configure(account, ())
 
     def configure(self, account: Account, streams: Sequence[Stream]) -> None:
@@ -28,6 +30,7 @@ class AccountProber(AccountState):
         super().configure(account, streams)
         for one in self._rounds:
             one.narrow()
+        self._figures.configure()
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -35,12 +38,13 @@ class AccountProber(AccountState):
         """Ask all streams that were not asked since `fresh`, until the deadline (both monotonic seconds).
 
         A round under way is joined: what it asked counts as fresh. What it left over is asked in a round of our own.
+        Then figures are asked for where they are due.
         """
-        started = False
+        started, present = False, None
         while (now := self.shared.clock.mono()) < deadline:
-            present = self._present(now)
-            if present is not None:
-                fresh = min(fresh, present.started)
+            joined = self._present(now)
+            if joined is not None:
+                fresh, present = min(fresh, joined.started), joined
             elif started or self.complete_since >= fresh or not (due := self._due(fresh)):
                 break
             else:
@@ -51,6 +55,10 @@ class AccountProber(AccountState):
         # Calls of earlier rounds that are still in flight are waited for too: none of them is asked twice.
         await self._wait(self._rounds, deadline)
         self._settle()
+        if present is not None and present.caller is not None:
+            caller, present.caller = present.caller, None
+            self._figures.begin(caller)
+        await self._figures.wait(deadline)
 
     async def refresh_one(self, record: Record, deadline: float, fresh: float, *, follow_up: bool = False) -> None:
         """Ask for one stream, ahead of all others, unless it was asked since `fresh` (monotonic seconds).

@@ -24,7 +24,7 @@ from exporter.providers.interface import (
 )
 from exporter.providers.reading import LONGEST_WORD, printable, retry_after
 from exporter.rounds.gate import Connection
-from exporter.rounds.plan import Query
+from exporter.rounds.plan import Query, label_of
 from exporter.rounds.shared import Shared, place
 from exporter.rounds.transcript import Transcript, known_secrets, redact
 from exporter.scrubbing import scrub
@@ -199,8 +199,10 @@ class Caller:
         body = reply.body[: 4 * SHOWN].decode("utf-8", "replace") if reply is not None else ""
         told = self._scrub(body, request, addresses=True)[:SHOWN]
         status = reply.status if reply is not None else None
-        streams = tuple(stream.name for stream in made.query.streams)
-        transcript = Transcript(made.query.api.action, streams, asked, status, told, seconds, made.outcome)
+        query = made.query
+        streams = () if query.api in self.provider.figures else tuple(stream.name for stream in query.streams)
+        scope = label_of(query.scope)
+        transcript = Transcript(query.api.action, streams, scope, asked, status, told, seconds, made.outcome)
         for observer in tuple(self._observers):
             observer(transcript)
 

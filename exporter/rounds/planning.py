@@ -52,6 +52,8 @@ class Planner:
         if step is None:
             return []
         state, board, now = self._state, self._state.shared.board, self._state.shared.clock.now()
+        if step.rows is not None:
+            state.rows[query.api.action, query.scope] = step.rows, sent
         async for stream, answer in unhurried(step.settled):
             record = state.record(stream)
             # What was asked of a stream since the listing was sent is newer than the listing.

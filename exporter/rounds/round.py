@@ -41,6 +41,7 @@ class Round:
         deadline: Monotonic seconds after which no call begins.
         alone: The stream that it is about, where it is about one alone.
         withheld: Streams that are not asked because the breaker is open.
+        caller: Makes its calls, once it has credentials; it asks for figures afterwards.
         over: Whether all its calls have ended.
         task: What runs it.
     """
@@ -68,6 +69,7 @@ class Round:
         self._whole = whole
         self._follow_up = follow_up
         self._judged = False
+        self.caller: Caller | None = None
         self._asker: Asker | None = None
         self._queue = CallQueue()
         self._news = asyncio.Event()
@@ -79,7 +81,7 @@ class Round:
         try:
             credentials = await state.shared.credentials(state.provider, self._account)
             state.identify(credentials)
-            caller = Caller(state.provider, self._account, credentials, state.shared, state.observers)
+            caller = self.caller = Caller(state.provider, self._account, credentials, state.shared, state.observers)
             asker = self._asker = Asker(state, caller, self.deadline)
             if state.health.breaker.open:
                 due = await self._trial(asker, due)

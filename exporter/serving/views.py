@@ -89,7 +89,7 @@ def transcript(calls: Sequence[Transcript], row: Row | None, now: float) -> str:
 
 
 def _call_text(number: int, call: Transcript) -> str:
-    streams = ", ".join(call.streams[:10])
+    streams = ", ".join(call.streams[:10]) or call.scope
     status_line = "no answer" if call.status is None else f"HTTP {call.status}"
     return (
         f"--- call {number}: {call.action} for {streams}\n{call.asked}\n\n"

@@ -88,7 +88,7 @@ def test_headings_break_between_words_alone(columns: int, tmp_path: Path, monkey
     assert sorted(words) == sorted(word for title in check_command.HEAD for word in title.split())
     assert max(map(len, table)) <= columns
     body = "".join(sign for line in table[rule + 1 :] for sign in line if not sign.isspace())
-    assert sum(map(body.count, "…")) == 8  # between the two figures of a cell, and never for what is left out
+    assert sum(map(body.count, "…")) == 12  # between the two figures of a cell, and never for what is left out
 
 
 def test_the_file_as_an_argument(tmp_path: Path) -> None:
@@ -123,7 +123,9 @@ def test_json_of_the_plan(tmp_path: Path) -> None:
     assert (found["file"], found["ok"], found["errors"]) == (file, True, [])
     [main, idle] = found["accounts"]
     assert (main["account"], main["provider"], main["streams"], idle["streams"]) == ("main", "tencent", 100, 0)
-    listing, single = main["apis"]
+    listing, single, figures = main["apis"]
+    assert (figures["action"], figures["if_none_live"]) == ("DescribeLiveStreamPushInfoList", None)
+    assert (figures["if_all_live"]["calls"], figures["if_all_live"]["refresh_seconds"]) == (1, 60)
     assert (listing["action"], listing["if_none_live"]) == ("DescribeLiveStreamOnlineList", None)
     assert single["if_none_live"]["calls"] == 100
     assert single["if_none_live"]["allowed_per_second"] == 150
@@ -151,7 +153,12 @@ def test_figures_for_live_and_dark(tmp_path: Path) -> None:
     """Where a listing is used, the calls for all streams live and for none stand side by side, with an explanation."""
     streams = [{**STREAMS[0], "names": [f"s{i}" for i in range(100)]}]
     out = check(tmp_path, tencent(region="ap-guangzhou"), streams=streams)
-    listing, single = (line.split() for line in out.splitlines() if "Describe" in line)
+    listing, single, figures = (line.split() for line in out.splitlines() if "Describe" in line)
+    assert figures[:4] == ["DescribeLiveStreamPushInfoList", "1", "…", "0"]
+    assert "Figures of live streams are listed after the states" in out
+    without = check(tmp_path, tencent(region="ap-guangzhou", figures=False), streams=streams)
+    assert "PushInfoList" not in without
+    assert "Figures" not in without
     assert listing[:4] == ["DescribeBackupStreamList", "1", "…", "0"]
     assert single[:4] == ["DescribeLiveStreamState", "0", "…", "100"]
     assert "the first holds if all streams are live" in out

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source, negotiate
 from exporter.exposition.streams import escape
-from exporter.model import Answer, Fault, Input, Reason, State, Stream
+from exporter.model import Answer, Fault, Figures, Input, Reason, State, Stream
 from exporter.providers import all_providers
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import BUCKETS, Counters
@@ -33,11 +33,17 @@ stream_last_success_timestamp_seconds | gauge | P
 stream_state_changes_total | counter | P
 stream_info | gauge | P, account
 stream_media_active | gauge | P, media
+stream_media_expected | gauge | P, media
 stream_inputs | gauge | P
 stream_inputs_expected | gauge | P
 stream_primary_input_info | gauge | P, domain, app, source
 stream_start_timestamp_seconds | gauge | P
 stream_ingest_info | gauge | P, type
+stream_ingest_bits_per_second | gauge | P, media
+stream_ingest_frames_per_second | gauge | P
+stream_ingest_width_pixels | gauge | P
+stream_ingest_height_pixels | gauge | P
+stream_ingest_stalled | gauge | P
 stream_probe_errors_total | counter | A, code, reason
 stream_provider_responses_total | counter | A, action, code
 stream_provider_request_duration_seconds | histogram | A, action
@@ -46,6 +52,7 @@ stream_provider_quota_per_second | gauge | A, action
 stream_provider_clock_skew_seconds | gauge | A
 stream_provider_breaker_open | gauge | A
 stream_streams | gauge | A
+stream_provider_listed_streams | gauge | A, scope
 stream_round_duration_seconds | gauge | A
 stream_round_unprobed | gauge | A, why
 stream_callbacks_total | counter | A, event, outcome
@@ -85,6 +92,10 @@ class AccountOf:
         """Return the rates."""
         return {"Action": 12.5}
 
+    def listed_rows(self) -> dict[str, int]:
+        """Return the rows of the last lists."""
+        return {AWKWARD: 7}
+
 
 def at(mono: float) -> Instant:
     """Return a time on both clocks."""
@@ -93,7 +104,8 @@ def at(mono: float) -> Instant:
 
 def volcengine(name: str = "user") -> Stream:
     """Return a stream of Volcengine's."""
-    made: Stream = all_providers()["volcengine"].stream(name=name, account="vol", room_id="r", labels={"team": "x"})
+    fields = {"room_id": "r", "labels": {"team": "x"}, "media_expected": ["video", "audio"]}
+    made: Stream = all_providers()["volcengine"].stream(name=name, account="vol", **fields)
     return made
 
 
@@ -104,6 +116,9 @@ def tencent(name: str, **fields: Any) -> Stream:
 
 
 INPUTS = (Input("push.example", 'a"pp', "push", primary=True), Input("spare.example", "live", "pull", primary=False))
+
+FIGURES = Figures((("video", 2.5e6), ('a"udio', 64000.5)), frames=25.0, stalled=False)
+PICTURE = Figures(width=1280, height=720, stalled=True)
 
 
 def full() -> Source:
@@ -127,7 +142,9 @@ def full() -> Source:
     board.failed(one["failed"], Fault(Reason.TIMEOUT, "timeout"), at(93))
     board.answered(one["old"], Answer(State.ACTIVE), "Action", at(1))
     board.answered(one["user"], Answer(State.INACTIVE, media=(("audio", False), ("video", True))), "Action", at(94))
-    board.answered(one["pulled"], Answer(State.ACTIVE, ingest="pull"), "Action", at(95))
+    board.answered(one["pulled"], Answer(State.ACTIVE, ingest="pull", figures=PICTURE), "Action", at(95))
+    board.figured(one["live"], FIGURES, at(97), 101.0)
+    board.figured(one["pulled"], FIGURES._replace(stalled=None), at(97), 101.0)
     counters.errors["tencent", AWKWARD, "timeout", "timeout"] = 3
     counters.responses["tencent", AWKWARD, "Action", "ok"] = 12345678901234567890
     for seconds in (0.001, 0.005, 0.3, 99.0):
@@ -236,6 +253,9 @@ class Twin:
         yield from (("stream_state", (str(each),), float(each is state)) for each in State)
         if expected := getattr(record.stream, "inputs", None):
             yield "stream_inputs_expected", (), expected
+        yield from (("stream_media_expected", (media,), 1) for media in getattr(record.stream, "media_expected", ()))
+        if (told := record.row(self.mono, self.source.board.max_age).figures) is not None:
+            yield from _figures(told)
         if answer is not None:
             yield "stream_last_success_timestamp_seconds", (), record.answered
             if state is not State.UNKNOWN:
@@ -259,6 +279,13 @@ def _details(answer: Answer, state: State) -> Iterator[tuple[str, tuple[str, ...
         yield "stream_start_timestamp_seconds", (), answer.started
     if answer.ingest:
         yield "stream_ingest_info", (answer.ingest,), 1
+
+
+def _figures(told: Figures) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    yield from (("stream_ingest_bits_per_second", (media,), rate) for media, rate in told.bits)
+    plain = {"frames_per_second": told.frames, "width_pixels": told.width, "height_pixels": told.height}
+    shown = {**plain, "stalled": told.stalled}
+    yield from ((f"stream_ingest_{name}", (), float(value)) for name, value in shown.items() if value is not None)
 
 
 @dataclass

@@ -27,6 +27,7 @@ from testbed.network import Plain
 from tests.virtual import EPOCH, run, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "a-secret", "plan": "single",
+           "figures": False,
            "quota": {"DescribeLiveStreamState": 1000}}  # fmt: skip
 
 

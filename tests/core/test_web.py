@@ -24,7 +24,14 @@ from exporter.serving.service import Service, system_clock
 from testbed.network import Plain
 from tests.virtual import params, tencent_error, tencent_state
 
-ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "CANARY0key", "plan": "single"}
+ACCOUNT = {
+    "name": "main",
+    "provider": "tencent",
+    "secret_id": "an-id",
+    "secret_key": "CANARY0key",
+    "plan": "single",
+    "figures": False,
+}
 STREAMS = [{"name": name, "account": "main", "domain": "d.example", "labels": {"team": "x"}} for name in ("a", "b/c")]
 Client = TestClient[web.Request, web.Application]
 

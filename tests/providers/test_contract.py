@@ -90,7 +90,7 @@ def calls(provider: AnyProvider) -> Iterator[Call]:
     account, stream = example(provider)
     if provider.single is not None:
         yield provider.single.ask(account, stream)
-    for listing in provider.listings:
+    for listing in (*provider.listings, *provider.figures):
         yield listing.ask(account, listing.scope(account, stream) or "scope", 1)
 
 
@@ -166,9 +166,10 @@ def unrecorded(provider: AnyProvider, exchanges: list[Exchange], catalogued: boo
     for name in NO_ENVELOPE:
         if by_name.get(name, {}).get("fault") != "http":
             yield f"an exchange named `{name}` with fault http"
-    for listing in provider.listings:
-        if not any(one.api is listing and "rows" in one.expected for one in exchanges):
-            yield f"an exchange with the rows of {listing.action}"
+    wanted = [(listing, "rows") for listing in (*provider.listings, *provider.figures)]
+    for listing, part in (*wanted, *((listing, "figures") for listing in provider.figures)):
+        if not any(one.api is listing and part in one.expected for one in exchanges):
+            yield f"an exchange with the {part} of {listing.action}"
     if catalogued:
         yield from _uncovered(provider, single)
 
@@ -282,13 +283,14 @@ def test_every_api_has_a_documented_limit(provider: AnyProvider) -> None:
     """Every API has a rate limit for every account, and a name of its own."""
     account, _ = example(provider)
     apis = provider.apis()
-    assert len(apis) == 1 + len(provider.listings)
+    assert len(apis) == 1 + len(provider.listings) + len(provider.figures)
     for action, api in apis.items():
         assert action == api.action
         assert re.fullmatch(r"[A-Za-z0-9_.]+", action)
         assert api.limit(account) > 0
         assert 1 << 16 <= api.largest <= 16 << 20
-    for listing in provider.listings:
+    for listing in (*provider.listings, *provider.figures):
+        assert listing.lag >= 0
         assert listing.every(example(provider)[0]) >= 0
         assert listing.pages(account, 1) >= 1
         assert listing.absent is None or listing.absent.state is not State.UNKNOWN
@@ -564,7 +566,7 @@ def test_retired_fields_do_not_exist() -> None:
 def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
     """A listing that covers a stream has at least one key for it, of the same form as its rows' keys."""
     account, stream = example(provider)
-    for listing in provider.listings:
+    for listing in (*provider.listings, *provider.figures):
         if listing.scope(account, stream) is None:
             continue
         keys = listing.keys(account, stream)

@@ -384,6 +384,7 @@ def test_the_rate_of_an_api_is_as_configured_or_a_share_of_the_documented() -> N
     rates = {action: allowed_rate(account, api) for action, api in tencent.apis().items()}
     assert rates == {
         "DescribeLiveStreamState": 75.0, "DescribeBackupStreamList": 7.0, "DescribeLiveStreamOnlineList": 20.0,
+        "DescribeLiveStreamPushInfoList": 7.5,
     }  # fmt: skip
 
 
