@@ -302,3 +302,25 @@ def test_too_few_calls_in_flight() -> None:
 def test_a_comfortable_account_has_no_warnings() -> None:
     """An account within all its limits is not nagged."""
     assert planned("volcengine", 100).warnings == ()
+
+
+def test_figures_are_paid_for_after_the_round() -> None:
+    """A call a minute for each domain and app, or each ingest domain, and for each page; no round takes longer by it."""
+    far = {"endpoint": "https://live.intl.tencentcloudapi.com"}
+    for provider, count, fields, wanted, every in (
+        ("tencent", 5001, {}, 2, 60.0),
+        ("tencent", 5001, far, 6, 15.0),
+        ("alibaba", 5001, {}, 1, 60.0),
+    ):
+        made = planned(provider, count, **fields)
+        (load,) = made.figures
+        assert (load.calls, load.refresh(Schedule()), load.listing) == (wanted, every, True), provider
+        without = planned(provider, count, figures=False, **fields)
+        assert (without.figures, without.live, without.dark) == ((), made.live, made.dark)
+    assert planned("zego", 10).figures == planned("volcengine", 10).figures == planned("tencent", 0).figures == ()
+
+
+def test_a_quota_of_figures_above_the_limit_is_told_of() -> None:
+    """It is a calculated risk like any other."""
+    made = planned("tencent", 1, quota={"DescribeLiveStreamPushInfoList": 31})
+    assert [warning.text.split(",")[0] for warning in made.warnings] == ["the quota of DescribeLiveStreamPushInfoList"]
