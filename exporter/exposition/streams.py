@@ -45,15 +45,13 @@ def _last_success(name: str, rows: Sequence[Labelled]) -> Lines:
 
 
 def _expected(name: str, rows: Sequence[Labelled]) -> Lines:
-    for (labels, _), row in rows:
-        if (expected := row.stream.expected_inputs) is not None:
-            yield f"{name}{{{labels}}} {expected}.0\n"
+    told = [(labels, count) for (labels, _), row in rows if (count := row.stream.expected_inputs) is not None]
+    return (f"{name}{{{labels}}} {count}.0\n" for labels, count in told)
 
 
 def _media_expected(name: str, rows: Sequence[Labelled]) -> Lines:
-    for (labels, _), row in rows:
-        for media in row.stream.expected_media:
-            yield f'{name}{{{labels},media="{escape(media)}"}} 1.0\n'
+    told = [(labels, media) for (labels, _), row in rows if (media := row.stream.expected_media)]
+    return (f'{name}{{{labels},media="{escape(one)}"}} 1.0\n' for labels, media in told for one in media)
 
 
 # Families with a sample for every stream: by far the most lines, so they call no function per line.

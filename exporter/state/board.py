@@ -112,10 +112,10 @@ class Record:
             since = self.definite_since
         else:
             since = self.fault_since if fault is not None else self.answered or None
-        figures = None
-        if (self.told is not None or self.listed is not None) and state is State.ACTIVE:
-            figures = self._figures(mono)
-        return Row(self.key, self.stream, state, since, self.succeeded, answer, self.answered,
+        # Most streams have none: both are None, and not worth a call.
+        figures = None if self.told is self.listed else self._figures(state, mono)
+        succeeded = answer is not None and fault is None
+        return Row(self.key, self.stream, state, since, succeeded, answer, self.answered,
                    self.action, fault, self.faulted, self.changes, self.tried, figures)  # fmt: skip
 
     def live_since(self, now: Instant) -> float:
@@ -128,7 +128,9 @@ class Record:
         end = self.answered_mono + max_age
         return end if self.listed is None else min(end, self.listed.until)
 
-    def _figures(self, mono: float) -> Figures | None:
+    def _figures(self, state: State, mono: float) -> Figures | None:
+        if state is not State.ACTIVE:
+            return None
         flows = [flow.figures for flow in (self.listed, self.told) if flow is not None and mono <= flow.until]
         return together(flows[0], flows[1]) if len(flows) == 2 else next(iter(flows), None)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from exporter.fields import Domain, Endpoint, SecretField, Text
 from exporter.model import Account, Answer, Call, Credentials, Figures, Input, Moment, Reply, Request, State, Stream
 from exporter.providers import reading
-from exporter.providers.document import MOST_VALUES, WHOLE_VALUES
+from exporter.providers.document import LISTED_VALUES, MOST_VALUES, WHOLE_VALUES
 from exporter.providers.encoding import host
 from exporter.providers.figures import PICTURE, RATES, STALLED, Columns
 from exporter.providers.interface import MEBIBYTE, Api, Callbacks, ConfigWarning, Listing, Page, Provider
@@ -26,7 +26,7 @@ BACKUP = "DescribeBackupStreamList"
 ONLINE = "DescribeLiveStreamOnlineList"
 PUSHES = "DescribeLiveStreamPushInfoList"
 ONLINE_ROWS = 10_000
-PUSHES_ROWS = 5_000  # 100,000 are allowed, but each row has 17 fields
+PUSHES_ROWS = 4_000  # 100,000 are allowed, but each row has 17 fields
 # The vendor advises one call a minute of either: https://cloud.tencent.com/document/api/267/20472 and /33990.
 # So we assume that an answer may be that old, and that a second call within the minute returns the same.
 ONLINE_SECONDS = 60.0
@@ -190,7 +190,7 @@ def _ask_pushes(account: TencentAccount, scope: str, page: int) -> Call:
 
 def _read_pushes(account: TencentAccount, _scope: str, _call: Call, reply: Reply) -> Page:
     size = _pushes_rows(account)
-    response = _response(reply, reading.value_limit(size))
+    response = _response(reply, LISTED_VALUES)
     figures: dict[Any, Figures] = {}
     keys: dict[Any, None] = {}
     listed = rows_of(response, "DataInfoList")
