@@ -307,11 +307,12 @@ def test_a_comfortable_account_has_no_warnings() -> None:
 def test_figures_are_paid_for_after_the_round() -> None:
     """A call a minute for each domain and app, or ingest domain, and for each page; no round takes longer by it."""
     far = {"endpoint": "https://live.intl.tencentcloudapi.com"}
-    for provider, count, fields, wanted, every in (
+    cases: list[tuple[str, int, dict[str, Any], int, float]] = [
         ("tencent", 4001, {}, 2, 60.0),
         ("tencent", 5001, far, 6, 15.0),
         ("alibaba", 5001, {}, 1, 60.0),
-    ):
+    ]
+    for provider, count, fields, wanted, every in cases:
         made = planned(provider, count, **fields)
         (load,) = made.figures
         assert (load.calls, load.refresh(Schedule()), load.listing) == (wanted, every, True), provider

@@ -71,9 +71,11 @@ class FigureAsker:
             make = partial(figure_groups, state.provider, caller.account, live, began, state.listed)
             groups: list[Group] = make() if len(live) <= PLANNED_AT_ONCE else await state.shared.aside(make)
             asker = Asker(state, caller, began + ASKING_SECONDS, judges=False)
-            if all([await self._ask(asker, group) for group in groups]):
+            done = [await self._ask(asker, group) for group in groups]
+            if done and all(done) and state.account is caller.account:
                 self._next = began + min(listing.every(caller.account) for listing in state.provider.figures)
-            self._tell(asker.fault)
+            if asker.calls:
+                self._tell(asker.fault)
         except Exception as error:
             bug(state.provider.name, error)
         finally:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.model import Account, Figures, Reply, Request, State, Stream
 from exporter.providers import all_providers
@@ -564,3 +565,40 @@ def test_no_figures_are_asked_while_the_breaker_is_open() -> None:
         assert len(cloud.asked()) == calls
 
     run(main())
+
+
+def test_that_figures_fail_is_logged_when_it_begins_and_when_it_ends() -> None:
+    """Once each, with what to do; not once a minute, and not because there was nothing to ask."""
+
+    async def main() -> list[str]:
+        cloud = Cloud(refused("AuthFailure.UnauthorizedOperation"))
+        made = watching(cloud, streams(1))
+        with capture_logs() as logs:
+            for told, word in (
+                (None, "active"), (None, "active"), (None, "inactive"), (pushes("s00000"), "active"), (None, "active"),
+            ):  # fmt: skip
+                cloud.told, cloud.words["s00000"] = told or cloud.told, word
+                await scrape(made)
+                await asyncio.sleep(61)
+        assert all(entry["advice"] for entry in logs if entry["log_level"] == "warning")
+        return [f"{entry['log_level']}: {entry['event']}" for entry in logs]
+
+    assert run(main()) == ["warning: figures are missing", "info: figures come again"]
+
+
+def test_a_fault_of_our_own_costs_figures_alone() -> None:
+    """It is logged by kind and place, and states are asked as ever."""
+
+    async def main() -> list[str]:
+        cloud = Cloud(pushes("s00000"))
+        made = watching(cloud, streams(1))
+        state = account_prober(made)
+        state.provider = replace(state.provider, figures=(replace(state.provider.figures[0], keys=None),))  # type: ignore[arg-type]
+        with capture_logs() as logs:
+            await scrape(made)
+            await scrape(made)
+        assert record_of(made, "s00000").succeeded
+        assert len(cloud.asked(STATE)) == 2
+        return [f"{entry['event']}: {entry['kind']}" for entry in logs]
+
+    assert run(main()) == ["bug: TypeError"]

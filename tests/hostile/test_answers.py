@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.model import Reply, State
 from exporter.providers import all_providers
+from exporter.providers.interface import Listing
 from tests.providers.exchanges import load
 from tests.providers.facts import facts
 
@@ -104,8 +105,9 @@ def test_figures_are_shown_here_when_they_are_told(theatre: Theatre) -> None:
         if one.api.action != theatre.action or "json" not in one.given["answer"] or "account" in one.given:
             continue
         assert theatre.play(one.reply) is State.ACTIVE
-        keys = [list(key) for key in one.api.keys(theatre.account, theatre.stream)]  # type: ignore[union-attr]
-        wanted = [told for told in one.expected.get("figures", ()) if told["key"] in keys]
+        assert isinstance(one.api, Listing)
+        keys = one.api.keys(theatre.account, theatre.stream)
+        wanted = [told for told in one.expected.get("figures", ()) if tuple(told["key"]) in keys]
         shown = theatre.record.row(theatre.now, 1e9).figures
         assert (shown is not None) is bool(wanted), one.name
         if shown is not None:
