@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from exporter import status
+from exporter.model import State
 from tests.status_world import World, whole_page
 
 
@@ -41,6 +43,16 @@ class Site:
         policy = {"Content-Security-Policy": status.CONTENT_SECURITY_POLICY, "X-Content-Type-Options": "nosniff"}
         return web.Response(text=text, content_type="text/html", headers=policy)
 
+    async def ask(self, request: web.Request) -> web.Response:
+        """Let the provider say that a stream is live, and lead back, as the app does."""
+        wanted = unquote(str((await request.post())["target"]))
+        provider, _, name = wanted.partition("/")
+        if (record := self.world.board.get((provider, name))) is not None:
+            self.world.answer(record, State.ACTIVE, 0)
+        chosen = status.Filter.read(request.query.items())
+        back = f"./{chosen.address(asked=wanted)}#s-{quote(wanted)}"
+        return web.Response(status=303, headers={"Location": back})
+
     async def asset(self, request: web.Request) -> web.Response:
         """Return style, script or icon."""
         asset = status.ASSETS[request.match_info["name"]]
@@ -69,6 +81,7 @@ async def serving(world: World, port: int = 0) -> AsyncIterator[Site]:
     application = web.Application()
     routes = {"/": site.page, "/static/{name}": site.asset, "/api/v1/events": site.events}
     application.add_routes([web.get(path, handler) for path, handler in routes.items()])
+    application.add_routes([web.post("/", site.ask)])
     runner = web.AppRunner(application, shutdown_timeout=0)
     await runner.setup()
     try:

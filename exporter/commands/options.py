@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
+
+from exporter.rules.options import RUNBOOK
 
 Level = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["logfmt", "json"]
@@ -65,6 +68,14 @@ class ServeOptions:
     log_format: LogFormat = "logfmt"
     web_route_prefix: str | None = None
     web_systemd_socket: bool = False
+    web_page_title: str = ""
+    web_dashboard_url: str = ""
+    runbook_url: str = RUNBOOK
+
+    @property
+    def title(self) -> str:
+        """What the status page calls what is watched; empty for nothing."""
+        return self.web_page_title or urlsplit(self.web_external_url or "").hostname or ""
 
     @property
     def prefix(self) -> str:
@@ -258,6 +269,14 @@ def _page_url(text: str) -> str:
     return text
 
 
+def _dashboard_url(text: str) -> str:
+    known = re.sub(r"\{(provider|account|stream)\}", "", text)
+    if text and (not text.startswith(("http://", "https://")) or set(known) & set(' {}<>"')):
+        example = "https://grafana.example.com/d/stream-exporter-stream?var-provider={provider}&var-stream={stream}"
+        raise ArgumentTypeError(f"{text!r} is not an address like {example}")
+    return text
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -323,6 +342,10 @@ FLAGS: Final = (
          "without TLS, /config and /-/reload refuse all other public host names", "URL", _external_url),
     Flag("--web.route-prefix", "serve demo", "what stands before every path, such as /streams (default: the path of "
          "--web.external-url)", "PATH", _route_prefix),
+    Flag("--web.page-title", "serve", "what the status page calls what is watched, such as its environment (default: "
+         "the host of --web.external-url)", "TEXT"),
+    Flag("--web.dashboard-url", "serve", "a stream's dashboard, to which the status page links; {provider}, {account} "
+         "and {stream} stand for the stream's", "URL", _dashboard_url),
     Flag("--scrape.timeout-offset", "serve", "answer this long before Prometheus's timeout", "SECONDS", _seconds),
     Flag("--log.level", "serve demo", "log this and worse", get_args(Level)),
     Flag("--log.format", "serve demo", "how to write a line of the log", get_args(LogFormat)),
@@ -334,7 +357,8 @@ FLAGS: Final = (
     Flag("--job", "rules", "regular expression that matches the exporter's scrape job", "REGEX"),
     Flag("--replica-label", "rules", "target label in which replicas of one exporter differ; repeatable", "LABEL", str,
          "append"),
-    Flag("--runbook-url", "rules", "your runbook; each alert adds #name-of-the-alert", "URL", _page_url),
+    Flag("--runbook-url", "serve rules", "your runbook; alerts and the rows of the status page add #name-of-the-alert, "
+         "rows also #reason", "URL", _page_url),
     Flag("--listen", "simulate", "where; port 0 takes a free one", "HOST:PORT", _address),
     Flag("--world", "simulate", "accounts, streams and faults (default: the demo's world)", "FILE", _file),
     Flag("--callbacks", "simulate", "where callbacks go: URL/ACCOUNT, as http://127.0.0.1:10180/callbacks", "URL",
