@@ -20,15 +20,13 @@ def ask(
     target: str | None,
     query: str = "",
     behave: Callable[[Request], Awaitable[Reply]] = live,
-    headers: dict[str, str] | None = None,
-    **scrape: str,
 ) -> tuple[ClientResponse, str, Staged]:
     """Ask about a stream; return the answer, its text and what it was put to."""
 
     async def main() -> tuple[ClientResponse, str, Staged]:
-        async with Staged(behave, **scrape) as service, facing(service) as (client, _):
+        async with Staged(behave) as service, facing(service) as (client, _):
             data = {} if target is None else {"target": target}
-            response = await client.post(f"/{query}", data=data, headers=headers, allow_redirects=False)
+            response = await client.post(f"/{query}", data=data, allow_redirects=False)
             return response, await response.text(), service
 
     return asyncio.run(main())

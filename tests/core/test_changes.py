@@ -18,7 +18,7 @@ def say(made: Board, one: Record, state: State, mono: float) -> None:
     made.answered(one, Answer(state), "Action", at(mono))
 
 
-def listed(made: Board) -> list[tuple[float, State, State, str, tuple[str, ...], int]]:
+def listed(made: Board) -> list[tuple[object, ...]]:
     """Return when, from what, to what, why, who and how often, the latest first."""
     return [(one.at - EPOCH, one.old, one.new, one.evidence, one.names, one.times) for one in made.recent]
 
