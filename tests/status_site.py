@@ -22,6 +22,7 @@ class Site:
 
     Attributes:
         broken: Whether the page answers 503.
+        slow: What an answer to a question waits for.
         changes: Snapshot's fields besides the world's.
         loads: How often the page was asked for, and with which query.
         listening: Readers of `/api/v1/events`.
@@ -30,6 +31,7 @@ class Site:
     world: World
     address: str = ""
     broken: bool = False
+    slow: asyncio.Event | None = None
     changes: dict[str, Any] = field(default_factory=dict)
     loads: list[str] = field(default_factory=list)
     listening: list[asyncio.Queue[bytes]] = field(default_factory=list)
@@ -45,6 +47,8 @@ class Site:
 
     async def ask(self, request: web.Request) -> web.Response:
         """Let the provider say that a stream is live, and lead back, as the app does."""
+        if self.slow is not None:
+            await self.slow.wait()
         wanted = unquote(str((await request.post())["target"]))
         provider, _, name = wanted.partition("/")
         if (record := self.world.board.get((provider, name))) is not None:

@@ -403,7 +403,7 @@ def test_contrast(scheme: str) -> None:
     pairs = [(text, ground) for text in ("ink", "soft", "accent") for ground in ("ground", "card")]
     for state in State:
         pairs += [(state, "card"), (state, f"{state}-ground"), ("ink", f"{state}-ground")]
-    pairs += [("card", "accent"), ("inactive", "ground")]
+    pairs += [("card", "accent"), ("inactive", "ground"), ("soft", "not_found-ground"), ("accent", "not_found-ground")]
     poor = {pair: ratio for pair in pairs if (ratio := _contrast(colours[pair[0]], colours[pair[1]])) < 4.5}
     assert not poor
 

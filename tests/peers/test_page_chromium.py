@@ -254,7 +254,9 @@ def test_what_a_screen_reader_is_told() -> None:
         for width in (1280, 400):
             await tab.look(width, dark=False)
             await tab.open(site.address)
-            await tab.evaluate("document.getElementById('fold').open = true")
+            await tab.evaluate(
+                "document.querySelectorAll('#fold, .streams details').forEach((one) => { one.open = true; })"
+            )
             nodes = (await tab.do("Accessibility.getFullAXTree"))["nodes"]
             told = [
                 (n.get("role", {}).get("value"), n.get("name", {}).get("value", "")) for n in nodes if not n["ignored"]

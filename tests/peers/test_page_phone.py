@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -193,6 +194,30 @@ def test_ask_now_stays_on_the_page() -> None:
         await tab.evaluate("document.getElementById('dismiss').click()")
         await tab.until("document.querySelector('.asked') === null")
         assert await tab.evaluate("location.search") == wanted
+        assert tab.complaints == []
+
+    looking(troubled(), visit)
+
+
+def test_news_do_not_interrupt_a_question() -> None:
+    """A question that takes long is answered although the server tells of changes meanwhile; they are shown, too."""
+
+    async def visit(site: Site, tab: Tab) -> None:
+        site.changes["events"], site.slow = True, asyncio.Event()
+        await tab.look(DESK, dark=False)
+        await tab.open(site.address)
+        await tab.until("pending.size === 1 && told")
+        await tab.evaluate("document.getElementById('s-alibaba/keynote').querySelector('button').click()")
+        await tab.until("document.querySelector('[aria-busy]') !== null")
+        loads = len(site.loads)
+        site.tell()
+        await tab.until("changed")
+        assert await tab.evaluate("[...pending.values()].every((wait) => wait > 100000)")
+        assert len(site.loads) == loads
+        site.slow.set()
+        await tab.until("document.querySelector('.asked') !== null")
+        await tab.until("!changed && document.querySelector('[aria-busy]') === null")
+        assert len(site.loads) == loads + 2
         assert tab.complaints == []
 
     looking(troubled(), visit)

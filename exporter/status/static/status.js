@@ -4,6 +4,7 @@
 const POLL = 5000; // where nobody tells of changes
 const SLOW_POLL = 15000; // where /api/v1/events does: for what is no change of state
 const SHARE = 10; // a refresh that takes long is followed by a rest this many times as long
+const LONGEST_ROUND = 130000;
 const QUIET = 30000; // between two announcements
 const SETTLE = 500; // milliseconds in which changes that come together become one refresh
 
@@ -15,6 +16,7 @@ let events = null;
 let timer = 0;
 let fetching = null;
 let changed = false; // a change was told, and its refresh is on the way
+let asking = false; // a question is on the way, and no refresh may interrupt it
 let announced = document.querySelector("h1").textContent;
 let spoken = -QUIET; // when the last announcement was made
 
@@ -22,10 +24,11 @@ let spoken = -QUIET; // when the last announcement was made
 async function refresh(asked = false, body = null) {
   clearTimeout(timer);
   changed = false;
+  asking = body !== null;
   fetching?.abort();
   const mine = (fetching = new AbortController());
   const started = performance.now();
-  const limit = setTimeout(() => mine.abort(), 20000);
+  const limit = setTimeout(() => mine.abort(), asking ? LONGEST_ROUND : 20000);
   try {
     const settings = { method: body ? "POST" : "GET", body, signal: mine.signal, cache: "no-store" };
     const reply = await fetch(location.pathname + location.search, settings);
@@ -40,14 +43,17 @@ async function refresh(asked = false, body = null) {
     clearTimeout(limit);
     if (fetching === mine) {
       fetching = null;
-      if (!changed) plan(Math.max(told ? SLOW_POLL : POLL, SHARE * (performance.now() - started)));
+      const missed = asking && changed;
+      asking = false;
+      if (missed) plan(SETTLE);
+      else if (!changed) plan(Math.max(told ? SLOW_POLL : POLL, SHARE * (performance.now() - started)));
     }
   }
 }
 
 function plan(wait = told ? SLOW_POLL : POLL) {
   clearTimeout(timer);
-  if (!paused && !document.hidden) timer = setTimeout(() => refresh(), wait);
+  if (!paused && !document.hidden && !asking) timer = setTimeout(() => refresh(), wait);
 }
 
 function show(page) {
@@ -235,8 +241,8 @@ find("ask").addEventListener("submit", async (event) => {
   row?.setAttribute("aria-busy", "true");
   await refresh(true, new URLSearchParams({ [name]: value }));
   row?.removeAttribute("aria-busy");
-  const said = find("asked").innerText;
-  if (said) announce(said);
+  const said = [...document.querySelectorAll("#asked p:not(.acts)")].map((one) => one.innerText);
+  if (said.length) announce(said.join(". "));
 });
 
 document.addEventListener("click", (event) => {
