@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.model import Answer, Fault, Figures, Input, State, Stream
+from exporter.state.changes import RecentChange, RecentChanges
 from exporter.state.figures import Flow, lacking, together
 
 Key = tuple[str, str]  # provider, stream name
@@ -62,12 +63,18 @@ class Row(NamedTuple):
     faulted: float  # Unix seconds
     changes: int
     tried: float  # monotonic seconds
-    figures: Figures | None  # of a live stream
+    added: bool = False  # whether a reload added the stream
+    figures: Figures | None = None  # of a live stream
 
     @property
     def degraded(self) -> tuple[str, ...]:
         """What a live stream lacks, as `lacking` says."""
         return lacking(self.stream, self.state, self.answer, self.figures)
+
+    @property
+    def since_first_seen(self) -> bool:
+        """Whether `since` is when the exporter first looked: the state may have begun earlier."""
+        return not self.changes and (self.state is not State.UNKNOWN or self.answer is None)
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +100,8 @@ class Record:
     told: Flow | None = None  # figures of the last answer
     listed: Flow | None = None  # figures of a list that has nothing else
     shown: State = State.UNKNOWN  # the state in the last `Change`
+    settled: State | None = None  # the last definite state in a `Change`
+    added: bool = False  # whether a reload added the stream
 
     @property
     def succeeded(self) -> bool:
@@ -116,7 +125,7 @@ class Record:
         figures = None if self.told is self.listed else self._figures(state, mono)
         succeeded = answer is not None and fault is None
         return Row(self.key, self.stream, state, since, succeeded, answer, self.answered,
-                   self.action, fault, self.faulted, self.changes, self.tried, figures)  # fmt: skip
+                   self.action, fault, self.faulted, self.changes, self.tried, self.added, figures)  # fmt: skip
 
     def live_since(self, now: Instant) -> float:
         """Return since when a live stream has been live, in monotonic seconds; minus infinity if nobody knows."""
@@ -142,6 +151,7 @@ class Board:
         version: Grows with every change; equal versions show equal rows, except for ages.
         on_change: Functions to call with each `Change`.
         failures: The latest kinds of failure, at most `MOST_FAILURES`, the oldest first.
+        recent: The latest changes.
     """
 
     def __init__(self, max_age: float) -> None:
@@ -149,6 +159,7 @@ class Board:
         self.version = 0
         self.on_change: list[Callable[[Change], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
+        self.recent = RecentChanges()
         self._records: dict[Key, Record] = {}
         self._next_outdated = float("-inf")
 
@@ -179,9 +190,10 @@ class Board:
                 known.stream = stream
                 records[key] = known
             else:
-                records[key] = Record(key, stream)
+                records[key] = Record(key, stream, added=self.version > 0)
         self._records = records
         self.failures = {kind: one for kind, one in self.failures.items() if (one.provider, one.stream) in records}
+        self.recent.keep(records)
         self.max_age = max_age
         self._next_outdated = float("-inf")
         self.version += 1
@@ -287,9 +299,22 @@ class Board:
     def _show(self, record: Record, state: State, evidence: str, now: Instant) -> None:
         old, record.shown = record.shown, state
         self.version += 1
+        self._list(record, old, evidence, now)
         change = Change(now.unix, *record.key, old, state, evidence)
         for notify in self.on_change:
             notify(change)
+
+    def _list(self, record: Record, old: State, evidence: str, now: Instant) -> None:
+        """Add to the recent changes what is one; the first answer ever is none."""
+        new, settled = record.shown, record.settled
+        if new is not State.UNKNOWN:
+            record.settled = new
+        if settled is None:
+            return
+        # Down after live and a time of doubt is a change from live to down.
+        before = old if new in (State.UNKNOWN, settled) else settled
+        (provider, name), account = record.key, record.stream.account
+        self.recent.add(RecentChange(now.unix, provider, account, before, new, evidence, (name,)))
 
 
 def address(stream: Stream) -> dict[str, object]:
