@@ -139,9 +139,10 @@ class FigureAsker:
         if (before and before.reason) == (fault and fault.reason):
             return
         provider, account = self._state.names
+        action = ", ".join(listing.action for listing in self._state.provider.figures)
         if fault is None:
-            log.info("figures come again", provider=provider, account=account)
+            log.info("figures come again", provider=provider, account=account, action=action)
             return
         advice = catalogue.of_fault(provider, fault.code, fault.reason).advice
-        log.warning("figures are missing", provider=provider, account=account, reason=str(fault.reason),
+        log.warning("figures are missing", provider=provider, account=account, action=action, reason=str(fault.reason),
                     code=fault.code, message=fault.message, request_id=fault.request_id, advice=advice)  # fmt: skip

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from exporter.model import Account, Figures, Reply, Request, State, Stream
 from exporter.providers import all_providers
 from exporter.rounds.account import AccountProber
+from exporter.rounds.plan import label_of
 from exporter.rounds.prober import Prober
 from tests.virtual import Network, account, account_prober, prober, record_of, reply, run, scrape, streams
 from tests.virtual import params as parameters
@@ -519,6 +520,12 @@ def test_the_rows_of_the_last_whole_list_are_counted() -> None:
         assert one.listed_rows() == {}, "too long ago"
 
     run(main())
+
+
+def test_a_scope_of_several_parts_is_one_line() -> None:
+    """A room is named with its application, a stream's app with its domain."""
+    assert label_of("app-id\nroom") == "app-id/room"
+    assert label_of("push.example") == "push.example"
 
 
 def test_a_reload_forgets_the_rows_and_asks_for_figures_at_once() -> None:
