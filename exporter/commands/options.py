@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
+from exporter.serving.paths import is_taken
+
 Level = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["logfmt", "json"]
 Output = Literal["table", "json"]
@@ -18,7 +20,6 @@ Shell = Literal["bash", "zsh", "fish"]
 
 LONGEST_SOCKET_PATH: Final = 107
 """Bytes that the kernel has room for."""
-TAKEN_PATHS: Final = ("/", "/probe", "/sd", "/config", "/api/", "/callbacks/", "/-/")
 
 
 class Address(NamedTuple):
@@ -229,7 +230,7 @@ def _route_prefix(text: str) -> str | None:
 def _metrics_path(text: str) -> str:
     if not text.startswith("/") or not _is_plain(text):
         raise ArgumentTypeError(f"{text!r} is not a path like /metrics")
-    if text in TAKEN_PATHS or text.startswith(tuple(path for path in TAKEN_PATHS[1:] if path.endswith("/"))):
+    if is_taken(text):
         raise ArgumentTypeError(f"{text!r} is taken by another page")
     return text
 

@@ -38,6 +38,12 @@ class Command(NamedTuple):
         """The flags that it takes."""
         return [flag for flag in FLAGS if self.name in flag.commands.split()]
 
+    @property
+    def flag_names(self) -> list[str]:
+        """The names of its flags, without its arguments."""
+        version = ["--version"] if self.options is ServeOptions else []
+        return [*(flag.name for flag in self.flags if flag.name.startswith("--")), *version, "--help"]
+
     def default(self, flag: Flag) -> Any:
         """Return the value of a flag that is not given; None where it has to be."""
         (field,) = (field for field in fields(self.options) if field.name == flag.field)
