@@ -215,7 +215,7 @@ def test_rates_are_those_of_the_prober() -> None:
 
     async def rates() -> dict[str, float]:
         network = Network(lambda _provider, _request: always(tencent_state("active")))
-        return account_prober(prober(network, [made], []), "a").kept()
+        return account_prober(prober(network, [made], []), "a").allowed_rates()
 
     assert allowed_rates(all_providers()["tencent"], made) == run(rates())
 

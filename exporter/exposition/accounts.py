@@ -54,18 +54,18 @@ def _account_samples(source: Source, only: tuple[str, str] | None) -> dict[str, 
         "stream_probe_errors_total": counters.errors.items(),
         "stream_provider_responses_total": counters.responses.items(),
         "stream_provider_request_duration_seconds": counters.durations.items(),
-        "stream_provider_up": ((one.names, one.up) for one in accounts if one.up is not None),
+        "stream_provider_up": ((one.names, one.health.up) for one in accounts if one.health.up is not None),
         "stream_provider_quota_per_second": (
-            ((*one.names, action), rate) for one in accounts for action, rate in one.kept().items()
+            ((*one.names, action), rate) for one in accounts for action, rate in one.allowed_rates().items()
         ),
         "stream_provider_clock_skew_seconds": counters.skew.items(),
-        "stream_provider_breaker_open": ((one.names, one.held_back) for one in accounts),
-        "stream_streams": ((one.names, one.size) for one in accounts),
+        "stream_provider_breaker_open": ((one.names, one.health.breaker.open) for one in accounts),
+        "stream_streams": ((one.names, len(one.streams)) for one in accounts),
         "stream_round_duration_seconds": (
-            (one.names, one.round_seconds) for one in accounts if one.round_seconds is not None
+            (one.names, one.health.round_seconds) for one in accounts if one.health.round_seconds is not None
         ),
         "stream_round_unprobed": (
-            ((*one.names, why), count) for one in accounts for why, count in one.unprobed.items()
+            ((*one.names, why), count) for one in accounts for why, count in one.health.unprobed.items()
         ),
         "stream_callbacks_total": counters.callbacks.items(),
     }

@@ -108,7 +108,7 @@ class FollowUps:
     async def _ask(self, prober: AccountProber, one: FollowUp) -> None:
         now = self._clock.mono()
         # While calls are held back, only scrapes try whether the account answers again.
-        if not prober.held_back and not one.confirmed():
+        if not prober.health.breaker.open and not one.confirmed():
             one.asked.append(now)
             await prober.refresh_one(one.record, now + CALL_SECONDS, now, follow_up=True)
 

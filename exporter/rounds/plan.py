@@ -71,7 +71,7 @@ class Outlook:
 
     Attributes:
         now: Monotonic seconds.
-        rates: Calls per second kept, by action.
+        rates: Calls per second allowed, by action.
         down: Names of streams whose last definite answer was not active: a listing will not have them.
         listed: Earlier listings by (action, scope).
     """

@@ -26,7 +26,7 @@ class Planner:
 
     def __init__(self, state: AccountState, asker: Asker, due: Sequence[Record]) -> None:
         down = {r.stream.name for r in due if r.answer is not None and r.answer.state is not State.ACTIVE}
-        outlook = Outlook(state.shared.clock.mono(), state.kept(), down, state.listed)
+        outlook = Outlook(state.shared.clock.mono(), state.allowed_rates(), down, state.listed)
         self._state = state
         self._asker = asker
         self._size = len(due)

@@ -115,7 +115,7 @@ class AccountState:
         key = (*self.names, fault.code, str(fault.reason))
         self.shared.counters.errors[key] += 1
 
-    def kept(self) -> dict[str, float]:
+    def allowed_rates(self) -> dict[str, float]:
         """Return the calls per second allowed now, by action."""
         now = self.shared.clock.mono()
         return {action: pace.rate(now) for action, pace in self.paces.items()}

@@ -46,7 +46,7 @@ class Turns:
             queued = False
             while True:
                 now, pace = self.clock.mono(), prober.out_of_turn
-                pace.change(self._share(prober) * prober.kept()[prober.provider.main.action])
+                pace.change(self._share(prober) * prober.allowed_rates()[prober.provider.main.action])
                 if now + (wait := pace.wait(now)) > deadline:
                     return False
                 if wait <= 0:

@@ -24,7 +24,7 @@ def slices(snapshot: Snapshot, chosen: Filter) -> Iterator[str]:
     All streams are read before the first piece with content, so that the pieces agree.
     """
     selection = yield from select(snapshot, chosen)
-    dead = [prober for prober in snapshot.accounts if prober.up is False]
+    dead = [prober for prober in snapshot.accounts if prober.health.up is False]
     admitted = (one for one in snapshot.accounts if chosen.admits_account(one.provider.name, one.account.name))
     accounts = sorted(admitted, key=urgency)
     failures = [one for one in snapshot.board.failures.values() if chosen.admits_account(one.provider, one.account)]

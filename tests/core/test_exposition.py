@@ -21,6 +21,7 @@ from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source,
 from exporter.exposition.streams import escape
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
 from exporter.providers import all_providers
+from exporter.rounds.health import Health
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import BUCKETS, Counters
 
@@ -75,13 +76,10 @@ class AccountOf:
     """What the exposition reads of an account."""
 
     names: tuple[str, str]
-    up: bool | None = True
-    round_seconds: float | None = 0.25
-    size: int = 3
-    held_back: bool = False
-    unprobed: dict[str, int] = field(default_factory=lambda: {"quota": 1, "deadline": 0, "breaker": 0})
+    health: Health = field(default_factory=lambda: Health(up=True, round_seconds=0.25, unprobed={"quota": 1}))
+    streams: tuple[None, ...] = (None,) * 3
 
-    def kept(self) -> dict[str, float]:
+    def allowed_rates(self) -> dict[str, float]:
         """Return the rates."""
         return {"Action": 12.5}
 
@@ -136,7 +134,7 @@ def full() -> Source:
     counters.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
     counters.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
     counters.push_ends["tencent", AWKWARD, "network"] = 4
-    accounts: list[Any] = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), None, None)]
+    accounts: list[Any] = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), Health())]
     return Source(board, counters, lambda: accounts, ("team",), reloaded=EPOCH)
 
 

@@ -66,9 +66,9 @@ def test_any_answer_of_a_working_account_counts_against_the_breaker(word: str) -
             await scrape(made)
             # The online list is asked once a minute.
             await asyncio.sleep(61)
-        assert not account_prober(made).held_back
+        assert not account_prober(made).health.breaker.open
         await scrape(made)
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
 
     run(main())
 
@@ -89,11 +89,11 @@ def test_a_bad_request_closes_the_breaker() -> None:
         made = prober(network, [account(concurrency=1)], streams(20))
         for _ in range(3):
             await scrape(made)
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
         dead = False
         before = len(network.calls)
         await scrape(made)
-        assert not account_prober(made).held_back
+        assert not account_prober(made).health.breaker.open
         assert len(network.calls) - before == 20
         assert shown(made) == {f"s{number:05d}": State.ACTIVE if number else State.UNKNOWN for number in range(20)}
 
@@ -111,7 +111,7 @@ def test_scrapes_at_one_time_share_the_one_trial_of_a_dead_account() -> None:
         made = prober(network, [account()], streams(20))
         for _ in range(3):
             await scrape(made)
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
         before = len(network.calls)
         await asyncio.gather(*(scrape(made, budget=5.0 + number) for number in range(5)))
         assert len(network.calls) - before == 1
