@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES, Names, is_asked
+from exporter.exposition.families import STREAM_FAMILIES, Names, is_asked
 from exporter.model import Answer, State
 from exporter.providers.reading import printable
-from exporter.state.board import Key, Row
-from exporter.state.counters import Counters
+from exporter.state.board import Row
 
-SLICE: Final = 1000  # streams rendered before the event loop may run
+SLICE: Final = 1000  # streams or lines rendered before the event loop may run
 
 _STATES: Final = tuple(State)
 
@@ -87,7 +86,7 @@ DETAILS: Final[Mapping[str, Callable[[Answer], Samples]]] = {
 }
 
 
-def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
+def _detailed(rows: Sequence[Labelled]) -> list[tuple[str, Answer]]:
     """Return the labels and answer of each row whose current answer has details beside its state."""
     return [
         (labels, answer)
@@ -100,7 +99,10 @@ def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
 
 def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> Iterator[bytes]:
     """Yield the per-stream families in slices."""
-    detailed = _detailed(rows)
+    detailed: list[tuple[str, Answer]] = []
+    for start in range(0, len(rows), SLICE):
+        detailed += _detailed(rows[start : start + SLICE])
+        yield b""
     for family in STREAM_FAMILIES:
         if not is_asked(family.name, names):
             continue
@@ -116,25 +118,3 @@ def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> 
                 for labels, answer in detailed[start : start + SLICE]
                 for extra, value in samples(answer)
             ).encode()
-
-
-def callbacks(rows: Iterable[Labelled], counters: Counters, openmetrics: bool, names: Names = None) -> bytes:
-    """Return the families that only streams with callbacks have, those of them that are asked for."""
-    last, ended = CALLBACK_FAMILIES
-    labels: Mapping[Key, str] = {}
-    if counters.last_callback or counters.push_ends:
-        labels = {row.key: labels for (labels, _), row in rows}
-    lines: list[str] = []
-    if is_asked(last.name, names):
-        lines.append(last.head(openmetrics))
-        lines += (
-            f"{last.name}{{{labels[key]}}} {at!r}\n" for key, at in counters.last_callback.items() if key in labels
-        )
-    if is_asked(ended.name, names):
-        lines.append(ended.head(openmetrics))
-        lines += (
-            f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
-            for (provider, stream, reason), count in counters.push_ends.items()
-            if (provider, stream) in labels
-        )
-    return "".join(lines).encode()
