@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -43,7 +42,6 @@ def read_file(path: Path) -> bytes:
     return files.read(path, LARGEST + 1)
 
 
-@cache
 def secret_fields(account: type[Account]) -> tuple[str, ...]:
     """Return the fields of an account type that hold secrets."""
     return tuple(
