@@ -1,7 +1,8 @@
 """The plug-in interface: a provider is a value made of tables and pure functions.
 
 A provider never waits, reads no clock and draws no random numbers: it gets the time and the nonce as a `Moment`. To add
-a cloud, add `providers/<name>/provider.py`, which ends in `PROVIDER = Provider(...)`, and `providers/<name>/codes.yml`.
+a cloud, add `providers/<name>/provider.py`, which ends in `PROVIDER = Provider(...)`, and `codes.yml` beside it, or a
+package of your own with both and an entry point of the group `stream_exporter.providers`.
 """
 
 from __future__ import annotations
