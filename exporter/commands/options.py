@@ -135,8 +135,8 @@ class ExplainOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaOptions:
-    """`schema` takes no flags."""
+class NoOptions:
+    """Of commands without flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,20 +148,10 @@ class DashboardsOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class ExampleOptions:
-    """`example` takes no flags."""
-
-
-@dataclass(frozen=True, slots=True)
 class CompletionOptions:
     """Arguments of `completion`."""
 
     shell: Shell
-
-
-@dataclass(frozen=True, slots=True)
-class VersionOptions:
-    """`version` takes no flags."""
 
 
 @dataclass(frozen=True, slots=True)

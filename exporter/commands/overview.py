@@ -11,15 +11,13 @@ from exporter.commands.options import (
     CompletionOptions,
     DashboardsOptions,
     DemoOptions,
-    ExampleOptions,
     ExplainOptions,
     Flag,
     HelpOptions,
+    NoOptions,
     ProbeOptions,
-    SchemaOptions,
     ServeOptions,
     SimulateOptions,
-    VersionOptions,
 )
 from exporter.rules.options import RulesOptions
 
@@ -61,17 +59,17 @@ COMMANDS: Final = {
         Command("explain", "say what a code means and what to do", ExplainOptions,
                 "Examples: explain throttled; explain CODE; explain PROVIDER CODE. "
                 "Exit code: 0, or 1 for an unknown code.", "%(prog)s [-h] [--lang {en,zh}] [PROVIDER] CODE"),
-        Command("schema", "print the JSON Schema of the configuration", SchemaOptions),
+        Command("schema", "print the JSON Schema of the configuration", NoOptions),
         Command("dashboards", "print the Grafana dashboards, or write them to files", DashboardsOptions,
                 "Examples: dashboards --output-dir /var/lib/grafana/dashboards; dashboards fleet > fleet.json."),
-        Command("example", "print a configuration to begin with", ExampleOptions),
+        Command("example", "print a configuration to begin with", NoOptions),
         Command("rules", "print the alerting and recording rules for Prometheus", RulesOptions),
         Command("demo", "run the exporter on simulated clouds; needs no account", DemoOptions),
         Command("simulate", "run the simulated clouds alone", SimulateOptions),
         Command("completion", "print the completion of a shell", CompletionOptions,
                 "Load it with: source <(stream-exporter completion bash); the same for zsh, after compinit; or "
                 "stream-exporter completion fish | source."),
-        Command("version", "print the version", VersionOptions),
+        Command("version", "print the version", NoOptions),
         Command("help", "list the commands, or the flags of one", HelpOptions),
     )
 }  # fmt: skip

@@ -13,7 +13,7 @@ from exporter.exposition.accounts import Scope, small_slices
 from exporter.exposition.families import Names, is_asked
 from exporter.exposition.negotiation import OPENMETRICS, TEXT
 from exporter.exposition.source import Source
-from exporter.exposition.streams import SLICE, Labelled, Labels, escape, slices
+from exporter.exposition.streams import Labelled, Labels, escape, parted, slices
 from exporter.state.board import Key, Row
 
 
@@ -56,8 +56,7 @@ class Exposition:
         """
         rows = list(self.source.board.rows(mono, None if only is None else only.streams))
         shown: list[Labelled] = []
-        for start in range(0, len(rows), SLICE):
-            part = rows[start : start + SLICE]
+        for part in parted(rows):
             shown += zip(map(self._labels_of, part), part, strict=True)
             yield b""
         yield from slices(shown, openmetrics, names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from exporter.exposition.families import STREAM_FAMILIES, Names, is_asked
 from exporter.model import Answer, State
@@ -17,8 +17,14 @@ _STATES: Final = tuple(State)
 # `provider="…",stream="…"`, escaped, and the further labels of `stream_info`.
 Labels = tuple[str, str]
 Labelled = tuple[Labels, Row]
+R = TypeVar("R")
 Lines = Iterator[str]
 Render = Callable[[str, Sequence[Labelled]], Lines]
+
+
+def parted(rows: Sequence[R]) -> Iterator[Sequence[R]]:
+    """Yield rows in parts that are rendered at once."""
+    return (rows[start : start + SLICE] for start in range(0, len(rows), SLICE))
 
 
 def escape(value: str) -> str:
@@ -100,21 +106,20 @@ def _detailed(rows: Sequence[Labelled]) -> list[tuple[str, Answer]]:
 def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> Iterator[bytes]:
     """Yield the per-stream families in slices."""
     detailed: list[tuple[str, Answer]] = []
-    for start in range(0, len(rows), SLICE):
-        detailed += _detailed(rows[start : start + SLICE])
+    for part in parted(rows):
+        detailed += _detailed(part)
         yield b""
     for family in STREAM_FAMILIES:
         if not is_asked(family.name, names):
             continue
         yield family.head(openmetrics).encode()
         if render := CORE.get(family.name):
-            for start in range(0, len(rows), SLICE):
-                yield "".join(render(family.name, rows[start : start + SLICE])).encode()
+            yield from ("".join(render(family.name, part)).encode() for part in parted(rows))
             continue
         samples = DETAILS[family.name]
-        for start in range(0, len(detailed), SLICE):
+        for some in parted(detailed):
             yield "".join(
                 f"{family.name}{{{labels}{extra}}} {value!r}\n"
-                for labels, answer in detailed[start : start + SLICE]
+                for labels, answer in some
                 for extra, value in samples(answer)
             ).encode()

@@ -141,11 +141,6 @@ class Listing(Generic[A, S]):
 AnyApi = Api[Any, Any] | Listing[Any, Any]
 
 
-def allowed_rate(account: Account, api: AnyApi) -> float:
-    """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""
-    return account.quota.get(api.action, account.quota_share * api.limit(account))
-
-
 # --- callbacks -------------------------------------------------------------------------------------------------------
 
 END_REASONS = ("client", "network", "timeout", "kicked", "rejected", "content", "internal", "unknown")
@@ -306,6 +301,11 @@ class Provider(Generic[A, S]):
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""
         return {api.action: api for api in (self.main, *self.listings)}
+
+    def allowed_rates(self, account: A) -> dict[str, float]:
+        """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""
+        share, quota = account.quota_share, account.quota
+        return {action: quota.get(action, share * api.limit(account)) for action, api in self.apis().items()}
 
 
 AnyProvider = Provider[Any, Any]
