@@ -107,7 +107,7 @@ class Scrapes:
         record = self._service.board.get((provider, stream))
         if record is None:
             raise LookupError("unknown target: it must be PROVIDER/STREAM of a configured stream; see /sd")
-        return self._service.prober.prober_of(record), record
+        return self._service.prober.accounts[record.stream.account], record
 
 
 def _names(request: web.Request) -> Names:
