@@ -9,7 +9,6 @@ from exporter.commands.options import (
     FLAGS,
     CheckOptions,
     CompletionOptions,
-    DashboardsOptions,
     DemoOptions,
     ExplainOptions,
     Flag,
@@ -19,7 +18,7 @@ from exporter.commands.options import (
     ServeOptions,
     SimulateOptions,
 )
-from exporter.rules.options import RulesOptions
+from exporter.rules.options import DashboardsOptions, RulesOptions
 
 
 class Command(NamedTuple):
