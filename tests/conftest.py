@@ -7,10 +7,15 @@ import os
 from collections.abc import Generator, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 
 from exporter.commands import logs
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("whatever the time", deadline=None)
+hypothesis.settings.load_profile("whatever the time")
 
 
 @pytest.hookimpl(wrapper=True)
