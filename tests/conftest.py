@@ -23,6 +23,13 @@ def pytest_runtest_makereport() -> Generator[None, Any, Any]:
     return report
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes that are no text by their number: what gzip packs has the time in it, and two workers would differ."""
+    if isinstance(val, bytes) and not (val.isascii() and val.decode("ascii").isprintable()):
+        return f"{len(val)} bytes"
+    return None
+
+
 @pytest.fixture
 def said() -> Iterator[io.StringIO]:
     """Return what is logged, from debug on."""
