@@ -6,12 +6,17 @@ BIN := $(VENV)/bin
 PORT ?= 10180
 # The oldest aiohttp that pyproject.toml allows: its inside is touched, so the tests of the wire run on it too.
 OLDEST := tests/core/aiohttp-oldest.txt
+# Debian has Prometheus 2. `make prometheus` builds 3, without the discovery of clouds' machines that nobody asks for here.
+PROMETHEUS := 3.16.0
+PROMETHEUS_MODULES := $(patsubst %,github.com/prometheus/prometheus/cmd/%@v0.316.0,prometheus promtool)
+# Where the tests look for it, so that another `prometheus` stays the first in PATH.
+PEERS := .peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests format docs bench nightly mutants dist deb lock clean
+.PHONY: help demo test lint types floors tests format docs bench nightly mutants prometheus dist deb lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.runtime ## Run the exporter on simulated clouds (PORT=10180)
 	@$(BIN)/stream-exporter demo --web.listen-address :$(PORT)
@@ -66,6 +71,10 @@ mutants: $(VENV)/.development ## Change what decides, line by line, and list wha
 	$(BIN)/mutmut run --max-children 1 $(if $(ONLY),'$(ONLY)')
 	@$(BIN)/mutmut results | grep -v 'not checked' || echo 'nothing that ran survived'
 
+prometheus: ## Build Prometheus 3 and its promtool for the tests (needs Go 1.26)
+	GOBIN=$(CURDIR)/$(PEERS) CGO_ENABLED=0 go install -tags remove_all_sd \
+	  -ldflags '-s -X github.com/prometheus/common/version.Version=$(PROMETHEUS)' $(PROMETHEUS_MODULES)
+
 dist: $(VENV)/.development ## Build wheel, sdist and chart into dist/
 	rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
@@ -107,4 +116,4 @@ lock: $(VENV)/.development ## Resolve all dependencies anew into requirements.lo
 	  --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header -o $(OLDEST)
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants dist build
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants dist build

@@ -30,6 +30,16 @@ def program(name: str, remedy: str) -> str:
     return str(found)
 
 
+def release(name: str, major: int) -> str:
+    """Return the path of `prometheus` or `promtool` of a major version, from `make prometheus` or the first in PATH."""
+    for folder in (str(ROOT / ".peers"), *os.environ.get("PATH", "").split(os.pathsep)):
+        found = shutil.which(name, path=folder)
+        if found and f", version {major}." in run(found, "--version").stdout:
+            return found
+    missing(f"{name} {major}", "make prometheus" if major == 3 else "apt-get install prometheus")
+    raise AssertionError
+
+
 def library(name: str, remedy: str) -> Any:
     """Return a module that only these tests need."""
     try:
