@@ -41,16 +41,19 @@ floors: $(VENV)/.development
 DECIDES := $(addprefix tests/core/test_,board.py document.py limits.py model.py planner.py prober.py quota.py rounds.py waiting.py) \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
   tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py tests/test_doubts.py
-# What measures goes alone, after the rest; so do the real servers, two files at a time. The file that waits longest
-# begins, and has the shortest behind it: by itself, xdist keeps the file of fewest tests for last.
-ALONE := benchmarks/tests $(filter-out %/test_secrets.py,$(wildcard tests/reliability/test_*.py))
-LONGEST := $(addprefix tests/peers/test_,end_to_end.py prometheus.py zego_reference.py)
+# What measures times goes alone, after the rest.
+ALONE := $(addprefix benchmarks/tests/test_,expensive_answers.py flood.py hostile_clients.py)
+# Real servers wait most of the time, so there are three files at a time. Those that take longest begin, in this order:
+# by itself, xdist keeps files of few tests for last. The first has two tests, so the fourth, a short one, is queued behind.
+LONGEST := $(addprefix tests/,peers/test_end_to_end.py reliability/test_lifecycle.py reliability/test_blocked.py \
+  peers/test_zego_reference.py peers/test_prometheus.py) benchmarks/tests/test_soak.py
+REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\
+  $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
 
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile tests $(patsubst %,--ignore %,$(DECIDES) $(ALONE) tests/peers)
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) \
-	  $(filter-out $(LONGEST),$(wildcard tests/peers/test_*.py))
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile $(patsubst %,--ignore %,$(DECIDES) $(REAL) $(ALONE))
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder $(REAL)
 	$(BIN)/pytest $(ALONE)
 
 format: $(VENV)/.development ## Format and sort
