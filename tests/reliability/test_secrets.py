@@ -166,7 +166,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_no_canary_gets_out_over_the_whole_matrix_of_faults(home: Path) -> None:
     """Every kind of fault that the simulator knows, at every cloud, with every page looked at after each."""
     world = World()
@@ -198,7 +198,7 @@ def test_no_canary_gets_out_over_the_whole_matrix_of_faults(home: Path) -> None:
     assert hits(shown, {"CANARY0"}) == []
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_nothing_that_a_cloud_repeats_gets_out(home: Path) -> None:
     """Keys, tokens, computed signatures and push URLs that come back in messages, codes, pages and headers stay in."""
     with echoing() as echo:
