@@ -517,6 +517,10 @@ PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
+# Prometheus 3 that is to keep native histograms.
+NATIVE = (
+    f"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,{PROMETHEUS}"
+)
 ACCEPTS = {
     "": False,
     "*/*": False,
@@ -525,6 +529,7 @@ ACCEPTS = {
     "application/openmetrics-text": True,
     "application/openmetrics-text; version=1.0.0": True,
     PROMETHEUS: True,
+    NATIVE: True,
     "application/openmetrics-text;version=": True,
     "application/openmetrics-text;version=99.0.0": True,
     "application/openmetrics-text;version=x.y": False,
