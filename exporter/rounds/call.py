@@ -174,9 +174,8 @@ class Caller:
 
     def _scrub(self, text: str, request: Request | None, *, addresses: bool = False) -> str:
         """Take the credentials and the signature out of text that a provider sent or that is to be shown."""
-        return scrub(
-            text, known_secrets(self._credentials, request, self.provider.hides), limit=SHOWN, addresses=addresses
-        )
+        known = known_secrets(self._credentials, request, self.provider.hides)
+        return scrub(text, [*known, *self.account.http.secrets()], limit=SHOWN, addresses=addresses)
 
     # --- what is counted and shown -----------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from exporter.providers import all_providers
 from exporter.providers.alibaba import credentials as alibaba
 from exporter.providers.interface import AnyProvider, CredentialsError
 from exporter.providers.tencent import credentials as tencent
+from exporter.routes import Route
 from exporter.transport import Transport, tls_context
 
 CANARY = "canary"
@@ -211,7 +212,7 @@ async def bench(provider: str, environ: Mapping[str, str], patience: float = 1.0
     timeouts: list[float] = []
     async with served(cloud), Transport(TLS) as transport:
 
-        async def send(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        async def send(request: Request, timeout: float, largest: int, _route: Route) -> Reply:  # noqa: ASYNC109
             timeouts.append(timeout)
             origin = next(server for server in SERVERS if request.url.startswith(f"{server}/"))
             request = request._replace(url=cloud.base + request.url.removeprefix(origin))
