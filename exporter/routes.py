@@ -183,6 +183,11 @@ class Http:
     authorities: str = ""
     shown: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
+    @property
+    def in_plain(self) -> bool:
+        """Whether the configuration itself holds a proxy's password."""
+        return "@" in self.shown.get("proxy_url", "")
+
     def route(self, url: str) -> Route:
         """Return the way to a URL."""
         return _route(self, url) if self.proxies or self.authorities else STRAIGHT

@@ -53,8 +53,8 @@ class HttpShape(Shape):
     no_proxy: str | None = Field(
         None,
         max_length=4096,
-        description="what goes straight all the same, with commas between: example.com (and all below it), "
-        ".example.com (only what is below), an address, a network such as 10.0.0.0/8, each also with :PORT, or *",
+        description="what goes straight all the same, with commas between: `example.com` (and all below it), "
+        "`.example.com` (only what is below) or an address, also with `:PORT`; a network such as `10.0.0.0/8`; `*`",
     )
 
 
@@ -95,7 +95,9 @@ class HttpSettings:
         if not isinstance(raw["http"], dict):
             self._findings.wrong(place, wrong_type(raw["http"], "a mapping"))
             return self.top
-        prepared = self._sources.of(raw["http"], (PROXY_URL,), place)
+        self._findings.unknown(raw["http"], place, KEYS)
+        known = {key: value for key, value in raw["http"].items() if key in KEYS.own}
+        prepared = self._sources.of(known, (PROXY_URL,), place)
         shown: dict[str, Any] = {}
         authorities = self._authorities(prepared.pop(TLS_CONFIG, {}), (*place, TLS_CONFIG), shown)
         shape = self._findings.validated(HttpShape, prepared, place, KEYS)
