@@ -130,7 +130,7 @@ def test_a_proxys_trouble_is_told_as_the_proxys(tmp_path: Path) -> None:
         why = f"the proxy {stage.proxy.address} refuses the user and the password of proxy_url (status 407)"
         assert why in row["error"]["message"]
         assert why in command(stage, wrong, "probe", "--output", "json").stdout
-        assert stage.world.log == []
+        assert not stage.world.log
 
 
 def test_no_password_of_a_proxy_gets_out(tmp_path: Path) -> None:
@@ -151,7 +151,9 @@ def test_no_password_of_a_proxy_gets_out(tmp_path: Path) -> None:
             done = command(stage, document, *argv)
             shown[f"command {number}"] = done.stdout + done.stderr
         for key, value in (("proxy_url", f"ftp://{USER}:{PASSWORD}@proxy"), ("no_proxy", 1), (PASSWORD, PASSWORD)):
-            done = command(stage, stage.document(**{key: value}), "check")
+            broken = stage.document()
+            broken["http"][key] = value
+            done = command(stage, broken, "check")
             assert done.returncode == 1
             shown[f"wrong {key[:8]}"] = done.stdout + done.stderr
     assert any("stream_active{" in text for text in shown.values())
