@@ -19,7 +19,6 @@ from grafana import build
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
-CODES = generate_codes.FOLDER
 EXAMPLE = ROOT / "stream-exporter.example.yml"
 SHIPPED = ROOT / "exporter" / "commands" / "shipped"
 CHART = ROOT / "deploy" / "helm" / "stream-exporter" / "files"
@@ -30,7 +29,7 @@ def generated() -> dict[Path, str]:
     rules = render(RulesOptions())
     dashboards = build.build()
     return {
-        **generate_codes.pages(),
+        generate_codes.PAGE: generate_codes.render(),
         generate_commands.PAGE: generate_commands.render(),
         generate_configuration.PAGE: generate_configuration.render(),
         generate_metrics.PAGE: generate_metrics.render(),
@@ -55,7 +54,7 @@ def _printed(script: Path) -> str:
 def stale(files: dict[Path, str]) -> list[Path]:
     """Return the files that are not as they should be, and those in generated folders that should not be there."""
     old = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    folders = {(path.parent, path.suffix) for path in files if path.suffix == ".json" or path.parent == CODES}
+    folders = {(path.parent, path.suffix) for path in files if path.suffix == ".json"}
     found = [path for folder, suffix in sorted(folders) for path in sorted(folder.glob(f"*{suffix}"))]
     return old + [path for path in found if path not in files]
 

@@ -1,112 +1,94 @@
-"""Makes docs/codes.md and docs/codes/ out of the catalogue.
+"""Makes docs/codes.md out of the catalogue: for each provider its states, and its codes by reason.
 
-One page for each provider, with one line for each distinct advice: the codes that share it, each with its meaning, and
-then the advice. A code whose advice is that of its reason has its meaning alone; docs/codes.md has the reasons.
+A code made of words says itself what it means; one that is a number has its meaning beside it. Advice is left to
+`stream-exporter explain`, and for each reason to the runbook.
 """
 
+import re
 from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 
+from exporter.providers import all_providers
 from exporter.providers import codes as catalogue
-from exporter.providers.codes import Entry
+from exporter.providers.codes import GATEWAY, Catalogue, Entry
+from exporter.providers.interface import AnyProvider
 
 PAGE = Path(__file__).with_name("codes.md")
-FOLDER = Path(__file__).with_name("codes")
-WRITTEN = "<!-- Written by docs/generate_codes.py; do not edit. -->"
 
-INTRODUCTION = f"""\
+INTRODUCTION = """\
 # Codes
 
-{WRITTEN}
+<!-- Written by docs/generate_codes.py; do not edit. -->
 
-What the labels `code` and `reason` of `stream_probe_errors_total` mean, and in *italics* what to do. In a terminal, in
-English or Chinese: `stream-exporter explain [PROVIDER] CODE`.
+The label `code` of `stream_probe_errors_total`, and the `reason` that each code counts as. What to do about a reason is
+in the [runbook](runbook.md#reasons). What a single code means and what to do about it, in English or Chinese:
 
-The codes of a cloud have a page each:
+```console
+$ stream-exporter explain tencent AuthFailure.SignatureExpire
+$ stream-exporter explain zego 41004 --lang zh
+```
 
-"""
-
-UNLISTED = """\
-A code that is on no page has the label `other`; the log and the status page show the code itself."""
-
-ADVICE = """\
-In *italics*: what to do. A code without advice of its own needs [that of its reason](../codes.md#reasons)."""
-
-REMEDIES = {entry.reason: entry.advice for entry in catalogue.reasons()}
-NOTHING = catalogue.local("ok").advice
+The same texts are in `exporter/providers/PROVIDER/codes.yml`. A code that is not listed has the label `other`; the log
+and the status page show the code itself. Its reason is that of the longest beginning that fits, else of the HTTP status
+(both under *others*), else `provider_error`. An answer without an error has the code `ok`; a call that failed on this
+side has its reason as code."""
 
 
 def render() -> str:
-    """Return the page of reasons, which leads to those of the providers."""
-    titles = {provider: catalogue.load(provider).title for provider in catalogue.providers()}
-    links = "\n".join(f"- [{title}](codes/{provider}.md) (`{provider}`)" for provider, title in titles.items())
-    own = ["## Reasons", _lines(catalogue.reasons()), "In place of a code:", _lines(catalogue.words())]
-    return "\n\n".join([f"{INTRODUCTION}{links}", UNLISTED, *own]) + "\n"
+    """Return the whole page."""
+    sections = [_section(one, catalogue.load(one.name)) for one in all_providers().values()]
+    return "\n\n".join([INTRODUCTION, *sections]) + "\n"
 
 
-def pages() -> dict[Path, str]:
-    """Return all pages, by their place."""
-    providers = {FOLDER / f"{name}.md": "\n\n".join(_provider(name)) + "\n" for name in catalogue.providers()}
-    return {PAGE: render(), **providers}
+def _section(provider: AnyProvider, codes: Catalogue) -> str:
+    """Return the section of a provider."""
+    lines = "\n".join([*_lines(_heard(provider, codes)), *_rest(codes)])
+    return f"## {codes.title} (`{provider.name}`)\n\n{lines}"
 
 
-def _provider(provider: str) -> Iterator[str]:
-    codes = catalogue.load(provider)
-    yield f"# Codes of {codes.title} (`{provider}`)"
-    yield WRITTEN
-    yield ADVICE
-    entries = list(codes.entries())
-    for family in dict.fromkeys(entry.family for entry in entries):
-        members = [entry for entry in entries if entry.family == family]
-        yield from _by_verdict(f"{family}: " if family else "", members, codes.state_field)
-    if fallbacks := codes.fallbacks:
-        yield "## Codes that are not listed, by the longest prefix that fits"
-        yield _lines(fallbacks, "…", known=True)
-    if statuses := codes.http:
-        yield "Else by HTTP status: " + ", ".join(f"{status} {reason}" for status, reason in statuses.items()) + "."
+def _heard(provider: AnyProvider, codes: Catalogue) -> Iterator[Entry]:
+    """Yield the codes of the APIs that the exporter calls."""
+    families = {GATEWAY, *(codes.family(api.action) for api in provider.apis().values())}
+    return (entry for entry in codes.entries() if entry.family in families)
 
 
-def _by_verdict(family: str, entries: list[Entry], state_field: str | None) -> Iterator[str]:
-    """Yield a heading and its codes: first the states, then each reason."""
-    verdicts = dict.fromkeys(entry.reason for entry in entries)
-    for reason in verdicts:
-        yield f"## {family}{reason or _states(state_field)}"
-        yield _lines([entry for entry in entries if entry.reason == reason], known=True)
-
-
-def _states(field: str | None) -> str:
-    return f"states, values of `{field}`" if field else "answers that are no errors"
-
-
-def _lines(entries: Iterable[Entry], suffix: str = "", *, known: bool = False) -> str:
-    """Return a line for each distinct advice, in the order of the first code; `known` advice is left out."""
-    by_advice: dict[str, list[Entry]] = {}
+def _lines(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield a line for each state, and then one for each reason with its codes; families of APIs stay apart."""
+    groups: dict[tuple[str | None, str | None], list[Entry]] = {}
     for entry in entries:
-        by_advice.setdefault(entry.advice, []).append(entry)
-    return "\n".join(
-        f"- {_meanings(members, suffix)}" + ("" if known and _repeats(members[0]) else f" *{_escaped(advice)}*")
-        for advice, members in by_advice.items()
+        if entry.reason:
+            groups.setdefault((entry.family, entry.reason), []).append(entry)
+        else:
+            yield f"- `{entry.code}`{f' ({entry.state})' if entry.state else ''}: {_sentence(entry.meaning)}"
+    for (family, reason), members in groups.items():
+        yield f"- **{reason}**{f' ({family})' if family else ''}: {_shown(members)}"
+
+
+def _shown(entries: Iterable[Entry]) -> str:
+    """Return codes; those that are numbers have their meaning, which neighbours share."""
+    by_meaning: dict[str, list[str]] = {}
+    for entry in entries:
+        by_meaning.setdefault("" if re.search("[a-z]{2}", entry.code) else entry.meaning, []).append(entry.code)
+    return "; ".join(
+        ", ".join(f"`{code}`" for code in codes) + (f" {_sentence(meaning)}" if meaning else "")
+        for meaning, codes in by_meaning.items()
     )
 
 
-def _repeats(entry: Entry) -> bool:
-    """Whether the advice is that of the reason, or none at all."""
-    return entry.advice in (REMEDIES.get(entry.reason), NOTHING)
+def _rest(codes: Catalogue) -> Iterator[str]:
+    """Yield what becomes of codes that are not listed."""
+    by_reason: dict[str, list[str]] = {}
+    for entry in codes.fallbacks:
+        by_reason.setdefault(str(entry.reason), []).append(f"`{entry.code}…`")
+    for status, reason in codes.http.items():
+        by_reason.setdefault(reason, []).append(f"HTTP {status}")
+    if by_reason:
+        rest = "; ".join(f"{', '.join(prefixes)} **{reason}**" for reason, prefixes in by_reason.items())
+        yield f"- *others*: {rest}"
 
 
-def _meanings(entries: Iterable[Entry], suffix: str) -> str:
-    """Return the codes with their meanings; neighbours of one meaning share it."""
-    shown = []
-    for (meaning, state), members in groupby(entries, attrgetter("meaning", "state")):
-        names = ", ".join(f"`{entry.code}{suffix}`" for entry in members)
-        shown.append(f"{names}{f' ({state})' if state else ''}: {_escaped(meaning)}")
-    return " ".join(shown)
-
-
-def _escaped(text: str) -> str:
-    """Keep markup characters literal; inside backticks, at every odd part, they are so already."""
-    parts = text.split("`")
+def _sentence(text: str) -> str:
+    """Return a sentence as a part of a list: without its full stop, with markup characters literal."""
+    parts = text.removesuffix(".").split("`")
     parts[::2] = [part.translate({ord(mark): f"\\{mark}" for mark in "<*_"}) for part in parts[::2]]
     return "`".join(parts)

@@ -18,12 +18,12 @@ from exporter.state.callbacks import ACCEPTED, EXPIRED, FORGED, REPLAYED, UNKNOW
 PAGE = Path(__file__).with_name("metrics.md")
 
 COMES: Mapping[str, str] = {
-    "stream_active": "the single-stream API of each cloud, or a list that names the stream",
-    "stream_state": "as `stream_active`; all five are always there",
-    "stream_probe_success": "the last finished attempt; always there",
+    "stream_active": "",
+    "stream_state": "all five are always there",
+    "stream_probe_success": "always there",
     "stream_last_success_timestamp_seconds": "kept across failures; absent before the first",
     "stream_state_changes_total": "always there",
-    "stream_info": "configuration; always there",
+    "stream_info": "always there",
     "stream_media_active": "volcengine: all four media types, whichever count",
     "stream_inputs": "tencent with `region`: the stream's own group and domain; 0 if it has none or is not live",
     "stream_inputs_expected": "tencent: `inputs`",
@@ -55,11 +55,11 @@ INTRODUCTION = """\
 
 <!-- Written by docs/generate_metrics.py; do not edit. -->
 
-Everything on `/metrics`: name, type, meaning (the metric's `# HELP`), and *its source* where that leaves it open.
-`process_*` and `python_*` come with the Python client library.
+Everything on `/metrics`: name, type, meaning (the metric's `# HELP`), and *what else to know*. `process_*` and
+`python_*` come with the Python client library.
 
-**Unknown is not zero.** `stream_active` has a value only while the cloud's answer counts. Otherwise it is absent, and
-`stream_state{state="unknown"}` is 1. [Alerting](alerting.md#unknown-is-not-down) shows how to live with the gaps."""
+**Unknown is not zero.** While nobody knows, `stream_active` is absent and `stream_state{state="unknown"}` is 1. Queries
+must [bear the gaps](alerting.md#unknown-is-not-down)."""
 
 SERIES = """\
 ## How many series
@@ -71,7 +71,7 @@ QUERIES = """\
 ## Queries to begin with
 
 ```promql
-# Down now, with the configured team. With two replicas, use the form of the shipped rules instead.
+# Down now, with the configured team (with two replicas, use the form of the shipped rules)
 (stream_active == 0) * on (provider, stream) group_left (team) stream_info
 
 # Unknown now

@@ -85,8 +85,12 @@ class Catalogue:
         first = self._tables.get(GATEWAY)
         if first and code in first:
             return first[code]
-        table = self._tables.get(self._families.get(action), {})
+        table = self._tables.get(self.family(action), {})
         return table.get(code) or self._guess(table, code) or self._by_status(code, status)
+
+    def family(self, action: str) -> str | None:
+        """Return the family of APIs that an action belongs to."""
+        return self._families.get(action)
 
     def explain(self, code: str) -> list[Entry]:
         """Return all listed entries of a code or state; if there are none, those of similar codes."""
