@@ -139,14 +139,6 @@ class SchemaOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class DashboardsOptions:
-    """Flags of `dashboards`; without a name, all of them."""
-
-    name: str = ""
-    output_dir: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ExampleOptions:
     """`example` takes no flags."""
 
@@ -328,13 +320,15 @@ FLAGS: Final = (
     Flag("--log.format", "serve demo", "how to write a line of the log", get_args(LogFormat)),
     Flag("--output", "check probe", "how to print the result", get_args(Output)),
     Flag("--lang", "explain", "language", get_args(Language)),
-    Flag("--info-label", "rules", "label of your streams that alerts about a stream carry; repeatable", "LABEL", str,
-         "append"),
+    Flag("--info-label", "rules dashboards", "label of your streams that alerts about a stream carry, and that "
+         "dashboards filter by; repeatable", "LABEL", str, "append"),
     Flag("--severity-label", "rules", "label of your streams whose value replaces the severity critical", "LABEL"),
     Flag("--job", "rules", "regular expression that matches the exporter's scrape job", "REGEX"),
     Flag("--replica-label", "rules", "target label in which replicas of one exporter differ; repeatable", "LABEL", str,
          "append"),
-    Flag("--runbook-url", "rules", "your runbook; each alert adds #name-of-the-alert", "URL", _page_url),
+    Flag("--runbook-url", "rules dashboards", "your runbook; each alert adds #name-of-the-alert", "URL", _page_url),
+    Flag("--page-url", "dashboards", "where people open the status page, such as https://streams.example.com (default: "
+         "where Prometheus scrapes the exporter, by plain HTTP)", "URL", _external_url),
     Flag("--listen", "simulate", "where; port 0 takes a free one", "HOST:PORT", _address),
     Flag("--world", "simulate", "accounts, streams and faults (default: the demo's world)", "FILE", _file),
     Flag("--callbacks", "simulate", "where callbacks go: URL/ACCOUNT, as http://127.0.0.1:10180/callbacks", "URL",

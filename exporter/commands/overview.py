@@ -9,7 +9,6 @@ from exporter.commands.options import (
     FLAGS,
     CheckOptions,
     CompletionOptions,
-    DashboardsOptions,
     DemoOptions,
     ExampleOptions,
     ExplainOptions,
@@ -21,7 +20,7 @@ from exporter.commands.options import (
     SimulateOptions,
     VersionOptions,
 )
-from exporter.rules.options import RulesOptions
+from exporter.rules.options import DashboardsOptions, RulesOptions
 
 
 class Command(NamedTuple):
