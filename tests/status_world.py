@@ -12,10 +12,15 @@ from exporter.providers.interface import AnyProvider
 from exporter.rounds.pace import Pace
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import Counters
-from exporter.status import Filter, Snapshot, slices
+from exporter.status import Filter, Site, Snapshot, slices
 
 NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)
 MAX_AGE = 120.0
+SITE = Site(
+    title="production",
+    runbook="https://wiki.example/runbook",
+    dashboard="https://grafana.example/d/s?var-provider={provider}&var-stream={stream}",
+)
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>'",
@@ -71,7 +76,8 @@ class World:
 
     def snapshot(self, **changes: Any) -> Snapshot:
         """Return what the page is given."""
-        return Snapshot(self.board, self.counters, self.accounts, **{"now": NOW, **changes})
+        settings = {"now": NOW, "started": NOW.unix - 3600, "site": SITE, **changes}
+        return Snapshot(self.board, self.counters, self.accounts, **settings)
 
     def account(self, name: str, provider: str, **changes: Any) -> FakeAccount:
         """Add an account."""

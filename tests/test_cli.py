@@ -22,6 +22,9 @@ SERVE_FLAGS = [
     "--web.telemetry-path",
     "--web.enable-lifecycle",
     "--web.external-url",
+    "--web.page-title",
+    "--web.dashboard-url",
+    "--runbook-url",
     "--scrape.timeout-offset",
     "--log.level",
     "--log.format",
@@ -73,6 +76,40 @@ def test_the_prefix_of_the_paths(flags: str, prefix: str, home: str) -> None:
     """As with Prometheus, it is the external address's path unless it is given; slashes around it do not matter."""
     _, options = parse(flags.split())
     assert (options.prefix, options.home) == (prefix, home)
+
+
+@pytest.mark.parametrize(
+    ("flags", "title"),
+    [
+        ([], ""),
+        (["--web.page-title", "production eu"], "production eu"),
+        (["--web.external-url=https://streams.example:8443/b"], "streams.example"),
+        (["--web.external-url=https://streams.example", "--web.page-title=staging"], "staging"),
+        (["--web.external-url=https://streams.example", "--web.page-title="], "streams.example"),
+    ],
+)
+def test_the_title_of_the_status_page(flags: list[str], title: str) -> None:
+    """What is watched is called as the operator says, else by the host under which people reach the exporter."""
+    _, options = parse(flags)
+    assert options.title == title
+
+
+def test_the_addresses_to_which_the_status_page_links() -> None:
+    """A dashboard's address has placeholders for the stream; the runbook is the same as that of the rules."""
+    dashboard = "https://g.example/d/x?var-provider={provider}&var-account={account}&var-stream={stream}"
+    _, options = parse([f"--web.dashboard-url={dashboard}", "--runbook-url=https://wiki.example/r"])
+    assert (options.web_dashboard_url, options.runbook_url) == (dashboard, "https://wiki.example/r")
+    _, options = parse([])
+    assert (options.web_dashboard_url, options.runbook_url) == ("", parse(["rules"])[1].runbook_url)
+    for wrong in (
+        "g.example",
+        "javascript:alert(1)",
+        "https://g.example/{name}",
+        "https://g.example/{{stream}}",
+        "https://g x",
+    ):
+        refused = run("serve", f"--web.dashboard-url={wrong}")
+        assert (refused.code, "is not an address like https://grafana.example.com/d/" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("path", ["/a/../b", "/.", "/a//b", "/a b", "/a?b", "/{a}", "/%41", "/ü"])

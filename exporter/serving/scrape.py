@@ -88,6 +88,12 @@ class Scrapes:
         transcript = views.transcript(calls, None if record is None else record.row(now, board.max_age), now)
         return await self._large.send(request, transcript.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
+    async def ask(self, request: web.Request, record: Record) -> None:
+        """Ask about a stream for a reader of the status page, however recent its answer."""
+        prober, deadline = self._service.prober.prober_of(record), self.deadline(request)
+        async with admitted(self.debugs, request, deadline, "questions by hand"):
+            await self._service.watch_calls(prober, deadline, record)
+
     def deadline(self, request: web.Request) -> float:
         """Return the monotonic seconds by which to respond: Prometheus's timeout less the offset."""
         seconds = _positive(request.headers.get(TIMEOUT_HEADER, ""))

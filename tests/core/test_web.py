@@ -21,6 +21,7 @@ from exporter.model import Account, Reply, Request
 from exporter.serving.app import App
 from exporter.serving.scrape import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER
 from exporter.serving.service import Service, system_clock
+from exporter.status import Site
 from testbed.network import Plain
 from tests.virtual import params, tencent_error, tencent_state
 
@@ -494,5 +495,5 @@ def test_large_pages_are_sent_whole_and_packed_for_whom_takes_that() -> None:
 
 def test_the_path_of_the_metrics_can_be_another() -> None:
     """`--web.telemetry-path` moves it, and nothing is left at the old place."""
-    (moved, _), (old, _) = asking(live, "/own/metrics", "/metrics", telemetry_path="/own/metrics")
+    (moved, _), (old, _) = asking(live, "/own/metrics", "/metrics", site=Site(telemetry_path="/own/metrics"))
     assert (moved.status, old.status) == (200, 404)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from exporter.rules.alerts import ALERTS
-from exporter.status.selection import Filter
+from exporter.status.filter import Filter
 from grafana.build import DASHBOARDS, build
 
 from .contract_metrics import MADE, METRICS, samples
