@@ -14,7 +14,7 @@ from typing import Any
 
 from exporter.fields import format_duration, number, spoken
 from exporter.model import Account, Stream
-from exporter.providers.interface import AnyProvider, Api, Listing, allowed_rate
+from exporter.providers.interface import AnyProvider, Api, Listing
 from exporter.rounds.pace import paced
 from exporter.rounds.plan import Outlook, choose, cost, figure_groups
 
@@ -160,11 +160,6 @@ class Plan:
     warnings: tuple[CapacityWarning, ...] = ()
 
 
-def allowed_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
-    """Return the calls per second that the exporter allows itself, by action."""
-    return {action: allowed_rate(account, api) for action, api in provider.apis().items()}
-
-
 def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule) -> Plan:
     """Return the capacity plan of an account and its streams."""
     case = _Case(provider, account, streams, schedule)
@@ -185,7 +180,7 @@ class _Case:
     def round(self, down: bool = False, **changes: Any) -> Round:
         """Return a round if all streams are live, or all are down; `changes` override fields of the account."""
         account = self.account.model_copy(update=changes)
-        rates = allowed_rates(self.provider, account)
+        rates = self.provider.allowed_rates(account)
         names = frozenset(stream.name for stream in self.streams) if down else frozenset[str]()
         outlook = Outlook(0.0, rates, names)
         calls: Counter[str] = Counter()
@@ -253,7 +248,7 @@ class _Case:
 
 
 def _loads(provider: AnyProvider, account: Account, calls: Counter[str]) -> tuple[Load, ...]:
-    rates, apis = allowed_rates(provider, account), provider.apis()
+    rates, apis = provider.allowed_rates(account), provider.apis()
     return tuple(_load(account, apis[name], count, rates[name]) for name, count in calls.items() if count)
 
 

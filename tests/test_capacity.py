@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.capacity import Load, Plan, Round, Schedule, allowed_rates, plan
+from exporter.capacity import Load, Plan, Round, Schedule, plan
 from exporter.fields import number, spoken
 from exporter.model import Account, Stream
 from exporter.providers import all_providers
@@ -216,9 +216,9 @@ def test_rates_are_those_of_the_prober() -> None:
 
     async def rates() -> dict[str, float]:
         network = Network(lambda _provider, _request: always(tencent_state("active")))
-        return account_prober(prober(network, [made], []), "a").kept()
+        return account_prober(prober(network, [made], []), "a").allowed_rates()
 
-    assert allowed_rates(all_providers()["tencent"], made) == run(rates())
+    assert all_providers()["tencent"].allowed_rates(made) == run(rates())
 
 
 # --- warnings --------------------------------------------------------------------------------------------------------

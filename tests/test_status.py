@@ -17,6 +17,7 @@ import pytest
 from exporter import status
 from exporter.model import Answer, Fault, Input, Reason, State
 from exporter.rounds.account import AccountProber
+from exporter.rounds.health import Health
 from exporter.state.board import MOST_FAILURES, Board
 from exporter.status.filter import MOST_ROWS
 from exporter.status.page import CONTENT_SECURITY_POLICY
@@ -213,7 +214,7 @@ def test_many_accounts_stay_bounded() -> None:
     """Of many accounts, dead accounts and codes of failure the first are shown and the others counted."""
     world = World()
     for number in range(203):
-        world.account(f"a{number:03}", "zego", up=number >= 7)
+        world.account(f"a{number:03}", "zego", health=Health(up=number >= 7))
     world.counters.errors.update({("zego", "a000", f"code-{number}", "auth"): 9 - number for number in range(7)})
     page = shown(world)
     assert page.count("<article") == 200

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from exporter import status
 from exporter.model import Fault, Input, Reason, State
+from exporter.rounds.health import Health
 from exporter.rules.options import RUNBOOK
 from exporter.status.filter import SORTS, Filter
 from exporter.status.views import filled
@@ -157,10 +158,10 @@ def test_the_title_names_the_environment() -> None:
 def short(name: str = "main", provider: str = "tencent", **account: Any) -> tuple[World, Any]:
     """Return a world in which 500 streams of an account have no turn, and the account."""
     world = World()
-    view = world.account(name, provider, round_seconds=10.0)
+    view = world.account(name, provider, health=Health(up=True, round_seconds=10.0))
     if account:
         view.account = view.account.model_copy(update=account)
-    view.unprobed["quota"] = 500
+    view.health.unprobed = {"quota": 500}
     world.watch(view, *(f"s{number}" for number in range(2000)))
     return world, view
 
@@ -200,9 +201,9 @@ def test_throttling_is_not_cured_by_a_larger_share() -> None:
 def test_enough_quota_needs_no_word() -> None:
     """An account whose rounds end is not spoken of, nor one that was never asked."""
     world, view = short()
-    view.unprobed["quota"] = 0
+    view.health.unprobed = {"quota": 0}
     assert "too little quota" not in Reader(shown(world)).words()
-    view.unprobed["quota"], view.round_seconds = 5, None
+    view.health.unprobed, view.health.round_seconds = {"quota": 5}, None
     assert "too little quota" not in Reader(shown(world)).words()
 
 

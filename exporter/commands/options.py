@@ -152,13 +152,8 @@ class ExplainOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaOptions:
-    """`schema` takes no flags."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleOptions:
-    """`example` takes no flags."""
+class NoOptions:
+    """Of commands without flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +161,6 @@ class CompletionOptions:
     """Arguments of `completion`."""
 
     shell: Shell
-
-
-@dataclass(frozen=True, slots=True)
-class VersionOptions:
-    """`version` takes no flags."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
-from typing import Final
 from urllib.parse import urlsplit
 
-TAKEN_PATHS: Final = ("/", "/probe", "/sd", "/config", "/api/", "/callbacks/", "/-/")
+from exporter.serving.paths import is_taken
 
 
 def _is_plain(path: str) -> bool:
@@ -31,7 +30,7 @@ def metrics_path(text: str) -> str:
     """Read the path of the metrics, such as `/metrics`."""
     if not text.startswith("/") or not _is_plain(text):
         raise ArgumentTypeError(f"{text!r} is not a path like /metrics")
-    if text in TAKEN_PATHS or text.startswith(tuple(path for path in TAKEN_PATHS[1:] if path.endswith("/"))):
+    if is_taken(text):
         raise ArgumentTypeError(f"{text!r} is taken by another page")
     return text
 

@@ -16,8 +16,10 @@ from exporter import files
 from exporter.config.accounts import Accounts, keys_of
 from exporter.config.document import Document, Format, read_document
 from exporter.config.findings import Findings
+from exporter.config.http import KEYS, TLS_KEYS, HttpSettings
 from exporter.config.problems import ConfigErrors, Place, Problem, path_of
 from exporter.config.secret_values import Choose, Read, read_file
+from exporter.config.sources import Sources
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
 from exporter.config.table import Columns, Table
 from exporter.config.values import Config, Scrape, ScrapeShape
@@ -63,12 +65,21 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-TOP = Keys(("scrape", "accounts", "streams", "stream_files"))
+TOP = Keys(("scrape", "http", "accounts", "streams", "stream_files"))
 
 
 def _words(providers: Mapping[str, AnyProvider]) -> frozenset[str]:
     """Return every key that a configuration may have."""
-    words = {*TOP.own, *ScrapeShape.model_fields, *TAKEN_LABELS, *SCRAPE_LABELS, "names"}
+    words = {
+        *TOP.own,
+        *KEYS.own,
+        *KEYS.retired,
+        *TLS_KEYS.own,
+        *ScrapeShape.model_fields,
+        *TAKEN_LABELS,
+        *SCRAPE_LABELS,
+        "names",
+    }
     for provider in providers.values():
         words |= {*keys_of(provider), *provider.stream.model_fields, *provider.apis()}
     return frozenset(words)
@@ -90,7 +101,9 @@ class _Loading:
         self._table = replace(self._format, fill=table.fill, locate=table.locate)
         self.findings = Findings(self.open(path, self._format))
         self.scrape = Scrape()
-        self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read, choose)
+        sources = Sources(self.findings, path.parent, environ, self.read)
+        self.http = HttpSettings(self.findings, path.parent, environ, self.read, sources)
+        self.accounts = Accounts(self.findings, providers, environ, sources, self.http, choose)
         self.streams = Streams(self.findings, providers, self.accounts)
 
     def config(self) -> Config:
@@ -103,6 +116,7 @@ class _Loading:
             raise ConfigErrors(errors)
         return Config(
             scrape=self.scrape,
+            http=self.http.top,
             accounts=tuple(self.accounts.valid.values()),
             streams=tuple(self.streams.valid),
             label_names=self.streams.label_names(),
@@ -138,6 +152,7 @@ class _Loading:
         scrape = self.findings.validated(ScrapeShape, raw.get("scrape", {}), ("scrape",))
         if scrape is not None:
             self.scrape = Scrape(**scrape.model_dump())
+        self.http.read(raw)
         self.accounts.read(raw, self.scrape.max_age)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
         self.read_stream_files(self.findings.list_of(raw.get("stream_files", []), ("stream_files",)))

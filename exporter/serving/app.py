@@ -17,6 +17,7 @@ from exporter.rounds.shared import place
 from exporter.serving import callbacks, origin, views
 from exporter.serving.events import Events
 from exporter.serving.pages import Page, PageCache, give_way
+from exporter.serving.paths import OPEN
 from exporter.serving.scrape import Scrapes
 from exporter.serving.sending import NO_HEADERS, SERVER, LargePages, admitted, compressed, text
 from exporter.serving.service import Service
@@ -79,8 +80,7 @@ class App:
         application = web.Application(middlewares=[_errors, *middlewares], client_max_size=callbacks.MOST_CALLBACK)
         application.add_routes(web.route(method, self.prefix + path, act) for method, path, act in self._paths())
         if self.prefix:
-            # Whoever asks whether the exporter is alive need not know the prefix.
-            application.add_routes([web.get("/-/healthy", self._healthy), web.get("/-/ready", self._readiness)])
+            application.add_routes(web.get(path, act) for _, path, act in self._paths() if path in OPEN)
             application.add_routes([web.get("/", _leading_to(f"{self.prefix}/"))])
             application.add_routes([web.get(self.prefix, _leading_to(self.home))])
         application.on_response_prepare.append(_secure)

@@ -90,7 +90,7 @@ class Scrapes:
 
     async def ask(self, request: web.Request, record: Record) -> None:
         """Ask about a stream for a reader of the status page, however recent its answer."""
-        prober, deadline = self._service.prober.prober_of(record), self.deadline(request)
+        prober, deadline = self._service.prober.accounts[record.stream.account], self.deadline(request)
         async with admitted(self.debugs, request, deadline, "questions by hand"):
             await self._service.watch_calls(prober, deadline, record)
 
@@ -113,7 +113,7 @@ class Scrapes:
         record = self._service.board.get((provider, stream))
         if record is None:
             raise LookupError("unknown target: it must be PROVIDER/STREAM of a configured stream; see /sd")
-        return self._service.prober.prober_of(record), record
+        return self._service.prober.accounts[record.stream.account], record
 
 
 def _names(request: web.Request) -> Names:

@@ -155,7 +155,10 @@ class Service:
             # Stored before the first await, so that a provider never gets two connection pools.
             transport = self._transports[provider] = Transport(aside=self._reader)
             await self._open.enter_async_context(transport)
-        return await transport.connect(account.endpoint, account.timeout, gap, account.concurrency, new=new)
+        route = account.http.route(account.endpoint)
+        return await transport.connect(
+            account.endpoint, account.timeout, gap, account.concurrency, new=new, route=route
+        )
 
     # --- rendering ---------------------------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ class Shortage(NamedTuple):
 def shortages(snapshot: Snapshot, selection: Selection) -> Iterator[Shortage]:
     """Yield the accounts whose last round left streams over because of the quota."""
     for prober in snapshot.accounts:
-        left, seconds = prober.unprobed.get("quota", 0), prober.round_seconds
+        left, seconds = prober.health.unprobed.get("quota", 0), prober.health.round_seconds
         if left and seconds:
             key = (prober.provider.name, prober.account.name)
             size = selection.by_account[key].total()
@@ -67,7 +67,7 @@ def shortages(snapshot: Snapshot, selection: Selection) -> Iterator[Shortage]:
 
 
 def _explain(prober: AccountProber, left: int, seconds: float) -> str:
-    rates, account = prober.kept(), prober.account
+    rates, account = prober.allowed_rates(), prober.account
     single = prober.provider.single
     action = min(rates, key=rates.__getitem__) if single is None else single.action
     rate, limit = rates[action], prober.paces[action].limit

@@ -61,7 +61,7 @@ def slices(snapshot: Snapshot, chosen: Filter) -> Iterator[str]:
 
 def _accounts(snapshot: Snapshot, selection: Selection, chosen: Filter) -> dict[str, Any]:
     """Return what the page shows of accounts and of their failures."""
-    dead = [prober for prober in snapshot.accounts if prober.up is False]
+    dead = [prober for prober in snapshot.accounts if prober.health.up is False]
     admitted = (one for one in snapshot.accounts if chosen.admits_account(one.provider.name, one.account.name))
     accounts = sorted(admitted, key=urgency)
     failures = [one for one in snapshot.board.failures.values() if chosen.admits_account(one.provider, one.account)]

@@ -49,7 +49,7 @@ class StreamRows:
     def __init__(self, snapshot: Snapshot) -> None:
         self._site = snapshot.site
         self._max_age = snapshot.board.max_age
-        self._held = {prober.account.name for prober in snapshot.accounts if prober.held_back}
+        self._held = {prober.account.name for prober in snapshot.accounts if prober.health.breaker.open}
 
     def __call__(self, row: Row) -> StreamRow:
         """Return a stream as the page shows it."""
@@ -140,14 +140,14 @@ def account_cards(snapshot: Snapshot, selection: Selection, accounts: Iterable[A
     for (provider, account, code, _), count in snapshot.counters.errors.items():
         errors[provider, account][code] += count
     for prober in accounts:
-        key = (prober.provider.name, prober.account.name)
+        key, health = (prober.provider.name, prober.account.name), prober.health
         yield AccountCard(
             id=card_id(*key),
             prober=prober,
-            why=None if prober.fault is None else wording.of_fault(prober.provider.name, prober.fault),
+            why=None if health.fault is None else wording.of_fault(prober.provider.name, health.fault),
             streams=selection.by_account.get(key, Counter()),
-            rates=[(action, allowed, prober.paces[action].limit) for action, allowed in prober.kept().items()],
-            unprobed=[(count, wording.UNPROBED.get(why, why)) for why, count in prober.unprobed.items() if count],
+            rates=[(action, allowed, prober.paces[action].limit) for action, allowed in prober.allowed_rates().items()],
+            unprobed=[(count, wording.UNPROBED.get(why, why)) for why, count in health.unprobed.items() if count],
             skew=snapshot.counters.skew.get(key),
             errors=errors.get(key, Counter()),
             last=last.get(key),
@@ -156,4 +156,5 @@ def account_cards(snapshot: Snapshot, selection: Selection, accounts: Iterable[A
 
 def urgency(prober: AccountProber) -> tuple[bool, bool, bool, str]:
     """Return a sort key that puts accounts with problems first."""
-    return prober.up is not False, not prober.held_back, not sum(prober.unprobed.values()), prober.account.name
+    health = prober.health
+    return health.up is not False, not health.breaker.open, not sum(health.unprobed.values()), prober.account.name

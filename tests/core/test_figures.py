@@ -195,7 +195,8 @@ def test_a_failed_call_withdraws_figures_and_nothing_else() -> None:
             await asyncio.sleep(61)
             await scrape(made)
             record, one = record_of(made, "s00000"), account_prober(made)
-            assert (record.shown, record.succeeded, one.up, one.held_back) == (State.ACTIVE, True, True, False)
+            health = one.health
+            assert (record.shown, record.succeeded, health.up, health.breaker.open) == (State.ACTIVE, True, True, False)
             assert figures_of(made) is None
         key = ("tencent", "main", "AuthFailure.UnauthorizedOperation", "auth")
         assert made.shared.counters.errors == {key: 6}
@@ -556,7 +557,7 @@ def test_no_figures_are_asked_while_the_breaker_is_open() -> None:
         one = account_prober(made)
         for _ in range(3):
             one.health.breaker.failed()
-        assert one.held_back
+        assert one.health.breaker.open
         behave, calls = cloud.network.behaviour, len(cloud.asked())
 
         async def broken(provider: str, request: Request) -> Reply:
