@@ -223,6 +223,15 @@ def test_nothing_changes_before_what_is_foreseen(several: list[Interval], start:
          instant(UTC, 2044, 2, 29)),
         (Schedule((), (Interval(days=((29, 29),), months=frozenset({2}), weekdays=frozenset({4})),)),
          instant(UTC, 2080, 3, 1), instant(UTC, 2120, 2, 29)),
+        (Schedule((), (Interval(months=frozenset({12}), zone=BERLIN),)), instant(UTC, 2026, 3, 1),
+         instant(BERLIN, 2026, 12, 1)),
+        # One hour a week is left out; and the clock goes back to the day before, one minute after midnight.
+        (Schedule((), (Interval(weekdays=frozenset(range(1, 7))), Interval(times=((0, 1380),)))),
+         instant(UTC, 2026, 11, 23), instant(UTC, 2026, 11, 29, 23)),
+        (Schedule((), (Interval(weekdays=frozenset({0}), zone=ZoneInfo("America/St_Johns")),)),
+         instant(UTC, 2010, 11, 7, 2, 30), instant(UTC, 2010, 11, 7, 2, 31)),
+        (Schedule((), (Interval(weekdays=frozenset({0}), zone=ZoneInfo("America/St_Johns")),)),
+         instant(UTC, 2010, 11, 7, 2, 31), instant(UTC, 2010, 11, 7, 3, 30)),
         # No change is foreseen where intervals take turns for ever, in one zone or in several.
         (Schedule((), (Interval(weekdays=frozenset(range(1, 7))), Interval(weekdays=frozenset({0})))), 1.8e9, None),
         (Schedule((), (Interval(times=((0, 720),)), Interval(times=((720, 1440),)))), 1.8e9, None),
