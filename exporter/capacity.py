@@ -14,7 +14,7 @@ from typing import Any
 
 from exporter.fields import format_duration
 from exporter.model import Account, Stream
-from exporter.providers.interface import AnyProvider, Api, Listing, allowed_rate
+from exporter.providers.interface import AnyProvider, Api, Listing
 from exporter.rounds.pace import paced
 from exporter.rounds.plan import Outlook, choose, cost
 
@@ -158,11 +158,6 @@ class Plan:
     warnings: tuple[CapacityWarning, ...] = ()
 
 
-def allowed_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
-    """Return the calls per second that the exporter allows itself, by action."""
-    return {action: allowed_rate(account, api) for action, api in provider.apis().items()}
-
-
 def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], timing: Timing) -> Plan:
     """Return the capacity plan of an account and its streams."""
     case = _Case(provider, account, streams, timing)
@@ -183,7 +178,7 @@ class _Case:
     def round(self, down: bool = False, **changes: Any) -> Round:
         """Return a round if all streams are live, or all are down; `changes` override fields of the account."""
         account = self.account.model_copy(update=changes)
-        rates, apis = allowed_rates(self.provider, account), self.provider.apis()
+        rates, apis = self.provider.allowed_rates(account), self.provider.apis()
         names = frozenset(stream.name for stream in self.streams) if down else frozenset[str]()
         outlook = Outlook(0.0, rates, names)
         calls: Counter[str] = Counter()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from grafana.look import RUNBOOK, SOURCE, Panel
+from grafana.promql import JOB
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # see grafana/look.py
@@ -14,6 +16,8 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.models import dashboard as dm
 
 Board = Any
+PAGE = "http://${page:raw}/"
+"""The status page, at the address that Prometheus scrapes; `dashboards --page-url` writes another in its place."""
 
 
 def _link(title: str, url: str, icon: str, outside: bool) -> dashboard.DashboardLink:
@@ -23,24 +27,25 @@ def _link(title: str, url: str, icon: str, outside: bool) -> dashboard.Dashboard
 
 
 LINKS = {
-    "stream-exporter-fleet": _link("Fleet", "/d/stream-exporter-fleet/fleet", "dashboard", False),
-    "stream-exporter-stream": _link("Stream", "/d/stream-exporter-stream/stream", "dashboard", False),
+    "stream-exporter-fleet": _link("Fleet", "/d/stream-exporter-fleet/streams-fleet", "dashboard", False),
+    "stream-exporter-stream": _link("Stream", "/d/stream-exporter-stream/streams-stream", "dashboard", False),
     "stream-exporter-providers": _link(
-        "Providers and quota", "/d/stream-exporter-providers/providers-and-quota", "dashboard", False
+        "Providers and quota", "/d/stream-exporter-providers/streams-providers-and-quota", "dashboard", False
     ),
-    "runbook": _link("Runbook", RUNBOOK, "doc", True),
 }
 
 
-def _choice(name: str, label: str, query: str, about: str, *, multi: bool) -> dashboard.QueryVariable:
+def _choice(
+    name: str, label: str, query: str, about: str, *, multi: bool = True, everything: str = ".+"
+) -> dashboard.QueryVariable:
     """Return a variable whose values Prometheus tells; with `multi` several or all may be chosen."""
     found = dashboard.QueryVariable(name).label(label).description(about).datasource(SOURCE)
-    found = found.allow_custom_value(multi).query({"query": query, "refId": f"variable-{name}"}).definition(query)
+    found = found.query({"query": query, "refId": f"variable-{name}"}).definition(query)
     found = found.refresh(dm.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(dm.VariableSort.NATURAL_ASC)
     if not multi:
         return found.multi(False).include_all(False)
-    everything = dm.VariableOption(selected=True, text=["All"], value=["$__all"])
-    return found.multi(True).include_all(True).all_value(".+").current(everything)
+    chosen = dm.VariableOption(selected=True, text=["All"], value=["$__all"])
+    return found.multi(True).include_all(True).all_value(everything).current(chosen)
 
 
 def _source() -> dashboard.DatasourceVariable:
@@ -49,19 +54,22 @@ def _source() -> dashboard.DatasourceVariable:
 
 
 def _variables(several: bool) -> list[Any]:
-    job, at = 'job=~"$job"', 'provider=~"$provider"' if several else 'provider="$provider"'
+    """Return the variables; each narrows those after it, and those of the exporters ask for no stream's labels."""
+    build, cluster, job = "stream_exporter_build_info", 'cluster=~"$cluster"', 'job=~"$job"'
+    at = f'{JOB}, provider=~"$provider"' if several else f'{JOB}, provider="$provider"'
+    watched, one = "Watched streams" if several else "The stream to look at", f'{at}, account=~"$account"'
+    page = _choice(
+        "page", "Page", f"label_values({build}{{{JOB}}}, instance)", "Whose status page is linked", multi=False
+    )
     return [
         _source(),
-        _choice("job", "Job", "label_values(stream_info, job)", "Scrape jobs of the exporter", multi=True),
-        _choice("provider", "Provider", f"label_values(stream_info{{{job}}}, provider)", "Clouds", multi=several),
-        _choice("account", "Account", f"label_values(stream_info{{{job}, {at}}}, account)", "Accounts", multi=True),
-        _choice(
-            "stream",
-            "Stream",
-            f'label_values(stream_info{{{job}, {at}, account=~"$account"}}, stream)',
-            "Watched streams" if several else "The stream to look at",
-            multi=several,
-        ),
+        _choice("cluster", "Cluster", f"label_values({build}, cluster)", "Clusters, if named", everything=".*"),
+        _choice("job", "Job", f"label_values({build}{{{cluster}}}, job)", "Scrape jobs of the exporters"),
+        _choice("instance", "Instance", f"label_values({build}{{{cluster}, {job}}}, instance)", "Exporters"),
+        page.hide(dm.VariableHide.HIDE_VARIABLE),
+        _choice("provider", "Provider", f"label_values(stream_info{{{JOB}}}, provider)", "Clouds", multi=several),
+        _choice("account", "Account", f"label_values(stream_info{{{at}}}, account)", "Accounts"),
+        _choice("stream", "Stream", f"label_values(stream_info{{{one}}}, stream)", watched, multi=several),
     ]
 
 
@@ -77,30 +85,39 @@ def board(
     title: str,
     about: str,
     parts: Mapping[str, Sequence[Panel]],
+    folded: Mapping[str, Sequence[Panel]],
     *,
     several: bool = True,
     more: Sequence[Any] = (),
+    page: str = "",
 ) -> Board:
     """Make a dashboard: groups of panels under their headings, numbered from 1 in reading order.
 
     Args:
         uid: Grafana's name for it, which links use.
-        title: Its heading.
+        title: Its heading, after that of all.
         about: What it is for.
         parts: Panels by the heading they stand under.
+        folded: The same, at the end and closed at first: what not everybody has.
         several: Whether any number of streams may be chosen, or one.
         more: Variables besides those that every dashboard has.
+        page: What is added to the address of the status page.
     """
-    found = dashboard.Dashboard(title).uid(uid).description(about).tags(["stream-exporter", "live-streaming"])
-    found = found.timezone("browser").refresh("30s").time("now-6h", "now").tooltip(dm.DashboardCursorSync.CROSSHAIR)
-    found = found.links([link for name, link in LINKS.items() if name != uid]).editable()
+    found = dashboard.Dashboard(f"Streams / {title}").uid(uid).description(about)
+    found = found.tags(["stream-exporter", "live-streaming"]).tooltip(dm.DashboardCursorSync.CROSSHAIR).editable()
+    found = found.timezone("browser").refresh("30s").time("now-6h", "now")
+    outside = [_link("Status page", PAGE + page, "external link", True), _link("Runbook", RUNBOOK, "doc", True)]
+    found = found.links([*(link for name, link in LINKS.items() if name != uid), *outside])
     for variable in [*_variables(several), *more]:
         found = found.with_variable(variable)
-    number = 0
+    numbers = count(1)
     for heading, panels in parts.items():
-        number += 1
-        found = found.with_row(dashboard.Row(heading).id(number))
+        found = found.with_row(dashboard.Row(heading).id(next(numbers)))
         for panel in panels:
-            number += 1
-            found = found.with_panel(panel.id(number))
+            found = found.with_panel(panel.id(next(numbers)))
+    for heading, panels in folded.items():
+        row = dashboard.Row(heading).id(next(numbers))
+        for panel in panels:
+            row = row.with_panel(panel.id(next(numbers)))
+        found = found.with_row(row)
     return found

@@ -1,6 +1,6 @@
 """The Fleet dashboard: how many streams are live of those expected, what is down and since when."""
 
-from grafana import look
+from grafana import alerts, availability, look
 from grafana.board import Board, board, grouping
 from grafana.look import Column, curves, number, rows, timeline
 from grafana.promql import (
@@ -86,13 +86,7 @@ NOW: list[look.Panel] = [
         size=(3, 4),
         decimals=0,
     ),
-    number(
-        "Inputs missing",
-        "Streams with fewer inputs than `inputs:` of the configuration expects: redundancy is lost.",
-        {"streams": counted(f"{INPUTS} < bool on (provider, stream) {EXPECTED}")},
-        size=(3, 4),
-        steps=[(1, look.ORANGE)],
-    ),
+    alerts.count(alerts.CHOSEN),
 ]
 
 
@@ -211,7 +205,7 @@ STEADINESS: list[look.Panel] = [
         "A stream that flaps has an encoder or an uplink in trouble.",
         {"{{provider}}/{{stream}}": f"topk(15, {CHANGES} > 0.5)"},
         unit="short",
-        size=(8, 9),
+        size=(12, 9),
         color=look.ORANGE,
         empty="No stream changed its state",
     ),
@@ -223,8 +217,19 @@ STEADINESS: list[look.Panel] = [
             + watched(f"max by (provider, stream) (rate(stream_state_changes_total{{{STREAMS}}}[$__rate_interval]))")
         },
         unit="cpm",
-        size=(8, 9),
+        size=(12, 9),
         calcs=("max",),
+    ),
+]
+
+
+INPUTS_TOLD: list[look.Panel] = [
+    number(
+        "Inputs missing",
+        "Streams with fewer inputs than `inputs:` of the configuration expects: redundancy is lost.",
+        {"streams": counted(f"{INPUTS} < bool on (provider, stream) {EXPECTED}")},
+        size=(6, 8),
+        steps=[(1, look.ORANGE)],
     ),
     rows(
         "Inputs against expected",
@@ -236,7 +241,7 @@ STEADINESS: list[look.Panel] = [
             "Missing": f"{EXPECTED} - on (provider, stream) {INPUTS}",
         },
         [look.STREAM_CELL, look.ACCOUNT_CELL, Column("Missing", steps=[(1, look.RED)])],
-        size=(8, 9),
+        size=(18, 8),
         sort=("Missing", True),
         empty="No stream has `inputs:` in its configuration",
     ),
@@ -250,10 +255,12 @@ def dashboard() -> Board:
         "Fleet",
         "Which live streams are up, on all clouds at once.",
         {
-            "Now": [*NOW, *TROUBLES],
+            "Now": [*NOW, alerts.table(alerts.CHOSEN), *TROUBLES],
             "Over time": HISTORY,
+            "Availability": availability.OF_FLEET,
             "By provider and label": GROUPS,
-            "Steadiness and redundancy": STEADINESS,
+            "Steadiness": STEADINESS,
         },
+        {f"Inputs ({look.told_by('stream_inputs')} only)": INPUTS_TOLD},
         more=[grouping(f'label_names(stream_info{{{JOB}, provider=~"$provider"}})')],
     )

@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.models import dashboard as dm
     from grafana_foundation_sdk.models import prometheus as pm
 
+from exporter.providers import all_providers
 from grafana.promql import CODES
 
 GREEN, RED, PURPLE, ORANGE, BLUE, SKY, GREY = (
@@ -28,7 +29,10 @@ GREEN, RED, PURPLE, ORANGE, BLUE, SKY, GREY = (
 
 SOURCE = cm.DataSourceRef(type_val="prometheus", uid="${datasource}")
 RUNBOOK = "https://github.com/stream-exporter/stream-exporter/blob/main/docs/runbook.md"
-KEPT = "${datasource:queryparam}&${job:queryparam}&${__url_time_range}"
+KEPT = (
+    "&".join(f"${{{name}:queryparam}}" for name in ("datasource", "cluster", "job", "instance"))
+    + "&${__url_time_range}"
+)
 
 Panel = Any  # builders of the SDK, which carries no types that a checker could use
 Queries = Mapping[str, str]
@@ -60,8 +64,11 @@ class Column:
     link: tuple[str, str] | None = None
 
 
-def words(meanings: dict[int, tuple[str, str]]) -> list[dm.ValueMap]:
-    """Map numbers to words and colours."""
+Meanings = Mapping[int, tuple[str, str | None]] | Mapping[str, tuple[str, str | None]]
+
+
+def words(meanings: Meanings) -> list[dm.ValueMap]:
+    """Map numbers or texts to words and colours."""
     return [
         dm.ValueMap(
             options={
@@ -72,6 +79,12 @@ def words(meanings: dict[int, tuple[str, str]]) -> list[dm.ValueMap]:
     ]
 
 
+def told_by(metric: str) -> str:
+    """Return the names of the clouds that a metric comes from."""
+    return ", ".join(one.title for one in all_providers().values() if metric in one.metric_sources)
+
+
+CALLBACKS = "Callbacks (only for accounts that have a callback secret)"
 STATES = words(
     {
         CODES["active"]: ("live", GREEN),
@@ -204,8 +217,12 @@ def _bounded(panel: Panel, bounds: tuple[float | None, float | None]) -> Panel:
 
 def _colored(panel: Panel, colors: dict[str, str]) -> Panel:
     for name, color in colors.items():
-        panel = panel.override_by_name(name, [set_to("color", {"mode": "fixed", "fixedColor": color})])
+        panel = panel.override_by_name(name, [set_to("color", _fixed(color))])
     return panel
+
+
+def _fixed(color: str) -> dict[str, str]:
+    return {"mode": "fixed", "fixedColor": color}
 
 
 def timeline(
@@ -217,17 +234,20 @@ def timeline(
     size: tuple[int, int] = (12, 6),
     empty: str = "no data",
     link: tuple[str, str] | None = None,
+    counts: Sequence[str] = (),
 ) -> Panel:
-    """Draw states over time, one lane per series, each state with its word and its colour."""
+    """Draw states over time, one lane per series, each state with its word and its colour; `counts` stay numbers."""
     panel = _dressed(statetimeline.Panel(), title, about, "none", queries, size).mappings(list(mappings))
     panel = panel.merge_values(True).show_value(cm.VisibilityMode.AUTO).row_height(0.85).line_width(0)
     panel = panel.fill_opacity(85).legend(_legend(())).tooltip(_tooltip()).no_value(empty)
     panel = panel.thresholds(thresholds((), GREY)).color_scheme(_by_thresholds())
+    for name in counts:
+        panel = panel.override_by_name(name, [set_to("mappings", []), set_to("color", _fixed(BLUE))])
     return panel.data_links([_data_link(*link)]) if link else panel
 
 
 def _data_link(url: str, title: str) -> dashboard.DashboardLink:
-    return dashboard.DashboardLink(title).url(url).target_blank(False)
+    return dashboard.DashboardLink(title).url(url).target_blank(False).placement(None)
 
 
 def bars(
@@ -266,7 +286,7 @@ def rows(
 
 def _order(queries: Queries, hidden: Sequence[str]) -> dict[str, object]:
     names = ["Value"] if len(queries) == 1 else [f"Value #{chr(ord('A') + place)}" for place in range(len(queries))]
-    labels = ["provider", "account", "stream", "action", "code", "reason"]
+    labels = ["alertname", "severity", "provider", "account", "stream", "media", "action", "code", "reason"]
     return {
         "excludeByName": dict.fromkeys(["Time", *hidden], True),
         "indexByName": {name: place for place, name in enumerate([*labels, *names])},
@@ -276,7 +296,7 @@ def _order(queries: Queries, hidden: Sequence[str]) -> dict[str, object]:
 
 def _properties(column: Column) -> list[dm.DynamicConfigValue]:
     found = [set_to("unit", column.unit)]
-    if column.mappings or column.steps:
+    if column.steps or any(one.color for each in column.mappings for one in each.options.values()):
         found += [set_to("custom.cellOptions", {"type": "color-text"})]
     if column.mappings:
         found += [set_to("mappings", list(column.mappings))]
@@ -294,7 +314,7 @@ def _properties(column: Column) -> list[dm.DynamicConfigValue]:
     return found
 
 
-TO_STREAM = "/d/stream-exporter-stream/stream?var-account=$__all&" + KEPT
+TO_STREAM = "/d/stream-exporter-stream/streams-stream?var-account=$__all&" + KEPT
 ROW_TO_STREAM = (
     TO_STREAM
     + "&var-provider=${__data.fields.provider:percentencode}&var-stream=${__data.fields.stream:percentencode}",
@@ -306,7 +326,7 @@ LANE_TO_STREAM = (
     "Open this stream",
 )
 ROW_TO_ACCOUNT = (
-    "/d/stream-exporter-providers/providers-and-quota?var-stream=$__all&"
+    "/d/stream-exporter-providers/streams-providers-and-quota?var-stream=$__all&"
     + KEPT
     + "&var-provider=${__data.fields.provider:percentencode}&var-account=${__data.fields.account:percentencode}",
     "Open this account",

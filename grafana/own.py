@@ -4,7 +4,7 @@ from grafana import look
 from grafana.look import Column, curves, number, rows, words
 from grafana.promql import JOB
 
-OF_EXPORTERS = "and on (job, instance) stream_exporter_build_info"
+OF_EXPORTERS = "and on (cluster, job, instance) stream_exporter_build_info"
 
 
 PANELS: list[look.Panel] = [

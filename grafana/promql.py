@@ -5,13 +5,17 @@ Rules that all of them keep:
 - A stream nobody knows about has no `stream_active`: it is neither live nor down.
 - Several exporters may watch the same stream. What any of them knows counts, so a stream is one series again after
   `max by (provider, stream)`, and it is unknown only where it is unknown to all.
+- What the rules record has no label `instance`; of alerts, some lack the account, the stream or even the job.
 - A count that is empty because there is nothing to count is 0; it stays empty while no exporter is seen at all.
 """
 
-JOB = 'job=~"$job"'
+SITE = 'cluster=~"$cluster", job=~"$job"'
+JOB = f'{SITE}, instance=~"$instance"'
 ACCOUNT = f'{JOB}, provider=~"$provider", account=~"$account"'
+RECORDED = f'{SITE}, provider=~"$provider", stream=~"$stream"'
 STREAMS = f'{JOB}, provider=~"$provider", stream=~"$stream"'
 ONE = f'{JOB}, provider="$provider", stream="$stream"'
+ONE_RECORDED = f'{SITE}, provider="$provider", stream="$stream"'
 
 INFO = f'stream_info{{{ACCOUNT}, stream=~"$stream"}}'
 WATCHED = f"group by (provider, stream) ({INFO})"

@@ -1,6 +1,6 @@
 """The Providers and quota dashboard: whether the clouds answer, how fast, and what the quota leaves room for."""
 
-from grafana import look, own
+from grafana import alerts, look, own
 from grafana.board import Board, board
 from grafana.look import Column, curves, number, rows, timeline, words
 from grafana.promql import (
@@ -246,9 +246,14 @@ ROUNDS: list[look.Panel] = [
         "The 20 streams whose last definite answer is oldest: whom the quota or the failures leave behind.",
         {"Age": f"topk(20, {with_account(age(known('stream_last_success_timestamp_seconds')))})"},
         [look.STREAM_CELL, look.ACCOUNT_CELL, Column("Age", unit="dtdurations", steps=[(120, look.ORANGE)])],
+        size=(24, 8),
         sort=("Age", True),
         empty="No definite answer yet",
     ),
+]
+
+
+CALLBACKS: list[look.Panel] = [
     curves(
         "Callbacks by outcome",
         "Callbacks of the providers, per minute. Forged ones fail the signature: a wrong secret, or a stranger.",
@@ -259,7 +264,6 @@ ROUNDS: list[look.Panel] = [
         unit="cpm",
         calcs=("lastNotNull", "max"),
         empty="no callbacks",
-        size=(6, 8),
     ),
     curves(
         "Changes and callbacks",
@@ -272,7 +276,6 @@ ROUNDS: list[look.Panel] = [
         unit="none",
         calcs=("lastNotNull", "max"),
         empty="no changes",
-        size=(6, 8),
     ),
 ]
 
@@ -284,11 +287,12 @@ def dashboard() -> Board:
         "Providers and quota",
         "Whether the clouds answer, how fast, and what the quota allows.",
         {
-            "Now": NOW,
+            "Now": [*NOW, alerts.table(alerts.CHOSEN)],
             "Answers": ANSWERS,
             "Latency": LATENCY,
             "Quota": QUOTA,
-            "Rounds, clocks, callbacks": ROUNDS,
+            "Rounds and clocks": ROUNDS,
             "The exporter itself": own.PANELS,
         },
+        {look.CALLBACKS: CALLBACKS},
     )

@@ -1,15 +1,14 @@
 """The Stream dashboard: the history of one stream, and what may explain it."""
 
-from grafana import look
+from grafana import alerts, availability, look
 from grafana.board import Board, board
 from grafana.look import curves, number, rows, timeline, words
-from grafana.promql import ONE, age, code, increased, last_time, times
+from grafana.promql import JOB, ONE, age, code, increased, last_time, times
 
 ITS_ACCOUNT = f"and on (provider, account) stream_info{{{ONE}}}"
-ERRORS = 'stream_probe_errors_total{job=~"$job", provider="$provider"}'
+ERRORS = f'stream_probe_errors_total{{{JOB}, provider="$provider"}}'
 OUTCOME = words({1: ("definite answer", look.GREEN), 0: ("failed", look.RED)})
-PUBLISHING = words({1: ("publishing", look.GREEN), 0: ("not publishing", look.RED)})
-PRESENT = words({1: ("yes", look.BLUE)})
+TOLD = words({1: ("yes", look.GREEN), 0: ("no", look.RED)})
 NOT_TOLD = "this provider does not tell"
 
 
@@ -92,36 +91,22 @@ HISTORY: list[look.Panel] = [
         size=(24, 4),
     ),
     timeline(
-        "Media",
-        "Per kind of media whether it is being published (Volcengine). The stream is live while any of them is.",
-        {"{{media}}": one("stream_media_active", "media")},
-        mappings=PUBLISHING,
-        empty=NOT_TOLD,
-    ),
-    timeline(
-        "Primary input",
-        "Which input serves as master: push domain, application, and whether it is pushed or pulled (Tencent). "
-        "A change of lane is a switch to the backup.",
-        {"{{source}} {{domain}}/{{app}}": one("stream_primary_input_info", "domain", "app", "source")},
-        mappings=PRESENT,
-        empty=NOT_TOLD,
-    ),
-    curves(
-        "Inputs",
-        "Inputs that are being pushed (Tencent), and how many the configuration expects.",
-        {"pushed": one("stream_inputs"), "expected": one("stream_inputs_expected")},
-        unit="short",
-        size=(12, 6),
-        stepped=True,
-        colors={"pushed": look.BLUE, "expected": look.ORANGE},
-        empty=NOT_TOLD,
-    ),
-    timeline(
-        "Ingest",
-        "Whether the stream is pushed to the provider or pulled by it (Alibaba).",
-        {"{{type}}": one("stream_ingest_info", "type")},
-        mappings=PRESENT,
-        empty=NOT_TOLD,
+        "Media, inputs and ingest",
+        "What some clouds tell besides the state. "
+        f"Media being published, any of which keeps the stream live: {look.told_by('stream_media_active')}. "
+        f"Inputs being pushed, how many are expected, and which one serves: {look.told_by('stream_inputs')}. "
+        f"Whether the stream is pushed or pulled: {look.told_by('stream_ingest_info')}.",
+        {
+            "media {{media}}": one("stream_media_active", "media"),
+            "inputs pushed": one("stream_inputs"),
+            "inputs expected": one("stream_inputs_expected"),
+            "serves: {{source}} {{domain}}/{{app}}": one("stream_primary_input_info", "domain", "app", "source"),
+            "ingest: {{type}}": one("stream_ingest_info", "type"),
+        },
+        mappings=TOLD,
+        size=(24, 7),
+        counts=("inputs pushed", "inputs expected"),
+        empty="this provider tells the state only",
     ),
 ]
 
@@ -153,9 +138,14 @@ ANSWERS: list[look.Panel] = [
             "Times": f"({times(ERRORS, BY_CODE)}) {ITS_ACCOUNT}",
         },
         look.ERROR_COLUMNS,
+        size=(24, 8),
         sort=("Last", True),
         empty="No attempt failed within the time range",
     ),
+]
+
+
+CALLBACKS: list[look.Panel] = [
     curves(
         "Pushes ended, by reason",
         "Ends of pushes that verified callbacks of the provider told, per minute.",
@@ -164,7 +154,7 @@ ANSWERS: list[look.Panel] = [
             f"(rate(stream_pushes_ended_total{{{ONE}}}[$__rate_interval]))"
         },
         unit="cpm",
-        size=(8, 8),
+        size=(18, 8),
         empty="no callbacks",
     ),
     number(
@@ -173,7 +163,7 @@ ANSWERS: list[look.Panel] = [
         "exporter ask at once.",
         {"age": age(one("stream_last_callback_timestamp_seconds"))},
         unit="dtdurations",
-        size=(4, 8),
+        size=(6, 8),
         empty="no callbacks",
     ),
 ]
@@ -185,6 +175,13 @@ def dashboard() -> Board:
         "stream-exporter-stream",
         "Stream",
         "One live stream: its states over time, and what may explain them.",
-        {"Now": NOW, "Over time": HISTORY, "Answers and errors": ANSWERS},
+        {
+            "Now": [*NOW, alerts.table(alerts.OF_ONE)],
+            "Over time": HISTORY,
+            "Availability": availability.OF_ONE,
+            "Answers and errors": ANSWERS,
+        },
+        {look.CALLBACKS: CALLBACKS},
         several=False,
+        page="?provider=${provider:percentencode}&q=${stream:percentencode}",
     )

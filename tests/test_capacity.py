@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.capacity import Load, Plan, Round, Timing, allowed_rates, number, plan, spoken
+from exporter.capacity import Load, Plan, Round, Timing, number, plan, spoken
 from exporter.model import Account, Stream
 from exporter.providers import all_providers
 from exporter.rounds.pace import Pace
@@ -215,9 +215,9 @@ def test_rates_are_those_of_the_prober() -> None:
 
     async def rates() -> dict[str, float]:
         network = Network(lambda _provider, _request: always(tencent_state("active")))
-        return account_prober(prober(network, [made], []), "a").kept()
+        return account_prober(prober(network, [made], []), "a").allowed_rates()
 
-    assert allowed_rates(all_providers()["tencent"], made) == run(rates())
+    assert all_providers()["tencent"].allowed_rates(made) == run(rates())
 
 
 # --- warnings --------------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ BROAD = {
     "exporter/files.py:Daemons._work": "hands the error to whoever waits for the thread",
     "exporter/rounds/gate.py:Gate._serve": "hands the error to the call that waits",
     "exporter/rounds/call.py:Caller.call": "a fault of our own is reason `bug`, and costs one call",
+    "exporter/rounds/plan.py:plan": "what a provider's code raises about one list is told, and the other lists go on",
+    "exporter/rounds/round.py:Round._make": "the same for a call's turn and for what follows from it",
     "exporter/rounds/round.py:Round.run": "the same for what is around the calls",
     "exporter/serving/app.py:_errors": "status 500; the log names kind and place, as the text might hold anything",
     "exporter/serving/reload.py:Reloader._reload": "the old configuration stays",

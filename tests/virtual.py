@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -120,12 +120,13 @@ def prober(
     watched: Iterable[Stream],
     max_age: float = 120.0,
     keys: Callable[[AnyProvider, Account], Awaitable[Credentials]] = credentials,
+    clouds: Mapping[str, AnyProvider] = all_providers(),
 ) -> Prober:
     """Return a prober on a network, by the running loop's time; `keys` returns what calls are signed with."""
     loop = asyncio.get_running_loop()
     clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
     made = Prober(Shared(Board(max_age), Counters(), clock, network.connect, keys))
-    made.configure([(all_providers()[one.provider], one) for one in accounts], watched, max_age)
+    made.configure([(clouds[one.provider], one) for one in accounts], watched, max_age)
     return made
 
 

@@ -199,9 +199,9 @@ async def _ask(result: Result, account: AccountProber) -> None:
     """Ask in rounds until every stream of an account had its turn, or nothing more can be had from the account."""
     service, mono = result.service, result.service.clock.mono
     round_seconds = service.config.scrape.timeout
-    slowest = max(round_seconds + account.account.timeout, 1 / min(account.kept().values()))
-    progressed = mono()
-    while (waiting := result.waiting(account)) and not account.held_back and mono() - progressed < PATIENCE * slowest:
+    slowest = max(round_seconds + account.account.timeout, 1 / min(account.allowed_rates().values()))
+    breaker, progressed = account.health.breaker, mono()
+    while (waiting := result.waiting(account)) and not breaker.open and mono() - progressed < PATIENCE * slowest:
         await service.prober.refresh(mono() + round_seconds, result.started, [account])
         if result.waiting(account) < waiting:
             progressed = mono()

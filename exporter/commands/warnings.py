@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from exporter import config, files
-from exporter.capacity import allowed_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
 from exporter.credentials.fields import configured
@@ -97,7 +96,7 @@ def _shared_quotas(loaded: Config, providers: Mapping[str, AnyProvider], environ
 def _used_together(provider: AnyProvider, accounts: list[Account]) -> float:
     """Return the share of a documented limit that accounts may use together, of whichever API it is most."""
     return max(
-        sum(allowed_rates(provider, account)[action] / api.limit(account) for account in accounts)
+        sum(provider.allowed_rates(account)[action] / api.limit(account) for account in accounts)
         for action, api in provider.apis().items()
     )
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
-from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES, Names, is_asked
+from exporter.exposition.families import STREAM_FAMILIES, Names, is_asked
 from exporter.model import Answer, State
 from exporter.providers.reading import printable
-from exporter.state.board import Key, Row
-from exporter.state.counters import Counters
+from exporter.state.board import Row
 
-SLICE: Final = 1000  # streams rendered before the event loop may run
+SLICE: Final = 1000  # streams or lines rendered before the event loop may run
 
 _STATES: Final = tuple(State)
 
 # `provider="…",stream="…"`, escaped, and the further labels of `stream_info`.
 Labels = tuple[str, str]
 Labelled = tuple[Labels, Row]
+R = TypeVar("R")
 Lines = Iterator[str]
 Render = Callable[[str, Sequence[Labelled]], Lines]
+
+
+def parted(rows: Sequence[R]) -> Iterator[Sequence[R]]:
+    """Yield rows in parts that are rendered at once."""
+    return (rows[start : start + SLICE] for start in range(0, len(rows), SLICE))
 
 
 def escape(value: str) -> str:
@@ -92,7 +97,7 @@ DETAILS: Final[Mapping[str, Callable[[Answer], Samples]]] = {
 }
 
 
-def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
+def _detailed(rows: Sequence[Labelled]) -> list[tuple[str, Answer]]:
     """Return the labels and answer of each row whose current answer has details beside its state."""
     return [
         (labels, answer)
@@ -105,41 +110,21 @@ def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
 
 def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> Iterator[bytes]:
     """Yield the per-stream families in slices."""
-    detailed = _detailed(rows)
+    detailed: list[tuple[str, Answer]] = []
+    for part in parted(rows):
+        detailed += _detailed(part)
+        yield b""
     for family in STREAM_FAMILIES:
         if not is_asked(family.name, names):
             continue
         yield family.head(openmetrics).encode()
         if render := CORE.get(family.name):
-            for start in range(0, len(rows), SLICE):
-                yield "".join(render(family.name, rows[start : start + SLICE])).encode()
+            yield from ("".join(render(family.name, part)).encode() for part in parted(rows))
             continue
         samples = DETAILS[family.name]
-        for start in range(0, len(detailed), SLICE):
+        for some in parted(detailed):
             yield "".join(
                 f"{family.name}{{{labels}{extra}}} {value!r}\n"
-                for labels, answer in detailed[start : start + SLICE]
+                for labels, answer in some
                 for extra, value in samples(answer)
             ).encode()
-
-
-def callbacks(rows: Iterable[Labelled], counters: Counters, openmetrics: bool, names: Names = None) -> bytes:
-    """Return the families that only streams with callbacks have, those of them that are asked for."""
-    last, ended = CALLBACK_FAMILIES
-    labels: Mapping[Key, str] = {}
-    if counters.last_callback or counters.push_ends:
-        labels = {row.key: labels for (labels, _), row in rows}
-    lines: list[str] = []
-    if is_asked(last.name, names):
-        lines.append(last.head(openmetrics))
-        lines += (
-            f"{last.name}{{{labels[key]}}} {at!r}\n" for key, at in counters.last_callback.items() if key in labels
-        )
-    if is_asked(ended.name, names):
-        lines.append(ended.head(openmetrics))
-        lines += (
-            f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
-            for (provider, stream, reason), count in counters.push_ends.items()
-            if (provider, stream) in labels
-        )
-    return "".join(lines).encode()

@@ -1,7 +1,8 @@
 """The plug-in interface: a provider is a value made of tables and pure functions.
 
 A provider never waits, reads no clock and draws no random numbers: it gets the time and the nonce as a `Moment`. To add
-a cloud, add `providers/<name>/provider.py`, which ends in `PROVIDER = Provider(...)`, and `providers/<name>/codes.yml`.
+a cloud, add `providers/<name>/provider.py`, which ends in `PROVIDER = Provider(...)`, and `codes.yml` beside it, or a
+package of your own with both and an entry point of the group `stream_exporter.providers`.
 """
 
 from __future__ import annotations
@@ -138,11 +139,6 @@ class Listing(Generic[A, S]):
 
 
 AnyApi = Api[Any, Any] | Listing[Any, Any]
-
-
-def allowed_rate(account: Account, api: AnyApi) -> float:
-    """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""
-    return account.quota.get(api.action, account.quota_share * api.limit(account))
 
 
 # --- callbacks -------------------------------------------------------------------------------------------------------
@@ -305,6 +301,11 @@ class Provider(Generic[A, S]):
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""
         return {api.action: api for api in (self.main, *self.listings)}
+
+    def allowed_rates(self, account: A) -> dict[str, float]:
+        """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""
+        share, quota = account.quota_share, account.quota
+        return {action: quota.get(action, share * api.limit(account)) for action, api in self.apis().items()}
 
 
 AnyProvider = Provider[Any, Any]

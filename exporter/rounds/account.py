@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from exporter.model import Account, Fault, Stream
+from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
 from exporter.rounds.round import Round
@@ -77,38 +77,6 @@ class AccountProber(AccountState):
             yield
         finally:
             self.observers.discard(observer)
-
-    # --- what is shown -----------------------------------------------------------------------------------------------
-
-    @property
-    def size(self) -> int:
-        """How many streams are watched."""
-        return len(self.streams)
-
-    @property
-    def up(self) -> bool | None:
-        """Whether the last round that tried got a definite answer; None before the first."""
-        return self.health.up
-
-    @property
-    def fault(self) -> Fault | None:
-        """Why the account answers nothing; None while it answers."""
-        return self.health.fault
-
-    @property
-    def held_back(self) -> bool:
-        """Whether calls are held back after repeated failures."""
-        return self.health.breaker.open
-
-    @property
-    def round_seconds(self) -> float | None:
-        """How long the last round took."""
-        return self.health.round_seconds
-
-    @property
-    def unprobed(self) -> Mapping[str, int]:
-        """Streams whose turn did not come in the last round, by why."""
-        return self.health.unprobed
 
     @property
     def scraped(self) -> bool:

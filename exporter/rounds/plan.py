@@ -50,11 +50,15 @@ class Query:
 
 @dataclass(slots=True)
 class Step:
-    """What to do next: calls to make, streams settled by a listing, and streams of which nothing can be learned."""
+    """What to do next: calls to make, streams settled by a listing, and streams of which nothing can be learned.
+
+    Or what a provider's own code raised about the streams of one listing: the others go on.
+    """
 
     ask: list[Query] = field(default_factory=list)
     settled: list[tuple[Stream, Answer]] = field(default_factory=list)
     lost: list[Stream] = field(default_factory=list)
+    bug: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Outlook:
 
     Attributes:
         now: Monotonic seconds.
-        rates: Calls per second kept, by action.
+        rates: Calls per second allowed, by action.
         down: Names of streams whose last definite answer was not active: a listing will not have them.
         listed: Earlier listings by (action, scope).
     """
@@ -106,7 +110,10 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], out
     while waiting:
         query, page = yield step
         group = waiting[query.api.action, query.scope]
-        step = group.learn(provider, account, query.page, page)
+        try:
+            step = group.learn(provider, account, query.page, page)
+        except Exception as error:
+            step, group.finished = Step(bug=error), True
         if group.finished:
             del waiting[query.api.action, query.scope]
     yield step

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from exporter.model import Account, Credentials, Fault, Stream
-from exporter.providers.interface import AnyProvider, allowed_rate
+from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
 from exporter.rounds.gate import Gate
 from exporter.rounds.health import Health
@@ -88,7 +88,7 @@ class AccountState:
             self.slots = asyncio.Semaphore(account.concurrency)
         self.account, self.streams = account, tuple(streams)
         self.complete_since = NEVER
-        limits = {action: allowed_rate(account, api) for action, api in self.provider.apis().items()}
+        limits = self.provider.allowed_rates(account)
         for action in limits:
             if action not in self.gates:
                 self.gates[action] = Gate(partial(self._pace, action), self.shared.clock.mono)
@@ -115,7 +115,7 @@ class AccountState:
         key = (*self.names, fault.code, str(fault.reason))
         self.shared.counters.errors[key] += 1
 
-    def kept(self) -> dict[str, float]:
+    def allowed_rates(self) -> dict[str, float]:
         """Return the calls per second allowed now, by action."""
         now = self.shared.clock.mono()
         return {action: pace.rate(now) for action, pace in self.paces.items()}

@@ -1,9 +1,10 @@
-"""What a deployment may choose about its rules."""
+"""What a deployment may choose about its rules and dashboards."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 RUNBOOK: Final = "https://github.com/stream-exporter/stream-exporter/blob/main/docs/runbook.md"
@@ -40,8 +41,7 @@ class RulesOptions:
 
     def __post_init__(self) -> None:
         for label in (*self._wanted, *self.replica_label):
-            if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", label) or label.startswith("__"):
-                raise ValueError(f"{label!r} is not the name of a label")
+            check_label(label)
         if essential := set(EVERYWHERE).intersection(self.replica_label):
             raise ValueError(f"replicas cannot differ in {', '.join(sorted(essential))}")
         if taken := {*TAKEN, *self.replica_label}.intersection(self.chosen):
@@ -61,6 +61,43 @@ class RulesOptions:
     def keys(self) -> tuple[str, ...]:
         """The labels by which `stream_info` is matched; what is chosen belongs to streams, not to targets."""
         return (*(label for label in SITE_LABELS if label not in self.chosen), "job", "provider", "stream")
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardsOptions:
+    """Flags of `dashboards`.
+
+    Attributes:
+        name: Which one; empty for all.
+        output_dir: The folder to write them into.
+        info_label: Configured stream labels to filter by.
+        page_url: Address of the status page; without it, links lead to where Prometheus scrapes the exporter.
+        runbook_url: Address of the runbook.
+
+    Raises:
+        ValueError: A label cannot be used.
+    """
+
+    name: str = ""
+    output_dir: Path | None = None
+    info_label: tuple[str, ...] = ()
+    page_url: str | None = None
+    runbook_url: str = RUNBOOK
+
+    def __post_init__(self) -> None:
+        for label in self.info_label:
+            check_label(label)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The labels to filter by besides those by which one can anyway, each once."""
+        return tuple(dict.fromkeys(label for label in self.info_label if label not in EVERYWHERE))
+
+
+def check_label(name: str) -> None:
+    """Raise `ValueError` for what no stream's label can be named."""
+    if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name) or name.startswith("__"):
+        raise ValueError(f"{name!r} is not the name of a label")
 
 
 def _check_expression(text: str) -> None:

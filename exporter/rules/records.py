@@ -107,5 +107,9 @@ HOURLY: Final = Group(
             name="provider_stream:stream_active:count1h",
             expr="sum without ($replica) (count_over_time(stream_active[1h]))",
         ),
+        Record(
+            name="provider_stream_state:stream_state:avg1h",
+            expr='min without ($replica) (avg_over_time(stream_state{state="unknown"}[1h]))',
+        ),
     ),
 )

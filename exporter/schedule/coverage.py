@@ -36,7 +36,7 @@ class Coverage:
         now = self.contains(wall)
         today = date(*wall[:3])
         # A clock change today may do what the calendar does not show.
-        for day in chain((today, today + timedelta(days=1)), self._days_of_note(today, now)):
+        for day in chain([today], self._days_of_note(today, now)):
             for candidate in sorted(set(self._edges(day))):
                 if candidate > instant and self.contains(wall_at(candidate, self.zone)) is not now:
                     return candidate

@@ -56,6 +56,7 @@ class Service:
         self._callback_secret = callback_secret
         self.providers = providers
         self.clock = clock
+        self.started = clock.unix()
         self.board = Board(config.scrape.max_age)
         self.counters = Counters()
         # The process that this one replaces may have made calls until now.

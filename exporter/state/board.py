@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from exporter.model import Answer, Fault, Input, State, Stream
 from exporter.schedule import Expectation, Expectations
+from exporter.state.changes import RecentChange, RecentChanges
 
 Key = tuple[str, str]  # provider, stream name
 
@@ -63,6 +64,12 @@ class Row(NamedTuple):
     changes: int
     tried: float  # monotonic seconds
     expectation: Expectation
+    added: bool = False  # whether a reload added the stream
+
+    @property
+    def since_first_seen(self) -> bool:
+        """Whether `since` is when the exporter first looked: the state may have begun earlier."""
+        return not self.changes and (self.state is not State.UNKNOWN or self.answer is None)
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +92,8 @@ class Record:
     changes: int = 0  # between definite states
     definite_since: float | None = None  # the first answer with the present definite state
     shown: State = State.UNKNOWN  # the state in the last `Change`
+    settled: State | None = None  # the last definite state in a `Change`
+    added: bool = False  # whether a reload added the stream
 
     @property
     def succeeded(self) -> bool:
@@ -105,7 +114,7 @@ class Record:
         else:
             since = self.fault_since if fault is not None else self.answered or None
         return Row(self.key, self.stream, state, since, self.succeeded, answer, self.answered,
-                   self.action, fault, self.faulted, self.changes, self.tried, expectation)  # fmt: skip
+                   self.action, fault, self.faulted, self.changes, self.tried, expectation, self.added)  # fmt: skip
 
 
 class Board:
@@ -116,6 +125,7 @@ class Board:
         on_change: Functions to call with each `Change`.
         failures: The latest kinds of failure, at most `MOST_FAILURES`, the oldest first.
         expectations: When each stream should be live.
+        recent: The latest changes.
     """
 
     def __init__(self, max_age: float) -> None:
@@ -124,6 +134,7 @@ class Board:
         self.on_change: list[Callable[[Change], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self.expectations = Expectations()
+        self.recent = RecentChanges()
         self._records: dict[Key, Record] = {}
         self._next_outdated = float("-inf")
 
@@ -154,9 +165,10 @@ class Board:
                 known.stream = stream
                 records[key] = known
             else:
-                records[key] = Record(key, stream)
+                records[key] = Record(key, stream, added=self.version > 0)
         self._records = records
         self.failures = {kind: one for kind, one in self.failures.items() if (one.provider, one.stream) in records}
+        self.recent.keep(records)
         self.max_age = max_age
         self._next_outdated = float("-inf")
         self.version += 1
@@ -238,9 +250,22 @@ class Board:
     def _show(self, record: Record, state: State, evidence: str, now: Instant) -> None:
         old, record.shown = record.shown, state
         self.version += 1
+        self._list(record, old, evidence, now)
         change = Change(now.unix, *record.key, old, state, evidence)
         for notify in self.on_change:
             notify(change)
+
+    def _list(self, record: Record, old: State, evidence: str, now: Instant) -> None:
+        """Add to the recent changes what is one; the first answer ever is none."""
+        new, settled = record.shown, record.settled
+        if new is not State.UNKNOWN:
+            record.settled = new
+        if settled is None:
+            return
+        # Down after live and a time of doubt is a change from live to down.
+        before = old if new in (State.UNKNOWN, settled) else settled
+        (provider, name), account = record.key, record.stream.account
+        self.recent.add(RecentChange(now.unix, provider, account, before, new, evidence, (name,)))
 
 
 def address(stream: Stream) -> dict[str, object]:

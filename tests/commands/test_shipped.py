@@ -66,6 +66,55 @@ def test_an_unknown_dashboard() -> None:
     assert done.err == "unknown dashboard flet; it is one of fleet, providers, stream; did you mean fleet?\n"
 
 
+def test_a_dashboard_filters_by_labels() -> None:
+    """Each label is a variable that narrows accounts and streams, in every question about streams or alerts, once."""
+    flags = [word for label in ("team", "tier", "team", "job") for word in ("--info-label", label)]
+    done = run("dashboards", "fleet", *flags)
+    assert (done.code, done.err) == (0, "")
+    board, shipped = json.loads(done.out), json.loads((ROOT / "grafana/dashboards/fleet.json").read_text())
+    variables = {one["name"]: one for one in board["templating"]["list"]}
+    names = [one["name"] for one in shipped["templating"]["list"]]
+    names[names.index("provider") : names.index("provider")] = ["info_team", "info_tier"]
+    assert list(variables) == names
+    assert (variables["info_team"]["label"], variables["info_team"]["allValue"]) == ("team", ".*")
+    assert "allValue" not in variables["account"]
+    filters = 'tier=~"$info_tier", team=~"$info_team", '
+    assert re.findall(r"stream_info{(.*?)cluster", str(variables["stream"]["query"])) == [filters]
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    assert {found for expr in asked for found in re.findall(r"\bstream_info{(.*?)cluster", expr)} == {filters}
+    alerts = {found for expr in asked for found in re.findall(r"ALERTS_FOR_STATE{(.*?)alertname", expr)}
+    assert alerts == {'tier=~"$info_tier|", team=~"$info_team|", '}
+
+
+def test_a_dashboard_links_to_your_addresses() -> None:
+    """The status page and the runbook are linked where they are; nothing of the shipped addresses is left."""
+    page, runbook = "https://streams.example.com/live/", 'https://wiki.example/run"book?id=7'
+    done = run("dashboards", "stream", "--page-url", page, "--runbook-url", runbook)
+    assert (done.code, done.err) == (0, "")
+    board = json.loads(done.out)
+    urls = {link["title"]: link["url"] for link in board["links"]}
+    assert urls["Status page"].startswith("https://streams.example.com/live/?provider=")
+    assert urls["Runbook"] == runbook
+    assert f"{json.dumps(runbook)[1:-1]}#${{__value.text}}" in done.out
+    assert "github.com" not in done.out
+    assert "page" not in [one["name"] for one in board["templating"]["list"]]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--info-label", "a b"], "'a b' is not the name of a label"),
+        (["--page-url", "streams.example.com"], "is not an address like"),
+        (["--runbook-url", "wiki.example"], "is not an address like"),
+    ],
+)
+def test_what_no_dashboard_can_have_is_refused(argv: list[str], message: str) -> None:
+    """A mistake ends with exit code 2 and its reason, and no dashboard is printed."""
+    done = run("dashboards", "fleet", *argv)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
 def test_the_example_is_a_configuration(tmp_path: Path) -> None:
     """What is printed has an account of each cloud, and is the example of the repository."""
     done = run("example")

@@ -40,7 +40,7 @@ def addresses() -> set[str]:
 def strip_targets(config: dict[str, Any]) -> dict[str, Any]:
     """Blank the addresses of a Prometheus configuration, and where its rules lie."""
     for part in [*config["scrape_configs"], *config["alerting"]["alertmanagers"]]:
-        part["static_configs"] = [group | {"targets": len(group["targets"])} for group in part["static_configs"]]
+        part["static_configs"] = [{"targets": len(group["targets"])} for group in part["static_configs"]]
     return config | {"rule_files": [Path(name).name for name in config["rule_files"]]}
 
 

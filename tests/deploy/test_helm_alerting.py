@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.commands.dashboards import fitted
 from exporter.rules.building import CHART as TEMPLATE
 from exporter.rules.building import render
-from exporter.rules.options import RulesOptions
+from exporter.rules.options import DashboardsOptions, RulesOptions
 
 from .chart import CASES, CHART, NAMESPACE, Manifest, manifests, one, only, refusal
 from .tools import ROOT, accepts, program
@@ -239,3 +240,17 @@ def test_dashboards() -> None:
     found_dashboards = {name: text for one in maps for name, text in one["data"].items()}
     assert {name: json.loads(text) for name, text in found_dashboards.items()} == shipped
     assert max(len(json.dumps(one)) for one in maps) < 256 * 1024
+
+
+@pytest.mark.parametrize("labels", [[], ["team", "tier", "provider"]])
+@pytest.mark.parametrize("page", ["", "https://streams.example.com/live/"])
+def test_dashboards_are_those_of_the_command(labels: list[str], page: str) -> None:
+    """Labels and runbook of the rules, and the external URL, fit dashboards as the command's flags do."""
+    runbook = 'https://wiki.example/run"book?id=7'
+    rules = {"infoLabels": labels, "runbookUrl": runbook}
+    values = {"dashboards": {"enabled": True}, "prometheusRule": rules, "externalUrl": page}
+    maps = [one for one in manifests(values) if "grafana_dashboard" in one["metadata"].get("labels", {})]
+    found = {name: json.loads(text) for one in maps for name, text in one["data"].items()}
+    options = DashboardsOptions(info_label=tuple(labels), page_url=page or None, runbook_url=runbook)
+    shipped = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "grafana/dashboards").glob("*.json")}
+    assert found == {name: json.loads(fitted(text, options)) for name, text in shipped.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from exporter.exposition import FAMILIES
+from exporter.rules.building import GROUPS
+from exporter.rules.model import Record
 
 P = frozenset({"provider", "stream"})
 A = frozenset({"provider", "account"})
@@ -52,6 +54,11 @@ CLIENT: Metrics = {
 }
 
 METRICS: Metrics = {family.name: (family.kind, frozenset(family.labels)) for family in FAMILIES} | CLIENT
+
+# What Prometheus itself makes of them: alerts, and what the shipped rules record.
+ALERTS = P | A | {"alertname", "alertstate", "media"}
+RECORDS: Metrics = {rule.name: ("gauge", P | A) for group in GROUPS for rule in group.rules if isinstance(rule, Record)}
+MADE: Metrics = {"ALERTS": ("gauge", ALERTS), "ALERTS_FOR_STATE": ("gauge", ALERTS), **RECORDS}
 
 
 def samples(metrics: Metrics = METRICS) -> dict[str, frozenset[str]]:

@@ -6,10 +6,17 @@ import math
 import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from testbed.processes import until
+import yaml
+
+from exporter.rules.building import render
+from exporter.rules.options import RulesOptions
+from testbed.processes import Server, until
+from tests.peers import scaled, servers
 
 from .ask import Refused, Window, instant, names, ranged
 from .queries import Dashboard, filled, load, of_one_stream, quoted, targets, variables
@@ -19,6 +26,21 @@ _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 _LABEL_NAMES = re.compile(r"label_names\((.+)\)")
 
 Values = Mapping[str, str]
+
+
+HOUR = 1 / 900  # four seconds
+
+
+def prometheus(folder: Path, *targets: str) -> AbstractContextManager[Server]:
+    """Run Prometheus that scrapes some HOST:PORT every second, with the shipped rules in as small a time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rules = yaml.safe_load(scaled.rules())["groups"]
+    rules[1:] = yaml.safe_load(render(RulesOptions(), HOUR))["groups"][1:]
+    rules[1]["interval"] = "1s"
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": rules}), encoding="utf-8")
+    config = yaml.safe_load(servers.scraping(*targets))
+    config["scrape_configs"][0]["static_configs"][0]["labels"] = {"cluster": "here"}
+    return servers.prometheus(yaml.safe_dump(config | {"rule_files": ["rules.yml"]}), folder)
 
 
 @dataclass(frozen=True, slots=True)

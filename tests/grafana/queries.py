@@ -13,6 +13,9 @@ from grafana.build import DASHBOARDS
 Dashboard = dict[str, Any]
 
 EVERYTHING = {
+    "cluster": ".*",
+    "instance": ".+",
+    "page": "localhost:10180",
     "job": ".+",
     "provider": ".+",
     "account": ".+",

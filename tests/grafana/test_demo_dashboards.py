@@ -13,9 +13,9 @@ import yaml
 from exporter.simulator import World, demo_configuration, demo_world, serving
 from exporter.simulator.types import Script
 from testbed.processes import exporter, until
-from tests.peers import servers
 from tests.peers.servers import vector
 
+from .live import prometheus as watching
 from .live import wait_for_data
 from .queries import load, queries
 
@@ -26,6 +26,9 @@ TRUE_OF_THE_DEMO = {
     ("fleet", "Live of watched", 1): "== 43",
     ("fleet", "Inputs missing", 0): ">= 1",
     ("fleet", "Changes of state", 0): ">= 10",
+    ("fleet", "Alerts", 0): ">= 1",
+    ("fleet", "Available, 30 days", 0): "> 0 < 1",
+    ("fleet", "Known, 30 days", 0): "> 0 < 1",
     ("providers", "Accounts answering now", 1): "== 7",
     ("providers", "Breakers open", 0): ">= 1",
     ("providers", "Throttled answers now", 0): "> 0",
@@ -53,7 +56,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         document = {**yaml.safe_load(demo_configuration(clouds.url)), "scrape": {"reuse": "0s"}}
         one = enter(exporter(document, folder=folder / "exporter"))
         clouds.world.callbacks = f"{one.url}/callbacks"
-        yield enter(servers.prometheus(servers.scraping(one.address), folder / "prometheus")).url
+        yield enter(watching(folder / "prometheus", one.address)).url
 
 
 def test_every_query_finds_data_of_the_demo(prometheus: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from exporter.commands.dashboards import fitted
+from exporter.rules.options import DashboardsOptions
+from grafana.build import DASHBOARDS
 from grafana.promql import ACTIVE, UNKNOWN, counted, share, total
 from testbed.processes import until
-from tests.peers import servers
 
 from .ask import instant
 from .live import WINDOWS, check, wait_for_data
+from .live import prometheus as watching
 from .queries import filled, load, queries
 from .sample import served
 
@@ -25,7 +29,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("prometheus")
     with ExitStack() as running:
         pair = [running.enter_context(served()), running.enter_context(served(ahead=4))]
-        yield running.enter_context(servers.prometheus(servers.scraping(*pair), folder)).url
+        yield running.enter_context(watching(folder, *pair)).url
 
 
 def test_every_query_finds_data(prometheus: str) -> None:
@@ -74,3 +78,21 @@ def test_fleet_can_be_grouped_by_any_label(prometheus: str, label: str) -> None:
     answers = [instant(prometheus, expr, time.time()) for expr in chosen]
     assert sum(float(group["value"][1]) for group in answers[0]) == 12
     assert all({frozenset(group["metric"]) for group in answer} == {frozenset({label})} for answer in answers)
+
+
+def test_a_chosen_label_filters_every_panel(prometheus: str) -> None:
+    """With `--info-label`, the streams of a team are counted alone; all values take in those that lack the label."""
+    until(lambda: len(instant(prometheus, "up == 1", time.time())) == 2, "two exporters are seen")
+    text = (DASHBOARDS / "fleet.json").read_text(encoding="utf-8")
+    board = json.loads(fitted(text, DashboardsOptions(info_label=("team",))))
+
+    def watched(team: str) -> float:
+        asked = [expr for title, expr in queries(board, {"info_team": team}) if title == "Live of watched"]
+        return float(instant(prometheus, asked[1], time.time())[0]["value"][1])
+
+    of_team = 'count(group by (provider, stream) (stream_info{team="esports"}))'
+    assert watched("esports") == float(instant(prometheus, of_team, time.time())[0]["value"][1]) < 12
+    assert watched(".*") == 12
+    assert [
+        one for one in check(prometheus, "fleet", board, {**WINDOWS, "info_team": ".*"}) if "variable" in one.panel
+    ] == []
