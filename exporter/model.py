@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, InstanceOf, WithJsonSchema
 
 from exporter.fields import Endpoint, Expected, LabelName, LabelValue, Secret, Shape, Text, duration
+from exporter.routes import Http
 
 
 class State(StrEnum):
@@ -98,6 +99,9 @@ class Account(Shape):
     name: Text = Field(description="the account's name, and the label `account`; unique over all providers")
     provider: str = Field(description="the cloud it is an account of")
     endpoint: Endpoint
+    http: Annotated[InstanceOf[Http], WithJsonSchema({"type": "object"})] = Field(
+        default_factory=Http, description="as [at the top](#http), which it replaces as a whole"
+    )
     timeout: duration(0.05, 60) = Field(3.0, description="longest wait for one call")  # type: ignore[valid-type]
     concurrency: int = Field(32, ge=1, le=1024, description="most calls in flight at once")
     quota_share: float = Field(0.5, gt=0, le=1, description="part of the documented limit the exporter may use")

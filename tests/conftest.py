@@ -20,7 +20,7 @@ settings.load_profile("patient")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, Any, Any]:
-    """In CI a skipped test is a failed one, for what was left out was not proven; but for what CI says it is WITHOUT."""
+    """In CI a skipped test is a failed one: it proved nothing. What CI says it is WITHOUT may be skipped."""
     report = yield
     without = os.environ.get("WITHOUT")
     excused = hasattr(report, "wasxfail") or (without and without in str(report.longrepr))

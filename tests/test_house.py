@@ -24,7 +24,7 @@ BROAD = {
     "exporter/serving/app.py:_errors": "status 500; the log names kind and place, as the text might hold anything",
     "exporter/serving/reload.py:Reloader._reload": "the old configuration stays",
     "exporter/transport/client.py:Connection.send": "an HTTP client's errors are told by kind, as its text has the URL",
-    "exporter/transport/client.py:Transport._dial": "likewise",
+    "exporter/transport/errors.py:translated": "likewise",
 }
 """Functions that catch every exception without raising it again, and why."""
 

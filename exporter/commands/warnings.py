@@ -15,6 +15,7 @@ from exporter.credentials.fields import configured
 from exporter.fields import Secret, SecretSource, format_duration
 from exporter.model import Account
 from exporter.providers.interface import AnyProvider
+from exporter.routes import Http
 
 READABLE = 0o044
 """The mode bits by which a file's group, or everybody, may read it."""
@@ -36,7 +37,8 @@ def warnings(
 
 def readable_secrets(loaded: Config, path: Path) -> Iterator[str]:
     """Yield a warning if the configuration holds secrets and others than its owner may read it."""
-    owners = [account.name for account in loaded.accounts if _holds_secret(account)]
+    owners = [account.name for account in loaded.accounts if _holds_secret(account, loaded.http)]
+    owners += ["http.proxy_url"] if loaded.http.in_plain else []
     try:
         status = files.look(path, files.SECONDS)
     except TimeoutError:
@@ -49,7 +51,9 @@ def readable_secrets(loaded: Config, path: Path) -> Iterator[str]:
         )
 
 
-def _holds_secret(account: Account) -> bool:
+def _holds_secret(account: Account, http: Http) -> bool:
+    if account.http != http and account.http.in_plain:
+        return True
     sources = (getattr(account, field) for field in secret_fields(type(account)))
     return any(isinstance(source, SecretSource) and isinstance(source.value, Secret) for source in sources)
 

@@ -176,7 +176,8 @@ class Caller:
 
     def _secrets(self, request: Request | None) -> Targets:
         """Return the credentials and the signature, which no text shows that a provider sent."""
-        return Targets.of(known_secrets(self._credentials, request, self.provider.hides))
+        known = known_secrets(self._credentials, request, self.provider.hides)
+        return Targets.of([*known, *self.account.http.secrets()])
 
     # --- what is counted and shown -----------------------------------------------------------------------------------
 

@@ -134,6 +134,19 @@ def test_json_of_the_plan(tmp_path: Path) -> None:
     assert (strict.code, json.loads(strict.out)) == (1, {**found, "ok": False})
 
 
+def test_which_accounts_go_by_which_proxy(tmp_path: Path) -> None:
+    """The plan names each proxy without its password, and says who goes straight; without a proxy it says nothing."""
+    http = {"proxy_url": f"http://user:{CANARY}@proxy.example:3128"}
+    accounts = [tencent(http=http), tencent(name="idle", secret_id="x"), tencent(name="third", http=dict(http))]
+    file = written(tmp_path / "c.yml", accounts, STREAMS)
+    done = run("check", file)
+    assert "\nBy the proxy proxy.example:3128: main, third.\nStraight: idle.\n" in done.out
+    assert CANARY not in done.all
+    told = json.loads(run("check", file, "--output", "json").out)
+    assert [account["proxy"] for account in told["accounts"]] == ["proxy.example:3128", None, "proxy.example:3128"]
+    assert "Straight" not in run("check", written(tmp_path / "plain.yml", [tencent()], STREAMS)).out
+
+
 def test_json_of_errors(tmp_path: Path) -> None:
     """Errors are objects with file, line, column, path and message, and nothing else is written."""
     file = tmp_path / "c.yml"
