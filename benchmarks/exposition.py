@@ -53,6 +53,7 @@ class Baseline(Collector):
                 made["stream_active"].add_metric(key, float(state is State.ACTIVE))
             for one in State:
                 made["stream_state"].add_metric([*key, str(one)], float(one is state))
+            made["stream_expected"].add_metric(key, 1.0)
             made["stream_probe_success"].add_metric(key, float(record.succeeded))
             made["stream_last_success_timestamp_seconds"].add_metric(key, record.answered)
             made["stream_state_changes_total"].add_metric(key, float(record.changes))
@@ -84,7 +85,7 @@ async def measure() -> dict[str, float]:
 
             def render(at: float = at, parts: list[bytes] = parts) -> None:
                 last = time.process_time()
-                for part in service.exposition.render(at, False):
+                for part in service.exposition.render(Instant(at, at), False):
                     now = time.process_time()
                     slices.append(now - last)
                     last = now

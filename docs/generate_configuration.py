@@ -86,6 +86,39 @@ with open(f"{table}.new", "w", encoding="utf-8", newline="") as file:
 os.replace(f"{table}.new", table)
 ```"""
 
+EXPECTED = """\
+## When streams are expected
+
+`expected`, at the top for all streams and at each for itself, says when streams should be live: `always` (the default),
+`never`, or names of `time_intervals`, one of which has to hold. `check` prints the next changes of each schedule.
+
+```yaml
+expected: office
+time_intervals:               # Alertmanager's format and meaning
+  - name: office
+    time_intervals:           # one of these has to hold; in it, all that is given
+      - weekdays: ["monday:friday"]
+        times: [{start_time: "09:00", end_time: "17:00"}]  # without the end; 24:00 is the end of the day
+        days_of_month: ["1:-8"]         # -1 is the month's last day
+        months: ["january:june", 9]
+        years: ["2026:2028"]
+        location: Europe/Berlin         # default UTC; Local is the machine's own zone
+maintenance:                  # meanwhile no stream that matches is expected
+  - start: 2026-12-01T22:00:00Z         # RFC 3339 with an offset; the end is left out
+    end: 2026-12-02T02:00:00Z
+    match: {provider: tencent, team: esports}
+    comment: new encoders
+```
+
+- **Time intervals** are [Alertmanager's](https://prometheus.io/docs/alerting/latest/configuration/#time_interval), but
+  what is empty or never comes is an error. A span over midnight is two: to `24:00`, and from `00:00`. The wall clock of
+  `location` decides; an hour that a clock change repeats counts twice.
+- **`match`** needs all its labels to be equal: `provider`, `account`, `stream`, and streams' own, which are empty where
+  a stream lacks them. There are no regular expressions; `match: {}` is all streams.
+- **It shows** as `stream_expected`, in `/api/v1/streams` (`expected`, `expected_changes_at`, `maintenance`) and in
+  `/sd` (`__meta_stream_expected`: `true`, `false`).
+- **Warnings** tell of what no stream follows, what matches none, and what is over."""
+
 ENDPOINTS = """\
 ## Endpoints
 
@@ -122,7 +155,7 @@ def render() -> str:
     parts += ["## `accounts`", "A list. These keys are the same [for all clouds](#clouds)."]
     parts.append(_list(_only(definitions[f"{first}_account"], Account.model_fields)))
     parts += [STREAMS, _list(_only(definitions[f"{first}_stream"], stream_fields))]
-    parts += ["## `stream_files`", _stream_files(whole), "## Clouds"]
+    parts += ["## `stream_files`", _stream_files(whole), EXPECTED, "## Clouds"]
     for name, provider in providers.items():
         parts += [
             f"### {provider.title} (`provider: {name}`)",

@@ -24,6 +24,7 @@ COMES: Mapping[str, str] = {
     "stream_last_success_timestamp_seconds": "kept across failures; absent before the first",
     "stream_state_changes_total": "always there",
     "stream_info": "always there",
+    "stream_expected": "[`expected` and `maintenance`](configuration.md#when-streams-are-expected); always there",
     "stream_media_active": "volcengine: all four media types, whichever count",
     "stream_media_expected": "volcengine: `media_expected`",
     "stream_inputs": "tencent with `region`: the stream's own group and domain; 0 if it has none or is not live",
@@ -71,8 +72,8 @@ must [bear the gaps](alerting.md#unknown-is-not-down)."""
 SERIES = """\
 ## How many series
 
-Ten for each stream (`stream_state` alone has five), and up to ten more where the cloud tells more. Thirty to eighty for
-each account, mostly buckets. No message, RequestId or other unbounded text is ever a label."""
+Eleven for each stream (`stream_state` alone has five), and up to ten more where the cloud tells more. Thirty to eighty
+for each account, mostly buckets. No message, RequestId or other unbounded text is ever a label."""
 
 QUERIES = """\
 ## Queries to begin with

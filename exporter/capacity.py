@@ -24,7 +24,7 @@ ROUNDING = 1 + 1e-9  # tolerance for rounding of products
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class Timing:
     """When rounds happen and how long they may take, in seconds.
 
     Attributes:
@@ -77,20 +77,20 @@ class Load:
         """How long the calls take at that rate."""
         return self.calls / paced(self.allowed)
 
-    def rounds(self, schedule: Schedule) -> int:
+    def rounds(self, timing: Timing) -> int:
         """Return the number of rounds needed for all calls."""
         rate = paced(self.allowed)
-        if fit := int(schedule.usable * rate * ROUNDING):
+        if fit := int(timing.usable * rate * ROUNDING):
             return -(-self.calls // fit)
-        return self.calls * math.ceil(1 / (rate * schedule.every))
+        return self.calls * math.ceil(1 / (rate * timing.every))
 
-    def refresh(self, schedule: Schedule) -> float:
+    def refresh(self, timing: Timing) -> float:
         """Return the seconds between two answers of this API for one stream."""
-        return max(1, self.rounds(schedule), math.ceil(self.pause / schedule.every)) * schedule.every
+        return max(1, self.rounds(timing), math.ceil(self.pause / timing.every)) * timing.every
 
-    def used(self, schedule: Schedule) -> float:
+    def used(self, timing: Timing) -> float:
         """Return the average share of the documented limit that is used."""
-        return self.calls / self.refresh(schedule) / self.documented
+        return self.calls / self.refresh(timing) / self.documented
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +110,21 @@ class Round:
         listing = max((load.seconds for load in self.loads if load.listing), default=0.0)
         return listing + sum(load.seconds for load in self.loads if not load.listing)
 
-    def fits(self, schedule: Schedule) -> bool:
+    def fits(self, timing: Timing) -> bool:
         """Whether one scrape covers all streams."""
-        return self.rounds(schedule) == 1
+        return self.rounds(timing) == 1
 
-    def rounds(self, schedule: Schedule) -> int:
+    def rounds(self, timing: Timing) -> int:
         """Return the number of scrapes needed to cover every stream."""
-        if self.seconds <= schedule.usable * ROUNDING:
+        if self.seconds <= timing.usable * ROUNDING:
             return 1
-        most = max(load.rounds(schedule) for load in self.loads)
+        most = max(load.rounds(timing) for load in self.loads)
         # The first call is made at once whatever the rate, so a single call needs no second scrape.
-        return max(most, math.ceil(self.seconds / schedule.every), 1 if self.calls == 1 else 2)
+        return max(most, math.ceil(self.seconds / timing.every), 1 if self.calls == 1 else 2)
 
-    def refresh(self, schedule: Schedule) -> float:
+    def refresh(self, timing: Timing) -> float:
         """Return the maximum seconds between two answers for one stream."""
-        return max([self.rounds(schedule) * schedule.every, *(load.refresh(schedule) for load in self.loads)])
+        return max([self.rounds(timing) * timing.every, *(load.refresh(timing) for load in self.loads)])
 
     @property
     def slowest(self) -> Load:
@@ -160,9 +160,9 @@ class Plan:
     warnings: tuple[CapacityWarning, ...] = ()
 
 
-def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], schedule: Schedule) -> Plan:
+def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], timing: Timing) -> Plan:
     """Return the capacity plan of an account and its streams."""
-    case = _Case(provider, account, streams, schedule)
+    case = _Case(provider, account, streams, timing)
     live, dark = case.round(), case.round(down=True)
     warnings = tuple(case.warnings(live, dark)) if streams else ()
     return Plan(provider.name, account.name, len(streams), live, dark, case.figures(), warnings)
@@ -175,7 +175,7 @@ class _Case:
     provider: AnyProvider
     account: Account
     streams: Sequence[Stream]
-    schedule: Schedule
+    timing: Timing
 
     def round(self, down: bool = False, **changes: Any) -> Round:
         """Return a round if all streams are live, or all are down; `changes` override fields of the account."""
@@ -205,18 +205,18 @@ class _Case:
         yield from _beyond_limit((*live.loads, *self.figures()))
         yield from _low_concurrency(self.account, live)
         yield from self._stale_lists(live)
-        if (problem := _problem(live, self.schedule)) is not None:
+        if (problem := _problem(live, self.timing)) is not None:
             yield CapacityWarning(problem, (*self._listing_helps(live), *self._helps(live)))
-        elif dark.refresh(self.schedule) > self.schedule.max_age and (problem := _problem(dark, self.schedule)):
+        elif dark.refresh(self.timing) > self.timing.max_age and (problem := _problem(dark, self.timing)):
             # A list does not show streams that are not live.
             yield CapacityWarning(f"if none of its streams is live, {problem}", tuple(self._helps(dark)))
 
     def _stale_lists(self, round_: Round) -> Iterator[CapacityWarning]:
         """Find lists that are requested less often than answers expire while single calls cannot fill the gap."""
-        max_age = self.schedule.max_age
-        gap = self.round(plan="single").refresh(self.schedule)
+        max_age = self.timing.max_age
+        gap = self.round(plan="single").refresh(self.timing)
         for load in round_.loads:
-            refresh = load.refresh(self.schedule)
+            refresh = load.refresh(self.timing)
             if min(load.pause, gap) > max_age:
                 yield CapacityWarning(
                     f"{load.action} is asked every {spoken(refresh)} at most, and an answer counts for "
@@ -241,9 +241,9 @@ class _Case:
                     yield f"{field} on the account, by which {listing.action} answers for many in one call"
 
     def _helps(self, round_: Round) -> Iterator[str]:
-        yield from _quota_helps(self.account, self.schedule, round_)
-        yield from _time_helps(self.schedule, round_)
-        parts = math.ceil(round_.seconds / self.schedule.usable)
+        yield from _quota_helps(self.account, self.timing, round_)
+        yield from _time_helps(self.timing, round_)
+        parts = math.ceil(round_.seconds / self.timing.usable)
         yield f"{parts} accounts at the provider, each with a quota of its own and a part of the streams"
 
 
@@ -262,19 +262,19 @@ def _unset(shape: Account | Stream) -> Iterable[str]:
     return (name for name in type(shape).model_fields if getattr(shape, name) is None)
 
 
-def _problem(round_: Round, schedule: Schedule) -> str | None:
+def _problem(round_: Round, timing: Timing) -> str | None:
     """Return the worst consequence of a round that is too long, or None if it fits."""
-    if round_.fits(schedule):
+    if round_.fits(timing):
         return None
-    refresh = round_.refresh(schedule)
+    refresh = round_.refresh(timing)
     takes = f"a round takes {spoken(round_.seconds)} under the quota"
     turn = f"a stream's turn comes every {spoken(refresh)}"
-    if refresh > schedule.max_age:
-        known = f"an answer counts for {spoken(schedule.max_age)} (scrape.max_age)"
+    if refresh > timing.max_age:
+        known = f"an answer counts for {spoken(timing.max_age)} (scrape.max_age)"
         return f"{takes} and {turn}, but {known}: streams will be unknown in between"
-    if round_.seconds > schedule.interval:
-        return f"{takes}, longer than the scrape interval of {spoken(schedule.interval)}: {turn}"
-    return f"{takes}, longer than the budget of a scrape, {spoken(schedule.usable)}: {turn}"
+    if round_.seconds > timing.interval:
+        return f"{takes}, longer than the scrape interval of {spoken(timing.interval)}: {turn}"
+    return f"{takes}, longer than the budget of a scrape, {spoken(timing.usable)}: {turn}"
 
 
 def _beyond_limit(loads: Iterable[Load]) -> Iterator[CapacityWarning]:
@@ -300,7 +300,7 @@ def _low_concurrency(account: Account, round_: Round) -> Iterator[CapacityWarnin
             )
 
 
-def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterator[str]:
+def _quota_helps(account: Account, timing: Timing, round_: Round) -> Iterator[str]:
     """Yield the quota of the slowest API that would suffice, or else the whole limit."""
     slowest = round_.slowest
     others = round_.seconds - slowest.seconds
@@ -309,7 +309,7 @@ def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterato
         return others + slowest.calls / paced(rate)
 
     if slowest.action in account.quota:
-        enough = (rate for rate in range(1, int(slowest.documented) + 1) if takes(rate) <= schedule.usable)
+        enough = (rate for rate in range(1, int(slowest.documented) + 1) if takes(rate) <= timing.usable)
         if rate := next(enough, None):
             yield f"quota: {{{slowest.action}: {rate}}} (now {number(slowest.allowed)})"
         return
@@ -318,18 +318,18 @@ def _quota_helps(account: Account, schedule: Schedule, round_: Round) -> Iterato
         newer, most = number(slowest.newer * account.quota_share), number(slowest.newer)
         yield f"quota: {{{slowest.action}: {newer}}}; newer documentation allows {most}/s per account"
     if larger:
-        suffice = (share for share in larger if takes(share * slowest.documented) <= schedule.usable)
+        suffice = (share for share in larger if takes(share * slowest.documented) <= timing.usable)
         share = next(suffice, 1.0)
         seconds = spoken(takes(share * slowest.documented))
         yield f"quota_share: {share:g} (now {account.quota_share:g}), by which a round takes {seconds}"
 
 
-def _time_helps(schedule: Schedule, round_: Round) -> Iterator[str]:
+def _time_helps(timing: Timing, round_: Round) -> Iterator[str]:
     needed = math.ceil(round_.seconds)
-    if needed <= schedule.interval:
+    if needed <= timing.interval:
         yield f"scrape.timeout: {format_duration(needed)}, and a scrape_timeout in Prometheus a second longer"
     elif needed < 120:
         yield f"a scrape_interval and scrape_timeout of {format_duration(needed + 1)} in Prometheus"
-    refresh = round_.refresh(schedule)
-    if schedule.max_age < refresh <= 86400:
+    refresh = round_.refresh(timing)
+    if timing.max_age < refresh <= 86400:
         yield f"scrape.max_age: {format_duration(math.ceil(refresh))}, at the price of older answers"

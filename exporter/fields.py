@@ -189,6 +189,27 @@ LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length
 LabelValue = Annotated[str, Field(max_length=256), AfterValidator(_clean)]
 
 
+def _expected(value: Any) -> Any:
+    if not isinstance(value, (str, list)):
+        raise ValueError("is not always, never, or names of time_intervals")
+    return [value] if isinstance(value, str) else value
+
+
+Expected = Annotated[
+    list[Text],
+    BeforeValidator(_expected),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "uniqueItems": True},
+            ]
+        }
+    ),
+]
+
+
 # --- addresses -------------------------------------------------------------------------------------------------------
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, InstanceOf, WithJsonSchema
 
-from exporter.fields import Endpoint, LabelName, LabelValue, Secret, Shape, Text, duration
+from exporter.fields import Endpoint, Expected, LabelName, LabelValue, Secret, Shape, Text, duration
 from exporter.routes import Http
 
 
@@ -139,6 +139,9 @@ class Stream(Shape):
     name: Text = Field(description="the label `stream`; unique per provider")
     account: Text = Field(description="name of the account that asks for it")
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, description="shown on stream_info")
+    expected: Expected | None = Field(
+        None, description="when it should be live: always, never, or names of time_intervals; default: as for all"
+    )
 
     @property
     def expected_inputs(self) -> int | None:

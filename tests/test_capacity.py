@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.capacity import Load, Plan, Round, Schedule, plan
+from exporter.capacity import Load, Plan, Round, Timing, plan
 from exporter.fields import number, spoken
 from exporter.model import Account, Stream
 from exporter.providers import all_providers
@@ -38,11 +38,11 @@ def streams(provider: str, count: int, **fields: Any) -> list[Stream]:
 
 
 def planned(
-    provider: str, count: int, schedule: Schedule | None = None, address: dict[str, Any] | None = None, **fields: Any
+    provider: str, count: int, timing: Timing | None = None, address: dict[str, Any] | None = None, **fields: Any
 ) -> Plan:
     """Return the plan of an account with so many streams."""
     watched = streams(provider, count, **(address or {}))
-    return plan(all_providers()[provider], account(provider, **fields), watched, schedule or Schedule())
+    return plan(all_providers()[provider], account(provider, **fields), watched, timing or Timing())
 
 
 def calls(round_: Round) -> dict[str, int]:
@@ -64,7 +64,7 @@ def helps(made: Plan) -> str:
 def test_what_fits_a_budget_of_ten_seconds(provider: str, most: int) -> None:
     """Half the documented limit, in windows of 1.04 s, fits so many single calls into 10 s; one more has to wait."""
     exactly, over = (planned(provider, count, plan="single").live for count in (most, most + 1))
-    assert (exactly.rounds(Schedule()), over.rounds(Schedule())) == (1, 2)
+    assert (exactly.rounds(Timing()), over.rounds(Timing())) == (1, 2)
     assert 9.9 < exactly.seconds <= 10.0 < over.seconds
 
 
@@ -72,8 +72,8 @@ def test_a_long_rotation_by_hand() -> None:
     """3,000 single calls at 15 in 1.04 s take 208 s; 144 fit a scrape, so a stream's turn comes at every 21st."""
     live = planned("alibaba", 3000).live
     assert live.seconds == pytest.approx(3000 / 15 * 1.04)
-    assert (live.calls, live.rounds(Schedule()), live.refresh(Schedule())) == (3000, 21, 315.0)
-    assert live.loads[0].used(Schedule()) == pytest.approx(3000 / 315 / 30)
+    assert (live.calls, live.rounds(Timing()), live.refresh(Timing())) == (3000, 21, 315.0)
+    assert live.loads[0].used(Timing()) == pytest.approx(3000 / 315 / 30)
 
 
 def test_a_listing_answers_for_many() -> None:
@@ -90,18 +90,18 @@ def test_a_listing_answers_for_many() -> None:
 def test_a_list_that_is_asked_once_a_minute_refreshes_once_a_minute() -> None:
     """Tencent's online list says nothing new within a minute, so no stream is promised sooner by it."""
     live = planned("tencent", 2500).live
-    assert (live.fits(Schedule()), live.refresh(Schedule()), live.loads[0].used(Schedule())) == (
+    assert (live.fits(Timing()), live.refresh(Timing()), live.loads[0].used(Timing())) == (
         True,
         60.0,
         1 / 60 / 80,
     )
-    assert live.refresh(Schedule(interval=45.0)) == 90.0
-    assert planned("tencent", 2500, region="ap-guangzhou").live.refresh(Schedule()) == 15.0
+    assert live.refresh(Timing(interval=45.0)) == 90.0
+    assert planned("tencent", 2500, region="ap-guangzhou").live.refresh(Timing()) == 15.0
 
 
 def test_a_list_that_comes_too_seldom_is_told_of() -> None:
     """Where answers outdate before the next list, and single calls cannot fill the gap, somebody has to know."""
-    (warning, *_) = planned("tencent", 20_000, Schedule(max_age=30.0)).warnings
+    (warning, *_) = planned("tencent", 20_000, Timing(max_age=30.0)).warnings
     assert "DescribeLiveStreamOnlineList is asked every 1m at most" in warning.text
     assert warning.helps == ("scrape.max_age: 1m or more",)
     assert not any("at most" in one.text for one in planned("tencent", 20_000).warnings)
@@ -117,22 +117,22 @@ def test_a_forced_listing_is_paid_on_top() -> None:
 def test_a_listing_and_what_follows_it_add_up() -> None:
     """Where the listing and the single calls fit a scrape each, but not both together, a second scrape is needed."""
     loads = tuple(Load(action, action == "list", 57, 10.0, 20.0) for action in ("list", "single"))
-    assert [Round((load,)).rounds(Schedule()) for load in loads] == [1, 1]
+    assert [Round((load,)).rounds(Timing()) for load in loads] == [1, 1]
     both = Round(loads)
     assert both.seconds == pytest.approx(2 * 57 / 10 * 1.04)  # above the budget of 10 s, below the interval of 15 s
-    assert both.rounds(Schedule()) == 2
+    assert both.rounds(Timing()) == 2
 
 
 def test_an_account_without_streams_costs_nothing() -> None:
     """An idle account has a plan all the same, with no calls and no warning."""
     made = planned("zego", 0)
-    assert (made.live.calls, made.live.rounds(Schedule()), made.warnings) == (0, 1, ())
+    assert (made.live.calls, made.live.rounds(Timing()), made.warnings) == (0, 1, ())
 
 
 @pytest.mark.parametrize(("reuse", "every"), [(0.0, 15.0), (5.0, 15.0), (15.0, 30.0), (20.0, 30.0), (31.0, 45.0)])
 def test_reuse_skips_scrapes(reuse: float, every: float) -> None:
     """A scrape that finds answers younger than `reuse` makes no round, so rounds come at the next scrape after it."""
-    assert Schedule(reuse=reuse).every == every
+    assert Timing(reuse=reuse).every == every
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_numbers_for_people() -> None:
 # --- against the pace itself -----------------------------------------------------------------------------------------
 
 SCHEDULES = st.builds(
-    Schedule,
+    Timing,
     budget=st.floats(0.05, 120),
     max_age=st.floats(1, 3600),
     reuse=st.floats(0, 100),
@@ -169,21 +169,21 @@ LOADS = st.builds(
 
 
 @given(LOADS, SCHEDULES)
-def test_never_faster_than_the_quota(load: Load, schedule: Schedule) -> None:
+def test_never_faster_than_the_quota(load: Load, timing: Timing) -> None:
     """Neither a round nor a rotation is ever claimed to be faster than N / rate."""
     round_ = Round((load,))
     assert round_.seconds >= load.calls / load.allowed
-    assert round_.refresh(schedule) >= load.calls / load.allowed * (1 - 1e-9)
-    assert load.used(schedule) * load.documented <= load.allowed * (1 + 1e-9)
+    assert round_.refresh(timing) >= load.calls / load.allowed * (1 - 1e-9)
+    assert load.used(timing) * load.documented <= load.allowed * (1 + 1e-9)
 
 
 @given(LOADS, SCHEDULES)
-def test_the_pace_keeps_what_is_claimed(load: Load, schedule: Schedule) -> None:
+def test_the_pace_keeps_what_is_claimed(load: Load, timing: Timing) -> None:
     """Driven round by round, the real pace lets all calls through within the number of rounds that is claimed."""
     pace, made = Pace(load.allowed), 0
-    for turn in range(Round((load,)).rounds(schedule)):
-        now = turn * schedule.every
-        end = now + schedule.usable
+    for turn in range(Round((load,)).rounds(timing)):
+        now = turn * timing.every
+        end = now + timing.usable
         while made < load.calls and now + pace.wait(now) <= end:
             now += pace.wait(now)
             pace.take(now)
@@ -198,15 +198,15 @@ def test_the_pace_keeps_what_is_claimed(load: Load, schedule: Schedule) -> None:
     st.floats(0.01, 1),
     SCHEDULES,
 )
-def test_every_plan_is_consistent(provider: str, count: int, mode: str, share: float, schedule: Schedule) -> None:
+def test_every_plan_is_consistent(provider: str, count: int, mode: str, share: float, timing: Timing) -> None:
     """Whatever the account, a plan has calls, keeps its quota, and knows help wherever a round is too long."""
-    made = planned(provider, count, schedule, plan=mode, quota_share=share)
+    made = planned(provider, count, timing, plan=mode, quota_share=share)
     for round_ in (made.live, made.dark):
         assert 1 <= round_.calls <= count + math.ceil(count / 100)
         assert all(load.seconds >= load.calls / load.allowed for load in round_.loads)
         assert round_.seconds >= max(load.seconds for load in round_.loads)
     slow = [warning for warning in made.warnings if "a round takes" in warning.text]
-    assert made.live.fits(schedule) or slow
+    assert made.live.fits(timing) or slow
     assert all(warning.helps for warning in slow)
 
 
@@ -315,7 +315,7 @@ def test_figures_are_paid_for_after_the_round() -> None:
     for provider, count, fields, wanted, every in cases:
         made = planned(provider, count, **fields)
         (load,) = made.figures
-        assert (load.calls, load.refresh(Schedule()), load.listing) == (wanted, every, True), provider
+        assert (load.calls, load.refresh(Timing()), load.listing) == (wanted, every, True), provider
         without = planned(provider, count, figures=False, **fields)
         assert (without.figures, without.live, without.dark) == ((), made.live, made.dark)
     assert planned("zego", 10).figures == planned("volcengine", 10).figures == planned("tencent", 0).figures == ()

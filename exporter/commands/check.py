@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter import providers
-from exporter.capacity import Load, Plan, Schedule, plan
+from exporter.capacity import Load, Plan, Timing, plan
+from exporter.commands import timetable
 from exporter.commands.common import load, tell_errors, tell_warnings
 from exporter.commands.options import CheckOptions
 from exporter.commands.terminal import Terminal
@@ -34,18 +36,23 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
         else:
             tell_errors(errors, file, terminal)
         return 1
-    schedule = Schedule(loaded.scrape.timeout, loaded.scrape.max_age, loaded.scrape.reuse)
-    plans = _plans(loaded, schedule)
+    timing = Timing(loaded.scrape.timeout, loaded.scrape.max_age, loaded.scrape.reuse)
+    plans = _plans(loaded, timing)
     others = list(warnings(loaded, file, providers.all_providers(), terminal.environ))
     count = len(loaded.warnings) + sum(len(one.warnings) for one in plans) + len(others)
     failed = options.strict and count > 0
+    expected = timetable.outlooks(loaded, time.time())
     if options.output == "json":
         told = [*map(asdict, loaded.warnings), *_capacity_warnings(plans), *({"message": text} for text in others)]
-        accounts = [{**_account(one, schedule), "proxy": _proxy(loaded, one.account)} for one in plans]
-        _say_json(terminal, file, not failed, warnings=told, accounts=accounts)
+        accounts = [{**_account(one, timing), "proxy": _proxy(loaded, one.account)} for one in plans]
+        _say_json(terminal, file, not failed, warnings=told, accounts=accounts,
+                  schedules=timetable.objects(expected))  # fmt: skip
         return int(failed)
     tell_warnings(loaded, terminal)
-    _print(file, loaded, plans, schedule, terminal)
+    _print(file, loaded, plans, timing, terminal)
+    if rows := timetable.rows(expected):
+        terminal.say()
+        terminal.table(timetable.HEAD, rows, range(1, 2))
     for text in others:
         terminal.say(f"\nwarning: {text}")
     if failed:
@@ -53,10 +60,10 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
     return int(failed)
 
 
-def _print(file: Path, loaded: Config, plans: list[Plan], schedule: Schedule, terminal: Terminal) -> None:
+def _print(file: Path, loaded: Config, plans: list[Plan], timing: Timing, terminal: Terminal) -> None:
     terminal.say(f"{file} is valid: {_counts(loaded)}.\n")
-    terminal.table(HEAD, [row for one in plans for row in _rows(one, schedule)], range(1, len(HEAD)))
-    terminal.say("\n" + "\n".join((*_footnotes(plans, schedule), *_ways(loaded))))
+    terminal.table(HEAD, [row for one in plans for row in _rows(one, timing)], range(1, len(HEAD)))
+    terminal.say("\n" + "\n".join((*_footnotes(plans, timing), *_ways(loaded))))
     for one in plans:
         for warning in one.warnings:
             terminal.say(
@@ -70,7 +77,7 @@ def _print(file: Path, loaded: Config, plans: list[Plan], schedule: Schedule, te
 
 
 def _say_json(terminal: Terminal, file: Path, ok: bool, **parts: list[dict[str, Any]]) -> None:
-    whole = {"file": str(file), "ok": ok, "errors": [], "warnings": [], "accounts": [], **parts}
+    whole = {"file": str(file), "ok": ok, "errors": [], "warnings": [], "accounts": [], "schedules": [], **parts}
     terminal.say(json.dumps(whole, indent=2, ensure_ascii=False))
 
 
@@ -80,16 +87,16 @@ def _capacity_warnings(plans: list[Plan]) -> Iterator[dict[str, Any]]:
             yield {"account": one.account, "message": warning.text, "helps": list(warning.helps)}
 
 
-def _account(one: Plan, schedule: Schedule) -> dict[str, Any]:
+def _account(one: Plan, timing: Timing) -> dict[str, Any]:
     """Return an account's capacity plan; times are in seconds, rates in calls a second."""
     apis = [
-        {"action": action, "if_all_live": _figures_of(live, schedule), "if_none_live": _figures_of(dark, schedule)}
+        {"action": action, "if_all_live": _figures_of(live, timing), "if_none_live": _figures_of(dark, timing)}
         for action, live, dark in _loads(one)
     ]
     return {"account": one.account, "provider": one.provider, "streams": one.streams, "apis": apis}
 
 
-def _figures_of(load: Load | None, schedule: Schedule) -> dict[str, Any] | None:
+def _figures_of(load: Load | None, timing: Timing) -> dict[str, Any] | None:
     if load is None:
         return None
     return {
@@ -97,20 +104,20 @@ def _figures_of(load: Load | None, schedule: Schedule) -> dict[str, Any] | None:
         "allowed_per_second": load.allowed,
         "documented_per_second": load.documented,
         "seconds": round(load.seconds, 6),
-        "refresh_seconds": load.refresh(schedule),
-        "share_of_limit": round(load.used(schedule), 6),
+        "refresh_seconds": load.refresh(timing),
+        "share_of_limit": round(load.used(timing), 6),
     }
 
 
 # --- as a table ------------------------------------------------------------------------------------------------------
 
 
-def _plans(loaded: Config, schedule: Schedule) -> list[Plan]:
+def _plans(loaded: Config, timing: Timing) -> list[Plan]:
     streams: dict[str, list[Stream]] = defaultdict(list)
     for stream in loaded.streams:
         streams[stream.account].append(stream)
     known = providers.all_providers()
-    return [plan(known[account.provider], account, streams[account.name], schedule) for account in loaded.accounts]
+    return [plan(known[account.provider], account, streams[account.name], timing) for account in loaded.accounts]
 
 
 def _counts(loaded: Config) -> str:
@@ -121,11 +128,11 @@ def _counts(loaded: Config) -> str:
     )
 
 
-def _footnotes(plans: list[Plan], schedule: Schedule) -> Iterator[str]:
+def _footnotes(plans: list[Plan], timing: Timing) -> Iterator[str]:
     yield (
-        f"Reckoned with a scrape interval of {spoken(schedule.interval)}, a budget of {spoken(schedule.budget)} "
-        f"(scrape.timeout), answers reused for {spoken(schedule.reuse)} and counting for "
-        f"{format_duration(schedule.max_age)}.\n"
+        f"Reckoned with a scrape interval of {spoken(timing.interval)}, a budget of {spoken(timing.budget)} "
+        f"(scrape.timeout), answers reused for {spoken(timing.reuse)} and counting for "
+        f"{format_duration(timing.max_age)}.\n"
         "calls: of a round that asks for every stream once; kept / limit: calls per second that the exporter allows "
         "itself, and that the provider documents;\ntakes: how long the calls take at that rate; every: how often a "
         "stream is refreshed; of limit: mean use of the provider's limit."
@@ -167,10 +174,10 @@ def _ways(loaded: Config) -> Iterator[str]:
         yield f"Straight: {', '.join(by_proxy[None])}."
 
 
-def _rows(one: Plan, schedule: Schedule) -> Iterator[list[str]]:
+def _rows(one: Plan, timing: Timing) -> Iterator[list[str]]:
     yield [f"{printable(one.account)} ({one.provider})", number(one.streams), "", "", "", "", ""]
     for action, live, dark in _loads(one):
-        yield [f"  {action}", "", *_figures(live, dark, schedule)]
+        yield [f"  {action}", "", *_figures(live, dark, timing)]
 
 
 def _loads(one: Plan) -> Iterator[tuple[str, Load | None, Load | None]]:
@@ -181,7 +188,7 @@ def _loads(one: Plan) -> Iterator[tuple[str, Load | None, Load | None]]:
     yield from ((load.action, load, None) for load in one.figures)
 
 
-def _figures(live: Load | None, dark: Load | None, schedule: Schedule) -> list[str]:
+def _figures(live: Load | None, dark: Load | None, timing: Timing) -> list[str]:
     """Return the cells of an API, each with two figures where they differ between all streams live and none."""
     load = live or dark
     assert load is not None
@@ -194,8 +201,8 @@ def _figures(live: Load | None, dark: Load | None, schedule: Schedule) -> list[s
         cell("0", lambda case: number(case.calls)),
         f"{number(load.allowed)} / {number(load.documented)}",
         cell("0s", lambda case: spoken(case.seconds)),
-        cell("-", lambda case: spoken(case.refresh(schedule))),
-        cell("0%", lambda case: _percent(case.used(schedule))),
+        cell("-", lambda case: spoken(case.refresh(timing))),
+        cell("0%", lambda case: _percent(case.used(timing))),
     ]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,9 @@ def read_configuration(path: Path, terminal: Terminal) -> Config | None:
 
 def load(path: Path, terminal: Terminal) -> Config:
     """Return the configuration; raises ConfigErrors."""
-    return config.load(path, providers.all_providers(), terminal.environ, choose=chooser(terminal.environ))
+    return config.load(
+        path, providers.all_providers(), terminal.environ, choose=chooser(terminal.environ), now=time.time()
+    )
 
 
 def tell_errors(errors: ConfigErrors, path: Path, terminal: Terminal) -> None:

@@ -148,7 +148,9 @@ class Result:
                 "body": call.body,
                 "judged": call.judgement(),
             }
-        return {**stream_object(record.row(record.tried, float("inf"))), "asked": asked, "came_back": came_back}
+        expectation = self.service.board.expectations.at(self.service.clock.unix()).of(record.key)
+        row = record.row(record.tried, float("inf"), expectation)
+        return {**stream_object(row), "asked": asked, "came_back": came_back}
 
 
 async def _probe(loaded: Config, terminal: Terminal) -> Result:

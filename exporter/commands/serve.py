@@ -173,7 +173,7 @@ class Loader:
 
     def __call__(self) -> config.Config:
         """Read them; raises `ConfigErrors`."""
-        loaded = config.load(self._path, self._known, self._environ, choose=chooser(self._environ))
+        loaded = config.load(self._path, self._known, self._environ, choose=chooser(self._environ), now=time.time())
         self._callback_secrets = {account.name: self._read_callback_secret(account) for account in loaded.accounts}
         return loaded
 

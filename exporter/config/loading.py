@@ -18,15 +18,19 @@ from exporter.config.document import Document, Format, read_document
 from exporter.config.findings import Findings
 from exporter.config.http import KEYS, TLS_KEYS, HttpSettings
 from exporter.config.problems import ConfigErrors, Place, Problem, path_of
+from exporter.config.schedules import Schedules
 from exporter.config.secret_values import Choose, Read, read_file
 from exporter.config.sources import Sources
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
 from exporter.config.table import Columns, Table
+from exporter.config.time_shapes import IntervalShape, NamedShape, TimesShape, WindowShape
 from exporter.config.values import Config, Scrape, ScrapeShape
 from exporter.config.warnings import variables
 from exporter.config.wording import Keys, wrong_type
+from exporter.config.zones import zone
 from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
+from exporter.schedule import Expectations
 from exporter.spelling import did_you_mean
 
 
@@ -36,6 +40,7 @@ def load(
     environ: Mapping[str, str],
     read: Read = read_file,
     choose: Choose = lambda _provider, _given: None,
+    now: float = 0.0,
 ) -> Config:
     """Read a configuration and everything it refers to.
 
@@ -45,12 +50,13 @@ def load(
         environ: The environment variables.
         read: Returns a file's bytes, or raises OSError.
         choose: Returns the source of an account's keys, if it has one; see `exporter.credentials.chooser`.
+        now: Unix seconds, for warnings about what is over; without them there are none.
 
     Raises:
         ConfigErrors: With every error there is.
     """
     with _without_gc():
-        return _Loading(path, providers, environ, read, choose).config()
+        return _Loading(path, providers, environ, read, choose, now).config()
 
 
 @contextmanager
@@ -65,7 +71,8 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-TOP = Keys(("scrape", "http", "accounts", "streams", "stream_files"))
+TOP = Keys(("scrape", "http", "accounts", "streams", "stream_files", "expected", "time_intervals", "maintenance"))
+TIMES = (NamedShape, IntervalShape, TimesShape, WindowShape)
 
 
 def _words(providers: Mapping[str, AnyProvider]) -> frozenset[str]:
@@ -80,6 +87,7 @@ def _words(providers: Mapping[str, AnyProvider]) -> frozenset[str]:
         *SCRAPE_LABELS,
         "names",
     }
+    words.update(*(shape.model_fields for shape in TIMES))
     for provider in providers.values():
         words |= {*keys_of(provider), *provider.stream.model_fields, *provider.apis()}
     return frozenset(words)
@@ -89,7 +97,13 @@ class _Loading:
     """One loading under way."""
 
     def __init__(
-        self, path: Path, providers: Mapping[str, AnyProvider], environ: Mapping[str, str], read: Read, choose: Choose
+        self,
+        path: Path,
+        providers: Mapping[str, AnyProvider],
+        environ: Mapping[str, str],
+        read: Read,
+        choose: Choose,
+        now: float,
     ) -> None:
         self.path = path
         self.contents: dict[Path, bytes] = {}
@@ -104,7 +118,10 @@ class _Loading:
         sources = Sources(self.findings, path.parent, environ, self.read)
         self.http = HttpSettings(self.findings, path.parent, environ, self.read, sources)
         self.accounts = Accounts(self.findings, providers, environ, sources, self.http, choose)
-        self.streams = Streams(self.findings, providers, self.accounts)
+        options = {"provider": providers, "account": self.accounts.owners}
+        self.schedules = Schedules(self.findings, partial(zone, environ=environ, read=self.read), options, now)
+        self.streams = Streams(self.findings, providers, self.accounts, self.schedules)
+        self.expectations = Expectations()
 
     def config(self) -> Config:
         main = self.findings.document
@@ -120,6 +137,8 @@ class _Loading:
             accounts=tuple(self.accounts.valid.values()),
             streams=tuple(self.streams.valid),
             label_names=self.streams.label_names(),
+            expectations=self.expectations,
+            schedules=self.schedules.raw,
             warnings=tuple(self.findings.warnings()),
             files=tuple(self.contents),
             patterns=tuple(self.patterns),
@@ -154,8 +173,11 @@ class _Loading:
             self.scrape = Scrape(**scrape.model_dump())
         self.http.read(raw)
         self.accounts.read(raw, self.scrape.max_age)
+        self.schedules.read(raw)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
         self.read_stream_files(self.findings.list_of(raw.get("stream_files", []), ("stream_files",)))
+        owners = {name: owner.name for name, (owner, _) in self.accounts.owners.items() if owner is not None}
+        self.expectations = self.schedules.expectations((owners[each.account], each) for each in self.streams.valid)
         self.notice_idle()
         self.notice_doubts()
 

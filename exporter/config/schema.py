@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import Any
 
 from exporter.config.http import PROXY_KEYS, PROXY_URL, TLS_CONFIG, HttpShape, TlsShape
 from exporter.config.secret_values import secret_fields
 from exporter.config.streams import TAKEN_LABELS
+from exporter.config.time_shapes import ExpectedShape, NamedShape, WindowShape
 from exporter.config.values import ScrapeShape
 from exporter.fields import Shape, format_duration, is_duration
 from exporter.providers.interface import AnyProvider
@@ -54,11 +55,31 @@ def schema(providers: Mapping[str, AnyProvider]) -> Json:
             "accounts": _list({"$ref": "#/$defs/account"}, "who asks", minItems=1),
             "streams": _list({"$ref": "#/$defs/stream"}, "what is watched", default=[]),
             "stream_files": _list({"type": "string"}, STREAM_FILES, default=[]),
+            **_fields(ExpectedShape)["properties"],
+            "time_intervals": _list(_nested(NamedShape), "when `expected` streams should be live", default=[]),
+            "maintenance": _list(_nested(WindowShape), "meanwhile no stream that matches is expected", default=[]),
         },
         "required": ["accounts"],
         "additionalProperties": False,
         "$defs": definitions,
     }
+
+
+def _nested(shape: type[Shape]) -> Json:
+    """Return the schema of a shape with the shapes in it, written out."""
+    described = _fields(shape)
+    inner = {f"#/$defs/{name}": each for name, each in described.pop("$defs", {}).items()}
+
+    def written_out(value: Any) -> Any:
+        if isinstance(value, dict):
+            whole = inner.get(value.get("$ref", ""), value)
+            return {key: written_out(each) for key, each in whole.items() if key != "title" or isinstance(each, dict)}
+        return [written_out(each) for each in value] if isinstance(value, list) else value
+
+    found: Json = written_out(described)
+    if "match" in found["properties"]:
+        found["properties"]["match"] = _labels(found["properties"]["match"], ())
+    return found
 
 
 def _list(items: Json, description: str, **more: Any) -> Json:
@@ -135,7 +156,7 @@ def _three_keys(field: str, about: str) -> Json:
 def _stream(provider: AnyProvider) -> Json:
     found = _fields(provider.stream)
     fields = found["properties"]
-    fields["labels"] = _labels(fields["labels"])
+    fields["labels"] = _labels(fields["labels"], [{"enum": sorted(TAKEN_LABELS)}, {"pattern": "^__"}])
     item = {key: value for key, value in fields["name"].items() if key != "description"}
     names = _list(item, "short form: one stream for each name, alike in all else", minItems=1, uniqueItems=True)
     return {
@@ -146,14 +167,10 @@ def _stream(provider: AnyProvider) -> Json:
     }
 
 
-def _labels(described: Json) -> Json:
+def _labels(described: Json, taken: Collection[Json]) -> Json:
     """Say it by the names that are allowed: pydantic's patternProperties would let all other names pass."""
     ((pattern, value),) = described["patternProperties"].items()
-    names = {
-        **described["propertyNames"],
-        "pattern": pattern,
-        "not": {"anyOf": [{"enum": sorted(TAKEN_LABELS)}, {"pattern": "^__"}]},
-    }
+    names = {**described["propertyNames"], "pattern": pattern, **({"not": {"anyOf": list(taken)}} if taken else {})}
     return {
         "type": "object",
         "description": described["description"],

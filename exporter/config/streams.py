@@ -12,6 +12,7 @@ from exporter.config.accounts import Accounts
 from exporter.config.document import Document
 from exporter.config.findings import Findings
 from exporter.config.problems import Place
+from exporter.config.schedules import Schedules
 from exporter.config.wording import (
     Keys,
     already_taken,
@@ -35,8 +36,11 @@ _NAMES = TypeAdapter(list[Text], config=ConfigDict(strict=True, hide_input_in_er
 class Streams:
     """Reads streams, from as many lists as there are; `valid` holds those without errors."""
 
-    def __init__(self, findings: Findings, providers: Mapping[str, AnyProvider], accounts: Accounts) -> None:
+    def __init__(
+        self, findings: Findings, providers: Mapping[str, AnyProvider], accounts: Accounts, schedules: Schedules
+    ) -> None:
         self.findings = findings
+        self.schedules = schedules
         self.accounts = accounts
         self.valid: list[Stream] = []
         self.names: dict[str, dict[str, tuple[Document, Place, str | int]]] = {name: {} for name in providers}
@@ -166,6 +170,7 @@ class Streams:
             self.findings.wrong((*place, step), message, first=(document, (*around, first)))
 
     def _check(self, stream: Stream, provider: AnyProvider, place: Place) -> None:
+        self.schedules.check(stream.expected, (*place, "expected"))
         if stream.labels:
             labels = tuple(stream.labels)
             self.label_sets.add(labels)

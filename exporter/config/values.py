@@ -18,6 +18,7 @@ from exporter.config.secret_values import SUFFIXES
 from exporter.fields import Secret, SecretSource, Shape, duration, format_duration, is_duration
 from exporter.model import Account, Stream
 from exporter.routes import UNSET, Http
+from exporter.schedule import Expectations
 
 # Characters that JSON lets stand and YAML does not, or takes for the end of a line.
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
@@ -55,6 +56,8 @@ class Config:
         accounts: Instances of their provider's account type, in the order of the file.
         streams: Instances of their provider's stream type, the short form written out, in the order of the files.
         label_names: Every key of the streams' labels, sorted.
+        expectations: When each stream should be live.
+        schedules: `expected`, `time_intervals` and `maintenance` as they are written.
         warnings: What is allowed and likely not meant.
         files: Every file that was read, secrets' files too, for watching.
         patterns: The patterns of `stream_files`, from the file system's root or the working directory, for watching.
@@ -66,6 +69,8 @@ class Config:
     accounts: tuple[Account, ...] = ()
     streams: tuple[Stream, ...] = ()
     label_names: tuple[str, ...] = ()
+    expectations: Expectations = field(default_factory=Expectations, compare=False)
+    schedules: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = ()
     patterns: tuple[str, ...] = ()
@@ -96,6 +101,7 @@ def redacted_slices(config: Config) -> Iterator[str]:
         yield _dumped([_account(account, config.http)])
     yield "streams:\n" if config.streams else "streams: []\n"
     yield from map(_stream, config.streams)
+    yield _dumped({"expected": "always", **config.schedules})
 
 
 def _dumped(value: Any) -> str:

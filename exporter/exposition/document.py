@@ -14,7 +14,7 @@ from exporter.exposition.families import Names, is_asked
 from exporter.exposition.negotiation import OPENMETRICS, TEXT
 from exporter.exposition.source import Source
 from exporter.exposition.streams import Labelled, Labels, escape, parted, slices
-from exporter.state.board import Key, Row
+from exporter.state.board import Instant, Key, Row
 
 
 class _Asked(Collector):
@@ -43,18 +43,20 @@ class Exposition:
         """Drop cached label sets: the configuration has changed."""
         self._labels.clear()
 
-    def render(self, mono: float, openmetrics: bool, only: Scope | None = None, names: Names = None) -> Iterator[bytes]:
+    def render(
+        self, now: Instant, openmetrics: bool, only: Scope | None = None, names: Names = None
+    ) -> Iterator[bytes]:
         """Yield the document in slices, so that the event loop may run between them.
 
         The board is read before the first slice, so that all slices show the same moment.
 
         Args:
-            mono: Monotonic seconds; decides which answers have expired.
+            now: The time; decides which answers have expired, and which streams are expected.
             openmetrics: Whether to use OpenMetrics instead of Prometheus's text format.
             only: What to show; None for everything.
             names: The families to show.
         """
-        rows = list(self.source.board.rows(mono, None if only is None else only.streams))
+        rows = list(self.source.board.rows(now, None if only is None else only.streams))
         shown: list[Labelled] = []
         for part in parted(rows):
             shown += zip(map(self._labels_of, part), part, strict=True)

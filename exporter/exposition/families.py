@@ -55,6 +55,8 @@ STREAM_FAMILIES: Final = (
     Family("stream_state_changes_total", COUNTER, P,
            "Changes between definite states that the provider's API told since the exporter started."),
     Family("stream_info", GAUGE, (*P, "account"), "1 for each watched stream, with its configured labels."),
+    Family("stream_expected", GAUGE, P,
+           "1 while the stream should be live, by its schedule and maintenance in the configuration, else 0."),
     Family("stream_media_active", GAUGE, (*P, "media"),
            f"1 for each media type being published ({sources_of('stream_media_active')})."),
     Family("stream_media_expected", GAUGE, (*P, "media"), "1 for each media type that the configuration expects."),

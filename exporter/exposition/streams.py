@@ -49,7 +49,7 @@ def _last_success(name: str, rows: Sequence[Labelled]) -> Lines:
     return (f"{name}{{{labels}}} {row.answered!r}\n" for (labels, _), row in rows if row.answer is not None)
 
 
-def _expected(name: str, rows: Sequence[Labelled]) -> Lines:
+def _inputs_expected(name: str, rows: Sequence[Labelled]) -> Lines:
     told = [(labels, count) for (labels, _), row in rows if (count := row.stream.expected_inputs) is not None]
     return (f"{name}{{{labels}}} {count}.0\n" for labels, count in told)
 
@@ -57,6 +57,10 @@ def _expected(name: str, rows: Sequence[Labelled]) -> Lines:
 def _media_expected(name: str, rows: Sequence[Labelled]) -> Lines:
     told = [(labels, media) for (labels, _), row in rows if (media := row.stream.expected_media)]
     return (f'{name}{{{labels},media="{escape(one)}"}} 1.0\n' for labels, media in told for one in media)
+
+
+def _expected(name: str, rows: Sequence[Labelled]) -> Lines:
+    return (f"{name}{{{own}}} {row.expectation.expected:d}.0\n" for (own, _), row in rows)
 
 
 # Families with a sample for every stream: by far the most lines, so they call no function per line.
@@ -67,7 +71,8 @@ CORE: Final[Mapping[str, Render]] = {
     "stream_last_success_timestamp_seconds": _last_success,
     "stream_state_changes_total": lambda name, rows: (f"{name}{{{own}}} {row.changes}.0\n" for (own, _), row in rows),
     "stream_info": lambda name, rows: (f"{name}{{{own},{info}}} 1.0\n" for (own, info), _ in rows),
-    "stream_inputs_expected": _expected,
+    "stream_expected": _expected,
+    "stream_inputs_expected": _inputs_expected,
     "stream_media_expected": _media_expected,
 }
 

@@ -84,8 +84,9 @@ class Scrapes:
         """Show each request (redacted), its response, and how it was judged."""
         async with admitted(self.debugs, request, deadline, "probes with debug=true"):
             calls = await self._service.watch_calls(prober, deadline, record)
-        now, board = self._service.clock.mono(), self._service.board
-        transcript = views.transcript(calls, None if record is None else record.row(now, board.max_age), now)
+        now = self._service.clock.now()
+        row = None if record is None else next(self._service.board.rows(now, [record.key]), None)
+        transcript = views.transcript(calls, row, now.mono)
         return await self._large.send(request, transcript.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
     async def ask(self, request: web.Request, record: Record) -> None:

@@ -87,6 +87,7 @@ class Service:
     def configure(self, config: Config) -> None:
         """Apply a whole configuration; what stays configured keeps its counters, answers, quotas and breakers."""
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
+        self.board.expectations = config.expectations
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
         self.receivers = {receiver.account.name: receiver for receiver in self._configured_receivers(config)}
         self.follow_ups.keep()
@@ -160,6 +161,14 @@ class Service:
             account.endpoint, account.timeout, gap, account.concurrency, new=new, route=route
         )
 
+    def version(self) -> object:
+        """Return a value that changes with all that is shown, except for ages."""
+        return self.source.version(), self.expected()
+
+    def expected(self) -> tuple[bool, ...]:
+        """Return the verdict on each schedule, which changes when it changes for any stream."""
+        return self.board.expectations.at(self.clock.unix()).expected
+
     # --- rendering ---------------------------------------------------------------------------------------------------
 
     async def document(self, *, openmetrics: bool, compressed: bool) -> bytes:
@@ -167,7 +176,7 @@ class Service:
         page = Page(
             (openmetrics, compressed),
             lambda: self._render(openmetrics),
-            self.source.version,
+            self.version,
             lambda: min(self.board.expires(), self.clock.mono() + max(self.config.scrape.reuse, SHARED_SECONDS)),
             plain=not compressed,
             packed=compressed,
@@ -176,6 +185,6 @@ class Service:
         return rendered.packed if compressed else rendered.plain
 
     def _render(self, openmetrics: bool) -> Iterator[bytes]:
-        started = self.clock.mono()
+        started = self.clock.now()
         yield from self.exposition.render(started, openmetrics)
-        self._render_seconds = min(self.clock.mono() - started, LONGEST_RENDER)
+        self._render_seconds = min(self.clock.mono() - started.mono, LONGEST_RENDER)

@@ -14,12 +14,14 @@ from exporter.model import Fault, State
 from exporter.providers import codes as catalogue
 from exporter.rounds.account import AccountProber
 from exporter.rounds.transcript import Transcript
+from exporter.schedule import Window
 from exporter.serving.pages import Page
 from exporter.serving.service import Service
 from exporter.state.board import Change, Record, Row
 
 STATUS_SECONDS: Final = 1.0  # the resolution of its times
 EXPOSITION_SECONDS: Final = 0.01
+FORESIGHT_SECONDS: Final = 60.0
 NO_CALL: Final = (
     "the quota or the deadline left no room, a breaker is open, or the stream was asked for less than a second ago and "
     "there was no time to ask again"
@@ -42,7 +44,14 @@ def stream_object(row: Row) -> dict[str, Any]:
         "since": _rfc3339(row.since),
         "last_success": _rfc3339(row.answered if row.answer is not None else None),
         "error": None if row.fault is None else _error_object(provider, row.fault),
+        "expected": row.expectation.expected,
+        "expected_changes_at": _rfc3339(row.expectation.next_change),
+        "maintenance": None if (window := row.expectation.maintenance) is None else _maintenance(window),
     }
+
+
+def _maintenance(window: Window) -> dict[str, str | None]:
+    return {"start": _rfc3339(window.start), "end": _rfc3339(window.end), "comment": window.comment}
 
 
 def _error_object(provider: str, fault: Fault) -> dict[str, str]:
@@ -111,6 +120,7 @@ def _target(row: Row, prefix: str) -> dict[str, Any]:
             "__meta_stream_provider": provider,
             "__meta_stream_name": name,
             "__meta_stream_account": row.stream.account,
+            "__meta_stream_expected": "true" if row.expectation.expected else "false",
             **labels,
         },
     }
@@ -132,16 +142,20 @@ def streams(service: Service) -> Page:
     """Return the JSON list of all streams."""
     return Page(
         "streams",
-        lambda: _json_list(map(stream_object, service.board.rows(service.clock.mono()))),
-        lambda: service.board.version,
-        service.board.expires,
+        lambda: _json_list(map(stream_object, service.board.rows(service.clock.now()))),
+        lambda: (service.board.version, service.expected()),
+        # If the clock is set back, a change that is foreseen stays wrong no longer.
+        lambda: min(service.board.expires(), service.clock.mono() + FORESIGHT_SECONDS),
     )
 
 
 def targets(service: Service, prefix: str) -> Page:
     """Return the watched streams as Prometheus's http_sd targets; `prefix` stands before every path."""
-    rows = service.board.rows
-    return Page("targets", lambda: _json_list(_target(row, prefix) for row in rows(service.clock.mono())))
+
+    def parts() -> Iterator[str]:
+        return _json_list(_target(row, prefix) for row in service.board.rows(service.clock.now()))
+
+    return Page("targets", parts, service.expected)
 
 
 def configuration(service: Service) -> Page:
@@ -166,7 +180,7 @@ def status_page(service: Service, chosen: status.Filter, site: status.Site, *, r
         )
         yield from status.slices(known, chosen)
 
-    return Page(("status", chosen, ready), parts, service.source.version, lambda: service.clock.mono() + STATUS_SECONDS)
+    return Page(("status", chosen, ready), parts, service.version, lambda: service.clock.mono() + STATUS_SECONDS)
 
 
 def exposition(service: Service, prober: AccountProber | None, names: Names, *, openmetrics: bool) -> Page:
@@ -174,7 +188,7 @@ def exposition(service: Service, prober: AccountProber | None, names: Names, *, 
     return Page(
         ("exposition", None if prober is None else prober.account.name, names, openmetrics),
         lambda: part(service, prober, None, names, openmetrics=openmetrics),
-        service.source.version,
+        service.version,
         lambda: service.clock.mono() + EXPOSITION_SECONDS,
     )
 
@@ -188,4 +202,4 @@ def part(
         provider = prober.provider.name
         keys = [(provider, stream.name) for stream in prober.streams] if record is None else [record.key]
         scope = Scope(prober.names, tuple(keys))
-    return service.exposition.render(service.clock.mono(), openmetrics, scope, names)
+    return service.exposition.render(service.clock.now(), openmetrics, scope, names)

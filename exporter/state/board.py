@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.model import Answer, Fault, Figures, Input, State, Stream
+from exporter.schedule import Expectation, Expectations
 from exporter.state.changes import RecentChange, RecentChanges
 from exporter.state.figures import Flow, lacking, together
 
@@ -63,6 +64,7 @@ class Row(NamedTuple):
     faulted: float  # Unix seconds
     changes: int
     tried: float  # monotonic seconds
+    expectation: Expectation
     added: bool = False  # whether a reload added the stream
     figures: Figures | None = None  # of a live stream
 
@@ -114,8 +116,8 @@ class Record:
             return State.UNKNOWN
         return self.answer.state
 
-    def row(self, mono: float, max_age: float) -> Row:
-        """Return what the stream shows at a time in monotonic seconds."""
+    def row(self, mono: float, max_age: float, expectation: Expectation) -> Row:
+        """Return what the stream shows at a time in monotonic seconds, when this is expected of it."""
         state, answer, fault = self.state(mono, max_age), self.answer, self.fault
         if state is not State.UNKNOWN:
             since = self.definite_since
@@ -124,8 +126,8 @@ class Record:
         # Most streams have none: both are None, and not worth a call.
         figures = None if self.told is self.listed else self._figures(state, mono)
         succeeded = answer is not None and fault is None
-        return Row(self.key, self.stream, state, since, succeeded, answer, self.answered,
-                   self.action, fault, self.faulted, self.changes, self.tried, self.added, figures)  # fmt: skip
+        return Row(self.key, self.stream, state, since, succeeded, answer, self.answered, self.action, fault,
+                   self.faulted, self.changes, self.tried, expectation, self.added, figures)  # fmt: skip
 
     def live_since(self, now: Instant) -> float:
         """Return since when a live stream has been live, in monotonic seconds; minus infinity if nobody knows."""
@@ -151,6 +153,7 @@ class Board:
         version: Grows with every change; equal versions show equal rows, except for ages.
         on_change: Functions to call with each `Change`.
         failures: The latest kinds of failure, at most `MOST_FAILURES`, the oldest first.
+        expectations: When each stream should be live.
         recent: The latest changes.
     """
 
@@ -159,6 +162,7 @@ class Board:
         self.version = 0
         self.on_change: list[Callable[[Change], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
+        self.expectations = Expectations()
         self.recent = RecentChanges()
         self._records: dict[Key, Record] = {}
         self._next_outdated = float("-inf")
@@ -253,11 +257,11 @@ class Board:
             record.fault, record.fault_since, record.faulted = fault, now.unix, now.unix
             self._show(record, State.UNKNOWN, str(fault.reason), now)
 
-    def rows(self, mono: float, keys: Iterable[Key] | None = None) -> Iterator[Row]:
-        """Yield what these streams, or all, show at a time in monotonic seconds."""
-        records = self._records
+    def rows(self, now: Instant, keys: Iterable[Key] | None = None) -> Iterator[Row]:
+        """Yield what these streams, or all, show at an instant."""
+        records, of = self._records, self.expectations.at(now.unix).of
         chosen = records.values() if keys is None else (records[key] for key in keys if key in records)
-        return (record.row(mono, self.max_age) for record in chosen)
+        return (record.row(now.mono, self.max_age, of(record.key)) for record in chosen)
 
     def expires(self) -> float:
         """Return when the first answer or figure shown becomes too old, in monotonic seconds."""
@@ -318,5 +322,5 @@ class Board:
 
 
 def address(stream: Stream) -> dict[str, object]:
-    """Return the fields that an answer depends on: all but the labels."""
-    return {"type": type(stream), **stream.model_dump(exclude={"labels"})}
+    """Return the fields that an answer depends on: all but the labels and when it is expected."""
+    return {"type": type(stream), **stream.model_dump(exclude={"labels", "expected"})}

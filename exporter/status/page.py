@@ -77,7 +77,7 @@ def _accounts(snapshot: Snapshot, selection: Selection, chosen: Filter) -> dict[
 def _asked(snapshot: Snapshot, chosen: Filter, shown_as: StreamRows) -> dict[str, Any]:
     """Return the stream that the reader has just asked about, if it is watched, and the seconds since then."""
     provider, _, name = chosen.asked.partition("/")
-    row = next(snapshot.board.rows(snapshot.now.mono, [(provider, name)]), None)
+    row = next(snapshot.board.rows(snapshot.now, [(provider, name)]), None)
     tried = row is not None and row.tried > float("-inf")
     return {
         "asked": None if row is None else shown_as(row),

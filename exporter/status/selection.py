@@ -110,7 +110,7 @@ def select(snapshot: Snapshot, chosen: Filter) -> Generator[str, None, Selection
     key_of, reverse = KEYS[chosen.sort.removeprefix("-")], chosen.sort.startswith("-")
     found: list[tuple[Any, ...]] = []
     runs: list[list[tuple[Any, ...]]] = []
-    for number, row in enumerate(snapshot.board.rows(snapshot.now.mono), 1):
+    for number, row in enumerate(snapshot.board.rows(snapshot.now), 1):
         _count(selection, row)
         if chosen.admits(row, needle):
             selection.counts[row.state] += 1

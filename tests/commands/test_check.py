@@ -308,3 +308,60 @@ def test_schema() -> None:
     done = run("schema")
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out) == config.schema(providers.all_providers())
+
+
+SCHEDULED = """\
+accounts: [{name: main, provider: tencent, secret_id: i, secret_key: k}]
+streams:
+  - {names: [a, b], account: main, domain: push.example, expected: spring}
+  - {name: c, account: main, domain: push.example, expected: [spring, nights]}
+  - {name: d, account: main, domain: push.example, labels: {team: x}}
+  - {name: e, account: main, domain: push.example, expected: never}
+time_intervals:
+  - {name: spring, time_intervals: [{months: ["march:april"], years: [2098], location: America/New_York}]}
+  - {name: nights, time_intervals: [{days_of_month: [1], months: [january], years: ["2097"], location: Asia/Shanghai}]}
+maintenance:
+  - {start: "2097-12-31T23:59:58Z", end: "2098-02-01T00:00:00Z", match: {team: x}, comment: new encoders}
+"""
+
+
+def test_the_next_changes_of_each_schedule(tmp_path: Path) -> None:
+    """Each distinct schedule is there once, with its streams, its verdict and three changes in its own time zone."""
+    file = tmp_path / "c.yml"
+    file.write_text(SCHEDULED)
+    file.chmod(0o600)
+    done = run("check", str(file))
+    assert (done.code, done.err) == (0, "")
+    table = done.out.split("\n\n")[-1].splitlines()
+    assert [[cell.strip() for cell in line.split("  ") if cell] for line in table] == [
+        ["SCHEDULE", "STREAMS", "EXPECTED", "NEXT CHANGE", "THEN", "THEN"],
+        ["spring", "2", "no", "yes: Sat 2098-03-01 00:00 EST", "no: Thu 2098-05-01 00:00 EDT"],
+        ["spring, nights", "1", "no", "yes: Mon 2096-12-31 11:00 EST", "no: Tue 2097-01-01 11:00 EST",
+         "yes: Sat 2098-03-01 00:00 EST"],
+        ["always (maintenance)", "1", "yes", "no: Tue 2097-12-31 23:59:58 UTC", "yes: Sat 2098-02-01 00:00 UTC"],
+        ["never", "1", "no", "none"],
+    ]  # fmt: skip
+
+
+def test_the_next_changes_for_pipelines(tmp_path: Path) -> None:
+    """`--output json` has the same, with times in RFC 3339 and the maintenance ahead."""
+    file = tmp_path / "c.yml"
+    file.write_text(SCHEDULED)
+    found = json.loads(run("check", str(file), "--output", "json").out)["schedules"]
+    assert [(one["schedule"], one["streams"], one["expected"]) for one in found] == [
+        (["spring"], 2, False), (["spring", "nights"], 1, False), (["always"], 1, True), (["never"], 1, False),
+    ]  # fmt: skip
+    assert (found[0]["time_zone"], found[2]["time_zone"]) == ("America/New_York", "UTC")
+    assert found[0]["changes"] == [
+        {"at": "2098-03-01T00:00:00-05:00", "expected": True},
+        {"at": "2098-05-01T00:00:00-04:00", "expected": False},
+    ]
+    assert found[2]["maintenance"] == [
+        {"start": "2097-12-31T23:59:58+00:00", "end": "2098-02-01T00:00:00+00:00", "comment": "new encoders"}
+    ]
+    assert found[3]["changes"] == []
+
+
+def test_without_schedules_there_is_nothing_to_say_of_them(tmp_path: Path) -> None:
+    """Where every stream is always expected, the plan stands alone."""
+    assert "EXPECTED" not in check(tmp_path, tencent())

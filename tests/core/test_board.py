@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from exporter.model import Answer, Fault, Input, Reason, State, Stream
 from exporter.providers import all_providers
+from exporter.schedule import Expectations
 from exporter.state.board import MOST_FAILURES, Board, Change, Instant, Record
 
 EPOCH = 1_800_000_000.0
+LIVE = Expectations().at(EPOCH).of(("tencent", "a"))
 FAULT = Fault(Reason.TIMEOUT, "timeout")
 
 
@@ -48,7 +50,7 @@ def test_a_stream_begins_unknown_and_without_success() -> None:
     """Before the first attempt nothing is known, and nothing has failed."""
     made, told = board()
     one = record(made)
-    assert (one.state(0, 60), one.succeeded, one.row(0, 60).since) == (State.UNKNOWN, False, None)
+    assert (one.state(0, 60), one.succeeded, one.row(0, 60, LIVE).since) == (State.UNKNOWN, False, None)
     assert (one.action, one.answered, one.answered_mono, one.tried) == ("", 0.0, float("-inf"), float("-inf"))
     assert (one.answer, one.fault, one.fault_since, one.faulted) == (None, None, None, 0.0)
     assert (one.definite_since, one.changes) == (None, 0)
@@ -83,10 +85,10 @@ def test_a_failure_withdraws_at_once_and_keeps_the_last_answer() -> None:
     made.failed(one, FAULT, at(120))
     assert (one.state(121, 60), one.succeeded) == (State.UNKNOWN, False)
     assert (one.answered, one.answer) == (EPOCH + 100, Answer(State.ACTIVE))
-    assert (one.row(121, 60).since, one.faulted) == (EPOCH + 110, EPOCH + 120)
+    assert (one.row(121, 60, LIVE).since, one.faulted) == (EPOCH + 110, EPOCH + 120)
     made.answered(one, Answer(State.ACTIVE), "Action", at(130))
     assert (one.state(131, 60), one.fault, one.fault_since) == (State.ACTIVE, None, None)
-    assert one.row(131, 60).since == EPOCH + 100
+    assert one.row(131, 60, LIVE).since == EPOCH + 100
 
 
 def test_listeners_get_each_change_once_with_its_evidence() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from exporter.model import Answer, Fault, Reason, State
+from exporter.schedule import Expectations
 from exporter.state.board import Board, Record
 from exporter.state.changes import MOST_CHANGES, MOST_NAMES, RecentChange
 from tests.core.test_board import EPOCH, at, board, record, stream
 
 LIVE, DOWN, UNKNOWN = State.ACTIVE, State.INACTIVE, State.UNKNOWN
 TIMEOUT = Fault(Reason.TIMEOUT, "timeout")
+ALWAYS = Expectations().at(EPOCH).of(("tencent", "a"))
 
 
 def say(made: Board, one: Record, state: State, mono: float) -> None:
@@ -129,11 +131,11 @@ def test_a_state_that_was_there_at_the_first_look_may_be_older(
             made.failed(record(made), TIMEOUT, at(mono))
         else:
             say(made, record(made), state, mono)
-    assert record(made).row(10, 60).since_first_seen is first_seen
+    assert record(made).row(10, 60, ALWAYS).since_first_seen is first_seen
 
 
 def test_a_stream_that_a_reload_adds_is_told_from_one_of_the_start() -> None:
     """What was known of it before the reload is not known since the start."""
     made, _ = board(stream("a"))
     made.watch([("tencent", stream("a")), ("tencent", stream("b"))], 60)
-    assert [row.added for row in made.rows(0)] == [False, True]
+    assert [row.added for row in made.rows(at(0))] == [False, True]

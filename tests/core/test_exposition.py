@@ -23,6 +23,7 @@ from exporter.exposition.streams import SLICE, escape
 from exporter.model import Answer, Fault, Figures, Input, Reason, State, Stream
 from exporter.providers import all_providers
 from exporter.rounds.health import Health
+from exporter.schedule import ALWAYS, NEVER, Expectations
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import BUCKETS, Counters
 
@@ -34,6 +35,7 @@ stream_probe_success | gauge | P
 stream_last_success_timestamp_seconds | gauge | P
 stream_state_changes_total | counter | P
 stream_info | gauge | P, account
+stream_expected | gauge | P
 stream_media_active | gauge | P, media
 stream_media_expected | gauge | P, media
 stream_inputs | gauge | P
@@ -68,6 +70,8 @@ stream_exporter_log_lines_dropped_total | counter |
 KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 SHORT = {"P": ["provider", "stream"], "A": ["provider", "account"]}
 EPOCH = 1_800_000_000.0
+OFF_AIR = ("tencent", "forbidden")
+LIVE = Expectations().at(0.0).of(("any", "stream"))
 AWKWARD = 'q"uo\\te\\n\nline 直播😀 مباشر {a="b"}\\'
 
 
@@ -124,6 +128,7 @@ PICTURE = Figures(width=1280, height=720, stalled=True)
 def full() -> Source:
     """Return a source in which every family has samples, and one of each state of knowledge."""
     board, counters = Board(60), Counters()
+    board.expectations = Expectations((ALWAYS, NEVER), {OFF_AIR: 1})
     watched = [
         ("tencent", tencent(AWKWARD, inputs=2, labels={"team": AWKWARD})),
         ("tencent", tencent("forbidden")),
@@ -159,7 +164,7 @@ def full() -> Source:
 
 def render(source: Source, openmetrics: bool = False, only: Scope | None = None, mono: float = 100.0) -> str:
     """Return a document."""
-    return b"".join(Exposition(source).render(mono, openmetrics, only)).decode()
+    return b"".join(Exposition(source).render(at(mono), openmetrics, only)).decode()
 
 
 def families(document: str, openmetrics: bool = False) -> list[Metric]:
@@ -247,6 +252,7 @@ class Twin:
     def _samples(self, record: Record) -> Iterator[tuple[str, tuple[str, ...], float]]:
         state, answer = record.state(self.mono, self.source.board.max_age), record.answer
         yield "stream_probe_success", (), float(record.succeeded)
+        yield "stream_expected", (), float(record.key != OFF_AIR)
         yield "stream_state_changes_total", (), record.changes
         labels = tuple(record.stream.labels.get(name, "") for name in self.source.label_names)
         yield "stream_info", (record.stream.account, *labels), 1
@@ -254,7 +260,7 @@ class Twin:
         if expected := getattr(record.stream, "inputs", None):
             yield "stream_inputs_expected", (), expected
         yield from (("stream_media_expected", (media,), 1) for media in getattr(record.stream, "media_expected", ()))
-        if (told := record.row(self.mono, self.source.board.max_age).figures) is not None:
+        if (told := record.row(self.mono, self.source.board.max_age, LIVE).figures) is not None:
             yield from _figures(told)
         if answer is not None:
             yield "stream_last_success_timestamp_seconds", (), record.answered
@@ -387,7 +393,13 @@ def test_what_nobody_knows_is_absent_and_never_zero() -> None:
     for name, ever in (("failed", True), ("old", True), ("new", False)):
         key = frozenset({("provider", "tencent"), ("stream", name)})
         of_it = {metric for metric, labels in shown if ("stream", name) in labels}
-        always = {"stream_state", "stream_probe_success", "stream_state_changes_total", "stream_info"}
+        always = {
+            "stream_expected",
+            "stream_state",
+            "stream_probe_success",
+            "stream_state_changes_total",
+            "stream_info",
+        }
         assert of_it == always | ({"stream_last_success_timestamp_seconds"} if ever else set())
         assert shown["stream_state", key | {("state", "unknown")}] == 1
         assert shown["stream_probe_success", key] == (name == "old")
@@ -428,11 +440,11 @@ def test_a_reload_takes_new_labels_after_forget() -> None:
     """Rendered label sets are kept for a configuration and dropped with it."""
     source = full()
     shown = Exposition(source)
-    assert b'team="x"' in b"".join(shown.render(100, False))
+    assert b'team="x"' in b"".join(shown.render(at(100), False))
     board = source.board
     board.watch([("volcengine", volcengine().model_copy(update={"labels": {"team": "y"}}))], 60)
     shown.forget()
-    assert b'team="y"' in b"".join(shown.render(100, False))
+    assert b'team="y"' in b"".join(shown.render(at(100), False))
 
 
 def test_the_reload_that_was_refused_is_told() -> None:
@@ -494,7 +506,7 @@ def test_a_document_is_made_in_slices() -> None:
     """Many streams are rendered a thousand at a time, all as they were when the document was begun."""
     board = Board(60)
     board.watch([("volcengine", volcengine(f"u{number}")) for number in range(2500)], 60)
-    parts = Exposition(Source(board, Counters(), list)).render(0.0, False)
+    parts = Exposition(Source(board, Counters(), list)).render(at(0.0), False)
     begun = [next(parts)]
     for one in board:
         board.answered(one, Answer(State.ACTIVE), "Action", at(0))

@@ -15,9 +15,11 @@ from exporter.providers import all_providers
 from exporter.rounds.account import AccountProber
 from exporter.rounds.plan import label_of
 from exporter.rounds.prober import Prober
+from exporter.schedule import Expectations
 from tests.virtual import Network, account, account_prober, prober, record_of, reply, run, scrape, streams
 from tests.virtual import params as parameters
 
+LIVE = Expectations().at(0.0).of(("any", "stream"))
 STATE, PUSHES = "DescribeLiveStreamState", "DescribeLiveStreamPushInfoList"
 RATES = "DescribeLiveDomainFrameRateAndBitRateData"
 MOVES = Figures((("video", 2e6), ("audio", 1e5)), 25.0, stalled=False)
@@ -69,7 +71,7 @@ def watching(cloud: Cloud, watched: list[Stream], max_age: float = 120.0, **fiel
 
 def figures_of(made: Prober, name: str = "s00000") -> Figures | None:
     """Return what a stream's figures show now."""
-    return record_of(made, name).row(asyncio.get_running_loop().time(), made.shared.board.max_age).figures
+    return record_of(made, name).row(asyncio.get_running_loop().time(), made.shared.board.max_age, LIVE).figures
 
 
 # --- what is asked, and when ------------------------------------------------------------------------------------------
@@ -308,7 +310,7 @@ def test_nothing_arriving_is_a_stall_of_a_live_stream_only() -> None:
         made = watching(cloud, streams(1))
         await scrape(made)
         assert figures_of(made) == FROZEN
-        row = record_of(made, "s00000").row(asyncio.get_running_loop().time(), 120)
+        row = record_of(made, "s00000").row(asyncio.get_running_loop().time(), 120, LIVE)
         assert row.degraded == ("stalled",)
         for word in ("inactive", "what?"):
             cloud.words["s00000"] = word
@@ -398,7 +400,7 @@ def test_figures_are_shown_for_as_long_as_they_count() -> None:
         board._next_outdated = 0.0
         board.outdate(made.shared.clock.now())
         assert board.version == version + 1
-        assert record.row(0, 1000).figures is None
+        assert record.row(0, 1000, LIVE).figures is None
 
     run(main())
 
@@ -420,7 +422,7 @@ def test_alibabas_figures_are_of_five_minutes_ago() -> None:
         record = next(iter(made.shared.board))
 
         def shown() -> Figures | None:
-            return record.row(asyncio.get_running_loop().time(), 120).figures
+            return record.row(asyncio.get_running_loop().time(), 120, LIVE).figures
 
         await scrape(made)
         assert shown() == Figures((("all", 0.0),), 0.0)

@@ -9,9 +9,11 @@ import pytest
 
 from exporter.model import Answer, Figures, Input, State, Stream
 from exporter.providers import all_providers
+from exporter.schedule import Expectations
 from exporter.state.board import Board, Instant, Record
 from exporter.state.figures import Flow, lacking, together
 
+LIVE = Expectations().at(0.0).of(("any", "stream"))
 NEVER = float("-inf")
 EPOCH = 1_800_000_000.0
 
@@ -123,12 +125,12 @@ def test_an_answer_may_carry_figures_of_its_own() -> None:
     for second, received, stalled in ((0, 7, None), (5, 9, False), (15, 9, True)):
         told = Figures(frames=25.0, received=received)
         made.answered(record, Answer(State.ACTIVE, figures=told), "Action", at(second))
-        assert record.row(second, 60).figures == told._replace(stalled=stalled)
-    assert record.row(75, 60).figures == told._replace(stalled=True)
-    assert record.row(75.1, 60).figures is None
-    assert record.row(75, 60).degraded == ("stalled",)
+        assert record.row(second, 60, LIVE).figures == told._replace(stalled=stalled)
+    assert record.row(75, 60, LIVE).figures == told._replace(stalled=True)
+    assert record.row(75.1, 60, LIVE).figures is None
+    assert record.row(75, 60, LIVE).degraded == ("stalled",)
     made.answered(record, Answer(State.ACTIVE), "Action", at(80))
-    assert record.row(80, 60).figures is None
+    assert record.row(80, 60, LIVE).figures is None
 
 
 def test_figures_end_with_the_spell_that_they_are_of() -> None:
@@ -138,14 +140,14 @@ def test_figures_end_with_the_spell_that_they_are_of() -> None:
     made.answered(record, Answer(State.ACTIVE, figures=told), "Action", at(0))
     made.figured(record, told, at(1), 200.0)
     made.answered(record, Answer(State.INACTIVE), "Action", at(2))
-    assert record.row(2, 60).figures is None
+    assert record.row(2, 60, LIVE).figures is None
     made.figured(record, told, at(3), 200.0)
     made.answered(record, Answer(State.ACTIVE), "Action", at(4))
-    assert record.row(4, 60).figures is None
+    assert record.row(4, 60, LIVE).figures is None
     made.figured(record, told, at(3.9), 200.0)
-    assert record.row(4, 60).figures is None, "measured before it was live"
+    assert record.row(4, 60, LIVE).figures is None, "measured before it was live"
     made.figured(record, told, at(4), 200.0)
-    assert record.row(4, 60).figures == told
+    assert record.row(4, 60, LIVE).figures == told
 
 
 def test_a_start_that_the_provider_tells_counts_too() -> None:
@@ -154,9 +156,9 @@ def test_a_start_that_the_provider_tells_counts_too() -> None:
     told = Figures(frames=25.0)
     made.answered(record, Answer(State.ACTIVE, started=EPOCH + 50), "Action", at(55))
     made.figured(record, told, at(49), 200.0)
-    assert record.row(55, 60).figures is None
+    assert record.row(55, 60, LIVE).figures is None
     made.figured(record, told, at(50), 200.0)
-    assert record.row(55, 60).figures == told
+    assert record.row(55, 60, LIVE).figures == told
 
 
 def test_the_version_grows_when_figures_change_and_only_then() -> None:

@@ -20,6 +20,7 @@ CONTRACT: Metrics = {
     "stream_last_success_timestamp_seconds": ("gauge", P),
     "stream_state_changes_total": ("counter", P),
     "stream_info": ("gauge", P | {"account"}),  # and the labels of the configuration
+    "stream_expected": ("gauge", P),
     "stream_media_active": ("gauge", P | {"media"}),
     "stream_media_expected": ("gauge", P | {"media"}),
     "stream_inputs": ("gauge", P),

@@ -93,11 +93,12 @@ def test_query_keeps_to_the_chosen_job_and_the_rate_interval(expr: str) -> None:
     assert windows.count("$__rate_interval") == len(windows)
 
 
-NOT_YET = {name for name in METRICS if name.startswith("stream_ingest_") and name != "stream_ingest_info"} | {
+TO_COME = {name for name in METRICS if name.startswith("stream_ingest_") and name != "stream_ingest_info"} | {
+    "stream_expected",
     "stream_media_expected",
     "stream_provider_listed_streams",
 }
-"""What has no panel so far."""
+"""Metrics whose panels are still to be made."""
 
 
 def test_every_metric_of_streams_and_providers_is_shown() -> None:
@@ -106,7 +107,7 @@ def test_every_metric_of_streams_and_providers_is_shown() -> None:
         metric for board in BOARDS.values() for _, target in targets(board) for metric, _ in metrics_of(target["expr"])
     }
     base = {re.sub("_(bucket|count|sum)$", "", name) for name in shown}
-    assert set(METRICS) - base == NOT_YET
+    assert set(METRICS) - base == TO_COME
 
 
 @pytest.mark.parametrize("expr", QUERIES)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from exporter.model import Reply, State
 from exporter.providers import all_providers
 from exporter.providers.interface import Listing
+from exporter.schedule import Expectations
 from tests.providers.exchanges import load
 from tests.providers.facts import facts
 
@@ -21,6 +22,7 @@ from .answers import replies
 from .judges import document, verdict
 from .theatre import Theatre
 
+LIVE = Expectations().at(0.0).of(("any", "stream"))
 EFFORT = settings.get_profile("nightly" if conftest.NIGHTLY else "short")
 FIGURES = [(name, listing.action) for name, provider in all_providers().items() for listing in provider.figures]
 LISTS = [(name, listing.action) for name, provider in all_providers().items() for listing in provider.listings]
@@ -89,7 +91,7 @@ def test_no_figures_change_a_state_or_are_anything_but_figures(theatre: Theatre,
     assert theatre.play(reply) is State.ACTIVE
     record = theatre.record
     assert record.succeeded
-    shown = record.row(theatre.now, 1e9).figures
+    shown = record.row(theatre.now, 1e9, LIVE).figures
     if shown is None:
         return
     assert json.dumps(theatre.stream.name)[1:-1] in json.dumps(document(reply))
@@ -108,7 +110,7 @@ def test_figures_are_shown_here_when_they_are_told(theatre: Theatre) -> None:
         assert isinstance(one.api, Listing)
         keys = one.api.keys(theatre.account, theatre.stream)
         wanted = [told for told in one.expected.get("figures", ()) if tuple(told["key"]) in keys]
-        shown = theatre.record.row(theatre.now, 1e9).figures
+        shown = theatre.record.row(theatre.now, 1e9, LIVE).figures
         assert (shown is not None) is bool(wanted), one.name
         if shown is not None:
             assert (dict(shown.bits), shown.stalled) == (wanted[0]["bits"], wanted[0].get("stalled"))

@@ -17,9 +17,9 @@ from exporter.model import Reason, Reply, Request, State
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.prober import Prober
-from exporter.state.board import Record
+from exporter.state.board import Instant, Record
 from tests.providers.exchanges import document, load, make
-from tests.virtual import Network, VirtualLoop, prober
+from tests.virtual import EPOCH, Network, VirtualLoop, prober
 
 VALUE = re.compile(r" -?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|inf|nan|\+Inf)$", re.MULTILINE)
 
@@ -109,7 +109,7 @@ class Theatre:
         """Both formats, in turn, are parsed whole and tell the state."""
         self._formats.rotate()
         openmetrics, parse = self._formats[0]
-        text = b"".join(self._exposition.render(now, openmetrics, self._scope)).decode()
+        text = b"".join(self._exposition.render(Instant(EPOCH + now, now), openmetrics, self._scope)).decode()
         lines = [line for line in text.split("\n") if line.startswith("stream_active{")]
         assert [float(line.rpartition(" ")[2]) for line in lines] == (
             [] if state is State.UNKNOWN else [float(state is State.ACTIVE)]

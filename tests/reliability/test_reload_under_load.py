@@ -23,7 +23,7 @@ LABELS = re.compile(r'^(stream_\w+)\{(?:[^}]*,)?stream="([^"]+)"', re.MULTILINE)
 INFO = re.compile(r'^stream_info\{[^}]*,(team|tribe)="(\w+)"\}', re.MULTILINE)
 SIZES = re.compile(r"^stream_streams\{[^}]*\} (\S+)$", re.MULTILINE)
 COUNTERS = re.compile(r"^(stream_(?:provider_responses|probe_errors)_total\{[^}]*\}) (\S+)$", re.MULTILINE)
-ALWAYS = ("stream_info", "stream_state", "stream_probe_success", "stream_state_changes_total")
+ALWAYS = ("stream_info", "stream_state", "stream_probe_success", "stream_state_changes_total", "stream_expected")
 COUNT = 15  # streams of each configuration at each cloud; ten of them stand in both
 SCRAPES, RELOADS = 300, 30
 
