@@ -6,12 +6,17 @@ BIN := $(VENV)/bin
 PORT ?= 10180
 # The oldest aiohttp that pyproject.toml allows: its inside is touched, so the tests of the wire run on it too.
 OLDEST := tests/core/aiohttp-oldest.txt
+# Debian has Prometheus 2. `make prometheus` builds 3, without the discovery of clouds' machines that nobody asks for here.
+PROMETHEUS := 3.16.0
+PROMETHEUS_MODULES := $(patsubst %,github.com/prometheus/prometheus/cmd/%@v0.316.0,prometheus promtool)
+# Where the tests look for it, so that another `prometheus` stays the first in PATH.
+PEERS := .peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests format docs bench nightly mutants dist deb lock clean
+.PHONY: help demo test lint types floors tests format docs bench nightly mutants prometheus dist deb lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.runtime ## Run the exporter on simulated clouds (PORT=10180)
 	@$(BIN)/stream-exporter demo --web.listen-address :$(PORT)
@@ -36,16 +41,19 @@ floors: $(VENV)/.development
 DECIDES := $(addprefix tests/core/test_,board.py document.py limits.py model.py planner.py prober.py quota.py rounds.py schedules.py waiting.py) \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
   tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py tests/test_doubts.py
-# What measures goes alone, after the rest; so do the real servers, two files at a time. The file that waits longest
-# begins, and has the shortest behind it: by itself, xdist keeps the file of fewest tests for last.
-ALONE := benchmarks/tests $(filter-out %/test_secrets.py,$(wildcard tests/reliability/test_*.py))
-LONGEST := $(addprefix tests/peers/test_,end_to_end.py prometheus.py zego_reference.py)
+# What measures times goes alone, after the rest.
+ALONE := $(addprefix benchmarks/tests/test_,expensive_answers.py flood.py hostile_clients.py)
+# Real servers wait most of the time, so there are three files at a time. Those that take longest begin, in this order:
+# by itself, xdist keeps files of few tests for last. The first has two tests, so the fourth, a short one, is queued behind.
+LONGEST := $(addprefix tests/,peers/test_end_to_end.py reliability/test_lifecycle.py reliability/test_blocked.py \
+  peers/test_zego_reference.py peers/test_prometheus.py) benchmarks/tests/test_soak.py
+REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\
+  $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
 
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile tests $(patsubst %,--ignore %,$(DECIDES) $(ALONE) tests/peers)
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder $(LONGEST) \
-	  $(filter-out $(LONGEST),$(wildcard tests/peers/test_*.py))
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile $(patsubst %,--ignore %,$(DECIDES) $(REAL) $(ALONE))
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder $(REAL)
 	$(BIN)/pytest $(ALONE)
 
 format: $(VENV)/.development ## Format and sort
@@ -65,6 +73,10 @@ nightly: $(VENV)/.development ## Hostile answers by the hundred thousand
 mutants: $(VENV)/.development ## Change what decides, line by line, and list what no test notices (ONLY='exporter.rounds.pace*')
 	$(BIN)/mutmut run --max-children 1 $(if $(ONLY),'$(ONLY)')
 	@$(BIN)/mutmut results | grep -v 'not checked' || echo 'nothing that ran survived'
+
+prometheus: ## Build Prometheus 3 and its promtool for the tests (needs Go 1.26)
+	GOBIN=$(CURDIR)/$(PEERS) CGO_ENABLED=0 go install -tags remove_all_sd \
+	  -ldflags '-s -X github.com/prometheus/common/version.Version=$(PROMETHEUS)' $(PROMETHEUS_MODULES)
 
 dist: $(VENV)/.development ## Build wheel, sdist and chart into dist/
 	rm -rf dist
@@ -107,4 +119,4 @@ lock: $(VENV)/.development ## Resolve all dependencies anew into requirements.lo
 	  --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header -o $(OLDEST)
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants dist build
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants dist build

@@ -73,7 +73,7 @@ async def bench(streams: int) -> AsyncIterator[Bench]:
         names = [f"s{number:03d}" for number in range(streams)]
         for name in names:
             world.add_stream(name, provider, **ADDRESS[provider])
-        accounts.append({"name": provider, "provider": provider, "plan": "single", **keys})
+        accounts.append({"name": provider, "provider": provider, "plan": "single", "figures": False, **keys})
         watched.append({"account": provider, "names": names, **ADDRESS[provider]})
     accounts[1]["quota"] = {"DescribeLiveStreamState": RATE}
     async with Simulator(world) as simulator, aiohttp.ClientSession() as session:

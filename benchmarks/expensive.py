@@ -138,7 +138,7 @@ def watching(hostile_at: str, honest_at: str) -> Config:
     ) -> None:
         rates = dict.fromkeys(found[cloud].apis(), 1000.0)
         accounts.append(
-            found[cloud].account(name=name, provider=cloud, endpoint=endpoint, plan=plan, timeout="10s",
+            found[cloud].account(name=name, provider=cloud, endpoint=endpoint, plan=plan, figures=False, timeout="10s",
                                  concurrency=EACH, quota=rates, **account)
         )  # fmt: skip
         for n in range(count):

@@ -44,7 +44,7 @@ ALL = [watched(name) for name in all_providers()]
 
 
 def one_input(data: bytes) -> None:
-    """Read bytes as an answer, as a page of each listing, and as a callback of each cloud."""
+    """Read bytes as an answer, as a page of each list, and as a callback of each cloud."""
     if len(data) < 2:
         return
     provider, account, stream = ALL[data[0] % len(ALL)]
@@ -52,7 +52,7 @@ def one_input(data: bytes) -> None:
     with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
         call = single(provider).ask(account, stream)
         assert isinstance(single(provider).read(account, stream, call, reply), Answer)
-    for listing in provider.listings:
+    for listing in (*provider.listings, *provider.figures):
         with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
             scope = listing.scope(account, stream) or ""
             assert isinstance(listing.read(account, scope, listing.ask(account, scope, 1), reply), Page)

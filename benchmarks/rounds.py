@@ -41,7 +41,7 @@ def watching(endpoint: str, count: int, concurrency: int = 32, rate: float = 1e6
     """Return a configuration of Tencent streams asked singly."""
     tencent = all_providers()["tencent"]
     account = tencent.account(
-        name="main", provider="tencent", endpoint=endpoint, concurrency=concurrency, plan="single",
+        name="main", provider="tencent", endpoint=endpoint, concurrency=concurrency, plan="single", figures=False,
         timeout="10s", quota={"DescribeLiveStreamState": rate},
     )  # fmt: skip
     streams: tuple[Stream, ...] = tuple(

@@ -30,6 +30,26 @@ One YAML file, by default `stream-exporter.yml`; the [example](../stream-exporte
   else (`007`, `1:30`, `no`), and write numbers in plain decimal digits (not `0123`, `0x1F`, `1_000`, `1e3`).
 - **With any error** `serve` does not start, and a reload keeps the old configuration."""
 
+HTTP = """\
+Prometheus's words, with its meaning. Each account may have an `http` of its own, which replaces this one as a whole;
+`http: {}` goes straight.
+
+```yaml
+http:
+  proxy_url: http://proxy.example:3128
+  tls_config: {ca_file: /etc/ssl/corporate-ca.pem}
+```"""
+
+PROXIES = """\
+`https://` endpoints are reached by CONNECT: the proxy resolves the name, and sees that and nothing else. For `http://`
+endpoints it gets the whole request. Calls to STS go by it too; metadata servers never do. Without `no_proxy`, all else
+goes by `proxy_url`; with it, or from the environment, `localhost` and loopback addresses go straight. Variables are
+read with the configuration. SOCKS is not spoken.
+
+`ca_file` counts for endpoints and for an `https://` proxy. Without it the system's store counts, which OpenSSL's
+variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace at start. There is no `insecure_skip_verify`. `check` says which
+accounts go by which proxy."""
+
 STREAMS = """\
 ## `streams`
 
@@ -131,6 +151,7 @@ def render() -> str:
     definitions, first = whole["$defs"], next(iter(providers))
     stream_fields = {**Stream.model_fields, "names": 0}
     parts = [INTRODUCTION, "## `scrape`", _list(whole["properties"]["scrape"])]
+    parts += ["## `http`", HTTP, _list(_flat(definitions["http"])), PROXIES]
     parts += ["## `accounts`", "A list. These keys are the same [for all clouds](#clouds)."]
     parts.append(_list(_only(definitions[f"{first}_account"], Account.model_fields)))
     parts += [STREAMS, _list(_only(definitions[f"{first}_stream"], stream_fields))]
@@ -163,6 +184,15 @@ def _any(account: Any) -> Any:
 def _stream_files(whole: Mapping[str, Any]) -> str:
     described = whole["properties"]["stream_files"]["description"]
     return f"A list: {described}. `**` goes into folders. A pattern that matches nothing is a warning.\n\n{CSV}"
+
+
+def _flat(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping with the keys of the mappings in it among its own, as `outer.inner`."""
+    fields: dict[str, Any] = {}
+    for name, field in described["properties"].items():
+        inner = {f"{name}.{each}": own for each, own in field.get("properties", {}).items()}
+        fields |= inner or {name: field}
+    return {**described, "properties": fields}
 
 
 def _only(described: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

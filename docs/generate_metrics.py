@@ -26,11 +26,17 @@ COMES: Mapping[str, str] = {
     "stream_info": "always there",
     "stream_expected": "[`expected` and `maintenance`](configuration.md#when-streams-are-expected); always there",
     "stream_media_active": "volcengine: all four media types, whichever count",
+    "stream_media_expected": "volcengine: `media_expected`",
     "stream_inputs": "tencent with `region`: the stream's own group and domain; 0 if it has none or is not live",
     "stream_inputs_expected": "tencent: `inputs`",
     "stream_primary_input_info": "tencent with `region`: `MasterFlag`, `SourceFrom`",
     "stream_start_timestamp_seconds": "zego, and lists of tencent and alibaba; while the stream is live",
     "stream_ingest_info": "alibaba: `Type`, where given",
+    "stream_ingest_bits_per_second": "tencent: video and audio; alibaba: all",
+    "stream_ingest_frames_per_second": "",
+    "stream_ingest_width_pixels": "",
+    "stream_ingest_height_pixels": "",
+    "stream_ingest_stalled": "no frames and no bits, but for the first ten seconds of a push",
     "stream_last_callback_timestamp_seconds": "absent before the first",
     "stream_pushes_ended_total": "absent before the first",
     "stream_probe_errors_total": "absent before the first",
@@ -41,6 +47,7 @@ COMES: Mapping[str, str] = {
     "stream_provider_clock_skew_seconds": "",
     "stream_provider_breaker_open": "",
     "stream_streams": "",
+    "stream_provider_listed_streams": "a list that was read to its end within ten minutes; absent once it fails",
     "stream_round_duration_seconds": "",
     "stream_round_unprobed": "",
     "stream_callbacks_total": "requests to `/callbacks/ACCOUNT`",
@@ -65,7 +72,7 @@ must [bear the gaps](alerting.md#unknown-is-not-down)."""
 SERIES = """\
 ## How many series
 
-Eleven for each stream (`stream_state` alone has five), and up to four more where the cloud tells more. Thirty to sixty
+Eleven for each stream (`stream_state` alone has five), and up to ten more where the cloud tells more. Thirty to eighty
 for each account, mostly buckets. No message, RequestId or other unbounded text is ever a label."""
 
 QUERIES = """\

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.fields import format_duration
+from exporter.fields import format_duration, number, spoken
 from exporter.model import Account, Stream
-from exporter.providers.interface import AnyProvider, Api, Listing, allowed_rate
+from exporter.providers.interface import AnyProvider, Api, Listing
 from exporter.rounds.pace import paced
-from exporter.rounds.plan import Outlook, choose, cost
+from exporter.rounds.plan import Outlook, choose, cost, figure_groups
 
 ASSUMED_INTERVAL = 15.0  # seconds between two scrapes: a common setting, as the exporter cannot know it
 ASSUMED_LATENCY = 0.1  # seconds per call if the exporter runs near the provider
@@ -148,6 +148,7 @@ class Plan:
         streams: Number of watched streams.
         live: A round if all streams are live.
         dark: A round if none is.
+        figures: The lists of figures that follow a round if all streams are live.
     """
 
     provider: str
@@ -155,12 +156,8 @@ class Plan:
     streams: int
     live: Round
     dark: Round
+    figures: tuple[Load, ...] = ()
     warnings: tuple[CapacityWarning, ...] = ()
-
-
-def allowed_rates(provider: AnyProvider, account: Account) -> dict[str, float]:
-    """Return the calls per second that the exporter allows itself, by action."""
-    return {action: allowed_rate(account, api) for action, api in provider.apis().items()}
 
 
 def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], timing: Timing) -> Plan:
@@ -168,7 +165,7 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], tim
     case = _Case(provider, account, streams, timing)
     live, dark = case.round(), case.round(down=True)
     warnings = tuple(case.warnings(live, dark)) if streams else ()
-    return Plan(provider.name, account.name, len(streams), live, dark, warnings)
+    return Plan(provider.name, account.name, len(streams), live, dark, case.figures(), warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +180,7 @@ class _Case:
     def round(self, down: bool = False, **changes: Any) -> Round:
         """Return a round if all streams are live, or all are down; `changes` override fields of the account."""
         account = self.account.model_copy(update=changes)
-        rates, apis = allowed_rates(self.provider, account), self.provider.apis()
+        rates = self.provider.allowed_rates(account)
         names = frozenset(stream.name for stream in self.streams) if down else frozenset[str]()
         outlook = Outlook(0.0, rates, names)
         calls: Counter[str] = Counter()
@@ -194,11 +191,18 @@ class _Case:
             singles += asked - len(group.left)
         if self.provider.single is not None:
             calls[self.provider.single.action] += singles
-        return Round(tuple(_load(account, apis[name], count, rates[name]) for name, count in calls.items() if count))
+        return Round(_loads(self.provider, account, calls))
+
+    def figures(self) -> tuple[Load, ...]:
+        """Return the calls for the figures of all streams."""
+        calls: Counter[str] = Counter()
+        for group in figure_groups(self.provider, self.account, self.streams, 0.0, {}):
+            calls[group.listing.action] += group.listing.pages(self.account, len(group.left))
+        return _loads(self.provider, self.account, calls)
 
     def warnings(self, live: Round, dark: Round) -> Iterator[CapacityWarning]:
         """Yield the problems."""
-        yield from _beyond_limit(live)
+        yield from _beyond_limit((*live.loads, *self.figures()))
         yield from _low_concurrency(self.account, live)
         yield from self._stale_lists(live)
         if (problem := _problem(live, self.timing)) is not None:
@@ -243,6 +247,11 @@ class _Case:
         yield f"{parts} accounts at the provider, each with a quota of its own and a part of the streams"
 
 
+def _loads(provider: AnyProvider, account: Account, calls: Counter[str]) -> tuple[Load, ...]:
+    rates, apis = provider.allowed_rates(account), provider.apis()
+    return tuple(_load(account, apis[name], count, rates[name]) for name, count in calls.items() if count)
+
+
 def _load(account: Account, api: Api[Any, Any] | Listing[Any, Any], calls: int, rate: float) -> Load:
     if isinstance(api, Listing):
         return Load(api.action, True, calls, rate, api.limit(account), pause=api.every(account))
@@ -268,8 +277,8 @@ def _problem(round_: Round, timing: Timing) -> str | None:
     return f"{takes}, longer than the budget of a scrape, {spoken(timing.usable)}: {turn}"
 
 
-def _beyond_limit(round_: Round) -> Iterator[CapacityWarning]:
-    for load in round_.loads:
+def _beyond_limit(loads: Iterable[Load]) -> Iterator[CapacityWarning]:
+    for load in loads:
         if load.allowed > load.documented:
             newer = f" (newer documentation: {number(load.newer)}/s)" if load.newer else ""
             yield CapacityWarning(
@@ -324,21 +333,3 @@ def _time_helps(timing: Timing, round_: Round) -> Iterator[str]:
     refresh = round_.refresh(timing)
     if timing.max_age < refresh <= 86400:
         yield f"scrape.max_age: {format_duration(math.ceil(refresh))}, at the price of older answers"
-
-
-def spoken(seconds: float) -> str:
-    """Format seconds for people: `45ms`, `3.5s`, `2m19s`, `1h05m`."""
-    if seconds < 0.9995:
-        return f"{math.ceil(seconds * 1000)}ms"
-    if seconds < 59.95:
-        return f"{math.ceil(seconds * 10) / 10:g}s"
-    whole = math.ceil(seconds)
-    if whole < 3600:
-        return f"{whole // 60}m" + (f"{whole % 60:02}s" if whole % 60 else "")
-    minutes = math.ceil(whole / 60)
-    return f"{minutes // 60}h" + (f"{minutes % 60:02}m" if minutes % 60 else "")
-
-
-def number(value: float) -> str:
-    """Format a rate or count for people: `150`, `166.67`, `1,500`, `0.05`."""
-    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.4g}"

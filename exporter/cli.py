@@ -133,16 +133,16 @@ def _complaint(word: str, command: Command) -> str:
     """Say what is wrong with a surplus word, without the value of a flag: it may be a secret."""
     flag = word.partition("=")[0]
     if flag.startswith("-"):
-        known = [*(one.name for one in command.flags), "--help", *(["--version"] if command.name == "serve" else [])]
-        return f"unknown flag {flag}{_suggestion(flag, known)}"
+        return f"unknown flag {flag}{_suggestion(flag, command.flag_names)}"
     if word in COMMANDS:
         return f"the command comes first: {PROGRAM} {word} ..."
     return f"unexpected argument {word!r}"
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean x?` for a misspelt or abbreviated word."""
-    close = [one for one in known if len(word) > 2 and one.startswith(word)]
+    """Return `; did you mean x?` for a misspelt or abbreviated word, such as --config or --file for --config.file."""
+    last = f".{word.lstrip('-')}"
+    close = [one for one in known if len(word) > 2 and (one.startswith(word) or one.endswith(last))]
     close = close or closest(word, known)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

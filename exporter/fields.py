@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -93,6 +94,24 @@ def format_duration(seconds: float) -> str:
         if milliseconds and milliseconds % size == 0:
             return f"{milliseconds // size}{unit}"
     return f"{milliseconds}ms" if milliseconds else "0s"
+
+
+def spoken(seconds: float) -> str:
+    """Format seconds for people: `45ms`, `3.5s`, `2m19s`, `1h05m`."""
+    if seconds < 0.9995:
+        return f"{math.ceil(seconds * 1000)}ms"
+    if seconds < 59.95:
+        return f"{math.ceil(seconds * 10) / 10:g}s"
+    whole = math.ceil(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m" + (f"{whole % 60:02}s" if whole % 60 else "")
+    minutes = math.ceil(whole / 60)
+    return f"{minutes // 60}h" + (f"{minutes % 60:02}m" if minutes % 60 else "")
+
+
+def number(value: float) -> str:
+    """Format a rate or count for people: `150`, `166.67`, `1,500`, `0.05`."""
+    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.4g}"
 
 
 def _duration(value: Any) -> float:

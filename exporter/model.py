@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, InstanceOf, WithJsonSchema
 
 from exporter.fields import Endpoint, Expected, LabelName, LabelValue, Secret, Shape, Text, duration
+from exporter.routes import Http
 
 
 class State(StrEnum):
@@ -59,6 +60,25 @@ class Input:
     primary: bool
 
 
+class Figures(NamedTuple):
+    """What arrives of a live stream, as far as its provider says; None is what it does not say.
+
+    Attributes:
+        bits: Bits per second of each kind of media: `video`, `audio`, or `all` together.
+        frames: Video frames per second.
+        width, height: Size of the picture in pixels.
+        stalled: Whether nothing arrives.
+        received: Bytes since the push began: if they stand still, nothing arrives.
+    """
+
+    bits: tuple[tuple[str, float], ...] = ()
+    frames: float | None = None
+    width: int | None = None
+    height: int | None = None
+    stalled: bool | None = None
+    received: int | None = None
+
+
 class Answer(NamedTuple):
     """A provider's definite answer about one stream.
 
@@ -70,6 +90,7 @@ class Answer(NamedTuple):
         inputs: The inputs being pushed; None if unknown.
         ingest: How the stream comes in.
         request_id: The provider's id of the call, for support tickets; never a label.
+        figures: What arrives of it while it is live.
     """
 
     state: State
@@ -79,6 +100,7 @@ class Answer(NamedTuple):
     inputs: tuple[Input, ...] | None = None
     ingest: Literal["push", "pull"] | None = None
     request_id: str = ""
+    figures: Figures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +120,9 @@ class Account(Shape):
     name: Text = Field(description="the account's name, and the label `account`; unique over all providers")
     provider: str = Field(description="the cloud it is an account of")
     endpoint: Endpoint
+    http: Annotated[InstanceOf[Http], WithJsonSchema({"type": "object"})] = Field(
+        default_factory=Http, description="as [at the top](#http), which it replaces as a whole"
+    )
     timeout: duration(0.05, 60) = Field(3.0, description="longest wait for one call")  # type: ignore[valid-type]
     concurrency: int = Field(32, ge=1, le=1024, description="most calls in flight at once")
     quota_share: float = Field(0.5, gt=0, le=1, description="part of the documented limit the exporter may use")
@@ -105,6 +130,7 @@ class Account(Shape):
         default_factory=dict, description="calls per second by API action, instead of share times documented limit"
     )
     plan: Literal["auto", "single", "list"] = Field("auto", description="how streams are asked: see docs/design.md")
+    figures: bool = Field(True, description="whether calls of their own ask for bit rates, frame rates and stalls")
 
 
 class Stream(Shape):
@@ -121,6 +147,11 @@ class Stream(Shape):
     def expected_inputs(self) -> int | None:
         """How many inputs the stream should have, if the configuration says so."""
         return None
+
+    @property
+    def expected_media(self) -> Sequence[str]:
+        """The media types that a live stream should have, if the configuration names any."""
+        return ()
 
 
 class Moment(NamedTuple):

@@ -12,7 +12,7 @@ import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 SHORTEST = 4  # characters of the shortest secret that is searched for
@@ -38,17 +38,17 @@ class _View:
 _Span = tuple[int, int, str]  # start, end, replacement
 
 
-@dataclass(frozen=True, slots=True)
-class _Targets:
+@dataclass(frozen=True, slots=True, repr=False)
+class Targets:
     """What to search for: secrets, longest first, and whether push addresses too."""
 
     needles: Sequence[bytes]
-    addresses: bool
     least: int  # fewest bytes of a secret that are recognised
     stretch: re.Pattern[bytes]  # matches at least so many printable bytes
+    addresses: bool = False
 
     @classmethod
-    def of(cls, secrets: Iterable[str], addresses: bool) -> _Targets:
+    def of(cls, secrets: Iterable[str]) -> Targets:
         """Prepare secrets: in lower case, without blanks and `+`, which may stand for each other."""
         encoded = {secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST}
         # A secret may hold escapes itself, which are decoded along with those of the text.
@@ -57,7 +57,7 @@ class _Targets:
         needles = sorted(bare, key=len, reverse=True)
         least = min([_TAIL, *map(len, needles)])
         signs = rb"\t\n\r -~" if all(each.isascii() for each in needles) else rb"\t\n\r -~\x80-\xff"
-        return cls(needles, addresses, least, re.compile(rb"[%b]{%d,}" % (signs, least)))
+        return cls(needles, least, re.compile(rb"[%b]{%d,}" % (signs, least)))
 
 
 def _decoded(secret: bytes) -> list[bytes]:
@@ -72,7 +72,7 @@ class _TooDeep(Exception):  # noqa: N818
     """A text is encoded too deeply to be searched."""
 
 
-def scrub(text: str, secrets: Iterable[str], *, limit: int | None = None, addresses: bool = False) -> str:
+def scrub(text: str, secrets: Iterable[str] | Targets, *, limit: int | None = None, addresses: bool = False) -> str:
     """Return a text with `<secret>` in place of each secret, however it is encoded.
 
     It decodes the escapes of JSON, URLs and HTML, base64 (standard and URL-safe, at any offset, so `id:secret` too) and
@@ -80,17 +80,18 @@ def scrub(text: str, secrets: Iterable[str], *, limit: int | None = None, addres
 
     Args:
         text: The text to show.
-        secrets: What to hide; secrets shorter than four characters are ignored.
+        secrets: What to hide; secrets shorter than four characters are ignored. For several texts, prepare `Targets`.
         limit: Maximum length of the result. The text is cut after the search, because half a secret is not recognised.
         addresses: Whether to hide push addresses and their secrets (txSecret, auth_key) too.
 
     Returns:
         The text, or `WITHHELD` if it is encoded too deeply to be searched.
     """
-    targets = _Targets.of(secrets, addresses)
-    whole = text
-    if limit is not None and len(text) > limit:
-        whole = text[: limit + _WIDEST * max(map(len, targets.needles), default=0) + 256]
+    if not text:
+        return text
+    targets = replace(secrets if isinstance(secrets, Targets) else Targets.of(secrets), addresses=addresses)
+    widest = _WIDEST * max(map(len, targets.needles), default=0) + 256
+    whole = text if limit is None else text[: limit + widest]
     data = whole.encode("utf-8", "surrogatepass")
     try:
         if not _contains_any(data, targets):
@@ -113,12 +114,12 @@ def _between(data: bytes, spans: Sequence[_Span], end: int) -> list[bytes]:
     return [data[start:after] for start, after in zip(starts, ends, strict=True)]
 
 
-def _contains_any(data: bytes, targets: _Targets) -> bool:
+def _contains_any(data: bytes, targets: Targets) -> bool:
     """Return whether anything matches; cheaper than finding out where."""
     return any(True for _ in _matches(_View(data), targets))
 
 
-def _spans(data: bytes, targets: _Targets) -> list[_Span]:
+def _spans(data: bytes, targets: Targets) -> list[_Span]:
     """Return the matches in a text; overlapping ones are merged."""
     whole = _View(data, range(len(data)), range(1, len(data) + 1), mapped=True)
     spans = {(view.starts[start], view.ends[end - 1], label) for view, (start, end, label) in _matches(whole, targets)}
@@ -132,7 +133,7 @@ def _spans(data: bytes, targets: _Targets) -> list[_Span]:
     return merged
 
 
-def _matches(whole: _View, targets: _Targets) -> Iterator[tuple[_View, _Span]]:
+def _matches(whole: _View, targets: Targets) -> Iterator[tuple[_View, _Span]]:
     """Yield the matches in all views of a text, each with its view."""
     left = _FACTOR * len(whole.data) + _FREE
     for view, tight in _views(whole, targets, _PACKINGS):
@@ -202,7 +203,7 @@ def _addresses_in(data: bytes) -> Iterator[_Span]:
 # --- views -----------------------------------------------------------------------------------------------------------
 
 
-def _views(view: _View, targets: _Targets, packings: int) -> Iterator[tuple[_View, _View]]:
+def _views(view: _View, targets: Targets, packings: int) -> Iterator[tuple[_View, _View]]:
     """Yield a view and all views decoded from it, each also without blanks."""
     # What only looks like an escape takes characters along: "%" before "aDA%2BMDA" or before "00ab\r\ncd".
     for kept in (b"", *(start for start in (b"%", b"\\", b"&") if start in view.data)):
@@ -288,7 +289,7 @@ _Unpack = Callable[[bytes, int], tuple[bytes, _Digits]]
 
 
 def _unpack_runs(
-    view: _View, runs: re.Pattern[bytes], offsets: int, unpack: _Unpack, targets: _Targets
+    view: _View, runs: re.Pattern[bytes], offsets: int, unpack: _Unpack, targets: Targets
 ) -> Iterator[_View]:
     """Yield the decoded runs of a view, for each offset at which their groups of digits may begin."""
     # Four digits of base64 make three bytes, of hexadecimal fewer: skip runs too short for any secret.

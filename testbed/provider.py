@@ -116,6 +116,7 @@ def tencent(endpoint: str, streams: int, *, reuse: str = "0s", timeout: str = "1
         "timeout": timeout,
         "concurrency": 64,
         "plan": "single",
+        "figures": False,
         "quota": {"DescribeLiveStreamState": 1_000_000},
         **fields,
     }

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from exporter import status
+from exporter.model import State
 from tests.status_world import World, whole_page
 
 
@@ -20,6 +22,7 @@ class Site:
 
     Attributes:
         broken: Whether the page answers 503.
+        slow: What an answer to a question waits for.
         changes: Snapshot's fields besides the world's.
         loads: How often the page was asked for, and with which query.
         listening: Readers of `/api/v1/events`.
@@ -28,6 +31,7 @@ class Site:
     world: World
     address: str = ""
     broken: bool = False
+    slow: asyncio.Event | None = None
     changes: dict[str, Any] = field(default_factory=dict)
     loads: list[str] = field(default_factory=list)
     listening: list[asyncio.Queue[bytes]] = field(default_factory=list)
@@ -40,6 +44,18 @@ class Site:
         text = whole_page(self.world.snapshot(**self.changes), status.Filter.read(request.query.items()))
         policy = {"Content-Security-Policy": status.CONTENT_SECURITY_POLICY, "X-Content-Type-Options": "nosniff"}
         return web.Response(text=text, content_type="text/html", headers=policy)
+
+    async def ask(self, request: web.Request) -> web.Response:
+        """Let the provider say that a stream is live, and lead back, as the app does."""
+        if self.slow is not None:
+            await self.slow.wait()
+        wanted = unquote(str((await request.post())["target"]))
+        provider, _, name = wanted.partition("/")
+        if (record := self.world.board.get((provider, name))) is not None:
+            self.world.answer(record, State.ACTIVE, 0)
+        chosen = status.Filter.read(request.query.items())
+        back = f"./{chosen.address(asked=wanted)}#s-{quote(wanted)}"
+        return web.Response(status=303, headers={"Location": back})
 
     async def asset(self, request: web.Request) -> web.Response:
         """Return style, script or icon."""
@@ -69,6 +85,7 @@ async def serving(world: World, port: int = 0) -> AsyncIterator[Site]:
     application = web.Application()
     routes = {"/": site.page, "/static/{name}": site.asset, "/api/v1/events": site.events}
     application.add_routes([web.get(path, handler) for path, handler in routes.items()])
+    application.add_routes([web.post("/", site.ask)])
     runner = web.AppRunner(application, shutdown_timeout=0)
     await runner.setup()
     try:

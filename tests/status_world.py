@@ -9,13 +9,19 @@ from exporter.fields import SecretSource
 from exporter.model import Account, Answer, Fault, Input, Reason, State
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
-from exporter.rounds.pace import Pace
+from exporter.rounds.health import Health
+from exporter.rounds.pace import Breaker, Pace
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import Counters
-from exporter.status import Filter, Snapshot, slices
+from exporter.status import Filter, Site, Snapshot, slices
 
 NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)
 MAX_AGE = 120.0
+SITE = Site(
+    title="production",
+    runbook="https://wiki.example/runbook",
+    dashboard="https://grafana.example/d/s?var-provider={provider}&var-stream={stream}",
+)
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>'",
@@ -47,15 +53,11 @@ class FakeAccount:
 
     provider: AnyProvider
     account: Account
-    up: bool | None = True
-    fault: Fault | None = None
-    round_seconds: float | None = 0.42
-    unprobed: dict[str, int] = field(default_factory=lambda: {"quota": 0, "deadline": 0, "breaker": 0})
-    held_back: bool = False
+    health: Health = field(default_factory=lambda: Health(up=True, round_seconds=0.42))
     paces: dict[str, Pace] = field(default_factory=dict)
     slowed: float = 1.0
 
-    def kept(self) -> dict[str, float]:
+    def allowed_rates(self) -> dict[str, float]:
         """Return the calls per second allowed now."""
         return {action: pace.limit * self.slowed for action, pace in self.paces.items()}
 
@@ -71,7 +73,8 @@ class World:
 
     def snapshot(self, **changes: Any) -> Snapshot:
         """Return what the page is given."""
-        return Snapshot(self.board, self.counters, self.accounts, **{"now": NOW, **changes})
+        settings = {"now": NOW, "started": NOW.unix - 3600, "site": SITE, **changes}
+        return Snapshot(self.board, self.counters, self.accounts, **settings)
 
     def account(self, name: str, provider: str, **changes: Any) -> FakeAccount:
         """Add an account."""
@@ -120,11 +123,13 @@ def troubled() -> World:
     """A world where everything happens at once."""
     world = World()
     tencent = world.account("tencent-main", "tencent", slowed=0.5)
-    tencent.unprobed["quota"] = 12
+    tencent.health.unprobed = {"quota": 12}
     zego = world.account("zego-main", "zego")
     dead = Fault(Reason.AUTH, "InvalidAccessKeyId.NotFound", "Specified access key is not found.", "3F1C-77AB-90D2")
-    alibaba = world.account("alibaba-eu", "alibaba", up=False, fault=dead, held_back=True)
-    volc = world.account("volc-rtc", "volcengine", round_seconds=None, up=None)
+    alibaba = world.account(
+        "alibaba-eu", "alibaba", health=Health(Breaker(bad_rounds=0), up=False, fault=dead, round_seconds=0.42)
+    )
+    volc = world.account("volc-rtc", "volcengine", health=Health())
     _tencent_streams(world, tencent)
     _zego_streams(world, zego)
     for record in world.watch(alibaba, "keynote", "stage-b", labels={"team": "events", "tier": "gold"}):
@@ -165,11 +170,12 @@ def hostile() -> World:
     """A world where every name, label and message tries something."""
     world = World()
     for number, name in enumerate(HOSTILE):
-        view = world.account(name, ("zego", "tencent", "alibaba", "volcengine")[number % 4], up=False)
-        view.fault = Fault(Reason.PROVIDER_ERROR, "other", f"{name} “{name}”", name[:128])
+        view = world.account(name, ("zego", "tencent", "alibaba", "volcengine")[number % 4])
+        fault = Fault(Reason.PROVIDER_ERROR, "other", f"{name} “{name}”", name[:128])
+        view.health = Health(up=False, fault=fault, round_seconds=0.42)
         live, failed = world.watch(view, name, f"{name[:200]}-failed", labels={"team": name})
         world.answer(live, State.ACTIVE, 60, inputs=(Input(name, name, "push", primary=True),))
-        world.fail(failed, view.fault, 20)
+        world.fail(failed, fault, 20)
         world.counters.errors[view.provider.name, name, "other", "provider_error"] = 2
     return world
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.capacity import Load, Plan, Round, Timing, allowed_rates, number, plan, spoken
+from exporter.capacity import Load, Plan, Round, Timing, plan
+from exporter.fields import number, spoken
 from exporter.model import Account, Stream
 from exporter.providers import all_providers
 from exporter.rounds.pace import Pace
@@ -215,9 +216,9 @@ def test_rates_are_those_of_the_prober() -> None:
 
     async def rates() -> dict[str, float]:
         network = Network(lambda _provider, _request: always(tencent_state("active")))
-        return account_prober(prober(network, [made], []), "a").kept()
+        return account_prober(prober(network, [made], []), "a").allowed_rates()
 
-    assert allowed_rates(all_providers()["tencent"], made) == run(rates())
+    assert all_providers()["tencent"].allowed_rates(made) == run(rates())
 
 
 # --- warnings --------------------------------------------------------------------------------------------------------
@@ -301,3 +302,26 @@ def test_too_few_calls_in_flight() -> None:
 def test_a_comfortable_account_has_no_warnings() -> None:
     """An account within all its limits is not nagged."""
     assert planned("volcengine", 100).warnings == ()
+
+
+def test_figures_are_paid_for_after_the_round() -> None:
+    """A call a minute for each domain and app, or ingest domain, and for each page; no round takes longer by it."""
+    far = {"endpoint": "https://live.intl.tencentcloudapi.com"}
+    cases: list[tuple[str, int, dict[str, Any], int, float]] = [
+        ("tencent", 4001, {}, 2, 60.0),
+        ("tencent", 5001, far, 6, 15.0),
+        ("alibaba", 5001, {}, 1, 60.0),
+    ]
+    for provider, count, fields, wanted, every in cases:
+        made = planned(provider, count, **fields)
+        (load,) = made.figures
+        assert (load.calls, load.refresh(Timing()), load.listing) == (wanted, every, True), provider
+        without = planned(provider, count, figures=False, **fields)
+        assert (without.figures, without.live, without.dark) == ((), made.live, made.dark)
+    assert planned("zego", 10).figures == planned("volcengine", 10).figures == planned("tencent", 0).figures == ()
+
+
+def test_a_quota_of_figures_above_the_limit_is_told_of() -> None:
+    """It is a calculated risk like any other."""
+    made = planned("tencent", 1, quota={"DescribeLiveStreamPushInfoList": 31})
+    assert [warning.text.split(",")[0] for warning in made.warnings] == ["the quota of DescribeLiveStreamPushInfoList"]

@@ -22,6 +22,9 @@ SERVE_FLAGS = [
     "--web.telemetry-path",
     "--web.enable-lifecycle",
     "--web.external-url",
+    "--web.page-title",
+    "--web.dashboard-url",
+    "--runbook-url",
     "--scrape.timeout-offset",
     "--log.level",
     "--log.format",
@@ -73,6 +76,40 @@ def test_the_prefix_of_the_paths(flags: str, prefix: str, home: str) -> None:
     """As with Prometheus, it is the external address's path unless it is given; slashes around it do not matter."""
     _, options = parse(flags.split())
     assert (options.prefix, options.home) == (prefix, home)
+
+
+@pytest.mark.parametrize(
+    ("flags", "title"),
+    [
+        ([], ""),
+        (["--web.page-title", "production eu"], "production eu"),
+        (["--web.external-url=https://streams.example:8443/b"], "streams.example"),
+        (["--web.external-url=https://streams.example", "--web.page-title=staging"], "staging"),
+        (["--web.external-url=https://streams.example", "--web.page-title="], "streams.example"),
+    ],
+)
+def test_the_title_of_the_status_page(flags: list[str], title: str) -> None:
+    """What is watched is called as the operator says, else by the host under which people reach the exporter."""
+    _, options = parse(flags)
+    assert options.title == title
+
+
+def test_the_addresses_to_which_the_status_page_links() -> None:
+    """A dashboard's address has placeholders for the stream; the runbook is the same as that of the rules."""
+    dashboard = "https://g.example/d/x?var-provider={provider}&var-account={account}&var-stream={stream}"
+    _, options = parse([f"--web.dashboard-url={dashboard}", "--runbook-url=https://wiki.example/r"])
+    assert (options.web_dashboard_url, options.runbook_url) == (dashboard, "https://wiki.example/r")
+    _, options = parse([])
+    assert (options.web_dashboard_url, options.runbook_url) == ("", parse(["rules"])[1].runbook_url)
+    for wrong in (
+        "g.example",
+        "javascript:alert(1)",
+        "https://g.example/{name}",
+        "https://g.example/{{stream}}",
+        "https://g x",
+    ):
+        refused = run("serve", f"--web.dashboard-url={wrong}")
+        assert (refused.code, "is not an address like https://grafana.example.com/d/" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("path", ["/a/../b", "/.", "/a//b", "/a b", "/a?b", "/{a}", "/%41", "/ü"])
@@ -187,6 +224,7 @@ def test_every_command_refuses_unknown_flags(command: str) -> None:
         (["--web.telemetry-path", "metrics"], "'metrics' is not a path like /metrics"),
         (["--web.telemetry-path", "/{x}"], "'/{x}' is not a path like /metrics"),
         (["--web.telemetry-path", "/probe"], "'/probe' is taken by another page"),
+        (["--web.telemetry-path", "/static/page.css"], "'/static/page.css' is taken by another page"),
         (["--web.telemetry-path", "/-/healthy"], "'/-/healthy' is taken by another page"),
         (["--web.external-url", "streams.example"], "'streams.example' is not an address like https://streams.ex"),
         (["--web.external-url", "https://"], "'https://' is not an address like https://streams.ex"),
@@ -201,6 +239,10 @@ def test_every_command_refuses_unknown_flags(command: str) -> None:
         (["completion", "sh"], "invalid choice: 'sh'"),
         (["--log.level", "trace"], "invalid choice: 'trace'"),
         (["--config.file"], "expected one argument"),
+        (["check", "--file", "x"], "unknown flag --file; did you mean --config.file?"),
+        (["check", "--config", "x"], "unknown flag --config; did you mean --config.file?"),
+        (["probe", "--targets=x"], "unknown flag --targets\n"),
+        (["--versio"], "unknown flag --versio; did you mean --version?"),
         (["explain"], "required: [PROVIDER] CODE"),
         (["explain", "zego", "1", "2"], "give a code, or a provider and a code"),
         (["probe", "--output", "xml"], "invalid choice: 'xml'"),

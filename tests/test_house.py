@@ -16,13 +16,16 @@ LONGEST_FILE, LONGEST_CLASS, LONGEST_FUNCTION = 350, 250, 50  # lines
 
 BROAD = {
     "exporter/files.py:Daemons._work": "hands the error to whoever waits for the thread",
+    "exporter/rounds/figures.py:FigureAsker._run": "a fault of our own costs figures alone",
     "exporter/rounds/gate.py:Gate._serve": "hands the error to the call that waits",
     "exporter/rounds/call.py:Caller.call": "a fault of our own is reason `bug`, and costs one call",
+    "exporter/rounds/plan.py:plan": "what a provider's code raises about one list is told, and the other lists go on",
+    "exporter/rounds/round.py:Round._make": "the same for a call's turn and for what follows from it",
     "exporter/rounds/round.py:Round.run": "the same for what is around the calls",
     "exporter/serving/app.py:_errors": "status 500; the log names kind and place, as the text might hold anything",
     "exporter/serving/reload.py:Reloader._reload": "the old configuration stays",
     "exporter/transport/client.py:Connection.send": "an HTTP client's errors are told by kind, as its text has the URL",
-    "exporter/transport/client.py:Transport._dial": "likewise",
+    "exporter/transport/errors.py:translated": "likewise",
 }
 """Functions that catch every exception without raising it again, and why."""
 

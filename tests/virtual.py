@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -98,8 +98,9 @@ async def always(answer: Reply) -> Reply:
 
 
 def account(provider: str = "tencent", name: str = "main", **fields: Any) -> Account:
-    """Return an account of a provider; its streams are asked singly unless `plan` says otherwise."""
-    made: Account = all_providers()[provider].account(name=name, provider=provider, **{"plan": "single", **fields})
+    """Return an account of a provider; its streams are asked singly, and for no figures, unless `fields` says so."""
+    given = {"plan": "single", "figures": False, **fields}
+    made: Account = all_providers()[provider].account(name=name, provider=provider, **given)
     return made
 
 
@@ -120,12 +121,13 @@ def prober(
     watched: Iterable[Stream],
     max_age: float = 120.0,
     keys: Callable[[AnyProvider, Account], Awaitable[Credentials]] = credentials,
+    clouds: Mapping[str, AnyProvider] = all_providers(),
 ) -> Prober:
     """Return a prober on a network, by the running loop's time; `keys` returns what calls are signed with."""
     loop = asyncio.get_running_loop()
     clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
     made = Prober(Shared(Board(max_age), Counters(), clock, network.connect, keys))
-    made.configure([(all_providers()[one.provider], one) for one in accounts], watched, max_age)
+    made.configure([(clouds[one.provider], one) for one in accounts], watched, max_age)
     return made
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from exporter import providers
-from exporter.capacity import Load, Plan, Timing, number, plan, spoken
+from exporter.capacity import Load, Plan, Timing, plan
 from exporter.commands import timetable
 from exporter.commands.common import load, tell_errors, tell_warnings
 from exporter.commands.options import CheckOptions
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import warnings
 from exporter.config import Config, ConfigErrors
-from exporter.fields import format_duration
+from exporter.fields import format_duration, number, spoken
 from exporter.model import Stream
 from exporter.providers.reading import printable
 
@@ -44,7 +44,7 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
     expected = timetable.outlooks(loaded, time.time())
     if options.output == "json":
         told = [*map(asdict, loaded.warnings), *_capacity_warnings(plans), *({"message": text} for text in others)]
-        accounts = [_account(one, timing) for one in plans]
+        accounts = [{**_account(one, timing), "proxy": _proxy(loaded, one.account)} for one in plans]
         _say_json(terminal, file, not failed, warnings=told, accounts=accounts,
                   schedules=timetable.objects(expected))  # fmt: skip
         return int(failed)
@@ -63,7 +63,7 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
 def _print(file: Path, loaded: Config, plans: list[Plan], timing: Timing, terminal: Terminal) -> None:
     terminal.say(f"{file} is valid: {_counts(loaded)}.\n")
     terminal.table(HEAD, [row for one in plans for row in _rows(one, timing)], range(1, len(HEAD)))
-    terminal.say("\n" + "\n".join(_footnotes(plans, timing)))
+    terminal.say("\n" + "\n".join((*_footnotes(plans, timing), *_ways(loaded))))
     for one in plans:
         for warning in one.warnings:
             terminal.say(
@@ -149,8 +149,29 @@ def _footnotes(plans: list[Plan], timing: Timing) -> Iterator[str]:
             f"Newer documentation allows {number(limit)}/s of {action} per account; "
             f"to keep half of that, set quota: {{{action}: {number(limit / 2)}}}."
         )
+    if any(one.figures for one in plans):
+        yield "Figures of live streams are listed after the states; figures: false on an account leaves them out."
     if any(one.live != one.dark for one in plans):
         yield "Of two figures the first holds if all streams are live, the second if none is: these are asked singly."
+
+
+def _proxy(loaded: Config, name: str) -> str | None:
+    """Return the proxy of an account as HOST:PORT."""
+    account = loaded.accounts_by_name[name]
+    proxy = account.http.route(account.endpoint).proxy
+    return None if proxy is None else str(proxy)
+
+
+def _ways(loaded: Config) -> Iterator[str]:
+    """Yield which accounts go by which proxy, if any does."""
+    by_proxy: dict[str | None, list[str]] = defaultdict(list)
+    for account in loaded.accounts:
+        by_proxy[_proxy(loaded, account.name)].append(printable(account.name))
+    for proxy, names in by_proxy.items():
+        if proxy is not None:
+            yield f"By the proxy {proxy}: {', '.join(names)}."
+    if len(by_proxy) > 1 and None in by_proxy:
+        yield f"Straight: {', '.join(by_proxy[None])}."
 
 
 def _rows(one: Plan, timing: Timing) -> Iterator[list[str]]:
@@ -164,6 +185,7 @@ def _loads(one: Plan) -> Iterator[tuple[str, Load | None, Load | None]]:
     live, dark = ({load.action: load for load in each.loads} for each in (one.live, one.dark))
     for action in live | dark:
         yield action, live.get(action), dark.get(action)
+    yield from ((load.action, load, None) for load in one.figures)
 
 
 def _figures(live: Load | None, dark: Load | None, timing: Timing) -> list[str]:

@@ -27,11 +27,6 @@ def _choices(flag: Flag) -> tuple[str, ...]:
     return flag.takes if isinstance(flag.takes, tuple) else ()
 
 
-def _flags(command: Command) -> list[str]:
-    version = ["--version"] if command is DEFAULT else []
-    return [*(flag.name for flag in command.flags if flag.name.startswith("--")), *version, "--help"]
-
-
 def _arguments(command: Command) -> Iterator[Flag]:
     return (flag for flag in command.flags if not flag.name.startswith("--"))
 
@@ -56,7 +51,7 @@ def _bash() -> Iterator[str]:
                 yield f'        "{command.name} {flag.name}") words="{" ".join(_choices(flag))}" ;;'
     yield '        *) case "$command $cur" in'
     for command in COMMANDS.values():
-        yield f'            "{command.name} -"*) words="{" ".join(_flags(command))}" ;;'
+        yield f'            "{command.name} -"*) words="{" ".join(command.flag_names)}" ;;'
         if choices := [word for flag in _arguments(command) for word in _choices(flag)]:
             yield f'            "{command.name} "*) words="{" ".join(choices)}" ;;'
     yield "        esac"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import os
 import socket
 import ssl
@@ -24,6 +23,7 @@ from exporter.commands.options import Address, ServeOptions, SocketFile
 from exporter.commands.systemd import passed_sockets
 from exporter.commands.terminal import Terminal
 from exporter.serving.accepting import Failures, Listener
+from exporter.serving.origin import is_address
 from exporter.serving.sending import Protocol
 
 log = structlog.get_logger("web")
@@ -256,16 +256,8 @@ def own_names(options: ServeOptions, resolving: str) -> frozenset[str]:
             names.update(f".{domain.strip('.')}" for domain in domains if "." in domain.strip("."))
             # A pod's first search domain is NAMESPACE.svc.CLUSTER, and its services are called SERVICE.NAMESPACE, too.
             names.update(f".{domain.partition('.')[0]}" for domain in domains if ".svc." in domain)
-    return frozenset(name.lower() for name in names if name and not _is_ip_address(name))
-
-
-def _is_ip_address(host: str) -> bool:
-    """Whether a host is an address: those need no name, and another program may listen there, too."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    # An address needs no name, and another program may listen there, too.
+    return frozenset(name.lower() for name in names if name and not is_address(name))
 
 
 def resolv_conf() -> str:

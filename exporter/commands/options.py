@@ -10,6 +10,17 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
+from exporter.commands.urls import (
+    callbacks_url,
+    dashboard_url,
+    external_url,
+    metrics_path,
+    page_url,
+    route_prefix,
+    trimmed,
+)
+from exporter.rules.options import RUNBOOK
+
 Level = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["logfmt", "json"]
 Output = Literal["table", "json"]
@@ -18,7 +29,6 @@ Shell = Literal["bash", "zsh", "fish"]
 
 LONGEST_SOCKET_PATH: Final = 107
 """Bytes that the kernel has room for."""
-TAKEN_PATHS: Final = ("/", "/probe", "/sd", "/config", "/api/", "/callbacks/", "/-/")
 
 
 class Address(NamedTuple):
@@ -65,6 +75,14 @@ class ServeOptions:
     log_format: LogFormat = "logfmt"
     web_route_prefix: str | None = None
     web_systemd_socket: bool = False
+    web_page_title: str = ""
+    web_dashboard_url: str = ""
+    runbook_url: str = RUNBOOK
+
+    @property
+    def title(self) -> str:
+        """What the status page calls what is watched; empty for nothing."""
+        return self.web_page_title or urlsplit(self.web_external_url or "").hostname or ""
 
     @property
     def prefix(self) -> str:
@@ -78,7 +96,7 @@ class ServeOptions:
 
     @property
     def _outside(self) -> str:
-        return _trimmed(urlsplit(self.web_external_url or "").path)
+        return trimmed(urlsplit(self.web_external_url or "").path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +152,8 @@ class ExplainOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaOptions:
-    """`schema` takes no flags."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleOptions:
-    """`example` takes no flags."""
+class NoOptions:
+    """Of commands without flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +161,6 @@ class CompletionOptions:
     """Arguments of `completion`."""
 
     shell: Shell
-
-
-@dataclass(frozen=True, slots=True)
-class VersionOptions:
-    """`version` takes no flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,54 +208,6 @@ def _file(text: str) -> Path:
 
 def _file_or_none(text: str) -> Path | None:
     return Path(text) if text else None
-
-
-def _is_plain(path: str) -> bool:
-    """Whether a path means itself in a URL, in a route of aiohttp and in a header."""
-    return path.isascii() and path.isprintable() and not set(path) & set(' ?#%{}\\"<>')
-
-
-def _trimmed(path: str) -> str:
-    """Return a path with a slash before it and none after it; empty for the root."""
-    return f"/{path.strip('/')}" if path.strip("/") else ""
-
-
-def _route_prefix(text: str) -> str | None:
-    if not _is_plain(text) or {".", "..", ""} & set(_trimmed(text).split("/")[1:]):
-        raise ArgumentTypeError(f"{text!r} is not a path like /streams")
-    return _trimmed(text) if text else None
-
-
-def _metrics_path(text: str) -> str:
-    if not text.startswith("/") or not _is_plain(text):
-        raise ArgumentTypeError(f"{text!r} is not a path like /metrics")
-    if text in TAKEN_PATHS or text.startswith(tuple(path for path in TAKEN_PATHS[1:] if path.endswith("/"))):
-        raise ArgumentTypeError(f"{text!r} is taken by another page")
-    return text
-
-
-def _external_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and parts.hostname and not parts.username
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ArgumentTypeError(f"{text!r} is not an address like https://streams.example.com")
-    _route_prefix(parts.path)
-    return text
-
-
-def _callbacks_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")) or set(text) & set(" ?#"):
-        raise ArgumentTypeError(f"{text!r} is not an address like http://127.0.0.1:10180/callbacks")
-    return text
-
-
-def _page_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")) or set(text) & set(" #"):
-        raise ArgumentTypeError(f"{text!r} is not an address like https://wiki.example.com/runbook")
-    return text
 
 
 def _seconds(text: str) -> float:
@@ -309,12 +269,16 @@ FLAGS: Final = (
          _listen_address, "append"),
     Flag("--web.systemd-socket", "serve", "listen on the sockets that a socket unit passes, instead of an address"),
     Flag("--web.config.file", "serve", "TLS and users, in exporter-toolkit's format", "FILE", _file_or_none),
-    Flag("--web.telemetry-path", "serve", "path of the metrics", "PATH", _metrics_path),
+    Flag("--web.telemetry-path", "serve", "path of the metrics", "PATH", metrics_path),
     Flag("--web.enable-lifecycle", "serve", "open POST /-/reload"),
     Flag("--web.external-url", "serve demo", "where people reach the exporter, such as https://streams.example.com; "
-         "without TLS, /config and /-/reload refuse all other public host names", "URL", _external_url),
+         "without TLS, /config and /-/reload refuse all other public host names", "URL", external_url),
     Flag("--web.route-prefix", "serve demo", "what stands before every path, such as /streams (default: the path of "
-         "--web.external-url)", "PATH", _route_prefix),
+         "--web.external-url)", "PATH", route_prefix),
+    Flag("--web.page-title", "serve", "what the status page calls what is watched, such as its environment (default: "
+         "the host of --web.external-url)", "TEXT"),
+    Flag("--web.dashboard-url", "serve", "a stream's dashboard, to which the status page links; {provider}, {account} "
+         "and {stream} stand for the stream's", "URL", dashboard_url),
     Flag("--scrape.timeout-offset", "serve", "answer this long before Prometheus's timeout", "SECONDS", _seconds),
     Flag("--log.level", "serve demo", "log this and worse", get_args(Level)),
     Flag("--log.format", "serve demo", "how to write a line of the log", get_args(LogFormat)),
@@ -326,13 +290,14 @@ FLAGS: Final = (
     Flag("--job", "rules", "regular expression that matches the exporter's scrape job", "REGEX"),
     Flag("--replica-label", "rules", "target label in which replicas of one exporter differ; repeatable", "LABEL", str,
          "append"),
-    Flag("--runbook-url", "rules dashboards", "your runbook; each alert adds #name-of-the-alert", "URL", _page_url),
+    Flag("--runbook-url", "serve rules dashboards", "your runbook; alerts and the rows of the status page add "
+         "#name-of-the-alert, rows also #reason", "URL", page_url),
     Flag("--page-url", "dashboards", "where people open the status page, such as https://streams.example.com (default: "
-         "where Prometheus scrapes the exporter, by plain HTTP)", "URL", _external_url),
+         "where Prometheus scrapes the exporter, by plain HTTP)", "URL", external_url),
     Flag("--listen", "simulate", "where; port 0 takes a free one", "HOST:PORT", _address),
     Flag("--world", "simulate", "accounts, streams and faults (default: the demo's world)", "FILE", _file),
     Flag("--callbacks", "simulate", "where callbacks go: URL/ACCOUNT, as http://127.0.0.1:10180/callbacks", "URL",
-         _callbacks_url),
+         callbacks_url),
     Flag("name", "dashboards", "which one (default: all)", "NAME", repeat="?"),
     Flag("--output-dir", "dashboards", "write them into this folder; without it, one is printed, and all are listed",
          "DIRECTORY", _file),

@@ -10,15 +10,13 @@ from exporter.commands.options import (
     CheckOptions,
     CompletionOptions,
     DemoOptions,
-    ExampleOptions,
     ExplainOptions,
     Flag,
     HelpOptions,
+    NoOptions,
     ProbeOptions,
-    SchemaOptions,
     ServeOptions,
     SimulateOptions,
-    VersionOptions,
 )
 from exporter.rules.options import DashboardsOptions, RulesOptions
 
@@ -37,6 +35,12 @@ class Command(NamedTuple):
         """The flags that it takes."""
         return [flag for flag in FLAGS if self.name in flag.commands.split()]
 
+    @property
+    def flag_names(self) -> list[str]:
+        """The names of its flags, without its arguments."""
+        version = ["--version"] if self.options is ServeOptions else []
+        return [*(flag.name for flag in self.flags if flag.name.startswith("--")), *version, "--help"]
+
     def default(self, flag: Flag) -> Any:
         """Return the value of a flag that is not given; None where it has to be."""
         (field,) = (field for field in fields(self.options) if field.name == flag.field)
@@ -54,17 +58,17 @@ COMMANDS: Final = {
         Command("explain", "say what a code means and what to do", ExplainOptions,
                 "Examples: explain throttled; explain CODE; explain PROVIDER CODE. "
                 "Exit code: 0, or 1 for an unknown code.", "%(prog)s [-h] [--lang {en,zh}] [PROVIDER] CODE"),
-        Command("schema", "print the JSON Schema of the configuration", SchemaOptions),
+        Command("schema", "print the JSON Schema of the configuration", NoOptions),
         Command("dashboards", "print the Grafana dashboards, or write them to files", DashboardsOptions,
                 "Examples: dashboards --output-dir /var/lib/grafana/dashboards; dashboards fleet > fleet.json."),
-        Command("example", "print a configuration to begin with", ExampleOptions),
+        Command("example", "print a configuration to begin with", NoOptions),
         Command("rules", "print the alerting and recording rules for Prometheus", RulesOptions),
         Command("demo", "run the exporter on simulated clouds; needs no account", DemoOptions),
         Command("simulate", "run the simulated clouds alone", SimulateOptions),
         Command("completion", "print the completion of a shell", CompletionOptions,
                 "Load it with: source <(stream-exporter completion bash); the same for zsh, after compinit; or "
                 "stream-exporter completion fish | source."),
-        Command("version", "print the version", VersionOptions),
+        Command("version", "print the version", NoOptions),
         Command("help", "list the commands, or the flags of one", HelpOptions),
     )
 }  # fmt: skip

@@ -63,7 +63,9 @@ def run(options: ProbeOptions, terminal: Terminal) -> int:
             return 2
         names = set().union(*asked.values())
         loaded = replace(loaded, streams=tuple(one for name, one in by_name.items() if name in names))
-    result = asyncio.run(_probe(loaded, terminal))
+    # Figures are shown nowhere here, so they are not paid for.
+    accounts = tuple(account.model_copy(update={"figures": False}) for account in loaded.accounts)
+    result = asyncio.run(_probe(replace(loaded, accounts=accounts), terminal))
     if options.output == "json":
         rows = [result.as_object(record) for record in result.records]
         terminal.say(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -199,9 +201,9 @@ async def _ask(result: Result, account: AccountProber) -> None:
     """Ask in rounds until every stream of an account had its turn, or nothing more can be had from the account."""
     service, mono = result.service, result.service.clock.mono
     round_seconds = service.config.scrape.timeout
-    slowest = max(round_seconds + account.account.timeout, 1 / min(account.kept().values()))
-    progressed = mono()
-    while (waiting := result.waiting(account)) and not account.held_back and mono() - progressed < PATIENCE * slowest:
+    slowest = max(round_seconds + account.account.timeout, 1 / min(account.allowed_rates().values()))
+    breaker, progressed = account.health.breaker, mono()
+    while (waiting := result.waiting(account)) and not breaker.open and mono() - progressed < PATIENCE * slowest:
         await service.prober.refresh(mono() + round_seconds, result.started, [account])
         if result.waiting(account) < waiting:
             progressed = mono()
@@ -284,7 +286,7 @@ def _meaning(record: Record) -> catalogue.Entry | None:
 
 def _call(number: int, call: Transcript) -> str:
     """Return a call as text; what a provider sent must not steer the terminal."""
-    streams = ", ".join(map(printable, call.streams[:10]))
+    streams = ", ".join(map(printable, call.streams[:10] or (call.scope,)))
     if len(call.streams) > 10:
         streams += f" and {len(call.streams) - 10} more"
     return (

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from exporter import __version__, config, providers
+from exporter import __version__, config, providers, status
 from exporter.commands import logs
 from exporter.commands.common import advise_if_missing, on_signals
 from exporter.commands.listening import listen, own_names, resolv_conf
@@ -131,7 +131,7 @@ def _app(service: Service, reloader: Reloader, options: ServeOptions) -> App:
         reloader.reload,
         options.scrape_timeout_offset,
         options.web_enable_lifecycle,
-        options.web_telemetry_path,
+        status.Site(options.title, options.runbook_url, options.web_dashboard_url, options.web_telemetry_path),
         names=own_names(options, resolv_conf()),
         prefix=options.prefix,
         home=options.home,

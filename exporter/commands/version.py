@@ -6,7 +6,7 @@ import sys
 from typing import Final
 
 from exporter import __version__
-from exporter.commands.options import VersionOptions
+from exporter.commands.options import NoOptions
 from exporter.commands.terminal import Terminal
 
 PROGRAM: Final = "stream-exporter"
@@ -17,7 +17,7 @@ def line() -> str:
     return f"{PROGRAM} {__version__} (Python {sys.version.partition(' ')[0]})"
 
 
-def run(_options: VersionOptions, terminal: Terminal) -> int:
+def run(_options: NoOptions, terminal: Terminal) -> int:
     """Write the version to standard output."""
     terminal.say(line())
     return 0

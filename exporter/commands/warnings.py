@@ -9,13 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from exporter import config, files
-from exporter.capacity import allowed_rates
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
 from exporter.credentials.fields import configured
 from exporter.fields import Secret, SecretSource, format_duration
 from exporter.model import Account
 from exporter.providers.interface import AnyProvider
+from exporter.routes import Http
 
 READABLE = 0o044
 """The mode bits by which a file's group, or everybody, may read it."""
@@ -37,7 +37,8 @@ def warnings(
 
 def readable_secrets(loaded: Config, path: Path) -> Iterator[str]:
     """Yield a warning if the configuration holds secrets and others than its owner may read it."""
-    owners = [account.name for account in loaded.accounts if _holds_secret(account)]
+    owners = [account.name for account in loaded.accounts if _holds_secret(account, loaded.http)]
+    owners += ["http.proxy_url"] if loaded.http.in_plain else []
     try:
         status = files.look(path, files.SECONDS)
     except TimeoutError:
@@ -50,7 +51,9 @@ def readable_secrets(loaded: Config, path: Path) -> Iterator[str]:
         )
 
 
-def _holds_secret(account: Account) -> bool:
+def _holds_secret(account: Account, http: Http) -> bool:
+    if account.http != http and account.http.in_plain:
+        return True
     sources = (getattr(account, field) for field in secret_fields(type(account)))
     return any(isinstance(source, SecretSource) and isinstance(source.value, Secret) for source in sources)
 
@@ -97,7 +100,7 @@ def _shared_quotas(loaded: Config, providers: Mapping[str, AnyProvider], environ
 def _used_together(provider: AnyProvider, accounts: list[Account]) -> float:
     """Return the share of a documented limit that accounts may use together, of whichever API it is most."""
     return max(
-        sum(allowed_rates(provider, account)[action] / api.limit(account) for account in accounts)
+        sum(provider.allowed_rates(account)[action] / api.limit(account) for account in accounts)
         for action, api in provider.apis().items()
     )
 

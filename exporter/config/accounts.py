@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 from exporter import providers as clouds
 from exporter.config import secret_values
 from exporter.config.findings import Findings
+from exporter.config.http import PROXY_KEYS, HttpSettings
 from exporter.config.problems import Place
-from exporter.config.secret_values import SUFFIXES, Choose, CredentialsMissing, Read, secret_fields
-from exporter.config.warnings import blemishes, readable_by_all, variable
+from exporter.config.secret_values import SUFFIXES, Choose, secret_fields
+from exporter.config.sources import Sources
+from exporter.config.warnings import blemishes
 from exporter.config.wording import Keys, already_taken, foreign_fields, wrong_type
-from exporter.fields import SecretSource
 from exporter.model import Account
 from exporter.providers.interface import AnyProvider
-from exporter.providers.reading import printable
 from exporter.spelling import did_you_mean
 
 
@@ -33,16 +31,16 @@ class Accounts:
         self,
         findings: Findings,
         providers: Mapping[str, AnyProvider],
-        directory: Path,
         environ: Mapping[str, str],
-        read: Read,
+        sources: Sources,
+        http: HttpSettings,
         choose: Choose,
     ) -> None:
         self.findings = findings
         self.providers = providers
-        self.directory = directory
         self.environ = environ
-        self.read_file = read
+        self.sources = sources
+        self.http = http
         self.choose = choose
         self.max_age = 0.0
         self.keys = {name: keys_of(provider) for name, provider in providers.items()}
@@ -72,7 +70,8 @@ class Accounts:
         if provider is None:
             self._check_common(raw, place)
             return
-        prepared = self._with_sources(raw, provider, place)
+        prepared = self.sources.of(raw, secret_fields(provider.account), place)
+        prepared["http"] = self.http.own(raw, place)
         self._check_secrets(prepared, provider, place)
         self._check_actions(raw.get("quota"), provider, place)
         foreign = foreign_fields(provider.name, self.keys)
@@ -85,7 +84,8 @@ class Accounts:
     def _check_common(self, raw: dict[str, Any], place: Place) -> None:
         """Check what all accounts have in common, where the provider is unknown."""
         common = {key: value for key, value in raw.items() if key in Account.model_fields}
-        self.findings.validated(Account, {"endpoint": "https://host", **common, "provider": "any"}, place)
+        common |= {"provider": "any", "http": self.http.own(raw, place)}
+        self.findings.validated(Account, {"endpoint": "https://host", **common}, place)
         known = {key for keys in self.keys.values() for key in keys}
         self.findings.unknown(raw, place, Keys(tuple(known)))
 
@@ -114,42 +114,12 @@ class Accounts:
             repeated = (self.findings.document, (*first, "name"))
             self.findings.wrong((*place, "name"), already_taken("an account", name), first=repeated)
 
-    def _with_sources(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> dict[str, Any]:
-        """Return an account's mapping with each secret's keys replaced by one `SecretSource`."""
-        prepared = dict(raw)
-        for field in secret_fields(provider.account):
-            options = {f"{field}{suffix}": kind for kind, suffix in SUFFIXES.items()}
-            given = [key for key in raw if key in options]
-            for key in given:
-                prepared.pop(key)
-            if given:
-                prepared[field] = self._source(raw[given[0]], options[given[0]], (*place, given[0]))
-            for key in given[1:]:
-                self.findings.wrong(
-                    (*place, key), f"stands beside {given[0]}; give one of {', '.join(options)}", at_key=True
-                )
-        return prepared
-
-    def _source(self, value: Any, kind: str, place: Place) -> SecretSource | None:
-        if not isinstance(value, str):
-            self.findings.wrong(place, wrong_type(value, "text"))
-        elif not value:
-            self.findings.wrong(place, "is empty; text is expected")
-        elif kind == "plain":
-            return SecretSource.plain(value)
-        elif kind == "file":
-            path = self.directory / value
-            return SecretSource("file", str(path), secret_values.shown_path(value, path))
-        else:
-            return SecretSource("env", value, secret_values.shown_variable(value))
-        return None
-
     def _check_secrets(self, prepared: dict[str, Any], provider: AnyProvider, place: Place) -> None:
         """Fetch every secret once, so that what cannot be fetched is reported now, not at the first call."""
         fields = [field for field in secret_fields(provider.account) if field in prepared]
         for field in fields:
             if prepared[field] is not None:
-                self._check_secret(field, prepared[field], place)
+                self.sources.fetched(field, prepared[field], place)
         self._check_environment(fields, provider, place)
         source = self.choose(provider, fields)
         if source is not None:
@@ -157,28 +127,6 @@ class Accounts:
             return
         for field, advice in secret_values.missing(provider, self.environ, fields):
             self.findings.wrong((*place, field), advice, missing=True)
-
-    def _check_secret(self, field: str, source: SecretSource, place: Place) -> None:
-        here = (*place, field + SUFFIXES[source.kind])
-        try:
-            found = secret_values.secret(field, source, self.environ, self.read_file)
-        except CredentialsMissing as error:
-            self.findings.wrong(here, error.advice + self._where(field, source))
-            return
-        said = {"plain": "", "file": "the file's content ", "env": "the environment variable's value "}[source.kind]
-        for blemish in blemishes(found.reveal(), field):
-            self.findings.warn(here, said + blemish)
-        if source.kind == "file" and isinstance(source.value, str) and readable_by_all(Path(source.value)):
-            self.findings.warn(here, "names a file that everybody on this machine may read: chmod 600, or 640")
-
-    def _where(self, field: str, source: SecretSource) -> str:
-        """Say what else helps to find a secret that cannot be had."""
-        written = source.value if isinstance(source.value, str) else ""
-        if hint := variable(written, field if source.kind == "env" else ""):
-            return f"; it {hint}"
-        if source.kind == "file" and not source.shown:
-            return f"; relative names start at {printable(os.path.abspath(self.directory))}"
-        return ""
 
     def _check_environment(self, given: Collection[str], provider: AnyProvider, place: Place) -> None:
         """Warn about the vendor's environment variables, which are used where no field is given."""
@@ -193,7 +141,7 @@ class Accounts:
     def secret_keys(self) -> frozenset[str]:
         """Return every key that may hold a secret, or say where it is."""
         fields = {field for provider in self.providers.values() for field in secret_fields(provider.account)}
-        return frozenset(field + suffix for field in fields for suffix in SUFFIXES.values())
+        return frozenset((*PROXY_KEYS, *(field + suffix for field in fields for suffix in SUFFIXES.values())))
 
     def _check_actions(self, quota: Any, provider: AnyProvider, place: Place) -> None:
         actions = provider.apis()

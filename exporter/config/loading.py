@@ -16,9 +16,11 @@ from exporter import files
 from exporter.config.accounts import Accounts, keys_of
 from exporter.config.document import Document, Format, read_document
 from exporter.config.findings import Findings
+from exporter.config.http import KEYS, TLS_KEYS, HttpSettings
 from exporter.config.problems import ConfigErrors, Place, Problem, path_of
 from exporter.config.schedules import Schedules
 from exporter.config.secret_values import Choose, Read, read_file
+from exporter.config.sources import Sources
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
 from exporter.config.table import Columns, Table
 from exporter.config.time_shapes import IntervalShape, NamedShape, TimesShape, WindowShape
@@ -69,13 +71,22 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-TOP = Keys(("scrape", "accounts", "streams", "stream_files", "expected", "time_intervals", "maintenance"))
+TOP = Keys(("scrape", "http", "accounts", "streams", "stream_files", "expected", "time_intervals", "maintenance"))
 TIMES = (NamedShape, IntervalShape, TimesShape, WindowShape)
 
 
 def _words(providers: Mapping[str, AnyProvider]) -> frozenset[str]:
     """Return every key that a configuration may have."""
-    words = {*TOP.own, *ScrapeShape.model_fields, *TAKEN_LABELS, *SCRAPE_LABELS, "names"}
+    words = {
+        *TOP.own,
+        *KEYS.own,
+        *KEYS.retired,
+        *TLS_KEYS.own,
+        *ScrapeShape.model_fields,
+        *TAKEN_LABELS,
+        *SCRAPE_LABELS,
+        "names",
+    }
     words.update(*(shape.model_fields for shape in TIMES))
     for provider in providers.values():
         words |= {*keys_of(provider), *provider.stream.model_fields, *provider.apis()}
@@ -104,7 +115,9 @@ class _Loading:
         self._table = replace(self._format, fill=table.fill, locate=table.locate)
         self.findings = Findings(self.open(path, self._format))
         self.scrape = Scrape()
-        self.accounts = Accounts(self.findings, providers, path.parent, environ, self.read, choose)
+        sources = Sources(self.findings, path.parent, environ, self.read)
+        self.http = HttpSettings(self.findings, path.parent, environ, self.read, sources)
+        self.accounts = Accounts(self.findings, providers, environ, sources, self.http, choose)
         options = {"provider": providers, "account": self.accounts.owners}
         self.schedules = Schedules(self.findings, partial(zone, environ=environ, read=self.read), options, now)
         self.streams = Streams(self.findings, providers, self.accounts, self.schedules)
@@ -120,6 +133,7 @@ class _Loading:
             raise ConfigErrors(errors)
         return Config(
             scrape=self.scrape,
+            http=self.http.top,
             accounts=tuple(self.accounts.valid.values()),
             streams=tuple(self.streams.valid),
             label_names=self.streams.label_names(),
@@ -157,6 +171,7 @@ class _Loading:
         scrape = self.findings.validated(ScrapeShape, raw.get("scrape", {}), ("scrape",))
         if scrape is not None:
             self.scrape = Scrape(**scrape.model_dump())
+        self.http.read(raw)
         self.accounts.read(raw, self.scrape.max_age)
         self.schedules.read(raw)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))

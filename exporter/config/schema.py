@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import Any
 
+from exporter.config.http import PROXY_KEYS, PROXY_URL, TLS_CONFIG, HttpShape, TlsShape
 from exporter.config.secret_values import secret_fields
 from exporter.config.streams import TAKEN_LABELS
 from exporter.config.time_shapes import ExpectedShape, NamedShape, WindowShape
@@ -18,6 +19,8 @@ Json = dict[str, Any]
 STREAM_FILES = (
     "patterns of further files, relative to this one, each a list of streams: YAML, or CSV where the name ends in .csv"
 )
+
+PROXY = "proxy for all requests, such as http://proxy.example:3128, or https://…; USER:PASSWORD@ stands before the host"
 
 
 def schema(providers: Mapping[str, AnyProvider]) -> Json:
@@ -37,6 +40,7 @@ def schema(providers: Mapping[str, AnyProvider]) -> Json:
         },
         "stream": {"anyOf": [{"$ref": f"#/$defs/{name}_stream"} for name in providers]},
         "stream_file": {"type": "array", "items": {"$ref": "#/$defs/stream"}},
+        "http": _http(),
     }
     for name, provider in providers.items():
         definitions[f"{name}_account"] = _account(provider)
@@ -47,6 +51,7 @@ def schema(providers: Mapping[str, AnyProvider]) -> Json:
         "type": "object",
         "properties": {
             "scrape": _fields(ScrapeShape),
+            "http": {"$ref": "#/$defs/http"},
             "accounts": _list({"$ref": "#/$defs/account"}, "who asks", minItems=1),
             "streams": _list({"$ref": "#/$defs/stream"}, "what is watched", default=[]),
             "stream_files": _list({"type": "string"}, STREAM_FILES, default=[]),
@@ -112,9 +117,21 @@ def _account(provider: AnyProvider) -> Json:
     for name, described in found["properties"].items():
         fields |= _secret(provider, name) if name in secrets else {name: described}
     fields["provider"] = {"const": provider.name, "description": fields["provider"]["description"]}
+    fields["http"]["$ref"] = "#/$defs/http"
     fields["quota"]["propertyNames"] = {"enum": list(provider.apis())}
     pairs = (pair for field in secrets for pair in combinations((field, f"{field}_file", f"{field}_env"), 2))
     return {**found, "properties": fields, "allOf": [{"not": {"required": list(pair)}} for pair in pairs]}
+
+
+def _http() -> Json:
+    found = _fields(HttpShape)
+    tls = _fields(TlsShape)
+    fields = {**found["properties"], **_three_keys(PROXY_URL, PROXY), TLS_CONFIG: tls}
+    pairs = [{"not": {"required": list(pair)}} for pair in combinations(PROXY_KEYS, 2)]
+    by_environment = {"properties": {"proxy_from_environment": {"const": True}}, "required": ["proxy_from_environment"]}
+    alone = {"if": by_environment, "then": {"properties": dict.fromkeys(PROXY_KEYS, False)}}
+    needed = {"if": {"required": ["no_proxy"]}, "then": {"anyOf": [{"required": [key]} for key in PROXY_KEYS]}}
+    return {**found, "properties": fields, "allOf": [*pairs, alone, needed]}
 
 
 def _secret(provider: AnyProvider, field: str) -> Json:
@@ -124,6 +141,10 @@ def _secret(provider: AnyProvider, field: str) -> Json:
         about = ("key id", "key to sign with", "token of temporary credentials")[provider.credentials.index(field)]
         if variables := provider.environment.get(field, ()):
             about += f"; default: the environment variable {' or '.join(variables)}"
+    return _three_keys(field, about)
+
+
+def _three_keys(field: str, about: str) -> Json:
     text = {"type": "string", "minLength": 1}
     return {
         field: {**text, "description": about},

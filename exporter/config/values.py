@@ -17,6 +17,7 @@ from exporter.config.problems import Problem
 from exporter.config.secret_values import SUFFIXES
 from exporter.fields import Secret, SecretSource, Shape, duration, format_duration, is_duration
 from exporter.model import Account, Stream
+from exporter.routes import UNSET, Http
 from exporter.schedule import Expectations
 
 # Characters that JSON lets stand and YAML does not, or takes for the end of a line.
@@ -60,6 +61,7 @@ class Config:
         warnings: What is allowed and likely not meant.
         files: Every file that was read, secrets' files too, for watching.
         patterns: The patterns of `stream_files`, from the file system's root or the working directory, for watching.
+        http: How the providers of accounts are reached that have no `http` of their own.
         accounts_by_name: The accounts again.
     """
 
@@ -72,6 +74,7 @@ class Config:
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = ()
     patterns: tuple[str, ...] = ()
+    http: Http = UNSET
     accounts_by_name: Mapping[str, Account] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -91,9 +94,11 @@ def redacted_slices(config: Config) -> Iterator[str]:
     yield _dumped(
         {"scrape": {name: format_duration(getattr(config.scrape, name)) for name in ScrapeShape.model_fields}}
     )
+    if config.http.shown:
+        yield _dumped({"http": dict(config.http.shown)})
     yield "accounts:\n" if config.accounts else "accounts: []\n"
     for account in config.accounts:
-        yield _dumped([_account(account)])
+        yield _dumped([_account(account, config.http)])
     yield "streams:\n" if config.streams else "streams: []\n"
     yield from map(_stream, config.streams)
     yield _dumped({"expected": "always", **config.schedules})
@@ -104,11 +109,13 @@ def _dumped(value: Any) -> str:
     return text
 
 
-def _account(account: Account) -> dict[str, Any]:
+def _account(account: Account, http: Http) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name in type(account).model_fields:
         value = getattr(account, name)
-        if isinstance(value, SecretSource):
+        if isinstance(value, Http):
+            shown |= {} if value == http else {name: dict(value.shown)}
+        elif isinstance(value, SecretSource):
             shown[name + SUFFIXES[value.kind]] = "<secret>" if isinstance(value.value, Secret) else value.value
         elif value is not None:
             timed = is_duration(type(account).model_fields[name].metadata)

@@ -91,5 +91,7 @@ def variables(document: Document, secrets: Set[str]) -> Mapping[Place, str]:
     return {
         place: _NOT_FILLED_IN
         for place, value in leaves(document.value)
-        if isinstance(value, str) and variable(value) and not (place[:1] == ("accounts",) and secrets & set(place))
+        if isinstance(value, str)
+        and variable(value)
+        and not (place[0] in ("accounts", "http") and secrets & set(place))
     }

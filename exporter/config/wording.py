@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from pydantic import BaseModel
+from typing import Any
 
 from exporter.config.problems import Place
 from exporter.fields import carries_credential, format_duration
 from exporter.providers.reading import printable
 from exporter.spelling import did_you_mean
-
-M = TypeVar("M", bound=BaseModel)
 
 _WANTED = {
     "string_type": "text",

@@ -19,6 +19,7 @@ from exporter.credentials.files import Files, Presence, read_small
 from exporter.model import Account, Credentials, Reason, Reply, Request
 from exporter.providers.interface import AnyProvider, CredentialsError, Malformed, NoEnvelope, TransportError
 from exporter.providers.sources import Lease, Machine, Source
+from exporter.routes import Route
 
 log = structlog.get_logger("keys")
 
@@ -39,10 +40,10 @@ REFUSAL_SECONDS = 60.0
 TRIES = 3
 """How often files are read that change meanwhile, so that a key and its id are of the same version."""
 
-Send = Callable[[Request, float, int], Awaitable[Reply]]
+Send = Callable[[Request, float, int, Route], Awaitable[Reply]]
 
 
-async def no_network(_request: Request, _timeout: float, _largest: int) -> Reply:
+async def no_network(_request: Request, _timeout: float, _largest: int, _route: Route) -> Reply:
     """Refuse a call: without a transport, keys come only from the configuration, the environment and files."""
     raise TransportError(Reason.CONNECTION, "no network is to be used here")
 
@@ -52,7 +53,7 @@ class Keyring:
 
     Attributes:
         read: Returns a file's bytes; raises OSError or ValueError.
-        send: Makes an HTTP call, given the request, the timeout in seconds and the largest body; raises
+        send: Makes an HTTP call, given the request, the timeout in seconds, the largest body and the route; raises
             `TransportError`.
         unix: The clock for expiry, in Unix seconds.
         mono: The monotonic clock for pauses, in seconds.
@@ -86,6 +87,7 @@ class Keyring:
         keys = self._accounts.get((provider.name, account.name))
         if keys is None or keys.origin != origin:
             keys = self._accounts[provider.name, account.name] = AccountKeys(self, provider, account, origin)
+        keys.account = account
         return await keys.current()
 
     def mark_refused(self, provider: AnyProvider, account: Account) -> None:
@@ -98,6 +100,7 @@ class AccountKeys:
     """One account's keys.
 
     Attributes:
+        account: The account as it is configured now.
         origin: The account's secret fields, and its source or None. If they change, this object is outdated.
         lease: The newest keys.
         files: The files that the last complete attempt read.
@@ -111,7 +114,7 @@ class AccountKeys:
         self.files = Files(ring.read)
         self._ring = ring
         self._provider = provider
-        self._account = account
+        self.account = account
         self._source = origin[1]
         self._names = {"provider": provider.name, "account": account.name}
         # Held while keys are fetched; all who wait for it share the result.
@@ -168,7 +171,7 @@ class AccountKeys:
                 if self._ring.unix() >= self._renew_at or await self.files.changed():
                     await self._renew()
 
-        self._background = asyncio.create_task(renew(), name=f"keys {self._account.name}")
+        self._background = asyncio.create_task(renew(), name=f"keys {self.account.name}")
         self._background.add_done_callback(_log_bug)
 
     async def _renew(self) -> None:
@@ -209,7 +212,7 @@ class AccountKeys:
         for _ in range(TRIES):
             attempt, problem = Files(self._ring.read), ""
             try:
-                keys = await files.in_thread(configured, self._account, self._provider, environ, attempt.read)
+                keys = await files.in_thread(configured, self.account, self._provider, environ, attempt.read)
             except CredentialsMissing as error:
                 problem = str(error)
             except TimeoutError as error:
@@ -247,7 +250,8 @@ class AccountKeys:
                     result = await _content(attempt, step)
                 else:
                     self._sent_request = True
-                    result = await self._ring.send(step, max(until - self._ring.mono(), 0.001), LARGEST_REPLY)
+                    left, route = max(until - self._ring.mono(), 0.001), self.account.http.route_of_keys(step.url)
+                    result = await self._ring.send(step, left, LARGEST_REPLY, route)
         except StopIteration as end:
             lease: Lease = end.value
             return lease

@@ -1,10 +1,11 @@
 """Renders metrics as the text that Prometheus scrapes.
 
-Families with a sample per stream are built from strings, because prometheus_client is too slow for thousands of
-streams. Everything else goes through prometheus_client; both form one document.
+Our families are built from strings, slice by slice, because prometheus_client is too slow for thousands of streams or
+accounts. Those of the process go through prometheus_client; both form one document.
 """
 
-from exporter.exposition.document import Exposition, Scope
+from exporter.exposition.accounts import Scope
+from exporter.exposition.document import Exposition
 from exporter.exposition.families import FAMILIES, Names
 from exporter.exposition.negotiation import Compressor, negotiate, takes_gzip
 from exporter.exposition.source import Source

@@ -1,28 +1,20 @@
-"""The whole document: per-stream families built from strings, the others by prometheus_client."""
+"""The whole document: our families built from strings, those of the process by prometheus_client."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from exporter.exposition.accounts import AccountCollector
+from exporter.exposition.accounts import Scope, small_slices
 from exporter.exposition.families import Names, is_asked
 from exporter.exposition.negotiation import OPENMETRICS, TEXT
 from exporter.exposition.source import Source
-from exporter.exposition.streams import SLICE, Labelled, Labels, callbacks, escape, slices
+from exporter.exposition.streams import Labelled, Labels, escape, parted, slices
 from exporter.state.board import Instant, Key, Row
-
-
-class Scope(NamedTuple):
-    """One account, as (provider, account), and some of its streams."""
-
-    account: tuple[str, str]
-    streams: tuple[Key, ...]
 
 
 class _Asked(Collector):
@@ -42,11 +34,10 @@ class Exposition:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._labels: dict[Key, Labels] = {}
-        self._registry = CollectorRegistry(auto_describe=False)
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
-        self._registry.register(AccountCollector(source))
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+        PlatformCollector(registry=self._process)
+        GCCollector(registry=self._process)
 
     def forget(self) -> None:
         """Drop cached label sets: the configuration has changed."""
@@ -67,15 +58,13 @@ class Exposition:
         """
         rows = list(self.source.board.rows(now, None if only is None else only.streams))
         shown: list[Labelled] = []
-        for start in range(0, len(rows), SLICE):
-            part = rows[start : start + SLICE]
+        for part in parted(rows):
             shown += zip(map(self._labels_of, part), part, strict=True)
             yield b""
         yield from slices(shown, openmetrics, names)
-        yield callbacks(shown, self.source.counters, openmetrics, names)
-        small: Collector = self._registry if only is None else AccountCollector(self.source, only.account)
+        yield from small_slices(self.source, openmetrics, only, names)
         encode, _ = choose_encoder(OPENMETRICS if openmetrics else TEXT)
-        yield encode(_Asked(small, names))
+        yield encode(_Asked(self._process, names) if only is None else CollectorRegistry())
 
     def _labels_of(self, row: Row) -> Labels:
         labels = self._labels.get(row.key)

@@ -59,6 +59,7 @@ STREAM_FAMILIES: Final = (
            "1 while the stream should be live, by its schedule and maintenance in the configuration, else 0."),
     Family("stream_media_active", GAUGE, (*P, "media"),
            f"1 for each media type being published ({sources_of('stream_media_active')})."),
+    Family("stream_media_expected", GAUGE, (*P, "media"), "1 for each media type that the configuration expects."),
     Family("stream_inputs", GAUGE, P, f"Inputs being pushed ({sources_of('stream_inputs')})."),
     Family("stream_inputs_expected", GAUGE, P, "Inputs that the configuration expects."),
     Family("stream_primary_input_info", GAUGE, (*P, "domain", "app", "source"),
@@ -67,6 +68,18 @@ STREAM_FAMILIES: Final = (
            f"When the present push began, in Unix time ({sources_of('stream_start_timestamp_seconds')})."),
     Family("stream_ingest_info", GAUGE, (*P, "type"),
            f"1 for the way the stream comes in, push or pull ({sources_of('stream_ingest_info')})."),
+    Family("stream_ingest_bits_per_second", GAUGE, (*P, "media"),
+           "Bits of video, of audio or of all media that arrive from a live stream in a second "
+           f"({sources_of('stream_ingest_bits_per_second')})."),
+    Family("stream_ingest_frames_per_second", GAUGE, P,
+           "Frames of video that arrive from a live stream in a second "
+           f"({sources_of('stream_ingest_frames_per_second')})."),
+    Family("stream_ingest_width_pixels", GAUGE, P,
+           f"Width of a live stream's picture ({sources_of('stream_ingest_width_pixels')})."),
+    Family("stream_ingest_height_pixels", GAUGE, P,
+           f"Height of a live stream's picture ({sources_of('stream_ingest_height_pixels')})."),
+    Family("stream_ingest_stalled", GAUGE, P,
+           f"1 live, but nothing arrives, 0 it moves ({sources_of('stream_ingest_stalled')})."),
 )
 
 CALLBACK_FAMILIES: Final = (
@@ -88,6 +101,8 @@ ACCOUNT_FAMILIES: Final = (
     Family("stream_provider_clock_skew_seconds", GAUGE, A, "The provider's Date header minus the exporter's clock."),
     Family("stream_provider_breaker_open", GAUGE, A, "1 while calls are held back after repeated failures, else 0."),
     Family("stream_streams", GAUGE, A, "Watched streams."),
+    Family("stream_provider_listed_streams", GAUGE, (*A, "scope"),
+           "Streams, watched or not, in the last whole list of a domain, application, room or account."),
     Family("stream_round_duration_seconds", GAUGE, A, "How long the account's last round took."),
     Family("stream_round_unprobed", GAUGE, (*A, "why"),
            "Streams whose turn did not come in the last round: quota, deadline or breaker."),

@@ -31,5 +31,6 @@ class Source:
 
     def version(self) -> object:
         """Return a value that changes with the exposition, except for changes by the mere passing of time."""
-        rounds = [(one.up, one.held_back, one.round_seconds, one.unprobed) for one in self.accounts()]
+        health = [one.health for one in self.accounts()]
+        rounds = [(one.up, one.breaker.open, one.round_seconds, one.unprobed) for one in health]
         return self.board.version, self.reload_ok, self.counters.callbacks.total(), rounds

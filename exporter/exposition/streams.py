@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
-from exporter.exposition.families import CALLBACK_FAMILIES, STREAM_FAMILIES, Names, is_asked
-from exporter.model import Answer, State
+from exporter.exposition.families import STREAM_FAMILIES, Names, is_asked
+from exporter.model import Answer, Figures, State
 from exporter.providers.reading import printable
-from exporter.state.board import Key, Row
-from exporter.state.counters import Counters
+from exporter.state.board import Row
 
-SLICE: Final = 1000  # streams rendered before the event loop may run
+SLICE: Final = 1000  # streams or lines rendered before the event loop may run
 
 _STATES: Final = tuple(State)
 
 # `provider="…",stream="…"`, escaped, and the further labels of `stream_info`.
 Labels = tuple[str, str]
 Labelled = tuple[Labels, Row]
+R = TypeVar("R")
 Lines = Iterator[str]
 Render = Callable[[str, Sequence[Labelled]], Lines]
+
+
+def parted(rows: Sequence[R]) -> Iterator[Sequence[R]]:
+    """Yield rows in parts that are rendered at once."""
+    return (rows[start : start + SLICE] for start in range(0, len(rows), SLICE))
 
 
 def escape(value: str) -> str:
@@ -45,9 +50,13 @@ def _last_success(name: str, rows: Sequence[Labelled]) -> Lines:
 
 
 def _inputs_expected(name: str, rows: Sequence[Labelled]) -> Lines:
-    for (labels, _), row in rows:
-        if (expected := row.stream.expected_inputs) is not None:
-            yield f"{name}{{{labels}}} {expected}.0\n"
+    told = [(labels, count) for (labels, _), row in rows if (count := row.stream.expected_inputs) is not None]
+    return (f"{name}{{{labels}}} {count}.0\n" for labels, count in told)
+
+
+def _media_expected(name: str, rows: Sequence[Labelled]) -> Lines:
+    told = [(labels, media) for (labels, _), row in rows if (media := row.stream.expected_media)]
+    return (f'{name}{{{labels},media="{escape(one)}"}} 1.0\n' for labels, media in told for one in media)
 
 
 def _expected(name: str, rows: Sequence[Labelled]) -> Lines:
@@ -64,9 +73,11 @@ CORE: Final[Mapping[str, Render]] = {
     "stream_info": lambda name, rows: (f"{name}{{{own},{info}}} 1.0\n" for (own, info), _ in rows),
     "stream_expected": _expected,
     "stream_inputs_expected": _inputs_expected,
+    "stream_media_expected": _media_expected,
 }
 
 Samples = Iterable[tuple[str, object]]
+T = TypeVar("T")
 
 
 def _primary(answer: Answer) -> Samples:
@@ -92,7 +103,21 @@ DETAILS: Final[Mapping[str, Callable[[Answer], Samples]]] = {
 }
 
 
-def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
+def _one(value: float | None) -> Samples:
+    return [("", float(value))] if value is not None else ()
+
+
+# Families of what arrives of a live stream: likewise.
+FIGURES: Final[Mapping[str, Callable[[Figures], Samples]]] = {
+    "stream_ingest_bits_per_second": lambda told: ((f',media="{escape(kind)}"', rate) for kind, rate in told.bits),
+    "stream_ingest_frames_per_second": lambda told: _one(told.frames),
+    "stream_ingest_width_pixels": lambda told: _one(told.width),
+    "stream_ingest_height_pixels": lambda told: _one(told.height),
+    "stream_ingest_stalled": lambda told: _one(told.stalled),
+}
+
+
+def _detailed(rows: Sequence[Labelled]) -> list[tuple[str, Answer]]:
     """Return the labels and answer of each row whose current answer has details beside its state."""
     return [
         (labels, answer)
@@ -105,41 +130,28 @@ def _detailed(rows: Iterable[Labelled]) -> list[tuple[str, Answer]]:
 
 def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> Iterator[bytes]:
     """Yield the per-stream families in slices."""
-    detailed = _detailed(rows)
+    detailed: list[tuple[str, Answer]] = []
+    figured: list[tuple[str, Figures]] = []
+    for part in parted(rows):
+        detailed += _detailed(part)
+        figured += [(labels, row.figures) for (labels, _), row in part if row.figures is not None]
+        yield b""
     for family in STREAM_FAMILIES:
         if not is_asked(family.name, names):
             continue
         yield family.head(openmetrics).encode()
         if render := CORE.get(family.name):
-            for start in range(0, len(rows), SLICE):
-                yield "".join(render(family.name, rows[start : start + SLICE])).encode()
+            yield from ("".join(render(family.name, part)).encode() for part in parted(rows))
             continue
-        samples = DETAILS[family.name]
-        for start in range(0, len(detailed), SLICE):
-            yield "".join(
-                f"{family.name}{{{labels}{extra}}} {value!r}\n"
-                for labels, answer in detailed[start : start + SLICE]
-                for extra, value in samples(answer)
-            ).encode()
+        if told := FIGURES.get(family.name):
+            yield from _further(family.name, figured, told)
+        else:
+            yield from _further(family.name, detailed, DETAILS[family.name])
 
 
-def callbacks(rows: Iterable[Labelled], counters: Counters, openmetrics: bool, names: Names = None) -> bytes:
-    """Return the families that only streams with callbacks have, those of them that are asked for."""
-    last, ended = CALLBACK_FAMILIES
-    labels: Mapping[Key, str] = {}
-    if counters.last_callback or counters.push_ends:
-        labels = {row.key: labels for (labels, _), row in rows}
-    lines: list[str] = []
-    if is_asked(last.name, names):
-        lines.append(last.head(openmetrics))
-        lines += (
-            f"{last.name}{{{labels[key]}}} {at!r}\n" for key, at in counters.last_callback.items() if key in labels
-        )
-    if is_asked(ended.name, names):
-        lines.append(ended.head(openmetrics))
-        lines += (
-            f'{ended.name}{{{labels[provider, stream]},reason="{reason}"}} {count}.0\n'
-            for (provider, stream, reason), count in counters.push_ends.items()
-            if (provider, stream) in labels
-        )
-    return "".join(lines).encode()
+def _further(name: str, told: Sequence[tuple[str, T]], samples: Callable[[T], Samples]) -> Iterator[bytes]:
+    """Yield a family that not every stream has, in slices."""
+    for some in parted(told):
+        yield "".join(
+            f"{name}{{{labels}{extra}}} {value!r}\n" for labels, details in some for extra, value in samples(details)
+        ).encode()

@@ -1,20 +1,35 @@
-"""The clouds, one folder each. The folder's name is the word in the configuration and the label."""
+"""The clouds: one folder each, and those of packages outside. A name is the word in the configuration and the label."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
 from types import MappingProxyType
+from typing import Final
 
-from exporter.providers.interface import AnyProvider
+from exporter.providers.interface import AnyProvider, Provider
 from exporter.spelling import LONGEST, closest
 
+GROUP: Final = "stream_exporter.providers"
+"""The entry points of clouds from outside, as in `toy = "toy_cloud.provider:PROVIDER"`, with codes.yml beside it."""
 
-def names() -> tuple[str, ...]:
-    """Return the names of all folders in alphabetical order, without importing them."""
-    return tuple(sorted(module.name for module in iter_modules(__path__) if module.ispkg))
+
+@lru_cache(maxsize=1)
+def places() -> MappingProxyType[str, EntryPoint]:
+    """Return where every provider is, in alphabetical order, without importing any.
+
+    Raises:
+        ImportError: Two have the same name.
+    """
+    folders = (module.name for module in iter_modules(__path__) if module.ispkg)
+    ours = [EntryPoint(name, f"{__name__}.{name}.provider:PROVIDER", GROUP) for name in folders]
+    found: dict[str, EntryPoint] = {}
+    for one in sorted((*ours, *entry_points(group=GROUP)), key=lambda one: one.name):
+        if found.setdefault(one.name, one) is not one:
+            raise ImportError(f"two providers are named {one.name}: {found[one.name].value} and {one.value}")
+    return MappingProxyType(found)
 
 
 @lru_cache(maxsize=1)
@@ -22,9 +37,9 @@ def all_providers() -> MappingProxyType[str, AnyProvider]:
     """Return every provider by name, in alphabetical order.
 
     Raises:
-        ImportError: A folder does not hold a provider; the text says what it lacks.
+        ImportError: There is no provider where one should be; the text says what is missing.
     """
-    return MappingProxyType({name: _provider(name) for name in names()})
+    return MappingProxyType({name: _provider(place) for name, place in places().items()})
 
 
 def sources_of(metric: str) -> str:
@@ -40,17 +55,18 @@ def suggest_provider(word: str, known: Mapping[str, AnyProvider]) -> str:
     return f"; did you mean '{names_of[near[0]]}'?" if near else ""
 
 
-def _provider(name: str) -> AnyProvider:
-    where = f"exporter/providers/{name}"
+def _provider(place: EntryPoint) -> AnyProvider:
+    folder, _, file = place.module.replace(".", "/").rpartition("/")
     try:
-        module = import_module(f"{__name__}.{name}.provider")
+        provider = place.load()
     except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}.provider":
+        if error.name != place.module:
             raise
-        raise ImportError(f"{where} lacks provider.py, which ends in PROVIDER = Provider(...)") from None
-    provider: AnyProvider | None = getattr(module, "PROVIDER", None)
-    if provider is None:
-        raise ImportError(f"{where}/provider.py does not end in PROVIDER = Provider(...)")
-    if provider.name != name:
-        raise ImportError(f"{where}/provider.py is named {provider.name}, unlike its folder")
+        raise ImportError(f"{folder} lacks {file}.py, which ends in {place.attr} = Provider(...)") from None
+    except AttributeError:
+        provider = None
+    if not isinstance(provider, Provider):
+        raise ImportError(f"{folder}/{file}.py does not end in {place.attr} = Provider(...)")
+    if provider.name != place.name:
+        raise ImportError(f"{folder}/{file}.py is named {provider.name}, and has to be {place.name}")
     return provider

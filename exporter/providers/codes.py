@@ -1,7 +1,7 @@
 """The catalogue of the providers' codes: code → reason or state, meaning, advice.
 
-It is read from `providers/<name>/codes.yml` for each cloud, and from `reasons.yml` for the exporter's own words. A code
-that no table lists gets the reason of the longest matching prefix, else of the HTTP status, else `provider_error`. Only
+It is read from `codes.yml` beside each `provider.py`, and from `reasons.yml` for the exporter's own words. A code that
+no table lists gets the reason of the longest matching prefix, else of the HTTP status, else `provider_error`. Only
 listed codes may become labels, so that a provider cannot make up new label values.
 """
 
@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from typing import Any, Final
 
 import yaml
 
-from exporter.providers import names
+from exporter.providers import places
 
 LOCAL: Final = "exporter"
 """The provider in entries about the exporter's own words."""
@@ -125,21 +126,19 @@ class Catalogue:
 
 @cache
 def load(provider: str) -> Catalogue:
-    """Return a provider's catalogue, which is empty if its folder has no `codes.yml`.
+    """Return a provider's catalogue, which is empty if it has no `codes.yml`.
 
     Raises:
         KeyError: No provider has this name.
     """
-    if provider not in names():
-        raise KeyError(provider)
     file = _file(provider)
-    return Catalogue(provider, _parse(file) if file.is_file() else {"title": provider})
+    return Catalogue(provider, {"title": provider} if file is None else _parse(file))
 
 
 @cache
 def providers() -> tuple[str, ...]:
     """Return the names of all providers with a `codes.yml`, sorted."""
-    return tuple(name for name in names() if _file(name).is_file())
+    return tuple(name for name in places() if _file(name) is not None)
 
 
 def local(word: str) -> Entry:
@@ -191,8 +190,11 @@ def _own() -> dict[str, Table]:
     }
 
 
-def _file(provider: str) -> Traversable:
-    return files(f"exporter.providers.{provider}") / "codes.yml"
+def _file(provider: str) -> Traversable | None:
+    """Return the `codes.yml` beside a provider's module, without importing that, or None."""
+    spec = find_spec(places()[provider].module)
+    file = files(spec.parent) / "codes.yml" if spec and spec.parent else None
+    return file if file is not None and file.is_file() else None
 
 
 def _parse(file: Traversable) -> dict[str, Any]:

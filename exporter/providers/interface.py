@@ -1,7 +1,8 @@
 """The plug-in interface: a provider is a value made of tables and pure functions.
 
 A provider never waits, reads no clock and draws no random numbers: it gets the time and the nonce as a `Moment`. To add
-a cloud, add `providers/<name>/provider.py`, which ends in `PROVIDER = Provider(...)`, and `providers/<name>/codes.yml`.
+a cloud, add `providers/<name>/provider.py`, which ends in `PROVIDER = Provider(...)`, and `codes.yml` beside it, or a
+package of your own with both and an entry point of the group `stream_exporter.providers`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
+from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reason, Reply, Request, Stream
 from exporter.providers.sources import Source
 
 A = TypeVar("A", bound=Account)
@@ -94,6 +95,8 @@ class Page:
         code: The provider's own word for success.
         last: Whether the page is not full, so that no page follows, whatever `pages` says.
         token: Token of the next page, for APIs that page by token; empty on the last page.
+        size: How many rows the provider sent, where some have several keys; None where each has one.
+        figures: What arrives of the streams of some keys, where the list says no more than that.
     """
 
     rows: Mapping[Hashable, Answer | None]
@@ -102,6 +105,8 @@ class Page:
     code: str = "ok"
     last: bool = False
     token: str = ""
+    size: int | None = None
+    figures: Mapping[Hashable, Figures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,7 @@ class Listing(Generic[A, S]):
         every: Minimum seconds between two listings of one scope; a listing may be that old.
         inputs: Whether it lists the inputs of streams: a stream missing from a complete list has none.
         needed_by: Whether a stream needs this listing for details that no other API has, whatever it costs.
+        lag: How many seconds before the call the figures were measured.
     """
 
     action: str
@@ -134,15 +140,11 @@ class Listing(Generic[A, S]):
     every: Callable[[A], float] = lambda _account: 0.0
     inputs: bool = False
     needed_by: Callable[[S], bool] = lambda _stream: False
+    lag: float = 0.0
     largest: int = MEBIBYTE
 
 
 AnyApi = Api[Any, Any] | Listing[Any, Any]
-
-
-def allowed_rate(account: Account, api: AnyApi) -> float:
-    """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""
-    return account.quota.get(api.action, account.quota_share * api.limit(account))
 
 
 # --- callbacks -------------------------------------------------------------------------------------------------------
@@ -252,6 +254,7 @@ class Provider(Generic[A, S]):
         stream: The stream's fields; likewise.
         single: The API that answers for one stream; None if the listings answer for every stream.
         listings: The APIs that answer for many streams, in order of preference; required if there is no `single`.
+        figures: The APIs that list figures of live streams and nothing else; they are asked last and set no state.
         sign: Turn a call into a signed HTTP request.
         hides: Names, in any case, of the request headers and URL parameters whose values must never be shown, and of
             the parameters within such a header, as in `Authorization: SCHEME Credential=…, Signature=…`.
@@ -274,6 +277,7 @@ class Provider(Generic[A, S]):
     stream: type[S]
     single: Api[A, S] | None = None
     listings: tuple[Listing[A, S], ...] = ()
+    figures: tuple[Listing[A, S], ...] = ()
     sign: Callable[[A, Credentials, Call, Moment], Request]
     hides: tuple[str, ...]
     waits: Callable[[Reply], Iterable[float]] = lambda _reply: ()
@@ -304,7 +308,12 @@ class Provider(Generic[A, S]):
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
         """Return every API of the provider by its action."""
-        return {api.action: api for api in (self.main, *self.listings)}
+        return {api.action: api for api in (self.main, *self.listings, *self.figures)}
+
+    def allowed_rates(self, account: A) -> dict[str, float]:
+        """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""
+        share, quota = account.quota_share, account.quota
+        return {action: quota.get(action, share * api.limit(account)) for action, api in self.apis().items()}
 
 
 AnyProvider = Provider[Any, Any]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from exporter.model import Account, Fault, Stream
+from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
+from exporter.rounds.figures import FigureAsker
 from exporter.rounds.round import Round
 from exporter.rounds.shared import Shared
 from exporter.rounds.state import AccountState
@@ -21,6 +22,7 @@ class AccountProber(AccountState):
     def __init__(self, provider: AnyProvider, account: Account, shared: Shared) -> None:
         super().__init__(provider, account, shared)
         self._rounds: list[Round] = []
+        self._figures = FigureAsker(self)
         self.configure(account, ())
 
     def configure(self, account: Account, streams: Sequence[Stream]) -> None:
@@ -28,6 +30,7 @@ class AccountProber(AccountState):
         super().configure(account, streams)
         for one in self._rounds:
             one.narrow()
+        self._figures.configure()
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -35,12 +38,13 @@ class AccountProber(AccountState):
         """Ask all streams that were not asked since `fresh`, until the deadline (both monotonic seconds).
 
         A round under way is joined: what it asked counts as fresh. What it left over is asked in a round of our own.
+        Then figures are asked for where they are due.
         """
-        started = False
+        started, present = False, None
         while (now := self.shared.clock.mono()) < deadline:
-            present = self._present(now)
-            if present is not None:
-                fresh = min(fresh, present.started)
+            joined = self._present(now)
+            if joined is not None:
+                fresh, present = min(fresh, joined.started), joined
             elif started or self.complete_since >= fresh or not (due := self._due(fresh)):
                 break
             else:
@@ -51,6 +55,10 @@ class AccountProber(AccountState):
         # Calls of earlier rounds that are still in flight are waited for too: none of them is asked twice.
         await self._wait(self._rounds, deadline)
         self._settle()
+        if present is not None and present.caller is not None:
+            caller, present.caller = present.caller, None
+            self._figures.begin(caller)
+        await self._figures.wait(deadline)
 
     async def refresh_one(self, record: Record, deadline: float, fresh: float, *, follow_up: bool = False) -> None:
         """Ask for one stream, ahead of all others, unless it was asked since `fresh` (monotonic seconds).
@@ -77,38 +85,6 @@ class AccountProber(AccountState):
             yield
         finally:
             self.observers.discard(observer)
-
-    # --- what is shown -----------------------------------------------------------------------------------------------
-
-    @property
-    def size(self) -> int:
-        """How many streams are watched."""
-        return len(self.streams)
-
-    @property
-    def up(self) -> bool | None:
-        """Whether the last round that tried got a definite answer; None before the first."""
-        return self.health.up
-
-    @property
-    def fault(self) -> Fault | None:
-        """Why the account answers nothing; None while it answers."""
-        return self.health.fault
-
-    @property
-    def held_back(self) -> bool:
-        """Whether calls are held back after repeated failures."""
-        return self.health.breaker.open
-
-    @property
-    def round_seconds(self) -> float | None:
-        """How long the last round took."""
-        return self.health.round_seconds
-
-    @property
-    def unprobed(self) -> Mapping[str, int]:
-        """Streams whose turn did not come in the last round, by why."""
-        return self.health.unprobed
 
     @property
     def scraped(self) -> bool:

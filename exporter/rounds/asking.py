@@ -23,8 +23,13 @@ class Asker:
         fault: The last failure.
     """
 
-    def __init__(self, state: AccountState, caller: Caller, deadline: float) -> None:
+    def __init__(self, state: AccountState, caller: Caller, deadline: float, *, judges: bool = True) -> None:
+        """Take what the calls are made with, and until when (monotonic seconds).
+
+        Unless it `judges`, what comes of them is counted and says nothing of the account: for figures.
+        """
         self.caller = caller
+        self._judges = judges
         self.calls = self.waiting = self.good = self.definite = 0
         self.fault: Fault | None = None
         self._state = state
@@ -68,6 +73,7 @@ class Asker:
             pages = query.page if outcome.last else outcome.pages
         else:
             pages = state.listed[key].pages if key in state.listed else 1
+            state.rows.pop(key, None)
             if (record := state.record(query.streams[0])) is not None:
                 state.shared.board.remember(record, outcome, state.shared.clock.now())
         state.listed[key] = Listed(sent, pages)
@@ -95,7 +101,8 @@ class Asker:
             if not stale:
                 self.fault = fault
             state.count(fault)
-            if fault.reason is Reason.AUTH:
+            if fault.reason is Reason.AUTH and self._judges:
                 state.shared.mark_refused(state.provider, caller.account)
-        self.good += state.health.met(fault)
+        if self._judges:
+            self.good += state.health.met(fault)
         return made.outcome

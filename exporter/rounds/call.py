@@ -24,10 +24,10 @@ from exporter.providers.interface import (
 )
 from exporter.providers.reading import LONGEST_WORD, printable, retry_after
 from exporter.rounds.gate import Connection
-from exporter.rounds.plan import Query
+from exporter.rounds.plan import Query, label_of
 from exporter.rounds.shared import Shared, place
 from exporter.rounds.transcript import Transcript, known_secrets, redact
-from exporter.scrubbing import scrub
+from exporter.scrubbing import Targets, scrub
 
 log = structlog.get_logger("prober")
 
@@ -140,9 +140,10 @@ class Caller:
             return self._judged(query, asked, reply)
         except ProviderError as error:
             # To take secrets out of a long text takes long, too.
-            error.message = self._scrub(error.message, request, addresses=True)
+            secrets = self._secrets(request)
+            error.message = scrub(error.message, secrets, limit=SHOWN, addresses=True)
             if len(error.code) > LONGEST_WORD:
-                error.code = printable(self._scrub(error.code, request), LONGEST_WORD)
+                error.code = printable(scrub(error.code, secrets, limit=SHOWN), LONGEST_WORD)
             raise
 
     # --- what went wrong ---------------------------------------------------------------------------------------------
@@ -165,18 +166,18 @@ class Caller:
         entry = self._catalogue.lookup(made.query.api.action, error.code, reply.status)
         reason = Reason(entry.reason or Reason.MALFORMED)
         told = error.message if entry.listed else ": ".join(filter(None, (error.code, error.message)))
+        secrets = self._secrets(made.request)
         # Cut last: half a secret would not be recognised.
-        message = printable(self._scrub(told, made.request, addresses=True))
-        request_id = self._scrub(error.request_id, made.request)
+        message = printable(scrub(told, secrets, limit=SHOWN, addresses=True))
+        request_id = scrub(error.request_id, secrets, limit=SHOWN)
         if reason is Reason.THROTTLED:
             made.throttled, made.retry_after = True, retry_after(self.provider, reply)
         return Fault(reason, catalogue.label(entry), message, request_id, made.retry_after)
 
-    def _scrub(self, text: str, request: Request | None, *, addresses: bool = False) -> str:
-        """Take the credentials and the signature out of text that a provider sent or that is to be shown."""
-        return scrub(
-            text, known_secrets(self._credentials, request, self.provider.hides), limit=SHOWN, addresses=addresses
-        )
+    def _secrets(self, request: Request | None) -> Targets:
+        """Return the credentials and the signature, which no text shows that a provider sent."""
+        known = known_secrets(self._credentials, request, self.provider.hides)
+        return Targets.of([*known, *self.account.http.secrets()])
 
     # --- what is counted and shown -----------------------------------------------------------------------------------
 
@@ -195,12 +196,15 @@ class Caller:
 
     def _observe(self, made: Attempt, seconds: float) -> None:
         request, reply = made.request, made.reply
-        asked = self._scrub(redact(request, self.provider.hides), request) if request is not None else ""
+        secrets = self._secrets(request)
+        asked = scrub(redact(request, self.provider.hides), secrets, limit=SHOWN) if request is not None else ""
         body = reply.body[: 4 * SHOWN].decode("utf-8", "replace") if reply is not None else ""
-        told = self._scrub(body, request, addresses=True)[:SHOWN]
+        told = scrub(body, secrets, limit=SHOWN, addresses=True)[:SHOWN]
         status = reply.status if reply is not None else None
-        streams = tuple(stream.name for stream in made.query.streams)
-        transcript = Transcript(made.query.api.action, streams, asked, status, told, seconds, made.outcome)
+        query = made.query
+        streams = () if query.api in self.provider.figures else tuple(stream.name for stream in query.streams)
+        scope = label_of(query.scope)
+        transcript = Transcript(query.api.action, streams, scope, asked, status, told, seconds, made.outcome)
         for observer in tuple(self._observers):
             observer(transcript)
 

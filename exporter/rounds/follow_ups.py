@@ -77,7 +77,7 @@ class FollowUps:
     def keep(self) -> None:
         """Forget streams that are no longer configured."""
         for key, one in tuple(self._following.items()):
-            if self._turns.prober_of(one.record) is None:
+            if self._turns.prober.prober_of(one.record) is None:
                 one.stop()
                 del self._following[key]
 
@@ -108,7 +108,7 @@ class FollowUps:
     async def _ask(self, prober: AccountProber, one: FollowUp) -> None:
         now = self._clock.mono()
         # While calls are held back, only scrapes try whether the account answers again.
-        if not prober.held_back and not one.confirmed():
+        if not prober.health.breaker.open and not one.confirmed():
             one.asked.append(now)
             await prober.refresh_one(one.record, now + CALL_SECONDS, now, follow_up=True)
 
@@ -116,7 +116,7 @@ class FollowUps:
         """Wait for the stream's and the account's turn; return who asks, or None where the stream is gone."""
         if (wait := one.gap(self._clock.mono())) > 0:
             await asyncio.sleep(wait)
-        prober = self._turns.prober_of(one.record)
+        prober = self._turns.prober.prober_of(one.record)
         if prober is not None:
             await self._turns.turn(prober)
-        return self._turns.prober_of(one.record)
+        return self._turns.prober.prober_of(one.record)

@@ -40,7 +40,7 @@ def window(rate: float) -> tuple[int, float]:
 
 
 def paced(rate: float) -> float:
-    """Return the calls per second that a kept rate comes to over a long time."""
+    """Return the calls per second that an allowed rate comes to over a long time."""
     most, seconds = window(rate)
     return most / seconds
 
@@ -71,7 +71,7 @@ class Slowdown:
 
 
 class Pace:
-    """The rate kept for one action, for all accounts that the provider counts as one.
+    """The rate allowed for one action, for all accounts that the provider counts as one.
 
     Calls are spaced evenly, and no window of one second holds more than the limit. A throttling answer halves the
     rate; further ones bring it to what the provider lets through. It is back within 15 seconds after the last.
@@ -108,7 +108,7 @@ class Pace:
         return max(self._from + gap, self._paused_until)
 
     def rate(self, now: float) -> float:
-        """Return the calls per second kept at this time, in steps of a second, so that two looks in a row agree."""
+        """Return the calls per second allowed at this time, in steps of a second, so that two looks in a row agree."""
         if self._slow is None:
             return self.limit
         return min(self.limit, self._slow.grown(math.floor(now - self._slow.since)))

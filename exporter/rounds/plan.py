@@ -4,6 +4,8 @@ It yields steps and is sent the outcome of each listing call; single calls repor
 list is active. One that does not is asked singly, so that inactive, forbidden and not found stay apart, unless the
 listing says that absence settles it. A listing that fails leaves its streams to single calls; where the provider has
 none, they are lost in this round.
+
+Lists of figures are not part of it: they settle nothing, and `figure_groups` says which of them are due.
 """
 
 from __future__ import annotations
@@ -12,11 +14,18 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.model import Account, Answer, Call, Input, Stream
+from exporter.model import Account, Answer, Call, Figures, Input, Stream
 from exporter.providers.interface import AnyProvider, Api, Listing, Page
+
+Scope = tuple[str, str]  # what a listing covers: its API's action, and the scope that it was asked for
 
 LARGEST_PAGE = 1000
 LISTED_SECONDS = 600.0  # how long the page count of an earlier listing is believed
+
+
+def label_of(scope: str) -> str:
+    """Return a scope in one line, for labels and pages."""
+    return scope.replace("\n", "/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +59,26 @@ class Query:
 
 @dataclass(slots=True)
 class Step:
-    """What to do next: calls to make, streams settled by a listing, and streams of which nothing can be learned."""
+    """What to do next: calls to make, streams settled by a listing, and streams of which nothing can be learned.
+
+    Or what a provider's own code raised about the streams of one listing: the others go on.
+    `rows` is how many rows a listing had that has now been read whole.
+    """
 
     ask: list[Query] = field(default_factory=list)
     settled: list[tuple[Stream, Answer]] = field(default_factory=list)
     lost: list[Stream] = field(default_factory=list)
+    rows: int | None = None
+    bug: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FigureStep:
+    """What a page of a list of figures tells, the next page, and the rows of a list that has now been read whole."""
+
+    told: list[tuple[Stream, Figures]]
+    ask: Query | None
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +95,7 @@ class Outlook:
 
     Attributes:
         now: Monotonic seconds.
-        rates: Calls per second kept, by action.
+        rates: Calls per second allowed, by action.
         down: Names of streams whose last definite answer was not active: a listing will not have them.
         listed: Earlier listings by (action, scope).
     """
@@ -79,7 +103,7 @@ class Outlook:
     now: float
     rates: Mapping[str, float]
     down: frozenset[str] | set[str] = frozenset()
-    listed: Mapping[tuple[str, str], Listed] = field(default_factory=dict)
+    listed: Mapping[Scope, Listed] = field(default_factory=dict)
 
 
 Plan = Generator[Step, tuple[Query, Page | None], None]
@@ -106,7 +130,10 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], out
     while waiting:
         query, page = yield step
         group = waiting[query.api.action, query.scope]
-        step = group.learn(provider, account, query.page, page)
+        try:
+            step = group.learn(provider, account, query.page, page)
+        except Exception as error:
+            step, group.finished = Step(bug=error), True
         if group.finished:
             del waiting[query.api.action, query.scope]
     yield step
@@ -114,12 +141,21 @@ def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], out
 
 @dataclass(slots=True)
 class Group:
-    """Streams that one listing covers, while it is read page by page."""
+    """Streams that one listing covers, while it is read page by page.
+
+    Attributes:
+        left: Streams that no page has shown yet.
+        seen: Keys of the rows read.
+        count: How many rows they were.
+        whole: Whether no row is missing so far.
+        finished: Whether no page will follow.
+    """
 
     listing: Listing[Any, Any]
     scope: str
     left: list[Stream]
     seen: set[Any] = field(default_factory=set)
+    count: int = 0
     whole: bool = True
     finished: bool = False
 
@@ -132,18 +168,41 @@ class Group:
         if page is None:
             self.finished, self.whole = True, False
             return self._rest(provider, account, Step())
-        new = page.rows.keys() - self.seen
-        self.seen |= new
-        self.whole = self.whole and page.complete
         step = Step(settled=self._present(account, page))
-        # A page without news means that the provider's pages drift or loop: what is left is asked singly.
-        if new and self._goes_on(provider, account, number, page):
+        if self._more(provider, account, number, page):
             step.ask.append(self.query(number + 1, page.token))
             return step
+        step.rows = self.count if self.whole else None
+        return self._rest(provider, account, step)
+
+    def learn_figures(self, provider: AnyProvider, account: Account, number: int, page: Page) -> FigureStep:
+        """Take a page of a list of figures; say what it tells and which page follows."""
+        told, left = [], []
+        for stream in self.left:
+            keys = self.listing.keys(account, stream)
+            found = next((page.figures[key] for key in keys if key in page.figures), None)
+            if found is None:
+                left.append(stream)
+            else:
+                told.append((stream, found))
+        self.left = left
+        if self._more(provider, account, number, page):
+            return FigureStep(told, self.query(number + 1, page.token))
+        return FigureStep(told, None, self.count if self.whole else None)
+
+    def _more(self, provider: AnyProvider, account: Account, number: int, page: Page) -> bool:
+        """Count the rows of a page; say whether another page follows and is worth its call."""
+        new = page.rows.keys() - self.seen
+        self.seen |= new
+        self.count += len(new) if page.size is None else page.size
+        self.whole = self.whole and page.complete
+        # A page without news means that the provider's pages drift or loop: what is left is asked singly.
+        if new and self._goes_on(provider, account, number, page):
+            return True
         self.finished = True
         # Pages that were not read may hold the streams that are left: then absence proves nothing.
         self.whole = self.whole and number >= page.pages and not page.token
-        return self._rest(provider, account, step)
+        return False
 
     def _goes_on(self, provider: AnyProvider, account: Account, number: int, page: Page) -> bool:
         """Whether the next page is there and worth a call.
@@ -190,7 +249,7 @@ def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], o
     """Yield the listings worth making for these streams; a stream stands in one of them at most."""
     if account.plan == "single" and provider.single is not None:
         return
-    for group in _groups(provider, account, streams):
+    for group in _groups(provider.listings, account, streams):
         last = outlook.listed.get((group.listing.action, group.scope))
         every = group.listing.every(account)
         if last is not None and outlook.now - last.at < every:
@@ -206,10 +265,33 @@ def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], o
                 yield group
 
 
-def _groups(provider: AnyProvider, account: Account, streams: Iterable[Stream]) -> list[Group]:
-    groups: dict[tuple[str, str], Group] = {}
+def figure_groups(
+    provider: AnyProvider, account: Account, streams: Iterable[Stream], now: float, listed: Mapping[Scope, Listed]
+) -> list[Group]:
+    """Return the lists of figures that are due for these live streams, the one made longest ago first.
+
+    Args:
+        provider: The cloud.
+        account: Its account.
+        streams: Live streams.
+        now: Monotonic seconds.
+        listed: Earlier listings by (action, scope).
+    """
+    if not account.figures:
+        return []
+    never = float("-inf")
+    made = [
+        (last.at if (last := listed.get((group.listing.action, group.scope))) is not None else never, group)
+        for group in _groups(provider.figures, account, streams)
+    ]
+    due = [(at, group) for at, group in made if now - at >= group.listing.every(account)]
+    return [group for _, group in sorted(due, key=lambda pair: pair[0])]
+
+
+def _groups(listings: Iterable[Listing[Any, Any]], account: Account, streams: Iterable[Stream]) -> list[Group]:
+    groups: dict[Scope, Group] = {}
     for stream in streams:
-        for listing in provider.listings:
+        for listing in listings:
             scope = listing.scope(account, stream)
             if scope is not None:
                 group = groups.setdefault((listing.action, scope), Group(listing, scope, []))

@@ -26,7 +26,7 @@ class Planner:
 
     def __init__(self, state: AccountState, asker: Asker, due: Sequence[Record]) -> None:
         down = {r.stream.name for r in due if r.answer is not None and r.answer.state is not State.ACTIVE}
-        outlook = Outlook(state.shared.clock.mono(), state.kept(), down, state.listed)
+        outlook = Outlook(state.shared.clock.mono(), state.allowed_rates(), down, state.listed)
         self._state = state
         self._asker = asker
         self._size = len(due)
@@ -35,11 +35,11 @@ class Planner:
 
     async def begin(self) -> list[Query]:
         """Return the calls to begin with."""
-        step = await self._advance(partial(next, self._plan, None), self._size)
-        return step.ask if step is not None else []
+        step = await self._advance(partial(next, self._plan), self._size)
+        return step.ask
 
     async def learn(self, query: Query, outcome: Page | Fault, sent: float) -> list[Query]:
-        """Take what came of a listing call; return the calls that follow.
+        """Take what came of a listing call; return the calls that follow, or raise what the provider's code raised.
 
         Args:
             query: What was asked.
@@ -48,10 +48,12 @@ class Planner:
         """
         page = outcome if isinstance(outcome, Page) else None
         size = len(query.streams) + (len(page.rows) if page is not None else 0)
-        step = await self._advance(partial(self._tell, query, page), size)
-        if step is None:
-            return []
+        step = await self._advance(partial(self._plan.send, (query, page)), size)
+        if step.bug is not None:
+            raise step.bug
         state, board, now = self._state, self._state.shared.board, self._state.shared.clock.now()
+        if step.rows is not None:
+            state.rows[query.api.action, query.scope] = step.rows, sent
         async for stream, answer in unhurried(step.settled):
             record = state.record(stream)
             # What was asked of a stream since the listing was sent is newer than the listing.
@@ -71,16 +73,9 @@ class Planner:
                 board.add_inputs(record, asked.inputs)
         return step.ask
 
-    def _tell(self, query: Query, page: Page | None) -> Step | None:
-        """Tell the plan what came of a call; return what follows, or None where it is at its end."""
-        try:
-            return self._plan.send((query, page))
-        except StopIteration:
-            return None
-
-    async def _advance(self, advance: Callable[[], Step | None], size: int) -> Step | None:
+    async def _advance(self, advance: Callable[[], Step], size: int) -> Step:
         async with self._one_at_a_time:
             if size <= PLANNED_AT_ONCE:
                 return advance()
-            step: Step | None = await self._state.shared.aside(advance)
+            step: Step = await self._state.shared.aside(advance)
             return step

@@ -17,7 +17,11 @@ log = structlog.get_logger("prober")
 
 
 class Prober:
-    """The probers of all accounts, by the account's name. They share nothing but what `Shared` holds."""
+    """The probers of all accounts that are configured. They share nothing but what `Shared` holds.
+
+    Attributes:
+        accounts: By the account's name.
+    """
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
@@ -56,6 +60,7 @@ class Prober:
         """Return the accounts of the configuration in force."""
         return self.accounts.values()
 
-    def prober_of(self, record: Record) -> AccountProber:
-        """Return who asks for a stream."""
-        return self.accounts[record.stream.account]
+    def prober_of(self, record: Record) -> AccountProber | None:
+        """Return who asks for a stream, or None where a reload has taken it away."""
+        watched = self.shared.board.get(record.key) is record
+        return self.accounts.get(record.stream.account) if watched else None

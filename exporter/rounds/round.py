@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
 
 from exporter.model import Fault, Reason
 from exporter.providers import codes as catalogue
-from exporter.providers.interface import CredentialsError
+from exporter.providers.interface import AnyApi, CredentialsError
 from exporter.rounds.asking import Asker
 from exporter.rounds.call import Caller, bug
 from exporter.rounds.gate import Connection
@@ -41,6 +41,7 @@ class Round:
         deadline: Monotonic seconds after which no call begins.
         alone: The stream that it is about, where it is about one alone.
         withheld: Streams that are not asked because the breaker is open.
+        caller: Makes its calls, once it has credentials; it asks for figures afterwards.
         over: Whether all its calls have ended.
         task: What runs it.
     """
@@ -48,14 +49,9 @@ class Round:
     def __init__(
         self, state: AccountState, deadline: float, *, whole: bool, alone: Key | None = None, follow_up: bool = False
     ) -> None:
-        """Begin a round.
+        """Begin a round; a `whole` one is about all streams of the account.
 
-        Args:
-            state: The account's.
-            deadline: Monotonic seconds.
-            whole: Whether it is about all streams of the account.
-            alone: The stream that it is about, where it is about one alone.
-            follow_up: Whether only a callback asked for it: then it says nothing of the account.
+        One that only a callback asked for, a `follow_up`, says nothing of the account.
         """
         self.started = state.shared.clock.mono()
         self.deadline = deadline
@@ -68,6 +64,7 @@ class Round:
         self._whole = whole
         self._follow_up = follow_up
         self._judged = False
+        self.caller: Caller | None = None
         self._asker: Asker | None = None
         self._queue = CallQueue()
         self._news = asyncio.Event()
@@ -75,26 +72,36 @@ class Round:
 
     async def run(self, due: list[Record]) -> None:
         """Ask for streams; whatever happens, each of them is answered, failed, or left for the next round."""
-        state = self._state
         try:
-            credentials = await state.shared.credentials(state.provider, self._account)
-            state.identify(credentials)
-            caller = Caller(state.provider, self._account, credentials, state.shared, state.observers)
-            asker = self._asker = Asker(state, caller, self.deadline)
-            if state.health.breaker.open:
-                due = await self._trial(asker, due)
-            planner = Planner(state, asker, due)
-            self._add(await planner.begin())
-            # A list may bring as many single calls as there are streams.
-            workers = min(self._account.concurrency, len(due))
-            await asyncio.gather(*(self._work(asker, planner) for _ in range(workers)))
+            await self._ask(due)
         except CredentialsError as error:
-            await self._fail_all(due, Fault(Reason.AUTH, Reason.AUTH, str(error)))
+            self._fault = Fault(Reason.AUTH, Reason.AUTH, str(error))
+            await self._fail(due, self._fault)
         except Exception as error:
-            await self._fail_all(due, bug(state.provider.name, error))
+            self._fault = bug(self._state.provider.name, error)
+            await self._fail(due, self._fault)
         finally:
             self.over = True
         self.judge()
+
+    async def _ask(self, due: list[Record]) -> None:
+        state, single = self._state, self._state.provider.single
+        credentials = await state.shared.credentials(state.provider, self._account)
+        state.identify(credentials)
+        caller = self.caller = Caller(state.provider, self._account, credentials, state.shared, state.observers)
+        asker = self._asker = Asker(state, caller, self.deadline)
+        if state.health.breaker.open and single is not None:
+            due = await self._trial(asker, single, due)
+        planner = Planner(state, asker, due)
+        self._add(await planner.begin())
+        if state.health.breaker.open:
+            await self._try_list(asker, planner, due)
+        # A list may bring as many single calls as there are streams.
+        workers = min(self._account.concurrency, len(due))
+        work = (self._work(asker, planner) for _ in range(workers))
+        for end in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(end, Exception):
+                raise end
 
     # --- what is asked of it from outside ----------------------------------------------------------------------------
 
@@ -156,15 +163,12 @@ class Round:
 
     # --- how it begins -----------------------------------------------------------------------------------------------
 
-    async def _trial(self, asker: Asker, due: list[Record]) -> list[Record]:
+    async def _trial(self, asker: Asker, single: AnyApi, due: list[Record]) -> list[Record]:
         """While the breaker is open ask for one stream; return the others if the account answers again.
 
         A broken answer shows that somebody is there, and may be that stream's own trouble: the next one is tried.
         """
         state, rest = self._state, deque(due)
-        single = state.provider.single
-        if single is None:
-            return due  # a list is one call for many streams, and is tried as it is
         for _ in range(min(MOST_TRIALS, max(1, len(state.streams) // TRIAL_SHARE))):
             if not rest or (connection := await asker.turn(single.action)) is None:
                 break
@@ -179,42 +183,57 @@ class Round:
                 return [*rest, first] if detailed else list(rest)
             if first.fault is None or first.fault.reason not in MAYBE_ITS_OWN:
                 break
-        fault = asker.fault or state.health.fault or Fault(Reason.TIMEOUT, Reason.TIMEOUT)
-        self.withheld = len(rest)
-        now = state.shared.clock.now()
-        async for record in unhurried(rest):
-            state.shared.board.withhold(record, fault, now)
+        await self._withhold(asker, rest)
         return []
+
+    async def _try_list(self, asker: Asker, planner: Planner, due: list[Record]) -> None:
+        """Where only lists answer, make one call while the breaker is open, and no other until the account answers."""
+        if (action := self._queue.choose()) is not None:
+            await self._ask_next(action, asker, planner)
+        if self._state.health.breaker.open:
+            self._queue = CallQueue()
+            await self._withhold(asker, [record for record in due if record.tried < self.started])
+
+    async def _withhold(self, asker: Asker, records: Sequence[Record]) -> None:
+        """Withdraw what streams show that are not asked for."""
+        board, now = self._state.shared.board, self._state.shared.clock.now()
+        self.withheld += len(records)
+        fault = asker.fault or self._state.health.fault or Fault(Reason.TIMEOUT, Reason.TIMEOUT)
+        async for record in unhurried(records):
+            board.withhold(record, fault, now)
 
     def _add(self, queries: Iterable[Query]) -> None:
         self._queue.add(queries)
         self._news.set()
 
-    async def _fail_all(self, due: Iterable[Record], fault: Fault) -> None:
-        """Fail every stream of a round that could not even begin."""
-        self._fault = fault
-        board, now = self._state.shared.board, self._state.shared.clock.now()
+    async def _fail(self, due: Iterable[Record], fault: Fault) -> None:
+        """Fail all of these streams that were not asked in this round."""
+        state, now = self._state, self._state.shared.clock.now()
         async for record in unhurried(due):
             if record.tried < self.started:
-                board.failed(record, fault, now)
-                self._state.count(fault)
+                state.shared.board.failed(record, fault, now)
+                state.count(fault)
+                state.waiting.asked(record.key)
 
     # --- workers -----------------------------------------------------------------------------------------------------
 
     async def _work(self, asker: Asker, planner: Planner) -> None:
         """Make calls until none are left: a fixed set of workers, never a task per stream."""
         queue = self._queue
-        while self._state.shared.clock.mono() < self.deadline:
-            if queue.choose() is not None:
-                async with self._state.slots:
-                    if (action := queue.choose()) is not None:
-                        await self._ask_next(action, asker, planner)
-            elif queue.listings:
-                # A listing under way may bring more to ask.
-                self._news.clear()
-                await self._news.wait()
-            else:
-                return
+        try:
+            while self._state.shared.clock.mono() < self.deadline:
+                if queue.choose() is not None:
+                    async with self._state.slots:
+                        if (action := queue.choose()) is not None:
+                            await self._ask_next(action, asker, planner)
+                elif queue.listings:
+                    # A listing under way may bring more to ask.
+                    self._news.clear()
+                    await self._news.wait()
+                else:
+                    return
+        finally:
+            self._news.set()
 
     async def _ask_next(self, action: str, asker: Asker, planner: Planner) -> None:
         """Wait for a turn, and only then make the call that is most urgent by now."""
@@ -230,15 +249,25 @@ class Round:
             return
         try:
             while (query := queue.take(action)) is not None:
-                if query.page:
-                    await self._list(query, asker, planner, connection)
-                    return
-                record = self._state.record(query.streams[0])
-                if record is not None and self._wanted(record):
-                    await asker.ask_one(query, record, connection)
+                if await self._make(query, asker, planner, connection):
                     return
         finally:
             connection.release()
+
+    async def _make(self, query: Query, asker: Asker, planner: Planner, connection: Connection) -> bool:
+        """Make a call unless nobody waits for it any more; a bug costs its own streams the answer, and no others."""
+        try:
+            if query.page:
+                await self._list(query, asker, planner, connection)
+                return True
+            record = self._state.record(query.streams[0])
+            if record is None or not self._wanted(record):
+                return False
+            await asker.ask_one(query, record, connection)
+        except Exception as error:
+            asker.fault = bug(self._state.provider.name, error)
+            await self._fail(filter(None, map(self._state.record, query.streams)), asker.fault)
+        return True
 
     def _wanted(self, record: Record) -> bool:
         """Whether a stream in the queue still waits for an answer: another call may have brought it."""

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Final
 
 from exporter.model import Account, Credentials, Fault, Stream
-from exporter.providers.interface import AnyProvider, allowed_rate
+from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
 from exporter.rounds.gate import Gate
 from exporter.rounds.health import Health
 from exporter.rounds.pace import Pace
-from exporter.rounds.plan import Listed
+from exporter.rounds.plan import LISTED_SECONDS, Listed, Scope, label_of
 from exporter.rounds.shared import Shared
 from exporter.state.board import Key, Record
 
@@ -62,6 +62,7 @@ class AccountState:
         slots: Bounds the calls in flight.
         flying: Streams that are asked for at this moment.
         listed: What earlier listings taught.
+        rows: How many rows the last whole listing of a scope had, and when (monotonic seconds), by (action, scope).
         waiting: Who waits for which stream.
         observers: Told of each call.
         complete_since: Every stream was asked since then (monotonic seconds).
@@ -77,7 +78,8 @@ class AccountState:
     gates: dict[str, Gate] = field(default_factory=dict)
     slots: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
     flying: set[Key] = field(default_factory=set)
-    listed: dict[tuple[str, str], Listed] = field(default_factory=dict)
+    listed: dict[Scope, Listed] = field(default_factory=dict)
+    rows: dict[Scope, tuple[int, float]] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
     observers: set[Observer] = field(default_factory=set)
     complete_since: float = NEVER
@@ -88,7 +90,8 @@ class AccountState:
             self.slots = asyncio.Semaphore(account.concurrency)
         self.account, self.streams = account, tuple(streams)
         self.complete_since = NEVER
-        limits = {action: allowed_rate(account, api) for action, api in self.provider.apis().items()}
+        self.rows.clear()
+        limits = self.provider.allowed_rates(account)
         for action in limits:
             if action not in self.gates:
                 self.gates[action] = Gate(partial(self._pace, action), self.shared.clock.mono)
@@ -115,7 +118,13 @@ class AccountState:
         key = (*self.names, fault.code, str(fault.reason))
         self.shared.counters.errors[key] += 1
 
-    def kept(self) -> dict[str, float]:
+    def listed_rows(self) -> dict[str, int]:
+        """Return how many rows the last whole listing of each scope had, if that was not long ago."""
+        oldest = self.shared.clock.mono() - LISTED_SECONDS
+        rows = sorted(self.rows.items(), key=lambda one: one[1][1])
+        return {label_of(scope): count for (_, scope), (count, at) in rows if at >= oldest}
+
+    def allowed_rates(self) -> dict[str, float]:
         """Return the calls per second allowed now, by action."""
         now = self.shared.clock.mono()
         return {action: pace.rate(now) for action, pace in self.paces.items()}

@@ -17,7 +17,8 @@ class Transcript:
 
     Attributes:
         action: The API's action.
-        streams: The names of the streams that it was about.
+        streams: The names of the streams that it asked the state of.
+        scope: What it listed, if it listed anything.
         asked: The request as text, redacted.
         status: HTTP status, or None where there was no answer.
         body: The answer's beginning as text, redacted.
@@ -27,6 +28,7 @@ class Transcript:
 
     action: str
     streams: tuple[str, ...]
+    scope: str
     asked: str
     status: int | None
     body: str

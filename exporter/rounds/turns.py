@@ -18,7 +18,7 @@ class Turns:
     """Gives callbacks and probes their turns; all who wait for the same stream share one call."""
 
     def __init__(self, prober: Prober) -> None:
-        self._prober = prober
+        self.prober = prober
         self.clock = prober.shared.clock
         self._locks: dict[str, asyncio.Lock] = {}
         self._asking: dict[Key, asyncio.Task[None]] = {}
@@ -26,7 +26,7 @@ class Turns:
 
     def keep(self) -> None:
         """Forget accounts that are no longer configured."""
-        accounts = self._prober.accounts
+        accounts = self.prober.accounts
         self._locks = {name: lock for name, lock in self._locks.items() if name in accounts}
         self._asked_whole = {name: when for name, when in self._asked_whole.items() if name in accounts}
 
@@ -46,7 +46,7 @@ class Turns:
             queued = False
             while True:
                 now, pace = self.clock.mono(), prober.out_of_turn
-                pace.change(self._share(prober) * prober.kept()[prober.provider.main.action])
+                pace.change(self._share(prober) * prober.allowed_rates()[prober.provider.main.action])
                 if now + (wait := pace.wait(now)) > deadline:
                     return False
                 if wait <= 0:
@@ -57,7 +57,7 @@ class Turns:
 
     def _share(self, prober: AccountProber) -> float:
         """Return the part of the quota that is free: half, while an account that shares the quota is scraped."""
-        sharing = (one for one in self._prober.accounts.values() if one.out_of_turn is prober.out_of_turn)
+        sharing = (one for one in self.prober.accounts.values() if one.out_of_turn is prober.out_of_turn)
         return SHARE_BESIDE_SCRAPE if any(one.scraped for one in sharing) else 1.0
 
     async def ask(self, record: Record, deadline: float, fresh: float) -> None:
@@ -80,18 +80,13 @@ class Turns:
     async def _ask(self, record: Record, deadline: float, fresh: float) -> None:
         if not await self._pause(record.tried, deadline):
             return
-        prober = self.prober_of(record)
+        prober = self.prober.prober_of(record)
         if prober is None or not await self.turn(prober, deadline):
             return
         # A reload may have come while the turn was waited for.
-        prober = self.prober_of(record)
+        prober = self.prober.prober_of(record)
         if prober is not None:
             await prober.refresh_one(record, deadline, fresh)
-
-    def prober_of(self, record: Record) -> AccountProber | None:
-        """Return who asks for a stream, or None where a reload has taken it away."""
-        watched = self._prober.shared.board.get(record.key) is record
-        return self._prober.accounts.get(record.stream.account) if watched else None
 
     async def ask_all(self, prober: AccountProber, deadline: float) -> None:
         """Ask for all streams of an account, whatever is known of them, and once a second at most."""

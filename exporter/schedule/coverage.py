@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta, tzinfo
+from itertools import chain
 from typing import Final
 
 from exporter.schedule.intervals import DAY_MINUTES, LONGEST_WAIT, Interval, Wall, merged, month_of, wall_at
@@ -34,33 +35,21 @@ class Coverage:
         wall = wall_at(instant, self.zone)
         now = self.contains(wall)
         today = date(*wall[:3])
-        # Whatever a clock change does to the days around, nothing is missed in them.
-        near = [today + timedelta(days=days) for days in (-1, 0, 1)]
-        changed = self._first_change(near, instant, now)
-        if changed is not None:
-            return changed
-        for day in self._days_of_note(today, now):
-            changed = self._first_change([day, day + timedelta(days=1)], instant, now)
-            if changed is not None:
-                return changed
+        # A clock change today may do what the calendar does not show.
+        for day in chain([today], self._days_of_note(today, now)):
+            for candidate in sorted(set(self._edges(day))):
+                if candidate > instant and self.contains(wall_at(candidate, self.zone)) is not now:
+                    return candidate
         return None
 
-    def _first_change(self, days: list[date], instant: float, now: bool) -> float | None:
-        """Return the first instant after one, in some days on end, at which the verdict is not `now`."""
-        for candidate in sorted(set(self._edges(days))):
-            if candidate > instant and self.contains(wall_at(candidate, self.zone)) is not now:
-                return candidate
-        return None
-
-    def _edges(self, days: list[date]) -> Iterator[float]:
-        """Yield every instant in some days at which the verdict may change, and others."""
+    def _edges(self, day: date) -> Iterator[float]:
+        """Yield every instant of a day at which the verdict may change, and others."""
         minutes = {0, *(edge for each in self.intervals for times in each.times for edge in times)}
-        for day in days:
-            for minute in minutes:
-                for fold in (0, 1):
-                    yield (self._midnight(day) + timedelta(minutes=minute)).replace(fold=fold).timestamp()
-        end = self._midnight(days[-1] + timedelta(days=1))
-        yield from clock_changes(self.zone, self._midnight(days[0]).timestamp(), end.timestamp())
+        for minute in minutes:
+            for fold in (0, 1):
+                yield (self._midnight(day) + timedelta(minutes=minute)).replace(fold=fold).timestamp()
+        end = self._midnight(day + timedelta(days=1))
+        yield from clock_changes(self.zone, self._midnight(day).timestamp(), end.timestamp())
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), self.zone)

@@ -175,7 +175,7 @@ class Expectations:
         """
         if not self._last.since <= instant < self._last.until:
             minute, edge = instant // 60 * 60, bisect_right(self._edges, instant)
-            since = max([minute, *self._edges[edge - 1 : edge]]) if edge else minute
+            since = max([minute, *self._edges[edge - 1 : edge]])
             until = min([minute + 60, *self._edges[edge : edge + 1]])
             walls: Walls = {}
             found = (Expectation(one.expects(instant, walls), one, instant) for one in self.schedules)

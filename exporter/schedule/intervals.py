@@ -104,15 +104,9 @@ class Interval:
         return frozenset(day for day in days if self._has_day(year, month, day))
 
     def _has_day(self, year: int, month: int, day: int) -> bool:
-        length = month_of(year, month)[1]
-        return not self.days or any(first <= day <= last for first, last in self._days_of_length(length))
-
-    def _days_of_length(self, length: int) -> Iterator[Range]:
-        """Yield the ranges of days in a month of so many days; one that begins after its end holds on none."""
-        for first, last in self.days:
-            first = first + length + 1 if first < 0 else first
-            if first <= length:
-                yield first, min(last + length + 1 if last < 0 else last, length)
+        after = month_of(year, month)[1] + 1
+        turned = (tuple(after + one if one < 0 else one for one in days) for days in self.days)
+        return not self.days or any(first <= day <= last for first, last in turned)
 
 
 def merged(ranges: Iterator[Range]) -> list[Range]:

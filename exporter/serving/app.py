@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 import structlog
 from aiohttp import web
@@ -16,6 +17,7 @@ from exporter.rounds.shared import place
 from exporter.serving import callbacks, origin, views
 from exporter.serving.events import Events
 from exporter.serving.pages import Page, PageCache, give_way
+from exporter.serving.paths import OPEN
 from exporter.serving.scrape import Scrapes
 from exporter.serving.sending import NO_HEADERS, SERVER, LargePages, admitted, compressed, text
 from exporter.serving.service import Service
@@ -24,6 +26,7 @@ from exporter.serving.waiting import Places
 log = structlog.get_logger("web")
 
 MOST_READERS: Final = 64
+MOST_TARGET: Final = 300  # characters; what is configured is shorter
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
@@ -45,6 +48,7 @@ class App:
         reload: Reloads the configuration; returns its errors.
         offset: Seconds before Prometheus's timeout at which a scrape is answered.
         lifecycle: Whether `POST /-/reload` is enabled.
+        site: What the operator chooses for the status page, and the path of the metrics.
         ready: Whether the service can probe.
         names: Host names of the exporter; `.NAME` matches every name that ends in it.
         prefix: What stands before every path, as in `/streams`.
@@ -55,7 +59,7 @@ class App:
     reload: Reload
     offset: float = 0.5
     lifecycle: bool = False
-    telemetry_path: str = "/metrics"
+    site: status.Site = field(default_factory=status.Site)
     ready: bool = True
     names: frozenset[str] = frozenset()
     prefix: str = ""
@@ -76,8 +80,7 @@ class App:
         application = web.Application(middlewares=[_errors, *middlewares], client_max_size=callbacks.MOST_CALLBACK)
         application.add_routes(web.route(method, self.prefix + path, act) for method, path, act in self._paths())
         if self.prefix:
-            # Whoever asks whether the exporter is alive need not know the prefix.
-            application.add_routes([web.get("/-/healthy", self._healthy), web.get("/-/ready", self._readiness)])
+            application.add_routes(web.get(path, act) for _, path, act in self._paths() if path in OPEN)
             application.add_routes([web.get("/", _leading_to(f"{self.prefix}/"))])
             application.add_routes([web.get(self.prefix, _leading_to(self.home))])
         application.on_response_prepare.append(_secure)
@@ -86,7 +89,7 @@ class App:
 
     def _paths(self) -> list[tuple[str, str, Handler]]:
         return [
-            ("GET", self.telemetry_path, self.scrapes.metrics),
+            ("GET", self.site.telemetry_path, self.scrapes.metrics),
             ("GET", "/probe", self.scrapes.probe),
             ("GET", "/sd", self._targets),
             ("GET", "/api/v1/streams", self._streams),
@@ -97,6 +100,7 @@ class App:
             ("POST", "/-/reload", self._reload_now),
             ("GET", "/config", self._configuration),
             ("GET", "/", self._page),
+            ("POST", "/", self._ask),
             ("GET", "/static/{name}", self._asset),
         ]
 
@@ -118,8 +122,22 @@ class App:
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         chosen = status.Filter.read(request.query.items())
-        page = views.status_page(self.service, chosen, self.telemetry_path, ready=self.ready)
+        page = views.status_page(self.service, chosen, self.site, ready=self.ready)
         return await self._shared(request, page, "text/html; charset=utf-8", NEVER_STORED)
+
+    async def _ask(self, request: web.Request) -> web.Response:
+        """Ask about a stream, then lead back to the page as it was: to the same filter, order and row.
+
+        Another site's page may send this, as it may send `GET /probe`: neither tells it anything, and a stream is asked
+        about once a second at most.
+        """
+        wanted = unquote(str((await request.post()).get("target", "")))[:MOST_TARGET]
+        provider, _, name = wanted.partition("/")
+        back = "./" + status.Filter.read(request.query.items()).address(asked=wanted)
+        if (record := self.service.board.get((provider, name))) is not None:
+            await self.scrapes.ask(request, record)
+            back += f"#s-{quote(wanted, errors='replace')}"
+        return web.Response(status=303, headers={"Location": back, **NEVER_STORED})
 
     async def _asset(self, request: web.Request) -> web.Response:
         """Serve a file of the status page; its name changes with its content, so it may be cached for ever."""

@@ -74,11 +74,16 @@ def ours(host: str, names: frozenset[str]) -> bool:
     if parts is None:
         return False
     name = parts[0]
+    ends = {name[at:] for at, sign in enumerate(name) if sign == "."}
+    return not ends or name in names or not ends.isdisjoint(names | _PRIVATE) or is_address(name)
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address."""
     try:
-        ipaddress.ip_address(name)
+        ipaddress.ip_address(host)
     except ValueError:
-        ends = {name[at:] for at, sign in enumerate(name) if sign == "."}
-        return "." not in name or name in names or not names.isdisjoint(ends) or not _PRIVATE.isdisjoint(ends)
+        return False
     return True
 
 

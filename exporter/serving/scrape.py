@@ -89,6 +89,12 @@ class Scrapes:
         transcript = views.transcript(calls, row, now.mono)
         return await self._large.send(request, transcript.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
+    async def ask(self, request: web.Request, record: Record) -> None:
+        """Ask about a stream for a reader of the status page, however recent its answer."""
+        prober, deadline = self._service.prober.accounts[record.stream.account], self.deadline(request)
+        async with admitted(self.debugs, request, deadline, "questions by hand"):
+            await self._service.watch_calls(prober, deadline, record)
+
     def deadline(self, request: web.Request) -> float:
         """Return the monotonic seconds by which to respond: Prometheus's timeout less the offset."""
         seconds = _positive(request.headers.get(TIMEOUT_HEADER, ""))
@@ -108,7 +114,7 @@ class Scrapes:
         record = self._service.board.get((provider, stream))
         if record is None:
             raise LookupError("unknown target: it must be PROVIDER/STREAM of a configured stream; see /sd")
-        return self._service.prober.prober_of(record), record
+        return self._service.prober.accounts[record.stream.account], record
 
 
 def _names(request: web.Request) -> Names:

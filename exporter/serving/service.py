@@ -56,6 +56,7 @@ class Service:
         self._callback_secret = callback_secret
         self.providers = providers
         self.clock = clock
+        self.started = clock.unix()
         self.board = Board(config.scrape.max_age)
         self.counters = Counters()
         # The process that this one replaces may have made calls until now.
@@ -155,7 +156,10 @@ class Service:
             # Stored before the first await, so that a provider never gets two connection pools.
             transport = self._transports[provider] = Transport(aside=self._reader)
             await self._open.enter_async_context(transport)
-        return await transport.connect(account.endpoint, account.timeout, gap, account.concurrency, new=new)
+        route = account.http.route(account.endpoint)
+        return await transport.connect(
+            account.endpoint, account.timeout, gap, account.concurrency, new=new, route=route
+        )
 
     def version(self) -> object:
         """Return a value that changes with all that is shown, except for ages."""

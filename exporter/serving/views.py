@@ -98,7 +98,7 @@ def transcript(calls: Sequence[Transcript], row: Row | None, now: float) -> str:
 
 
 def _call_text(number: int, call: Transcript) -> str:
-    streams = ", ".join(call.streams[:10])
+    streams = ", ".join(call.streams[:10]) or call.scope
     status_line = "no answer" if call.status is None else f"HTTP {call.status}"
     return (
         f"--- call {number}: {call.action} for {streams}\n{call.asked}\n\n"
@@ -163,7 +163,7 @@ def configuration(service: Service) -> Page:
     return Page("configuration", lambda: redacted_slices(service.config))
 
 
-def status_page(service: Service, chosen: status.Filter, telemetry_path: str, *, ready: bool) -> Page:
+def status_page(service: Service, chosen: status.Filter, site: status.Site, *, ready: bool) -> Page:
     """Return the status page, filtered."""
 
     def parts() -> Iterator[str]:
@@ -172,7 +172,8 @@ def status_page(service: Service, chosen: status.Filter, telemetry_path: str, *,
             service.counters,
             tuple(service.prober.present()),
             service.clock.now(),
-            telemetry_path=telemetry_path,
+            started=service.started,
+            site=site,
             ready=ready,
             reload_ok=service.source.reload_ok,
             events=True,

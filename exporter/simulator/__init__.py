@@ -5,11 +5,12 @@ from exporter.simulator.describe import describe
 from exporter.simulator.faults import Fault
 from exporter.simulator.load import WorldError, load_world, parse_world
 from exporter.simulator.server import Simulator, serving
-from exporter.simulator.types import Input, Manners, Script, Tricks
+from exporter.simulator.types import Figures, Input, Manners, Script, Tricks
 from exporter.simulator.world import World
 
 __all__ = [
     "Fault",
+    "Figures",
     "Input",
     "Manners",
     "Script",

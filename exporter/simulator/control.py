@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from exporter.simulator.faults import Fault
-from exporter.simulator.load import read, read_inputs, read_script
+from exporter.simulator.load import read, read_figures, read_inputs, read_script
 from exporter.simulator.providers import quirks
 from exporter.simulator.types import Manners, Tricks
 from exporter.simulator.world import World
@@ -77,6 +77,8 @@ def _set_stream(world: World, fields: Body) -> Any:
     key, state = fields.pop("stream"), fields.pop("state", None)
     if "inputs" in fields:
         fields["inputs"] = read_inputs(fields["inputs"])
+    if "figures" in fields:
+        fields["figures"] = read_figures(fields["figures"])
     stream = world.set(key, None if state is None else read_script(state, world.clock()), **fields)
     return {"stream": key, "state": stream.script.state(world.clock())}
 

@@ -23,7 +23,7 @@ from exporter.model import State
 from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
 from exporter.simulator.providers import quirks
-from exporter.simulator.types import Input, Manners, Script, Tricks
+from exporter.simulator.types import Figures, Input, Manners, Script, Tricks
 from exporter.simulator.world import World
 
 LARGEST = 16 << 20
@@ -59,6 +59,16 @@ class _Input(_Part):
     group: str = ""
 
 
+class _Figures(_Part):
+    frames: float = 25.0
+    audio_frames: float = 43.0
+    video_bits: int = 2_500_000
+    audio_bits: int = 128_000
+    width: int = 1280
+    height: int = 720
+    moving: bool | _Cycle = True
+
+
 class _Account(_Part):
     """An account; further keys are fields of its provider."""
 
@@ -84,6 +94,7 @@ class _Stream(_Part):
     inputs: list[_Input] = Field(default_factory=list)
     ingest: Literal["push", "pull"] = "push"
     in_room: bool | None = None
+    figures: _Figures = Field(default_factory=_Figures)
 
 
 class _World(_Part):
@@ -121,6 +132,19 @@ def read_inputs(value: Any, now: float = 0.0) -> tuple[Input, ...]:
     return tuple(_input(each, now) for each in read(list[_Input], value))
 
 
+def read_figures(value: Any, now: float = 0.0) -> Figures:
+    """Read `{frames: 25, moving: false}` and the like; raises ValueError."""
+    return _figures(read(_Figures, value), now)
+
+
+def _figures(part: _Figures, now: float) -> Figures:
+    return Figures(**{**dict(part), "moving": _switch(part.moving, now)})
+
+
+def _switch(part: bool | _Cycle, now: float) -> bool | Script:
+    return part if isinstance(part, bool) else _script(part, now)
+
+
 def _script(part: str | _Cycle, now: float) -> Script:
     if isinstance(part, str):
         return Script((State(part),), since=now)
@@ -128,8 +152,7 @@ def _script(part: str | _Cycle, now: float) -> Script:
 
 
 def _input(part: _Input, now: float) -> Input:
-    up = part.up if isinstance(part.up, bool) else _script(part.up, now)
-    return Input(part.domain, part.app, part.source, up, part.group)
+    return Input(part.domain, part.app, part.source, _switch(part.up, now), part.group)
 
 
 def load_world(path: Path, *, clock: Callable[[], float] = time.time) -> World:
@@ -178,9 +201,9 @@ def _texts(tree: Any) -> Iterator[str]:
         yield from (step for step in (*place, str(value)) if isinstance(step, str))
 
 
-_KEYS = frozenset(name for part in (_World, _Account, _Stream, _Input, _Cycle) for name in part.model_fields) | {
-    field.name for kind in (Fault, quirks(), Tricks, Manners) for field in fields(kind)
-}
+_KEYS = frozenset(
+    name for part in (_World, _Account, _Stream, _Input, _Figures, _Cycle) for name in part.model_fields
+) | {field.name for kind in (Fault, quirks(), Tricks, Manners) for field in fields(kind)}
 _FORMAT = Format(path=lambda place, bare: path_of(place, bare, _KEYS) if place else "", parser=yaml.SafeLoader)
 # Text that does not look like a secret: words and short numbers.
 _PLAIN = re.compile(
@@ -239,6 +262,7 @@ def _add_stream(world: World, _: int, part: _Stream) -> None:
         inputs=[_input(each, now) for each in part.inputs],
         ingest=part.ingest,
         in_room=part.in_room,
+        figures=_figures(part.figures, now),
         **details,
         **address,
     )

@@ -102,12 +102,12 @@ class Simulator:
 
 
 @contextmanager
-def serving(world: World) -> Iterator[Simulator]:
+def serving(world: World, tls: ssl.SSLContext | None = None) -> Iterator[Simulator]:
     """Serve a world on a free port of the loopback interface, in a thread with an event loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
     thread.start()
-    simulator = Simulator(world)
+    simulator = Simulator(world, tls=tls)
     try:
         asyncio.run_coroutine_threadsafe(simulator.start(), loop).result()
         yield simulator

@@ -60,6 +60,23 @@ class Input:
 
 
 @dataclass(slots=True)
+class Figures:
+    """What arrives of a stream while it is active; rates are per second."""
+
+    frames: float = 25.0
+    audio_frames: float = 43.0
+    video_bits: int = 2_500_000
+    audio_bits: int = 128_000
+    width: int = 1280
+    height: int = 720
+    moving: bool | Script = True  # whether anything arrives
+
+    def is_moving(self, now: float) -> bool:
+        """Whether anything arrives at a time in Unix seconds."""
+        return self.moving.state(now) is State.ACTIVE if isinstance(self.moving, Script) else self.moving
+
+
+@dataclass(slots=True)
 class Account:
     """One account of one cloud."""
 
@@ -89,6 +106,7 @@ class Stream:
     inputs: tuple[Input, ...] = ()  # redundant inputs; if empty, the stream is its own only input
     ingest: Literal["push", "pull"] = "push"  # whether the stream is pushed to the cloud or pulled by it
     in_room: bool | None = None  # whether the user is in the room; None: while the stream is active
+    figures: Figures = field(default_factory=Figures)  # what arrives while it is active
 
     @property
     def key(self) -> str:

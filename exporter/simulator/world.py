@@ -26,7 +26,7 @@ from exporter.simulator.types import (
     Tricks,
 )
 
-DETAILS = frozenset({"media", "inputs", "ingest", "in_room"})
+DETAILS = frozenset({"media", "inputs", "ingest", "in_room", "figures"})
 
 
 class World:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.model import Answer, Fault, Input, State, Stream
+from exporter.model import Answer, Fault, Figures, Input, State, Stream
 from exporter.schedule import Expectation, Expectations
+from exporter.state.changes import RecentChange, RecentChanges
+from exporter.state.figures import Flow, lacking, together
 
 Key = tuple[str, str]  # provider, stream name
 
@@ -63,6 +65,18 @@ class Row(NamedTuple):
     changes: int
     tried: float  # monotonic seconds
     expectation: Expectation
+    added: bool = False  # whether a reload added the stream
+    figures: Figures | None = None  # of a live stream
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """What a live stream lacks, as `lacking` says."""
+        return lacking(self.stream, self.state, self.answer, self.figures)
+
+    @property
+    def since_first_seen(self) -> bool:
+        """Whether `since` is when the exporter first looked: the state may have begun earlier."""
+        return not self.changes and (self.state is not State.UNKNOWN or self.answer is None)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +98,12 @@ class Record:
     tried: float = float("-inf")  # the last finished attempt
     changes: int = 0  # between definite states
     definite_since: float | None = None  # the first answer with the present definite state
+    began: float = float("-inf")  # monotonic; as `definite_since`, if the state before it was known
+    told: Flow | None = None  # figures of the last answer
+    listed: Flow | None = None  # figures of a list that has nothing else
     shown: State = State.UNKNOWN  # the state in the last `Change`
+    settled: State | None = None  # the last definite state in a `Change`
+    added: bool = False  # whether a reload added the stream
 
     @property
     def succeeded(self) -> bool:
@@ -104,8 +123,27 @@ class Record:
             since = self.definite_since
         else:
             since = self.fault_since if fault is not None else self.answered or None
-        return Row(self.key, self.stream, state, since, self.succeeded, answer, self.answered,
-                   self.action, fault, self.faulted, self.changes, self.tried, expectation)  # fmt: skip
+        # Most streams have none: both are None, and not worth a call.
+        figures = None if self.told is self.listed else self._figures(state, mono)
+        succeeded = answer is not None and fault is None
+        return Row(self.key, self.stream, state, since, succeeded, answer, self.answered, self.action, fault,
+                   self.faulted, self.changes, self.tried, expectation, self.added, figures)  # fmt: skip
+
+    def live_since(self, now: Instant) -> float:
+        """Return since when a live stream has been live, in monotonic seconds; minus infinity if nobody knows."""
+        started = self.answer.started if self.answer is not None else None
+        return self.began if started is None else max(self.began, now.mono - (now.unix - started))
+
+    def ends(self, max_age: float) -> float:
+        """Return when what it shows becomes too old, in monotonic seconds."""
+        end = self.answered_mono + max_age
+        return end if self.listed is None else min(end, self.listed.until)
+
+    def _figures(self, state: State, mono: float) -> Figures | None:
+        if state is not State.ACTIVE:
+            return None
+        flows = [flow.figures for flow in (self.listed, self.told) if flow is not None and mono <= flow.until]
+        return together(flows[0], flows[1]) if len(flows) == 2 else next(iter(flows), None)
 
 
 class Board:
@@ -116,6 +154,7 @@ class Board:
         on_change: Functions to call with each `Change`.
         failures: The latest kinds of failure, at most `MOST_FAILURES`, the oldest first.
         expectations: When each stream should be live.
+        recent: The latest changes.
     """
 
     def __init__(self, max_age: float) -> None:
@@ -124,6 +163,7 @@ class Board:
         self.on_change: list[Callable[[Change], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self.expectations = Expectations()
+        self.recent = RecentChanges()
         self._records: dict[Key, Record] = {}
         self._next_outdated = float("-inf")
 
@@ -154,9 +194,10 @@ class Board:
                 known.stream = stream
                 records[key] = known
             else:
-                records[key] = Record(key, stream)
+                records[key] = Record(key, stream, added=self.version > 0)
         self._records = records
         self.failures = {kind: one for kind, one in self.failures.items() if (one.provider, one.stream) in records}
+        self.recent.keep(records)
         self.max_age = max_age
         self._next_outdated = float("-inf")
         self.version += 1
@@ -167,9 +208,14 @@ class Board:
         if before is None or before.state is not answer.state:
             record.changes += before is not None
             record.definite_since = now.unix
+            record.began = now.mono if before is not None else float("-inf")
+            record.told = record.listed = None
         record.answer, record.action = answer, action
         record.answered, record.answered_mono = now.unix, now.mono
         record.fault = record.fault_since = None
+        if answer.figures is not None or record.told is not None:
+            since, before_that, figures = record.live_since(now), record.told, answer.figures
+            record.told = figures and Flow.after(before_that, figures, now.mono, float("inf"), since)
         self._tried(record, answer.state, action, now)
 
     def add_inputs(self, record: Record, inputs: tuple[Input, ...] | None) -> None:
@@ -180,6 +226,22 @@ class Board:
         if answer.state is State.ACTIVE and answer.inputs is None:
             record.answer = answer._replace(inputs=inputs)
             self.version += 1
+
+    def figured(self, record: Record, figures: Figures | None, measured: Instant, until: float) -> None:
+        """Record what a list of figures tells of a live stream; None withdraws what it told before.
+
+        Args:
+            record: The stream.
+            figures: What the list tells.
+            measured: When it was measured.
+            until: When it no longer counts, in monotonic seconds.
+        """
+        flow, before = None, record.listed
+        live = record.succeeded and record.answer is not None and record.answer.state is State.ACTIVE
+        if figures is not None and live:
+            flow = Flow.after(before, figures, measured.mono, until, record.live_since(measured))
+        record.listed = flow
+        self.version += (flow and flow.figures) != (before and before.figures)
 
     def failed(self, record: Record, fault: Fault, now: Instant) -> None:
         """Record a failed attempt, which withdraws the state."""
@@ -202,17 +264,20 @@ class Board:
         return (record.row(now.mono, self.max_age, of(record.key)) for record in chosen)
 
     def expires(self) -> float:
-        """Return when the first answer shown becomes too old, in monotonic seconds."""
-        answered = (record.answered_mono for record in self if record.shown is not State.UNKNOWN)
-        return min(answered, default=float("inf")) + self.max_age
+        """Return when the first answer or figure shown becomes too old, in monotonic seconds."""
+        ends = (record.ends(self.max_age) for record in self if record.shown is not State.UNKNOWN)
+        return min(ends, default=float("inf"))
 
     def outdate(self, now: Instant) -> None:
-        """Withdraw answers older than `max_age`."""
+        """Withdraw answers older than `max_age`, and figures that no longer count."""
         if now.mono <= self._next_outdated:
             return
         for record in self:
             if record.shown is not State.UNKNOWN and now.mono - record.answered_mono > self.max_age:
                 self._show(record, State.UNKNOWN, "max_age", now)
+            if record.listed is not None and now.mono > record.listed.until:
+                record.listed = None
+                self.version += 1
         # New answers are younger than all present ones, so none becomes too old before this.
         self._next_outdated = min(self.expires(), now.mono + self.max_age)
 
@@ -238,9 +303,22 @@ class Board:
     def _show(self, record: Record, state: State, evidence: str, now: Instant) -> None:
         old, record.shown = record.shown, state
         self.version += 1
+        self._list(record, old, evidence, now)
         change = Change(now.unix, *record.key, old, state, evidence)
         for notify in self.on_change:
             notify(change)
+
+    def _list(self, record: Record, old: State, evidence: str, now: Instant) -> None:
+        """Add to the recent changes what is one; the first answer ever is none."""
+        new, settled = record.shown, record.settled
+        if new is not State.UNKNOWN:
+            record.settled = new
+        if settled is None:
+            return
+        # Down after live and a time of doubt is a change from live to down.
+        before = old if new in (State.UNKNOWN, settled) else settled
+        (provider, name), account = record.key, record.stream.account
+        self.recent.add(RecentChange(now.unix, provider, account, before, new, evidence, (name,)))
 
 
 def address(stream: Stream) -> dict[str, object]:

@@ -5,7 +5,8 @@ relative, so it works behind a proxy under any path.
 """
 
 from exporter.status.assets import ASSETS
+from exporter.status.filter import Filter
 from exporter.status.page import CONTENT_SECURITY_POLICY, slices
-from exporter.status.selection import Filter, Snapshot
+from exporter.status.selection import Site, Snapshot
 
-__all__ = ["ASSETS", "CONTENT_SECURITY_POLICY", "Filter", "Snapshot", "slices"]
+__all__ = ["ASSETS", "CONTENT_SECURITY_POLICY", "Filter", "Site", "Snapshot", "slices"]

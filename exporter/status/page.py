@@ -1,14 +1,18 @@
-"""The whole page: problems at a glance, the filter, then streams, accounts and failures."""
+"""The whole page: problems at a glance, the filter, then streams, changes, accounts and failures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
+from exporter.state.changes import RecentChange
 from exporter.status import wording
+from exporter.status.filter import MOST_ROWS, ROWS, SORTS, USUAL_SORT, Filter, shown_label
+from exporter.status.notices import notices, shortages
 from exporter.status.rendering import PAGE
-from exporter.status.selection import MOST_LABELS, MOST_ROWS, ROWS, Filter, Selection, Snapshot, select
-from exporter.status.views import account_cards, stream_rows, urgency
+from exporter.status.selection import MOST_LABELS, Selection, Snapshot, select
+from exporter.status.views import StreamRows, account_cards, urgency
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -16,6 +20,7 @@ CONTENT_SECURITY_POLICY: Final = (
 )
 MOST_DEAD: Final = 5
 MOST_ACCOUNTS: Final = 200
+NEW_CHANGES: Final = 10  # shown unfolded
 
 
 def slices(snapshot: Snapshot, chosen: Filter) -> Iterator[str]:
@@ -23,59 +28,76 @@ def slices(snapshot: Snapshot, chosen: Filter) -> Iterator[str]:
 
     All streams are read before the first piece with content, so that the pieces agree.
     """
+    recent = list(snapshot.board.recent)
     selection = yield from select(snapshot, chosen)
-    dead = [prober for prober in snapshot.accounts if prober.up is False]
-    admitted = (one for one in snapshot.accounts if chosen.admits_account(one.provider.name, one.account.name))
-    accounts = sorted(admitted, key=urgency)
-    failures = [one for one in snapshot.board.failures.values() if chosen.admits_account(one.provider, one.account)]
+    shown_as = StreamRows(snapshot)
+    last_asked = None if selection.newest == float("-inf") else snapshot.now.mono - selection.newest
     yield from PAGE.generate(
-        telemetry_path=snapshot.telemetry_path,
+        site=snapshot.site,
         events=snapshot.events,
+        started=snapshot.started,
         watched=len(snapshot.board),
         now=snapshot.now.unix,
         chosen=chosen,
         selection=selection,
-        verdict=wording.verdict(selection.counts),
-        asked=_asked(snapshot, selection),
-        notices=list(_notices(snapshot, selection)),
-        dead=list(account_cards(snapshot, selection, dead[:MOST_DEAD])),
-        more_dead=len(dead[MOST_DEAD:]),
+        verdict=wording.verdict(selection.totals),
+        last_asked=last_asked,
+        last_change=recent[0].at if recent else None,
+        notices=list(notices(snapshot, last_asked)),
+        shortages=list(islice(shortages(snapshot, selection), MOST_DEAD)),
         options=_options(snapshot, chosen),
         usual_rows=ROWS,
-        asked_labels=[label if value is None else f"{label}={value}" for label, value in chosen.labels],
+        usual_sort=USUAL_SORT,
+        orders=_orders(chosen),
+        asked_labels=[shown_label(*label) for label in chosen.labels],
         labels=sorted(selection.labels)[:MOST_LABELS],
-        rows=stream_rows(snapshot, selection),
-        may_show_more=chosen.limit < MOST_ROWS,
-        accounts=account_cards(snapshot, selection, accounts[:MOST_ACCOUNTS]),
-        more_accounts=len(accounts[MOST_ACCOUNTS:]),
-        failures=[(one, wording.of_fault(one.provider, one.fault)) for one in reversed(failures)],
+        rows=map(shown_as, selection.rows),
+        **_asked(snapshot, chosen, shown_as),
+        changes=[one for one in recent if _admits(chosen, one)],
+        new_changes=NEW_CHANGES,
+        **_accounts(snapshot, selection, chosen),
     )
 
 
-def _asked(snapshot: Snapshot, selection: Selection) -> float | None:
-    """Return the seconds since the last attempt for any stream, or None before the first."""
-    return None if selection.newest == float("-inf") else snapshot.now.mono - selection.newest
+def _accounts(snapshot: Snapshot, selection: Selection, chosen: Filter) -> dict[str, Any]:
+    """Return what the page shows of accounts and of their failures."""
+    dead = [prober for prober in snapshot.accounts if prober.health.up is False]
+    admitted = (one for one in snapshot.accounts if chosen.admits_account(one.provider.name, one.account.name))
+    accounts = sorted(admitted, key=urgency)
+    failures = [one for one in snapshot.board.failures.values() if chosen.admits_account(one.provider, one.account)]
+    return {
+        "dead": list(account_cards(snapshot, selection, dead[:MOST_DEAD])),
+        "more_dead": len(dead[MOST_DEAD:]),
+        "accounts": account_cards(snapshot, selection, accounts[:MOST_ACCOUNTS]),
+        "more_accounts": len(accounts[MOST_ACCOUNTS:]),
+        "failures": [(one, wording.of_fault(one.provider, one.fault)) for one in reversed(failures)],
+    }
 
 
-def _notices(snapshot: Snapshot, selection: Selection) -> Iterator[str]:
-    """Yield problems of the exporter itself, or of the Prometheus that should scrape it."""
-    if not snapshot.ready:
-        yield "The exporter is not ready to probe; its log says why."
-    if not snapshot.reload_ok:
-        yield (
-            "The configuration last read was refused; the one before stays in force. "
-            "`stream-exporter check` says what is wrong."
-        )
-    asked = _asked(snapshot, selection)
-    if not len(snapshot.board):
-        yield "No streams are watched: list them under `streams` in the configuration."
-    elif asked is None:
-        yield "Nothing was asked yet: streams are asked when Prometheus scrapes the metrics."
-    elif asked > snapshot.board.max_age:
-        yield (
-            f"Nothing was asked for {wording.ago(asked)}, so the last answers are too old. "
-            "Does Prometheus still scrape this exporter? Look at its page Targets."
-        )
+def _asked(snapshot: Snapshot, chosen: Filter, shown_as: StreamRows) -> dict[str, Any]:
+    """Return the stream that the reader has just asked about, if it is watched, and the seconds since then."""
+    provider, _, name = chosen.asked.partition("/")
+    row = next(snapshot.board.rows(snapshot.now, [(provider, name)]), None)
+    tried = row is not None and row.tried > float("-inf")
+    return {
+        "asked": None if row is None else shown_as(row),
+        "asked_ago": snapshot.now.mono - row.tried if row is not None and tried else None,
+    }
+
+
+def _admits(chosen: Filter, one: RecentChange) -> bool:
+    needle = chosen.text.casefold()
+    return chosen.admits_account(one.provider, one.account) and any(needle in name.casefold() for name in one.names)
+
+
+def _orders(chosen: Filter) -> list[tuple[str, str, str]]:
+    """Return the ways to sort, each as (text, query string, arrow); choosing the present one again reverses it."""
+    found = []
+    for sort in SORTS:
+        present, wanted = chosen.sort == sort, f"-{sort}" if chosen.sort == sort else sort
+        arrow = "▾" if present else "▴" if chosen.sort == f"-{sort}" else ""
+        found.append((wording.SORTS[sort], chosen.address(sort=wanted, page=1), arrow))
+    return found
 
 
 def _options(snapshot: Snapshot, chosen: Filter) -> dict[str, Mapping[str, str]]:

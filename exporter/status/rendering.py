@@ -86,6 +86,7 @@ def _page() -> Template:
     )
     environment.globals.update(
         legend=wording.LEGEND,
+        sorted_by=wording.SORTED,
         public=PUBLIC,
         shapes=SHAPES,
         states=wording.STATES,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from exporter.model import State
 from exporter.rounds.account import AccountProber
@@ -15,38 +17,95 @@ from exporter.status import wording
 from exporter.status.selection import Selection, Snapshot
 from exporter.status.wording import Wording
 
+_PLACEHOLDER: Final = re.compile(r"\{(provider|account|stream)\}")
+
 
 class StreamRow(NamedTuple):
-    """A row of the table of streams.
+    """A stream as the page shows it.
 
     Attributes:
         id: Provider and name.
-        title: The provider's display name.
         why: What the state means and what to do.
+        since: When the state began, in Unix seconds; None if the stream was never asked about.
+        since_what: What happened then, where that is not the change to this state: the state may be older.
         held_back: Whether the stream is unknown while its account's breaker is open.
+        runbook: The address of the section about what is wrong; empty if nothing is.
+        dashboard: The address of its dashboard; empty without one.
     """
 
     row: Row
     id: str
-    title: str
     why: Wording
+    since: float | None
+    since_what: str
     held_back: bool
+    runbook: str
+    dashboard: str
 
 
-def stream_rows(snapshot: Snapshot, selection: Selection) -> Iterator[StreamRow]:
-    """Yield the rows of the selected streams, the worst first."""
-    titles = {prober.account.name: prober.provider.title for prober in snapshot.accounts}
-    held = {prober.account.name for prober in snapshot.accounts if prober.held_back}
-    for row in selection.rows:
-        provider, account = row.key[0], row.stream.account
-        unknown = row.state is State.UNKNOWN
-        if row.answer is not None and not unknown:
-            why = wording.of_state(provider, row.state, row.answer.code)
-        elif row.fault is not None:
-            why = wording.of_fault(provider, row.fault)
-        else:
-            why = wording.of_delay(row.answer, snapshot.board.max_age)
-        yield StreamRow(row, "/".join(row.key), titles.get(account, provider), why, unknown and account in held)
+class StreamRows:
+    """Makes the rows of one page."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._site = snapshot.site
+        self._max_age = snapshot.board.max_age
+        self._held = {prober.account.name for prober in snapshot.accounts if prober.health.breaker.open}
+
+    def __call__(self, row: Row) -> StreamRow:
+        """Return a stream as the page shows it."""
+        provider, name = row.key
+        since, since_what = _since(row)
+        held_back = row.state is State.UNKNOWN and row.stream.account in self._held
+        section, runbook = _section(row), self._site.runbook
+        values = {"provider": provider, "account": row.stream.account, "stream": name}
+        return StreamRow(
+            row,
+            "/".join(row.key),
+            self._why(row),
+            since,
+            since_what,
+            held_back,
+            f"{runbook}#{section}" if runbook and section else "",
+            filled(self._site.dashboard, values),
+        )
+
+    def _why(self, row: Row) -> Wording:
+        if row.answer is not None and row.state is not State.UNKNOWN:
+            return wording.of_state(row.key[0], row.state, row.answer.code)
+        if row.fault is not None:
+            return wording.of_fault(row.key[0], row.fault)
+        return wording.of_delay(row.answer, self._max_age)
+
+
+def _since(row: Row) -> tuple[float | None, str]:
+    """Return when a stream's state began, and what happened then if its beginning was not seen."""
+    if row.since is None or not row.since_first_seen:
+        return row.since, ""
+    if row.state is State.ACTIVE and row.answer is not None and row.answer.started is not None:
+        return min(row.since, row.answer.started), ""
+    return row.since, "it was added" if row.added else "start of the exporter"
+
+
+def _section(row: Row) -> str:
+    """Return the runbook's section about what is wrong with a stream, as the anchor's name."""
+    if row.state is State.UNKNOWN:
+        if row.fault is not None:
+            return str(row.fault.reason)
+        return "streamquotaexhausted" if row.answer is not None else ""
+    if row.state is State.ACTIVE:
+        inputs, expected = row.answer and row.answer.inputs, row.stream.expected_inputs
+        return "streamredundancylost" if inputs is not None and expected and len(inputs) < expected else ""
+    return "streamforbidden" if row.state is State.FORBIDDEN else "streamdown"
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """Return an address with its placeholders, such as `{stream}`, filled in."""
+    return _PLACEHOLDER.sub(lambda found: quote(values[found[1]], safe="", errors="replace"), template)
+
+
+def card_id(provider: str, account: str) -> str:
+    """Return the id of an account's card."""
+    return f"a-{provider}/{account}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +140,14 @@ def account_cards(snapshot: Snapshot, selection: Selection, accounts: Iterable[A
     for (provider, account, code, _), count in snapshot.counters.errors.items():
         errors[provider, account][code] += count
     for prober in accounts:
-        key = (prober.provider.name, prober.account.name)
+        key, health = (prober.provider.name, prober.account.name), prober.health
         yield AccountCard(
-            id="a-" + "/".join(key),
+            id=card_id(*key),
             prober=prober,
-            why=None if prober.fault is None else wording.of_fault(prober.provider.name, prober.fault),
+            why=None if health.fault is None else wording.of_fault(prober.provider.name, health.fault),
             streams=selection.by_account.get(key, Counter()),
-            rates=[(action, allowed, prober.paces[action].limit) for action, allowed in prober.kept().items()],
-            unprobed=[(count, wording.UNPROBED.get(why, why)) for why, count in prober.unprobed.items() if count],
+            rates=[(action, allowed, prober.paces[action].limit) for action, allowed in prober.allowed_rates().items()],
+            unprobed=[(count, wording.UNPROBED.get(why, why)) for why, count in health.unprobed.items() if count],
             skew=snapshot.counters.skew.get(key),
             errors=errors.get(key, Counter()),
             last=last.get(key),
@@ -97,4 +156,5 @@ def account_cards(snapshot: Snapshot, selection: Selection, accounts: Iterable[A
 
 def urgency(prober: AccountProber) -> tuple[bool, bool, bool, str]:
     """Return a sort key that puts accounts with problems first."""
-    return prober.up is not False, not prober.held_back, not sum(prober.unprobed.values()), prober.account.name
+    health = prober.health
+    return health.up is not False, not health.breaker.open, not sum(health.unprobed.values()), prober.account.name

@@ -27,6 +27,15 @@ LEGEND: Final = {
     State.ACTIVE: "The provider says that the stream is being pushed.",
 }
 
+SORTS: Final = {"state": "State", "name": "Name", "provider": "Provider", "since": "Last change"}
+SORTED: Final = {
+    "state": ("the worst first, then the latest change", "the best first, then the earliest change"),
+    "name": ("by name", "by name, backwards"),
+    "provider": ("by provider and account", "by provider and account, backwards"),
+    "since": ("the latest change first", "the earliest change first"),
+}
+"""How streams are sorted, and how in reverse."""
+
 UNPROBED: Final = {
     "quota": "the quota had no calls left. Raise `quota_share` or `quota`, or the scrape timeout.",
     "deadline": "the deadline came first. Raise the scrape timeout or the account's `concurrency`.",

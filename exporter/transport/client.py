@@ -1,4 +1,4 @@
-"""Makes calls over kept connections: no redirects, no cookies, no proxy, and it repeats no call by itself."""
+"""Makes calls over kept connections: no redirects, no cookies, and it repeats no call by itself."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from yarl import URL
 from exporter import __version__
 from exporter.model import Reply, Request
 from exporter.providers.interface import MEBIBYTE
+from exporter.routes import STRAIGHT, Proxy, Route
 from exporter.transport.aside import Aside, at_once
-from exporter.transport.errors import translate
+from exporter.transport.errors import translate, translated
 from exporter.transport.intake import SMALL, Intake
 from exporter.transport.pool import REST_SECONDS, Pool
 from exporter.transport.resolver import LookUp, Resolver, look_up
+from exporter.transport.tunnel import PROXY_REFUSES, Way, authorized, open_tunnel, refusal
 from exporter.transport.wire import Wire
 
 DNS_SECONDS: Final = 60
@@ -31,10 +33,18 @@ RECEIVED_AHEAD: Final = 64 << 10  # bytes; the system doubles it
 USER_AGENT: Final = f"stream-exporter/{__version__}"
 
 
-def tls_context() -> ssl.SSLContext:
-    """Return a context that verifies the provider's certificate and speaks TLS 1.2 or newer."""
-    context = ssl.create_default_context()
+def tls_context(authorities: str = "") -> ssl.SSLContext:
+    """Return a context that verifies a server's certificate and speaks TLS 1.2 or newer.
+
+    Args:
+        authorities: Certificates in PEM that are trusted instead of the system's. As in Go and curl, they need not be
+            roots, nor keep to the letter of RFC 5280, as those of companies often don't.
+    """
+    context = ssl.create_default_context(cadata=authorities or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if authorities:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
@@ -47,12 +57,14 @@ class Connection:
         spent: Seconds that making it took, until its first call: a call's time limit covers both.
     """
 
-    __slots__ = ("_dialled", "_intake", "_pool", "_wire", "idle_since", "reused", "spent")
+    __slots__ = ("_dialled", "_intake", "_passes", "_peer", "_pool", "_wire", "idle_since", "reused", "spent")
 
-    def __init__(self, pool: Pool[Connection], dialled: Dialled, intake: Intake, spent: float) -> None:
+    def __init__(self, pool: Pool[Connection], dialled: Dialled, intake: Intake, spent: float, way: Way) -> None:
         self._pool = pool
         self._intake = intake
         self._dialled = dialled
+        self._passes = way.passes
+        self._peer = way.peer
         wire = dialled.protocol
         assert isinstance(wire, Wire)
         self._wire = wire
@@ -86,7 +98,9 @@ class Connection:
         spent, self.spent = self.spent, 0.0
         wire, until = self._wire, asyncio.get_running_loop().time() + timeout - spent
         try:
-            message = await wire.ask(written(request, largest), largest, until)
+            message = await wire.ask(written(request, largest, self._passes), largest, until)
+            if self._passes is not None and message.code == PROXY_REFUSES:
+                raise refusal(self._passes, message.code)
             encoding = message.headers.get("Content-Encoding", "")
             if not encoding and (small := wire.whole(SMALL)) is not None:
                 return Reply(message.code, message.headers, small)
@@ -94,7 +108,7 @@ class Connection:
                 body, permit = await self._intake.take(wire.parts(), encoding, largest)
             return Reply(message.code, message.headers, body, permit.give_back)
         except Exception as error:
-            raise translate(error, began=wire.began) from None
+            raise translate(error, began=wire.began, peer=self._peer) from None
         finally:
             self.reused = True
 
@@ -116,13 +130,18 @@ class Connection:
 _URL: Final = re.compile(r"(https?://([^/?#\s\0]+))(/?[^#\s\0]*)")
 
 
-def written(request: Request, largest: int) -> bytes:
+def written(request: Request, largest: int, passes: Proxy | None = None) -> bytes:
     """Return a request as it goes out, its URL and headers byte for byte.
+
+    Args:
+        request: The request.
+        largest: Bytes that the answer's body may have.
+        passes: The proxy that passes the request on, if one does.
 
     Raises:
         ValueError: A header would end its line, or the URL is none.
     """
-    _, host, target = _split(request.url)
+    where, host, target = _split(request.url)
     given = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
     if not given.count("\r") == given.count("\n") == len(request.headers) or "\0" in given:
         raise ValueError("a header holds more than one line")
@@ -130,6 +149,8 @@ def written(request: Request, largest: int) -> bytes:
     default = _default_fields(host, tuple(request.headers), carries, largest > MEBIBYTE)
     length = f"Content-Length: {len(request.body)}\r\n" if carries else ""
     target = target if target.startswith("/") else f"/{target}"
+    if passes is not None:
+        target, length = f"{where}{target}", authorized(passes) + length
     return f"{request.method} {target} HTTP/1.1\r\n{default}{given}{length}\r\n".encode() + request.body
 
 
@@ -173,18 +194,34 @@ def _receiving_little_ahead(address: aiohttp.AddrInfoType) -> socket.socket:
 class Dialler(aiohttp.TCPConnector):
     """Makes connections that accept only the bytes of the answer that is due."""
 
-    def __init__(self, context: ssl.SSLContext, resolver: Resolver) -> None:
-        super().__init__(
-            limit=0, ttl_dns_cache=DNS_SECONDS, ssl=context, resolver=resolver, socket_factory=_receiving_little_ahead
-        )
+    def __init__(self, resolver: Resolver) -> None:
+        super().__init__(limit=0, ttl_dns_cache=DNS_SECONDS, resolver=resolver, socket_factory=_receiving_little_ahead)
         self._factory = partial(Wire, loop=self._loop)  # type: ignore[assignment]
+
+    async def dial(self, way: Way, context: ssl.SSLContext, until: float) -> Dialled:
+        """Return a connection on which requests may go out, by a time of the loop's clock; raises `TransportError`."""
+        wanted = aiohttp.ClientRequest("GET", URL(way.next), loop=self._loop, ssl=context)
+        with translated(way.next_peer):
+            async with asyncio.timeout_at(until):
+                dialled = await self.connect(wanted, [], NO_LIMIT)
+        if way.tunnel is not None:
+            wire = dialled.protocol
+            assert isinstance(wire, Wire)
+            try:
+                await open_tunnel(wire, way, context, USER_AGENT, until)
+            except BaseException:
+                wire.spoil()
+                wire.connection_lost(None)  # nobody else may tell it
+                dialled.close()
+                raise
+        return dialled
 
 
 class Transport:
     """One provider's connections, kept for the life of the process.
 
     Args:
-        context: How certificates are verified.
+        context: How certificates are verified, where a route names no authorities.
         rest: Seconds for which a connection is left alone after an answer.
         look_up: Resolves names.
         aside: Unpacks large bodies off the event loop.
@@ -197,15 +234,16 @@ class Transport:
         look_up: LookUp = look_up,
         aside: Aside = at_once,
     ) -> None:
-        self._context = context
+        self._contexts = {} if context is None else {"": context}
         self._intake = Intake(aside)
         self._rest = rest
         self._look_up = look_up
         self._dialler: Dialler | None = None
-        self._pools: dict[str, Pool[Connection]] = {}
+        self._pools: dict[Way, Pool[Connection]] = {}
 
     async def __aenter__(self) -> Self:
-        self._dialler = Dialler(self._context or tls_context(), Resolver(self._look_up))
+        self._context("")
+        self._dialler = Dialler(Resolver(self._look_up))
         return self
 
     async def __aexit__(
@@ -224,6 +262,7 @@ class Transport:
         most: int = 1,
         *,
         new: bool = False,
+        route: Route = STRAIGHT,
     ) -> Awaitable[Connection]:
         """Return a connection to a URL's host that is free for one call; `release` gives it back.
 
@@ -233,41 +272,51 @@ class Transport:
             gap: Seconds between two calls: while no connection is free, one more is begun that often.
             most: How many may be in the making at once.
             new: Whether it must be one that nobody has used.
+            route: The way there.
 
         Raises:
             TransportError: None could be made.
         """
-        pool = self._pool(origin(url))
+        pool = self._pool(Way(origin(url), route))
         return pool.new(timeout) if new else pool.get(timeout, gap, most)
 
-    async def send(self, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+    async def send(self, request: Request, timeout: float, largest: int, route: Route = STRAIGHT) -> Reply:  # noqa: ASYNC109
         """Make one call on a connection of its own; raises `TransportError`."""
-        connection = await self.connect(request.url, timeout, new=True)
+        connection = await self.connect(request.url, timeout, new=True, route=route)
         try:
             return await connection.send(request, timeout, largest)
         finally:
             connection.release()
 
-    def _pool(self, where: str) -> Pool[Connection]:
-        pool = self._pools.get(where)
+    def _pool(self, way: Way) -> Pool[Connection]:
+        pool = self._pools.get(way)
         if pool is None:
+            self._forget()
             loop = asyncio.get_running_loop()
-            pool = self._pools[where] = Pool(lambda timeout: self._dial(where, timeout), loop.time, self._rest)
+            pool = self._pools[way] = Pool(lambda timeout: self._dial(way, timeout), loop.time, self._rest)
         return pool
 
-    async def _dial(self, where: str, timeout: float) -> Connection:  # noqa: ASYNC109
+    def _forget(self) -> None:
+        """Drop what nobody needs any more: a reload may have changed the ways."""
+        self._pools = {way: pool for way, pool in self._pools.items() if pool.needed}
+        wanted = {"", *(way.route.authorities for way in self._pools)}
+        self._contexts = {each: context for each, context in self._contexts.items() if each in wanted}
+
+    def _context(self, authorities: str) -> ssl.SSLContext:
+        context = self._contexts.get(authorities)
+        if context is None:
+            context = self._contexts[authorities] = tls_context(authorities)
+        return context
+
+    async def _dial(self, way: Way, timeout: float) -> Connection:  # noqa: ASYNC109
         loop = asyncio.get_running_loop()
         started = loop.time()
-        try:
+        with translated(way.next_peer):
             if self._dialler is None:
                 raise RuntimeError("the transport is not open")
-            wanted = aiohttp.ClientRequest("GET", URL(where), loop=loop)
-            async with asyncio.timeout(timeout):
-                dialled = await self._dialler.connect(wanted, [], NO_LIMIT)
-        except Exception as error:
-            raise translate(error) from None
-        pool = self._pools[where]
-        made = Connection(pool, dialled, self._intake, loop.time() - started)
+            dialled = await self._dialler.dial(way, self._context(way.route.authorities), started + timeout)
+        pool = self._pool(way)
+        made = Connection(pool, dialled, self._intake, loop.time() - started, way)
         # What greets its clients does so a moment after the connection is there; that is no answer to the first call.
         try:
             await asyncio.sleep(pool.settling)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -10,8 +13,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from exporter.model import Reason
 from exporter.providers.interface import TransportError
 
+ENDPOINT: Final = "the endpoint"
 
-def translate(error: Exception, *, began: bool = False) -> TransportError:
+
+def translate(error: Exception, *, began: bool = False, peer: str = ENDPOINT) -> TransportError:
     """Return our error for one of the HTTP client; nothing of its text is taken over.
 
     Raise it at once: kept in a variable, it would keep its frames, and the bodies in them, until the next collection.
@@ -19,23 +24,35 @@ def translate(error: Exception, *, began: bool = False) -> TransportError:
     Args:
         error: What was raised.
         began: Whether a byte of the answer had come: then the call did not break early.
+        peer: Who was spoken to, for the message: the endpoint, or a proxy before it.
     """
+    of = "" if peer == ENDPOINT else f" from {peer}"
     match error:
         case TransportError():
             return error
         case TimeoutError():
-            return TransportError(Reason.TIMEOUT, "no complete answer in time")
+            return TransportError(Reason.TIMEOUT, f"no complete answer in time{of}")
         case aiohttp.ClientConnectorDNSError():
-            return TransportError(Reason.DNS, "the endpoint's name was not resolved")
+            return TransportError(Reason.DNS, f"the name of {peer} was not resolved")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
-            return TransportError(Reason.TLS, "no trusted TLS connection to the endpoint")
+            return TransportError(Reason.TLS, f"no trusted TLS connection to {peer}")
         case aiohttp.ClientConnectorError():
-            return TransportError(Reason.CONNECTION, "the endpoint refused the connection or cannot be reached")
+            return TransportError(Reason.CONNECTION, f"{peer} refused the connection or cannot be reached")
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientConnectionResetError():
-            return TransportError(Reason.CONNECTION, "the connection broke before an answer", broke_early=not began)
+            why = f"the connection broke before an answer{of}"
+            return TransportError(Reason.CONNECTION, why, broke_early=not began)
         case aiohttp.ClientPayloadError() | OSError():
-            return TransportError(Reason.CONNECTION, "the connection broke within the answer")
+            return TransportError(Reason.CONNECTION, f"the connection broke within the answer{of}")
         case aiohttp.ClientError() | HttpProcessingError():
-            return TransportError(Reason.HTTP, "the answer is not HTTP as it should be")
+            return TransportError(Reason.HTTP, f"the answer{of} is not HTTP as it should be")
         case _:
             return TransportError(Reason.BUG, f"unexpected {type(error).__name__} in the HTTP client")
+
+
+@contextmanager
+def translated(peer: str) -> Iterator[None]:
+    """Raise our own errors for those of the block, in which a peer is spoken to."""
+    try:
+        yield
+    except Exception as error:
+        raise translate(error, peer=peer) from None

@@ -105,8 +105,14 @@ class Pool(Generic[C]):
         self._ending = False
         self._waiting: deque[Waiter[C]] = deque()
         self._dials: set[asyncio.Task[None]] = set()
+        self._making = 0
         self._looking: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.TimerHandle | None = None
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to remember: a connection, a call that waits for one, or distrust."""
+        return bool(self._open() or self._making or self._waiting or self._time() < self._wary_until)
 
     @property
     def settling(self) -> float:
@@ -144,7 +150,11 @@ class Pool(Generic[C]):
 
     async def new(self, timeout: float) -> C:  # noqa: ASYNC109
         """Return a connection that nobody has used; raises `TransportError`."""
-        made = await self._dial(timeout)
+        self._making += 1
+        try:
+            made = await self._dial(timeout)
+        finally:
+            self._making -= 1
         self._busy.add(made)
         return made
 

@@ -223,8 +223,8 @@ def test_a_stream_that_fails_costs_its_account_nothing() -> None:
         made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(60)
         assert len(made.asked()) == 6
-        assert account_prober(made.made).up
-        assert not account_prober(made.made).held_back
+        assert account_prober(made.made).health.up
+        assert not account_prober(made.made).health.breaker.open
 
     run(main())
 
@@ -240,7 +240,7 @@ def test_an_open_breaker_stops_follow_ups() -> None:
         loop = asyncio.get_running_loop()
         for _ in range(4):
             await made.made.refresh(loop.time() + 9, loop.time())
-        assert account_prober(made.made).held_back
+        assert account_prober(made.made).health.breaker.open
         before = len(made.network.calls)
         made.follow_ups.give(made.record(), live=False)
         await asyncio.sleep(60)

@@ -88,7 +88,7 @@ def test_headings_break_between_words_alone(columns: int, tmp_path: Path, monkey
     assert sorted(words) == sorted(word for title in check_command.HEAD for word in title.split())
     assert max(map(len, table)) <= columns
     body = "".join(sign for line in table[rule + 1 :] for sign in line if not sign.isspace())
-    assert sum(map(body.count, "…")) == 8  # between the two figures of a cell, and never for what is left out
+    assert sum(map(body.count, "…")) == 12  # between the two figures of a cell, and never for what is left out
 
 
 def test_the_file_as_an_argument(tmp_path: Path) -> None:
@@ -123,7 +123,9 @@ def test_json_of_the_plan(tmp_path: Path) -> None:
     assert (found["file"], found["ok"], found["errors"]) == (file, True, [])
     [main, idle] = found["accounts"]
     assert (main["account"], main["provider"], main["streams"], idle["streams"]) == ("main", "tencent", 100, 0)
-    listing, single = main["apis"]
+    listing, single, figures = main["apis"]
+    assert (figures["action"], figures["if_none_live"]) == ("DescribeLiveStreamPushInfoList", None)
+    assert (figures["if_all_live"]["calls"], figures["if_all_live"]["refresh_seconds"]) == (1, 60)
     assert (listing["action"], listing["if_none_live"]) == ("DescribeLiveStreamOnlineList", None)
     assert single["if_none_live"]["calls"] == 100
     assert single["if_none_live"]["allowed_per_second"] == 150
@@ -132,6 +134,19 @@ def test_json_of_the_plan(tmp_path: Path) -> None:
     assert "is not encrypted" in text["message"]
     strict = run("check", file, "--output", "json", "--strict")
     assert (strict.code, json.loads(strict.out)) == (1, {**found, "ok": False})
+
+
+def test_which_accounts_go_by_which_proxy(tmp_path: Path) -> None:
+    """The plan names each proxy without its password, and says who goes straight; without a proxy it says nothing."""
+    http = {"proxy_url": f"http://user:{CANARY}@proxy.example:3128"}
+    accounts = [tencent(http=http), tencent(name="idle", secret_id="x"), tencent(name="third", http=dict(http))]
+    file = written(tmp_path / "c.yml", accounts, STREAMS)
+    done = run("check", file)
+    assert "\nBy the proxy proxy.example:3128: main, third.\nStraight: idle.\n" in done.out
+    assert CANARY not in done.all
+    told = json.loads(run("check", file, "--output", "json").out)
+    assert [account["proxy"] for account in told["accounts"]] == ["proxy.example:3128", None, "proxy.example:3128"]
+    assert "Straight" not in run("check", written(tmp_path / "plain.yml", [tencent()], STREAMS)).out
 
 
 def test_json_of_errors(tmp_path: Path) -> None:
@@ -151,7 +166,12 @@ def test_figures_for_live_and_dark(tmp_path: Path) -> None:
     """Where a listing is used, the calls for all streams live and for none stand side by side, with an explanation."""
     streams = [{**STREAMS[0], "names": [f"s{i}" for i in range(100)]}]
     out = check(tmp_path, tencent(region="ap-guangzhou"), streams=streams)
-    listing, single = (line.split() for line in out.splitlines() if "Describe" in line)
+    listing, single, figures = (line.split() for line in out.splitlines() if "Describe" in line)
+    assert figures[:4] == ["DescribeLiveStreamPushInfoList", "1", "…", "0"]
+    assert "Figures of live streams are listed after the states" in out
+    without = check(tmp_path, tencent(region="ap-guangzhou", figures=False), streams=streams)
+    assert "PushInfoList" not in without
+    assert "Figures" not in without
     assert listing[:4] == ["DescribeBackupStreamList", "1", "…", "0"]
     assert single[:4] == ["DescribeLiveStreamState", "0", "…", "100"]
     assert "the first holds if all streams are live" in out

@@ -39,11 +39,12 @@ def test_no_minor_version_is_allowed_that_nobody_has_tried() -> None:
 
 @pytest.mark.skipif(not OLDEST.is_dir(), reason=f"{OLDEST} is missing: make test installs it")
 def test_the_wire_holds_on_the_oldest_aiohttp_allowed() -> None:
-    """Stray bytes and floods are met alike on the lower end of the range."""
+    """Stray bytes, floods and hostile proxies are met alike on the lower end of the range."""
     environ = {**os.environ, "PYTHONPATH": str(OLDEST)}
     version = [sys.executable, "-c", "import aiohttp; print(aiohttp.__version__)"]
     told = subprocess.run(version, env=environ, capture_output=True, text=True, check=True, cwd="/")
     assert Version(told.stdout.strip()) == bounds()[0]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/core/test_wire.py"]
+    tests = ["tests/core/test_wire.py", "tests/core/test_proxy.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=ROOT)
     assert ran.returncode == 0, ran.stdout[-4000:]

@@ -12,15 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source, negotiate
-from exporter.exposition.streams import escape
-from exporter.model import Answer, Fault, Input, Reason, State, Stream
+from exporter.exposition.accounts import SMALL_FAMILIES, _exporter_samples, _samples, small_slices
+from exporter.exposition.streams import SLICE, escape
+from exporter.model import Answer, Fault, Figures, Input, Reason, State, Stream
 from exporter.providers import all_providers
+from exporter.rounds.health import Health
 from exporter.schedule import ALWAYS, NEVER, Expectations
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import BUCKETS, Counters
@@ -35,11 +37,17 @@ stream_state_changes_total | counter | P
 stream_info | gauge | P, account
 stream_expected | gauge | P
 stream_media_active | gauge | P, media
+stream_media_expected | gauge | P, media
 stream_inputs | gauge | P
 stream_inputs_expected | gauge | P
 stream_primary_input_info | gauge | P, domain, app, source
 stream_start_timestamp_seconds | gauge | P
 stream_ingest_info | gauge | P, type
+stream_ingest_bits_per_second | gauge | P, media
+stream_ingest_frames_per_second | gauge | P
+stream_ingest_width_pixels | gauge | P
+stream_ingest_height_pixels | gauge | P
+stream_ingest_stalled | gauge | P
 stream_probe_errors_total | counter | A, code, reason
 stream_provider_responses_total | counter | A, action, code
 stream_provider_request_duration_seconds | histogram | A, action
@@ -48,6 +56,7 @@ stream_provider_quota_per_second | gauge | A, action
 stream_provider_clock_skew_seconds | gauge | A
 stream_provider_breaker_open | gauge | A
 stream_streams | gauge | A
+stream_provider_listed_streams | gauge | A, scope
 stream_round_duration_seconds | gauge | A
 stream_round_unprobed | gauge | A, why
 stream_callbacks_total | counter | A, event, outcome
@@ -58,9 +67,11 @@ stream_exporter_config_last_reload_successful | gauge |
 stream_exporter_config_last_reload_success_timestamp_seconds | gauge |
 stream_exporter_log_lines_dropped_total | counter |
 """
+KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 SHORT = {"P": ["provider", "stream"], "A": ["provider", "account"]}
 EPOCH = 1_800_000_000.0
 OFF_AIR = ("tencent", "forbidden")
+LIVE = Expectations().at(0.0).of(("any", "stream"))
 AWKWARD = 'q"uo\\te\\n\nline 直播😀 مباشر {a="b"}\\'
 
 
@@ -78,15 +89,16 @@ class AccountOf:
     """What the exposition reads of an account."""
 
     names: tuple[str, str]
-    up: bool | None = True
-    round_seconds: float | None = 0.25
-    size: int = 3
-    held_back: bool = False
-    unprobed: dict[str, int] = field(default_factory=lambda: {"quota": 1, "deadline": 0, "breaker": 0})
+    health: Health = field(default_factory=lambda: Health(up=True, round_seconds=0.25, unprobed={"quota": 1}))
+    streams: tuple[None, ...] = (None,) * 3
 
-    def kept(self) -> dict[str, float]:
+    def allowed_rates(self) -> dict[str, float]:
         """Return the rates."""
         return {"Action": 12.5}
+
+    def listed_rows(self) -> dict[str, int]:
+        """Return the rows of the last lists."""
+        return {AWKWARD: 7}
 
 
 def at(mono: float) -> Instant:
@@ -96,7 +108,8 @@ def at(mono: float) -> Instant:
 
 def volcengine(name: str = "user") -> Stream:
     """Return a stream of Volcengine's."""
-    made: Stream = all_providers()["volcengine"].stream(name=name, account="vol", room_id="r", labels={"team": "x"})
+    fields = {"room_id": "r", "labels": {"team": "x"}, "media_expected": ["video", "audio"]}
+    made: Stream = all_providers()["volcengine"].stream(name=name, account="vol", **fields)
     return made
 
 
@@ -107,6 +120,9 @@ def tencent(name: str, **fields: Any) -> Stream:
 
 
 INPUTS = (Input("push.example", 'a"pp', "push", primary=True), Input("spare.example", "live", "pull", primary=False))
+
+FIGURES = Figures((("video", 2.5e6), ('a"udio', 64000.5)), frames=25.0, stalled=False)
+PICTURE = Figures(width=1280, height=720, stalled=True)
 
 
 def full() -> Source:
@@ -131,7 +147,9 @@ def full() -> Source:
     board.failed(one["failed"], Fault(Reason.TIMEOUT, "timeout"), at(93))
     board.answered(one["old"], Answer(State.ACTIVE), "Action", at(1))
     board.answered(one["user"], Answer(State.INACTIVE, media=(("audio", False), ("video", True))), "Action", at(94))
-    board.answered(one["pulled"], Answer(State.ACTIVE, ingest="pull"), "Action", at(95))
+    board.answered(one["pulled"], Answer(State.ACTIVE, ingest="pull", figures=PICTURE), "Action", at(95))
+    board.figured(one["live"], FIGURES, at(97), 101.0)
+    board.figured(one["pulled"], FIGURES._replace(stalled=None), at(97), 101.0)
     counters.errors["tencent", AWKWARD, "timeout", "timeout"] = 3
     counters.responses["tencent", AWKWARD, "Action", "ok"] = 12345678901234567890
     for seconds in (0.001, 0.005, 0.3, 99.0):
@@ -140,7 +158,7 @@ def full() -> Source:
     counters.callbacks["tencent", AWKWARD, "push_begin", "accepted"] = 2
     counters.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
     counters.push_ends["tencent", AWKWARD, "network"] = 4
-    accounts: list[Any] = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), None, None)]
+    accounts: list[Any] = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), Health())]
     return Source(board, counters, lambda: accounts, ("team",), reloaded=EPOCH)
 
 
@@ -241,6 +259,9 @@ class Twin:
         yield from (("stream_state", (str(each),), float(each is state)) for each in State)
         if expected := getattr(record.stream, "inputs", None):
             yield "stream_inputs_expected", (), expected
+        yield from (("stream_media_expected", (media,), 1) for media in getattr(record.stream, "media_expected", ()))
+        if (told := record.row(self.mono, self.source.board.max_age, LIVE).figures) is not None:
+            yield from _figures(told)
         if answer is not None:
             yield "stream_last_success_timestamp_seconds", (), record.answered
             if state is not State.UNKNOWN:
@@ -264,6 +285,13 @@ def _details(answer: Answer, state: State) -> Iterator[tuple[str, tuple[str, ...
         yield "stream_start_timestamp_seconds", (), answer.started
     if answer.ingest:
         yield "stream_ingest_info", (answer.ingest,), 1
+
+
+def _figures(told: Figures) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    yield from (("stream_ingest_bits_per_second", (media,), rate) for media, rate in told.bits)
+    plain = {"frames_per_second": told.frames, "width_pixels": told.width, "height_pixels": told.height}
+    shown = {**plain, "stalled": told.stalled}
+    yield from ((f"stream_ingest_{name}", (), float(value)) for name, value in shown.items() if value is not None)
 
 
 @dataclass
@@ -295,6 +323,38 @@ def test_joined_strings_are_what_the_client_library_writes(openmetrics: bool) ->
     shown = {key: value for key, value in samples(families(ours, openmetrics)).items() if key[0] in JOINED}
     assert shown == wanted
     assert len(shown) > 60
+
+
+class SmallTwin:
+    """The families of callbacks, accounts and the exporter, made by the client library from the same counters."""
+
+    def __init__(self, source: Source) -> None:
+        self.samples = {**_samples(source), **_exporter_samples(source)}
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families, those without samples too."""
+        for family in SMALL_FAMILIES:
+            made: Any = KINDS[family.kind](family.name, family.help, labels=family.labels)
+            for labels, value in self.samples[family.name]:
+                made.add_metric(
+                    labels, *((value.cumulative(), value.total) if family.kind == "histogram" else (value,))
+                )
+            yield made
+
+
+@EVERY
+def test_small_families_are_what_the_client_library_writes(openmetrics: bool) -> None:
+    """Line by line the same: heads, names, escapes, numbers but for how they are written, and an account's labels."""
+    source = full()
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(SmallTwin(source))
+    theirs = (generate_openmetrics if openmetrics else generate_latest)(registry).decode().splitlines()
+    ours = b"".join(small_slices(source, openmetrics, None, None)).decode().splitlines()
+    assert len(ours) > 60
+    for mine, other in zip(ours, [line for line in theirs if line != "# EOF"], strict=True):
+        (name, number), (their_name, their_number) = mine.rsplit(" ", 1), other.rsplit(" ", 1)
+        assert name == their_name or (name.startswith("stream_pushes_ended") and sorted(name) == sorted(their_name))
+        assert number == their_number or float(number) == float(their_number)
 
 
 @EVERY
@@ -457,6 +517,32 @@ def test_a_document_is_made_in_slices() -> None:
     assert document.count(b"stream_probe_success{") == 2500
 
 
+def test_many_accounts_and_callbacks_are_rendered_in_slices_too() -> None:
+    """However many accounts or called back streams there are, no slice has more lines than one of streams."""
+    counters = Counters()
+    accounts: list[Any] = [AccountOf(("tencent", f"account-{number}")) for number in range(1500)]
+    for one in accounts:
+        counters.durations[(*one.names, "Action")].observe(0.1)
+        counters.errors[(*one.names, "timeout", "timeout")] += 1
+        counters.last_callback[one.names] = EPOCH
+    parts = list(small_slices(Source(Board(60), counters, lambda: accounts), False, None, None))
+    assert max(part.count(b"\n") for part in parts) <= SLICE + len(SMALL_FAMILIES)
+    assert b"".join(parts).count(b"_bucket{") == 1500 * (len(BUCKETS) + 1)
+
+
+def test_an_account_that_fails_for_the_first_time_meanwhile_breaks_no_document() -> None:
+    """Counters that grow between two slices show in the next document."""
+    source = full()
+    for number in range(2000):
+        source.counters.errors["tencent", f"a{number}", "timeout", "timeout"] = 1
+    parts = small_slices(source, False, None, None)
+    begun = next(parts)
+    source.counters.errors["tencent", "late", "timeout", "timeout"] = 1
+    source.counters.durations["tencent", "late", "Action"].observe(1.0)
+    assert b"late" not in begun + b"".join(parts)
+    assert "late" in render(source)
+
+
 def test_a_compressed_document_is_the_document() -> None:
     """The gzip format, slice by slice, unpacks to the same bytes."""
     compressor = Compressor()
@@ -470,6 +556,10 @@ PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
+# Prometheus 3 that is to keep native histograms.
+NATIVE = (
+    f"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,{PROMETHEUS}"
+)
 ACCEPTS = {
     "": False,
     "*/*": False,
@@ -478,6 +568,7 @@ ACCEPTS = {
     "application/openmetrics-text": True,
     "application/openmetrics-text; version=1.0.0": True,
     PROMETHEUS: True,
+    NATIVE: True,
     "application/openmetrics-text;version=": True,
     "application/openmetrics-text;version=99.0.0": True,
     "application/openmetrics-text;version=x.y": False,

@@ -206,7 +206,7 @@ def test_a_new_key_takes_use_and_throttling_along() -> None:
             keys.ids["a"] = f"new{number}"
             await scrape(made, 0.05)
         assert len(network.calls) == 1
-        assert account_prober(made, "a").kept()[ACTION] == 1.0
+        assert account_prober(made, "a").allowed_rates()[ACTION] == 1.0
 
     run(main())
 

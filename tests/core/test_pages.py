@@ -219,8 +219,8 @@ def test_no_slice_of_ten_thousand_streams_is_long(name: str) -> None:
                 "streams": views.streams(service),
                 "targets": views.targets(service, ""),
                 "configuration": views.configuration(service),
-                "status": views.status_page(service, status.Filter(limit=2000), "/metrics", ready=True),
-                "nothing found": views.status_page(service, status.Filter(text="?"), "/metrics", ready=True),
+                "status": views.status_page(service, status.Filter(limit=2000), status.Site(), ready=True),
+                "nothing found": views.status_page(service, status.Filter(text="?"), status.Site(), ready=True),
                 "exposition": views.exposition(service, prober, None, openmetrics=False),
             }[name]
             shortest = float("inf")

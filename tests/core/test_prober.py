@@ -61,7 +61,7 @@ def test_a_definite_answer_sets_the_state() -> None:
         made = prober(Network(answering("forbid")), [account()], streams(3))
         await scrape(made)
         assert states(made) == {State.FORBIDDEN: 3}
-        assert account_prober(made).up is True
+        assert account_prober(made).health.up is True
 
     run(main())
 
@@ -152,8 +152,8 @@ def test_the_answer_comes_at_the_deadline_whatever_hangs() -> None:
         made = prober(Network(hang), [account(timeout="60s")], streams(500))
         took = await scrape(made, budget=4.5)
         assert 4.5 <= took < 4.51
-        assert account_prober(made).up is False
-        assert account_prober(made).unprobed["deadline"] == 500
+        assert account_prober(made).health.up is False
+        assert account_prober(made).health.unprobed["deadline"] == 500
 
     run(main())
 
@@ -228,7 +228,7 @@ def test_streams_wait_their_turn_the_longest_waiting_first() -> None:
         for _ in range(40):
             started = loop.time()
             await scrape(made, budget=9.5)
-            assert account_prober(made).unprobed["quota"] >= 400
+            assert account_prober(made).health.unprobed["quota"] >= 400
             await asyncio.sleep(15 - (loop.time() - started))
         seen: dict[str, list[float]] = {}
         for call in network.calls:
@@ -272,8 +272,8 @@ def test_a_dead_provider_costs_the_others_nothing() -> None:
             await scrape(made)
             assert states(made) == {State.ACTIVE: 200, State.UNKNOWN: 200}
             await asyncio.sleep(10)
-        assert account_prober(made, "dead").up is False
-        assert account_prober(made).up is True
+        assert account_prober(made, "dead").health.up is False
+        assert account_prober(made).health.up is True
 
     run(main())
 
@@ -298,12 +298,12 @@ def test_the_breaker_tries_once_a_scrape_and_recovers_at_once() -> None:
             counts.append(len(network.calls) - before)
             await asyncio.sleep(15)
         assert counts == [100, 100, 100, 1, 1, 1]
-        assert account_prober(made).held_back
-        assert account_prober(made).unprobed["breaker"] == 99
+        assert account_prober(made).health.breaker.open
+        assert account_prober(made).health.unprobed["breaker"] == 99
         dead = False
         await scrape(made)
         assert states(made) == {State.ACTIVE: 100}
-        assert not account_prober(made).held_back
+        assert not account_prober(made).health.breaker.open
 
     run(main())
 
@@ -344,7 +344,7 @@ def test_an_open_breaker_withdraws_what_it_does_not_ask() -> None:
         for _ in range(4):
             await scrape(made, budget=5)
             await asyncio.sleep(10)
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
         assert states(made) == {State.UNKNOWN: 100}
 
     run(main())
@@ -379,12 +379,12 @@ def test_throttling_is_not_retried_and_halves_the_rate() -> None:
         made = prober(network, [account(quota={"DescribeLiveStreamState": 40.0})], streams(1))
         await scrape(made)
         assert len(network.calls) == 1
-        assert account_prober(made).kept()["DescribeLiveStreamState"] == 20.0
+        assert account_prober(made).allowed_rates()["DescribeLiveStreamState"] == 20.0
         throttled = False
         await asyncio.sleep(9)
-        assert account_prober(made).kept()["DescribeLiveStreamState"] == 20.0
+        assert account_prober(made).allowed_rates()["DescribeLiveStreamState"] == 20.0
         await asyncio.sleep(6)
-        assert account_prober(made).kept()["DescribeLiveStreamState"] == 40.0
+        assert account_prober(made).allowed_rates()["DescribeLiveStreamState"] == 40.0
 
     run(main())
 
@@ -448,7 +448,7 @@ def test_kept_connections_that_have_ended_say_nothing_of_the_account() -> None:
             await scrape(made)
             assert states(made) == {State.ACTIVE: 3}
         assert not made.shared.counters.errors
-        assert account_prober(made).up is True
+        assert account_prober(made).health.up is True
 
     run(main())
 
@@ -472,7 +472,7 @@ def test_a_kept_connection_that_ended_opens_no_breaker_even_if_no_call_is_left()
             await account_prober(made).refresh_one(record, loop.time() + 2, loop.time())
             await asyncio.sleep(15)
         assert len(network.calls) == 4
-        assert not account_prober(made).held_back
+        assert not account_prober(made).health.breaker.open
         assert states(made) == {State.UNKNOWN: 1}
         stale = False
         await account_prober(made).refresh_one(record, loop.time() + 2, loop.time())
@@ -503,7 +503,7 @@ def test_an_endpoint_that_drops_new_connections_darkens_the_account() -> None:
 
         made = prober(Fresh(behave), [account(quota={"DescribeLiveStreamState": 0.1})], streams(1))
         await scrape(made, budget=2)
-        assert account_prober(made).up is False
+        assert account_prober(made).health.up is False
 
     run(main())
 
@@ -720,7 +720,7 @@ def test_inputs_are_told_in_the_round_in_which_an_account_comes_back(listed: boo
         made = prober(Network(behave), [account(region="ap-guangzhou", plan="auto")], streams(2, inputs=1))
         for _ in range(3):
             await scrape(made)
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
         broken = False
         await scrape(made)
         assert states(made) == {State.ACTIVE: 2}
@@ -793,9 +793,9 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
         for number in range(4):
             throttles = number == 2
             await scrape(made)
-        rate, spent = account_prober(made).kept(), len(network.calls)
+        rate, spent = account_prober(made).allowed_rates(), len(network.calls)
         assert rate["DescribeLiveStreamState"] < 4.0
-        assert account_prober(made, "dead").held_back
+        assert account_prober(made, "dead").health.breaker.open
         made.configure(
             [(all_providers()["tencent"], one) for one in accounts("main", "dead", timeout="1s")],
             [*streams(2), *streams(9, "dead", "d")],
@@ -811,8 +811,8 @@ def test_a_reload_keeps_quota_breaker_answers_and_counters() -> None:
             ("tencent", "dead", "connection", "connection"): 28,
         }
         # What throttling taught, what was spent of the quota, and the breaker.
-        assert account_prober(made).kept() == rate
-        assert account_prober(made, "dead").held_back
+        assert account_prober(made).allowed_rates() == rate
+        assert account_prober(made, "dead").health.breaker.open
         await scrape(made)
         hosts = [urlsplit(call.request.url).hostname for call in network.calls]
         assert Counter(hosts[spent:]) == {"main.example": 2, "dead.example": 1}
@@ -916,7 +916,7 @@ def test_a_server_without_an_api_for_single_streams_is_asked_by_its_list_alone()
         for _ in range(3):
             await scrape(made)
         assert states(made) == {State.UNKNOWN: 6}
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
         assert record.fault is not None
         assert (record.fault.code, record.fault.reason) == ("other", Reason.PROVIDER_ERROR)
         assert record.fault.message == "503"
@@ -924,7 +924,7 @@ def test_a_server_without_an_api_for_single_streams_is_asked_by_its_list_alone()
         live.remove("s4")
         await scrape(made)
         assert states(made) == {State.ACTIVE: 4, State.INACTIVE: 2}
-        assert not account_prober(made).held_back
+        assert not account_prober(made).health.breaker.open
         assert len(network.calls) == asked + 2
 
     run(main())

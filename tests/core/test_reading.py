@@ -112,7 +112,7 @@ def test_large_plans_are_made_aside_and_settle_the_same(count: int) -> None:
         assert all(record.succeeded for record in made.shared.board)
         assert (aside.works > 0) == (count > PLANNED_AT_ONCE)
         assert [name for name in network.per_stream() if name] == [f"s{count - 1:05d}"]
-        assert account_prober(made).up
+        assert account_prober(made).health.up
 
     run(main())
 

@@ -27,6 +27,7 @@ from testbed.network import Plain
 from tests.virtual import EPOCH, run, tencent_state
 
 ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "a-secret", "plan": "single",
+           "figures": False,
            "quota": {"DescribeLiveStreamState": 1000}}  # fmt: skip
 
 
@@ -185,14 +186,14 @@ def test_a_reload_keeps_answers_counters_quota_breaker_and_sequence(tmp_path: Pa
             await asyncio.sleep(6)
             await stage.scrape()
         before.paces["DescribeLiveStreamState"].throttled(service.clock.mono())
-        assert before.held_back
+        assert before.health.breaker.open
         number = service.prober.shared.sequence.next(service.clock.unix())
         stage.write(document("b:blue", "c:red", account={"timeout": "2s"}))
         await stage.reloader.reload()
         kept = service.prober.accounts["main"]
         assert kept.account.timeout == 2.0
-        assert kept.held_back
-        assert kept.kept()["DescribeLiveStreamState"] == 500.0
+        assert kept.health.breaker.open
+        assert kept.allowed_rates()["DescribeLiveStreamState"] == 500.0
         assert sum(service.counters.responses.values()) == 2
         assert sum(service.counters.errors.values()) == 6
         assert service.prober.shared.sequence.next(service.clock.unix()) > number

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 
@@ -66,9 +68,9 @@ def test_any_answer_of_a_working_account_counts_against_the_breaker(word: str) -
             await scrape(made)
             # The online list is asked once a minute.
             await asyncio.sleep(61)
-        assert not account_prober(made).held_back
+        assert not account_prober(made).health.breaker.open
         await scrape(made)
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
 
     run(main())
 
@@ -89,11 +91,11 @@ def test_a_bad_request_closes_the_breaker() -> None:
         made = prober(network, [account(concurrency=1)], streams(20))
         for _ in range(3):
             await scrape(made)
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
         dead = False
         before = len(network.calls)
         await scrape(made)
-        assert not account_prober(made).held_back
+        assert not account_prober(made).health.breaker.open
         assert len(network.calls) - before == 20
         assert shown(made) == {f"s{number:05d}": State.ACTIVE if number else State.UNKNOWN for number in range(20)}
 
@@ -111,7 +113,7 @@ def test_scrapes_at_one_time_share_the_one_trial_of_a_dead_account() -> None:
         made = prober(network, [account()], streams(20))
         for _ in range(3):
             await scrape(made)
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
         before = len(network.calls)
         await asyncio.gather(*(scrape(made, budget=5.0 + number) for number in range(5)))
         assert len(network.calls) - before == 1
@@ -286,5 +288,157 @@ def test_a_probe_returns_when_a_list_has_answered_for_its_stream() -> None:
         assert record.action == ONLINE
         assert loop.time() - began < 2.0
         await scraping
+
+    run(main())
+
+
+# --- bugs -------------------------------------------------------------------------------------------------------------
+
+
+def reasons(made: Prober) -> dict[str, str]:
+    """Return why each stream has no answer; empty for those that have one."""
+    return {record.key[1]: str(record.fault.reason) if record.fault else "" for record in made.shared.board}
+
+
+@pytest.mark.parametrize("concurrency", [1, 32])
+@pytest.mark.parametrize("part", ["read", "ask", "waits"])
+def test_a_bug_costs_its_own_stream_the_answer_and_no_other(part: str, concurrency: int) -> None:
+    """Whatever part of a provider raises something unexpected for one stream, all others are answered in that round."""
+
+    def broken(*given: Any) -> Any:
+        if part == "waits" or given[1].name == "s00003":
+            raise KeyError("no such thing")
+        return getattr(single, part)(*given)
+
+    tencent = all_providers()["tencent"]
+    assert tencent.single is not None
+    single = tencent.single
+    changes: dict[str, Any] = {part: broken}
+    cloud = replace(tencent, **(changes if part == "waits" else {"single": replace(single, **changes)}))
+
+    async def main() -> None:
+        async def behave(_provider: str, request: Request) -> Reply:
+            throttled = part == "waits" and params(request)["StreamName"] == "s00003"
+            return tencent_error("RequestLimitExceeded") if throttled else tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account(concurrency=concurrency)], streams(20), clouds={"tencent": cloud})
+        assert await scrape(made) < 2
+        wrong = {name: reason for name, reason in reasons(made).items() if reason}
+        assert wrong == {"s00003": "bug"}
+        assert list(shown(made).values()).count(State.ACTIVE) == 19
+        assert len(network.calls) == 20 - (part == "ask")
+        assert sum(count for key, count in made.shared.counters.errors.items() if "bug" in key) == 1
+        assert account_prober(made).health.up
+
+    run(main())
+
+
+def test_a_bug_in_what_follows_from_a_list_costs_that_list_alone() -> None:
+    """Its streams have reason bug at once; another list's are answered, and the next round tries all again."""
+
+    def keys(account: Any, stream: Any) -> Any:
+        if stream.domain == "bad.example" and broken:
+            raise ZeroDivisionError
+        return backup.keys(account, stream)
+
+    tencent = all_providers()["tencent"]
+    backup = tencent.listings[-1]
+    assert backup.action == ONLINE
+    cloud = replace(tencent, single=None, listings=(replace(backup, keys=keys, every=lambda _account: 0.0),))
+    broken = True
+
+    async def main() -> None:
+        nonlocal broken
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            domain = params(request)["DomainName"]
+            rows = [{"StreamName": f"{domain[0]}{n:05d}", "AppName": "live", "DomainName": domain} for n in range(3)]
+            return reply({"Response": {"TotalPage": 1, "OnlineInfo": rows, "RequestId": "r"}})
+
+        kind = tencent.stream
+        watched = [
+            kind(name=f"{domain[0]}{n:05d}", account="main", domain=domain)
+            for domain in ("bad.example", "good.example", "fine.example") for n in range(3)
+        ]  # fmt: skip
+        made = prober(Network(behave), [account(concurrency=1)], watched, clouds={"tencent": cloud})
+        assert await scrape(made) < 2
+        assert reasons(made) == {one.name: "bug" if one.domain == "bad.example" else "" for one in watched}
+        broken = False
+        assert await scrape(made) < 2
+        assert set(shown(made).values()) == {State.ACTIVE}
+
+    run(main())
+
+
+@pytest.mark.parametrize("plan", ["single", "list"])
+def test_a_bug_outside_all_calls_fails_the_round_and_leaves_nobody_waiting(plan: str) -> None:
+    """Where no call can even begin, every stream has reason bug before the deadline, and the next scrape works."""
+
+    async def main() -> None:
+        async def behave(_provider: str, request: Request) -> Reply:
+            return online() if request.headers["X-TC-Action"] == ONLINE else tencent_state("active")
+
+        network = Network(behave)
+        made = prober(network, [account(plan=plan)], streams(50))
+
+        async def broken(*_: Any) -> Any:
+            await asyncio.sleep(0.01)
+            raise KeyError("no such thing")
+
+        connect, made.shared.connect = made.shared.connect, broken
+        assert await scrape(made) < 2
+        assert set(reasons(made).values()) == {"bug"}
+        made.shared.connect = connect
+        assert await scrape(made) < 2
+        assert set(shown(made).values()) == {State.ACTIVE}
+
+    run(main())
+
+
+# --- clouds that have nothing but lists -------------------------------------------------------------------------------
+
+
+def test_the_trial_of_a_cloud_that_only_lists_is_one_call() -> None:
+    """While calls are held back, one page of one list is asked in a round; when it is answered, all the others are."""
+    tencent = all_providers()["tencent"]
+    cloud = replace(tencent, single=None, listings=(replace(tencent.listings[-1], every=lambda _account: 0.0),))
+
+    async def main() -> None:
+        dead = True
+
+        async def behave(_provider: str, request: Request) -> Reply:
+            if dead:
+                raise TransportError(Reason.CONNECTION, "refused")
+            domain, page = params(request)["DomainName"], params(request)["PageNum"]
+            rows = [
+                {"StreamName": f"{domain[0]}{page}{n:05d}", "AppName": "live", "DomainName": domain}
+                for n in range(10_000)
+            ]
+            return reply({"Response": {"TotalPage": 2, "OnlineInfo": rows, "RequestId": "r"}})
+
+        kind = tencent.stream
+        watched = [
+            kind(name=f"{domain[0]}{page}00007", account="main", domain=domain)
+            for domain in ("a.example", "b.example", "c.example") for page in (1, 2)
+        ]  # fmt: skip
+        network = Network(behave)
+        made = prober(network, [account()], watched, clouds={"tencent": cloud})
+        counts, asked = [], set()
+        for _ in range(6):
+            before = len(network.calls)
+            await scrape(made)
+            counts.append(len(network.calls) - before)
+            asked |= {params(call.request)["DomainName"] for call in network.calls[before:]} if counts[3:] else set()
+        assert counts == [3, 3, 3, 1, 1, 1]
+        assert asked == {"a.example", "b.example", "c.example"}
+        assert account_prober(made).health.unprobed["breaker"] == 4
+        assert set(reasons(made).values()) == {"connection"}
+        dead = False
+        before = len(network.calls)
+        await scrape(made)
+        assert len(network.calls) - before == 6
+        assert set(shown(made).values()) == {State.ACTIVE}
+        assert account_prober(made).health.unprobed["breaker"] == 0
 
     run(main())

@@ -77,7 +77,7 @@ STRICTER = {
 
 
 def test_every_verdict_is_alertmanagers() -> None:
-    """Each interval that Alertmanager takes has its verdict at each instant: 250,000 rows.
+    """Each interval that Alertmanager takes has its verdict at each instant: 300,000 rows.
 
     The table was made with Alertmanager's own package github.com/prometheus/alertmanager/timeinterval v0.35.0, in
     tests/data/time_intervals by `go run . | gzip -9n > verdicts.json.gz`: 180 intervals by hand and 600 by chance, at
@@ -90,7 +90,7 @@ def test_every_verdict_is_alertmanagers() -> None:
     for one, told in refused.items():
         never = told == ["never comes: no day of the calendar fits all of it"]
         assert (never and "1" not in taken[one]) or told == [STRICTER[one]], one
-    assert len(ours) * len(instants) > 250_000
+    assert len(ours) * len(instants) > 300_000
     for one, schedule in following(ours).items():
         verdicts = "".join("01"[schedule.expects(at)] for at in instants)
         assert verdicts == taken[one], one
@@ -223,6 +223,15 @@ def test_nothing_changes_before_what_is_foreseen(several: list[Interval], start:
          instant(UTC, 2044, 2, 29)),
         (Schedule((), (Interval(days=((29, 29),), months=frozenset({2}), weekdays=frozenset({4})),)),
          instant(UTC, 2080, 3, 1), instant(UTC, 2120, 2, 29)),
+        (Schedule((), (Interval(months=frozenset({12}), zone=BERLIN),)), instant(UTC, 2026, 3, 1),
+         instant(BERLIN, 2026, 12, 1)),
+        # One hour a week is left out; and the clock goes back to the day before, one minute after midnight.
+        (Schedule((), (Interval(weekdays=frozenset(range(1, 7))), Interval(times=((0, 1380),)))),
+         instant(UTC, 2026, 11, 23), instant(UTC, 2026, 11, 29, 23)),
+        (Schedule((), (Interval(weekdays=frozenset({0}), zone=ZoneInfo("America/St_Johns")),)),
+         instant(UTC, 2010, 11, 7, 2, 30), instant(UTC, 2010, 11, 7, 2, 31)),
+        (Schedule((), (Interval(weekdays=frozenset({0}), zone=ZoneInfo("America/St_Johns")),)),
+         instant(UTC, 2010, 11, 7, 2, 31), instant(UTC, 2010, 11, 7, 3, 30)),
         # No change is foreseen where intervals take turns for ever, in one zone or in several.
         (Schedule((), (Interval(weekdays=frozenset(range(1, 7))), Interval(weekdays=frozenset({0})))), 1.8e9, None),
         (Schedule((), (Interval(times=((0, 720),)), Interval(times=((720, 1440),)))), 1.8e9, None),
@@ -296,6 +305,20 @@ def test_a_verdict_holds_as_long_as_it_is_kept(schedule: Schedule, start: float)
         assert schedule.expects(at) is verdicts.by_number[0].expected
     (one,) = verdicts.by_number
     assert one.next_change == schedule.next_change(start)
+
+
+def test_verdicts_are_kept_for_a_minute_or_up_to_the_next_edge_of_maintenance() -> None:
+    """What was decided counts on its own side of each edge only, to whichever side the clock goes."""
+    minute = instant(UTC, 2026, 11, 26, 12)
+    opened = (Window(minute + 10, minute + 20), Window(minute + 90, minute + 150))
+    made = Expectations([Schedule(("always",), None, opened)])
+    spans = [(-60, 0), (0, 10), (10, 20), (20, 60), (60, 90), (90, 120), (120, 150), (150, 180)]
+    for start, end in [*spans, *reversed(spans), *spans[::2], *spans[1::2]]:
+        for at in (end - 0.5, start, start + 5):
+            verdicts = made.at(minute + at)
+            assert (verdicts.since - minute, verdicts.until - minute) == (start, end)
+            inside = any(window.start <= minute + start < window.end for window in opened)
+            assert verdicts.expected == (not inside,)
 
 
 def test_a_stream_that_follows_nothing_else_follows_the_first() -> None:

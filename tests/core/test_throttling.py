@@ -260,7 +260,7 @@ def test_throttling_is_heard_under_every_status(answer: Reply) -> None:
         made = prober(Network(behave), [account(quota={"DescribeLiveStreamState": 40.0})], streams(1))
         now = asyncio.get_running_loop().time()
         await made.refresh(now + 5, now)
-        assert account_prober(made).kept()["DescribeLiveStreamState"] == 20.0
+        assert account_prober(made).allowed_rates()["DescribeLiveStreamState"] == 20.0
 
     run(main())
 

@@ -224,10 +224,10 @@ def test_probes_of_a_broken_stream_open_no_breaker() -> None:
         desk = Desk(60, 20.0, behave)
         for _ in range(10):
             await desk.probe(0)
-        assert not account_prober(desk.made).held_back
+        assert not account_prober(desk.made).health.breaker.open
         for number in (1, 0, 1):
             await desk.probe(number)
-        assert account_prober(desk.made).held_back
+        assert account_prober(desk.made).health.breaker.open
 
     run(main())
 

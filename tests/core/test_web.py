@@ -19,12 +19,21 @@ from exporter import config, providers
 from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.serving.app import App
+from exporter.serving.paths import OPEN, is_taken
 from exporter.serving.scrape import MOST_SECONDS, MOST_WAITING, TIMEOUT_HEADER
 from exporter.serving.service import Service, system_clock
+from exporter.status import Site
 from testbed.network import Plain
 from tests.virtual import params, tencent_error, tencent_state
 
-ACCOUNT = {"name": "main", "provider": "tencent", "secret_id": "an-id", "secret_key": "CANARY0key", "plan": "single"}
+ACCOUNT = {
+    "name": "main",
+    "provider": "tencent",
+    "secret_id": "an-id",
+    "secret_key": "CANARY0key",
+    "plan": "single",
+    "figures": False,
+}
 STREAMS = [{"name": name, "account": "main", "domain": "d.example", "labels": {"team": "x"}} for name in ("a", "b/c")]
 Client = TestClient[web.Request, web.Application]
 
@@ -90,6 +99,20 @@ def asking(
             return found
 
     return asyncio.run(main())
+
+
+def test_the_metrics_can_have_no_path_of_another_page() -> None:
+    """Every other path of the server is known as taken, and those that need no password are among them."""
+
+    async def main() -> set[str]:
+        async with Staged(live) as service:
+            routes = App(service, nothing, site=Site(telemetry_path="/numbers")).application().router.resources()
+            return {one.canonical for one in routes}
+
+    paths = asyncio.run(main())
+    assert {path for path in paths if not is_taken(path)} == {"/numbers"}
+    assert paths > OPEN
+    assert len(paths) > 10
 
 
 # --- deadlines -------------------------------------------------------------------------------------------------------
@@ -494,5 +517,5 @@ def test_large_pages_are_sent_whole_and_packed_for_whom_takes_that() -> None:
 
 def test_the_path_of_the_metrics_can_be_another() -> None:
     """`--web.telemetry-path` moves it, and nothing is left at the old place."""
-    (moved, _), (old, _) = asking(live, "/own/metrics", "/metrics", telemetry_path="/own/metrics")
+    (moved, _), (old, _) = asking(live, "/own/metrics", "/metrics", site=Site(telemetry_path="/own/metrics"))
     assert (moved.status, old.status) == (200, 404)

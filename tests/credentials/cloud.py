@@ -21,6 +21,7 @@ from exporter.providers import all_providers
 from exporter.providers.alibaba import credentials as alibaba
 from exporter.providers.interface import AnyProvider, CredentialsError
 from exporter.providers.tencent import credentials as tencent
+from exporter.routes import Route
 from exporter.transport import Transport, tls_context
 
 CANARY = "canary"
@@ -184,6 +185,7 @@ class Bench:
         cloud: The cloud.
         provider: The provider of `account`, which gives no keys of its own.
         timeouts: The time that each call was allowed.
+        routes: URL and route of each call.
     """
 
     ring: Keyring
@@ -191,6 +193,7 @@ class Bench:
     provider: AnyProvider
     account: Account
     timeouts: list[float]
+    routes: list[tuple[str, Route]]
 
     async def keys(self) -> str:
         """Return the id of the account's keys, without its canary."""
@@ -209,10 +212,12 @@ async def bench(provider: str, environ: Mapping[str, str], patience: float = 1.0
     time = Time()
     cloud = Cloud(time)
     timeouts: list[float] = []
+    routes: list[tuple[str, Route]] = []
     async with served(cloud), Transport(TLS) as transport:
 
-        async def send(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+        async def send(request: Request, timeout: float, largest: int, route: Route) -> Reply:  # noqa: ASYNC109
             timeouts.append(timeout)
+            routes.append((request.url, route))
             origin = next(server for server in SERVERS if request.url.startswith(f"{server}/"))
             request = request._replace(url=cloud.base + request.url.removeprefix(origin))
             return await transport.send(request, timeout * patience, largest)
@@ -224,7 +229,7 @@ async def bench(provider: str, environ: Mapping[str, str], patience: float = 1.0
             mono=lambda: time.mono,
         )
         kind = all_providers()[provider]
-        yield Bench(ring, cloud, kind, kind.account(name="main", provider=provider), timeouts)
+        yield Bench(ring, cloud, kind, kind.account(name="main", provider=provider), timeouts, routes)
 
 
 @dataclass(frozen=True, slots=True)

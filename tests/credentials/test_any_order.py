@@ -14,6 +14,7 @@ from exporter.credentials.keyring import LONGEST_PAUSE, Keyring
 from exporter.model import Reason, Reply, Request
 from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError, TransportError
+from exporter.routes import Route
 
 TENCENT = all_providers()["tencent"]
 ACCOUNT = TENCENT.account(name="main", provider="tencent")
@@ -34,7 +35,7 @@ class AnyOrder(RuleBasedStateMachine):
             {"TENCENTCLOUD_CAM_ROLE_NAME": "r"}, send=self.send, unix=lambda: self.unix, mono=lambda: self.mono
         )
 
-    async def send(self, _request: Request, timeout: float, _largest: int) -> Reply:  # noqa: ASYNC109
+    async def send(self, _request: Request, timeout: float, _largest: int, _route: Route) -> Reply:  # noqa: ASYNC109
         """Answer as the metadata server does at present."""
         assert 0 < timeout <= 3
         await asyncio.sleep(0)

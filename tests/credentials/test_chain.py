@@ -21,6 +21,7 @@ from exporter.fields import Secret
 from exporter.model import Credentials, Reply, Request
 from exporter.providers import all_providers
 from exporter.providers.sources import Lease, Machine, Source, Steps
+from exporter.routes import Route
 
 ROLE = {"TENCENTCLOUD_CAM_ROLE_NAME": "reader"}
 STREAM = "streams:\n  - {name: a, account: main, domain: push.example.com, app: live, stream: a}\n"
@@ -90,7 +91,7 @@ def test_a_new_cloud_brings_its_sources() -> None:
     )
     kind = replace(all_providers()["tencent"], name="toy", environment={}, sources=(toy,))
 
-    async def send(request: Request, _timeout: float, _largest: int) -> Reply:
+    async def send(request: Request, _timeout: float, _largest: int, _route: Route) -> Reply:
         return Reply(200, {}, f"{request.url} {request.headers['X-Toy']}".encode())
 
     ring = Keyring({"TOY_KEY_FILE": "/toy"}, lambda _path: b"wood", send=send)

@@ -12,6 +12,7 @@ from exporter.credentials.keyring import Keyring
 from exporter.model import Reply, Request
 from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError
+from exporter.routes import Route
 from exporter.transport import Transport
 from tests.credentials.cloud import (
     CANARY,
@@ -76,7 +77,7 @@ def test_a_dead_server(tmp_path: Path) -> None:
         async with Transport(TLS) as transport:
             kind = all_providers()["alibaba"]
 
-            async def send(request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
+            async def send(request: Request, timeout: float, largest: int, _route: Route) -> Reply:  # noqa: ASYNC109
                 nobody = request.url.replace("http://100.100.100.200", "http://127.0.0.1:1")
                 return await transport.send(request._replace(url=nobody), timeout, largest)
 

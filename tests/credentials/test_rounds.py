@@ -69,7 +69,7 @@ def test_a_late_answer_is_searched_for_the_keys_of_its_own_call() -> None:
         scrape = asyncio.create_task(made.refresh(loop.time() + 9, loop.time()))
         await asyncio.sleep(1)
         held[0] = Credentials("AKIDtwo", Secret("second-secret-value"))
-        await made.prober_of(quick).refresh_one(quick, loop.time() + 2, loop.time())
+        await made.accounts[quick.stream.account].refresh_one(quick, loop.time() + 2, loop.time())
         await scrape
         signed = [request.headers["Authorization"] for request in (call.request for call in network.calls)]
         assert ["AKIDone" in one for one in signed] == [True, True, False]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from exporter.model import Reply, State
 from exporter.providers import all_providers
+from exporter.providers.interface import Listing
+from exporter.schedule import Expectations
 from tests.providers.exchanges import load
 from tests.providers.facts import facts
 
@@ -20,7 +22,9 @@ from .answers import replies
 from .judges import document, verdict
 from .theatre import Theatre
 
+LIVE = Expectations().at(0.0).of(("any", "stream"))
 EFFORT = settings.get_profile("nightly" if conftest.NIGHTLY else "short")
+FIGURES = [(name, listing.action) for name, provider in all_providers().items() for listing in provider.figures]
 LISTS = [(name, listing.action) for name, provider in all_providers().items() for listing in provider.listings]
 
 
@@ -35,9 +39,8 @@ def true_answers(provider: str, action: str) -> st.SearchStrategy[Reply]:
 def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
     """One stream that is asked as the parameter says: (provider, action)."""
     name, action = request.param
-    plan = "single" if action == all_providers()[name].main.action else "list"
     listed = facts()[name].lists.get(action)
-    opened = Theatre(all_providers()[name], action, plan, listed.fields if listed else {})
+    opened = Theatre(all_providers()[name], action, "list" if listed else "single", listed.fields if listed else {})
     yield opened
     opened.close()
 
@@ -77,6 +80,42 @@ def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, da
             assert listed.gone is not None
             assert listed.gone(told)
             assert json.dumps(theatre.stream.name) not in json.dumps(told)
+
+
+@pytest.mark.parametrize("theatre", FIGURES, indirect=True, ids=[f"{name}-{action}" for name, action in FIGURES])
+@given(data=st.data())
+@EFFORT
+def test_no_figures_change_a_state_or_are_anything_but_figures(theatre: Theatre, data: st.DataObject) -> None:
+    """A live stream stays live whatever its figures are, and those shown are of its very row, finite and sane."""
+    reply = data.draw(true_answers(theatre.provider.name, theatre.action))
+    assert theatre.play(reply) is State.ACTIVE
+    record = theatre.record
+    assert record.succeeded
+    shown = record.row(theatre.now, 1e9, LIVE).figures
+    if shown is None:
+        return
+    assert json.dumps(theatre.stream.name)[1:-1] in json.dumps(document(reply))
+    numbers = [*(rate for _, rate in shown.bits), shown.frames, shown.width, shown.height]
+    assert all(number is None or 0 <= number <= 1e12 for number in numbers)
+
+
+@pytest.mark.parametrize("theatre", FIGURES, indirect=True, ids=[f"{name}-{action}" for name, action in FIGURES])
+def test_figures_are_shown_here_when_they_are_told(theatre: Theatre) -> None:
+    """The recorded answers give their figures here too, to the stream whose key they stand under, and only to it."""
+    seen = 0
+    for one in load(theatre.provider):
+        if one.api.action != theatre.action or "json" not in one.given["answer"] or "account" in one.given:
+            continue
+        assert theatre.play(one.reply) is State.ACTIVE
+        assert isinstance(one.api, Listing)
+        keys = one.api.keys(theatre.account, theatre.stream)
+        wanted = [told for told in one.expected.get("figures", ()) if tuple(told["key"]) in keys]
+        shown = theatre.record.row(theatre.now, 1e9, LIVE).figures
+        assert (shown is not None) is bool(wanted), one.name
+        if shown is not None:
+            assert (dict(shown.bits), shown.stalled) == (wanted[0]["bits"], wanted[0].get("stalled"))
+        seen += shown is not None
+    assert seen == 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from exporter.model import Reason, Reply, Request, State
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.prober import Prober
-from exporter.state.board import Instant
+from exporter.state.board import Instant, Record
 from tests.providers.exchanges import document, load, make
 from tests.virtual import EPOCH, Network, VirtualLoop, prober
 
@@ -29,7 +29,8 @@ class Theatre:
 
     Args:
         provider: The cloud.
-        action: The API that is answered; every other one refuses the stream.
+        action: The API that is answered; every other one refuses the stream. Where it is a list of figures, the stream
+            is live.
         fields: Fields of account and stream that differ from those of the recorded exchanges.
     """
 
@@ -37,15 +38,17 @@ class Theatre:
         self.provider = provider
         self.action = action
         # A stream that is asked wrongly is no outage of the account, so that the breaker never keeps lists away.
-        refused = [one for one in load(provider) if one.expected.get("fault") == "bad_request"]
-        self._otherwise = next(one.reply for one in refused if one.api is provider.main)
+        figures = action in [listing.action for listing in provider.figures]
+        wanted = {"state": "active"} if figures else {"fault": "bad_request"}
+        others = [one for one in load(provider) if wanted.items() <= one.expected.items() and "stream" not in one.given]
+        self._otherwise = next(one.reply for one in others if one.api is provider.main)
         self.reply = self._otherwise
         self._parsed: set[str] = set()
         self._formats: deque[tuple[bool, Any]] = deque([(False, parse_text), (True, parse_openmetrics)])
         self._listed = {entry.code for entry in catalogue.load(provider.name).entries()}
         quota = dict.fromkeys(provider.apis(), 1_000_000.0)
         override = {
-            "account": {"plan": plan, "quota": quota, **fields.get("account", {})},
+            "account": {"plan": plan, "quota": quota, "figures": figures, **fields.get("account", {})},
             "stream": fields.get("stream", {}),
         }
         self.account, self.stream = make(provider, document(provider.name), override)
@@ -62,6 +65,17 @@ class Theatre:
         asked = request.url + "".join(request.headers.values())
         return self.reply if self.action in asked else self._otherwise
 
+    @property
+    def record(self) -> Record:
+        """What is known of the stream."""
+        (record,) = self._prober.shared.board
+        return record
+
+    @property
+    def now(self) -> float:
+        """The time in monotonic seconds."""
+        return self._runner.get_loop().time()
+
     def close(self) -> None:
         """Let the loop go."""
         self._runner.close()
@@ -73,10 +87,8 @@ class Theatre:
             self._runner.run(self._scrape())
         assert not [entry for entry in logs if entry["event"] == "bug"], logs
         self._check_series()
-        (record,) = self._prober.shared.board
-        now = self._runner.get_loop().time()
-        state = record.state(now, 1e9)
-        self._check_exposition(state, now)
+        state = self.record.state(self.now, 1e9)
+        self._check_exposition(state, self.now)
         return state
 
     async def _scrape(self) -> None:

@@ -16,10 +16,10 @@ import yaml
 
 from testbed.processes import ANY_PORT, Server, running, until
 from testbed.web import Asked, fetch, served
-from tests.deploy.tools import program
+from tests.deploy.tools import program, release
 
 SWITCH = "dead-mans-switch"
-TOOLKIT_SAYS = re.compile(r'msg="Listening on" address=(\S+)')
+TOOLKIT_SAYS = re.compile(r'msg="Listening on" (?:component=web )?address=(\S+)')
 
 
 def told(server: str, path: str, **fields: str) -> Any:
@@ -41,15 +41,23 @@ def number(server: str, expr: str) -> float | None:
 
 
 @contextmanager
-def prometheus(config: str, folder: Path, *flags: str) -> Iterator[Server]:
-    """Run Prometheus with the text of a configuration, whose other files are in the same folder, until it answers."""
-    server = program("prometheus", "apt-get install prometheus")
+def prometheus(config: str, folder: Path, *flags: str, major: int | None = None) -> Iterator[Server]:
+    """Run Prometheus, the first in PATH unless a major version is given; yields it once it is ready.
+
+    Args:
+        config: The text of its configuration, whose other files are in the same folder.
+        folder: For its files.
+        flags: More flags.
+        major: 2 or 3.
+    """
+    server = release("prometheus", major) if major else program("prometheus", "apt-get install prometheus")
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "prometheus.yml"
     file.write_text(config, encoding="utf-8")
     command = [server, f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}"]
-    command += [f"--web.listen-address={ANY_PORT}", "--log.level=debug", *flags]
-    with running(command, folder, TOOLKIT_SAYS) as one:
+    # By default it takes up to five seconds to see what it is to scrape.
+    command += [f"--web.listen-address={ANY_PORT}", "--log.level=debug", "--scrape.discovery-reload-interval=100ms"]
+    with running([*command, *flags], folder, TOOLKIT_SAYS) as one:
         until(lambda: "Server is ready" in one.log(), "Prometheus is ready")
         yield one
 

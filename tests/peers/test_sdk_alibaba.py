@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -158,3 +159,21 @@ def test_a_permission_is_needed(simulator: Simulator, style: str) -> None:
     """A user whom RAM does not allow the action is refused by the vendor's code although the key is right."""
     simulator.world.accounts["main"].denied.add("DescribeLiveStreamState")
     assert refused(client(simulator, style)) == ("Forbidden.RAM", 403)
+
+
+@BOTH
+def test_the_rates_of_a_domain_are_told_for_a_time_that_is_over(simulator: Simulator, style: str) -> None:
+    """The vendor's client reads frames, and bytes per second, of five minutes ago; of now nothing is known yet."""
+    found, now = client(simulator, style), simulator.world.clock()
+
+    def rows(seconds: float) -> list[Any]:
+        time = datetime.fromtimestamp(now - seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        request = models.DescribeLiveDomainFrameRateAndBitRateDataRequest(domain_name=DOMAIN, query_time=time)
+        body = found.describe_live_domain_frame_rate_and_bit_rate_data(request).body
+        told: list[Any] = body.frame_rate_and_bit_rate_infos.frame_rate_and_bit_rate_info
+        return told
+
+    told = {row.stream_url: (row.video_frame_rate, row.bit_rate) for row in rows(300)}
+    assert told[f"rtmp://{DOMAIN}/live/a-active"] == (25.0, 328_500.0)
+    assert not [url for url in told if "inactive" in url or "forbidden" in url]
+    assert not rows(0)

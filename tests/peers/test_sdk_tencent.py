@@ -13,7 +13,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.live.v20180801 import models
 from tencentcloud.live.v20180801.live_client import LiveClient
 
-from exporter.simulator import Input, Simulator, World, serving
+from exporter.simulator import Figures, Input, Simulator, World, serving
 
 PLACE = {"DomainName": "5000.livepush.example", "AppName": "live"}
 
@@ -159,3 +159,26 @@ def test_a_fault_reaches_the_vendors_client(simulator: Simulator) -> None:
     assert state_of(found, "a-inactive").StreamState == "inactive"
     simulator.world.clear()
     assert state_of(found, "a-active").StreamState == "active"
+
+
+def test_the_push_info_list_tells_what_arrives(simulator: Simulator) -> None:
+    """The vendor's client reads frames, bits and size of each live stream of an app, page by page; one stands still."""
+    simulator.world.set("tencent/more-7", figures=Figures(moving=False))
+    found = client(simulator)
+    rows = []
+    for number in (1, 2):
+        request = models.DescribeLiveStreamPushInfoListRequest()
+        request.PushDomain, request.AppName = "list.livepush.example", "live"
+        request.PageNum, request.PageSize = number, 10
+        answer = found.DescribeLiveStreamPushInfoList(request)
+        assert (answer.TotalNum, answer.TotalPage, answer.PageNum) == (12, 2, number)
+        rows += answer.DataInfoList
+    assert sorted(row.StreamName for row in rows) == sorted(f"more-{number}" for number in range(12))
+    for row in rows:
+        moves = row.StreamName != "more-7"
+        assert (row.VideoFps, row.VideoSpeed, row.AudioSpeed) == ((25, 2_500_000, 128_000) if moves else (0, 0, 0))
+        assert (row.PushDomain, row.AppName, row.Resolution) == ("list.livepush.example", "live", "1280*720")
+    request.PageSize = 100_001
+    with pytest.raises(TencentCloudSDKException) as caught:
+        found.DescribeLiveStreamPushInfoList(request)
+    assert caught.value.code == "InvalidParameterValue"

@@ -10,8 +10,9 @@ exchanges         a list of
   request         what the request has to hold: method, query and headers (at least these), body (all of it, as
                   JSON), absent (names that are neither in the query nor a header)
   answer          status (200), headers, and the body as `json` or `text`
-  expect          `state` with code, started, media, inputs, ingest, request_id; or `rows` with pages, complete and
-                  code; or `fault` (a reason) with code and request_id
+  expect          `state` with code, started, media, inputs, ingest, figures, request_id; or `rows` with pages,
+                  complete, code, size (where it is not the number of keys), and the figures of keys; or `fault` (a
+                  reason) with code and request_id
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 import yaml
 
 from exporter.fields import Secret
-from exporter.model import Account, Answer, Call, Credentials, Moment, Reason, Reply, Request, Stream
+from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reason, Reply, Request, Stream
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider, Api, Listing, Malformed, NoEnvelope, Page, ProviderError
 
@@ -34,6 +35,7 @@ HERE = Path(__file__).parent
 MOMENT = Moment(1673334120.5, "0123456789abcdef0123456789abcdef", 1673334120500)
 KEYS = Credentials("made-up-key-id", Secret("made-up-key-secret"))
 TOP = {"account", "stream", "depends_on", "exchanges"}
+LISTED = ("started", "inputs", "figures")
 PARTS = {"name", "account", "stream", "action", "scope", "page", "request", "answer", "expect"}
 
 
@@ -129,10 +131,18 @@ def _told(found: Answer | Page) -> dict[str, Any]:
         return {"state": str(found.state), "code": found.code} | _details(found)
     rows = [
         {"key": list(key) if isinstance(key, tuple) else key}
-        | ({"state": None} if answer is None else {"state": str(answer.state)} | _details(answer, "started", "inputs"))
+        | ({"state": None} if answer is None else {"state": str(answer.state)} | _details(answer, *LISTED))
         for key, answer in found.rows.items()
     ]
-    return {"rows": rows, "pages": found.pages, "complete": found.complete, "code": found.code}
+    told: dict[str, Any] = {"rows": rows, "pages": found.pages, "complete": found.complete, "code": found.code}
+    if found.figures:
+        told["figures"] = [{"key": list(key), **_figures(figures)} for key, figures in found.figures.items()]  # type: ignore[call-overload]
+    return told if found.size in (None, len(rows)) else {**told, "size": found.size}
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    told = {**figures._asdict(), "bits": dict(figures.bits) or None}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _details(answer: Answer, *wanted: str) -> dict[str, Any]:
@@ -143,6 +153,7 @@ def _details(answer: Answer, *wanted: str) -> dict[str, Any]:
         if answer.inputs is None
         else [[one.domain, one.app, one.source, one.primary] for one in answer.inputs],
         "ingest": answer.ingest,
+        "figures": None if answer.figures is None else _figures(answer.figures),
         "request_id": answer.request_id or None,
     }
     return {name: value for name, value in found.items() if value is not None and (not wanted or name in wanted)}

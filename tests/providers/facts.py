@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.model import Account, Reason, State
-from exporter.providers import names
+from exporter.providers import places
 from exporter.providers.interface import Callback
 
 HERE = Path(__file__).parent
@@ -123,7 +123,7 @@ class Facts:
 @cache
 def facts() -> dict[str, Facts]:
     """Return what is known of each cloud; the contract test reports those without a file."""
-    known = [name for name in names() if (HERE / name / "facts.py").is_file()]
+    known = [name for name in places() if (HERE / name / "facts.py").is_file()]
     return {name: import_module(f"{__package__}.{name}.facts").FACTS for name in known}
 
 

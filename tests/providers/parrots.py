@@ -59,7 +59,8 @@ def signed(provider: AnyProvider, folder: Path = HERE) -> Signed:
     """Find out by signing one call of each API with different credentials."""
     account, stream = make(provider, document(provider.name, folder))
     calls = [single(provider).ask(account, stream)]
-    calls += [one.ask(account, one.scope(account, stream) or "scope", 1) for one in provider.listings]
+    lists = (*provider.listings, *provider.figures)
+    calls += [one.ask(account, one.scope(account, stream) or "scope", 1) for one in lists]
     keys = [Credentials(f"{one}-key-id", Secret(f"{one}-key-secret"), Secret(f"{one}-token")) for one in ("my", "your")]
     found = Signed()
     for call in calls:
@@ -79,6 +80,7 @@ class Parrot:
     Attributes:
         error: An error as the cloud answers it, which is answered with what was sent in place of its texts.
         truth: What is answered instead, where set.
+        live: The answer about streams whose figures are to be asked for: only live ones have any.
         said: What was repeated, and must be seen nowhere.
         heads: How many requests came.
     """
@@ -87,6 +89,7 @@ class Parrot:
     signed: Signed
     error: Any
     truth: Any = None
+    live: Any = None
     said: set[str] = field(default_factory=set)
     heads: int = 0
 
@@ -94,11 +97,13 @@ class Parrot:
         """Return the body of the answer to a request."""
         if self.truth is not None:
             return json.dumps(self.truth).encode()
+        asked = f"{request.url} {dict(request.headers)} {request.body.decode()}"
+        if any(f"{one.action}-" in asked for one in self.provider.figures) and self.provider.main.action in asked:
+            return json.dumps(self.live).encode()
         words = sorted(self.signed.words(request))
         self.said |= {*words}
         word = words[self.heads % len(words)]
-        sent = f"{request.url} {dict(request.headers)} {request.body.decode()}"
-        text = (word, f"{word} is wrong", sent, unquote(sent))[self.heads // len(words) % 4]
+        text = (word, f"{word} is wrong", asked, unquote(asked))[self.heads // len(words) % 4]
         self.heads += 1
         # The code is repeated too, in every second answer: with a code that is listed, the message alone is shown.
         return json.dumps(_repeated(self.error, text, self.heads % 2 == 0)).encode()
@@ -117,6 +122,8 @@ def parrot(provider: AnyProvider, folder: Path = HERE) -> Iterator[tuple[Parrot,
     errors = [one for one in load(provider, folder) if one.expected.get("fault") == "bad_request"]
     bird = Parrot(provider, signed(provider, folder), next(one for one in errors if one.api is provider.main).given)
     bird.error = bird.error["answer"]["json"]
+    told = [one for one in load(provider, folder) if one.expected.get("state") == "active" and one.api is provider.main]
+    bird.live = told[0].given["answer"]["json"] if told else None
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -148,14 +155,16 @@ def parrot(provider: AnyProvider, folder: Path = HERE) -> Iterator[tuple[Parrot,
 
 
 def configuration(provider: AnyProvider, endpoint: str, folder: Path = HERE) -> dict[str, Any]:
-    """Return accounts and streams of one cloud: one account that asks singly, and one for each list."""
+    """Return accounts and streams of one cloud: an account that asks singly, one for each list, one for figures."""
     name, fields = provider.name, document(provider.name, folder)
     quota = dict.fromkeys(provider.apis(), PLENTY)
     secrets = {one: f"CANARY0{name}0{one.replace('_', '0')}" for one in provider.credentials if one}
     lists = facts()[name].lists if name in facts() else {}
     accounts, streams = [], []
-    for action, differs in (("single", {}), *((action, listed.fields) for action, listed in lists.items())):
-        plan = "single" if action == "single" else "list"
+    asked = {"single": {}, **{action: listed.fields for action, listed in lists.items()}}
+    asked |= {one.action: {} for one in provider.figures}
+    for action, differs in asked.items():
+        plan = "list" if action in lists else "single"
         own = {"name": f"{name}-{action}", "provider": name, "endpoint": endpoint, "plan": plan, "quota": quota}
         account = {**fields.get("account", {}), **differs.get("account", {}), **secrets, **own}
         accounts.append({key: value for key, value in account.items() if value is not None})

@@ -90,7 +90,7 @@ def calls(provider: AnyProvider) -> Iterator[Call]:
     account, stream = example(provider)
     if provider.single is not None:
         yield provider.single.ask(account, stream)
-    for listing in provider.listings:
+    for listing in (*provider.listings, *provider.figures):
         yield listing.ask(account, listing.scope(account, stream) or "scope", 1)
 
 
@@ -166,9 +166,10 @@ def unrecorded(provider: AnyProvider, exchanges: list[Exchange], catalogued: boo
     for name in NO_ENVELOPE:
         if by_name.get(name, {}).get("fault") != "http":
             yield f"an exchange named `{name}` with fault http"
-    for listing in provider.listings:
-        if not any(one.api is listing and "rows" in one.expected for one in exchanges):
-            yield f"an exchange with the rows of {listing.action}"
+    wanted = [(listing, "rows") for listing in (*provider.listings, *provider.figures)]
+    for listing, part in (*wanted, *((listing, "figures") for listing in provider.figures)):
+        if not any(one.api is listing and part in one.expected for one in exchanges):
+            yield f"an exchange with the {part} of {listing.action}"
     if catalogued:
         yield from _uncovered(provider, single)
 
@@ -282,13 +283,14 @@ def test_every_api_has_a_documented_limit(provider: AnyProvider) -> None:
     """Every API has a rate limit for every account, and a name of its own."""
     account, _ = example(provider)
     apis = provider.apis()
-    assert len(apis) == 1 + len(provider.listings)
+    assert len(apis) == 1 + len(provider.listings) + len(provider.figures)
     for action, api in apis.items():
         assert action == api.action
         assert re.fullmatch(r"[A-Za-z0-9_.]+", action)
         assert api.limit(account) > 0
         assert 1 << 16 <= api.largest <= 16 << 20
-    for listing in provider.listings:
+    for listing in (*provider.listings, *provider.figures):
+        assert listing.lag >= 0
         assert listing.every(example(provider)[0]) >= 0
         assert listing.pages(account, 1) >= 1
         assert listing.absent is None or listing.absent.state is not State.UNKNOWN
@@ -298,7 +300,23 @@ def largest_page(provider: AnyProvider, action: str) -> bytes:
     """Return a page of a list as large as it can become: as many rows as are asked for, each of the longest words."""
     account, _ = example(provider)
     name, domain, app = "n" * 256, ".".join(["d" * 49] * 5), "a" * 64
-    call = next(listing for listing in provider.listings if listing.action == action).ask(account, domain, 1)
+    lists = (*provider.listings, *provider.figures)
+    call = next(listing for listing in lists if listing.action == action).ask(account, domain, 1)
+    if action == "DescribeLiveStreamPushInfoList":
+        row = {
+            "AppName": app, "PushDomain": domain, "ClientIp": "2001:0db8:0000:0000:0000:0000:0000:0001",
+            "ServerIp": "2001:0db8:0000:0000:0000:0000:0000:0001", "VideoFps": 100, "VideoSpeed": 100_000_000,
+            "AudioFps": 100, "AudioSpeed": 1_000_000, "BeginPushTime": "2019-02-01 00:00:00", "Acodec": "AAC",
+            "Vcodec": "H264", "Resolution": "3840*2160", "AsampleRate": 48000, "MetaAudioSpeed": 1_000_000,
+            "MetaFps": 100, "MetaVideoSpeed": 100_000_000,
+        }  # fmt: skip
+        rows = [{"StreamName": f"{number:06d}{name[6:]}", **row} for number in range(int(call.params["PageSize"]))]
+        return json.dumps({"Response": {"TotalPage": 3, "DataInfoList": rows, "RequestId": "r"}}).encode()
+    if action == "DescribeLiveDomainFrameRateAndBitRateData":
+        row = {"VideoFrameRate": 24.9, "AudioFrameRate": 42.9, "BitRate": 30693.96}
+        rows = [{"StreamUrl": f"rtmp://{domain}/{app}/{number:06d}{name[6:]}", **row} for number in range(10_000)]
+        infos = {"FrameRateAndBitRateInfo": rows}
+        return json.dumps({"RequestId": "r", "FrameRateAndBitRateInfos": infos}).encode()
     if provider.name == "tencent":
         times = [{"PublishTime": "2017-10-24T12:00:00Z"}] * 2
         row = {"AppName": app, "DomainName": domain, "PublishTimeList": times, "PushToDelay": 0}
@@ -316,13 +334,18 @@ def largest_page(provider: AnyProvider, action: str) -> bytes:
 
 @pytest.mark.parametrize(
     ("name", "action"),
-    [("tencent", "DescribeLiveStreamOnlineList"), ("alibaba", "DescribeLiveStreamsOnlineList")],
+    [
+        ("tencent", "DescribeLiveStreamOnlineList"),
+        ("tencent", "DescribeLiveStreamPushInfoList"),
+        ("alibaba", "DescribeLiveStreamsOnlineList"),
+        ("alibaba", "DescribeLiveDomainFrameRateAndBitRateData"),
+    ],
 )
 def test_the_largest_page_fits_and_costs_little_memory(name: str, action: str) -> None:
     """A full page of the longest words is within what is accepted, and is read in less than 48 MiB, itself included."""
     provider = PROVIDERS[name]
     account, _ = example(provider)
-    listing = next(listing for listing in provider.listings if listing.action == action)
+    listing = next(one for one in (*provider.listings, *provider.figures) if one.action == action)
     largest = largest_page(provider, action)
     assert len(largest) <= listing.largest
     tracemalloc.start()
@@ -564,7 +587,7 @@ def test_retired_fields_do_not_exist() -> None:
 def test_a_stream_is_found_in_its_own_lists(provider: AnyProvider) -> None:
     """A listing that covers a stream has at least one key for it, of the same form as its rows' keys."""
     account, stream = example(provider)
-    for listing in provider.listings:
+    for listing in (*provider.listings, *provider.figures):
         if listing.scope(account, stream) is None:
             continue
         keys = listing.keys(account, stream)

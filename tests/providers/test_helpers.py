@@ -14,7 +14,7 @@ from exporter.model import Credentials, Reason, Reply
 from exporter.providers import all_providers
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import host, same, timestamp
-from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, Refused, TransportError, allowed_rate
+from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, Refused, TransportError
 from exporter.providers.reading import (
     LONGEST_WORD,
     VALUES_PER_ROW,
@@ -381,9 +381,10 @@ def test_the_rate_of_an_api_is_as_configured_or_a_share_of_the_documented() -> N
     """`quota` of an action counts as it is, and `quota_share` for every other."""
     tencent = all_providers()["tencent"]
     account = tencent.account(name="main", provider="tencent", quota={"DescribeBackupStreamList": 7}, quota_share=0.25)
-    rates = {action: allowed_rate(account, api) for action, api in tencent.apis().items()}
+    rates = tencent.allowed_rates(account)
     assert rates == {
         "DescribeLiveStreamState": 75.0, "DescribeBackupStreamList": 7.0, "DescribeLiveStreamOnlineList": 20.0,
+        "DescribeLiveStreamPushInfoList": 7.5,
     }  # fmt: skip
 
 

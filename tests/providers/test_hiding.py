@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exporter.model import Request
-from exporter.providers import all_providers
+from exporter.providers import GROUP, all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.transcript import known_secrets, redact
 from testbed.processes import written
@@ -86,10 +86,24 @@ def test_a_provider_that_hides_nothing_is_caught(tmp_path: Path) -> None:
     assert {"probe", "probe --output json", "probe toy/single-0", "0 /api/v1/streams", "0 /"} <= places
 
 
+def installed(home: Path, **modules: str) -> dict[str, str]:
+    """Return the environment of a process in which a package from outside is installed that brings clouds."""
+    site = home / "site"
+    shutil.copytree(CLOUDS / "toy", site / "toy_cloud")
+    (site / "toy_cloud-1.0.dist-info").mkdir()
+    (site / "toy_cloud-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-cloud\nVersion: 1.0\n")
+    lines = [f"{name} = {value}" for name, value in modules.items()]
+    (site / "toy_cloud-1.0.dist-info" / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    return {"PYTHONPATH": str(site)}
+
+
 @pytest.mark.timeout(120)
-def test_a_cloud_is_added_by_one_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["folder", "package"])
+def test_a_cloud_is_added_by_one_folder_or_package(way: str, tmp_path: Path) -> None:
     """Configured, asked, exposed and explained, with a label and a code of its own: nothing else is edited."""
-    environ = with_clouds(CLOUDS, tmp_path)
+    environ = installed(tmp_path, toy="toy_cloud.provider:PROVIDER") if way == "package" else with_clouds(
+        CLOUDS, tmp_path
+    )  # fmt: skip
     with parrots([toy()], CLOUDS) as ((bird,), config):
         bird.truth = {"playing": True, "ticket": "t-1"}
         shown = everything(config, tmp_path, environ)
@@ -104,6 +118,33 @@ def test_a_cloud_is_added_by_one_folder(tmp_path: Path) -> None:
     explained = run(tmp_path / "config.yml", environ, "explain", "toy", "toy_broke")
     assert "The toy broke." in explained.stdout
     assert "toy_token" in json.dumps(json.loads(run(tmp_path / "config.yml", environ, "schema").stdout))
+    (tmp_path / "world.yml").write_text("accounts: [{name: a, provider: toy}]")
+    simulated = run(tmp_path / "world.yml", environ, "simulate", "--world", str(tmp_path / "world.yml"))
+    assert simulated.returncode != 0
+    assert "toy" in simulated.stderr.splitlines()[-1]
+    assert "Traceback" not in simulated.stderr
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (
+            {"toy": "toy_cloud.elsewhere:PROVIDER"},
+            "toy_cloud lacks elsewhere.py, which ends in PROVIDER = Provider",
+        ),
+        ({"toy": "toy_cloud.provider:ToyStream"}, "toy_cloud/provider.py does not end in ToyStream = Provider(...)"),
+        ({"toys": "toy_cloud.provider:PROVIDER"}, "toy_cloud/provider.py is named toy, and has to be toys"),
+        (
+            {"zego": "toy_cloud.provider:PROVIDER"},
+            "two providers are named zego: exporter.providers.zego.provider",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_package_is_reported(entry: dict[str, str], told: str, tmp_path: Path) -> None:
+    """A cloud that is installed and not as it should be is told at once, before it is missed in a configuration."""
+    done = run(tmp_path, installed(tmp_path, **entry), "schema")
+    assert done.returncode != 0
+    assert told in done.stderr.splitlines()[-1]
 
 
 def test_a_cloud_without_codes_is_asked_all_the_same(tmp_path: Path) -> None:
@@ -126,7 +167,7 @@ def test_a_cloud_without_codes_is_asked_all_the_same(tmp_path: Path) -> None:
     [
         (None, "exporter/providers/toy lacks provider.py, which ends in PROVIDER = Provider(...)"),
         ("", "exporter/providers/toy/provider.py does not end in PROVIDER = Provider(...)"),
-        ("from exporter.providers.zego.provider import PROVIDER", "toy/provider.py is named zego, unlike its folder"),
+        ("from exporter.providers.zego.provider import PROVIDER", "toy/provider.py is named zego, and has to be toy"),
         ("import made_up", "No module named 'made_up'"),
     ],
 )

@@ -41,12 +41,12 @@ def test_a_stream_that_is_answered_badly_does_not_keep_the_breaker_open(trouble:
         for _ in range(5):
             await made.refresh(loop.time() + 9.5, loop.time())
             await asyncio.sleep(15)
-        assert account_prober(made).held_back
+        assert account_prober(made).health.breaker.open
         dead = False
         await made.refresh(loop.time() + 9.5, loop.time())
         shown = [record.state(loop.time(), 120) for record in made.shared.board]
         assert shown.count(State.ACTIVE) == 47
-        assert not account_prober(made).held_back
+        assert not account_prober(made).health.breaker.open
 
     run(main())
 

@@ -47,6 +47,7 @@ def account(provider: str, endpoint: str, **fields: Any) -> Account:
         "timeout": "10s",
         "quota": dict.fromkeys(kind.apis(), PLENTY),
         "plan": "single",
+        "figures": False,
         **KEYS[provider],
         **fields,
     }

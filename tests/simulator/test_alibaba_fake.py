@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.simulator import World
+from exporter.simulator import Figures, World
 from exporter.simulator.exchange import Received
 
 from .asking import NOW, STATE_OF_ACTIVE, alibaba_call, alibaba_rpc_call, answer, at, small_world
@@ -183,3 +183,36 @@ def test_one_name_may_be_live_on_two_ingest_domains() -> None:
 def test_pages_out_of_range_are_refused(parameters: dict[str, str], expected: str) -> None:
     """Page numbers and sizes have bounds."""
     assert code(small_world(), alibaba_call(ONLINE, {"DomainName": "play.example", **parameters}))[0] == expected
+
+
+RATES = "DescribeLiveDomainFrameRateAndBitRateData"
+
+
+def rates(world: World, seconds: float, **parameters: str) -> Any:
+    """Return what arrived so many seconds ago, as the fake tells it."""
+    time = at(NOW - seconds, "%Y-%m-%dT%H:%M:%SZ")
+    sent = {"DomainName": "push.example", "QueryTime": time, **parameters}
+    return answer(world, "alibaba", alibaba_call(RATES, sent)).payload
+
+
+def test_rates_are_told_of_what_is_some_minutes_old() -> None:
+    """In bytes per second, of the ingest domain's live streams; nothing is known of the last four minutes."""
+    world = small_world()
+    world.add_stream("frozen", "a", domain="push.example", app="live", figures=Figures(moving=False))
+    world.add_stream("other", "a", domain="other.example", app="live")
+    rows = rates(world, 300)["FrameRateAndBitRateInfos"]["FrameRateAndBitRateInfo"]
+    assert [(row["StreamUrl"], row["VideoFrameRate"], row["BitRate"]) for row in rows] == [
+        ("rtmp://push.example/live/active", 25.0, 328_500.0),
+        ("rtmp://push.example/live/frozen", 0.0, 0.0),
+    ]
+    assert rates(world, 239)["FrameRateAndBitRateInfos"] == {"FrameRateAndBitRateInfo": []}
+    world.quirks.alibaba_rates_seconds = 0
+    assert len(rates(world, 239)["FrameRateAndBitRateInfos"]["FrameRateAndBitRateInfo"]) == 2
+
+
+def test_rates_need_a_domain_of_ones_own_and_a_time() -> None:
+    """Each mistake has its code."""
+    assert rates(small_world(), 300, DomainName="")["Code"] == "MissingDomainName"
+    assert rates(small_world(), 300, QueryTime="")["Code"] == "MissingQueryTime"
+    assert rates(small_world(), 300, QueryTime="now")["Code"] == "InvalidQueryTime.Malformed"
+    assert rates(small_world(), 300, DomainName="foreign.example")["Code"] == "InvalidDomain.NotFound"

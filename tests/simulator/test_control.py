@@ -70,6 +70,13 @@ def test_the_log_is_read_in_parts() -> None:
     assert len(world.log) == 0
 
 
+def test_what_arrives_of_a_stream_changes() -> None:
+    """A stream can be made to stand still."""
+    world = small_world()
+    assert control(world, "POST", "streams", {"stream": "tencent/active", "figures": {"moving": False}})[0] == 200
+    assert world.streams["tencent/active"].figures.moving is False
+
+
 def test_accounts_switches_and_listings_change() -> None:
     """Quotas, keys, switches and tricks can be set from outside."""
     world = small_world()
@@ -88,6 +95,7 @@ def test_accounts_switches_and_listings_change() -> None:
         ("streams", {"stream": "zego/nobody", "state": "active"}),
         ("streams", {"stream": "zego/active", "state": "asleep"}),
         ("streams", {"stream": "zego/active", "mediums": []}),
+        ("streams", {"stream": "zego/active", "figures": {"frames": "many"}}),
         ("faults", {"kind": "hangs"}),
         ("faults", {"kind": "hang", "secs": 1}),
         ("faults", {}),

@@ -22,6 +22,7 @@ streams:
     account: t
     domain: push.example
     state: {cycle: [active, inactive], every: 1m, offset: 30s}
+    figures: {frames: 50, width: 1920, moving: {cycle: [active, inactive], every: 10s}}
     inputs:
       - {domain: push.example, app: live}
       - {domain: push.example, app: spare, source: pull, up: {cycle: [active, forbidden]}}
@@ -42,6 +43,8 @@ def test_a_world_file_makes_a_world() -> None:
     assert changing.address == {"app": "live", "stream": "changing", "domain": "push.example"}
     assert (changing.script.every, changing.script.offset) == (60.0, 30.0)
     assert [(push.app, push.source) for push in changing.inputs] == [("live", "push"), ("spare", "pull")]
+    figures = changing.figures
+    assert (figures.frames, figures.width, figures.height, figures.is_moving(15)) == (50.0, 1920, 720, False)
     assert world.tricks("tencent").foreign == 3
     assert [answer(world, "zego", zego_call()).code for _ in range(2)] == ["5001", "0"]
     assert world.state("zego/active") is State.ACTIVE

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.model import State
 from exporter.providers.tencent import signing as tc3
-from exporter.simulator import Input, Script, World
+from exporter.simulator import Figures, Input, Script, World
 from exporter.simulator.exchange import Received
 
 from .asking import NOW, answer, small_world, tencent_call
@@ -206,3 +206,43 @@ def test_only_redundant_streams_may_be_listed() -> None:
     world.quirks.tencent_backup_list = "redundant"
     call = tencent_call(BACKUP, {}, X_TC_Region="ap-guangzhou")
     assert answer(world, "tencent", call).payload["Response"]["StreamInfoList"] == []
+
+
+PUSHES = "DescribeLiveStreamPushInfoList"
+
+
+def pushed(world: World, **parameters: Any) -> Any:
+    """Return what arrives, as the fake tells it."""
+    given = {"PushDomain": "push.example", "AppName": "live", **parameters}
+    sent = {name: value for name, value in given.items() if value is not None}
+    return answer(world, "tencent", tencent_call(PUSHES, sent)).payload["Response"]
+
+
+def test_what_arrives_is_told_of_live_streams_alone() -> None:
+    """Of one domain and app; a stream that stands still has its zeros, and its encoder's words all the same."""
+    world = small_world()
+    world.add_stream("frozen", "t", domain="push.example", figures=Figures(moving=False))
+    world.add_stream("other", "t", domain="push.example", app="radio")
+    rows = {row["StreamName"]: row for row in pushed(world)["DataInfoList"]}
+    assert set(rows) == {"active", "frozen"}
+    assert [rows["active"][name] for name in ("VideoFps", "VideoSpeed", "Resolution")] == [25, 2_500_000, "1280*720"]
+    assert [rows["frozen"][name] for name in ("VideoFps", "VideoSpeed", "AudioFps", "AudioSpeed")] == [0] * 4
+    assert rows["frozen"]["MetaVideoSpeed"] == 2_500_000
+    assert [row["StreamName"] for row in pushed(world, AppName="radio")["DataInfoList"]] == ["other"]
+    assert len(pushed(world, AppName=None, PushDomain=None)["DataInfoList"]) == 2, "the app is live by default"
+
+
+@pytest.mark.parametrize("page", [{"PageSize": 0}, {"PageSize": 100_001}, {"PageNum": 0}, {"PageNum": 10_001}])
+def test_pages_of_what_arrives_have_limits(page: dict[str, int]) -> None:
+    """As the vendor's page says."""
+    assert pushed(small_world(), **page)["Error"]["Code"] == "InvalidParameterValue"
+    world = small_world()
+    world.quirks.tencent_site = "international"
+    assert pushed(world, PageSize=1001)["Error"]["Code"] == "InvalidParameterValue"
+    assert pushed(world, PageSize=1000)["TotalNum"] == 1
+
+
+def test_a_stream_may_stand_still_by_its_script() -> None:
+    """What arrives is a function of time, as the state is."""
+    figures = Figures(moving=Script((State.ACTIVE, State.INACTIVE), every=10.0))
+    assert [figures.is_moving(second) for second in (0, 9, 10, 19, 20)] == [True, True, False, False, True]

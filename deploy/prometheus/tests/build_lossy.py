@@ -127,7 +127,7 @@ def write_checks() -> Iterator[str]:
     yield write_check("Told 150 s after the fall.", f"count by (provider) ({down})", fall + DEADLINE, on_time)
     yield write_check(
         "Those told in time fire at every evaluation until the return.",
-        f"count by (provider) (count_over_time({down}[{span}s]) == {span // STEP + 1})",
+        f"count by (provider) (count_over_time({down}[{span + 1}s]) == {span // STEP + 1})",
         back,
         on_time,
     )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import Field
 
 from exporter.fields import Domain, Endpoint, SecretField, Text
-from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
+from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reply, Request, State, Stream
 from exporter.providers import reading
 from exporter.providers.alibaba import signing as acs3
 from exporter.providers.alibaba.credentials import SOURCES
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.encoding import EMPTY_SHA256, canonical_query, host, same, timestamp
+from exporter.providers.figures import PICTURE, RATES, Columns
 from exporter.providers.interface import (
     MEBIBYTE,
     Api,
@@ -32,8 +34,15 @@ from exporter.providers.reading import as_integer, as_text, text_of
 VERSION = "2016-11-01"
 STATE = "DescribeLiveStreamState"
 ONLINE = "DescribeLiveStreamsOnlineList"
+RATES_OF_DOMAIN = "DescribeLiveDomainFrameRateAndBitRateData"
 STATES = {"online": State.ACTIVE, "offline": State.INACTIVE, "forbidden": State.FORBIDDEN}
 PAGE_SIZE = 3000
+# The vendor advises to ask for what is five minutes old, and gives no time stamp:
+# https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-describelivedomainframerateandbitratedata
+RATES_LAG = 300.0
+RATES_SECONDS = 60.0
+RATES_ROWS = 10_000  # ours: the answer has no pages
+_STREAM_URL = re.compile(r"[a-z]+://([^/?#@:]+)(?::[0-9]+)?/([^/?#]+)/([^?#]+)(?:[?#].*)?", re.DOTALL)
 
 
 class AlibabaAccount(Account):
@@ -102,6 +111,11 @@ def _ask_online(_account: AlibabaAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, VERSION, {"DomainName": domain, "OnlyStream": "no", "PageNum": page, "PageSize": PAGE_SIZE})
 
 
+# FrameRate, VideoDataRate and AudioDataRate have the names of FLV's onMetaData: what the encoder says of itself,
+# whether anything arrives or not. The size of the picture is no worse for that.
+PICTURE_COLUMNS = Columns(width="Width", height="Height", now=False)
+
+
 def _read_online(_account: AlibabaAccount, domain: str, _call: Call, reply: Reply) -> Page:
     response = _response(reply, ONLINE, reading.value_limit(PAGE_SIZE))
     request_id = reading.id_of(response, "RequestId")
@@ -111,14 +125,14 @@ def _read_online(_account: AlibabaAccount, domain: str, _call: Call, reply: Repl
     for row in listed:
         # PublishUrl may carry an auth_key: never read it.
         started = reading.utc_seconds(row.get("PublishTime"))
-        answer = Answer(State.ACTIVE, started=started, request_id=request_id)
+        answer = Answer(State.ACTIVE, started=started, request_id=request_id, figures=PICTURE_COLUMNS.read(row))
         live, key = _published(row, domain)
         for address in live:
             rows.setdefault(address, answer)
         if not live:
             rows.setdefault(key, None)
     pages = reading.page_count(response, "TotalPage", "TotalNum", PAGE_SIZE)
-    return Page(rows, pages=pages, last=len(listed) < PAGE_SIZE)
+    return Page(rows, pages=pages, last=len(listed) < PAGE_SIZE, size=len(listed))
 
 
 def _published(row: dict[str, Any], requested: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
@@ -138,9 +152,36 @@ def _domain_of(row: dict[str, Any], field: str) -> str:
     return text_of(row, field, "").lower().removesuffix(".")
 
 
+# BitRate is in bytes per second: the vendor's page, see above, says Bps. One old translation of it says bit/s.
+RATES_COLUMNS = Columns(bits={"all": "BitRate"}, unit=8.0, frames="VideoFrameRate", now=False)
+
+
+def _rates_scope(_account: AlibabaAccount, stream: AlibabaStream) -> str | None:
+    """The API wants an ingest domain."""
+    return stream.domain if stream.domain != stream.streaming_domain else None
+
+
+def _read_rates(_account: AlibabaAccount, _domain: str, _call: Call, reply: Reply) -> Page:
+    response = _response(reply, RATES_OF_DOMAIN, reading.value_limit(RATES_ROWS))
+    infos = reading.object_of(response, "FrameRateAndBitRateInfos")
+    figures: dict[Any, Figures] = {}
+    keys: dict[Any, None] = {}
+    for row in reading.rows_of(infos, "FrameRateAndBitRateInfo"):
+        # The query may carry an auth_key: it is not read.
+        if (url := _STREAM_URL.fullmatch(text_of(row, "StreamUrl"))) is None:
+            continue
+        domain, app, name = url.groups()
+        keys[key := (domain.lower(), app, name)] = None
+        if (found := RATES_COLUMNS.read(row)) is not None:
+            figures[key] = found
+    return Page(keys, last=True, figures=figures)
+
+
 def _sign(account: AlibabaAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
     """Sign a POST with the parameters in the query and an empty body: https://help.aliyun.com/document_detail/2593177.html."""
     query = [(name, str(value)) for name, value in call.params.items()]
+    if call.action == RATES_OF_DOMAIN:
+        query.append(("QueryTime", timestamp(moment.now - RATES_LAG, "%Y-%m-%dT%H:%M:%SZ")))
     headers = {
         "host": host(account.endpoint),
         "x-acs-action": call.action,
@@ -252,6 +293,20 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
             largest=6 * MEBIBYTE,
         ),
     ),
+    figures=(
+        # 100/s per account: see above
+        Listing(
+            action=RATES_OF_DOMAIN,
+            limit=lambda _account: 100.0,
+            scope=_rates_scope,
+            keys=_keys,
+            ask=lambda _account, domain, _page: Call(RATES_OF_DOMAIN, VERSION, {"DomainName": domain}),
+            read=_read_rates,
+            every=lambda _account: RATES_SECONDS,
+            lag=RATES_LAG,
+            largest=8 * MEBIBYTE,
+        ),
+    ),
     sign=_sign,
     hides=("Authorization", "Signature", "x-acs-security-token"),
     waits=_waits,
@@ -259,6 +314,8 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
         "stream_state": STATE,
         "stream_start_timestamp_seconds": "PublishTime of a list of streams online",
         "stream_ingest_info": f"Alibaba {STATE}",
+        **dict.fromkeys(RATES, f"Alibaba {RATES_OF_DOMAIN}, of five minutes ago"),
+        **dict.fromkeys(PICTURE, f"Alibaba {ONLINE}"),
     },
     environment={
         "access_key_id": ("ALIBABA_CLOUD_ACCESS_KEY_ID",),

@@ -9,23 +9,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from exporter.fields import Domain, Endpoint, SecretField, Text
-from exporter.model import Account, Answer, Call, Credentials, Input, Moment, Reply, Request, State, Stream
+from exporter.model import Account, Answer, Call, Credentials, Figures, Input, Moment, Reply, Request, State, Stream
 from exporter.providers import reading
-from exporter.providers.document import MOST_VALUES, WHOLE_VALUES
-from exporter.providers.encoding import host, same
-from exporter.providers.interface import (
-    MEBIBYTE,
-    Api,
-    Callback,
-    Callbacks,
-    ConfigWarning,
-    Event,
-    Listing,
-    Page,
-    Provider,
-    Refused,
-)
-from exporter.providers.reading import as_integer, as_text, rows_of, text_of, utc_seconds
+from exporter.providers.document import LISTED_VALUES, MOST_VALUES, WHOLE_VALUES
+from exporter.providers.encoding import host
+from exporter.providers.figures import PICTURE, RATES, STALLED, Columns
+from exporter.providers.interface import MEBIBYTE, Api, Callbacks, ConfigWarning, Listing, Page, Provider
+from exporter.providers.reading import rows_of, text_of, utc_seconds
+from exporter.providers.tencent import callbacks
 from exporter.providers.tencent import signing as tc3
 from exporter.providers.tencent.credentials import SOURCES
 
@@ -33,8 +24,10 @@ VERSION = "2018-08-01"
 STATE = "DescribeLiveStreamState"
 BACKUP = "DescribeBackupStreamList"
 ONLINE = "DescribeLiveStreamOnlineList"
+PUSHES = "DescribeLiveStreamPushInfoList"
 ONLINE_ROWS = 10_000
-# The vendor advises one call a minute: https://cloud.tencent.com/document/api/267/20472.
+PUSHES_ROWS = 4_000  # 100,000 are allowed, but each row has 17 fields
+# The vendor advises one call a minute of either: https://cloud.tencent.com/document/api/267/20472 and /33990.
 # So we assume that an answer may be that old, and that a second call within the minute returns the same.
 ONLINE_SECONDS = 60.0
 STATES = {"active": State.ACTIVE, "inactive": State.INACTIVE, "forbid": State.FORBIDDEN}
@@ -101,7 +94,7 @@ def _keys(_account: TencentAccount, stream: TencentStream) -> tuple[tuple[str, s
 
 def _backup_scope(account: TencentAccount, _stream: TencentStream) -> str | None:
     """One call answers for the account. The API needs a region and does not exist on the international site."""
-    return account.region if account.region and not _international(account) else None
+    return account.name if account.region and not _international(account) else None
 
 
 def _source(text: Any) -> Literal["push", "pull"]:
@@ -150,6 +143,10 @@ def _backup_answers(pushes: list[tuple[Input, float | None]], request_id: str) -
     return answers
 
 
+def _every(account: TencentAccount) -> float:
+    return 0.0 if _international(account) else ONLINE_SECONDS
+
+
 def _online_page_size(account: TencentAccount) -> int:
     return 100 if _international(account) else ONLINE_ROWS
 
@@ -171,6 +168,41 @@ def _read_online(account: TencentAccount, _domain: str, _call: Call, reply: Repl
         rows[key] = Answer(State.ACTIVE, started=started, request_id=request_id)
     pages = reading.page_count(response, "TotalPage", "TotalNum", size)
     return Page(rows, pages=pages, last=len(listed) < size)
+
+
+# Frames are in Hz, rates in bit/s: https://www.rubydoc.info/gems/tencentcloud-sdk-live/TencentCloud/Live/V20180801/PushDataInfo
+# Fields that begin with Meta are what the encoder says of itself, and BeginPushTime names no time zone.
+COLUMNS = Columns(
+    bits={"video": "VideoSpeed", "audio": "AudioSpeed"}, frames="VideoFps", others=("AudioFps",), size="Resolution"
+)
+
+
+def _pushes_rows(account: TencentAccount) -> int:
+    return 1000 if _international(account) else PUSHES_ROWS
+
+
+def _ask_pushes(account: TencentAccount, scope: str, page: int) -> Call:
+    domain, _, app = scope.partition("\n")
+    # Without AppName it is `live` that is listed.
+    size = _pushes_rows(account)
+    return Call(PUSHES, VERSION, {"PushDomain": domain, "AppName": app, "PageNum": page, "PageSize": size})
+
+
+def _read_pushes(account: TencentAccount, _scope: str, _call: Call, reply: Reply) -> Page:
+    size = _pushes_rows(account)
+    response = _response(reply, LISTED_VALUES)
+    figures: dict[Any, Figures] = {}
+    keys: dict[Any, None] = {}
+    listed = rows_of(response, "DataInfoList")
+    for row in listed:
+        key = (text_of(row, "PushDomain").lower(), text_of(row, "AppName"), text_of(row, "StreamName"))
+        keys[key] = None
+        found = COLUMNS.read(row)
+        # Of a stream that stands there twice, the push that moves counts.
+        if found is not None and (key not in figures or not found.stalled):
+            figures[key] = found
+    pages = reading.page_count(response, "TotalPage", "TotalNum", size)
+    return Page(keys, pages=pages, last=len(listed) < size, figures=figures)
 
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -223,59 +255,6 @@ def _warnings(account: TencentAccount, streams: Sequence[TencentStream]) -> Iter
         yield ConfigWarning("plan", f"{only}, and with plan: single it is not asked: stream_inputs will be absent")
 
 
-# push_begin and push_end: https://www.tencentcloud.com/document/product/267/38081
-# push_error: https://www.tencentcloud.com/document/product/267/53310
-END_REASONS = {
-    **dict.fromkeys((1, 2, 3, 4, 35), "client"),
-    **dict.fromkeys((5, 9, 10, 11, 24), "internal"),
-    **dict.fromkeys((6, 7, 23, 33), "content"),
-    **dict.fromkeys((8, 20), "timeout"),
-    **dict.fromkeys(range(12, 18), "network"),
-    **dict.fromkeys((18, 19), "rejected"),
-}
-EVENTS = {0: "push_end", 1: "push_begin", 321: "push_error"}
-LIVE = {"push_begin": True, "push_end": False}
-VALID_SECONDS = 600  # the signed `t` is this much later than the callback
-
-
-def _verify(_account: TencentAccount, key: str, callback: Callback, now: float) -> Event:
-    """Verify `sign`, which covers only the key and `t`."""
-    try:
-        body = reading.object_in(callback.body)
-    except ValueError:
-        raise Refused("forged") from None
-    kind = as_integer(body.get("event_type"))
-    event = EVENTS.get(-1 if kind is None else kind, "unknown")
-    expires, sign = as_integer(body.get("t")), as_text(body.get("sign"))
-    # Unless a key is set in the console, neither is sent.
-    if expires is None or not same(tc3.callback_signature(key=key, t=expires), sign.lower()):
-        raise Refused("forged", event)
-    if now > expires:
-        raise Refused("expired", event)
-    sent = expires - VALID_SECONDS
-    address, at = _callback_address(body), reading.event_time(body, {"event_time": 1.0, "data_time": 0.001}, sent)
-    sequence, code = as_text(body.get("sequence")), as_integer(body.get("errcode"))
-    return Event(
-        event=event,
-        live=LIVE.get(event),
-        keys=(address,) if all(address) and event != "unknown" else (),
-        sent=float(sent),
-        identity=(event, address, sequence, at),
-        session=sequence,
-        # A push ends after it begins, even within the same second.
-        order=at + 0.5 * (event == "push_end"),
-        at=at,
-        end_reason=END_REASONS.get(-1 if code is None else code, "unknown") if event == "push_end" else None,
-    )
-
-
-def _callback_address(body: dict[str, Any]) -> tuple[str, str, str]:
-    """Return domain, app and stream. Push errors use other fields for the first two than begin and end do."""
-    domain = as_text(body.get("app")) or as_text(body.get("domain"))
-    app = as_text(body.get("appname")) or as_text(body.get("path"))
-    return domain.lower(), app.strip("/"), as_text(body.get("stream_id"))
-
-
 PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     name="tencent",
     title="Tencent Cloud CSS",
@@ -306,7 +285,22 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
             ask=_ask_online,
             read=_read_online,
             pages=lambda account, streams: -(-streams // _online_page_size(account)),
-            every=lambda account: 0.0 if _international(account) else ONLINE_SECONDS,
+            every=_every,
+            largest=10 * MEBIBYTE,
+        ),
+    ),
+    figures=(
+        # 30/s: https://cloud.tencent.com/document/api/267/33990
+        # 500/s at the international site: https://www.tencentcloud.com/document/product/267/37303
+        Listing(
+            action=PUSHES,
+            limit=lambda account: 500.0 if _international(account) else 30.0,
+            scope=lambda _account, stream: f"{stream.domain}\n{stream.app}",
+            keys=_keys,
+            ask=_ask_pushes,
+            read=_read_pushes,
+            pages=lambda account, streams: -(-streams // _pushes_rows(account)),
+            every=_every,
             largest=10 * MEBIBYTE,
         ),
     ),
@@ -317,6 +311,7 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         "stream_inputs": f"Tencent {BACKUP}",
         "stream_primary_input_info": f"Tencent {BACKUP}",
         "stream_start_timestamp_seconds": "PublishTime of a list of streams online",
+        **dict.fromkeys((*RATES, *PICTURE, STALLED), f"Tencent {PUSHES}"),
     },
     environment={
         "secret_id": ("TENCENTCLOUD_SECRET_ID",),
@@ -327,9 +322,9 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
     sources=SOURCES,
     callbacks=Callbacks(
         method="POST",
-        events=tuple(EVENTS.values()),
+        events=tuple(callbacks.EVENTS.values()),
         key_field="callback_key",
-        verify=_verify,
+        verify=callbacks.verify,
         keys=_keys,
         answer='{"code":0}',
     ),

@@ -44,6 +44,14 @@ class VolcengineStream(Stream):
         min_length=1,
         description="media types that count: the stream is active while any of them is published",
     )
+    media_expected: list[Media] = Field(
+        default_factory=list, description="those of them that a live stream must have; it is degraded without one"
+    )
+
+    @property
+    def expected_media(self) -> list[Media]:
+        """The media types that must be published."""
+        return self.media_expected
 
 
 def _app_id(account: VolcengineAccount, stream: VolcengineStream) -> str:
@@ -150,6 +158,10 @@ def _problems(account: VolcengineAccount, stream: VolcengineStream) -> list[tupl
     problems = [] if _app_id(account, stream) else [("app_id", "is missing: set app_id here or at the account")]
     if stream.user_id is None and (problem := short_id_problem(stream.name)):
         problems.append(("name", f"{problem}, where it is the UserId; or give user_id"))
+    if unwatched := [kind for kind in stream.media_expected if kind not in stream.media]:
+        problems.append(("media_expected", f"has {', '.join(unwatched)}, which media does not"))
+    if len(set(stream.media_expected)) < len(stream.media_expected):
+        problems.append(("media_expected", "has a type twice"))
     return problems
 
 

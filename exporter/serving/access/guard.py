@@ -20,14 +20,13 @@ from exporter.serving.access.passwords import Busy, Passwords
 from exporter.serving.access.reading import ConfigFile, WebConfigError
 from exporter.serving.access.settings import BCRYPT, RateLimit, TlsServer, WebConfig
 from exporter.serving.access.tls import Tls, names
+from exporter.serving.paths import OPEN
 from exporter.serving.waiting import client_kind
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LONGEST_PASSWORD = 72  # bytes; bcrypt reads no further
 NO_FILE = WebConfig()
-# Paths without password and rate limit: probes by a kubelet or load balancer cannot authenticate.
-OPEN = frozenset(("/-/healthy", "/-/ready"))
 
 # Salt and digest of an unknown password, for the comparison when the user does not exist.
 _DUMMY = "1/SP86btkfsxcsbwRTjd/.P.2x.FXYV0L4CbDC4rOBfrE4kD.KAXW"

@@ -4,6 +4,8 @@
 const POLL = 5000; // where nobody tells of changes
 const SLOW_POLL = 15000; // where /api/v1/events does: for what is no change of state
 const SHARE = 10; // a refresh that takes long is followed by a rest this many times as long
+const LONGEST_ROUND = 130000;
+const QUIET = 30000; // between two announcements
 const SETTLE = 500; // milliseconds in which changes that come together become one refresh
 
 const find = (id) => document.getElementById(id);
@@ -14,16 +16,23 @@ let events = null;
 let timer = 0;
 let fetching = null;
 let changed = false; // a change was told, and its refresh is on the way
+let asking = false; // a question is on the way, and no refresh may interrupt it
+let announced = document.querySelector("h1").textContent;
+let spoken = -QUIET; // when the last announcement was made
 
-async function refresh(asked = false) {
+// `body` asks the exporter about a stream first; the page that it leads to is shown.
+async function refresh(asked = false, body = null) {
   clearTimeout(timer);
   changed = false;
+  asking = body !== null;
   fetching?.abort();
   const mine = (fetching = new AbortController());
   const started = performance.now();
-  const limit = setTimeout(() => mine.abort(), 20000);
+  const limit = setTimeout(() => mine.abort(), asking ? LONGEST_ROUND : 20000);
   try {
-    const reply = await fetch(location.pathname + location.search, { signal: mine.signal, cache: "no-store" });
+    const settings = { method: body ? "POST" : "GET", body, signal: mine.signal, cache: "no-store" };
+    const reply = await fetch(location.pathname + location.search, settings);
+    if (body && reply.redirected) history.replaceState(null, "", reply.url.split("#")[0]);
     if (!reply.ok) throw new Error(`HTTP ${reply.status}`);
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");
     if (!page.getElementById("verdict")) throw new Error("another page answered");
@@ -34,30 +43,56 @@ async function refresh(asked = false) {
     clearTimeout(limit);
     if (fetching === mine) {
       fetching = null;
-      if (!changed) plan(Math.max(told ? SLOW_POLL : POLL, SHARE * (performance.now() - started)));
+      const missed = asking && changed;
+      asking = false;
+      if (missed) plan(SETTLE);
+      else if (!changed) plan(Math.max(told ? SLOW_POLL : POLL, SHARE * (performance.now() - started)));
     }
   }
 }
 
 function plan(wait = told ? SLOW_POLL : POLL) {
   clearTimeout(timer);
-  if (!paused && !document.hidden) timer = setTimeout(() => refresh(), wait);
+  if (!paused && !document.hidden && !asking) timer = setTimeout(() => refresh(), wait);
 }
 
 function show(page) {
   const script = (one) => one.querySelector("script[src]").getAttribute("src");
   if (script(page) !== script(document)) return location.reload(); // the exporter was upgraded
-  const before = document.querySelector("h1").textContent;
+  localise(page);
+  const focused = document.activeElement;
   for (const part of page.querySelectorAll("[data-live]")) {
     const old = find(part.id);
     if (old) morph(old, part);
   }
+  // A row that has moved loses the focus.
+  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
   const now = document.querySelector("h1").textContent;
-  if (now !== before) find("announce").textContent = now;
+  if (now !== announced && performance.now() - spoken >= QUIET) announce((announced = now));
   document.title = page.title;
   find("favicon").href = page.getElementById("favicon").getAttribute("href");
   if (paused) pausedSince();
   else say("Up to date", "");
+}
+
+function announce(text) {
+  spoken = performance.now();
+  find("announce").textContent = text;
+}
+
+// Add the browser's own time to each one in UTC, unless they agree.
+function localise(page) {
+  for (const one of page.querySelectorAll("time")) {
+    const at = new Date(one.dateTime);
+    const offset = at.getTimezoneOffset();
+    if (!offset || Number.isNaN(offset)) continue;
+    const [day, time] = new Date(at - offset * 60000).toISOString().split(/[T.]/);
+    const text = document.createElement("span");
+    text.className = "local";
+    const named = day === one.dateTime.slice(0, 10) ? "" : `${day} `;
+    text.textContent = `/ ${named}${time}${one.id ? " local" : ""}`;
+    one.append(text);
+  }
 }
 
 function stale() {
@@ -72,7 +107,7 @@ function say(text, kind) {
   const line = find("live-text");
   if (line.textContent !== text) line.textContent = text;
   find("live").className = `live ${kind}`;
-  if (kind === "stale") find("announce").textContent = text;
+  if (kind === "stale") announce(text);
 }
 
 // Make `old` equal to `fresh`, keeping every node that can stay. Children are matched by id, else by place.
@@ -86,7 +121,10 @@ function morph(old, fresh) {
     old.nodeValue = fresh.nodeValue;
     return;
   }
-  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  // The reader folds and unfolds.
+  const theirs = (name) => name === "open" && old.nodeName === "DETAILS";
+  for (const { name } of [...old.attributes])
+    if (!fresh.hasAttribute(name) && !theirs(name)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   morphChildren(old, fresh);
 }
@@ -175,7 +213,7 @@ find("pause").addEventListener("click", () => {
 function filter() {
   const chosen = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
-    const usual = name === "limit" && value === form.dataset.rows;
+    const usual = (name === "limit" && value === form.dataset.rows) || (name === "sort" && value === form.dataset.sort);
     if (value && !usual) chosen.append(name, value);
   }
   const query = chosen.toString();
@@ -194,6 +232,32 @@ form.addEventListener("submit", (event) => {
   filter();
 });
 
+// --- asking about a stream, without leaving the page ---
+
+find("ask").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { name, value } = event.submitter;
+  const row = event.submitter.closest("tr");
+  row?.setAttribute("aria-busy", "true");
+  await refresh(true, new URLSearchParams({ [name]: value }));
+  row?.removeAttribute("aria-busy");
+  const said = [...document.querySelectorAll("#asked p:not(.acts)")].map((one) => one.innerText);
+  if (said.length) announce(said.join(". "));
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target.id !== "dismiss") return;
+  event.preventDefault();
+  history.replaceState(null, "", event.target.href);
+  refresh(true);
+});
+
+// Browsers that cannot show what is folded, where there is room, unfold it.
+const wide = matchMedia("(min-width: 1101px)").matches;
+if (wide && !CSS.supports("selector(::details-content)"))
+  for (const one of document.querySelectorAll(".fold")) one.open = true;
+
+localise(document);
 find("live").hidden = false;
 if (!document.hidden) {
   listen();

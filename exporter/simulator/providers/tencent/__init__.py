@@ -16,11 +16,13 @@ from exporter.providers.tencent import signing as tc3
 from exporter.simulator.answers import format_time, paginate, parse_decimal, state_word, uuid
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal, refuse_if
 from exporter.simulator.fake import Action, CallbackSpec, Fake, Limit, Marks, named
-from exporter.simulator.types import Callback, DemoAccount, DemoStreams, Event, Input, Manners, Script, Stream
+from exporter.simulator.providers.tencent.rows import backup_group, backup_groups, online_row, push_row
+from exporter.simulator.types import Callback, DemoAccount, DemoStreams, Event, Figures, Input, Manners, Script
 
 STATE = "DescribeLiveStreamState"
 BACKUP = "DescribeBackupStreamList"
 ONLINE = "DescribeLiveStreamOnlineList"
+PUSHES = "DescribeLiveStreamPushInfoList"
 VERSION = "2018-08-01"
 WINDOW = 300
 CALLBACK_SECONDS = 600
@@ -29,6 +31,7 @@ PARAMETERS: Mapping[str, Mapping[str, type]] = {
     STATE: {"AppName": str, "DomainName": str, "StreamName": str},
     BACKUP: {"StreamName": str},
     ONLINE: {"DomainName": str, "AppName": str, "StreamName": str, "PageNum": int, "PageSize": int},
+    PUSHES: {"PushDomain": str, "AppName": str, "PageNum": int, "PageSize": int},
 }
 REGIONS = {
     "ap-bangkok", "ap-beijing", "ap-guangzhou", "ap-hongkong", "ap-shanghai", "ap-seoul", "ap-tokyo",
@@ -179,37 +182,6 @@ def _state(exchange: Exchange) -> Outgoing:
     return _response(exchange, {"StreamState": word})
 
 
-def _inputs(stream: Stream, now: float) -> list[Input]:
-    own = Input(stream.address["domain"], stream.address["app"])
-    return [push for push in stream.inputs or (own,) if push.is_up(now)]
-
-
-def _backup_row(push: Input, place: int, began: float) -> dict[str, Any]:
-    return {
-        "DomainName": push.domain,
-        "AppName": push.app,
-        "PublishTime": format_time(began),
-        "UpstreamSequence": str(710313341080024595 + place),
-        "SourceFrom": "直推流" if push.source == "push" else f"拉流转推({place})",
-        "MasterFlag": 1 if place == 0 else 0,
-    }
-
-
-def _backup_group(name: str, pushes: list[Input], began: float, group: str) -> dict[str, Any]:
-    rows = [_backup_row(push, place, began) for place, push in enumerate(pushes)]
-    rows.reverse()  # the vendor's example has the master last: the order means nothing
-    return {"StreamName": name, "BackupList": rows, "OptimalEnable": 0, "HostGroupName": group}
-
-
-def _backup_groups(stream: Stream, now: float) -> list[dict[str, Any]]:
-    """Return a stream's inputs, one group for each host group; each group has its own master."""
-    pushes, began = _inputs(stream, now), stream.script.started(now)
-    return [
-        _backup_group(stream.address["stream"], [push for push in pushes if push.group == name], began, name)
-        for name in dict.fromkeys(push.group for push in pushes)
-    ]
-
-
 def _backup(exchange: Exchange) -> Outgoing:
     now, name = exchange.now, exchange.parameters.get("StreamName")
     least = 2 if _quirks(exchange).tencent_backup_list == "redundant" else 0
@@ -217,27 +189,17 @@ def _backup(exchange: Exchange) -> Outgoing:
         group
         for stream in exchange.world.group(exchange.caller)
         if stream.is_active(now) and len(stream.inputs) >= least and name in (None, "", stream.address["stream"])
-        for group in _backup_groups(stream, now)
+        for group in backup_groups(stream, now)
     ]
     foreign = [Input("foreign.example", "x")]
     listed = paginate(
-        groups, 1, 1 << 30, exchange.tricks, lambda count: _backup_group(f"foreign-{count}", foreign, 0.0, "")
+        groups, 1, 1 << 30, exchange.tricks, lambda count: backup_group(f"foreign-{count}", foreign, 0.0, "")
     )
     return _response(exchange, {"StreamInfoList": _nullable(exchange, listed.rows)})
 
 
 def _nullable(exchange: Exchange, rows: list[Any] | None) -> list[Any] | None:
     return None if not rows and _quirks(exchange).tencent_null_lists else rows
-
-
-def _online_row(began: float, domain: str, app: str, name: str) -> dict[str, Any]:
-    return {
-        "StreamName": name,
-        "PublishTimeList": [{"PublishTime": format_time(began)}],
-        "AppName": app,
-        "DomainName": domain,
-        "PushToDelay": 0,
-    }
 
 
 def _online(exchange: Exchange) -> Outgoing:
@@ -250,17 +212,40 @@ def _online(exchange: Exchange) -> Outgoing:
     now = exchange.now - exchange.now % every if every else exchange.now
     filters = tuple(parameters.get(name) or None for name in ("DomainName", "AppName", "StreamName"))
     rows = [
-        _online_row(stream.script.started(now), *address)
+        online_row(stream.script.started(now), *address)
         for stream in (world.group(account, (filters[0],)) if filters[0] else world.group(account))
         if stream.is_active(now)
         for address in [exchange.fake.address_of(stream)]
         if all(want in (None, have) for want, have in zip(filters, address, strict=True))
     ]
     listed = paginate(
-        rows, number, size, exchange.tricks, lambda count: _online_row(0, "foreign.example", "live", f"foreign-{count}")
+        rows, number, size, exchange.tricks, lambda count: online_row(0, "foreign.example", "live", f"foreign-{count}")
     )
     totals = {"TotalNum": listed.total, "TotalPage": listed.pages, "PageNum": number, "PageSize": size}
     return _response(exchange, {**totals, "OnlineInfo": _nullable(exchange, listed.rows)})
+
+
+def _pushes(exchange: Exchange) -> Outgoing:
+    parameters, now = exchange.parameters, exchange.now
+    number, size = parameters.get("PageNum", 1), parameters.get("PageSize", 200)
+    if not (1 <= size <= (100_000 if _is_mainland(exchange) else 1000) and 1 <= number <= 10_000):
+        raise Refusal("InvalidParameterValue", "PageNum or PageSize")
+    domain, app = parameters.get("PushDomain"), parameters.get("AppName", "live")
+    streams = exchange.world.group(exchange.caller, (domain,) if domain else ())
+    rows = [
+        push_row(stream.figures, stream.figures.is_moving(now), stream.script.started(now), *address)
+        for stream in streams
+        if stream.is_active(now)
+        for address in [exchange.fake.address_of(stream)]
+        if address[1] == app
+    ]
+
+    def foreign(count: int) -> dict[str, Any]:
+        return push_row(Figures(), True, 0, "foreign.example", app, f"foreign-{count}")
+
+    listed = paginate(rows, number, size, exchange.tricks, foreign)
+    totals = {"TotalNum": listed.total, "TotalPage": listed.pages, "PageNum": number, "PageSize": size}
+    return _response(exchange, {**totals, "DataInfoList": _nullable(exchange, listed.rows)})
 
 
 def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
@@ -289,6 +274,7 @@ def _pair(backup: bool | Script) -> dict[str, Any]:
 
 
 _PUSH, _EDGE, _TWO = {"domain": "5000.livepush.example"}, {"domain": "edge.livepush.example"}, {"inputs": 2}
+_FREEZES = Figures(moving=Script((State.ACTIVE,) * 3 + (State.INACTIVE,) * 5))
 DEMO = (
     DemoAccount(
         "tencent-main",
@@ -307,7 +293,7 @@ DEMO = (
             DemoStreams("news", "gold", {"studio-1": "AI"}, _PUSH),
             DemoStreams("news", "silver", {"studio-2": "IIA", "studio-3": "I"}, _PUSH),
             DemoStreams("community", "silver", {"pirate": "F"}, _PUSH),
-            DemoStreams("news", "gold", {"always-on": "A"}, {**_PUSH, "app": "radio"}),
+            DemoStreams("news", "gold", {"always-on": "A"}, {**_PUSH, "app": "radio"}, {"figures": _FREEZES}),
         ),
     ),
     DemoAccount(
@@ -336,12 +322,15 @@ FAKE = Fake(
         STATE: Action(_state, lambda _exchange: Limit(300), named("DomainName", "AppName", "StreamName")),
         BACKUP: Action(_backup, lambda _exchange: Limit(20), named()),
         ONLINE: Action(_online, lambda exchange: Limit(80 if _is_mainland(exchange) else 100), named("DomainName")),
+        PUSHES: Action(
+            _pushes, lambda exchange: Limit(30 if _is_mainland(exchange) else 500), named("PushDomain", "AppName")
+        ),
     },
     messages=MESSAGES,
     error=_error,
     throttled=lambda _exchange, _wait: Refusal("RequestLimitExceeded"),
     content_type="application/json",
-    states=("Response.StreamState", "Response.StreamInfoList", "Response.OnlineInfo"),
+    states=("Response.StreamState", "Response.StreamInfoList", "Response.OnlineInfo", "Response.DataInfoList"),
     unknown="paused",
     callbacks=CallbackSpec(key_field="callback_key", write=_callback, retries=(60,) * 12, timeout=20.0),
     demo=DEMO,

@@ -16,13 +16,17 @@ from exporter.model import State
 from exporter.providers.alibaba import rpc_signing as acs_rpc
 from exporter.providers.alibaba import signing as acs3
 from exporter.providers.encoding import sha256_hex
-from exporter.simulator.answers import format_time, paginate, parse_decimal, parse_time, state_word, uuid
+from exporter.simulator.answers import paginate, parse_decimal, parse_time, state_word, uuid
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal, refuse_if
 from exporter.simulator.fake import Action, CallbackSpec, Fake, Limit, Marks, named
-from exporter.simulator.types import Callback, DemoAccount, DemoStreams, Event, Manners, Stream
+from exporter.simulator.providers.alibaba.demo import DEMO
+from exporter.simulator.providers.alibaba.rows import online_row, rates_row
+from exporter.simulator.types import Callback, Event, Figures, Manners, Stream
 
 STATE = "DescribeLiveStreamState"
 ONLINE = "DescribeLiveStreamsOnlineList"
+RATES = "DescribeLiveDomainFrameRateAndBitRateData"
+LISTS = ("OnlineInfo", "FrameRateAndBitRateInfos")
 VERSION = "2016-11-01"
 WINDOW = 900
 STATES = {State.ACTIVE: "online", State.INACTIVE: "offline", State.FORBIDDEN: "forbidden"}
@@ -30,7 +34,9 @@ _XML = b"<?xml version='1.0' encoding='UTF-8'?>"
 SIGNED = {
     "host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version",
 }  # fmt: skip
-REQUIRED = {STATE: ("AppName", "DomainName", "StreamName"), ONLINE: ("DomainName",)}
+REQUIRED = {
+    STATE: ("AppName", "DomainName", "StreamName"), ONLINE: ("DomainName",), RATES: ("DomainName", "QueryTime"),
+}  # fmt: skip
 STATUS = {
     "InvalidAccessKeyId.NotFound": 404, "InvalidApi.NotFound": 404, "InvalidDomain.NotFound": 404,
     "IllegalOperation": 403, "Forbidden.RAM": 403, "InternalError": 500, "ServiceUnavailable": 503,
@@ -55,7 +61,7 @@ MESSAGES = {
     "Throttling.User": "Request was denied due to user flow control.",
     **{
         f"Missing{name}": f"{name} is mandatory for this action."
-        for name in ("Action", "Version", "SignatureNonce", *REQUIRED[STATE])
+        for name in ("Action", "Version", "SignatureNonce", *REQUIRED[STATE], "QueryTime")
     },
 }
 
@@ -69,6 +75,7 @@ class Quirks:
     alibaba_foreign_domain: str = "InvalidDomain.NotFound"
     alibaba_publish_domain: bool = True
     alibaba_retry_hints: bool = False
+    alibaba_rates_seconds: float = 240.0
 
 
 def _form(received: Received) -> list[tuple[str, str]]:
@@ -228,16 +235,6 @@ def _state(exchange: Exchange) -> Outgoing:
     return _reply(exchange, {"StreamState": word, "Type": stream.ingest if stream else "push"})
 
 
-def _online_row(domain: str, began: float, ingest: str, app: str, name: str) -> dict[str, Any]:
-    """Return a row of a streaming domain; OnlyStream=yes leaves only the first four fields."""
-    return {
-        "DomainName": domain, "AppName": app, "StreamName": name, "PublishTime": format_time(began),
-        "PublishUrl": f"rtmp://{ingest}/{app}/{name}?auth_key=1700000000-0-0-00000000000000000000000000000000",
-        "PublishDomain": ingest, "PublishType": "edge", "Transcoded": "no", "ClientIp": "192.0.2.1", "Width": 1280,
-        "Height": 720,
-    }  # fmt: skip
-
-
 def _is_asked_for(stream: Stream, sent: dict[str, Any]) -> bool:
     app, own = stream.address["app"], stream.address["stream"]
     requested = sent.get("StreamName") or own
@@ -257,19 +254,40 @@ def _online(exchange: Exchange) -> Outgoing:
     refuse_if((number < 1, "InvalidPageNum.Malformed"), (size < 1, "InvalidPageSize.Malformed"))
     _foreign(exchange)
     rows = [
-        _online_row(domain, stream.script.started(now), *exchange.fake.address_of(stream))
+        online_row(stream.figures, domain, stream.script.started(now), *exchange.fake.address_of(stream))
         for stream in exchange.world.group(exchange.caller, (domain,))
         if stream.is_active(now) and _is_asked_for(stream, sent)
     ]
-    listed = paginate(
-        rows, number, size, exchange.tricks, lambda count: _online_row(domain, 0, domain, "foreign", f"foreign-{count}")
-    )
+
+    def foreign(count: int) -> dict[str, Any]:
+        return online_row(Figures(), domain, 0, domain, "foreign", f"foreign-{count}")
+
+    listed = paginate(rows, number, size, exchange.tricks, foreign)
     shown = listed.rows and [
         {name: value for place, (name, value) in enumerate(row.items()) if _is_shown(exchange, place, name)}
         for row in listed.rows
     ]
     totals = {"PageNum": number, "PageSize": size, "TotalNum": listed.total, "TotalPage": listed.pages}
     return _reply(exchange, {**totals, "OnlineInfo": {"LiveStreamOnlineInfo": shown}})
+
+
+def _rates(exchange: Exchange) -> Outgoing:
+    """Answer what arrived from the streams of an ingest domain at a time; nothing is known of the last minutes."""
+    sent = exchange.parameters
+    at = parse_time(sent["QueryTime"])
+    if at is None:
+        raise Refusal("InvalidQueryTime.Malformed", message="Specified QueryTime is malformed.")
+    _foreign(exchange)
+    rows = [
+        rates_row(stream.figures, stream.figures.is_moving(at), *exchange.fake.address_of(stream))
+        for stream in exchange.world.group(exchange.caller)
+        if stream.address["domain"] == sent["DomainName"] and stream.is_active(at)
+    ]
+    if at > exchange.now - exchange.world.quirks.alibaba_rates_seconds:
+        rows = []
+    more = [rates_row(Figures(), True, sent["DomainName"], "foreign", f"f-{n}") for n in range(exchange.tricks.foreign)]
+    listed = None if exchange.tricks.null else [*more, *rows]
+    return _reply(exchange, {"FrameRateAndBitRateInfos": {"FrameRateAndBitRateInfo": listed}})
 
 
 def _callback(event: Event, secret: str | None, _manners: Manners) -> Callback:
@@ -287,32 +305,6 @@ def _callback(event: Event, secret: str | None, _manners: Manners) -> Callback:
         headers = {"ALI-LIVE-TIMESTAMP": sent, "ALI-LIVE-SIGNATURE": signature}
     return Callback(name, "GET", urlencode(query), headers)
 
-
-_LISTED = {"domain": "push.shop.example", "app": "shop", "streaming_domain": "live.shop.example"}
-_SINGLE, _OLD = {"domain": "push.school.example", "app": "class"}, {"domain": "push.old.example", "app": "live"}
-DEMO = (
-    DemoAccount(
-        "alibaba-main",
-        {
-            "access_key_id": "demo-alibaba-id",
-            "access_key_secret": "demo-alibaba-key",
-            "callback_key": "demo-alibaba-main-callbacks",
-        },
-        (
-            DemoStreams("shop", "gold", {"shop-1": "A", "shop-2": "AI"}, _LISTED),
-            DemoStreams("shop", "silver", {"shop-3": "IAI", "shop-4": "I"}, _LISTED),
-            DemoStreams("school", "gold", {"class-1": "A"}, _SINGLE, {"ingest": "pull"}),
-            DemoStreams("school", "gold", {"class-2": "AAI"}, _SINGLE),
-            DemoStreams("school", "silver", {"class-3": "F", "class-4": "IA"}, _SINGLE),
-        ),
-    ),
-    DemoAccount(
-        "alibaba-old",
-        {"access_key_id": "demo-alibaba-old-id", "access_key_secret": "demo-alibaba-old-key"},
-        (DemoStreams("shop", "silver", {"old-1": "A", "old-2": "A"}, _OLD),),
-        configured={"access_key_secret": "demo-alibaba-old-key-before-its-rotation"},
-    ),
-)
 
 FAKE = Fake(
     name="alibaba",
@@ -335,12 +327,15 @@ FAKE = Fake(
     actions={
         STATE: Action(_state, lambda _exchange: Limit(30), named("DomainName", "AppName", "StreamName")),
         ONLINE: Action(_online, lambda _exchange: Limit(10_000, 60.0), named("DomainName")),
+        RATES: Action(_rates, lambda _exchange: Limit(100), named("DomainName")),
     },
     messages=MESSAGES,
     error=_error,
     throttled=_throttled,
     content_type="application/json;charset=utf-8",
-    states=("StreamState", "OnlineInfo", "*.StreamState", "*.OnlineInfo"),
+    states=tuple(
+        f"{at}{name}" for at in ("", "*.") for name in ("StreamState", "OnlineInfo", "FrameRateAndBitRateInfos")
+    ),
     unknown="paused",
     callbacks=CallbackSpec(key_field="callback_key", write=_callback, retries=(1,) * 5, timeout=5.0, settle=2.0),
     demo=DEMO,
