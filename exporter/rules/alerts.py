@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from exporter.rules.model import Alert, StreamAlert
+from exporter.rules.records import BEGUN, EXPECTED
 
 EXPORTER_DOWN: Final = Alert(
     name="StreamExporterDown",
@@ -41,19 +42,52 @@ PROVIDER_BLIND: Final = Alert(
     "Its streams may be well or not: nobody knows, so nothing is said about single ones.",
 )
 # Two answers "not live", none "live" for 75 s, and "not live" the last that was heard: true across gaps.
-STREAM_DOWN: Final = StreamAlert(
-    name="StreamDown",
-    severity="critical",
-    keep="2m",
-    expr="""\
+NOT_LIVE: Final = """\
 min without ($replica) (last_over_time(stream_active[3m])) == 0
 unless
 max without ($replica) (max_over_time(stream_active[75s])) == 1
 and
-sum without ($replica) (count_over_time(stream_active[3m]) - sum_over_time(stream_active[3m])) >= 2""",
+sum without ($replica) (count_over_time(stream_active[3m]) - sum_over_time(stream_active[3m])) >= 2"""
+LIVE: Final = "max without ($replica) (last_over_time(stream_active[3m])) == 1"
+# What has not begun since it is expected is late, not down; what is not expected has not begun.
+STREAM_DOWN: Final = StreamAlert(
+    name="StreamDown",
+    severity="critical",
+    keep="2m",
+    expected="",
+    expr=f"""\
+{NOT_LIVE}
+unless
+{BEGUN} == 0""",
     summary="Stream {{ $labels.provider }}/{{ $labels.stream }} is not live",
     description="{{ $labels.provider }} said at least twice that {{ $labels.stream }} is not live, "
     "and nobody has seen it live for more than a minute.",
+)
+STREAM_LATE: Final = StreamAlert(
+    name="StreamLate",
+    severity="critical",
+    keep="2m",
+    expr=f"""\
+{NOT_LIVE}
+and
+{BEGUN} == 0""",
+    summary="Stream {{ $labels.provider }}/{{ $labels.stream }} has not begun",
+    description="{{ $labels.stream }} has been expected for more than three minutes, and {{ $labels.provider }} has "
+    "not once said that it is live.",
+)
+# Runs of lost probes do not start the ten minutes again.
+STREAM_UNEXPECTED: Final = StreamAlert(
+    name="StreamUnexpected",
+    severity="info",
+    pending="10m",
+    keep="2m",
+    expected="",
+    expr=f"""\
+{LIVE}
+and
+{EXPECTED} == 0""",
+    summary="Stream {{ $labels.provider }}/{{ $labels.stream }} is live though it is not expected",
+    description="{{ $labels.stream }} has been live for ten minutes outside of the time in which it is expected.",
 )
 STREAM_FORBIDDEN: Final = StreamAlert(
     name="StreamForbidden",
@@ -86,6 +120,7 @@ STREAM_FLAPPING: Final = StreamAlert(
     name="StreamFlapping",
     severity="warning",
     keep="5m",
+    expected="15m",
     expr="""\
 max without ($replica) (increase(stream_state_changes_total[15m])) >= 6
 or
@@ -106,24 +141,57 @@ max without ($replica) (last_over_time(stream_inputs_expected[2m]))""",
     description="Only {{ $value }} input(s) of {{ $labels.stream }} are being pushed, fewer than configured. "
     "The next loss may take it off the air.",
 )
-# A screen that is no longer shared is nothing lost; nor is a type that nobody has sent for an hour.
+MEDIA_AWAY: Final = f"""\
+min without ($replica) (last_over_time(stream_media_active[3m])) == 0
+unless
+max without ($replica) (max_over_time(stream_media_active[75s])) == 1
+and
+sum without ($replica) (count_over_time(stream_media_active[3m]) - sum_over_time(stream_media_active[3m])) >= 2
+and ignoring (media)
+{LIVE}"""
+MEDIA_EXPECTED: Final = "max without ($replica) (last_over_time(stream_media_expected[3m])) == 1"
+MEDIA_MISSING: Final = StreamAlert(
+    name="StreamMediaMissing",
+    severity="warning",
+    keep="2m",
+    expr=f"""\
+{MEDIA_AWAY}
+and
+{MEDIA_EXPECTED}""",
+    summary="Stream {{ $labels.provider }}/{{ $labels.stream }} is without its {{ $labels.media }}",
+    description="{{ $labels.stream }} is live, but nobody has seen its {{ $labels.media }} for more than a minute. "
+    "The configuration expects it.",
+)
+# Where nobody says what is expected, a screen that is no longer shared is nothing lost; nor is a type that nobody has
+# sent for an hour.
 MEDIA_LOST: Final = StreamAlert(
     name="StreamMediaLost",
     severity="warning",
     keep="2m",
-    expr="""\
-min without ($replica) (last_over_time(stream_media_active{media!~"screen.*"}[3m])) == 0
-unless
-max without ($replica) (max_over_time(stream_media_active[75s])) == 1
+    expr=f"""\
+{MEDIA_AWAY}
 and
-max without ($replica) (max_over_time(stream_media_active[1h])) == 1
-and
-sum without ($replica) (count_over_time(stream_media_active[3m]) - sum_over_time(stream_media_active[3m])) >= 2
-and ignoring (media)
-max without ($replica) (last_over_time(stream_active[3m])) == 1""",
+max without ($replica) (max_over_time(stream_media_active{{media!~"screen.*"}}[1h])) == 1
+unless ignoring (media)
+{MEDIA_EXPECTED}""",
     summary="Stream {{ $labels.provider }}/{{ $labels.stream }} has lost its {{ $labels.media }}",
     description="{{ $labels.stream }} is live, but nobody has seen its {{ $labels.media }} for more than a minute. "
     "It was there within the last hour.",
+)
+STALLED: Final = StreamAlert(
+    name="StreamStalled",
+    severity="warning",
+    pending="1m",
+    keep="2m",
+    expr=f"""\
+min without ($replica) (last_over_time(stream_ingest_stalled[3m])) == 1
+and
+sum without ($replica) (sum_over_time(stream_ingest_stalled[3m])) >= 2
+and
+{LIVE}""",
+    summary="Stream {{ $labels.provider }}/{{ $labels.stream }} is live, but nothing arrives",
+    description="{{ $labels.provider }} calls {{ $labels.stream }} live, but for a minute or more has received neither "
+    "frames nor bits of it.",
 )
 THROTTLED: Final = Alert(
     name="StreamQuotaExhausted",
@@ -227,11 +295,15 @@ ALERTS: Final = (
     REPLICA_DOWN,
     PROVIDER_BLIND,
     STREAM_DOWN,
+    STREAM_LATE,
+    STREAM_UNEXPECTED,
     STREAM_FORBIDDEN,
     STREAM_BLIND,
     STREAM_FLAPPING,
     REDUNDANCY_LOST,
+    MEDIA_MISSING,
     MEDIA_LOST,
+    STALLED,
     THROTTLED,
     UNPROBED,
     CREDENTIALS_REJECTED,

@@ -111,12 +111,12 @@ def _finished(expr: str, options: RulesOptions, scale: float) -> str:
 
 
 def _labelled(alert: StreamAlert) -> str:
-    """Return an alert's expression with the account and the chosen labels joined on.
+    """Return an alert's expression, where the stream is expected, with the account and the chosen labels joined on.
 
     The join can neither fail nor lose an alert: there is one series of labels a stream, and a stream that has none
     keeps its alert without them.
     """
-    expr = f"(\n{indent(alert.expr, '  ')}\n)"
+    expr = f"(\n{indent(_where_expected(alert), '  ')}\n)"
     joined = f"""\
 max without (account$more) {expr}
 * on ($keys) group_left (account$more)
@@ -128,12 +128,24 @@ $info"""
     return f"(\n{indent(joined, '  ')}\n)\n{alert.exempt}" if alert.exempt else joined
 
 
+def _where_expected(alert: StreamAlert) -> str:
+    """Return an alert's expression without streams that were not expected at some time of the alert's look-back."""
+    if not alert.expected:
+        return alert.expr
+    return f"""\
+(
+{indent(alert.expr, "  ")}
+)
+unless ignoring (media)
+min_over_time({records.EXPECTED}[{alert.expected}]) == 0"""
+
+
 def _severity(own: str, label: str | None) -> str:
     """Return the severity of an alert about a stream: a page becomes what the stream's label says, the rest never more.
 
     A stream whose label says `info` has nothing graver than that, also where the alert's own severity is a warning.
     """
-    if label is None:
+    if label is None or own == "info":
         return own
     if own == "critical":
         return f"{{{{ if $labels.{label} }}}}{{{{ $labels.{label} }}}}{{{{ else }}}}critical{{{{ end }}}}"

@@ -36,9 +36,11 @@ class StreamAlert(Alert):
     """An alert about one stream, which gets the account and the chosen labels of the stream joined on.
 
     Attributes:
+        expected: For how long the stream must have been expected, as far as anybody says; empty if it need not be.
         exempt: What follows the expression once the labels are joined on.
     """
 
+    expected: str = "3m"
     exempt: str = ""
 
 

@@ -8,6 +8,12 @@ from exporter.rules.model import Group, Record
 
 STREAM_LABELS: Final = "provider_account_stream:stream_info:last15m"
 """One series of the value 1 for each stream, with its account and the chosen labels."""
+EXPECTED: Final = "provider_stream:stream_expected:last15m"
+"""Whether each stream is expected, as far as was heard within 15 minutes: 0 or 1, absent where nobody ever says."""
+BEGUN: Final = "provider_stream:stream_active:max_expected"
+"""Whether each stream has been live since it is expected: 0 or 1, 0 too while it is not expected."""
+COUNTED: Final = "instance_provider_stream:stream_active:expected"
+"""`stream_active` of each replica while the stream is expected, or nobody says whether it is."""
 
 # Who is heard now outweighs any number of replicas that were heard before: a reload shows at once.
 VOTES: Final = Record(
@@ -58,18 +64,51 @@ sum without ($replica, code) (
   increase(stream_probe_errors_total[5m])
 )""",
 )
-RECORDS: Final = (VOTES, LABELS, COVERAGE, PROVIDER_COVERAGE, RECENT_ERRORS)
+# Replicas change hands: who is heard now counts, and of those that differ the one that expects the stream.
+EXPECTATION: Final = Record(
+    name=EXPECTED,
+    expr="""\
+max without ($replica) (stream_expected)
+or
+max without ($replica) (last_over_time(stream_expected[15m]))""",
+)
+# Remembers itself across gaps, for as long as it is known what is expected.
+BEGINNING: Final = Record(
+    name=BEGUN,
+    expr=f"""\
+0 * ({EXPECTED} == 0)
+or
+max without ($replica) (stream_active) == 1
+or
+last_over_time({BEGUN}[15m])
+and
+{EXPECTED}""",
+)
+COUNTED_TIME: Final = Record(name=COUNTED, expr="stream_active unless stream_expected == 0")
+RECORDS: Final = (VOTES, LABELS, COVERAGE, PROVIDER_COVERAGE, RECENT_ERRORS, EXPECTATION, BEGINNING, COUNTED_TIME)
 """What the alerts look at; in the order in which they need each other."""
 
 
+def _live_share(samples: str, window: str) -> str:
+    return f"""\
+sum without ($replica) (sum_over_time({samples}[{window}]))
+/
+sum without ($replica) (count_over_time({samples}[{window}]))"""
+
+
 def availability_over(window: str) -> Record:
-    """Return the rule for the live share of the known time in `window`, 0 to 1, absent where nothing is known."""
+    """Return the rule for the live share of `window`, 0 to 1; what is unknown or not expected does not count.
+
+    It is absent where nothing counts. Streams that were expected all the time need no recorded samples.
+    """
     return Record(
         name=f"provider_stream:stream_active:avg{window}",
         expr=f"""\
-sum without ($replica) (sum_over_time(stream_active[{window}]))
-/
-sum without ($replica) (count_over_time(stream_active[{window}]))""",
+{_live_share("stream_active", window)}
+unless
+min_over_time({EXPECTED}[{window}]) == 0
+or
+{_live_share(COUNTED, window)}""",
     )
 
 
@@ -101,11 +140,11 @@ HOURLY: Final = Group(
     rules=(
         Record(
             name="provider_stream:stream_active:sum1h",
-            expr="sum without ($replica) (sum_over_time(stream_active[1h]))",
+            expr=f"sum without ($replica) (sum_over_time({COUNTED}[1h]))",
         ),
         Record(
             name="provider_stream:stream_active:count1h",
-            expr="sum without ($replica) (count_over_time(stream_active[1h]))",
+            expr=f"sum without ($replica) (count_over_time({COUNTED}[1h]))",
         ),
         Record(
             name="provider_stream_state:stream_state:avg1h",

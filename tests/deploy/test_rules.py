@@ -25,11 +25,15 @@ ALERTS = {
     "StreamExporterDown": {"critical", "warning"},
     "StreamProviderBlind": {"critical"},
     "StreamDown": {"critical"},
+    "StreamLate": {"critical"},
+    "StreamUnexpected": {"info"},
     "StreamForbidden": {"critical"},
     "StreamBlind": {"warning"},
     "StreamFlapping": {"warning"},
     "StreamRedundancyLost": {"warning"},
     "StreamMediaLost": {"warning"},
+    "StreamMediaMissing": {"warning"},
+    "StreamStalled": {"warning"},
     "StreamQuotaExhausted": {"warning", "info"},
     "StreamCredentialsRejected": {"critical"},
     "StreamAccountWatchesNothing": {"warning"},
@@ -119,7 +123,9 @@ def test_links_inside_the_pages_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("rule", rules("record"), ids=lambda rule: rule["record"])
 def test_recorded_names_follow_the_convention(rule: dict[str, Any]) -> None:
     """Recorded series are named level:metric:operation, with a metric of ours in the middle."""
-    assert re.fullmatch(r"[a-z_]+:stream_[a-z_]+:(avg|sum|count|increase|last)\d+[mhd]", rule["record"])
+    assert re.fullmatch(
+        r"[a-z_]+:stream_[a-z_]+:((avg|sum|count|increase|last)\d+[mhd]|(max_)?expected)", rule["record"]
+    )
 
 
 def test_promtool_accepts_rules_and_configuration() -> None:
