@@ -13,7 +13,7 @@ from exporter.state.board import Record
 from exporter.status.wording import coming, of_figures
 from tests.status_reader import Reader, card, row, rows, shown
 from tests.status_world import HOSTILE, NOW, SITE, World
-from tests.test_status_choices import runbook_of
+from tests.test_status_choices import HANDBOOK, runbook_of
 
 DAY = 86_400.0
 MORNING = NOW.unix + 14 * 3600  # Friday 2027-01-15 22:00 UTC
@@ -98,6 +98,7 @@ def test_what_is_not_expected_is_less_urgent() -> None:
     assert "Not expected now." in row(page, "off-unknown")
     assert "Live while not expected. Never expected." in row(page, "off-active")
     assert runbook_of(page, "off-active") == f"{SITE.runbook}#streamunexpected"
+    assert "streamunexpected" in HANDBOOK.anchors
     for name in ("on-unknown", "on-active"):
         assert "xpected" not in row(page, name)
     assert re.findall(r'class="r-(\w+) odd"', page) == ["unknown", "active"]
@@ -181,6 +182,7 @@ def test_degraded_says_what_is_missing() -> None:
         assert row(page, name).startswith(f"Degraded {name}")
         assert words in row(page, name)
         assert runbook_of(page, name) == f"{SITE.runbook}#{anchor}"
+        assert anchor in HANDBOOK.anchors
     assert row(page, "moving").startswith("Live moving")
     assert rows(page)[-1] == "moving"
     assert Reader(page).words("h1") == "4 degraded"
@@ -246,16 +248,17 @@ def test_green_needs_everything_expected_to_be_live_and_whole() -> None:
     world = whole(off=2)
     flowing(world, "frozen", Figures(stalled=True))
     page = shown(world)
-    assert Reader(page).words("h1") == "1 degraded; 2 off air"
+    assert Reader(page).words("h1") == "1 degraded"
+    assert "4 of 4 expected streams live · 2 off air" in Reader(page).words("main")
     assert (icon(page), 'class="verdict s-degraded"' in page) == ("degraded", True)
 
 
 def test_the_worst_of_what_is_expected_colours_the_headline() -> None:
     """Down wins over all else; where nothing is expected the headline is calm, whatever the streams do."""
     page = shown(mixed())
-    told = "1 down, 1 unknown, 1 forbidden, 1 not found; 3 off air, 1 live (not expected), 1 unknown (not expected)"
-    assert (Reader(page).words("h1"), icon(page)) == (told, "inactive")
-    assert "1 of 5 expected streams live" in Reader(page).words("main")
+    assert (Reader(page).words("h1"), icon(page)) == ("1 down, 1 unknown, 1 forbidden, 1 not found", "inactive")
+    aside = "1 of 5 expected streams live · 3 off air · 1 live (not expected) · 1 unknown (not expected)"
+    assert aside in Reader(page).words("main")
     world = mixed()
     expect(world, NEVER, *world.board)
     page = shown(world)

@@ -28,31 +28,32 @@ class Tally:
         return Standing.OFF_AIR if self.others else Standing.UNKNOWN
 
     def verdict(self) -> str:
-        """Say what is wrong, then what is only worth knowing: `2 down, 1 unknown; 3 off air`."""
-        return "; ".join(part for part in (self._main(), ", ".join(self._aside())) if part)
+        """Say what is wrong: `2 down, 1 unknown`; else that all is well, and what is not expected."""
+        if troubles := by_state(self.expected - Counter({Standing.ACTIVE: self.expected[Standing.ACTIVE]})):
+            return ", ".join(troubles)
+        return "; ".join(part for part in (self._good_news(), ", ".join(self._aside())) if part)
 
-    def live(self) -> str:
-        """Say how many are live of those expected: `28 of 31 expected streams live`."""
+    def summary(self) -> list[str]:
+        """Say how many are live of those expected, `28 of 31 expected streams live`, and what the verdict left out."""
         live = self.expected[Standing.ACTIVE] + self.expected[Standing.DEGRADED]
-        return f"{live:,} of {counted(self.expected.total(), self._noun)} live"
+        told = f"{live:,} of {counted(self.expected.total(), self._noun)} live"
+        return [told, *(self._aside() if self.worst not in _WELL else [])]
 
     @property
     def _noun(self) -> str:
         return "expected stream" if self.others else "stream"
 
-    def _main(self) -> str:
+    def _good_news(self) -> str:
         total = self.expected.total()
         if not total:
             return "No stream is expected now" if self.others else "No streams"
-        if self.expected[Standing.ACTIVE] == total:
-            return f"The {self._noun} is live" if total == 1 else f"All {total:,} {self._noun}s are live"
-        return ", ".join(by_state(self.expected - Counter({Standing.ACTIVE: total})))
+        return f"The {self._noun} is live" if total == 1 else f"All {total:,} {self._noun}s are live"
 
     def _aside(self) -> list[str]:
-        """Say how many are not expected: off air, and in another standing."""
-        odd = [f"{self.others[one]:,} {word} (not expected)" for one, word in _ODD.items() if self.others[one]]
-        off_air = self.others[Standing.OFF_AIR]
-        return [*([f"{off_air:,} off air"] if off_air else []), *odd]
+        """Say how many are not expected: `3 off air`, `1 live (not expected)`."""
+        named = {Standing.OFF_AIR: "off air", Standing.ACTIVE: "live (not expected)",
+                 Standing.UNKNOWN: "unknown (not expected)"}  # fmt: skip
+        return [f"{self.others[one]:,} {words}" for one, words in named.items() if self.others[one]]
 
 
-_ODD = {Standing.ACTIVE: "live", Standing.UNKNOWN: "unknown"}
+_WELL = (Standing.ACTIVE, Standing.OFF_AIR)
