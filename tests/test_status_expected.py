@@ -96,7 +96,7 @@ def test_what_is_not_expected_is_less_urgent() -> None:
     assert order.index("off-active") < order.index("on-active")
     assert "Unknown off-unknown" in row(page, "off-unknown")
     assert "Not expected now." in row(page, "off-unknown")
-    assert "Live while not expected. Never expected." in row(page, "off-active")
+    assert "Live while not expected. ·" in row(page, "off-active")
     assert runbook_of(page, "off-active") == f"{SITE.runbook}#streamunexpected"
     assert "streamunexpected" in HANDBOOK.anchors
     for name in ("on-unknown", "on-active"):
