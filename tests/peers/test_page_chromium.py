@@ -124,7 +124,7 @@ def test_poll_keeps_what_the_reader_does() -> None:
         assert await tab.evaluate("before.isConnected && document.activeElement === before.querySelector('a')")
         assert await tab.evaluate("window.scrollY") == 300
         assert await tab.evaluate("document.querySelector('[name=q]').value") == "half a wo"
-        told = "3 down, 6 unknown, 1 forbidden, 1 not found"
+        told = "3 down, 6 unknown, 1 forbidden, 1 not found, 1 degraded"
         assert await tab.evaluate("document.querySelector('#announce').textContent") == told
         assert (await tab.evaluate("document.title")).startswith(told)
         assert await tab.evaluate("document.querySelector('#streams-live tbody tr').id") == "s-zego/room-08"
