@@ -42,12 +42,12 @@ DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py 
   quota.py rounds.py routes.py schedules.py waiting.py) tests/test_config.py tests/test_config_http.py \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py hiding.py) \
   tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py tests/test_doubts.py
-# What measures times goes alone, after the rest.
-ALONE := $(addprefix benchmarks/tests/test_,expensive_answers.py flood.py hostile_clients.py)
+# What measures goes alone, after the rest.
+ALONE := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py flood.py hostile_clients.py)
 # Real servers wait most of the time, so there are three files at a time. Those that take longest begin, in this order:
 # by itself, xdist keeps files of few tests for last. The first has two tests, so the fourth, a short one, is queued behind.
 LONGEST := $(addprefix tests/,peers/test_end_to_end.py reliability/test_lifecycle.py reliability/test_blocked.py \
-  peers/test_zego_reference.py peers/test_prometheus.py) benchmarks/tests/test_soak.py
+  peers/test_zego_reference.py peers/test_prometheus.py)
 REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\
   $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
 

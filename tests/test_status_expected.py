@@ -88,6 +88,21 @@ def test_off_air_is_calm_and_apart() -> None:
     assert "3 off air" in card(page, "main")
 
 
+def test_what_ends_on_schedule_goes_off_air_among_the_changes() -> None:
+    """A stream that stops while it is not expected has gone off air; one that should be live has gone down."""
+    world = World()
+    view = world.account("main", "tencent")
+    on, off = world.watch(view, "on", "off")
+    expect(world, NEVER, off)
+    for record in (on, off):
+        world.answer(record, State.ACTIVE, 60)
+        world.answer(record, State.INACTIVE, 30)
+    listed = shown(world).split('<ol class="changes">')[1].split("</ol>")[0]
+    turns = {name: re.findall(r'class="badge s-([a-z_]+)"', item)
+             for item in listed.split("<li>")[1:] for name in re.findall(r"<bdi>(on|off)</bdi>", item)}  # fmt: skip
+    assert turns == {"on": ["active", "inactive"], "off": ["active", "off_air"]}
+
+
 def test_what_is_not_expected_is_less_urgent() -> None:
     """Unknown stays unknown and live stays live, with a calm note; among the unknown, expected ones come first."""
     page = shown(mixed())

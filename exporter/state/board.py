@@ -318,7 +318,9 @@ class Board:
         # Down after live and a time of doubt is a change from live to down.
         before = old if new in (State.UNKNOWN, settled) else settled
         (provider, name), account = record.key, record.stream.account
-        self.recent.add(RecentChange(now.unix, provider, account, before, new, evidence, (name,)))
+        expected = self.expectations.at(now.unix).of(record.key).expected
+        change = RecentChange(now.unix, provider, account, before, new, evidence, (name,), expected=expected)
+        self.recent.add(change)
 
 
 def address(stream: Stream) -> dict[str, object]:

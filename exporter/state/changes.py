@@ -22,6 +22,7 @@ class RecentChange(NamedTuple):
         evidence: The API's action, the fault's reason, or `max_age`.
         names: The streams, the first `MOST_NAMES` of them.
         times: How many changes there were.
+        expected: Whether the stream, the last of several, was expected then.
     """
 
     at: float
@@ -32,6 +33,7 @@ class RecentChange(NamedTuple):
     evidence: str
     names: tuple[str, ...]
     times: int = 1
+    expected: bool = True
 
 
 class RecentChanges:
