@@ -38,8 +38,9 @@ floors: $(VENV)/.development
 	$(BIN)/lint-imports
 
 # The tests of what decides: they have to reach 97 % of its branches (see pyproject.toml).
-DECIDES := $(addprefix tests/core/test_,board.py document.py limits.py model.py planner.py prober.py quota.py rounds.py schedules.py waiting.py) \
-  $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
+DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py limits.py model.py planner.py prober.py \
+  quota.py rounds.py routes.py schedules.py waiting.py) tests/test_config.py tests/test_config_http.py \
+  $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py hiding.py) \
   tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py tests/test_doubts.py
 # What measures times goes alone, after the rest.
 ALONE := $(addprefix benchmarks/tests/test_,expensive_answers.py flood.py hostile_clients.py)

@@ -116,7 +116,8 @@ maintenance:                  # meanwhile no stream that matches is expected
 - **`match`** needs all its labels to be equal: `provider`, `account`, `stream`, and streams' own, which are empty where
   a stream lacks them. There are no regular expressions; `match: {}` is all streams.
 - **It shows** as `stream_expected`, in `/api/v1/streams` (`expected`, `expected_changes_at`, `maintenance`) and in
-  `/sd` (`__meta_stream_expected`: `true`, `false`).
+  `/sd` (`__meta_stream_expected`: `true`, `false`). The status page calls what is neither live nor expected **off
+  air**.
 - **Warnings** tell of what no stream follows, what matches none, and what is over."""
 
 ENDPOINTS = """\

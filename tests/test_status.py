@@ -22,6 +22,7 @@ from exporter.state.board import MOST_FAILURES, Board
 from exporter.status.filter import MOST_ROWS
 from exporter.status.page import CONTENT_SECURITY_POLICY
 from exporter.status.rendering import visible
+from exporter.status.standing import Standing
 from exporter.status.wording import ago, utc
 from tests.status_reader import Reader, card, row, rows, shown, told
 from tests.status_world import HOSTILE, MAX_AGE, NOW, SECRETS, World, crowd, earlier, hostile, troubled, whole_page
@@ -119,10 +120,10 @@ def test_no_secret_is_on_the_page() -> None:
 
 
 def test_worst_first_then_the_latest_change() -> None:
-    """Down, unknown, forbidden, not found, live; in each the latest change on top; never asked at the end."""
+    """Down, unknown, forbidden, not found, degraded, live; in each the latest change on top; never asked at the end."""
     assert rows(shown(troubled())) == [
         "closing-room", "arena-1", "backstage", "keynote", "stage-b", "late-show", "host-42", "host-43", "studio-9",
-        "old-room", "room-01", "room-02", "room-03", "room-04", "room-05", "room-06", "room-07", "room-08", "cup-final",
+        "old-room", "cup-final", "room-01", "room-02", "room-03", "room-04", "room-05", "room-06", "room-07", "room-08",
     ]  # fmt: skip
 
 
@@ -130,10 +131,16 @@ def test_counts_and_verdict() -> None:
     """The heading, the title and the tiles count what stands in the table."""
     page = shown(troubled())
     reader = Reader(page)
-    assert reader.words("h1") == "2 down, 6 unknown, 1 forbidden, 1 not found"
-    assert reader.words("title") == "2 down, 6 unknown, 1 forbidden, 1 not found · production · stream-exporter"
+    assert reader.words("h1") == "2 down, 6 unknown, 1 forbidden, 1 not found, 1 degraded"
+    assert (
+        reader.words("title")
+        == "2 down, 6 unknown, 1 forbidden, 1 not found, 1 degraded · production · stream-exporter"
+    )
     tiles = dict(re.findall(r'<b id="n-(\w+)" data-live>([\d,]+)</b>', page))
-    assert tiles == {"inactive": "2", "unknown": "6", "forbidden": "1", "not_found": "1", "active": "9"}
+    assert tiles == {
+        "inactive": "2", "unknown": "6", "forbidden": "1", "not_found": "1", "degraded": "1", "active": "8",
+        "off_air": "0",
+    }  # fmt: skip
     assert "9 of 19 streams live · last asked 1 s ago" in reader.words("main")
 
 
@@ -206,7 +213,7 @@ def test_accounts_show_quota_breaker_and_last_failure() -> None:
     assert "RequestId 3F1C-77AB-90D2" in dead
     assert "DescribeLiveStreamState 75/s slowed after throttling, from 150/s" in slow
     assert "12: the quota had no calls left" in slow
-    assert "5 watched: 1 down, 2 unknown, 1 forbidden, 1 live" in slow
+    assert "5 watched: 1 down, 2 unknown, 1 forbidden, 1 degraded" in slow
     assert "Not asked yet" in card(page, "volc-rtc")
 
 
@@ -285,7 +292,7 @@ def test_times_name_their_day_unless_it_is_today() -> None:
         ("provider=volcengine&provider=alibaba", ["keynote", "stage-b", "host-42", "host-43"]),
         ("account=alibaba-eu", ["keynote", "stage-b"]),
         ("label=team%3Desports&label=tier%3Dsilver", ["backstage", "late-show"]),
-        ("label=team&state=active", ["cup-final"]),
+        ("label=team&state=degraded", ["cup-final"]),
         ("label=team%3Dnobody", []),
         ("q=&state=&provider=&account=&label=&limit=&state=inactive&nonsense=1", ["closing-room", "arena-1"]),
         ("state=nonsense&state=forbidden", ["studio-9"]),
@@ -300,7 +307,8 @@ def test_counts_follow_the_filter_but_for_states() -> None:
     """Tiles count what each state would show, so choosing one does not empty the others."""
     page = shown(troubled(), "provider=zego&state=inactive")
     tiles = dict(re.findall(r'<b id="n-(\w+)" data-live>([\d,]+)</b>', page))
-    assert tiles == {"inactive": "1", "unknown": "0", "forbidden": "0", "not_found": "1", "active": "8"}
+    found = {standing: count for standing, count in tiles.items() if count != "0"}
+    assert (found, len(tiles)) == ({"inactive": "1", "not_found": "1", "active": "8"}, 7)
     assert "1 stream matching the filter" in Reader(page).words("caption")
     assert "Filter: 1 of 19 streams" in Reader(page).words()
 
@@ -402,7 +410,7 @@ def test_contrast(scheme: str) -> None:
     """Every text reaches WCAG's AA contrast of 4.5 on the grounds it stands on, in both colour schemes."""
     colours = _colours(scheme)
     pairs = [(text, ground) for text in ("ink", "soft", "accent") for ground in ("ground", "card")]
-    for state in State:
+    for state in Standing:
         pairs += [(state, "card"), (state, f"{state}-ground"), ("ink", f"{state}-ground")]
     pairs += [("card", "accent"), ("inactive", "ground"), ("soft", "not_found-ground"), ("accent", "not_found-ground")]
     poor = {pair: ratio for pair in pairs if (ratio := _contrast(colours[pair[0]], colours[pair[1]])) < 4.5}

@@ -17,6 +17,7 @@ from exporter.model import Fault, Input, Reason, State
 from exporter.rounds.health import Health
 from exporter.rules.options import RUNBOOK
 from exporter.status.filter import SORTS, Filter
+from exporter.status.standing import Standing
 from exporter.status.views import filled
 from tests.markdown import page as document
 from tests.status_reader import Reader, row, rows, shown, told
@@ -43,14 +44,14 @@ def links(page: str, label: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("sort", "first", "last"),
     [
-        ("state", "closing-room", "cup-final"),
-        ("-state", "cup-final", "closing-room"),
+        ("state", "closing-room", "room-08"),
+        ("-state", "room-08", "closing-room"),
         ("name", "arena-1", "studio-9"),
         ("-name", "studio-9", "arena-1"),
         ("provider", "keynote", "room-08"),
         ("since", "closing-room", "host-43"),
         ("-since", "host-43", "closing-room"),
-        ("nonsense", "closing-room", "cup-final"),
+        ("nonsense", "closing-room", "room-08"),
     ],
 )
 def test_sort(sort: str, first: str, last: str) -> None:
@@ -109,7 +110,7 @@ VALUES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).map(lambd
 CHOSEN = st.builds(
     Filter,
     text=VALUES | st.just(""),
-    states=st.frozensets(st.sampled_from(State)),
+    states=st.frozensets(st.sampled_from(Standing)),
     providers=st.frozensets(VALUES, max_size=2),
     accounts=st.frozensets(VALUES, max_size=2),
     labels=st.lists(st.tuples(st.from_regex("[a-z]{1,3}", fullmatch=True), VALUES | st.none()), max_size=2).map(tuple),
@@ -149,7 +150,7 @@ def test_the_headline_speaks_of_all_streams() -> None:
 def test_the_title_names_the_environment() -> None:
     """Several tabs are told apart; without a name the page does as well."""
     assert Reader(shown(troubled())).words("title").endswith(" · production · stream-exporter")
-    assert Reader(shown(troubled(), site=status.Site())).words("title").endswith("1 not found · stream-exporter")
+    assert Reader(shown(troubled(), site=status.Site())).words("title").endswith("1 degraded · stream-exporter")
     reader = Reader(shown(troubled(), site=status.Site(title=HOSTILE[0])))
     assert HOSTILE[0] in reader.words("title")
     assert len(reader.all("script")) == 1

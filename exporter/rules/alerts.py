@@ -120,7 +120,7 @@ STREAM_FLAPPING: Final = StreamAlert(
     name="StreamFlapping",
     severity="warning",
     keep="5m",
-    expected="15m",
+    expected="901s",
     expr="""\
 max without ($replica) (increase(stream_state_changes_total[15m])) >= 6
 or

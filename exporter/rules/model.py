@@ -36,11 +36,12 @@ class StreamAlert(Alert):
     """An alert about one stream, which gets the account and the chosen labels of the stream joined on.
 
     Attributes:
-        expected: For how long the stream must have been expected, as far as anybody says; empty if it need not be.
+        expected: For how long the stream must have been expected, as far as anybody says; empty if it need not be. A
+            second more than the minutes, since Prometheus 3 leaves out what is exactly as old as a range is long.
         exempt: What follows the expression once the labels are joined on.
     """
 
-    expected: str = "3m"
+    expected: str = "181s"
     exempt: str = ""
 
 

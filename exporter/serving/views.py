@@ -40,6 +40,7 @@ def stream_object(row: Row) -> dict[str, Any]:
         "account": row.stream.account,
         "labels": row.stream.labels,
         "state": str(row.state),
+        "degraded": list(row.degraded),
         "active": None if row.state is State.UNKNOWN else row.state is State.ACTIVE,
         "since": _rfc3339(row.since),
         "last_success": _rfc3339(row.answered if row.answer is not None else None),

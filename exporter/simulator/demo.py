@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import yaml
 
@@ -14,6 +16,9 @@ from exporter.simulator.world import World
 
 HOUR = 3600.0
 STATES = {"A": State.ACTIVE, "I": State.INACTIVE, "F": State.FORBIDDEN, "N": State.NOT_FOUND}
+
+# Two that are off air, and one that is live while nobody expects it; all others are always expected.
+EXPECTED = {"studio-3": "show", "shop-4": "never", "arena-caster": "never"}
 
 
 def _accounts() -> Iterator[tuple[str, DemoAccount]]:
@@ -48,9 +53,18 @@ def demo_configuration(endpoint: str) -> str:
             **group.address,
             **group.configured,
             "labels": {"team": group.team, "tier": group.tier},
+            **({"expected": EXPECTED[name]} if name in EXPECTED else {}),
         }
         for _, account in _accounts()
         for group in account.streams
         for name in group.states
     ]
-    return yaml.safe_dump({"accounts": accounts, "streams": streams}, sort_keys=False, width=120)
+    document = {"accounts": accounts, "streams": streams, "time_intervals": [_show()]}
+    return yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def _show() -> dict[str, Any]:
+    """Return a time interval that is three days away whenever the demo begins."""
+    day = f"{datetime.now(UTC) + timedelta(days=3):%A}".lower()
+    times = [{"start_time": "09:00", "end_time": "17:00"}]
+    return {"name": "show", "time_intervals": [{"weekdays": [day], "times": times}]}

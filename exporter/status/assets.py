@@ -8,7 +8,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from exporter.model import State
+from exporter.status.standing import Standing
 
 
 class Asset(NamedTuple):
@@ -30,7 +30,7 @@ def _hashed(name: str, body: bytes) -> str:
     return f"{stem}-{sha256(body).hexdigest()[:12]}.{kind}"
 
 
-_FILES: Final = {name: _read(name) for name in ("status.css", "status.js", *(f"{state}.svg" for state in State))}
+_FILES: Final = {name: _read(name) for name in ("status.css", "status.js", *(f"{one}.svg" for one in Standing))}
 
 PUBLIC: Final = {name: _hashed(name, asset.body) for name, asset in _FILES.items()}
 """File name -> name under `/static/`."""
@@ -39,6 +39,6 @@ ASSETS: Final[Mapping[str, Asset]] = MappingProxyType({PUBLIC[name]: asset for n
 """What `/static/NAME` serves. Names contain a hash of the content, so responses may be cached for ever."""
 
 SHAPES: Final = {
-    state: _FILES[f"{state}.svg"].body.decode().partition(">")[2].removesuffix("</svg>\n").strip() for state in State
+    one: _FILES[f"{one}.svg"].body.decode().partition(">")[2].removesuffix("</svg>\n").strip() for one in Standing
 }
-"""The shapes in each state's icon without its colours: the page sets its own."""
+"""The shapes in each standing's icon without its colours: the page sets its own."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from exporter.model import State
 from exporter.state.board import Row
+from exporter.status.standing import Standing
 
 ROWS, MOST_ROWS = 500, 2000
 USUAL_SORT: Final = "state"
@@ -29,7 +29,7 @@ class Filter:
     """
 
     text: str = ""
-    states: frozenset[State] = frozenset()
+    states: frozenset[Standing] = frozenset()
     providers: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
     labels: tuple[tuple[str, str | None], ...] = ()
@@ -52,7 +52,7 @@ class Filter:
 
         return cls(
             text=last("q"),
-            states=frozenset(state for state in State if state in given.get("state", ())),
+            states=frozenset(one for one in Standing if one in given.get("state", ())),
             providers=frozenset(given.get("provider", ())),
             accounts=frozenset(given.get("account", ())),
             labels=tuple(_label(text) for text in given.get("label", ())),

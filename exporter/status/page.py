@@ -40,7 +40,7 @@ def slices(snapshot: Snapshot, chosen: Filter) -> Iterator[str]:
         now=snapshot.now.unix,
         chosen=chosen,
         selection=selection,
-        verdict=wording.verdict(selection.totals),
+        verdict=selection.tally.verdict(),
         last_asked=last_asked,
         last_change=recent[0].at if recent else None,
         notices=list(notices(snapshot, last_asked)),

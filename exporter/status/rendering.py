@@ -76,6 +76,7 @@ def _page() -> Template:
         address=_address,
         ago=wording.ago,
         by_state=wording.by_state,
+        coming=wording.coming,
         counted=wording.counted,
         iso=wording.iso,
         prose=_prose,

@@ -8,23 +8,21 @@ from dataclasses import dataclass, field
 from heapq import merge
 from typing import Any, Final
 
-from exporter.model import State
 from exporter.rounds.account import AccountProber
 from exporter.state.board import Board, Instant, Row
 from exporter.state.counters import AccountKey, Counters
 from exporter.status.filter import Filter
-from exporter.status.wording import STATES
+from exporter.status.standing import Standing, standing_of, urgency
+from exporter.status.tally import Tally
 
 STEP: Final = 500
 MOST_LABELS: Final = 200
 
-RANK: Final = {state: rank for rank, state in enumerate(STATES)}  # the worst first
-
-KEYS: Final[dict[str, Callable[[Row], tuple[Any, ...]]]] = {
-    "state": lambda row: (RANK[row.state], -(row.since or 0.0)),
-    "name": lambda row: (row.stream.name.casefold(),),
-    "provider": lambda row: (row.key[0], row.stream.account, row.stream.name.casefold()),
-    "since": lambda row: (-(row.since or 0.0),),
+KEYS: Final[dict[str, Callable[[Row, Standing], tuple[Any, ...]]]] = {
+    "state": lambda row, standing: (*urgency(row, standing), -(row.since or 0.0)),
+    "name": lambda row, _: (row.stream.name.casefold(),),
+    "provider": lambda row, _: (row.key[0], row.stream.account, row.stream.name.casefold()),
+    "since": lambda row, _: (-(row.since or 0.0),),
 }
 """For each way to sort, what is compared; streams that are equal in that go by provider and name."""
 
@@ -72,9 +70,9 @@ class Selection:
     """The streams that match a filter.
 
     Attributes:
-        totals: All streams by state, whatever the filter.
-        counts: Streams by state that match, ignoring the states chosen.
-        by_account: All streams by account and state, whatever the filter.
+        tally: All streams, whatever the filter.
+        counts: Streams by standing that match, ignoring the standings chosen.
+        by_account: All streams by account and standing, whatever the filter.
         rows: The streams of the page of rows to show, in order.
         matching: How many match, on all pages of rows.
         page: The number of the page of rows, from 1.
@@ -83,20 +81,15 @@ class Selection:
         labels: Labels to suggest, as `name=value`; incomplete if there are very many.
     """
 
-    totals: Counter[State] = field(default_factory=Counter)
-    counts: Counter[State] = field(default_factory=Counter)
-    by_account: dict[AccountKey, Counter[State]] = field(default_factory=lambda: defaultdict(Counter))
+    tally: Tally = field(default_factory=Tally)
+    counts: Counter[Standing] = field(default_factory=Counter)
+    by_account: dict[AccountKey, Counter[Standing]] = field(default_factory=lambda: defaultdict(Counter))
     rows: list[Row] = field(default_factory=list)
     matching: int = 0
     page: int = 1
     pages: int = 1
     newest: float = float("-inf")
     labels: set[str] = field(default_factory=set)
-
-    @property
-    def worst(self) -> State:
-        """The worst state of all streams."""
-        return min(self.totals, key=RANK.__getitem__, default=State.UNKNOWN)
 
 
 def select(snapshot: Snapshot, chosen: Filter) -> Generator[str, None, Selection]:
@@ -111,12 +104,13 @@ def select(snapshot: Snapshot, chosen: Filter) -> Generator[str, None, Selection
     found: list[tuple[Any, ...]] = []
     runs: list[list[tuple[Any, ...]]] = []
     for number, row in enumerate(snapshot.board.rows(snapshot.now), 1):
-        _count(selection, row)
+        standing = standing_of(row)
+        _count(selection, row, standing)
         if chosen.admits(row, needle):
-            selection.counts[row.state] += 1
-            if not states or row.state in states:
+            selection.counts[standing] += 1
+            if not states or standing in states:
                 # Keys are unique, so rows are never compared.
-                found.append((*key_of(row), row.key, row))
+                found.append((*key_of(row, standing), row.key, row))
         if number % STEP == 0:
             runs.append(sorted(found, reverse=reverse))
             found = []
@@ -136,10 +130,10 @@ def select(snapshot: Snapshot, chosen: Filter) -> Generator[str, None, Selection
     return selection
 
 
-def _count(selection: Selection, row: Row) -> None:
+def _count(selection: Selection, row: Row, standing: Standing) -> None:
     account = (row.key[0], row.stream.account)
-    selection.totals[row.state] += 1
-    selection.by_account[account][row.state] += 1
+    selection.tally.add(standing, expected=row.expectation.expected)
+    selection.by_account[account][standing] += 1
     selection.newest = max(selection.newest, row.tried)
     if len(selection.labels) <= MOST_LABELS:
         selection.labels.update(f"{label}={value}" for label, value in row.stream.labels.items())

@@ -15,6 +15,7 @@ from exporter.state.board import Failure, Row
 from exporter.state.counters import AccountKey
 from exporter.status import wording
 from exporter.status.selection import Selection, Snapshot
+from exporter.status.standing import Standing, standing_of
 from exporter.status.wording import Wording
 
 _PLACEHOLDER: Final = re.compile(r"\{(provider|account|stream)\}")
@@ -25,7 +26,10 @@ class StreamRow(NamedTuple):
 
     Attributes:
         id: Provider and name.
-        why: What the state means and what to do.
+        standing: Its state in the light of what is expected.
+        why: What the standing means and what to do.
+        odd: Whether it is live or unknown while it is not expected.
+        figures: What arrives, in words; empty if nobody says.
         since: When the state began, in Unix seconds; None if the stream was never asked about.
         since_what: What happened then, where that is not the change to this state: the state may be older.
         held_back: Whether the stream is unknown while its account's breaker is open.
@@ -35,7 +39,10 @@ class StreamRow(NamedTuple):
 
     row: Row
     id: str
+    standing: Standing
     why: Wording
+    odd: bool
+    figures: str
     since: float | None
     since_what: str
     held_back: bool
@@ -56,12 +63,16 @@ class StreamRows:
         provider, name = row.key
         since, since_what = _since(row)
         held_back = row.state is State.UNKNOWN and row.stream.account in self._held
-        section, runbook = _section(row), self._site.runbook
+        standing = standing_of(row)
+        section, runbook = _section(row, standing), self._site.runbook
         values = {"provider": provider, "account": row.stream.account, "stream": name}
         return StreamRow(
             row,
             "/".join(row.key),
-            self._why(row),
+            standing,
+            self._why(row, standing),
+            not row.expectation.expected and standing is not Standing.OFF_AIR,
+            "" if row.figures is None else wording.of_figures(row.figures),
             since,
             since_what,
             held_back,
@@ -69,7 +80,9 @@ class StreamRows:
             filled(self._site.dashboard, values),
         )
 
-    def _why(self, row: Row) -> Wording:
+    def _why(self, row: Row, standing: Standing) -> Wording:
+        if standing is Standing.DEGRADED:
+            return wording.of_lack(row)
         if row.answer is not None and row.state is not State.UNKNOWN:
             return wording.of_state(row.key[0], row.state, row.answer.code)
         if row.fault is not None:
@@ -86,16 +99,26 @@ def _since(row: Row) -> tuple[float | None, str]:
     return row.since, "it was added" if row.added else "start of the exporter"
 
 
-def _section(row: Row) -> str:
+_SECTIONS: Final = {
+    Standing.INACTIVE: "streamdown",
+    Standing.FORBIDDEN: "streamforbidden",
+    Standing.NOT_FOUND: "streamdown",
+    Standing.OFF_AIR: "",
+}
+_LACKING: Final = {"stalled": "streamstalled", "inputs": "streamredundancylost"}
+
+
+def _section(row: Row, standing: Standing) -> str:
     """Return the runbook's section about what is wrong with a stream, as the anchor's name."""
-    if row.state is State.UNKNOWN:
+    if standing is Standing.UNKNOWN:
         if row.fault is not None:
             return str(row.fault.reason)
         return "streamquotaexhausted" if row.answer is not None else ""
-    if row.state is State.ACTIVE:
-        inputs, expected = row.answer and row.answer.inputs, row.stream.expected_inputs
-        return "streamredundancylost" if inputs is not None and expected and len(inputs) < expected else ""
-    return "streamforbidden" if row.state is State.FORBIDDEN else "streamdown"
+    if standing is Standing.DEGRADED:
+        return _LACKING.get(wording.lacks(row)[0], "streammediamissing")
+    if standing is Standing.ACTIVE:
+        return "" if row.expectation.expected else "streamunexpected"
+    return _SECTIONS[standing]
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
@@ -114,7 +137,7 @@ class AccountCard:
 
     Attributes:
         why: Why the account does not answer and what to do; None while it answers.
-        streams: Its streams by state.
+        streams: Its streams by standing.
         rates: (action, calls per second allowed now, calls per second without throttling).
         unprobed: (number of streams that the last round did not probe, why).
         skew: The provider's clock minus the exporter's, in seconds; None if unknown.
@@ -125,7 +148,7 @@ class AccountCard:
     id: str
     prober: AccountProber
     why: Wording | None
-    streams: Counter[State]
+    streams: Counter[Standing]
     rates: Sequence[tuple[str, float, float]]
     unprobed: Sequence[tuple[int, str]]
     skew: float | None

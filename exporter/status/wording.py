@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from exporter.fields import format_duration
-from exporter.model import Answer, Fault, State
+from exporter.model import Answer, Fault, Figures, State
 from exporter.providers import codes
+from exporter.state.board import Row
+from exporter.status.standing import Standing
 
-STATES: Final = {
-    State.INACTIVE: "Down",
-    State.UNKNOWN: "Unknown",
-    State.FORBIDDEN: "Forbidden",
-    State.NOT_FOUND: "Not found",
-    State.ACTIVE: "Live",
+STATES: Final[Mapping[str, str]] = {
+    Standing.INACTIVE: "Down",
+    Standing.UNKNOWN: "Unknown",
+    Standing.FORBIDDEN: "Forbidden",
+    Standing.NOT_FOUND: "Not found",
+    Standing.DEGRADED: "Degraded",
+    Standing.ACTIVE: "Live",
+    Standing.OFF_AIR: "Off air",
 }
-"""The word for each state, the worst first."""
+"""The word for each standing, the worst first."""
 
-LEGEND: Final = {
-    State.INACTIVE: "The provider says that nobody pushes the stream.",
-    State.UNKNOWN: "Nobody knows: the last attempt failed, or the last answer is too old. The stream may well be live.",
-    State.FORBIDDEN: "The provider says that pushing the stream is forbidden.",
-    State.NOT_FOUND: "The provider says that it knows no such stream.",
-    State.ACTIVE: "The provider says that the stream is being pushed.",
+LEGEND: Final[Mapping[str, str]] = {
+    Standing.INACTIVE: "The provider says that nobody pushes the stream.",
+    Standing.UNKNOWN: "Nobody knows: the last attempt failed, or the last answer is too old. It may well be live.",
+    Standing.FORBIDDEN: "The provider says that pushing the stream is forbidden.",
+    Standing.NOT_FOUND: "The provider says that it knows no such stream.",
+    Standing.DEGRADED: "The stream is live, but inputs or media are missing, or nothing arrives.",
+    Standing.ACTIVE: "The provider says that the stream is being pushed.",
+    Standing.OFF_AIR: "The stream is not live, and nobody expects it to be.",
 }
 
 SORTS: Final = {"state": "State", "name": "Name", "provider": "Provider", "since": "Last change"}
@@ -61,6 +68,27 @@ def of_fault(provider: str, fault: Fault) -> Wording:
     return _wording(codes.of_fault(provider, fault.code, str(fault.reason)))
 
 
+def of_lack(row: Row) -> Wording:
+    """Say what a degraded stream lacks, the worst first."""
+    found = [(_LACKS.get(word) or Wording(f"{word.replace('_', ' ')} is missing", _PUBLISH)) for word in lacks(row)]
+    inputs = row.answer.inputs if row.answer is not None else None
+    fewer = {"have": len(inputs or ()), "want": row.stream.expected_inputs}
+    meaning = " and ".join(one.meaning.format(**fewer) for one in found)
+    return Wording(f"Live, but {meaning}.", found[0].advice)
+
+
+def lacks(row: Row) -> list[str]:
+    """Return what a live stream lacks, as `Row.degraded` says, the worst first: nothing arrives, then media."""
+    return sorted(row.degraded, key=lambda word: (word != "stalled", word == "inputs"))
+
+
+_PUBLISH: Final = "Publish it; if it need not be there, take it out of `media_expected`."
+_LACKS: Final = {
+    "stalled": Wording("nothing arrives", "See whether the encoder still sends, and its uplink."),
+    "inputs": Wording("only {have} of {want} inputs are there", "Restore the other: until then nothing takes over."),
+}
+
+
 def _wording(entry: codes.Entry) -> Wording:
     return Wording(entry.meaning, "" if entry.advice == "Nothing to do." else entry.advice)
 
@@ -76,19 +104,9 @@ def of_delay(answer: Answer | None, max_age: float) -> Wording:
     )
 
 
-def verdict(counts: Counter[State]) -> str:
-    """Summarise what is not live: `2 down, 1 unknown`."""
-    total, live = counts.total(), counts[State.ACTIVE]
-    if not total:
-        return "No streams"
-    if live == total:
-        return "The stream is live" if total == 1 else f"All {total:,} streams are live"
-    return ", ".join(by_state(counts)[: -1 if live else None])
-
-
-def by_state(counts: Counter[State]) -> list[str]:
-    """Return how many streams are in each state, the worst first: `2 down`."""
-    return [f"{counts[state]:,} {word.lower()}" for state, word in STATES.items() if counts[state]]
+def by_state(counts: Counter[Standing]) -> list[str]:
+    """Return how many streams have each standing, the worst first: `2 down`."""
+    return [f"{counts[one]:,} {STATES[one].lower()}" for one in Standing if counts[one]]
 
 
 def counted(count: int, noun: str) -> str:
@@ -118,3 +136,23 @@ def ago(seconds: float) -> str:
     if days < 2:
         return f"{hours} h {minutes % 60} min"
     return f"{days} d {hours % 24} h"
+
+
+def coming(seconds: float, now: float) -> str:
+    """Format a time that is to come, in Unix seconds: with its weekday, or its date if it is six days away or more."""
+    near = seconds - now < 6 * 86400
+    return datetime.fromtimestamp(seconds, UTC).strftime("%a %H:%M UTC" if near else "%Y-%m-%d %H:%M UTC")
+
+
+def of_figures(figures: Figures) -> str:
+    """Tell what arrives of a stream, as far as known: `video 2.5 Mbit/s · audio 128 kbit/s · 25 fps · 1280×720`."""
+    told = [f"{'' if kind == 'all' else kind + ' '}{_rate(bits)}" for kind, bits in figures.bits]
+    if figures.frames is not None:
+        told.append(f"{figures.frames:,.4g} fps")
+    if figures.width and figures.height:
+        told.append(f"{figures.width}×{figures.height}")
+    return " · ".join(told)
+
+
+def _rate(bits: float) -> str:
+    return f"{bits / 1e6:,.3g} Mbit/s" if bits >= 999_500 else f"{bits / 1e3:,.3g} kbit/s"

@@ -9,10 +9,12 @@ from contextlib import AsyncExitStack
 import pytest
 
 from exporter.model import State
+from exporter.rounds.health import Health
 from tests import browser
 from tests.browser import Tab, chromium
 from tests.status_site import Site, serving
 from tests.status_world import HOSTILE, World, crowd, earlier, hostile, troubled
+from tests.test_status_expected import SOON, expect
 
 pytestmark = pytest.mark.skipif(browser.BINARY is None, reason="Chromium is not installed: nobody LOOKED at the page")
 
@@ -124,7 +126,7 @@ def test_poll_keeps_what_the_reader_does() -> None:
         assert await tab.evaluate("before.isConnected && document.activeElement === before.querySelector('a')")
         assert await tab.evaluate("window.scrollY") == 300
         assert await tab.evaluate("document.querySelector('[name=q]').value") == "half a wo"
-        told = "3 down, 6 unknown, 1 forbidden, 1 not found"
+        told = "3 down, 6 unknown, 1 forbidden, 1 not found, 1 degraded"
         assert await tab.evaluate("document.querySelector('#announce').textContent") == told
         assert (await tab.evaluate("document.title")).startswith(told)
         assert await tab.evaluate("document.querySelector('#streams-live tbody tr').id") == "s-zego/room-08"
@@ -141,8 +143,9 @@ def test_refreshed_page_equals_a_fresh_one() -> None:
         for number, record in enumerate(list(site.world.board)):
             states = (State.ACTIVE, State.INACTIVE, State.FORBIDDEN, State.NOT_FOUND)
             site.world.answer(record, states[number * 7 % 4], number * 37 % 101)
-        lane = site.world.account("another", "zego", up=False)
+        lane = site.world.account("another", "zego", health=Health(up=False))
         site.world.watch(lane, "new-one")
+        expect(site.world, SOON, *list(site.world.board)[:40])
         site.changes["now"] = earlier(-30)
         await tab.until("document.getElementById('as-of').textContent.includes('08:00:30')")
         html = "[...document.querySelectorAll('[data-live]')].map((one) => one.outerHTML).join()"

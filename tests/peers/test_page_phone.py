@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from exporter.model import State
+from exporter.model import Figures, State
+from exporter.schedule import ALWAYS, Expectations
 from tests import browser
 from tests.browser import Tab
 from tests.peers.test_page_chromium import looking
 from tests.status_site import Site
 from tests.status_world import NOW, World, crowd, earlier, hostile, troubled
+from tests.test_status_expected import SOON, flowing, mixed
 
 pytestmark = pytest.mark.skipif(browser.BINARY is None, reason="Chromium is not installed: nobody LOOKED at the page")
 
@@ -165,6 +167,51 @@ def test_times_are_told_in_the_readers_zone_too() -> None:
         assert await tab.evaluate("document.getElementById('as-of').textContent") == "2027-01-15 08:00:00 UTC"
 
     looking(troubled(), visit)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_off_air_and_degraded_in_a_browser(dark: bool) -> None:
+    """Off air is grey and degraded orange; the next time is told in the reader's zone, without seconds, once."""
+    world = mixed()
+    world.board.expectations = Expectations((ALWAYS, SOON), {("tencent", "off-inactive"): 1})
+    flowing(world, "frozen", Figures(stalled=True))
+
+    async def visit(site: Site, tab: Tab) -> None:
+        await zone(tab, "Asia/Shanghai")
+        await tab.look(PHONE, dark)
+        await tab.open(site.address)
+        row = "document.getElementById('s-tencent/off-inactive')"
+        text = f"{row}.querySelector('.brief').textContent.replace(/\\s+/g, ' ').trim()"
+        told = "Next expected Fri 22:00 UTC/ 2027-01-16 06:00, in 14 h 0 min. Maintenance: new <encoders>"
+        assert await tab.evaluate(text) == told
+        site.changes["now"] = earlier(-60)
+        await tab.until("document.getElementById('as-of').textContent.includes('08:01:00')")
+        assert await tab.evaluate(text) == told.replace("14 h 0", "13 h 59")
+        colour = "getComputedStyle(document.querySelector('.r-STANDING .badge')).color.match(/[0-9]+/g).map(Number)"
+        red, green, blue = await tab.evaluate(colour.replace("STANDING", "off_air"))
+        assert max(red, green, blue) - min(red, green, blue) < 32
+        red, green, blue = await tab.evaluate(colour.replace("STANDING", "degraded"))
+        assert red > green > blue
+        assert await tab.evaluate("document.documentElement.scrollWidth") <= PHONE
+        assert tab.complaints == []
+
+    looking(world, visit)
+
+
+def test_a_tile_of_what_is_off_air_filters() -> None:
+    """Ticking the tile shows what is off air, and the headline goes on to speak of all streams."""
+
+    async def visit(site: Site, tab: Tab) -> None:
+        await tab.look(DESK, dark=False)
+        await tab.open(site.address)
+        headline = await tab.evaluate("document.querySelector('h1').textContent")
+        await tab.evaluate("document.querySelector('[value=off_air]').click()")
+        await tab.until("document.querySelectorAll('#streams-live tbody tr').length === 3")
+        assert await tab.evaluate("location.search") == "?state=off_air"
+        assert await tab.evaluate("document.querySelector('h1').textContent") == headline
+        assert tab.complaints == []
+
+    looking(mixed(), visit)
 
 
 def test_ask_now_stays_on_the_page() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import yaml
@@ -63,6 +64,21 @@ def test_one_account_is_throttled_and_one_stream_lost_an_input() -> None:
     inputs = {key: [push.is_up(0.0) for push in stream.inputs] for key, stream in world.streams.items()}
     assert inputs["tencent/stage-1"] == [True, True]
     assert inputs["tencent/stage-2"] == [True, False]
+
+
+def test_the_demo_has_streams_that_nobody_expects() -> None:
+    """Two that are off air, one of them with a show three days ahead, and one that is live all the same."""
+    world, found = demo_world(), yaml.safe_load(demo_configuration(URL))
+    expected = {stream["name"]: stream["expected"] for stream in found["streams"] if "expected" in stream}
+    states = {key.partition("/")[2]: str(world.state(key)) for key in world.streams}
+    assert {name: (states[name], schedule) for name, schedule in expected.items()} == {
+        "studio-3": ("inactive", "show"),
+        "shop-4": ("inactive", "never"),
+        "arena-caster": ("active", "never"),
+    }
+    (interval,) = found["time_intervals"][0]["time_intervals"]
+    ahead = datetime.now(UTC) + timedelta(days=3)
+    assert interval["weekdays"] == [f"{ahead:%A}".lower()]
 
 
 def test_each_account_and_stream_has_its_line() -> None:

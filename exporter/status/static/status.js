@@ -90,7 +90,7 @@ function localise(page) {
     const text = document.createElement("span");
     text.className = "local";
     const named = day === one.dateTime.slice(0, 10) ? "" : `${day} `;
-    text.textContent = `/ ${named}${time}${one.id ? " local" : ""}`;
+    text.textContent = `/ ${named}${one.matches(".coming") ? time.slice(0, 5) : time}${one.id ? " local" : ""}`;
     one.append(text);
   }
 }
