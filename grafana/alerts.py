@@ -65,7 +65,6 @@ def count(some: str) -> look.Panel:
         "Alerts",
         "Alerts of the shipped rules that fire now.",
         {"firing": f"count({firing(some)}) or 0 * {loaded}"},
-        size=(3, 4),
         steps=[(1, look.RED)],
         empty="no rules",
     )

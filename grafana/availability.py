@@ -1,4 +1,4 @@
-"""The panels about the last 30 days, by the recording rules: what is unknown counts neither as live nor as down."""
+"""The panels about the last 30 days, by the recording rules: unknown and unexpected time is neither live nor down."""
 
 from grafana import look
 from grafana.look import Column, number, rows
@@ -8,9 +8,10 @@ UNKNOWN = "provider_stream_state:stream_state:avg1h"
 """Of each hour the part in which no exporter knew the state: of all states, only the unknown one is recorded."""
 GRADES = [(0.99, look.ORANGE), (0.999, look.GREEN)]
 NO_RULES = "needs the recording rules"
+NOT_YET = "never expected, or no recording rules"
 TOLD = (
-    "Live part of the last 30 days in which the state was known, whatever the time range; unknown time counts neither "
-    "way, so read it with the known share."
+    "Live part of the last 30 days in which the stream was expected and its state known, whatever the time range; "
+    "other time counts neither way, so read it with the known share."
 )
 SEEN = (
     "Days out of the last 30 of which Prometheus has anything. Fewer than 30: its retention is shorter (15 days, "
@@ -24,7 +25,7 @@ def month(function: str, recorded: str, selector: str, how: str = "sum") -> str:
 
 
 def available(selector: str) -> str:
-    """Return the live share of the known time of each stream, as the rules record it."""
+    """Return the live share of the expected and known time of each stream, as the rules record it."""
     return f"avg by (provider, stream) (provider_stream:stream_active:avg30d{{{selector}}})"
 
 
@@ -60,11 +61,11 @@ def figures(available: str, known: str, days: str) -> list[look.Panel]:
             steps=GRADES,
             base=look.RED,
             decimals=3,
-            empty=NO_RULES,
+            empty=NOT_YET,
         ),
         number(
             "Known, 30 days",
-            "Part of the days counted in which the state was known. Its rest is in neither figure of availability.",
+            "Part of the days counted in which the state was known, expected or not. Its rest is in no availability.",
             {"known": known},
             unit="percentunit",
             size=(8, 4),
@@ -97,7 +98,7 @@ OF_FLEET = [
         [
             look.STREAM_CELL,
             look.ACCOUNT_CELL,
-            Column("Available", unit="percentunit", steps=[(0, look.RED), *GRADES], decimals=3),
+            Column("Available", unit="percentunit", steps=[(0, look.RED), *GRADES], decimals=3, empty="never expected"),
             Column("Known", unit="percentunit", decimals=2, empty="after the first hour"),
             Column("Days counted", unit="d", decimals=1, empty="after the first hour"),
         ],

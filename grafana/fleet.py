@@ -1,62 +1,73 @@
 """The Fleet dashboard: how many streams are live of those expected, what is down and since when."""
 
-from grafana import alerts, availability, look
+from grafana import alerts, availability, degraded, look
 from grafana.board import Board, board, grouping
+from grafana.degraded import INPUTS, INPUTS_EXPECTED
 from grafana.look import Column, curves, number, rows, timeline
 from grafana.promql import (
     ACTIVE,
-    CODE,
     CODES,
+    DOWN,
     INFO,
     JOB,
+    LIVE,
+    OFF_AIR,
+    STANDING,
     STREAMS,
     UNKNOWN,
+    WATCHED,
     age,
     counted,
+    expected,
     grouped,
     known,
     last_time,
+    live_share,
     share,
     total,
+    unexpected,
     watched,
     with_account,
 )
 
-DOWN = f"({ACTIVE} == 0)"
 BLIND = f"({UNKNOWN} == 1)"
 LAST_LIVE = last_time(f"stream_active{{{STREAMS}}} == 1", "provider, stream")
 LAST_ANSWER = known("stream_last_success_timestamp_seconds")
 CHANGES = watched(f"max by (provider, stream) (increase(stream_state_changes_total{{{STREAMS}}}[$__range]))")
-INPUTS, EXPECTED = known("stream_inputs"), known("stream_inputs_expected")
-LIVE_SHARE = f'avg_over_time(stream_state{{{STREAMS}, state="active"}}[$__range:$__interval] @ end())'
-LEAST_LIVE = f"bottomk(30, {watched(f'max by (provider, stream) ({LIVE_SHARE})')} < 1)"
+LEAST_LIVE = f"bottomk(30, {watched(live_share(STREAMS))} < 1)"
 
 KIND = Column("State", unit="none", mappings=look.STATES, width=110)
 AGE = Column("Age of the last answer", unit="dtdurations", steps=[(120, look.ORANGE), (300, look.RED)])
 COUNTS = [
     Column("Live", steps=[(0, look.GREEN)]),
     Column("Down", steps=[(1, look.RED)]),
+    Column("Off air", steps=[(0, look.CALM)]),
     Column("Unknown", steps=[(1, look.GREY)]),
     Column("Live share", unit="percentunit", steps=[(0, look.RED), (0.9, look.ORANGE), (0.99, look.GREEN)]),
 ]
 
 
+NUMBERS = {**CODES, "off_air": OFF_AIR}
+
+
 def in_state(state: str) -> str:
     """Count the streams in a state."""
-    return counted(f"{CODE} == bool {CODES[state]}")
+    return counted(f"{STANDING} == bool {NUMBERS[state]}")
 
 
 NOW: list[look.Panel] = [
     number(
-        "Live of watched",
-        "Streams that a provider says are live, and all streams in the exporter's configuration.",
-        {"live": counted(ACTIVE), "watched": total()},
-        size=(6, 4),
+        "Live of expected",
+        "Streams that a provider says are live, of those that are expected to be, and all streams in the exporter's "
+        "configuration.",
+        {"live": counted(LIVE), "expected": counted(expected(WATCHED)), "watched": total()},
+        size=(9, 4),
     ),
     number(
         "Live share",
-        "Live streams per watched stream. A stream nobody knows about does not count as live.",
+        "Live streams per stream that is expected now. A stream nobody knows about does not count as live.",
         {"share": share()},
+        size=(5, 4),
         unit="percentunit",
         steps=[(0.9, look.ORANGE), (0.99, look.GREEN)],
         base=look.RED,
@@ -65,25 +76,40 @@ NOW: list[look.Panel] = [
     ),
     number(
         "Down",
-        "Streams that a provider says are not live: inactive, forbidden or not found. Unknown ones are not in it.",
-        {"down": counted(f"{ACTIVE} == bool 0")},
+        "Streams that are expected, but a provider says that they are not live: inactive, forbidden or not found. "
+        "Neither unknown ones are in it nor those off air.",
+        {"down": counted(f"{LIVE} == bool 0")},
+        size=(5, 4),
         steps=[(1, look.RED)],
         spark=True,
     ),
     number(
         "Unknown",
         "Streams nobody knows about: the last attempt failed, or no attempt was made for longer than `max_age`. "
-        "They may well be live: look at Providers and quota first.",
+        "They may well be live: look at Providers and quota first. Those not expected now are in it too.",
         {"unknown": counted(UNKNOWN)},
+        size=(5, 4),
         steps=[(1, look.GREY)],
         spark=True,
+    ),
+    *degraded.COUNTS,
+    number(
+        "Off air",
+        "Streams that are not live and not expected to be now, by their schedule or for maintenance: all is well.",
+        {"off air": counted(f"{unexpected(ACTIVE)} == bool 0")},
+        base=look.CALM,
+    ),
+    number(
+        "Live, not expected",
+        "Streams that are live although they are not expected to be now. Worth knowing, and no reason to get up.",
+        {"streams": counted(unexpected(ACTIVE))},
+        steps=[(1, look.SKY)],
     ),
     number(
         "Changes of state",
         "Changes between definite states of all streams within the time range. "
         "Prometheus extrapolates, so small figures are rounded.",
         {"changes": counted(CHANGES)},
-        size=(3, 4),
         decimals=0,
     ),
     alerts.count(alerts.CHOSEN),
@@ -93,11 +119,11 @@ NOW: list[look.Panel] = [
 TROUBLES: list[look.Panel] = [
     rows(
         "Down now, and since when",
-        "Streams that are definitely not live. They went down after the moment in Last seen live, as exact as the "
-        "step of the panel (the time range in 500 parts, at least 15 s). Empty there: not live within the "
+        "Expected streams that are definitely not live. They went down after the moment in Last seen live, as exact "
+        "as the step of the panel (the time range in 500 parts, at least 15 s). Empty there: not live within the "
         "whole time range; choose a longer one. Click a stream for its history.",
         {
-            "State": with_account(f"({CODE} and on (provider, stream) {DOWN})"),
+            "State": with_account(f"({STANDING} and on (provider, stream) {DOWN})"),
             "Last seen live": f"{LAST_LIVE} * 1000 and on (provider, stream) {DOWN}",
             "Down for at most": f"time() - {LAST_LIVE} and on (provider, stream) {DOWN}",
         },
@@ -110,7 +136,7 @@ TROUBLES: list[look.Panel] = [
         ],
         size=(14, 9),
         sort=("Down for at most", False),
-        empty="No stream is down",
+        empty="No expected stream is down",
     ),
     rows(
         "Unknown now",
@@ -126,27 +152,29 @@ TROUBLES: list[look.Panel] = [
         empty="Something definite is known of every stream",
         hidden=["Value #A"],
     ),
+    *degraded.TABLES,
 ]
 
 
 KINDS = {
     "live": "active",
-    **{name.replace("_", " "): name for name in ("inactive", "forbidden", "not_found", "unknown")},
+    **{name.replace("_", " "): name for name in ("inactive", "forbidden", "not_found", "off_air", "unknown")},
 }
 HISTORY: list[look.Panel] = [
     timeline(
         "States of the streams that were live least",
-        "Up to 30 streams that were live for the smallest part of the time range; a stream that was live all the "
-        "time is not in it. Gaps: the exporter itself was not seen. Click a lane for the stream's history.",
-        {"{{provider}}/{{stream}}": f"{CODE} and on (provider, stream) {LEAST_LIVE}"},
+        "Up to 30 streams that were live for the smallest part of their expected time within the time range; one that "
+        "was live for all of it is not shown. Gaps: the exporter itself was not seen. Click a lane for its history.",
+        {"{{provider}}/{{stream}}": f"{STANDING} and on (provider, stream) {LEAST_LIVE}"},
         mappings=look.STATES,
         size=(24, 12),
-        empty="Every stream was live for the whole time range",
+        empty="Every stream was live whenever it was expected",
         link=look.LANE_TO_STREAM,
     ),
     curves(
         "Streams by state",
-        "All watched streams, stacked by state. Inactive, forbidden and not found are all down.",
+        "All watched streams, stacked by state. Inactive, forbidden and not found are all down; off air is not live, "
+        "and not expected.",
         {name: in_state(state) for name, state in KINDS.items()},
         unit="short",
         stacked=True,
@@ -155,7 +183,7 @@ HISTORY: list[look.Panel] = [
     ),
     curves(
         "Live share by provider",
-        "Live streams per watched stream of each provider. One that falls alone points at the provider, not at the "
+        "Live streams per expected stream of each provider. One that falls alone points at the provider, not at the "
         "streams.",
         {"{{provider}}": share("provider")},
         unit="percentunit",
@@ -167,11 +195,13 @@ HISTORY: list[look.Panel] = [
 GROUPS: list[look.Panel] = [
     rows(
         "By provider",
-        "How many streams of each provider are live, down and unknown.",
+        "How many streams of each provider are live of those expected, down, off air and unknown.",
         {
             "Watched": total("provider"),
-            "Live": counted(ACTIVE, "provider"),
-            "Down": counted(f"{ACTIVE} == bool 0", "provider"),
+            "Expected": counted(expected(WATCHED), "provider"),
+            "Live": counted(LIVE, "provider"),
+            "Down": counted(f"{LIVE} == bool 0", "provider"),
+            "Off air": counted(f"{unexpected(ACTIVE)} == bool 0", "provider"),
             "Unknown": counted(UNKNOWN, "provider"),
             "Live share": share("provider"),
         },
@@ -185,11 +215,12 @@ GROUPS: list[look.Panel] = [
         "chosen, which are the account and the `labels:` of the streams.",
         {
             "Watched": f"count by ($label) (group by (provider, stream, $label) ({INFO}))",
-            "Live": f"{grouped(ACTIVE)} or 0 * count by ($label) ({INFO})",
-            "Down": f"{grouped(f'({ACTIVE} == bool 0)')} or 0 * count by ($label) ({INFO})",
+            "Expected": f"{grouped(expected(WATCHED))} or 0 * count by ($label) ({INFO})",
+            "Live": f"{grouped(LIVE)} or 0 * count by ($label) ({INFO})",
+            "Down": f"{grouped(f'({LIVE} == bool 0)')} or 0 * count by ($label) ({INFO})",
+            "Off air": f"{grouped(f'({unexpected(ACTIVE)} == bool 0)')} or 0 * count by ($label) ({INFO})",
             "Unknown": grouped(UNKNOWN),
-            "Live share": f"({grouped(ACTIVE)} or 0 * count by ($label) ({INFO})) "
-            f"/ count by ($label) (group by (provider, stream, $label) ({INFO}))",
+            "Live share": f"({grouped(LIVE)} or 0 * count by ($label) ({INFO})) / {grouped(expected(WATCHED))}",
         },
         COUNTS,
         sort=("Live share", False),
@@ -227,7 +258,7 @@ INPUTS_TOLD: list[look.Panel] = [
     number(
         "Inputs missing",
         "Streams with fewer inputs than `inputs:` of the configuration expects: redundancy is lost.",
-        {"streams": counted(f"{INPUTS} < bool on (provider, stream) {EXPECTED}")},
+        {"streams": counted(f"{INPUTS} < bool on (provider, stream) {INPUTS_EXPECTED}")},
         size=(6, 8),
         steps=[(1, look.ORANGE)],
     ),
@@ -236,9 +267,9 @@ INPUTS_TOLD: list[look.Panel] = [
         "Streams whose configuration expects a number of inputs (primary and backup), and how many are pushed now. "
         "Empty: the provider did not tell.",
         {
-            "Expected": with_account(EXPECTED),
-            "Pushed": f"{INPUTS} and on (provider, stream) {EXPECTED}",
-            "Missing": f"{EXPECTED} - on (provider, stream) {INPUTS}",
+            "Expected": with_account(INPUTS_EXPECTED),
+            "Pushed": f"{INPUTS} and on (provider, stream) {INPUTS_EXPECTED}",
+            "Missing": f"{INPUTS_EXPECTED} - on (provider, stream) {INPUTS}",
         },
         [look.STREAM_CELL, look.ACCOUNT_CELL, Column("Missing", steps=[(1, look.RED)])],
         size=(18, 8),

@@ -21,10 +21,10 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.models import prometheus as pm
 
 from exporter.providers import all_providers
-from grafana.promql import CODES
+from grafana.promql import CODES, OFF_AIR
 
-GREEN, RED, PURPLE, ORANGE, BLUE, SKY, GREY = (
-    "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#8E8E8E",
+GREEN, RED, PURPLE, ORANGE, BLUE, SKY, GREY, CALM = (
+    "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#0072B2", "#56B4E9", "#8E8E8E", "#7A93AC",
 )  # fmt: skip
 
 SOURCE = cm.DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -92,9 +92,12 @@ STATES = words(
         CODES["forbidden"]: ("forbidden", PURPLE),
         CODES["not_found"]: ("not found", ORANGE),
         CODES["unknown"]: ("unknown", GREY),
+        OFF_AIR: ("off air", CALM),
     }
 )
 STATE_COLORS = {"live": GREEN, "inactive": RED, "forbidden": PURPLE, "not found": ORANGE, "unknown": GREY}
+STATE_COLORS |= {"off air": CALM}
+EXPECTED = words({1: ("expected", BLUE), 0: ("not expected", CALM)})
 
 
 def thresholds(steps: Sequence[tuple[float, str]], base: str) -> dashboard.ThresholdsConfig:
@@ -235,14 +238,20 @@ def timeline(
     empty: str = "no data",
     link: tuple[str, str] | None = None,
     counts: Sequence[str] = (),
+    others: Mapping[str, Sequence[dm.ValueMap]] | None = None,
 ) -> Panel:
-    """Draw states over time, one lane per series, each state with its word and its colour; `counts` stay numbers."""
+    """Draw states over time, one lane per series, each state with its word and its colour.
+
+    `counts` stay numbers, `others` have words of their own.
+    """
     panel = _dressed(statetimeline.Panel(), title, about, "none", queries, size).mappings(list(mappings))
     panel = panel.merge_values(True).show_value(cm.VisibilityMode.AUTO).row_height(0.85).line_width(0)
     panel = panel.fill_opacity(85).legend(_legend(())).tooltip(_tooltip()).no_value(empty)
     panel = panel.thresholds(thresholds((), GREY)).color_scheme(_by_thresholds())
     for name in counts:
         panel = panel.override_by_name(name, [set_to("mappings", []), set_to("color", _fixed(BLUE))])
+    for name, mapped in (others or {}).items():
+        panel = panel.override_by_name(name, [set_to("mappings", list(mapped))])
     return panel.data_links([_data_link(*link)]) if link else panel
 
 

@@ -3,6 +3,8 @@
 Rules that all of them keep:
 
 - A stream nobody knows about has no `stream_active`: it is neither live nor down.
+- A stream that is not live is down only while it is expected, else off air. Where nobody says, as exporters before
+  `stream_expected`, it is expected; where several differ, what expects it counts.
 - Several exporters may watch the same stream. What any of them knows counts, so a stream is one series again after
   `max by (provider, stream)`, and it is unknown only where it is unknown to all.
 - What the rules record has no label `instance`; of alerts, some lack the account, the stream or even the job.
@@ -23,6 +25,7 @@ ACCOUNTS = f"group by (provider, account) (stream_streams{{{ACCOUNT}}})"
 
 # The number that stands for a state: the greatest is what counts where two exporters disagree.
 CODES = {"unknown": 0, "not_found": 1, "inactive": 2, "forbidden": 3, "active": 4}
+OFF_AIR = 5  # stands for every state that is neither live nor unknown, while the stream is not expected
 
 
 def watched(expr: str) -> str:
@@ -47,7 +50,34 @@ def code(selector: str) -> str:
 
 ACTIVE = known("stream_active")
 UNKNOWN = watched(f'min by (provider, stream) (stream_state{{{STREAMS}, state="unknown"}})')
-CODE = watched(code(STREAMS))
+UNEXPECTED = f"({known('stream_expected')} == 0)"
+
+
+def expected(expr: str) -> str:
+    """Keep the streams that are expected to be live."""
+    return f"({expr} unless on (provider, stream) {UNEXPECTED})"
+
+
+def unexpected(expr: str) -> str:
+    """Keep the streams that are not expected to be live."""
+    return f"({expr} and on (provider, stream) {UNEXPECTED})"
+
+
+def standing(states: str, not_expected: str) -> str:
+    """Return the state of each stream as its number, but `OFF_AIR` for what is not expected and not live."""
+    silent = f"({states} > {CODES['unknown']} < {CODES['active']} and on (provider, stream) {not_expected})"
+    return f"(0 * {silent} + {OFF_AIR} or {states})"
+
+
+STANDING = standing(watched(code(STREAMS)), UNEXPECTED)
+LIVE = expected(ACTIVE)
+DOWN = f"({LIVE} == 0)"
+
+
+def live_share(selector: str) -> str:
+    """Return the live part of the expected time within the time range; unknown time does not count as live."""
+    live = f'stream_state{{{selector}, state="active"}} unless ignoring (state) stream_expected{{{selector}}} == 0'
+    return f"max by (provider, stream) (avg_over_time(({live})[$__range:$__interval] @ end()))"
 
 
 def _by(labels: str) -> str:
@@ -65,8 +95,8 @@ def total(labels: str = "") -> str:
 
 
 def share(labels: str = "") -> str:
-    """Return live streams per watched stream; a stream nobody knows about does not count as live."""
-    return f"({counted(ACTIVE, labels)}) / {total(labels)}"
+    """Return live streams per expected stream, if any; a stream nobody knows about does not count as live."""
+    return f"({counted(LIVE, labels)}) / count{_by(labels)} ({expected(WATCHED)})"
 
 
 def grouped(expr: str) -> str:

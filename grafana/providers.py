@@ -153,6 +153,17 @@ ANSWERS: list[look.Panel] = [
         sort=("Last", True),
         empty="No attempt failed within the time range",
     ),
+    curves(
+        "Streams listed",
+        "Rows of the last whole list of a domain, room, application or account, by this scope: all that the provider "
+        "lists, watched or not.",
+        {"{{account}} {{scope}}": f"max by (provider, account, scope) (stream_provider_listed_streams{{{ACCOUNT}}})"},
+        unit="none",
+        size=(24, 8),
+        stepped=True,
+        calcs=("lastNotNull", "max"),
+        empty="no list was read",
+    ),
 ]
 
 

@@ -3,12 +3,13 @@
 from grafana import alerts, availability, look
 from grafana.board import Board, board
 from grafana.look import curves, number, rows, timeline, words
-from grafana.promql import JOB, ONE, age, code, increased, last_time, times
+from grafana.promql import JOB, ONE, age, code, increased, last_time, live_share, standing, times
 
 ITS_ACCOUNT = f"and on (provider, account) stream_info{{{ONE}}}"
 ERRORS = f'stream_probe_errors_total{{{JOB}, provider="$provider"}}'
 OUTCOME = words({1: ("definite answer", look.GREEN), 0: ("failed", look.RED)})
 TOLD = words({1: ("yes", look.GREEN), 0: ("no", look.RED)})
+STALLED = words({1: ("nothing arrives", look.ORANGE), 0: ("it moves", look.GREEN)})
 NOT_TOLD = "this provider does not tell"
 
 
@@ -17,11 +18,13 @@ def one(metric: str, *labels: str, how: str = "max") -> str:
     return f"{how} by ({', '.join(['provider', 'stream', *labels])}) ({metric}{{{ONE}}})"
 
 
+STANDING = standing(code(ONE), f"({one('stream_expected')} == 0)")
 NOW: list[look.Panel] = [
     number(
         "State now",
-        "What the provider said last. Unknown: nobody can tell now; the stream may well be live.",
-        {"state": code(ONE)},
+        "What the provider said last. Unknown: nobody can tell now; the stream may well be live. Off air: neither "
+        "live nor expected to be.",
+        {"state": STANDING},
         unit="none",
         mappings=look.STATES,
     ),
@@ -42,12 +45,14 @@ NOW: list[look.Panel] = [
     ),
     number(
         "Live share",
-        "Part of the time range in which the stream was known to be live; unknown time does not count as live.",
-        {"share": f'max(avg_over_time(stream_state{{{ONE}, state="active"}}[$__range]))'},
+        "Part of the expected time within the time range in which the stream was known to be live; unknown time does "
+        "not count as live.",
+        {"share": live_share(ONE)},
         unit="percentunit",
         steps=[(0.9, look.ORANGE), (0.99, look.GREEN)],
         base=look.RED,
         decimals=2,
+        empty="not expected",
     ),
     number(
         "Changes of state",
@@ -78,10 +83,11 @@ NOW: list[look.Panel] = [
 HISTORY: list[look.Panel] = [
     timeline(
         "State over time",
-        "The stream's state over time. Gap: the exporter itself was not seen.",
-        {"state": code(ONE)},
+        "The stream's state over time, and whether it was expected to be live. Gap: the exporter itself was not seen.",
+        {"state": STANDING, "expected": one("stream_expected")},
         mappings=look.STATES,
-        size=(24, 4),
+        size=(24, 5),
+        others={"expected": look.EXPECTED},
     ),
     timeline(
         "Probe outcomes",
@@ -90,23 +96,57 @@ HISTORY: list[look.Panel] = [
         mappings=OUTCOME,
         size=(24, 4),
     ),
+]
+
+
+ARRIVING: list[look.Panel] = [
     timeline(
-        "Media, inputs and ingest",
+        "Media, inputs, push or pull",
         "What some clouds tell besides the state. "
-        f"Media being published, any of which keeps the stream live: {look.told_by('stream_media_active')}. "
+        f"Media being published, any of which keeps the stream live, and which are expected: "
+        f"{look.told_by('stream_media_active')}. "
         f"Inputs being pushed, how many are expected, and which one serves: {look.told_by('stream_inputs')}. "
-        f"Whether the stream is pushed or pulled: {look.told_by('stream_ingest_info')}.",
+        f"Whether the stream is pushed or pulled: {look.told_by('stream_ingest_info')}. "
+        f"Stalled, live but nothing arrives: {look.told_by('stream_ingest_stalled')}.",
         {
             "media {{media}}": one("stream_media_active", "media"),
+            "media {{media}} expected": one("stream_media_expected", "media"),
+            "stalled": one("stream_ingest_stalled", how="min"),
             "inputs pushed": one("stream_inputs"),
             "inputs expected": one("stream_inputs_expected"),
             "serves: {{source}} {{domain}}/{{app}}": one("stream_primary_input_info", "domain", "app", "source"),
             "ingest: {{type}}": one("stream_ingest_info", "type"),
         },
         mappings=TOLD,
-        size=(24, 7),
+        size=(24, 8),
         counts=("inputs pushed", "inputs expected"),
+        others={"stalled": STALLED},
         empty="this provider tells the state only",
+    ),
+    curves(
+        "Bits arriving",
+        f"What arrives at the provider, by media. Told by: {look.told_by('stream_ingest_bits_per_second')}.",
+        {"{{media}}": one("stream_ingest_bits_per_second", "media")},
+        unit="bps",
+        size=(8, 7),
+        empty=NOT_TOLD,
+    ),
+    curves(
+        "Frames arriving",
+        f"Frames of video per second. Told by: {look.told_by('stream_ingest_frames_per_second')}.",
+        {"frames": one("stream_ingest_frames_per_second")},
+        unit="suffix: fps",
+        size=(8, 7),
+        empty=NOT_TOLD,
+    ),
+    curves(
+        "Size of the picture",
+        f"Its width and height. Told by: {look.told_by('stream_ingest_width_pixels')}.",
+        {"width": one("stream_ingest_width_pixels"), "height": one("stream_ingest_height_pixels")},
+        unit="suffix: px",
+        size=(8, 7),
+        stepped=True,
+        empty=NOT_TOLD,
     ),
 ]
 
@@ -178,6 +218,7 @@ def dashboard() -> Board:
         {
             "Now": [*NOW, alerts.table(alerts.OF_ONE)],
             "Over time": HISTORY,
+            "Media, inputs and ingest": ARRIVING,
             "Availability": availability.OF_ONE,
             "Answers and errors": ANSWERS,
         },

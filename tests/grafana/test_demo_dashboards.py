@@ -23,7 +23,12 @@ STEP = 2.0  # seconds that each state of the demo lasts here, instead of half a 
 WINDOWS = {"__rate_interval": "5s", "__interval": "1s", "__range": "20s"}
 # What the demo is known to have, and a panel would show as 0 if its query missed it: (dashboard, panel, query).
 TRUE_OF_THE_DEMO = {
-    ("fleet", "Live of watched", 1): "== 43",
+    ("fleet", "Live of expected", 2): "== 43",
+    ("fleet", "Live of expected", 1): "== 41",
+    ("fleet", "Off air", 0): ">= 1",
+    ("fleet", "Live, not expected", 0): "== 1",
+    ("fleet", "Degraded", 0): ">= 2",
+    ("fleet", "Stalled", 0): "== 1",
     ("fleet", "Inputs missing", 0): ">= 1",
     ("fleet", "Changes of state", 0): ">= 10",
     ("fleet", "Alerts", 0): ">= 1",
@@ -36,13 +41,15 @@ TRUE_OF_THE_DEMO = {
 
 
 def hurried() -> World:
-    """Return the demo's world with states that change faster."""
+    """Return the demo's world with states that change faster, and what freezes at times frozen."""
     world = demo_world()
     for stream in world.streams.values():
         stream.script = replace(stream.script, every=STEP)
         for one in stream.inputs:
             if isinstance(one.up, Script):
                 one.up = replace(one.up, every=STEP)
+        if isinstance(stream.figures.moving, Script):
+            stream.figures = replace(stream.figures, moving=False)
     return world
 
 

@@ -13,7 +13,7 @@ import pytest
 from exporter.commands.dashboards import fitted
 from exporter.rules.options import DashboardsOptions
 from grafana.build import DASHBOARDS
-from grafana.promql import ACTIVE, UNKNOWN, counted, share, total
+from grafana.promql import ACTIVE, LIVE, UNKNOWN, WATCHED, counted, expected, share, total
 from testbed.processes import until
 
 from .ask import instant
@@ -67,7 +67,8 @@ def test_two_exporters_of_the_same_streams_count_once(prometheus: str) -> None:
     now = time.time()
     assert one(total()) == 12
     assert one(counted(ACTIVE)) + one(counted(f"{ACTIVE} == bool 0")) + one(counted(UNKNOWN)) == 12
-    assert one(share()) == one(counted(ACTIVE)) / 12
+    assert one(counted(expected(WATCHED))) == 10
+    assert one(share()) == one(counted(LIVE)) / 10
 
 
 @pytest.mark.parametrize("label", ["account", "provider", "team"])
@@ -87,8 +88,8 @@ def test_a_chosen_label_filters_every_panel(prometheus: str) -> None:
     board = json.loads(fitted(text, DashboardsOptions(info_label=("team",))))
 
     def watched(team: str) -> float:
-        asked = [expr for title, expr in queries(board, {"info_team": team}) if title == "Live of watched"]
-        return float(instant(prometheus, asked[1], time.time())[0]["value"][1])
+        asked = [expr for title, expr in queries(board, {"info_team": team}) if title == "Live of expected"]
+        return float(instant(prometheus, asked[2], time.time())[0]["value"][1])
 
     of_team = 'count(group by (provider, stream) (stream_info{team="esports"}))'
     assert watched("esports") == float(instant(prometheus, of_team, time.time())[0]["value"][1]) < 12

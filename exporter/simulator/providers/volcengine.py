@@ -186,6 +186,8 @@ def _users(exchange: Exchange) -> Outgoing:
 
 
 _BOARD, _CALL = {"room_id": "board"}, {"room_id": "call"}
+_SEEN = {"media_expected": ["audio", "video"]}
+_NEVER = {"expected": "never"}
 DEMO = (
     DemoAccount(
         "volcengine-main",
@@ -198,13 +200,13 @@ DEMO = (
         (
             DemoStreams("meetings", "gold", {"chair": "A"}, _BOARD),
             DemoStreams("meetings", "gold", {"speaker": "AI"}, _BOARD, {"media": ("Audio", "Video", "ScreenVideo")}),
-            DemoStreams("meetings", "silver", {"listener": "I"}, _BOARD, {"in_room": True}),
+            DemoStreams("meetings", "silver", {"listener": "I"}, _BOARD, {"in_room": True}, _NEVER),
             DemoStreams(
                 "meetings", "gold", {"screen": "AAI"}, _BOARD, {"media": ("ScreenVideo",)}, {"media": ["screen_video"]}
             ),
-            DemoStreams("support", "gold", {"caller": "A"}, _CALL, {"media": ("Audio",)}),
+            DemoStreams("support", "gold", {"caller": "A"}, _CALL, {"media": ("Audio",)}, _SEEN),
             DemoStreams("support", "silver", {"muted": "A"}, _CALL, {"media": ("Video",)}, {"media": ["audio"]}),
-            DemoStreams("support", "gold", {"agent": "IAA"}, _CALL),
+            DemoStreams("support", "gold", {"agent": "AAI"}, _CALL, {}, _NEVER),
             DemoStreams("support", "silver", {"nobody": "N"}, {"room_id": "empty"}),
         ),
     ),
