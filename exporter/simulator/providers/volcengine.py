@@ -186,8 +186,7 @@ def _users(exchange: Exchange) -> Outgoing:
 
 
 _BOARD, _CALL = {"room_id": "board"}, {"room_id": "call"}
-_SEEN = {"media_expected": ["audio", "video"]}
-_NEVER = {"expected": "never"}
+_BOTH = {"media_expected": ["audio", "video"]}
 DEMO = (
     DemoAccount(
         "volcengine-main",
@@ -200,13 +199,13 @@ DEMO = (
         (
             DemoStreams("meetings", "gold", {"chair": "A"}, _BOARD),
             DemoStreams("meetings", "gold", {"speaker": "AI"}, _BOARD, {"media": ("Audio", "Video", "ScreenVideo")}),
-            DemoStreams("meetings", "silver", {"listener": "I"}, _BOARD, {"in_room": True}, _NEVER),
+            DemoStreams("meetings", "silver", {"listener": "I"}, _BOARD, {"in_room": True}),
             DemoStreams(
                 "meetings", "gold", {"screen": "AAI"}, _BOARD, {"media": ("ScreenVideo",)}, {"media": ["screen_video"]}
             ),
-            DemoStreams("support", "gold", {"caller": "A"}, _CALL, {"media": ("Audio",)}, _SEEN),
+            DemoStreams("support", "gold", {"caller": "A"}, _CALL, {"media": ("Audio",)}, _BOTH),
             DemoStreams("support", "silver", {"muted": "A"}, _CALL, {"media": ("Video",)}, {"media": ["audio"]}),
-            DemoStreams("support", "gold", {"agent": "AAI"}, _CALL, {}, _NEVER),
+            DemoStreams("support", "gold", {"agent": "IAA"}, _CALL),
             DemoStreams("support", "silver", {"nobody": "N"}, {"room_id": "empty"}),
         ),
     ),
