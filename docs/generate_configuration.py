@@ -24,7 +24,8 @@ One YAML file, by default `stream-exporter.yml`; the [example](../stream-exporte
 - **Secrets** (\\*) come from `FIELD`, from a file (`FIELD_file`), or from an environment variable (`FIELD_env`); give
   one of the three, or none for [the vendor's variables, files and roles](credentials.md). A file's final newline is
   ignored.
-- **Paths** are relative to the configuration. Stream files are read again on each reload, secret files before each round.
+- **Paths** are relative to the configuration. Stream files are read again on each reload, secret files before each
+  round.
 - **Reading is strict.** Unknown or duplicate keys, wrong types, values out of range, anchors, aliases, merges, tags,
   second documents, more than 64 levels and more than 16 MiB are errors. Quote text that YAML would read as something
   else (`007`, `1:30`, `no`), and write numbers in plain decimal digits (not `0123`, `0x1F`, `1_000`, `1e3`).

@@ -17,7 +17,7 @@ ENDPOINT: Final = "the endpoint"
 
 
 def translate(error: Exception, *, began: bool = False, peer: str = ENDPOINT) -> TransportError:
-    """Return our error for one of the HTTP client; nothing of its text is taken over.
+    """Return our error for one of the HTTP client; of its text only OpenSSL's own words are taken over.
 
     Raise it at once: kept in a variable, it would keep its frames, and the bodies in them, until the next collection.
 
@@ -35,7 +35,7 @@ def translate(error: Exception, *, began: bool = False, peer: str = ENDPOINT) ->
         case aiohttp.ClientConnectorDNSError():
             return TransportError(Reason.DNS, f"the name of {peer} was not resolved")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
-            return TransportError(Reason.TLS, f"no trusted TLS connection to {peer}")
+            return TransportError(Reason.TLS, f"no trusted TLS connection to {peer}{_why_untrusted(error)}")
         case aiohttp.ClientConnectorError():
             return TransportError(Reason.CONNECTION, f"{peer} refused the connection or cannot be reached")
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientConnectionResetError():
@@ -47,6 +47,15 @@ def translate(error: Exception, *, began: bool = False, peer: str = ENDPOINT) ->
             return TransportError(Reason.HTTP, f"the answer{of} is not HTTP as it should be")
         case _:
             return TransportError(Reason.BUG, f"unexpected {type(error).__name__} in the HTTP client")
+
+
+def _why_untrusted(error: Exception) -> str:
+    """Return OpenSSL's words for a failed handshake, such as `: self-signed certificate`; no names are in them."""
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        # After a comma follows for whom the certificate is not valid.
+        return f": {inner.verify_message.partition(',')[0]}"
+    return f": {inner.reason.replace('_', ' ').lower()}" if isinstance(inner, ssl.SSLError) and inner.reason else ""
 
 
 @contextmanager

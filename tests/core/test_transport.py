@@ -631,17 +631,19 @@ def test_a_certificate_that_nobody_trusts_is_reason_tls(tmp_path: Path) -> None:
     error = over_tls(certificate(tmp_path, "127.0.0.1"), None)
     assert isinstance(error, TransportError)
     assert (error.reason, error.broke_early) == (Reason.TLS, False)
+    assert error.message == "no trusted TLS connection to the endpoint: self-signed certificate"
     assert CANARY not in told(error)
 
 
 def test_a_certificate_of_somebody_else_is_reason_tls(tmp_path: Path) -> None:
-    """A trusted certificate counts for its own name alone."""
+    """A trusted certificate counts for its own name alone, and that is said."""
     file = certificate(tmp_path, "127.0.0.2")
     context = tls_context()
     context.load_verify_locations(file)
     error = over_tls(file, context)
     assert isinstance(error, TransportError)
     assert error.reason is Reason.TLS
+    assert error.message == "no trusted TLS connection to the endpoint: IP address mismatch"
 
 
 def test_a_trusted_certificate_is_accepted(tmp_path: Path) -> None:
@@ -655,19 +657,22 @@ def test_a_trusted_certificate_is_accepted(tmp_path: Path) -> None:
 
 
 def test_tls_spoken_to_a_server_without_is_reason_tls() -> None:
-    """An https endpoint that answers in clear is a matter of TLS."""
+    """An https endpoint that answers in clear is a matter of TLS, and of no certificate."""
 
     async def speaking(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(OK)
         writer.close()
 
-    async def plain() -> Reason:
+    async def plain() -> TransportError:
         async with listening(speaking) as url, Transport() as transport:
             with pytest.raises(TransportError) as caught:
                 await transport.send(get(url.replace("http:", "https:")), 5, MEBIBYTE)
-            return caught.value.reason
+            return caught.value
 
-    assert asyncio.run(plain()) is Reason.TLS
+    error = asyncio.run(plain())
+    assert error.reason is Reason.TLS
+    assert error.message.startswith("no trusted TLS connection to the endpoint: ")
+    assert "certificate" not in error.message
 
 
 def test_certificates_are_verified_and_old_versions_refused() -> None:
