@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -96,6 +97,13 @@ def until(done: Callable[[], object], what: str, seconds: float = PATIENCE) -> N
     while not done():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.05)
+
+
+async def eventually(true: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Look again and again until something is true in this process; raises `TimeoutError` after so many seconds."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110, there is nobody who could tell
+            await asyncio.sleep(0.005)
 
 
 def free_port() -> int:

@@ -26,13 +26,17 @@ RANK: Final = {standing: rank for rank, standing in enumerate(Standing)}
 _PLAIN: Final = {state: Standing(str(state)) for state in State}
 
 
+def standing_in(state: State, *, expected: bool) -> Standing:
+    """Return the standing of a stream that is whole. While it is not expected, it is live, unknown, or off air."""
+    return _PLAIN[state] if expected or state in (State.ACTIVE, State.UNKNOWN) else Standing.OFF_AIR
+
+
 def standing_of(row: Row) -> Standing:
-    """Return a stream's standing. While it is not expected, it is live, unknown, or off air."""
-    if row.state is State.ACTIVE:
-        return Standing.DEGRADED if row.expectation.expected and row.degraded else Standing.ACTIVE
-    if row.expectation.expected or row.state is State.UNKNOWN:
-        return _PLAIN[row.state]
-    return Standing.OFF_AIR
+    """Return a stream's standing."""
+    expected = row.expectation.expected
+    if expected and row.state is State.ACTIVE and row.degraded:
+        return Standing.DEGRADED
+    return standing_in(row.state, expected=expected)
 
 
 def urgency(row: Row, standing: Standing) -> tuple[int, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from exporter.providers.interface import AnyProvider
 from exporter.serving.app import App
 from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
+from testbed.processes import eventually
 
 from .deliveries import DOMAIN, SECRET
 
@@ -112,7 +113,7 @@ class Rig:
 
     async def counted(self, seconds: float = 5.0, **wanted: int) -> None:
         """Wait until so many callbacks were counted under each outcome."""
-        await until(lambda: all(self.outcomes().get(name, 0) >= count for name, count in wanted.items()), seconds)
+        await eventually(lambda: all(self.outcomes().get(name, 0) >= count for name, count in wanted.items()), seconds)
 
     def outcomes(self) -> dict[str, int]:
         """Return how many callbacks were counted under each outcome."""
@@ -121,13 +122,6 @@ class Rig:
             if count:
                 totals[key[3]] = totals.get(key[3], 0) + count
         return totals
-
-
-async def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Look again and again until something is true; fail after so many seconds."""
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - there is nobody who could tell
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

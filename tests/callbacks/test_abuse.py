@@ -14,9 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.serving.callbacks import MOST_CALLBACK
+from testbed.processes import eventually
 
 from . import deliveries
-from .rig import CLOUDS, Rig, opened, until
+from .rig import CLOUDS, Rig, opened
 
 NAMES = {provider: ["one"] for provider in CLOUDS}
 
@@ -122,7 +123,7 @@ def test_a_body_that_breaks_off() -> None:
         await writer.drain()
         writer.close()
         await writer.wait_closed()
-        await until(lambda: rig.outcomes() == {"forged": 1})
+        await eventually(lambda: rig.outcomes() == {"forged": 1})
         assert not await reader.read()
 
     on_the_rig(check)

@@ -9,8 +9,9 @@ import pytest
 
 from exporter.model import State
 from exporter.simulator import Manners, Script, World
+from testbed.processes import eventually
 
-from .rig import CLOUDS, opened, until, world
+from .rig import CLOUDS, opened, world
 
 STOPS = 100
 GOAL_SECONDS = 1.5
@@ -81,7 +82,7 @@ def test_a_callback_sets_no_state() -> None:
             before = len(rig.world.log)
             rig.world.send_callback("zego/one", live=False)
             await rig.counted(accepted=1)
-            await until(lambda: len(rig.world.log) > before)
+            await eventually(lambda: len(rig.world.log) > before)
             asked = [call.stream for call in list(rig.world.log)[before:]]
             return await rig.states(), len(asked), asked[0]
 
@@ -144,7 +145,7 @@ def test_the_demo_world_calls_back_by_its_scripts() -> None:
         for provider in CLOUDS:
             clouds.set(f"{provider}/one", Script((State.ACTIVE, State.INACTIVE), 0.2))
         async with opened({provider: ["one"] for provider in CLOUDS}, the_world=clouds):
-            await until(lambda: len({(delivery.provider, delivery.event) for delivery in clouds.deliveries}) == 6)
+            await eventually(lambda: len({(delivery.provider, delivery.event) for delivery in clouds.deliveries}) == 6)
         return clouds
 
     clouds = asyncio.run(main())

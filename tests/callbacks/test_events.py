@@ -11,8 +11,9 @@ import aiohttp
 from exporter.model import State
 from exporter.serving.events import MOST_FOLLOWERS, MOST_UNREAD
 from exporter.state.board import Change
+from testbed.processes import eventually
 
-from .rig import Rig, opened, until
+from .rig import Rig, opened
 
 
 async def follow(rig: Rig, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
@@ -75,12 +76,12 @@ def test_followers_are_counted_and_those_who_left_are_not() -> None:
             assert refused.status == 503
             for reply in replies[:8]:
                 reply.close()
-            await until(lambda: len(rig.app.events) == MOST_FOLLOWERS - 8)
+            await eventually(lambda: len(rig.app.events) == MOST_FOLLOWERS - 8)
             again = await follow(rig, many)
             assert again.status == 200
             for reply in (*replies, again, refused):
                 reply.close()
-            await until(lambda: not rig.app.events)
+            await eventually(lambda: not rig.app.events)
 
     asyncio.run(main())
 

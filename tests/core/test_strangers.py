@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from exporter.model import Answer, Reply, Request, State
 from exporter.serving.app import App
 from exporter.serving.scrape import MOST_DEBUG, MOST_PROBES, MOST_WAITING, TIMEOUT_HEADER
+from testbed.processes import eventually
 from tests.core.test_web import Client, Staged, facing, live, silent
 from tests.virtual import tencent_state
 
@@ -36,12 +37,6 @@ async def statuses(session: ClientSession, path: str, count: int, **headers: str
     return [asyncio.create_task(ask()) for _ in range(count)]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    while not condition():  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0.01)
-
-
 def test_strangers_of_one_address_cannot_keep_the_places_of_scrapes() -> None:
     """Sixty-four of them wait; whoever comes from elsewhere takes a place of theirs, and one of them gets 503."""
 
@@ -59,9 +54,9 @@ def test_strangers_of_one_address_cannot_keep_the_places_of_scrapes() -> None:
             from_address(client, "127.0.0.1") as prometheus,
         ):
             crowd = await statuses(strangers, "/metrics", MOST_WAITING)
-            await until(lambda: len(app.scrapes.places) == MOST_WAITING)
+            await eventually(lambda: len(app.scrapes.places) == MOST_WAITING, 30)
             ours = await statuses(prometheus, "/metrics", 2)
-            await until(lambda: sum(one.done() for one in crowd) == 2)
+            await eventually(lambda: sum(one.done() for one in crowd) == 2, 30)
             go.set()
             return [await one for one in ours], sorted([await one for one in crowd])
 
@@ -76,7 +71,7 @@ def test_who_would_sit_longest_gives_way_to_a_scrape_of_the_same_address() -> No
     async def main() -> tuple[int, list[int]]:
         async with Staged(silent) as service, facing(service) as (client, app):
             crowd = await statuses(client.session, str(client.make_url("/metrics")), MOST_WAITING, **sitting)
-            await until(lambda: len(app.scrapes.places) == MOST_WAITING)
+            await eventually(lambda: len(app.scrapes.places) == MOST_WAITING, 30)
             (ours,) = await statuses(client.session, str(client.make_url("/metrics")), 1, **{TIMEOUT_HEADER: "1"})
             status = await ours
             lost = [await one for one in crowd if one.done()]
@@ -110,7 +105,7 @@ def test_strangers_with_short_deadlines_who_come_again_do_not_keep_prometheus_ou
             sessions = [await stack.enter_async_context(from_address(client, home)) for home in homes]
             prometheus = await stack.enter_async_context(from_address(client, "127.0.0.1"))
             crowd = [asyncio.create_task(stranger(sessions[n % addresses])) for n in range(MOST_WAITING + 20)]
-            await until(lambda: len(app.scrapes.places) == MOST_WAITING)
+            await eventually(lambda: len(app.scrapes.places) == MOST_WAITING, 30)
             scrape = {TIMEOUT_HEADER: "2", "User-Agent": "Prometheus/3"}
             ours = [await (await statuses(prometheus, "/metrics", 1, **scrape))[0] for _ in range(2)]
             over.set()
@@ -137,11 +132,11 @@ def test_who_hangs_up_holds_no_place(path: str) -> None:
                 _, writer = await asyncio.open_connection(client.host, client.port)
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{TIMEOUT_HEADER}: 60\r\n\r\n".encode())
                 connected.append(writer)
-            await until(lambda: len(places) == most)
+            await eventually(lambda: len(places) == most, 30)
             before = len(places)
             for writer in connected:
                 writer.close()
-            await until(lambda: len(places) == 0)
+            await eventually(lambda: len(places) == 0, 30)
             (ours,) = await statuses(client.session, str(client.make_url(path)), 1, **{TIMEOUT_HEADER: "0.6"})
             return [before, await ours]
 
@@ -163,7 +158,7 @@ def test_probes_wait_in_bounds(path: str, most: int, what: str) -> None:
             from_address(client, "127.0.0.1") as session,
         ):
             crowd = await statuses(session, path, most, **{TIMEOUT_HEADER: "60"})
-            await until(lambda: len(app.scrapes.probes) + len(app.scrapes.debugs) == most)
+            await eventually(lambda: len(app.scrapes.probes) + len(app.scrapes.debugs) == most, 30)
             async with session.get(path, headers={TIMEOUT_HEADER: "60"}) as refused:
                 text = await refused.text()
             async with client.get("/metrics", headers={TIMEOUT_HEADER: "0.6"}) as scrape:
@@ -258,7 +253,7 @@ def test_a_reload_goes_on_when_its_client_leaves() -> None:
                 await asyncio.gather(asked, return_exceptions=True)
                 await asyncio.sleep(0.05)
                 go.set()
-                await until(lambda: bool(done))
+                await eventually(lambda: bool(done), 30)
 
     asyncio.run(main())
     assert done == [1]

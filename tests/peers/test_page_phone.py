@@ -9,6 +9,7 @@ import pytest
 
 from exporter.model import Figures, State
 from exporter.schedule import ALWAYS, Expectations
+from testbed.processes import eventually
 from tests import browser
 from tests.browser import PATIENCE, Tab
 from tests.peers.test_page_chromium import looking
@@ -264,9 +265,8 @@ def test_news_do_not_interrupt_a_question() -> None:
         site.slow.set()
         await tab.until("document.querySelector('.asked') !== null")
         await tab.until("!changed && document.querySelector('[aria-busy]') === null")
-        async with asyncio.timeout(PATIENCE):
-            while len(site.loads) < loads + 2:  # noqa: ASYNC110, the answer, and the news, which the browser asks for
-                await asyncio.sleep(0.02)
+        # The answer, and the news.
+        await eventually(lambda: len(site.loads) == loads + 2, PATIENCE)
         assert tab.complaints == []
 
     looking(troubled(), visit)

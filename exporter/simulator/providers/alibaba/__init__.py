@@ -26,7 +26,6 @@ from exporter.simulator.types import Callback, Event, Figures, Manners, Stream
 STATE = "DescribeLiveStreamState"
 ONLINE = "DescribeLiveStreamsOnlineList"
 RATES = "DescribeLiveDomainFrameRateAndBitRateData"
-LISTS = ("OnlineInfo", "FrameRateAndBitRateInfos")
 VERSION = "2016-11-01"
 WINDOW = 900
 STATES = {State.ACTIVE: "online", State.INACTIVE: "offline", State.FORBIDDEN: "forbidden"}
