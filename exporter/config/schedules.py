@@ -11,7 +11,7 @@ from exporter.config.findings import Findings
 from exporter.config.positions import value_at
 from exporter.config.problems import Place
 from exporter.config.time_shapes import ExpectedShape, IntervalShape, NamedShape, TimesShape, WindowShape
-from exporter.config.wording import Keys, already_taken
+from exporter.config.wording import Keys, already_taken, listed
 from exporter.config.zones import UnknownZone
 from exporter.fields import carries_credential
 from exporter.model import Stream
@@ -23,7 +23,6 @@ from exporter.spelling import did_you_mean
 
 RESERVED: Final = {"always": ALWAYS, "never": NEVER}
 OWN_LABELS: Final = ("provider", "account", "stream")
-MOST_NAMED: Final = 8
 
 _NAMED_KEYS: Final = Keys((*NamedShape.model_fields, *IntervalShape.model_fields, *TimesShape.model_fields))
 _WINDOW_KEYS: Final = Keys(
@@ -146,8 +145,7 @@ class Schedules:
         if name in self._places:
             return ""
         known = [printable(each, 64) for each in self._places if each not in RESERVED]
-        more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
-        options = f"; there are {', '.join(known[:MOST_NAMED])}{more}" if known else "; there are none"
+        options = f"; there are {listed(known)}" if known else "; there are none"
         meant = did_you_mean(name, [*RESERVED, *known])
         return f"no time interval has this name{options}{meant}"
 

@@ -17,18 +17,17 @@ from exporter.config.wording import (
     Keys,
     already_taken,
     foreign_fields,
+    listed,
     wrong_type,
 )
 from exporter.fields import Text, carries_credential
 from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
-from exporter.providers.reading import printable
 from exporter.spelling import did_you_mean
 
 TAKEN_LABELS = frozenset({"provider", "stream", "account", "le", "quantile"})
 SCRAPE_LABELS = frozenset({"job", "instance"})
 MOST_MEANT = 20
-MOST_NAMED = 8
 
 _NAMES = TypeAdapter(list[Text], config=ConfigDict(strict=True, hide_input_in_errors=True))
 
@@ -100,9 +99,10 @@ class Streams:
 
     def _accounts(self) -> str:
         """Name the accounts there are, the first of many; a name that holds a credential is not repeated."""
-        names = [printable(name, 64) for name in self.accounts.owners if not carries_credential(name)]
-        shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED:,} more" * (len(names) > MOST_NAMED))
-        return f"; the accounts are {shown}" if len(names) > 1 else f"; the only account is {shown}" if names else ""
+        names = [name for name in self.accounts.owners if not carries_credential(name)]
+        if len(names) > 1:
+            return f"; the accounts are {listed(names)}"
+        return f"; the only account is {listed(names)}" if names else ""
 
     def _one(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
         try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from exporter.config.problems import Place
 from exporter.fields import carries_credential, format_duration
 from exporter.providers.reading import printable
 from exporter.spelling import did_you_mean
+
+MOST_NAMED: Final = 8
 
 _WANTED = {
     "string_type": "text",
@@ -32,6 +34,12 @@ _KINDS = (
     (list, "is a list"),
     (object, "is a mapping"),
 )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names with commas between, the first of many."""
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(printable(name, 64) for name in names[:MOST_NAMED]) + more
 
 
 def wrong_type(value: Any, wanted: str) -> str:
