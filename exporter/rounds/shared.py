@@ -11,6 +11,7 @@ from exporter.model import Account, Credentials
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
+from exporter.rounds.replicas import Alone, Replicas
 from exporter.state.board import Board, Instant
 from exporter.state.counters import Counters
 from exporter.transport.aside import Aside, at_once
@@ -72,6 +73,7 @@ class Shared:
         sequence: Issues the `sequence` of moments.
         limits: The quotas, which outlive the accounts.
         aside: Reads answers that are not small.
+        replicas: The other exporters of the same accounts.
     """
 
     board: Board
@@ -83,6 +85,7 @@ class Shared:
     sequence: Sequence = field(default_factory=Sequence)
     limits: Limits = field(default_factory=Limits)
     aside: Aside = at_once
+    replicas: Replicas = field(default_factory=Alone)
 
 
 async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:
