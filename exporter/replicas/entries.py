@@ -73,7 +73,8 @@ class Ended(Strict):
         tried, good, definite, seconds, unprobed: As in `Result`.
         alone: The name of the stream that it was about, where it was about one of several.
         fault: The last failure.
-        since: Every stream was asked since then.
+        began: When it began.
+        complete: Whether every stream was asked.
         streams: A hash of the streams that this means.
     """
 
@@ -82,10 +83,11 @@ class Ended(Strict):
     definite: bool
     seconds: float
     unprobed: dict[str, int]
+    began: int
+    complete: bool
+    streams: str
     alone: str | None = None
     fault: Outcome | None = None
-    since: int | None = None
-    streams: str = ""
 
 
 class Heard(Strict):

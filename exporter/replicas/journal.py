@@ -53,7 +53,7 @@ class Journal:
     keys: tuple[bytes, ...] = ()
     last: str = "0-0"
     _news: dict[Key, boards.News] = field(default_factory=dict)
-    _ended: list[tuple[Result, float | None]] = field(default_factory=list)
+    _ended: list[tuple[Result, float, bool]] = field(default_factory=list)
     _heard: list[tuple[tuple[str, ...], float]] = field(default_factory=list)
     _told_listed: dict[Scope, Listed] = field(default_factory=dict)
     _told_rows: dict[Scope, tuple[int, float]] = field(default_factory=dict)
@@ -69,9 +69,9 @@ class Journal:
         if not self._taking:
             self._news[record.key] = self._news.get(record.key, news) | news
 
-    def ended(self, result: Result, since: float | None) -> None:
-        """Tell how a round went, after what it learned; `since` as in `Replicas.learned`."""
-        self._ended.append((result, since))
+    def ended(self, result: Result, began: float, *, complete: bool) -> None:
+        """Tell how a round went, after what it learned; see `Replicas.learned`."""
+        self._ended.append((result, began, complete))
 
     def heard(self, records: Iterable[Record], mono: float) -> None:
         """Tell of a callback that was accepted at a time in monotonic seconds."""
@@ -126,7 +126,10 @@ class Journal:
             if self._told_rows.get(scope) != (count, at)
         ]
         self._told_listed, self._told_rows = dict(state.listed), dict(state.rows)
-        ended = tuple(_told_result(result, since, now.mono, self._streams()) for result, since in self._ended)
+        ended = tuple(
+            _told_result(result, _ms(now.mono - began), complete, self._streams())
+            for result, began, complete in self._ended
+        )
         heard = tuple(Heard(streams=names, age=_ms(now.mono - at)) for names, at in self._heard)
         self._ended.clear()
         self._heard.clear()
@@ -186,7 +189,9 @@ class Journal:
         try:
             for one in news:
                 self._learn(one, times.here(one.at), now, sent)
-            self._take_rest(entry, sent, now)
+            self._take_listings(entry, sent)
+            self._take_rounds(entry, sent)
+            self._take_callbacks(entry, now.unix - (now.mono - sent))
         finally:
             self._taking = False
         return bool(entry.ended)
@@ -219,9 +224,10 @@ class Journal:
             self.state.health.breaker.answered()
             board.answered(record, learned, outcome.action, when)
         waiting.asked(record.key)
-        self._news.pop(record.key, None)
+        if record.key in self._news:
+            self._news[record.key] &= ~boards.News.OUTCOME
 
-    def _take_rest(self, entry: Entry, sent: float, now: Instant) -> None:
+    def _take_listings(self, entry: Entry, sent: float) -> None:
         state = self.state
         for action, scope, age, pages in entry.listed:
             if (known := state.listed.get((action, scope))) is None or known.at < sent - age / 1000:
@@ -229,14 +235,24 @@ class Journal:
         for action, scope, age, count in entry.rows:
             if state.rows.get((action, scope), (0, float("-inf")))[1] < sent - age / 1000:
                 self._told_rows[action, scope] = state.rows[action, scope] = count, sent - age / 1000
+
+    def _take_rounds(self, entry: Entry, sent: float) -> None:
+        state = self.state
         for ended in entry.ended:
             state.learn(_result_of(ended, state.names))
-            if ended.since is not None and ended.streams == self._streams():
-                state.complete_since = max(state.complete_since, sent - ended.since / 1000)
+            if ended.alone is None and ended.streams == self._streams():
+                began = sent - ended.began / 1000
+                state.elsewhere = began, sent
+                if ended.complete:
+                    state.complete_since = max(state.complete_since, began)
+
+    def _take_callbacks(self, entry: Entry, sent: float) -> None:
+        """Note when callbacks came, which were sent at a time in Unix seconds."""
+        last = self.state.shared.counters.last_callback
         for heard in entry.heard:
-            at, last = now.unix - (now.mono - sent) - heard.age / 1000, state.shared.counters.last_callback
-            for key in ((state.provider.name, name) for name in heard.streams):
-                if state.shared.board.get(key) is not None:
+            at = sent - heard.age / 1000
+            for key in ((self.state.provider.name, name) for name in heard.streams):
+                if self.state.shared.board.get(key) is not None:
                     last[key] = max(at, last.get(key, at))
 
 
@@ -244,21 +260,12 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _told_result(result: Result, since: float | None, now: float, streams: str) -> Ended:
+def _told_result(result: Result, began: int, complete: bool, streams: str) -> Ended:
     alone = result.alone[1] if isinstance(result.alone, tuple) else None
     fault = None if result.fault is None else entries.told_fault(result.fault)
-    age = None if since is None else _ms(now - since)
-    return Ended(
-        tried=result.tried,
-        good=result.good,
-        definite=result.definite,
-        seconds=result.seconds,
-        unprobed=dict(result.unprobed),
-        alone=alone,
-        fault=fault,
-        since=age,
-        streams=streams,
-    )
+    return Ended(tried=result.tried, good=result.good, definite=result.definite, seconds=result.seconds,
+                 unprobed=dict(result.unprobed), began=began, complete=complete, streams=streams, alone=alone,
+                 fault=fault)  # fmt: skip
 
 
 def _result_of(ended: Ended, names: Owner) -> Result:

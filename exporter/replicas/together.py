@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
-from exporter.providers.interface import CredentialsError
+from exporter.providers.interface import CredentialsError, Event
 from exporter.replicas.entries import key_of
 from exporter.replicas.leading import TAKEN_AT_ONCE, Leading
 from exporter.replicas.store import Store, StoreError
@@ -83,10 +83,10 @@ class SharedRounds:
         if (leading := self._accounts.get(account)) is not None:
             self._end(leading.leave())
 
-    def learned(self, account: Owner, result: Result, since: float | None) -> None:
+    def learned(self, account: Owner, result: Result, began: float, *, complete: bool) -> None:
         """See `Replicas.learned`."""
         if (leading := self._accounts.get(account)) is not None and self._store.up:
-            leading.journal.ended(result, since)
+            leading.journal.ended(result, began, complete=complete)
             self._news.set()
 
     async def claim(self, record: Record, deadline: float) -> bool:
@@ -105,13 +105,13 @@ class SharedRounds:
             leading.journal.note(record, news)
             self._news.set()
 
-    async def first(self, account: Owner, identity: str) -> bool:
-        """Return whether no replica has heard a callback of an account yet."""
+    async def first(self, account: Owner, event: Event) -> bool:
+        """See `Replicas.first`."""
         leading = self._accounts.get(account)
-        return leading is None or not self._store.up or await leading.first(identity)
+        return leading is None or not self._store.up or await leading.first(repr((event.identity, event.sent)))
 
     def heard(self, account: Owner, records: Iterable[Record]) -> None:
-        """Tell the others of an accepted callback."""
+        """See `Replicas.heard`."""
         if (leading := self._accounts.get(account)) is not None and self._store.up:
             leading.journal.heard(records, self._clock.mono())
             self._news.set()

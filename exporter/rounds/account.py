@@ -41,8 +41,12 @@ class AccountProber(AccountState):
         Then figures are asked for where they are due.
         """
         replicas, leads, started, present = self.shared.replicas, False, False, None
+        arrived = self.shared.clock.mono()
         try:
             while (now := self.shared.clock.mono()) < deadline:
+                began, over = self.elsewhere
+                if over >= arrived:
+                    fresh = min(fresh, began)
                 joined = self._present(now)
                 if joined is not None:
                     fresh, present = min(fresh, joined.started), joined

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
+from exporter.providers.interface import Event
 from exporter.rounds.health import Result
 from exporter.rounds.limits import Owner
 from exporter.state.board import Record
@@ -27,8 +29,8 @@ class Replicas(Protocol):
         """Let others lead: the round is over, or there is none."""
         ...
 
-    def learned(self, account: Owner, result: Result, since: float | None) -> None:
-        """Tell the others how a round went; every stream was asked since a time, unless that is None."""
+    def learned(self, account: Owner, result: Result, began: float, *, complete: bool) -> None:
+        """Tell the others how a round went, when it began (monotonic seconds), and whether it asked all streams."""
         ...
 
     async def claim(self, record: Record, deadline: float) -> bool:
@@ -43,6 +45,14 @@ class Replicas(Protocol):
         """Let others ask for a stream."""
         ...
 
+    async def first(self, account: Owner, event: Event) -> bool:
+        """Return whether no other replica has heard a callback yet."""
+        ...
+
+    def heard(self, account: Owner, records: Iterable[Record]) -> None:
+        """Tell the others of a callback that was accepted, about these streams."""
+        ...
+
 
 class Alone:
     """There are no others."""
@@ -54,7 +64,7 @@ class Alone:
     def leave(self, account: Owner) -> None:
         """Do nothing."""
 
-    def learned(self, account: Owner, result: Result, since: float | None) -> None:
+    def learned(self, account: Owner, result: Result, began: float, *, complete: bool) -> None:
         """Do nothing."""
 
     async def claim(self, _record: Record, _deadline: float) -> bool:
@@ -62,4 +72,11 @@ class Alone:
         return True
 
     def release(self, record: Record) -> None:
+        """Do nothing."""
+
+    async def first(self, _account: Owner, _event: Event) -> bool:
+        """Always."""
+        return True
+
+    def heard(self, account: Owner, records: Iterable[Record]) -> None:
         """Do nothing."""

@@ -133,7 +133,7 @@ class Round:
         if complete:
             state.complete_since = max(state.complete_since, self.started)
         result = self._result(now)
-        state.shared.replicas.learned(state.names, result, self.started if complete else None)
+        state.shared.replicas.learned(state.names, result, self.started, complete=complete)
         state.learn(result)
 
     def _result(self, now: float) -> Result:

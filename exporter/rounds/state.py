@@ -71,6 +71,7 @@ class AccountState:
         waiting: Who waits for which stream.
         observers: Told of each call.
         complete_since: Every stream was asked since then (monotonic seconds).
+        elsewhere: When the last round began that another replica led, and when it was over (monotonic seconds).
     """
 
     provider: AnyProvider
@@ -88,6 +89,7 @@ class AccountState:
     waiting: Waiting = field(default_factory=Waiting)
     observers: set[Observer] = field(default_factory=set)
     complete_since: float = NEVER
+    elsewhere: tuple[float, float] = (NEVER, NEVER)
 
     def configure(self, account: Account, streams: Sequence[Stream]) -> None:
         """Take another configuration; quotas, health and calls in flight stay."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from exporter.model import Account, State, Stream
 from exporter.replicas.together import SharedRounds
@@ -42,7 +43,7 @@ class Replica:
 
 @asynccontextmanager
 async def replicas(
-    network: Network, watched: list[Stream], count: int = 2, hub: Hub | None = None, **fields: object
+    network: Network, watched: list[Stream], count: int = 2, hub: Hub | None = None, kind: str = "r", **fields: Any
 ) -> AsyncIterator[list[Replica]]:
     """Run exporters of one account that share a hub."""
     hub = hub or Hub()
@@ -50,7 +51,7 @@ async def replicas(
         made = []
         for number in range(count):
             one = prober(network, [account(**fields)], watched)
-            store = HubStore(hub, f"r{number}")
+            store = HubStore(hub, f"{kind}{number}")
             rounds = await stack.enter_async_context(SharedRounds(store, one.shared.clock, secrets))
             one.shared.replicas = rounds
             one.shared.board.on_news.append(rounds.note)
