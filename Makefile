@@ -114,7 +114,7 @@ $(VENV)/.development: requirements.lock pyproject.toml $(OLDEST)
 lock: $(VENV)/.development ## Resolve all dependencies anew into requirements.lock and the image's requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --group dev --group peers --universal --python-version 3.11 --quiet \
 	  --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra uvloop --universal --python-version 3.11 --quiet \
+	$(BIN)/uv pip compile pyproject.toml --extra redis --extra uvloop --universal --python-version 3.11 --quiet \
 	  --generate-hashes --no-annotate --upgrade --custom-compile-command "make lock" -o deploy/docker/requirements.txt
 	sed -n 's/.*"aiohttp>=\([0-9.]*\),.*/aiohttp==\1/p' pyproject.toml | $(BIN)/uv pip compile - --no-deps --universal \
 	  --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header -o $(OLDEST)

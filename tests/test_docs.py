@@ -330,7 +330,7 @@ def test_design_shows_the_documented_limits() -> None:
 
 def test_design_says_the_window() -> None:
     """The window of the quota in docs/design.md is the one in the code."""
-    source = ast.parse((ROOT / "exporter" / "rounds" / "pace.py").read_text(encoding="utf-8"))
+    source = ast.parse((ROOT / "exporter" / "window.py").read_text(encoding="utf-8"))
     names = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in source.body

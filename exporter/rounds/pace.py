@@ -7,9 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, replace
 
-# A call may reach the provider later than the one behind it by what the network varies. Counting windows of 1.04
-# seconds instead of one leaves 40 ms for that, and still uses 96 % of the rate.
-WINDOW = 1.04
+from exporter.window import WINDOW, window
+
 # Calls that wait for their turn make good a late wake-up of up to this many seconds, at twice the pace at most.
 CATCH_UP = 0.5
 # How long calls are remembered: a throttling answer may come late, and counts against the second before its call.
@@ -31,12 +30,6 @@ LEAST_RATE = 0.5
 FORGET_SECONDS = 60.0
 # After a pause in demand longer than this, calls begin again near the rate that was throttled last.
 LULL = 1.0
-
-
-def window(rate: float) -> tuple[int, float]:
-    """Return how many calls may go out in how many seconds, so that no second holds more calls than the rate."""
-    most = max(1, int(rate))
-    return most, WINDOW * max(1.0, most / rate)
 
 
 def paced(rate: float) -> float:
