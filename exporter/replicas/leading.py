@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import sha256
 from typing import Final
 
 import structlog
 
 from exporter.replicas import entries
 from exporter.replicas.journal import Journal
-from exporter.replicas.store import Store, StoreError
+from exporter.replicas.store import JournalStore
 from exporter.rounds.shared import Clock
 from exporter.rounds.state import AccountState
 from exporter.state.board import Record
+from exporter.store.errors import StoreError
+from exporter.store.scripts import PREFIX, hashed
 
 log = structlog.get_logger("store")
 
@@ -43,12 +44,11 @@ class Leading:
         key: The journal's key in the store.
     """
 
-    def __init__(self, store: Store, clock: Clock, state: AccountState, part: str) -> None:
+    def __init__(self, store: JournalStore, clock: Clock, state: AccountState, part: str) -> None:
         """Take the account; `part` names the streams that are watched of it, where others watch other parts."""
         self._store = store
         self._clock = clock
-        name = sha256("\0".join((*state.names, part)).encode()).hexdigest()[:24]
-        self._prefix = f"stream-exporter:{{{name}}}"
+        self._prefix = f"{PREFIX}{{{hashed(chr(0).join((*state.names, part)))}}}"
         self.key = f"{self._prefix}:journal"
         self.journal = Journal(state, store.member)
         self._rounds = 0
@@ -139,15 +139,14 @@ class Leading:
 
     async def first(self, identity: str) -> bool:
         """Return whether no replica has heard this callback yet."""
-        name = sha256(identity.encode()).hexdigest()[:24]
         try:
-            key, member = f"{self._prefix}:heard:{name}", self._store.member
+            key, member = f"{self._prefix}:heard:{hashed(identity)}", self._store.member
             return await self._store.command("SET", key, member, "NX", "PX", HEARD_MS) is not None
         except StoreError:
             return True
 
     def _name(self, record: Record) -> str:
-        return f"{self._prefix}:claim:{sha256(record.key[1].encode()).hexdigest()[:24]}"
+        return f"{self._prefix}:claim:{hashed(record.key[1])}"
 
     async def _wait(self, event: asyncio.Event) -> None:
         with suppress(TimeoutError):

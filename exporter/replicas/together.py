@@ -10,12 +10,13 @@ from typing import Final
 from exporter.providers.interface import CredentialsError, Event
 from exporter.replicas.entries import key_of
 from exporter.replicas.leading import TAKEN_AT_ONCE, Leading
-from exporter.replicas.store import Store, StoreError
+from exporter.replicas.store import JournalStore
 from exporter.rounds.health import Result
 from exporter.rounds.limits import Owner
 from exporter.rounds.shared import Clock
 from exporter.rounds.state import AccountState
 from exporter.state.board import News, Record
+from exporter.store.errors import StoreError
 
 RENEW_SECONDS: Final = 0.5
 WRITE_SECONDS: Final = 0.05
@@ -29,7 +30,7 @@ Secrets = Callable[[AccountState], Awaitable[Mapping[str, str]]]
 class SharedRounds:
     """Of all replicas one asks, and all of them know. Satisfies `rounds.replicas.Replicas`."""
 
-    def __init__(self, store: Store, clock: Clock, secrets: Secrets, part: str = "") -> None:
+    def __init__(self, store: JournalStore, clock: Clock, secrets: Secrets, part: str = "") -> None:
         """Take the store; `part` names the streams that this replica and its like watch, where others watch others."""
         self._store = store
         self._clock = clock
@@ -149,7 +150,7 @@ class SharedRounds:
             by_key = {leading.key: leading for leading in self._accounts.values() if leading.journal.keys}
             try:
                 if not self._store.up or not by_key:
-                    raise StoreError
+                    raise StoreError("connection", "there is nothing to read")
                 after = {key: leading.journal.last for key, leading in by_key.items()}
                 found = await self._store.read(after, TAKEN_AT_ONCE, BLOCK_MS)
             except StoreError:

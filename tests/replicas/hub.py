@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.replicas.leading import RELEASE, RENEW
-from exporter.replicas.store import Argument, StoreError
+from exporter.store.client import Word
+from exporter.store.errors import StoreError
+from exporter.store.scripts import Script
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ class HubStore:
         """The hub's time."""
         return Times(self.hub.ahead)
 
-    async def command(self, *args: Argument) -> Any:
+    async def command(self, *args: Word) -> Any:
         """Run SET NX PX, XADD or PEXPIRE."""
         await self._away()
         match args:
@@ -74,7 +76,7 @@ class HubStore:
                 return 1
         raise AssertionError(args)
 
-    async def run(self, script: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Any:
         """Run one of the scripts of a round that is led."""
         await self._away()
         if self.hub.value(keys[0]) != args[0]:
@@ -111,7 +113,7 @@ class HubStore:
 
     async def _away(self) -> None:
         if not self.up:
-            raise StoreError
+            raise StoreError("connection", "away")
         await asyncio.sleep(self.hub.latency)
         if not self.up:
-            raise StoreError
+            raise StoreError("connection", "away")
