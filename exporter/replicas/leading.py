@@ -30,10 +30,9 @@ KEPT_MS: Final = 600_000
 KEPT_ENTRIES: Final = 2000
 TAKEN_AT_ONCE: Final = 20
 
-RELEASE: Final = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
-RENEW: Final = (
-    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
-)
+_RELEASE: Final = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+RELEASE: Final = Script(_RELEASE)
+RENEW: Final = Script(_RELEASE.replace("'del', KEYS[1]", "'pexpire', KEYS[1], ARGV[2]"))
 
 
 class Leading:

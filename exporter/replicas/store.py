@@ -16,18 +16,17 @@ PATIENCE = 0.5  # seconds for an answer
 
 
 class JournalStore(Protocol):
-    """A store that keeps journals.
-
-    Attributes:
-        up: Whether it answers.
-        member: The name of this replica.
-    """
+    """A store that keeps journals."""
 
     @property
-    def up(self) -> bool: ...
+    def up(self) -> bool:
+        """Whether it answers."""
+        ...
 
     @property
-    def member(self) -> str: ...
+    def member(self) -> str:
+        """The name of this replica."""
+        ...
 
     @property
     def times(self) -> Times:
