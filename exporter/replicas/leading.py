@@ -16,7 +16,7 @@ from exporter.rounds.shared import Clock
 from exporter.rounds.state import AccountState
 from exporter.state.board import Record
 from exporter.store.errors import StoreError
-from exporter.store.scripts import PREFIX, hashed
+from exporter.store.scripts import PREFIX, Script, hashed
 
 log = structlog.get_logger("store")
 
