@@ -47,10 +47,11 @@ class SharedRounds:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*self._ending, return_exceptions=True)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        while self._ending:
+            await asyncio.gather(*self._ending, return_exceptions=True)
 
     def configure(self, states: Iterable[AccountState]) -> None:
         """Share these accounts from now on."""
