@@ -310,8 +310,14 @@ class Provider(Generic[A, S]):
         return self.single or self.listings[0]
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
-        """Return every API of the provider by its action."""
-        return {api.action: api for api in (self.main, *self.listings, *self.figures)}
+        """Return every API of the provider by its action.
+
+        An action that answers for one stream and for many, by its parameters, has one limit: `main` stands for it.
+        """
+        found: dict[str, Api[A, S] | Listing[A, S]] = {}
+        for api in (self.main, *self.listings, *self.figures):
+            found.setdefault(api.action, api)
+        return found
 
     def allowed_rates(self, account: A) -> dict[str, float]:
         """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""
