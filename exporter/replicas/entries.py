@@ -36,7 +36,7 @@ class Outcome(Strict):
     Attributes:
         kind: An answer, a failed attempt, calls held back by the breaker, or a list of figures.
         action: The API's action.
-        state, code, media, ingest: Of an answer.
+        state, code, media, ingest, origin: Of an answer.
         reason, code, message: Of a failure.
     """
 
@@ -46,6 +46,7 @@ class Outcome(Strict):
     code: str = Field("", max_length=LONGEST_WORD)
     media: tuple[tuple[str, bool], ...] = ()
     ingest: Literal["push", "pull"] | None = None
+    origin: str = Field("", max_length=LONGEST_WORD)
     reason: str = ""
     message: str = Field("", max_length=LONGEST_WORD)
 
@@ -111,6 +112,7 @@ class Entry(Strict):
         details: What was learned of single streams, by their place.
         listed: Action, scope, age and pages of listings.
         rows: Action, scope, age and rows of whole listings.
+        origins: Action, scope, age and origin of answers where a server has several processes.
         ended: How rounds went that are over.
         heard: Callbacks.
     """
@@ -127,6 +129,7 @@ class Entry(Strict):
     details: dict[str, Details] = {}
     listed: tuple[tuple[str, str, int, int], ...] = ()
     rows: tuple[tuple[str, str, int, int], ...] = ()
+    origins: tuple[tuple[str, str, int, str], ...] = ()
     ended: tuple[Ended, ...] = ()
     heard: tuple[Heard, ...] = ()
 
@@ -225,7 +228,7 @@ def _signature(packed: bytes, key: bytes) -> bytes:
 def told_answer(answer: Answer, action: str) -> tuple[Outcome, Details | None]:
     """Return a definite answer as it is told; ids of calls are left out, for none can be packed."""
     outcome = Outcome(kind="answer", action=action, state=answer.state, code=answer.code, media=answer.media,
-                      ingest=answer.ingest)  # fmt: skip
+                      ingest=answer.ingest, origin=answer.origin)  # fmt: skip
     if answer.started is None and answer.inputs is None and answer.figures is None:
         return outcome, None
     inputs = None
@@ -249,7 +252,7 @@ def answer_of(outcome: Outcome, details: Details | None) -> Answer:
         raise Unreadable("no such state") from error
     if state is State.UNKNOWN:
         raise Unreadable("an answer is definite")
-    answer = Answer(state, printable(outcome.code), media=outcome.media, ingest=outcome.ingest)
+    answer = Answer(state, printable(outcome.code), media=outcome.media, ingest=outcome.ingest, origin=outcome.origin)
     if details is None:
         return answer
     inputs = None if details.inputs is None else tuple(Input(*one) for one in details.inputs)

@@ -14,7 +14,7 @@ from exporter.replicas.entries import Details, Ended, Entry, Heard, News, Outcom
 from exporter.rounds.health import Result
 from exporter.rounds.limits import Owner
 from exporter.rounds.plan import Listed, Scope
-from exporter.rounds.state import AccountState
+from exporter.rounds.state import NEVER, AccountState
 from exporter.state import board as boards
 from exporter.state.board import Instant, Key, Record
 
@@ -57,6 +57,7 @@ class Journal:
     _heard: list[tuple[tuple[str, ...], float]] = field(default_factory=list)
     _told_listed: dict[Scope, Listed] = field(default_factory=dict)
     _told_rows: dict[Scope, tuple[int, float]] = field(default_factory=dict)
+    _told_origins: dict[Scope, float] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
     _marks: dict[str, tuple[Stream, bytes]] = field(default_factory=dict)
     _hashed: tuple[tuple[Stream, ...], str] = ((), "")
@@ -125,7 +126,14 @@ class Journal:
             for scope, (count, at) in state.rows.items()
             if self._told_rows.get(scope) != (count, at)
         ]
+        origins = [
+            (*scope, _ms(now.mono - at), origin)
+            for scope, one in state.origins.items()
+            for at, origin in one.answers
+            if at > self._told_origins.get(scope, NEVER)
+        ]
         self._told_listed, self._told_rows = dict(state.listed), dict(state.rows)
+        self._told_origins = {scope: one.answers[-1][0] for scope, one in state.origins.items() if one.answers}
         ended = tuple(
             _told_result(result, _ms(now.mono - began), complete, self._streams())
             for result, began, complete in self._ended
@@ -133,7 +141,7 @@ class Journal:
         heard = tuple(Heard(streams=names, age=_ms(now.mono - at)) for names, at in self._heard)
         self._ended.clear()
         self._heard.clear()
-        return {"listed": tuple(listed), "rows": tuple(rows), "ended": ended, "heard": heard}
+        return {"listed": tuple(listed), "rows": tuple(rows), "origins": tuple(origins), "ended": ended, "heard": heard}
 
     def _listings_changed(self) -> bool:
         return self._told_listed != self.state.listed or self._told_rows != self.state.rows
@@ -235,6 +243,11 @@ class Journal:
         for action, scope, age, count in entry.rows:
             if state.rows.get((action, scope), (0, float("-inf")))[1] < sent - age / 1000:
                 self._told_rows[action, scope] = state.rows[action, scope] = count, sent - age / 1000
+        for action, scope, age, origin in entry.origins:
+            answers, at = state.origins[action, scope].answers, sent - age / 1000
+            if not answers or at > answers[-1][0]:
+                state.origins[action, scope].note(origin, at)
+                self._told_origins[action, scope] = at
 
     def _take_rounds(self, entry: Entry, sent: float) -> None:
         state = self.state
