@@ -16,12 +16,8 @@ from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
 from exporter.rounds.gate import Gate
-<<<<<<< HEAD
 from exporter.rounds.health import Health, Result
-=======
-from exporter.rounds.health import Health
 from exporter.rounds.origins import Origins
->>>>>>> main
 from exporter.rounds.pace import Pace
 from exporter.rounds.plan import LISTED_SECONDS, Listed, Scope, label_of
 from exporter.rounds.shared import Shared
