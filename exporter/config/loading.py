@@ -73,7 +73,9 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-TOP = Keys(("scrape", "store", "http", "accounts", "streams", "stream_files", "expected", "time_intervals", "maintenance"))
+TOP = Keys(
+    ("scrape", "store", "http", "accounts", "streams", "stream_files", "expected", "time_intervals", "maintenance")
+)
 TIMES = (NamedShape, IntervalShape, TimesShape, WindowShape)
 
 

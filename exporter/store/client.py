@@ -65,7 +65,7 @@ class Ran:
 class Store:
     """A Redis or Valkey server that several exporters share.
 
-    Commands fail at once while it is down; meanwhile it is tried once a second. Use it as an asynchronous context.
+    Commands fail at once while it is down; meanwhile it is tried once a second. It is an asynchronous context, too.
 
     Attributes:
         replicas: How many exporters it is configured for.
@@ -109,20 +109,28 @@ class Store:
         self._closed = False
 
     async def __aenter__(self) -> Store:
-        self._keeper = asyncio.create_task(self._keep(), name="store")
+        self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Begin to tell the store that this exporter is there."""
+        self._keeper = asyncio.create_task(self._keep(), name="store")
+
+    async def close(self) -> None:
+        """Leave it, so that the others need not wait for this exporter to be missed."""
         self._closed = True
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
+        self.membership.lost()
         if self.up:
             with suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(SECONDS):
                     await self.evaluate(HEARTBEAT, (MEMBERS, MOST), (self.member, 0))
         self.up = False
-        self.membership.lost()
         await self._drop()
 
     @property
