@@ -12,6 +12,7 @@ from exporter.config.http import PROXY_KEYS, HttpSettings
 from exporter.config.problems import Place
 from exporter.config.secret_values import SUFFIXES, Choose, secret_fields
 from exporter.config.sources import Sources
+from exporter.config.store import URL_KEYS
 from exporter.config.warnings import blemishes
 from exporter.config.wording import Keys, already_taken, foreign_fields, wrong_type
 from exporter.model import Account
@@ -141,7 +142,8 @@ class Accounts:
     def secret_keys(self) -> frozenset[str]:
         """Return every key that may hold a secret, or say where it is."""
         fields = {field for provider in self.providers.values() for field in secret_fields(provider.account)}
-        return frozenset((*PROXY_KEYS, *(field + suffix for field in fields for suffix in SUFFIXES.values())))
+        own = (field + suffix for field in fields for suffix in SUFFIXES.values())
+        return frozenset((*PROXY_KEYS, *URL_KEYS, *own))
 
     def _check_actions(self, quota: Any, provider: AnyProvider, place: Place) -> None:
         actions = provider.apis()

@@ -21,6 +21,8 @@ from exporter.config.problems import ConfigErrors, Place, Problem, path_of
 from exporter.config.schedules import Schedules
 from exporter.config.secret_values import Choose, Read, read_file
 from exporter.config.sources import Sources
+from exporter.config.store import KEYS as STORE_KEYS
+from exporter.config.store import StoreReader, StoreSettings
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
 from exporter.config.table import Columns, Table
 from exporter.config.time_shapes import IntervalShape, NamedShape, TimesShape, WindowShape
@@ -71,7 +73,9 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-TOP = Keys(("scrape", "http", "accounts", "streams", "stream_files", "expected", "time_intervals", "maintenance"))
+TOP = Keys(
+    ("scrape", "store", "http", "accounts", "streams", "stream_files", "expected", "time_intervals", "maintenance")
+)
 TIMES = (NamedShape, IntervalShape, TimesShape, WindowShape)
 
 
@@ -82,6 +86,7 @@ def _words(providers: Mapping[str, AnyProvider]) -> frozenset[str]:
         *KEYS.own,
         *KEYS.retired,
         *TLS_KEYS.own,
+        *STORE_KEYS.own,
         *ScrapeShape.model_fields,
         *TAKEN_LABELS,
         *SCRAPE_LABELS,
@@ -116,6 +121,8 @@ class _Loading:
         self.findings = Findings(self.open(path, self._format))
         self.scrape = Scrape()
         sources = Sources(self.findings, path.parent, environ, self.read)
+        self.store: StoreSettings | None = None
+        self.stores = StoreReader(self.findings, path.parent, sources)
         self.http = HttpSettings(self.findings, path.parent, environ, self.read, sources)
         self.accounts = Accounts(self.findings, providers, environ, sources, self.http, choose)
         options = {"provider": providers, "account": self.accounts.owners}
@@ -133,6 +140,7 @@ class _Loading:
             raise ConfigErrors(errors)
         return Config(
             scrape=self.scrape,
+            store=self.store,
             http=self.http.top,
             accounts=tuple(self.accounts.valid.values()),
             streams=tuple(self.streams.valid),
@@ -171,6 +179,7 @@ class _Loading:
         scrape = self.findings.validated(ScrapeShape, raw.get("scrape", {}), ("scrape",))
         if scrape is not None:
             self.scrape = Scrape(**scrape.model_dump())
+        self.store = self.stores.read(raw)
         self.http.read(raw)
         self.accounts.read(raw, self.scrape.max_age)
         self.schedules.read(raw)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from exporter.fields import Secret, SecretField, SecretSource, Shape
 URL: Final = "url"
 URL_KEYS: Final = tuple(f"{URL}{suffix}" for suffix in SUFFIXES.values())
 PORT: Final = 6379
+MISSING: Final = "needs the package `redis`: pip install 'stream-exporter[redis]'"
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
 _FILES: Final = {"ssl_ca_certs": "ca_file", "ssl_certfile": "certificate_file", "ssl_keyfile": "key_file"}
@@ -75,11 +77,13 @@ class StoreSettings:
     Attributes:
         address: Where it is.
         replicas: How many exporters share it.
+        in_plain: Whether the configuration itself holds its password.
         shown: The part of the configuration, without what is secret.
     """
 
     address: StoreAddress
     replicas: int = 2
+    in_plain: bool = field(default=False, compare=False)
     shown: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -137,11 +141,19 @@ def _database(text: str) -> int:
     return int(text)
 
 
+def redis_installed() -> bool:
+    """Say whether the package is there that speaks to a store."""
+    return importlib.util.find_spec("redis") is not None
+
+
 class StoreReader:
     """Reads the part `store`."""
 
-    def __init__(self, findings: Findings, directory: Path, sources: Sources) -> None:
+    def __init__(
+        self, findings: Findings, directory: Path, sources: Sources, installed: Callable[[], bool] = redis_installed
+    ) -> None:
         self._findings = findings
+        self._installed = installed
         self._directory = directory
         self._sources = sources
 
@@ -153,6 +165,8 @@ class StoreReader:
         if not isinstance(given, dict):
             self._findings.wrong(place, wrong_type(given, "a mapping"))
             return None
+        if not self._installed():
+            self._findings.wrong(place, MISSING, at_key=True)
         self._findings.unknown(given, place, KEYS)
         known = {key: value for key, value in given.items() if key in KEYS.own}
         shape = self._findings.validated(StoreShape, self._sources.of(known, (URL,), place), place, KEYS)
@@ -165,7 +179,9 @@ class StoreReader:
         address = self._address(shape.url, place)
         plain = isinstance(shape.url.value, Secret)
         shown = {URL + SUFFIXES[shape.url.kind]: "<secret>" if plain else shape.url.value, "replicas": shape.replicas}
-        return None if address is None else StoreSettings(address, shape.replicas, shown)
+        if address is None:
+            return None
+        return StoreSettings(address, shape.replicas, plain and address.password is not None, shown)
 
     def _address(self, source: SecretSource, place: Place) -> StoreAddress | None:
         found = self._sources.fetched(URL, source, place)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from exporter.config.problems import Problem
 from exporter.config.secret_values import SUFFIXES
+from exporter.config.store import StoreSettings
 from exporter.fields import Secret, SecretSource, Shape, duration, format_duration, is_duration
 from exporter.model import Account, Stream
 from exporter.routes import UNSET, Http
@@ -62,6 +63,7 @@ class Config:
         files: Every file that was read, secrets' files too, for watching.
         patterns: The patterns of `stream_files`, from the file system's root or the working directory, for watching.
         http: How the providers of accounts are reached that have no `http` of their own.
+        store: What is shared with other exporters; None where nothing is.
         accounts_by_name: The accounts again.
     """
 
@@ -75,6 +77,7 @@ class Config:
     files: tuple[Path, ...] = ()
     patterns: tuple[str, ...] = ()
     http: Http = UNSET
+    store: StoreSettings | None = None
     accounts_by_name: Mapping[str, Account] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -94,6 +97,8 @@ def redacted_slices(config: Config) -> Iterator[str]:
     yield _dumped(
         {"scrape": {name: format_duration(getattr(config.scrape, name)) for name in ScrapeShape.model_fields}}
     )
+    if config.store is not None:
+        yield _dumped({"store": dict(config.store.shown)})
     if config.http.shown:
         yield _dumped({"http": dict(config.http.shown)})
     yield "accounts:\n" if config.accounts else "accounts: []\n"

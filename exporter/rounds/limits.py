@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from exporter.rounds.pace import Pace
 
 Owner = tuple[str, str]  # provider, account
+
+Make = Callable[[str, str, str, float], Pace]
+"""Makes the pace of a provider, an identity, an action and a limit."""
 
 
 @dataclass(slots=True)
@@ -35,8 +38,24 @@ class Limits:
     def __init__(self, full_until: float = float("-inf")) -> None:
         """Begin without paces; new ones behave as if calls had gone out evenly until a time (monotonic seconds)."""
         self._full_until = full_until
+        self._make: Make = self._local
         self._paces: dict[tuple[str, str, str], Pace] = {}
         self._claims: dict[Owner, Claim] = {}
+
+    def use(self, make: Make | None, now: float) -> None:
+        """Make the paces of known identities otherwise from now on: anew, and those that there are already."""
+        self._make = make or self._local
+        replaced = {key: self._make(*key, pace.limit) for key, pace in self._paces.items()}
+        for key, pace in replaced.items():
+            pace.absorb(self._paces[key], now)
+        self._paces = replaced
+        for owner, claim in self._claims.items():
+            if claim.identity is not None:
+                for action in claim.paces:
+                    claim.paces[action] = replaced[owner[0], claim.identity, action]
+
+    def _local(self, _provider: str, _identity: str, _action: str, limit: float) -> Pace:
+        return Pace(limit, self._full_until)
 
     def configure(self, owner: Owner, limits: Mapping[str, float]) -> dict[str, Pace]:
         """Return an account's paces by action; the limits hold from now on."""
@@ -65,7 +84,7 @@ class Limits:
             for action, before in claim.paces.items():
                 key = (owner[0], identity, action)
                 if key not in self._paces:
-                    self._paces[key] = Pace(claim.limits[action], self._full_until)
+                    self._paces[key] = self._make(*key, claim.limits[action])
                 self._paces[key].absorb(before, now)
                 claim.paces[action] = self._paces[key]
             claim.identity = identity

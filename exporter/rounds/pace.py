@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from exporter.window import WINDOW, window
 
@@ -72,6 +73,12 @@ class Pace:
 
     __slots__ = ("_from", "_paused_until", "_refused", "_sent", "_slow", "_whole", "limit")
 
+    shared: ClassVar[bool] = False
+    """Whether other exporters keep it too: then `reserve` comes before `wait`."""
+
+    sequence: int = 0
+    """What tells the last call taken from all others of the account; 0 where only this process needs to tell."""
+
     def __init__(self, limit: float, full_until: float = float("-inf")) -> None:
         """Begin with no call made, or as if the second before a time had been full: another process may have called."""
         self.limit = limit
@@ -105,6 +112,9 @@ class Pace:
         if self._slow is None:
             return self.limit
         return min(self.limit, self._slow.grown(math.floor(now - self._slow.since)))
+
+    async def reserve(self, waiting: int) -> None:
+        """Make sure that the next calls may go out, where that is asked of others; so many wait."""
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next call may go out; 0 means now."""

@@ -41,15 +41,21 @@ class Clock:
 
 
 class Sequence:
-    """Issues the `sequence` of moments: milliseconds that always grow while the process lives, whatever the clock."""
+    """Issues the `sequence` of moments: milliseconds that always grow while the process lives, whatever the clock.
+
+    Where several exporters share an account, each call brings the one of its slot along.
+    """
 
     __slots__ = ("_last",)
 
     def __init__(self) -> None:
         self._last = 0
 
-    def next(self, unix: float) -> int:
-        """Return a number above all before it."""
+    def next(self, unix: float, given: int = 0) -> int:
+        """Return the given number, or one above all before it."""
+        if given:
+            self._last = max(given, self._last)
+            return given
         self._last = max(int(unix * 1000), self._last + 1)
         return self._last
 

@@ -22,6 +22,7 @@ from exporter.rounds.shared import Clock, Connect, Shared
 from exporter.rounds.transcript import Transcript
 from exporter.rounds.turns import GAP_SECONDS, Turns
 from exporter.serving.pages import Page, PageCache
+from exporter.serving.stores import Open, Stores, opened
 from exporter.state.board import Board, Record
 from exporter.state.callbacks import CallbackReceiver
 from exporter.state.counters import Counters
@@ -51,6 +52,7 @@ class Service:
         callback_secret: Callable[[AnyProvider, Account], Secret | None] = lambda _provider, _account: None,
         mark_refused: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None,
         connect: Connect | None = None,
+        open_store: Open = opened,
     ) -> None:
         self.config = config
         self._callback_secret = callback_secret
@@ -64,7 +66,8 @@ class Service:
         shared = Shared(self.board, self.counters, clock, connect or self._connect, credentials, mark_refused,
                         limits=limits, aside=self._reader)  # fmt: skip
         self.prober = Prober(shared)
-        self.source = Source(self.board, self.counters, self.prober.present)
+        self.stores = Stores(clock, limits, open_store)
+        self.source = Source(self.board, self.counters, self.prober.present, store=self.stores.state)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
         self._open = AsyncExitStack()
@@ -76,11 +79,13 @@ class Service:
         self.configure(config)
 
     async def __aenter__(self) -> Service:
+        self.stores.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.follow_ups.close()
         await self.turns.close()
+        await self.stores.close()
         await self._open.aclose()
         self._reader.close()
 
@@ -88,6 +93,7 @@ class Service:
         """Apply a whole configuration; what stays configured keeps its counters, answers, quotas and breakers."""
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
         self.board.expectations = config.expectations
+        self.stores.configure(config.store)
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
         self.receivers = {receiver.account.name: receiver for receiver in self._configured_receivers(config)}
         self.follow_ups.keep()

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from exporter.store.clock import Exchange, StoreClock
+from exporter.store.clock import MICROSECONDS, Exchange, StoreClock
 from exporter.store.errors import StoreError
 from exporter.store.membership import BEAT, Membership
 from exporter.store.scripts import PREFIX, Script, script
@@ -60,13 +60,12 @@ class Ran:
 
     exchange: Exchange
     values: list[Any]
-    jumped: bool
 
 
 class Store:
     """A Redis or Valkey server that several exporters share.
 
-    Commands fail at once while it is down; meanwhile it is tried once a second. Use it as an asynchronous context.
+    Commands fail at once while it is down; meanwhile it is tried once a second. It is an asynchronous context, too.
 
     Attributes:
         replicas: How many exporters it is configured for.
@@ -76,13 +75,22 @@ class Store:
         most: The most that shared it at a time lately.
         problem: What is wrong with it, in words without secrets; empty while it is up.
         membership: What this exporter may do.
+        now: Returns monotonic seconds.
+        jumps: How often its clock was seen to be set.
+        jumps_told: Of how many of these it has been told.
         on_change: Called after `up`, `alive` or `problem` has changed.
     """
 
     def __init__(
-        self, dial: Dial, replicas: int, mono: Callable[[], float], chance: Callable[[], float], member: str
+        self,
+        dial: Dial,
+        replicas: int,
+        mono: Callable[[], float],
+        unix: Callable[[], float],
+        chance: Callable[[], float],
+        member: str,
     ) -> None:
-        """Take how to connect, how many exporters share it, the time, numbers from 0 to 1, and a name."""
+        """Take how to connect, how many exporters share it, both clocks in seconds, numbers from 0 to 1, and a name."""
         self.replicas = replicas
         self.member = member
         self.up = False
@@ -90,30 +98,49 @@ class Store:
         self.problem = NOT_YET
         self.membership = Membership(mono())
         self.clock = StoreClock()
+        self.jumps = self.jumps_told = 0
         self.on_change: list[Callable[[], object]] = []
         self._dial = dial
-        self._mono = mono
+        self.now = mono
+        self._unix = unix
         self._chance = chance
         self._idle: list[Link] = []
         self._keeper: asyncio.Task[None] | None = None
         self._closed = False
 
     async def __aenter__(self) -> Store:
-        self._keeper = asyncio.create_task(self._keep(), name="store")
+        self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Begin to tell the store that this exporter is there."""
+        self._keeper = asyncio.create_task(self._keep(), name="store")
+
+    async def close(self) -> None:
+        """Leave it, so that the others need not wait for this exporter to be missed."""
         self._closed = True
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
+        self.membership.lost()
         if self.up:
             with suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(SECONDS):
                     await self.evaluate(HEARTBEAT, (MEMBERS, MOST), (self.member, 0))
         self.up = False
-        self.membership.lost()
         await self._drop()
+
+    @property
+    def members(self) -> int:
+        """How many exporters the quota is divided by where each is alone."""
+        return max(self.replicas, self.most, self.alive)
+
+    def micros(self, now: float) -> int:
+        """Return microseconds since 1970 at a monotonic time, by the store's clock as soon as that is known."""
+        return self.clock.now(now) or int((self._unix() + now - self.now()) * MICROSECONDS)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -138,13 +165,18 @@ class Store:
 
     async def _evaluate(self, using: Any, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Ran:
         async with using as link:
-            sent = self._mono()
+            sent = self.now()
             reply = await _evaluated(link, script, keys, (link.server, *args))
-            came = self._mono()
+            came = self.now()
         if not isinstance(reply, list) or not reply or not isinstance(reply[0], int) or reply[0] <= 0:
             raise StoreError("answer", "the store answered a script with something else than it returns")
         exchange = Exchange(sent, came, reply[0])
-        return Ran(exchange, reply[1:], self.clock.learn(exchange))
+        self.jumps += self.clock.learn(exchange)
+        return Ran(exchange, reply[1:])
+
+    def fail(self, error: StoreError) -> None:
+        """Count the store as lost, until the next heartbeat."""
+        self._tell(False, error.message)
 
     @asynccontextmanager
     async def _link(self, *, anyway: bool = False) -> AsyncIterator[Link]:
@@ -197,7 +229,7 @@ class Store:
                 if not self.membership.answered((await self._say(0)).exchange.precise):
                     raise StoreError("timeout", SLOW)
                 self.membership.joined()
-            now = self._mono()
+            now = self.now()
             self.membership.counted_on(now)
             said = await self._say(self.clock.now(now) or 0)
             if not self.membership.answered(said.exchange.precise):

@@ -107,6 +107,12 @@ class _Tls(Connection):
     def _connection_arguments(self) -> Mapping[str, Any]:
         return {**super()._connection_arguments(), **self._tls}
 
+    async def disconnect(self, *args: Any, **settings: Any) -> None:
+        # TLS says goodbye, and would wait for the answer for as long as 30 seconds.
+        if self._writer is not None:
+            self._writer.transport.abort()
+        await super().disconnect(*args, **settings)
+
 
 class Link:
     """One connection, logged in to a server that will do.

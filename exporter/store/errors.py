@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 Kind = Literal["auth", "refused", "version", "memory", "readonly", "cluster", "loading", "timeout", "connection", "dns",
-               "tls", "answer", "missing"]  # fmt: skip
-
-MISSING: Final = "the package `redis` is not installed: pip install 'stream-exporter[redis]'"
+               "tls", "answer", "lies"]  # fmt: skip
 
 
 class StoreError(Exception):

@@ -53,7 +53,7 @@ def _started(running: ExitStack, program: str, folder: Path, settings: tuple[str
 @asynccontextmanager
 async def shared(url: str, member: str = "a", replicas: int = 2) -> AsyncIterator[Store]:
     """Use a store."""
-    made = Store(Dialer(parse_store(url)), replicas, time.monotonic, random.random, member)
+    made = Store(Dialer(parse_store(url)), replicas, time.monotonic, time.time, random.random, member)
     async with made:
         yield made
 
