@@ -41,12 +41,13 @@ class SharedRounds:
         self._running: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> SharedRounds:
+    def start(self) -> None:
+        """Begin to tell and to take; needs a running event loop."""
         loops = (self._write(), self._read(), self._renew())
         self._running = [asyncio.create_task(loop, name="replicas") for loop in loops]
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
+        """Tell what is still to be told, and end."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -61,11 +62,6 @@ class SharedRounds:
             same = known is not None and known.journal.state is state
             accounts[state.names] = known if same and known else Leading(self._store, self._clock, state, self._part)
         self._accounts = accounts
-
-    def came_up(self) -> None:
-        """Read all journals again: the store answers again, and may be another one."""
-        for leading in self._accounts.values():
-            leading.begin_again()
 
     # --- as the rounds see it ----------------------------------------------------------------------------------------
 
@@ -144,7 +140,13 @@ class SharedRounds:
                     await leading.write()
 
     async def _read(self) -> None:
+        was_up = False
         while True:
+            if self._store.up and not was_up:
+                # It may be another one, whose entries have other ids.
+                for leading in self._accounts.values():
+                    leading.begin_again()
+            was_up = self._store.up
             for leading in tuple(self._accounts.values()):
                 if not leading.journal.keys:
                     await self._sign(leading)

@@ -66,7 +66,7 @@ class Service:
         shared = Shared(self.board, self.counters, clock, connect or self._connect, credentials, mark_refused,
                         limits=limits, aside=self._reader)  # fmt: skip
         self.prober = Prober(shared)
-        self.stores = Stores(clock, limits, open_store)
+        self.stores = Stores(shared, open_store)
         self.source = Source(self.board, self.counters, self.prober.present, store=self.stores.state)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
@@ -95,6 +95,7 @@ class Service:
         self.board.expectations = config.expectations
         self.stores.configure(config.store)
         self.prober.configure(accounts, config.streams, config.scrape.max_age)
+        self.stores.watch(self.prober.present())
         self.receivers = {receiver.account.name: receiver for receiver in self._configured_receivers(config)}
         self.follow_ups.keep()
         self.turns.keep()

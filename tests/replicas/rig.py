@@ -52,7 +52,9 @@ async def replicas(
         for number in range(count):
             one = prober(network, [account(**fields)], watched)
             store = HubStore(hub, f"{kind}{number}")
-            rounds = await stack.enter_async_context(SharedRounds(store, one.shared.clock, secrets))
+            rounds = SharedRounds(store, one.shared.clock, secrets)
+            rounds.start()
+            stack.push_async_callback(rounds.close)
             one.shared.replicas = rounds
             one.shared.board.on_news.append(rounds.note)
             rounds.configure(one.present())
