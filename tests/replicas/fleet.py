@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ from tests.scenarios.stage import ADDRESS, KEYS
 ZEGO, TENCENT = "zego", "tencent"
 ACTIONS = {ZEGO: "DescribeRTCStreamState", TENCENT: "DescribeLiveStreamState"}
 RATES = {ZEGO: 100.0, TENCENT: 40.0}  # calls per second
-SIZES = {ZEGO: 60, TENCENT: 30}  # streams
-DOWN = frozenset({"s07", "s19"})
+SIZES = {ZEGO: 150, TENCENT: 50}  # streams: more than a second allows
+DOWN = frozenset({"s007", "s019"})
 TIMEOUT = 3.0  # of a scrape
 
 
@@ -41,7 +43,7 @@ class Sequences(dict[Any, tuple[int, float]]):
 
 def names(provider: str) -> list[str]:
     """Return an account's streams."""
-    return [f"s{number:02d}" for number in range(SIZES[provider])]
+    return [f"s{number:03d}" for number in range(SIZES[provider])]
 
 
 @dataclass(slots=True)
@@ -107,11 +109,17 @@ class Scraper:
         unknown: For each scrape, how many streams had no state.
     """
 
-    server: Server
+    server: Server | None = None
     scrapes: list[tuple[float, float]] = field(default_factory=list)
     wrong: list[tuple[float, str, str, float]] = field(default_factory=list)
     unknown: list[tuple[float, int]] = field(default_factory=list)
     samples: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def running(self) -> Server:
+        """The exporter."""
+        assert self.server is not None
+        return self.server
 
     async def run(self, start: float, until: float) -> None:
         """Scrape at the same times as the others, from one monotonic time to another."""
@@ -126,7 +134,7 @@ class Scraper:
         began, mono = time.time(), time.monotonic()
         header = f"X-Prometheus-Scrape-Timeout-Seconds: {TIMEOUT}"
         try:
-            answer = await exchange(self.server, request("/metrics", header), seconds=10.0)
+            answer = await exchange(self.running, request("/metrics", header), seconds=10.0)
         except ConnectionError:
             return
         if status(answer) != 200:
@@ -151,7 +159,7 @@ class Scraper:
 
 @dataclass(slots=True)
 class Fleet:
-    """Replicas on one cloud, one store for all, or one address of it for each."""
+    """Replicas on one cloud, each with an address of the store; `clocks` are more of their environment."""
 
     cloud: Cloud
     folder: Path
@@ -161,6 +169,7 @@ class Fleet:
     _stack: ExitStack = field(default_factory=ExitStack)
     _stops: dict[int, ExitStack] = field(default_factory=dict)
     _made: int = 0
+    clocks: list[Mapping[str, str]] = field(default_factory=list)
 
     def __enter__(self) -> Fleet:
         for number in range(self.replicas):
@@ -170,7 +179,7 @@ class Fleet:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def start(self, number: int, environ: Mapping[str, str] | None = None) -> Scraper:
+    def start(self, number: int) -> None:
         """Start a replica, in place of the one that had its number."""
         self._made += 1
         stack = self._stops[number] = self._stack.enter_context(ExitStack())
@@ -178,11 +187,21 @@ class Fleet:
             document(self.cloud.endpoint, self.stores[number], self.replicas),
             "--scrape.timeout-offset=0.5",
             folder=self.folder / f"replica-{number}-{self._made}",
-            environ=environ,
+            environ=self.clocks[number] if self.clocks else None,
         )
-        scraper = Scraper(stack.enter_context(made))
-        self.scrapers[number : number + 1] = [scraper]
-        return scraper
+        before = self.scrapers[number] if number < len(self.scrapers) else Scraper()
+        self.scrapers[number : number + 1] = [replace(before, server=stack.enter_context(made))]
+
+    def rewrite(self, number: int, keep: Callable[[str], bool]) -> None:
+        """Let a replica watch only some of the streams, after a reload."""
+        config = self.scrapers[number].running.config
+        whole = json.loads(config.read_text())
+        whole["streams"] = [one for one in whole["streams"] if keep(one["name"])]
+        fresh = config.with_suffix(".new")
+        fresh.write_text(json.dumps(whole))
+        fresh.chmod(0o600)
+        fresh.replace(config)
+        self.scrapers[number].running.signal(signal.SIGHUP)
 
     async def scrape(self, seconds: float, replicas: tuple[int, ...] | None = None) -> None:
         """Scrape all replicas, or these, at the same times for so many seconds."""

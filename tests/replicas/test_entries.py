@@ -25,6 +25,7 @@ FIGURES = st.builds(
     st.none() | st.integers(1, 10_000),
     st.none() | st.booleans(),
     st.none() | st.integers(0, 1 << 50),
+    st.floats(0, 60),
 )
 INPUTS = st.builds(Input, WORDS, WORDS, st.sampled_from(["push", "pull"]), st.booleans())
 ANSWERS = st.builds(
