@@ -148,6 +148,7 @@ def test_replicas_that_come_and_go(tmp_path: Path) -> None:
                 if running.process.poll() is None:
                     running.signal(signal.SIGTERM)
                 await made.scrape(2.0, others)
+                await asyncio.to_thread(running.process.wait, 40.0)
                 await asyncio.to_thread(made.start, number)
                 await made.scrape(4.0)
             await made.scrape(6.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import signal
 import time
@@ -48,9 +49,8 @@ class Cloud:
     log: list[dict[str, Any]] = field(default_factory=list)
 
     def look(self) -> None:
-        """Fetch what was called since the last look."""
-        more = json.loads(fetch(f"{self.endpoint}{PREFIX}calls?since={len(self.log)}"))
-        self.log += more["calls"]
+        """Fetch what was called."""
+        self.log = json.loads(fetch(f"{self.endpoint}{PREFIX}calls"))["calls"]
 
     def calls(self, provider: str, since: float = 0.0) -> list[float]:
         """Return when an account was called, in Unix seconds."""
@@ -134,7 +134,8 @@ class Scraper:
         while at < until:
             await asyncio.sleep(max(0.0, at - time.monotonic()))
             await self.scrape()
-            at = max(at + 2.0, start + 2.0 * ((time.monotonic() - start) // 2.0))
+            # One that has missed its time waits for the next, as the others do.
+            at = start + 2.0 * math.ceil((time.monotonic() - start) / 2.0)
 
     async def scrape(self) -> None:
         """Scrape once."""
