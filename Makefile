@@ -51,6 +51,8 @@ LONGEST := $(addprefix tests/,peers/test_end_to_end.py reliability/test_lifecycl
 REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\
   $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
 
+# Without what Python keeps of compiled modules, each worker and each program that a test starts compiles all of them.
+tests: export PYTHONDONTWRITEBYTECODE :=
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile $(patsubst %,--ignore %,$(DECIDES) $(REAL) $(ALONE))

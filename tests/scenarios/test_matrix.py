@@ -50,7 +50,7 @@ def last_success(scraped: Scraped, provider: str, name: str = VICTIM) -> float:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_answer_gives_the_contracted_samples(stage: Stage, case: Case) -> None:
-    """A stream was live; now it gets the answer: its samples are as contracted, and none of its neighbours is affected."""
+    """A stream was live; now it gets the answer: its samples are as contracted, and no neighbour is affected."""
     clouds = company(case.provider)
     world, victim = small_world(clouds), f"{case.provider}/{VICTIM}"
     before = stage.show(world, stage.accounts(clouds=clouds))
