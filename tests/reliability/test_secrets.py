@@ -297,7 +297,7 @@ def test_a_crash_in_a_plug_in_shows_no_secret() -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("text", ["x", "a:", ":/", "&sign", "rtmp://", "token=", "\\/", "signature=&"])
 def test_a_long_message_is_cleaned_in_time(text: str) -> None:
-    """A quarter of a mebibyte of whatever a cloud sends is cleaned whole, and does not stop the exporter for minutes."""
+    """A quarter of a mebibyte of whatever a cloud sends is cleaned, and does not stop the exporter for minutes."""
     half = text * ((1 << 17) // len(text))
     long = f"{half} rtmp://push.example/live/s?txSecret=CANARY0 {half}"
     shown = scrub(long, (), addresses=True)
