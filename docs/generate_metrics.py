@@ -55,6 +55,8 @@ COMES: Mapping[str, str] = {
     "stream_exporter_config_last_reload_successful": "",
     "stream_exporter_config_last_reload_success_timestamp_seconds": "",
     "stream_exporter_log_lines_dropped_total": "",
+    "stream_exporter_store_up": "",
+    "stream_exporter_replicas": "",
 }
 """Where each metric is read from, and when it is absent; empty where its meaning says so."""
 

@@ -29,6 +29,20 @@ PANELS: list[look.Panel] = [
         steps=[(1, look.RED)],
         decimals=0,
     ),
+    number(
+        "Store",
+        "Whether each exporter reaches the store that it shares with others; empty without one.",
+        {"store": f"min(stream_exporter_store_up{{{JOB}}})"},
+        unit="none",
+        mappings=words({1: ("answers", look.GREEN), 0: ("lost", look.RED)}),
+    ),
+    number(
+        "Replicas",
+        "Exporters that share the store and are alive, as the one says that sees the fewest.",
+        {"replicas": f"min(stream_exporter_replicas{{{JOB}}})"},
+        unit="none",
+        decimals=0,
+    ),
     rows(
         "Exporters",
         "The exporters that are seen, with version, Python and time since start.",

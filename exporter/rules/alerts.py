@@ -250,6 +250,15 @@ RELOAD_FAILED: Final = Alert(
     description="{{ $labels.instance }} still runs the configuration from before the failed reload. "
     "A restart would find no valid one.",
 )
+STORE_DOWN: Final = Alert(
+    name="StreamExporterStoreDown",
+    severity="warning",
+    pending="2m",
+    expr="max_over_time(stream_exporter_store_up[1m]) == 0",
+    summary="The stream exporter has lost the store that it shares",
+    description="{{ $labels.instance }} has not reached the store for two minutes. It keeps its own part of each "
+    "quota, in whole calls a second: of a quota lower than there are exporters nothing is left.",
+)
 CLOCK_SKEW: Final = Alert(
     name="StreamClockSkew",
     severity="warning",
@@ -309,6 +318,7 @@ ALERTS: Final = (
     CREDENTIALS_REJECTED,
     WATCHES_NOTHING,
     RELOAD_FAILED,
+    STORE_DOWN,
     CLOCK_SKEW,
     CALLBACKS_STOPPED,
     WATCHDOG,

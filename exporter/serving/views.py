@@ -177,6 +177,7 @@ def status_page(service: Service, chosen: status.Filter, site: status.Site, *, r
             site=site,
             ready=ready,
             reload_ok=service.source.reload_ok,
+            store=service.source.store(),
             events=True,
         )
         yield from status.slices(known, chosen)

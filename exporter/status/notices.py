@@ -28,6 +28,11 @@ def notices(snapshot: Snapshot, asked: float | None) -> Iterator[str]:
             "The configuration last read was refused; the one before stays in force. "
             "`stream-exporter check` says what is wrong."
         )
+    if snapshot.store is not None and not snapshot.store[0]:
+        yield (
+            f"The store is lost: {snapshot.store[2]}. Until it is back, this exporter is silent for a few seconds and "
+            "then keeps only its own part of each quota."
+        )
     if not len(snapshot.board):
         yield "No streams are watched: list them under `streams` in the configuration."
     elif asked is None:
