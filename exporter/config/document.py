@@ -19,6 +19,9 @@ from exporter.config.scalars import FIRST_SIGNS, Merge, Scalars, resolved
 LARGEST = 16 << 20
 DEEPEST = 64
 
+# Stands in a list for a stream of another shard.
+ELSEWHERE: Any = object()
+
 # libyaml where PyYAML was built with it, else the same parser in Python.
 Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

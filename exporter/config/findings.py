@@ -43,6 +43,16 @@ class Findings:
         self.documents.append(document)
         self.document = document
 
+    def leave(self, document: Document) -> None:
+        """Go back to a document; of the one that was read its values are forgotten, unless they are still needed.
+
+        A million streams would otherwise be held twice.
+        """
+        left, self.document = self.document, document
+        told = any(each.document is left for each in (*self._errors, *self._warnings))
+        if not told and not left.problems and not left.ambiguous:
+            left.value = None
+
     @property
     def full(self) -> bool:
         """Whether no more errors are taken, so that looking for them is useless."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic.fields import FieldInfo
 
-from exporter.config.document import Document, control_character
+from exporter.config.document import ELSEWHERE, Document, control_character
 from exporter.config.problems import Place, Spot
 from exporter.config.streams import taken
 from exporter.fields import is_duration
@@ -203,9 +203,15 @@ def _cells(places: list[tuple[str, ...]], row: list[Cell]) -> Iterator[tuple[tup
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Reads tables with these columns; `fill` and `locate` are for a `Format`."""
+    """Reads tables; `fill` and `locate` are for a `Format`.
+
+    Attributes:
+        columns: The columns that they may have.
+        elsewhere: Says of an account and a name whether another shard watches that stream; its line is passed over.
+    """
 
     columns: Columns
+    elsewhere: Callable[[str, str], bool] = lambda _account, _name: False
 
     def fill(self, document: Document) -> None:
         """Make a list of streams out of a document's bytes, and note what is wrong with them."""
@@ -222,8 +228,12 @@ class Table:
             document.value, document.readable = [], True
             if self._check_header(document, header):
                 places = self._places(header)
+                account, name = places.index(("account",)), places.index(("name",))
                 for row in lines:
-                    self._add(document, places, row)
+                    if len(row) == len(places) and self.elsewhere(row[account].text, row[name].text):
+                        document.value.append(ELSEWHERE)
+                    else:
+                        self._add(document, places, row)
         except NotCsv as error:
             document.readable = False
             document.note((), *error.spot, error.why)

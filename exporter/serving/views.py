@@ -140,10 +140,11 @@ def _json_list(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def streams(service: Service) -> Page:
-    """Return the JSON list of all streams."""
+    """Return the JSON list of all streams that are watched."""
+    shard = {"shard": words} if (words := service.config.shard.words) else {}
     return Page(
         "streams",
-        lambda: _json_list(map(stream_object, service.board.rows(service.clock.now()))),
+        lambda: _json_list({**stream_object(row), **shard} for row in service.board.rows(service.clock.now())),
         lambda: (service.board.version, service.expected()),
         # If the clock is set back, a change that is foreseen stays wrong no longer.
         lambda: min(service.board.expires(), service.clock.mono() + FORESIGHT_SECONDS),
@@ -178,6 +179,7 @@ def status_page(service: Service, chosen: status.Filter, site: status.Site, *, r
             ready=ready,
             reload_ok=service.source.reload_ok,
             events=True,
+            shard=service.config.shard.words,
         )
         yield from status.slices(known, chosen)
 

@@ -52,6 +52,7 @@ class Snapshot:
         ready: Whether the exporter can probe.
         reload_ok: Whether the configuration last read is in force.
         events: Whether the page's script may follow `/api/v1/events`.
+        shard: Which part of the streams is watched, such as `0/4`; empty for all.
     """
 
     board: Board
@@ -63,6 +64,7 @@ class Snapshot:
     ready: bool = True
     reload_ok: bool = True
     events: bool = False
+    shard: str = ""
 
 
 @dataclass(slots=True)
