@@ -54,6 +54,11 @@ def rows(text: str) -> Iterator[list[Cell]]:
     at, line, begin = 0, 1, 0
     row: list[Cell] = []
     while at < len(text) or row:
+        if not row and (end := _unquoted(text, at)) >= at:
+            yield list(_plain_cells(text[at:end].removesuffix("\r"), line))
+            at = begin = end + 1
+            line += 1
+            continue
         found = _CELL.match(text, at)
         if found is None:
             raise _broken(text, at, line, begin)
@@ -71,6 +76,21 @@ def rows(text: str) -> Iterator[list[Cell]]:
         if end_of_line := _LINE_END.match(text, at):
             at = begin = end_of_line.end()
             line += 1
+
+
+def _unquoted(text: str, at: int) -> int:
+    """Return where the line that begins at a place ends, if it has no quotes, as most have none; else -1."""
+    end = text.find("\n", at)
+    plain = end >= 0 and text.find('"', at, end) < 0 and text.find("\r", at, end - 1) < 0
+    return end if plain else -1
+
+
+def _plain_cells(text: str, line: int) -> Iterator[Cell]:
+    column = 1
+    for part in text.split(","):
+        cell = part.lstrip(" \t")
+        yield Cell(cell.rstrip(" \t"), line, column + len(part) - len(cell))
+        column += len(part) + 1
 
 
 def _broken(text: str, at: int, line: int, begin: int) -> NotCsv:
