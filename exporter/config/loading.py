@@ -118,12 +118,12 @@ class _Loading:
         whole: bool,
     ) -> None:
         self.path = path
-        self.contents: dict[Path, bytes] = {}
+        self.contents: dict[Path, bytes | None] = {}
         self.patterns: list[str] = []
         self.hung = ""
         self._read = read
         self._format = Format(path=partial(path_of, words=_words(providers)))
-        self.findings = Findings(self.open(path, self._format))
+        self.findings = Findings(self.open(path, self._format), lambda file: read(Path(file)))
         self.scrape = Scrape()
         self.shard = WHOLE
         self.whole = whole
@@ -165,16 +165,16 @@ class _Loading:
 
     def read(self, path: Path) -> bytes:
         """Read a file once, and remember that it was read."""
-        if path not in self.contents:
+        if (known := self.contents.get(path)) is None:
             if self.hung:
                 # One wait is enough: there may be a thousand files on a mount that hangs.
                 raise TimeoutError(errno.ETIMEDOUT, f"was not read, because {self.hung} could not be read in time")
             try:
-                self.contents[path] = self._read(path)
+                known = self.contents[path] = self._read(path)
             except TimeoutError:
                 self.hung = str(path)
                 raise
-        return self.contents[path]
+        return known
 
     def open(self, path: Path, form: Format) -> Document:
         try:
@@ -221,6 +221,7 @@ class _Loading:
                         self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
                     self.hint(self.findings.document)
                     self.findings.leave(main)
+                    self.contents[path] = None
 
     def matches(self, pattern: str, place: Place) -> list[Path]:
         directory = self.path.parent

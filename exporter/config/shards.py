@@ -19,7 +19,7 @@ MOST: Final = 1024
 HERE: Final[Place] = ("shard",)
 
 _ORDINAL = re.compile(r"-(0|[1-9][0-9]{0,8})\Z")
-_GIVEN = re.compile(r"(?:.*-)?(0|[1-9][0-9]{0,8})/(0|[1-9][0-9]{0,8})", re.ASCII)
+_GIVEN = re.compile(r"(?:.+-)?(0|[1-9][0-9]{0,8})/(0|[1-9][0-9]{0,8})", re.ASCII)
 
 
 class ShardShape(Shape):
@@ -109,7 +109,7 @@ class Shards:
         if found is None:
             why = f"lacks index, and this machine's name does not end in -NUMBER; give it, or {VARIABLE}=INDEX/COUNT"
         elif int(found[1]) >= written.count:
-            why = f"lacks index, and the number at the end of this machine's name, {found[1]}, is not below count"
+            why = f"lacks index, and this machine's name ends in {found[1]}, which is not below count"
         else:
             return int(found[1])
         if written.count > 1:

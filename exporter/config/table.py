@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -54,9 +55,9 @@ def rows(text: str) -> Iterator[list[Cell]]:
     at, line, begin = 0, 1, 0
     row: list[Cell] = []
     while at < len(text) or row:
-        if not row and (end := _unquoted(text, at)) >= at:
-            yield list(_plain_cells(text[at:end].removesuffix("\r"), line))
-            at = begin = end + 1
+        if not row and (stop := _unquoted(text, at)) >= at:
+            yield list(_plain_cells(text[at:stop].removesuffix("\r"), line))
+            at = begin = stop + 1
             line += 1
             continue
         found = _CELL.match(text, at)
@@ -309,10 +310,14 @@ class Table:
             (entry.setdefault("labels", {}) if outer else entry)[key] = value
 
     def locate(self, document: Document, wanted: set[Place]) -> dict[Place, Spot]:
-        """Return where the wanted places are."""
+        """Return where the wanted places are, as far as they are there."""
         found: dict[Place, Spot] = {}
-        lines = rows(document.data.decode("utf-8"))
-        places = self._places(next(lines))
+        with suppress(NotCsv):  # the file may have changed since
+            self._locate(rows(document.data.decode("utf-8", "replace")), wanted, found)
+        return {place: spot for place, spot in found.items() if place in wanted}
+
+    def _locate(self, lines: Iterator[list[Cell]], wanted: set[Place], found: dict[Place, Spot]) -> None:
+        places = self._places(next(lines, []))
         for index, row in enumerate(row for row in lines if any(cell.text for cell in row)):
             if (index,) not in wanted:
                 continue
@@ -320,4 +325,3 @@ class Table:
                 for length in range(len(place) + 1):
                     spot = (cell.line, cell.column)
                     found.setdefault((index, *place[:length]), Spot(spot, spot))
-        return {place: spot for place, spot in found.items() if place in wanted}
