@@ -28,7 +28,7 @@ class ShardShape(Shape):
     index: int | None = Field(
         None,
         ge=0,
-        lt=MOST,
+        le=MOST - 1,
         description="which shard this is, from 0; default: the number at the end of the machine's name, as the pods of "
         "a StatefulSet have it",
     )

@@ -28,7 +28,25 @@ up{job=~$job} == 0
 and ignoring ($replica)
 max without ($replica) (up{job=~$job}) == 1""",
     summary="One replica of the stream exporter is down",
-    description="{{ $labels.instance }} has not answered for five minutes. Its peer still watches the streams.",
+    description="{{ $labels.instance }} has not answered for five minutes. Other replicas still watch the streams; "
+    "if it is a shard, nobody watches its own.",
+)
+# Streams that a reload takes away go without an exporter being lost.
+UNWATCHED: Final = Alert(
+    name="StreamUnwatched",
+    severity="critical",
+    pending="2m",
+    expr=f"""\
+count without (stream) (
+  {EXPECTED} == 1
+  unless on ($keys)
+  stream_expected
+)
+and ignoring (provider)
+count without ($replica) (up{{job=~$job}} == 1) < count without ($replica) (up{{job=~$job}} offset 15m == 1)""",
+    summary="Streams at {{ $labels.provider }} are not watched any more: {{ $value }}",
+    description="An exporter of {{ $labels.job }} is gone, and no other has watched these streams for two minutes: it "
+    "was a shard. Until it is back, nobody will tell you about them. This alert ends after 15 minutes all the same.",
 )
 PROVIDER_BLIND: Final = Alert(
     name="StreamProviderBlind",
@@ -293,6 +311,7 @@ WATCHDOG: Final = Alert(
 ALERTS: Final = (
     EXPORTER_DOWN,
     REPLICA_DOWN,
+    UNWATCHED,
     PROVIDER_BLIND,
     STREAM_DOWN,
     STREAM_LATE,

@@ -107,7 +107,7 @@ def test_the_address_of_the_store_may_be_secret() -> None:
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_refused(given: dict[str, Any], words: str) -> None:
-    """Values that would do nothing, or put a password into a ConfigMap, stop the installation; no secret is repeated."""
+    """Values that do nothing, or put a password into a ConfigMap, stop the installation; no secret is repeated."""
     told = refusal(given)
     assert words in told
     assert "hush" not in told
