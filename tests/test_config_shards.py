@@ -85,7 +85,7 @@ def test_prometheus_divides_in_the_same_way(tmp_path: Path) -> None:
                for number, name in enumerate(names)]  # fmt: skip
     job = {"job_name": "j", "static_configs": targets, "relabel_configs": [relabel]}
     (tmp_path / "p.yml").write_text(json.dumps({"scrape_configs": [job]}))
-    command = [promtool, "check", "service-discovery", "--timeout=2s", tmp_path / "p.yml", "j"]
+    command = [promtool, "check", "service-discovery", "--timeout=2s", str(tmp_path / "p.yml"), "j"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     theirs = {one["labels"]["stream"]: int(one["labels"]["shard"]) for one in json.loads(done.stdout)}
     assert theirs == {name: Shard(0, 7).of("tencent", name) for name in names}
