@@ -227,7 +227,13 @@ UNPROBED: Final = Alert(
     name="StreamQuotaExhausted",
     severity="info",
     pending="10m",
-    expr='min without ($replica, why) (min_over_time(stream_round_unprobed{why="quota"}[2m])) > 0',
+    # A shard may have no stream of the account.
+    expr="""\
+min without ($replica, why) (
+  min_over_time(stream_round_unprobed{why="quota"}[2m])
+  unless ignoring (why)
+  stream_streams == 0
+) > 0""",
     summary="The quota of {{ $labels.account }} does not reach all its streams in a round",
     description="In every round {{ $value }} or more streams of {{ $labels.account }} at {{ $labels.provider }} wait "
     "for a later one. Changes are noticed later, and streams older than max_age become unknown.",
