@@ -52,8 +52,8 @@ class Environment(dict[str, str]):
         return "made-up-value"
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a made-up value, but for what leads to a profile file or a role."""
-        return default if re.search(r"_FILE$|^HOME$|PROFILE|ROLE|METADATA|OIDC|TKE_", name) else "made-up-value"
+        """Return a made-up value, but for what leads to a profile file or a role, and for the shard."""
+        return default if re.search(r"_FILE$|^HOME$|PROFILE|ROLE|METADATA|OIDC|TKE_|SHARD", name) else "made-up-value"
 
 
 # --- generated documents ----------------------------------------------------------------------------------------------

@@ -30,12 +30,11 @@ Secrets = Callable[[AccountState], Awaitable[Mapping[str, str]]]
 class SharedRounds:
     """Of all replicas one asks, and all of them know. Satisfies `rounds.replicas.Replicas`."""
 
-    def __init__(self, store: JournalStore, clock: Clock, secrets: Secrets, part: str = "") -> None:
-        """Take the store; `part` names the streams that this replica and its like watch, where others watch others."""
+    def __init__(self, store: JournalStore, clock: Clock, secrets: Secrets) -> None:
         self._store = store
         self._clock = clock
         self._secrets = secrets
-        self._part = part
+        self._part = ""
         self._accounts: dict[Owner, Leading] = {}
         self._news = asyncio.Event()
         self._running: list[asyncio.Task[None]] = []
@@ -54,14 +53,15 @@ class SharedRounds:
         while self._ending:
             await asyncio.gather(*self._ending, return_exceptions=True)
 
-    def configure(self, states: Iterable[AccountState]) -> None:
-        """Share these accounts from now on."""
+    def configure(self, states: Iterable[AccountState], part: str = "") -> None:
+        """Share these accounts from now on, with those that watch the same part of the streams."""
+        before = self._accounts if part == self._part else {}
         accounts: dict[Owner, Leading] = {}
         for state in states:
-            known = self._accounts.get(state.names)
+            known = before.get(state.names)
             same = known is not None and known.journal.state is state
-            accounts[state.names] = known if same and known else Leading(self._store, self._clock, state, self._part)
-        self._accounts = accounts
+            accounts[state.names] = known if same and known else Leading(self._store, self._clock, state, part)
+        self._accounts, self._part = accounts, part
 
     # --- as the rounds see it ----------------------------------------------------------------------------------------
 

@@ -39,6 +39,10 @@ class Clock:
         """Return the time on both clocks."""
         return Instant(self.unix(), self.mono())
 
+    def ahead(self) -> float:
+        """Return by how many seconds Unix time is ahead of monotonic time."""
+        return self.unix() - self.mono()
+
 
 class Sequence:
     """Issues the `sequence` of moments: milliseconds that always grow while the process lives, whatever the clock.

@@ -74,10 +74,10 @@ class Stores:
             self._start()
         self._changed()
 
-    def watch(self, accounts: Iterable[AccountState]) -> None:
-        """Share what is learned of these accounts from now on."""
+    def watch(self, accounts: Iterable[AccountState], part: str) -> None:
+        """Share what is learned of these accounts from now on, with those that watch the same part of the streams."""
         if self._rounds is not None:
-            self._rounds.configure(accounts)
+            self._rounds.configure(accounts, part)
 
     async def close(self) -> None:
         """Leave the store."""
