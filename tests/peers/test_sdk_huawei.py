@@ -132,7 +132,7 @@ def test_the_list_is_paged_by_rows(simulator: Simulator) -> None:
 def test_the_vendors_signer_signs_as_we_do(name: str, token: str | None) -> None:
     """The vendor's own signer makes the same Authorization and the same URL of our request."""
     provider = all_providers()["huawei"]
-    account = provider.account(name="main", provider="huawei", project_id="proj1")
+    account = provider.account(name="main", provider="huawei", project_id="proj1", region="cn-north-4")
     stream: Stream = provider.stream(name=name, account="main", domain=DOMAIN, app="a&b")
     call = single(provider).ask(account, stream)
     credentials = Credentials("AK", Secret("SK"), Secret(token) if token else None)

@@ -20,11 +20,10 @@ def test_authorization(vector: Vector) -> None:
         path=vector["path"],
         query=vector["query"].items(),
         headers=vector["headers"],
-        payload_sha256=sha256_hex(vector["body"].encode()),
+        body=sha256_hex(vector["body"].encode()),
     )
     assert request == vector["canonical_request"]
     date = vector["headers"]["X-Sdk-Date"]
-    assert signing.string_to_sign(x_sdk_date=date, canonical_request=request) == vector["string_to_sign"]
     header = signing.authorization(**vector["credentials"], x_sdk_date=date, canonical_request=request)
     assert header == vector["authorization"]
     query = canonical_query(vector["query"].items())

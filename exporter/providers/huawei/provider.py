@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from exporter.fields import Domain, Endpoint, SecretField, Text
+from exporter.fields import Domain, Endpoint, Region, SecretField, Text
 from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reply, Request, State, Stream
 from exporter.providers import reading
 from exporter.providers.document import MOST_VALUES
@@ -23,7 +23,6 @@ ROWS = 100
 LIMIT = (
     1000 / 60
 )  # of a user; 2,000 a minute of all users: https://support.huaweicloud.com/productdesc-live/live_03_0009.html
-_REGION = re.compile(r"[a-z0-9-]{1,32}")
 _GATEWAY = re.compile(r"API[A-Z]{1,2}\.")
 # No bit rates are shown: in which unit they come is not documented. Zero is zero in every unit.
 RATES = Columns(
@@ -35,23 +34,13 @@ SIZE = Columns(size="resolution", now=False)
 class HuaweiAccount(Account):
     """A Huawei Cloud project, by an access key of IAM."""
 
-    endpoint: Endpoint = Field(
-        "https://live.cn-north-4.myhuaweicloud.com", description="host of the live API; default: that of the region"
-    )
+    endpoint: Endpoint = Field("https://live.{region}.myhuaweicloud.com", description="host of the live API")
     access_key: SecretField
     secret_key: SecretField
     security_token: SecretField
     project_id: Text = Field(description="project of the region, under My Credentials")
-    region: Text = Field("cn-north-4", description="region of the live service", pattern=f"^{_REGION.pattern}$")
+    region: Region = Field(description="region of the live service")
     callback_key: SecretField
-
-    @model_validator(mode="before")
-    @classmethod
-    def _regional(cls, given: Any) -> Any:
-        region = given.get("region") if isinstance(given, dict) else None
-        if not isinstance(region, str) or "endpoint" in given or not _REGION.fullmatch(region):
-            return given
-        return {**given, "endpoint": f"https://live.{region}.myhuaweicloud.com"}
 
 
 class HuaweiStream(Stream):

@@ -1,4 +1,4 @@
-r"""Huawei Cloud's AK/SK signature, SDK-HMAC-SHA256: https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-algorithm.html.
+r"""Huawei Cloud's AK/SK signature: https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-algorithm.html.
 
 The secret itself is the key, and the time is one of the headers.
     CanonicalRequest = method \n path "/" \n CanonicalQuery \n CanonicalHeaders \n SignedHeaders \n hex(sha256(body))
@@ -17,26 +17,20 @@ ALGORITHM = "SDK-HMAC-SHA256"
 
 
 def canonical_request(
-    *,
     path: str,
     query: Iterable[tuple[str, str]],
     headers: Mapping[str, str],
-    payload_sha256: str = EMPTY_SHA256,
+    body: str = EMPTY_SHA256,
     method: str = "GET",
 ) -> str:
-    """Return CanonicalRequest for exactly the headers to sign; the query is decoded, the path encoded."""
+    """Return CanonicalRequest for exactly the headers to sign; the path is encoded, the body hashed in hex."""
     block = canonical_block([(name.lower(), value.strip()) for name, value in headers.items()])
-    return f"{method}\n{path.removesuffix('/')}/\n{canonical_query(query)}\n{block}\n{payload_sha256}"
+    return f"{method}\n{path.removesuffix('/')}/\n{canonical_query(query)}\n{block}\n{body}"
 
 
-def string_to_sign(*, x_sdk_date: str, canonical_request: str) -> str:
-    """Return StringToSign."""
-    return f"{ALGORITHM}\n{x_sdk_date}\n{sha256_hex(utf8(canonical_request))}"
-
-
-def authorization(*, access_key: str, secret_key: str, x_sdk_date: str, canonical_request: str) -> str:
-    """Sign a request and return its `Authorization` header; the date is that of the header X-Sdk-Date."""
-    text = string_to_sign(x_sdk_date=x_sdk_date, canonical_request=canonical_request)
+def authorization(access_key: str, secret_key: str, x_sdk_date: str, canonical_request: str) -> str:
+    """Sign a request and return its `Authorization` header."""
+    text = f"{ALGORITHM}\n{x_sdk_date}\n{sha256_hex(utf8(canonical_request))}"
     names, signature = signed_headers(canonical_request), hmac_sha256(utf8(secret_key), text).hex()
     return f"{ALGORITHM} Access={access_key}, SignedHeaders={names}, Signature={signature}"
 
@@ -46,6 +40,6 @@ def parse_authorization(text: str) -> ParsedAuthorization | None:
     return parse(text, algorithm=ALGORITHM, key="Access")
 
 
-def callback_signature(*, key: str, event: str, domain: str, app: str, stream: str, auth_timestamp: str) -> str:
+def callback_signature(key: str, event: str, domain: str, app: str, stream: str, auth_timestamp: str) -> str:
     """Return the `auth_sign` that a callback must have, 64 hex digits."""
     return hmac_sha256(utf8(key), f"{event}{domain}{app}{stream}{auth_timestamp}").hex()

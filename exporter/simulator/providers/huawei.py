@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from exporter.providers.encoding import sha256_hex
 from exporter.providers.huawei import signing
@@ -44,9 +45,9 @@ class Quirks:
 
 
 def _read(received: Received) -> dict[str, Any]:
-    """Return the query, and the action and the project that the path names."""
+    """Return the query, and the project that the path names."""
     path = _PATH.fullmatch(received.path)
-    return {**received.query, "Action": ONLINE if path else "", "project_id": path[1] if path else ""}
+    return {**received.query, "project_id": unquote(path[1]) if path else ""}
 
 
 def _authenticate(exchange: Exchange) -> None:
@@ -63,7 +64,7 @@ def _authenticate(exchange: Exchange) -> None:
         path=received.path,
         query=received.query_pairs,
         headers=exchange.signed_headers(),
-        payload_sha256=sha256_hex(received.body),
+        body=sha256_hex(received.body),
     )
     expected = signing.authorization(
         access_key=given.credential,
@@ -162,6 +163,7 @@ FAKE = Fake(
     owns=("domain",),
     marks=Marks(headers=("x-sdk-",), schemes=(signing.ALGORITHM,)),
     authorization=signing.parse_authorization,
+    action=lambda received: ONLINE if _PATH.fullmatch(received.path) else "",
     read=_read,
     quirks=Quirks,
     authenticate=_authenticate,

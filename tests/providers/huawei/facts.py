@@ -46,7 +46,7 @@ def sign(_account: Account, fields: dict[str, Any], key: str, now: int, _form: i
 
 
 FACTS = Facts(
-    keys={"access_key": "huawei-id", "secret_key": "huawei-secret", "project_id": "project"},
+    keys={"access_key": "huawei-id", "secret_key": "huawei-secret", "project_id": "project", "region": "cn-north-4"},
     address={"domain": "push.example", "app": "live"},
     judge=judge,
     lists={"ListLiveStreamsOnline": Listed(live=in_online)},
