@@ -75,6 +75,7 @@ def test_no_list_breaks_anything_or_proves_what_it_does_not(theatre: Theatre, da
     if state is not State.UNKNOWN:
         told, listed = document(reply), facts()[theatre.provider.name].lists[theatre.api.action]
         assert told is not None
+        assert reply.status == 200
         if state is State.ACTIVE:
             assert json.dumps(theatre.stream.name) in json.dumps(told)
             assert listed.live(told, theatre.stream)
