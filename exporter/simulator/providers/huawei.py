@@ -105,6 +105,11 @@ def _row(stream: Stream | None, now: float, domain: str, app: str, name: str) ->
     }  # fmt: skip
 
 
+def _address(exchange: Exchange) -> tuple[str, ...]:
+    """Return the stream's address, or the push domain to list."""
+    return tuple(filter(None, named("publish_domain", "app", "stream")(exchange)))
+
+
 def _is_asked_for(exchange: Exchange, stream: Stream) -> bool:
     app, name = exchange.parameters.get("app"), exchange.parameters.get("stream")
     own, fuzzy = stream.address["stream"], exchange.world.quirks.huawei_fuzzy
@@ -169,7 +174,7 @@ FAKE = Fake(
     authenticate=_authenticate,
     denied="LIVE.100011003",
     check=_check,
-    actions={ONLINE: Action(_online, lambda _exchange: Limit(1000, 60.0), named("publish_domain", "app", "stream"))},
+    actions={ONLINE: Action(_online, lambda _exchange: Limit(1000, 60.0), _address)},
     messages=MESSAGES,
     error=_error,
     throttled=lambda _exchange, _wait: Refusal("APIGW.0308"),
