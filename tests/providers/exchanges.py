@@ -145,7 +145,7 @@ def _told(found: Answer | Page) -> dict[str, Any]:
 
 def _figures(figures: Figures) -> dict[str, Any]:
     told = {name: value for name, value in figures._asdict().items() if value != Figures._field_defaults[name]}
-    return told | ({"bits": dict(figures.bits)} if figures.bits else {})
+    return {**told, "bits": dict(figures.bits)} if figures.bits else told
 
 
 def _details(answer: Answer, *wanted: str) -> dict[str, Any]:

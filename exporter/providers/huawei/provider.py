@@ -39,7 +39,7 @@ class HuaweiAccount(Account):
     secret_key: SecretField
     security_token: SecretField
     project_id: Text = Field(description="project of the region, under My Credentials")
-    region: Region = Field(description="region of the live service")
+    region: Region = Field("cn-north-4", description="region of the live service")
     callback_key: SecretField
 
 
