@@ -23,7 +23,7 @@ def verify(_account: Account, key: str, callback: Callback, now: float) -> Event
     name, domain, app, stream = signed = [as_text(body.get(part)) for part in ("event", "domain", "app", "stream")]
     event = name if name in EVENTS else "unknown"
     stamp, given = as_text(body.get("auth_timestamp")), as_text(body.get("auth_sign"))
-    expected = signing.callback_signature(key, *signed, stamp)
+    expected = signing.callback_signature(key, name, domain, app, stream, stamp)
     expires = as_integer(stamp)
     if not same(expected, given.lower()) or expires is None or expires > now + LONGEST_VALID:
         raise Refused("forged", event)
