@@ -35,6 +35,7 @@ PANELS: list[look.Panel] = [
         {"store": f"min(stream_exporter_store_up{{{JOB}}})"},
         unit="none",
         mappings=words({1: ("answers", look.GREEN), 0: ("lost", look.RED)}),
+        size=(6, 4),
     ),
     number(
         "Replicas",
@@ -42,6 +43,7 @@ PANELS: list[look.Panel] = [
         {"replicas": f"min(stream_exporter_replicas{{{JOB}}})"},
         unit="none",
         decimals=0,
+        size=(6, 4),
     ),
     rows(
         "Exporters",
@@ -52,7 +54,7 @@ PANELS: list[look.Panel] = [
             f"and on (instance) stream_exporter_build_info{{{JOB}}})",
         },
         [Column("Running for", unit="dtdurations")],
-        size=(12, 4),
+        size=(24, 4),
         empty="No exporter is seen",
         hidden=["Value #A"],
     ),
