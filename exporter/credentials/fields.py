@@ -14,7 +14,7 @@ from exporter.providers.interface import AnyProvider
 def configured(
     account: Account, provider: AnyProvider, environ: Mapping[str, str], read: Read = secret_values.read_file
 ) -> Credentials:
-    """Return the keys in an account's fields or environment variables.
+    """Return the keys in an account's fields or environment variables; empty ones where it may have none.
 
     Raises:
         CredentialsMissing: A required field is not set or cannot be read.
@@ -24,6 +24,8 @@ def configured(
         raise CredentialsMissing(field, advice)
 
     def fetch(field: str) -> Secret:
+        if field not in given and not secret_values.variable_of(provider, field, environ):
+            return Secret("")
         source = getattr(account, field) or SecretSource("env", secret_values.variable_of(provider, field, environ))
         return secret_values.secret(field, source, environ, read)
 

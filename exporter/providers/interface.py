@@ -262,6 +262,7 @@ class Provider(Generic[A, S]):
         metric_sources: APIs or fields behind each metric that not every provider fills, for the metric's help text.
         environment: The vendor's usual environment variables for each secret field, in order.
         credentials: The fields of key id, key secret and token; empty where the cloud has none.
+        keyless: Whether accounts may have no keys: `sign` gets empty ones then.
         sources: Credential sources for accounts without keys of their own, in order.
         callbacks: How the cloud reports that pushes begin and end, if it does.
         problems: Check a stream against its account; returns (field, message) pairs.
@@ -285,6 +286,7 @@ class Provider(Generic[A, S]):
     metric_sources: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: tuple[str, str, str]
+    keyless: bool = False
     sources: tuple[Source, ...] = ()
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
