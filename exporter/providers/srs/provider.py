@@ -78,7 +78,7 @@ def _read(_account: SrsAccount, _scope: str, _call: Call, reply: Reply) -> Page:
         raise Malformed("the answer has no streams")
     listed = rows_of(found, "streams")
     rows: dict[Any, Answer | None] = {_key(row): _answer(row) for row in listed}
-    return Page(rows, complete=len(rows) == len(listed) < MOST_ROWS, code=str(code))
+    return Page(rows, complete=len(rows) == len(listed) < MOST_ROWS)
 
 
 def _key(row: Mapping[str, Any]) -> str:
@@ -92,8 +92,8 @@ def _key(row: Mapping[str, Any]) -> str:
 
 def _answer(row: Mapping[str, Any]) -> Answer:
     if not boolean_of(object_of(row, "publish"), "active"):
-        return Answer(State.INACTIVE, "0")
-    return Answer(State.ACTIVE, "0", figures=_figures(row))
+        return Answer(State.INACTIVE)
+    return Answer(State.ACTIVE, figures=_figures(row))
 
 
 def _figures(row: Mapping[str, Any]) -> Figures | None:
@@ -127,7 +127,7 @@ PROVIDER: Provider[SrsAccount, SrsStream] = Provider(
             keys=_keys,
             ask=_ask,
             read=_read,
-            absent=Answer(State.INACTIVE, "0"),
+            absent=Answer(State.INACTIVE),
             largest=16 * MEBIBYTE,
         ),
     ),

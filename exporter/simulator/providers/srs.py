@@ -76,7 +76,7 @@ def _list(exchange: Exchange) -> Outgoing:
     listed = paginate(
         rows, 1, size, exchange.tricks, lambda n: _row("other", "live", f"foreign-{n}", exchange.now, n, foreign, 0)
     )
-    return Outgoing("0", {"code": 0, **ABOUT, "streams": listed.rows})
+    return Outgoing("ok", {"code": 0, **ABOUT, "streams": listed.rows})
 
 
 def _error(exchange: Exchange, code: str, _message: str) -> Outgoing:

@@ -32,12 +32,11 @@ def gone(found: dict[str, Any], stream: Any) -> bool:
 FACTS = Facts(
     keys={"username": "mon", "password": "pw"},
     lists={"streams": Listed(live=live, gone=gone)},
-    live="0",
     states=(
-        Case("active", "srs", State.ACTIVE, "0"),
-        Case("absent", "srs", State.INACTIVE, "0", state=State.INACTIVE),
-        Case("never seen", "srs", State.INACTIVE, "0", state=State.NOT_FOUND),
-        Case("players only", "srs", State.INACTIVE, "0", state=State.INACTIVE, quirks={"srs_idle": "players"}),
+        Case("active", "srs", State.ACTIVE, "ok"),
+        Case("absent", "srs", State.INACTIVE, "ok", state=State.INACTIVE),
+        Case("never seen", "srs", State.INACTIVE, "ok", state=State.NOT_FOUND),
+        Case("players only", "srs", State.INACTIVE, "ok", state=State.INACTIVE, quirks={"srs_idle": "players"}),
     ),
     codes={"401": Reason.AUTH, "100": Reason.BAD_REQUEST, "2048": Reason.BAD_REQUEST},
     unlisted=("1023", Reason.PROVIDER_ERROR),
