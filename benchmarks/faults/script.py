@@ -17,6 +17,8 @@ DOWN = {
     "tencent": (State.INACTIVE, State.FORBIDDEN),
     "alibaba": (State.INACTIVE, State.FORBIDDEN),
     "volcengine": (State.INACTIVE,),
+    "mediamtx": (State.INACTIVE,),
+    "srs": (State.INACTIVE,),
 }
 LIVE_SECONDS, DOWN_SECONDS, SHORTEST = 240.0, 120.0, 25.0
 
