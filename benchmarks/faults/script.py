@@ -17,6 +17,7 @@ DOWN = {
     "tencent": (State.INACTIVE, State.FORBIDDEN),
     "alibaba": (State.INACTIVE, State.FORBIDDEN),
     "volcengine": (State.INACTIVE,),
+    "huawei": (State.INACTIVE, State.FORBIDDEN),
     "mediamtx": (State.INACTIVE,),
     "srs": (State.INACTIVE,),
 }

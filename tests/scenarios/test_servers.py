@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,8 @@ from tests.providers.exchanges import load
 from .stage import NEIGHBOUR, VICTIM, Stage, account, one_hot, small_world, states, stream
 
 SERVERS = ("mediamtx", "srs")
-WHOLE = {"honest": {}, "somebody else's first": {"foreign": 40}}
-NOT_WHOLE = {
+WHOLE: dict[str, dict[str, Any]] = {"honest": {}, "somebody else's first": {"foreign": 40}}
+NOT_WHOLE: dict[str, dict[str, dict[str, Any]]] = {
     "mediamtx": {
         "a total of nothing": {"total": 0},
         "a total of a million": {"total": 1_000_000},
@@ -30,7 +31,7 @@ NOT_WHOLE = {
 }
 
 
-def shown(stage: Stage, provider: str, trick: dict[str, int]) -> tuple[dict[str, float], dict[str, float]]:
+def shown(stage: Stage, provider: str, trick: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
     """Return the states of a live stream and of one that has ended, where the server's list plays a trick."""
     world = small_world()
     world.set(f"{provider}/{NEIGHBOUR}", "inactive")

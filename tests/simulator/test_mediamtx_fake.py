@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from exporter.simulator import Figures, Tricks, World
@@ -71,7 +71,7 @@ def test_answers_are_as_the_api_is_described(idle: str) -> None:
     world.set("mediamtx/p0", ingest="pull")
     world.quirks.mediamtx_idle = idle
     found = told(world, call())
-    assert [row["name"] for row in found["items"]] == ["p0"] if idle == "absent" else ["p0", "p1"]
+    assert [row["name"] for row in found["items"]] == (["p0"] if idle == "absent" else ["p0", "p1"])
     assert (found["itemCount"], found["pageCount"]) == (len(found["items"]), 1)
     assert found["items"][0]["source"]["type"] == "srtSource"
 
