@@ -70,7 +70,8 @@ class Asker:
         # A listing that failed counts too: it used up its turn.
         key = (query.api.action, query.scope)
         if isinstance(outcome, Page):
-            pages = query.page if outcome.last else outcome.pages
+            # A token says that one more page follows.
+            pages = query.page if outcome.last else max(outcome.pages, query.page + bool(outcome.token))
         else:
             pages = state.listed[key].pages if key in state.listed else 1
             state.rows.pop(key, None)

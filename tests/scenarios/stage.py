@@ -30,13 +30,18 @@ VICTIM, NEIGHBOUR = "victim", "neighbour"
 PLENTY = 1_000_000.0
 
 
+def address_of(provider: str, name: str) -> dict[str, Any]:
+    """Return the fields of a stream's address, beside those that are its name by default."""
+    return {field: value.format(name=name) for field, value in ADDRESS[provider].items()}
+
+
 def small_world() -> World:
     """Return one account at each cloud, each with two streams that are live, and without quotas."""
     world = World()
     for provider, keys in KEYS.items():
         world.add_account(provider, provider, quota=dict.fromkeys(all_providers()[provider].apis(), PLENTY), **keys)
         for name in (VICTIM, NEIGHBOUR):
-            world.add_stream(name, provider, **ADDRESS[provider])
+            world.add_stream(name, provider, **address_of(provider, name))
     return world
 
 
@@ -59,7 +64,7 @@ def account(provider: str, endpoint: str, **fields: Any) -> Account:
 
 def stream(provider: str, name: str, **fields: Any) -> Stream:
     """Return a stream of a world's account."""
-    made: Stream = all_providers()[provider].stream(name=name, account=provider, **ADDRESS[provider], **fields)
+    made: Stream = all_providers()[provider].stream(name=name, account=provider, **address_of(provider, name), **fields)
     return made
 
 
