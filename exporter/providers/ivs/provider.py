@@ -120,11 +120,8 @@ def _read_list(_account: IvsAccount, _region: str, _call: Call, reply: Reply) ->
     return Page(rows, token=token)
 
 
-_compact = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def _sign(account: IvsAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
-    body = _compact(dict(call.params)).encode()  # these very bytes are hashed and sent
+    body = json.dumps(call.params).encode()  # these very bytes are hashed and sent
     headers = {
         "Content-Type": "application/json",
         "Host": host(account.endpoint),
