@@ -69,6 +69,7 @@ class Figures(NamedTuple):
         width, height: Size of the picture in pixels.
         stalled: Whether nothing arrives.
         received: Bytes since the push began: if they stand still, nothing arrives.
+        patience: Seconds for which they must stand still: media servers count them up to every few seconds.
     """
 
     bits: tuple[tuple[str, float], ...] = ()
@@ -77,6 +78,7 @@ class Figures(NamedTuple):
     height: int | None = None
     stalled: bool | None = None
     received: int | None = None
+    patience: float = 7.0
 
 
 class Answer(NamedTuple):
@@ -91,6 +93,7 @@ class Answer(NamedTuple):
         ingest: How the stream comes in.
         request_id: The provider's id of the call, for support tickets; never a label.
         figures: What arrives of it while it is live.
+        origin: Which of several processes says so, where each knows only its own streams.
     """
 
     state: State
@@ -101,6 +104,7 @@ class Answer(NamedTuple):
     ingest: Literal["push", "pull"] | None = None
     request_id: str = ""
     figures: Figures | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

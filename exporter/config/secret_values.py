@@ -118,7 +118,7 @@ def _fit(field: str, text: str) -> str:
 
 def missing(provider: AnyProvider, environ: Mapping[str, str], given: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield the credentials that are neither among the given fields nor in the environment, each with what to do."""
-    for field in provider.credentials[:2]:
+    for field in () if provider.keyless else provider.credentials[:2]:
         if field and field not in given and not variable_of(provider, field, environ):
             names = " or ".join(provider.environment.get(field, ()))
             fallback = f", or the environment variable {names}" if names else ""

@@ -21,7 +21,7 @@ from exporter.config.wording import (
     wrong_type,
 )
 from exporter.fields import Text, carries_credential
-from exporter.model import Stream
+from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.spelling import did_you_mean
 
@@ -43,6 +43,7 @@ class Streams:
         self.accounts = accounts
         self.valid: list[Stream] = []
         self.names: dict[str, dict[str, tuple[Document, Place, str | int]]] = {name: {} for name in providers}
+        self.shown: dict[tuple[str, Any], tuple[Any, Document, Place]] = {}
         self.label_sets: set[tuple[str, ...]] = set()
         self.nobody: dict[str, str] = {}
         self.keys = {name: _stream_keys(name, providers) for name in providers}
@@ -135,7 +136,7 @@ class Streams:
             self.findings.invalid(error, names, (*place, "names"), Keys())
             return
         if model is not None:
-            self._check(model, provider, place)
+            self._check(model, provider, place, names=True)
             copies = _copies(model, names)
             self._check_names(copies, provider, place)
             self.valid += copies
@@ -149,6 +150,7 @@ class Streams:
             for field, message in provider.problems(account, stream):
                 if field == "name":
                     self.findings.wrong((*place, "names", index), message)
+            self._tell_apart(stream, account, provider, (*place, "names", index))
 
     def _names(self, names: list[Any], provider: str, place: Place) -> None:
         """Note the names of a short form: all at once if they are new, as is usual."""
@@ -169,7 +171,7 @@ class Streams:
             message = already_taken(f"a {provider} stream", name)
             self.findings.wrong((*place, step), message, first=(document, (*around, first)))
 
-    def _check(self, stream: Stream, provider: AnyProvider, place: Place) -> None:
+    def _check(self, stream: Stream, provider: AnyProvider, place: Place, *, names: bool = False) -> None:
         self.schedules.check(stream.expected, (*place, "expected"))
         if stream.labels:
             labels = tuple(stream.labels)
@@ -179,6 +181,19 @@ class Streams:
         if account is not None:
             for field, message in provider.problems(account, stream):
                 self.findings.wrong((*place, field), message, missing=True)
+            if not names:
+                self._tell_apart(stream, account, provider, (*place, "name"))
+
+    def _tell_apart(self, stream: Stream, account: Account, provider: AnyProvider, place: Place) -> None:
+        """Refuse a stream whose address answers show like that of another one."""
+        if provider.alike is None:
+            return
+        address, shown = provider.alike(account, stream)
+        here = (address, self.findings.document, place)
+        other, document, first = self.shown.setdefault((account.name, shown), here)
+        if other != address:
+            message = f"{provider.title} shows this stream and another by the same name, so that one is taken for both"
+            self.findings.wrong(place, message, first=(document, first))
 
     def _check_labels(self, labels: Iterable[str], place: Place) -> None:
         for label in labels:

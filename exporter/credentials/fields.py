@@ -14,7 +14,7 @@ from exporter.providers.interface import AnyProvider
 def configured(
     account: Account, provider: AnyProvider, environ: Mapping[str, str], read: Read = secret_values.read_file
 ) -> Credentials:
-    """Return the keys in an account's fields or environment variables.
+    """Return the keys in an account's fields or environment variables; empty ones where it needs none and has none.
 
     Raises:
         CredentialsMissing: A required field is not set or cannot be read.
@@ -24,8 +24,10 @@ def configured(
         raise CredentialsMissing(field, advice)
 
     def fetch(field: str) -> Secret:
-        source = getattr(account, field) or SecretSource("env", secret_values.variable_of(provider, field, environ))
-        return secret_values.secret(field, source, environ, read)
+        variable = secret_values.variable_of(provider, field, environ)
+        if not field or (provider.keyless and field not in given and not variable):
+            return Secret("")
+        return secret_values.secret(field, getattr(account, field) or SecretSource("env", variable), environ, read)
 
     key_id, key_secret, token = provider.credentials
     # A token from the environment belongs only to keys from the environment.
@@ -33,7 +35,7 @@ def configured(
         given.isdisjoint((key_id, key_secret)) and secret_values.variable_of(provider, token, environ)
     )
     return Credentials(
-        key_id=fetch(key_id).reveal() if key_id else "",
+        key_id=fetch(key_id).reveal(),
         key_secret=fetch(key_secret),
         token=fetch(token) if has_token else None,
     )

@@ -97,6 +97,8 @@ class Page:
         token: Token of the next page, for APIs that page by token; empty on the last page.
         size: How many rows the provider sent, where some have several keys; None where each has one.
         figures: What arrives of the streams of some keys, where the list says no more than that.
+        absent: What absence proves of a key, where that depends on the page; by default, what the listing says.
+        origin: The process that answered, where each of several knows only its own streams; see `Listing.elsewhere`.
     """
 
     rows: Mapping[Hashable, Answer | None]
@@ -107,6 +109,8 @@ class Page:
     token: str = ""
     size: int | None = None
     figures: Mapping[Hashable, Figures] = field(default_factory=dict)
+    absent: Callable[[Hashable], Answer | None] | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +130,9 @@ class Listing(Generic[A, S]):
         inputs: Whether it lists the inputs of streams: a stream missing from a complete list has none.
         needed_by: Whether a stream needs this listing for details that no other API has, whatever it costs.
         lag: How many seconds before the call the figures were measured.
+        elsewhere: The code for a stream that is not listed but may be at another process of the server; empty where
+            all know the same. Then each page names its `origin` and comes on a new connection, since a kept one leads
+            to the same process. Absence counts if nobody else has answered for a minute, nor showed the stream live.
     """
 
     action: str
@@ -141,6 +148,7 @@ class Listing(Generic[A, S]):
     inputs: bool = False
     needed_by: Callable[[S], bool] = lambda _stream: False
     lag: float = 0.0
+    elsewhere: str = ""
     largest: int = MEBIBYTE
 
 
@@ -262,9 +270,12 @@ class Provider(Generic[A, S]):
         metric_sources: APIs or fields behind each metric that not every provider fills, for the metric's help text.
         environment: The vendor's usual environment variables for each secret field, in order.
         credentials: The fields of key id, key secret and token; empty where the cloud has none.
+        keyless: Whether accounts may have no keys: `sign` gets empty ones then.
         sources: Credential sources for accounts without keys of their own, in order.
         callbacks: How the cloud reports that pushes begin and end, if it does.
         problems: Check a stream against its account; returns (field, message) pairs.
+        alike: A stream's address as it is configured, and as answers show it, where they show several addresses alike:
+            such streams are refused.
         retired: Stream fields of earlier versions, each with advice for those who still use it.
         warnings: Find what is allowed in an account and its streams but probably not meant.
         counted_by: What the cloud counts an account's calls by, if that is not the key.
@@ -285,9 +296,11 @@ class Provider(Generic[A, S]):
     metric_sources: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: tuple[str, str, str]
+    keyless: bool = False
     sources: tuple[Source, ...] = ()
     callbacks: Callbacks[A, S] | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
+    alike: Callable[[A, S], tuple[Hashable, Hashable]] | None = None
     retired: Mapping[str, str] = field(default_factory=dict)
     warnings: Callable[[A, Sequence[S]], Iterable[ConfigWarning]] = lambda _account, _streams: ()
     counted_by: Callable[[A], str] | None = None
@@ -310,8 +323,14 @@ class Provider(Generic[A, S]):
         return self.single or self.listings[0]
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
-        """Return every API of the provider by its action."""
-        return {api.action: api for api in (self.main, *self.listings, *self.figures)}
+        """Return every API of the provider by its action.
+
+        An action that answers for one stream and for many, by its parameters, has one limit: `main` stands for it.
+        """
+        found: dict[str, Api[A, S] | Listing[A, S]] = {}
+        for api in (self.main, *self.listings, *self.figures):
+            found.setdefault(api.action, api)
+        return found
 
     def allowed_rates(self, account: A) -> dict[str, float]:
         """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""

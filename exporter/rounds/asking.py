@@ -38,8 +38,9 @@ class Asker:
     async def turn(self, action: str) -> Connection | None:
         """Wait until a connection is there and the quota allows a call; None if that would be after the deadline."""
         self.waiting += 1
+        new = any(one.action == action and one.elsewhere for one in self._state.provider.listings)
         try:
-            return await self._state.gates[action].turn(self._deadline, self.caller.connect)
+            return await self._state.gates[action].turn(self._deadline, self.caller.connect, new=new)
         finally:
             self.waiting -= 1
 
@@ -72,6 +73,8 @@ class Asker:
         if isinstance(outcome, Page):
             # A token says that one more page follows.
             pages = query.page if outcome.last else max(outcome.pages, query.page + bool(outcome.token))
+            if outcome.origin:
+                state.origins[key].note(outcome.origin, sent)
         else:
             pages = state.listed[key].pages if key in state.listed else 1
             state.rows.pop(key, None)

@@ -5,17 +5,21 @@ list is active. One that does not is asked singly, so that inactive, forbidden a
 listing says that absence settles it. A listing that fails leaves its streams to single calls; where the provider has
 none, they are lost in this round.
 
+Where each process of a server lists only its own streams, absence counts as `Origins` says.
+
 Lists of figures are not part of it: they settle nothing, and `figure_groups` says which of them are due.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.model import Account, Answer, Call, Figures, Input, Stream
 from exporter.providers.interface import AnyProvider, Api, Listing, Page
+from exporter.rounds.origins import FEWEST, Origins
 
 Scope = tuple[str, str]  # what a listing covers: its API's action, and the scope that it was asked for
 
@@ -61,13 +65,14 @@ class Query:
 class Step:
     """What to do next: calls to make, streams settled by a listing, and streams of which nothing can be learned.
 
-    Or what a provider's own code raised about the streams of one listing: the others go on.
-    `rows` is how many rows a listing had that has now been read whole.
+    Those that another process may have are `elsewhere`. `bug` is what a provider's own code raised about the streams of
+    one listing: the others go on. `rows` is how many rows a listing had that has now been read whole.
     """
 
     ask: list[Query] = field(default_factory=list)
     settled: list[tuple[Stream, Answer]] = field(default_factory=list)
     lost: list[Stream] = field(default_factory=list)
+    elsewhere: list[Stream] = field(default_factory=list)
     rows: int | None = None
     bug: Exception | None = None
 
@@ -98,12 +103,16 @@ class Outlook:
         rates: Calls per second allowed, by action.
         down: Names of streams whose last definite answer was not active: a listing will not have them.
         listed: Earlier listings by (action, scope).
+        origins: Who answered for a scope, in this round too, by (action, scope).
+        homes: The process that showed a live stream, by name: once another answers, that one may still have it.
     """
 
     now: float
     rates: Mapping[str, float]
     down: frozenset[str] | set[str] = frozenset()
     listed: Mapping[Scope, Listed] = field(default_factory=dict)
+    origins: Mapping[Scope, Origins] = field(default_factory=lambda: defaultdict(Origins))
+    homes: Mapping[str, str] = field(default_factory=dict)
 
 
 Plan = Generator[Step, tuple[Query, Page | None], None]
@@ -149,6 +158,8 @@ class Group:
         count: How many rows they were.
         whole: Whether no row is missing so far.
         finished: Whether no page will follow.
+        outlook: What is known beside the pages.
+        read: How often it has been read to its end.
     """
 
     listing: Listing[Any, Any]
@@ -158,6 +169,8 @@ class Group:
     count: int = 0
     whole: bool = True
     finished: bool = False
+    outlook: Outlook = field(default_factory=lambda: Outlook(0.0, {}))
+    read: int = 0
 
     def query(self, page: int, token: str) -> Query:
         """Ask for a page."""
@@ -167,13 +180,19 @@ class Group:
         """Take a page, or None for one that failed; say what follows from it."""
         if page is None:
             self.finished, self.whole = True, False
-            return self._rest(provider, account, Step())
+            return self._rest(provider, account, Step(), None)
         step = Step(settled=self._present(account, page))
         if self._more(provider, account, number, page):
             step.ask.append(self.query(number + 1, page.token))
             return step
         step.rows = self.count if self.whole else None
-        return self._rest(provider, account, step)
+        self.read += 1
+        few = self.listing.elsewhere and self.outlook.origins[self.listing.action, self.scope].few
+        if few and self.left and self.whole and self.read < FEWEST:
+            self.seen, self.count, self.finished = set(), 0, False
+            step.ask.append(self.query(1, ""))
+            return step
+        return self._rest(provider, account, step, page)
 
     def learn_figures(self, provider: AnyProvider, account: Account, number: int, page: Page) -> FigureStep:
         """Take a page of a list of figures; say what it tells and which page follows."""
@@ -228,13 +247,10 @@ class Group:
         self.left = left
         return settled
 
-    def _rest(self, provider: AnyProvider, account: Account, step: Step) -> Step:
+    def _rest(self, provider: AnyProvider, account: Account, step: Step, page: Page | None) -> Step:
         """Settle what absence proves, and ask singly for the others."""
-        if self.listing.absent is not None and self.whole:
-            absent = [s for s in self.left if not self.seen.intersection(self.listing.keys(account, s))]
-            step.settled += ((stream, self.listing.absent) for stream in absent)
-            gone = {stream.name for stream in absent}
-            self.left = [stream for stream in self.left if stream.name not in gone]
+        if page is not None and self.whole:
+            self._settle_absent(account, step, page)
         single = provider.single
         if single is None:
             step.lost += self.left
@@ -244,12 +260,28 @@ class Group:
         step.ask += (Query(single, (stream,), inputs=inputs) for stream in self.left)
         return step
 
+    def _settle_absent(self, account: Account, step: Step, page: Page) -> None:
+        """Settle the streams whose absence from a whole listing, of which this is the last page, proves something."""
+        origins = self.outlook.origins[self.listing.action, self.scope]
+        left, certain = [], not self.listing.elsewhere or origins.alone
+        for stream in self.left:
+            keys = self.listing.keys(account, stream)
+            answer = self.listing.absent if page.absent is None else page.absent(keys[0])
+            if answer is None or self.seen.intersection(keys):
+                left.append(stream)
+            elif certain and self.outlook.homes.get(stream.name, page.origin) == page.origin:
+                step.settled.append((stream, answer))
+            else:
+                step.elsewhere.append(stream)
+        self.left = left
+
 
 def choose(provider: AnyProvider, account: Account, streams: Iterable[Stream], outlook: Outlook) -> Iterable[Group]:
     """Yield the listings worth making for these streams; a stream stands in one of them at most."""
     if account.plan == "single" and provider.single is not None:
         return
     for group in _groups(provider.listings, account, streams):
+        group.outlook = outlook
         last = outlook.listed.get((group.listing.action, group.scope))
         every = group.listing.every(account)
         if last is not None and outlook.now - last.at < every:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,7 @@ from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
 from exporter.rounds.gate import Gate
 from exporter.rounds.health import Health
+from exporter.rounds.origins import Origins
 from exporter.rounds.pace import Pace
 from exporter.rounds.plan import LISTED_SECONDS, Listed, Scope, label_of
 from exporter.rounds.shared import Shared
@@ -63,6 +65,8 @@ class AccountState:
         flying: Streams that are asked for at this moment.
         listed: What earlier listings taught.
         rows: How many rows the last whole listing of a scope had, and when (monotonic seconds), by (action, scope).
+        origins: Which process of a server answered for a scope, by (action, scope).
+        endpoint_since: Since when it is asked at its present endpoint (monotonic seconds).
         waiting: Who waits for which stream.
         observers: Told of each call.
         complete_since: Every stream was asked since then (monotonic seconds).
@@ -80,6 +84,8 @@ class AccountState:
     flying: set[Key] = field(default_factory=set)
     listed: dict[Scope, Listed] = field(default_factory=dict)
     rows: dict[Scope, tuple[int, float]] = field(default_factory=dict)
+    origins: defaultdict[Scope, Origins] = field(default_factory=lambda: defaultdict(Origins))
+    endpoint_since: float = NEVER
     waiting: Waiting = field(default_factory=Waiting)
     observers: set[Observer] = field(default_factory=set)
     complete_since: float = NEVER
@@ -88,6 +94,9 @@ class AccountState:
         """Take another configuration; quotas, health and calls in flight stay."""
         if account.concurrency != self.account.concurrency or not self.gates:
             self.slots = asyncio.Semaphore(account.concurrency)
+        if account.endpoint != self.account.endpoint:
+            self.endpoint_since = self.shared.clock.mono()
+            self.origins.clear()
         self.account, self.streams = account, tuple(streams)
         self.complete_since = NEVER
         self.rows.clear()

@@ -10,9 +10,6 @@ from exporter.model import Answer, Figures, State, Stream
 SETTLING_SECONDS: Final = 10.0
 """How long a push that has just begun may bring nothing, before that counts as a stall."""
 
-STANDING_SECONDS: Final = 7.0
-"""How long received bytes must stand still: media servers count them up to every few seconds."""
-
 
 @dataclass(slots=True)
 class Flow:
@@ -45,7 +42,7 @@ class Flow:
         if figures.received is not None:
             if before is not None and before.figures.received == figures.received:
                 moved = before.moved
-                stalled = True if at - moved >= STANDING_SECONDS else before.figures.stalled
+                stalled = True if at - moved >= figures.patience else before.figures.stalled
             else:
                 stalled = False if before is not None and before.figures.received is not None else None
             figures = figures._replace(stalled=stalled)

@@ -69,7 +69,10 @@ class Exchange:
     @property
     def api(self) -> Api[Any, Any] | Listing[Any, Any]:
         """The API that is asked."""
-        return self.provider.apis()[self.given.get("action", self.provider.main.action)]
+        if "action" not in self.given:
+            return self.provider.main
+        lists = (*self.provider.listings, *self.provider.figures)
+        return next(one for one in lists if one.action == self.given["action"])
 
     @property
     def expected(self) -> dict[str, Any]:
@@ -141,8 +144,8 @@ def _told(found: Answer | Page) -> dict[str, Any]:
 
 
 def _figures(figures: Figures) -> dict[str, Any]:
-    told = {**figures._asdict(), "bits": dict(figures.bits) or None}
-    return {name: value for name, value in told.items() if value is not None}
+    told = {name: value for name, value in figures._asdict().items() if value != Figures._field_defaults[name]}
+    return {**told, "bits": dict(figures.bits)} if figures.bits else told
 
 
 def _details(answer: Answer, *wanted: str) -> dict[str, Any]:

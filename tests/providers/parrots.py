@@ -115,7 +115,7 @@ def _repeated(value: Any, text: str, codes: bool, name: str = "") -> Any:
     """Return a document with a text in place of its texts; in place of codes only where wanted."""
     if isinstance(value, dict):
         return {key: _repeated(inner, text, codes, key) for key, inner in value.items()}
-    return text if isinstance(value, str) and (codes or name.lower() not in ("code", "broken")) else value
+    return text if isinstance(value, str) and (codes or name.lower() not in ("code", "error_code", "broken")) else value
 
 
 @contextmanager

@@ -288,10 +288,13 @@ def test_file_name_configuration_word_and_label_are_one(provider: AnyProvider) -
 
 @EVERY
 def test_every_api_has_a_documented_limit(provider: AnyProvider) -> None:
-    """Every API has a rate limit for every account, and a name of its own."""
+    """Every API has a rate limit for every account; what has one name has one limit, and no two lists have one."""
     account, _ = example(provider)
     apis = provider.apis()
-    assert len(apis) == 1 + len(provider.listings) + len(provider.figures)
+    lists = [listing.action for listing in (*provider.listings, *provider.figures)]
+    assert len(set(lists)) == len(lists)
+    assert set(apis) == {provider.main.action, *lists}
+    assert all(apis[one.action].limit(account) == one.limit(account) for one in provider.listings)
     for action, api in apis.items():
         assert action == api.action
         assert re.fullmatch(r"[A-Za-z0-9_.]+", action)
