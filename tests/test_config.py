@@ -110,7 +110,8 @@ def test_good_samples(path: Path, validator: Any) -> None:
 @pytest.mark.parametrize("path", BAD, ids=names(BAD))
 def test_bad_samples(path: Path) -> None:
     """Every error of a file is told of, with its place, in the order of the file, and without a secret."""
-    expected = re.findall("^# error: (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    sample = path.read_text(encoding="utf-8").replace("{clouds}", ", ".join(PROVIDERS))
+    expected = re.findall("^# error: (.*)$", sample, re.MULTILINE)
     with pytest.raises(ConfigErrors) as caught:
         load(path, PROVIDERS, {})
     told = [

@@ -224,7 +224,7 @@ def test_the_environment(tmp_path: Path) -> None:
 def test_nothing_anywhere() -> None:
     """If there are no keys anywhere, the error names the field and the variable."""
     for name, kind in all_providers().items():
-        fields = {"app_id": 1} if name == "zego" else {}
+        fields = {"zego": {"app_id": 1}, "ivs": {"region": "us-west-2"}}.get(name, {})
         account = kind.account(name="main", provider=name, **fields)
         with pytest.raises(CredentialsError, match=r"is missing: set .* or the environment variable"):
             asyncio.run(Keyring({})(kind, account))

@@ -24,8 +24,6 @@ ROLES = f"{METADATA}/latest/meta-data/iam/security-credentials/"
 METADATA_TOKEN_SECONDS = 21600
 ROLE_SECONDS = 3600
 CONTAINER = "http://169.254.170.2"
-STS_NAMES = "{https://sts.amazonaws.com/doc/2011-06-15/}"
-STS_RESULT = f"{STS_NAMES}AssumeRoleWithWebIdentityResult/{STS_NAMES}Credentials/{STS_NAMES}"
 # The vendor's SDKs send a token to these hosts only, or by TLS.
 _CONTAINER_URL = re.compile(
     r"(https://[^/?#@\s\\]+|http://(169\.254\.170\.2|169\.254\.170\.23|\[fd00:ec2::23\]|127\.0\.0\.1|localhost)(:\d+)?)/[!-~]*",
@@ -78,10 +76,9 @@ def _from_pod(machine: Machine, _now: float) -> Steps:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     reply: Reply = yield Request("POST", f"{_sts(machine)}/", headers, urlencode(form).encode())
     root = "ErrorResponse" if reply.status >= 400 else "AssumeRoleWithWebIdentityResponse"
-    document = xml.envelope(reply, STS_NAMES + root)
+    document = xml.envelope(reply, root)
     if reply.status >= 400:
-        code = document.findtext(f"{STS_NAMES}Error/{STS_NAMES}Code")
-        raise CredentialsError(f"STS answers {leases.safe_code(code)}")
+        raise CredentialsError(f"STS answers {leases.safe_code(document.findtext('Error/Code'))}")
     if reply.status != 200:
         raise NoEnvelope(f"HTTP {reply.status}")
     return _temporary(_texts(document), "SessionToken")
@@ -89,7 +86,7 @@ def _from_pod(machine: Machine, _now: float) -> Steps:
 
 def _texts(document: Element) -> dict[str, str | None]:
     names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
-    return {name: document.findtext(STS_RESULT + name) for name in names}
+    return {name: document.findtext(f"AssumeRoleWithWebIdentityResult/Credentials/{name}") for name in names}
 
 
 def _from_container(machine: Machine, _now: float) -> Steps:
@@ -139,8 +136,7 @@ SOURCES = (
     Source(
         title="role of the ECS task or EKS pod",
         hint="give the task or pod a role (the agent sets AWS_CONTAINER_CREDENTIALS_…_URI)",
-        advice="check the task's role or the pod's association, and that the container reaches 169.254.170.2 or "
-        "169.254.170.23",
+        advice="attach a role to the task or pod, and let the container reach 169.254.170.2 or 169.254.170.23",
         evidence=lambda machine: (
             machine.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") or machine.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
         ),

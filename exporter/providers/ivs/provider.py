@@ -14,7 +14,7 @@ from exporter.providers import reading
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.encoding import host, sha256_hex, timestamp
 from exporter.providers.figures import STALLED
-from exporter.providers.interface import Api, Listing, Malformed, Page, Provider, ProviderError
+from exporter.providers.interface import Api, Listing, Malformed, NoEnvelope, Page, Provider, ProviderError
 from exporter.providers.ivs.credentials import SOURCES
 from exporter.providers.ivs.signing import SCHEME
 
@@ -84,7 +84,7 @@ def _read(_account: IvsAccount, _stream: IvsStream, call: Call, reply: Reply) ->
         if state is None:
             raise
         if reply.status != NOT_FOUND:
-            raise Malformed(f"{error.code} under HTTP {reply.status}") from None
+            raise NoEnvelope(f"HTTP {reply.status} with an error of another status") from None
         return Answer(state, code=error.code, request_id=error.request_id)
     stream = reading.object_of(document, "stream")
     reading.check_echo(stream, call.params)
@@ -107,6 +107,8 @@ def _ask_next(_account: IvsAccount, _region: str, token: str) -> Call:
 def _read_list(_account: IvsAccount, _region: str, _call: Call, reply: Reply) -> Page:
     """Read the streams of a page. What is listed as offline is asked about singly: only its own answer is certain."""
     document, request_id = _envelope(reply, reading.value_limit(PAGE_SIZE))
+    if "streams" not in document:
+        raise Malformed("streams is missing")
     rows: dict[Any, Answer | None] = {}
     for row in reading.rows_of(document, "streams"):
         answer, arn = _answer(row, request_id), reading.text_of(row, "channelArn")
