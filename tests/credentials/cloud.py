@@ -18,9 +18,9 @@ from aiohttp import web
 from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.providers import all_providers
+from exporter.providers import amazon_web_services as aws
 from exporter.providers.alibaba import credentials as alibaba
 from exporter.providers.interface import AnyProvider, CredentialsError
-from exporter.providers.ivs import credentials as aws
 from exporter.providers.tencent import credentials as tencent
 from exporter.routes import Route
 from exporter.transport import Transport, tls_context

@@ -54,7 +54,7 @@ def test_accounts() -> None:
 
 def test_variables() -> None:
     """The variables and figures in the documentation are those of the code."""
-    code = "".join(path.read_text() for path in Path(providers.__file__).parent.glob("*/credentials.py"))
+    code = "".join(path.read_text() for path in Path(providers.__file__).parent.rglob("*.py"))
     known = {name for provider in all_providers().values() for names in provider.environment.values() for name in names}
     for name in re.findall(r"\b(?:AWS|TENCENTCLOUD|ALIBABA_CLOUD|TKE|VOLC|ZEGO)_[A-Z_]+\b", TEXT):
         assert name in known or name in code, name

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -224,7 +225,8 @@ def test_the_environment(tmp_path: Path) -> None:
 def test_nothing_anywhere() -> None:
     """If there are no keys anywhere, the error names the field and the variable."""
     for name, kind in all_providers().items():
-        fields = {"zego": {"app_id": 1}, "ivs": {"region": "us-west-2"}}.get(name, {})
+        needed: dict[str, dict[str, Any]] = {"zego": {"app_id": 1}, "ivs": {"region": "us-west-2"}}
+        fields = needed.get(name, {})
         account = kind.account(name="main", provider=name, **fields)
         with pytest.raises(CredentialsError, match=r"is missing: set .* or the environment variable"):
             asyncio.run(Keyring({})(kind, account))

@@ -14,10 +14,12 @@ from botocore.exceptions import ClientError
 
 from exporter.fields import Secret
 from exporter.model import Credentials, Moment
+from exporter.providers.interface import AnyProvider
 from exporter.providers.ivs.provider import PROVIDER
 from exporter.simulator import Simulator, Tricks, World, serving
 from testbed.apis import single
 
+KIND: AnyProvider = PROVIDER
 ARN = "arn:aws:ivs:us-west-2:123456789012:channel/"
 PLENTY = {"GetStream": 1000.0, "ListStreams": 1000.0}
 
@@ -28,8 +30,13 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     world = World()
-    main = {"access_key_id": "AKIDMAIN", "secret_access_key": "key/+main", "region": "us-west-2"}
-    sts = {"access_key_id": "ASIASTS", "secret_access_key": "k", "session_token": "STS/+a==", "region": "us-west-2"}
+    main: dict[str, Any] = {"access_key_id": "AKIDMAIN", "secret_access_key": "key/+main", "region": "us-west-2"}
+    sts: dict[str, Any] = {
+        "access_key_id": "ASIASTS",
+        "secret_access_key": "k",
+        "session_token": "STS/+a==",
+        "region": "us-west-2",
+    }
     world.add_account("main", "ivs", quota=PLENTY, **main)
     world.add_account("sts", "ivs", **sts)
     for name, state in (("live", "active"), ("off", "inactive"), ("gone", "not_found")):
@@ -129,8 +136,8 @@ def test_the_vendors_client_sends_the_same_request(simulator: Simulator, action:
         found.list_streams(maxResults=100)
     (theirs,) = sent
     headers = {name.lower(): text(value) for name, value in theirs.headers.items()}
-    account = PROVIDER.account(name="main", provider="ivs", region="us-west-2", endpoint=simulator.url)
-    stream = PROVIDER.stream(name="live", account="main", channel_arn=f"{ARN}live")
+    account = KIND.account(name="main", provider="ivs", region="us-west-2", endpoint=simulator.url)
+    stream = KIND.stream(name="live", account="main", channel_arn=f"{ARN}live")
     now = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     calls = {"GetStream": single(PROVIDER).ask(account, stream)}
     calls["ListStreams"] = PROVIDER.listings[0].ask(account, "us-west-2", 1)

@@ -12,10 +12,12 @@ from volcengine.live.v20230101.live_service import LiveService
 
 from exporter.fields import Secret
 from exporter.model import Credentials, Moment
+from exporter.providers.interface import AnyProvider
 from exporter.providers.volcengine_live.provider import PROVIDER
 from exporter.simulator import Simulator, World, serving
 from testbed.apis import single
 
+KIND: AnyProvider = PROVIDER
 WHERE = {"Domain": "push.example", "App": "live"}
 PLENTY = {"DescribeLiveStreamState": 1000.0, "DescribeLiveStreamInfoByPage": 1000.0}
 
@@ -113,13 +115,19 @@ def test_keys_are_verified(simulator: Simulator) -> None:
 def test_the_vendors_client_sends_the_same_signature(simulator: Simulator, token: str) -> None:
     """For the same call at the same second, the vendor's client and ours send the same query and signature."""
     key, secret = ("id-sts", "k") if token else ("id", "key/+main")
-    found, sent = service(simulator, key, secret, token), []
+    found = service(simulator, key, secret, token)
+    sent: list[Any] = []
     send = found.session.send
-    found.session.send = lambda request, **options: (sent.append(request), send(request, **options))[1]
+
+    def noted(request: Any, **options: Any) -> Any:
+        sent.append(request)
+        return send(request, **options)
+
+    found.session.send = noted
     ask(found, **WHERE, Stream="visitor" if token else "active")
     (theirs,) = sent
-    account = PROVIDER.account(name="main", provider="volcengine_live", endpoint=simulator.url)
-    stream = PROVIDER.stream(name="visitor" if token else "active", account="main", domain="push.example", app="live")
+    account = KIND.account(name="main", provider="volcengine_live", endpoint=simulator.url)
+    stream = KIND.stream(name="visitor" if token else "active", account="main", domain="push.example", app="live")
     now = datetime.strptime(theirs.headers["X-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     keys = Credentials(key, Secret(secret), Secret(token) if token else None)
     ours = PROVIDER.sign(account, keys, single(PROVIDER).ask(account, stream), Moment(now, "", 0))

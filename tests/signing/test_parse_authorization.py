@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.providers.alibaba import signing as acs3
+from exporter.providers.amazon_web_services import SCHEME as AWS
 from exporter.providers.authorization import ParsedAuthorization
-from exporter.providers.ivs.signing import SCHEME as AWS
 from exporter.providers.tencent import signing as tc3
 from exporter.providers.volcengine_openapi import SCHEME
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -10,13 +9,11 @@ from pydantic import Field
 
 from exporter.fields import Endpoint, Region, SecretField, Text
 from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reply, Request, State, Stream
+from exporter.providers import amazon_web_services as aws
 from exporter.providers import reading
 from exporter.providers.document import MOST_VALUES
-from exporter.providers.encoding import host, sha256_hex, timestamp
 from exporter.providers.figures import STALLED
 from exporter.providers.interface import Api, Listing, Malformed, NoEnvelope, Page, Provider, ProviderError
-from exporter.providers.ivs.credentials import SOURCES
-from exporter.providers.ivs.signing import SCHEME
 
 VERSION = "2020-07-14"
 GET = "GetStream"
@@ -123,25 +120,7 @@ def _read_list(_account: IvsAccount, _region: str, _call: Call, reply: Reply) ->
 
 
 def _sign(account: IvsAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
-    body = json.dumps(call.params).encode()  # these very bytes are hashed and sent
-    headers = {
-        "Content-Type": "application/json",
-        "Host": host(account.endpoint),
-        "X-Amz-Date": timestamp(moment.now, "%Y%m%dT%H%M%SZ"),
-    }
-    if credentials.token:
-        headers["X-Amz-Security-Token"] = credentials.token.reveal()
-    headers["Authorization"] = SCHEME.authorization(
-        access_key_id=credentials.key_id,
-        secret_access_key=credentials.key_secret.reveal(),
-        region=account.region,
-        service=SERVICE,
-        headers=headers,
-        payload_sha256=sha256_hex(body),
-        method="POST",
-        path=f"/{call.action}",
-    )
-    return Request("POST", f"{account.endpoint}/{call.action}", headers, body)
+    return aws.sign(account, credentials, call, moment, (account.region, SERVICE))
 
 
 def _problems(account: IvsAccount, stream: IvsStream) -> list[tuple[str, str]]:
@@ -176,19 +155,15 @@ PROVIDER: Provider[IvsAccount, IvsStream] = Provider(
         ),
     ),
     sign=_sign,
-    hides=("Authorization", "Signature", "X-Amz-Security-Token"),
+    hides=aws.HIDES,
     metric_sources={
         "stream_state": GET,
         "stream_start_timestamp_seconds": f"IVS startTime of {GET} and {LIST}",
         STALLED: f"IVS health of {GET} and {LIST}",
     },
-    environment={
-        "access_key_id": ("AWS_ACCESS_KEY_ID",),
-        "secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
-        "session_token": ("AWS_SESSION_TOKEN",),
-    },
-    credentials=("access_key_id", "secret_access_key", "session_token"),
-    sources=SOURCES,
+    environment=aws.ENVIRONMENT,
+    credentials=aws.CREDENTIALS,
+    sources=aws.SOURCES,
     problems=_problems,
     counted_in=lambda account: account.region,
 )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from exporter.model import State
+from exporter.providers.amazon_web_services import SCHEME
 from exporter.providers.encoding import sha256_hex
-from exporter.providers.ivs.signing import SCHEME
 from exporter.simulator.answers import format_time, paginate, parse_decimal, parse_time, uuid
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal, refuse_if
 from exporter.simulator.fake import Action, Fake, Limit, Marks, named

@@ -1,10 +1,13 @@
-"""AWS's credential sources: pod identity, profile file, container and role of an EC2 instance.
+"""What AWS's services share: signature, and where keys come from.
 
-Their order is that of the vendor's SDKs: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html.
+Signature version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+Sources of keys, in the order of the vendor's SDKs: pod identity, profile file, container, role of an EC2 instance.
+https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +16,22 @@ from urllib.parse import urlencode
 from xml.etree.ElementTree import Element  # nosec B405: only the type
 
 from exporter.fields import REGION
-from exporter.model import Reply, Request
+from exporter.model import Account, Call, Credentials, Moment, Reply, Request
 from exporter.providers import leases, xml
+from exporter.providers.derived_key import Scheme
+from exporter.providers.encoding import host, sha256_hex, timestamp
 from exporter.providers.interface import CredentialsError, Malformed, NoEnvelope
 from exporter.providers.reading import check_success, envelope, utc_seconds
 from exporter.providers.sources import Lease, Machine, Source, Steps
 
+SCHEME = Scheme(algorithm="AWS4-HMAC-SHA256", prefix="AWS4", ends="aws4_request", dated="x-amz-date")
+HIDES = ("Authorization", "Signature", "X-Amz-Security-Token")
+CREDENTIALS = ("access_key_id", "secret_access_key", "session_token")
+ENVIRONMENT = {
+    "access_key_id": ("AWS_ACCESS_KEY_ID",),
+    "secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+    "session_token": ("AWS_SESSION_TOKEN",),
+}
 METADATA = "http://169.254.169.254"
 ROLES = f"{METADATA}/latest/meta-data/iam/security-credentials/"
 METADATA_TOKEN_SECONDS = 21600
@@ -29,6 +42,30 @@ _CONTAINER_URL = re.compile(
     r"(https://[^/?#@\s\\]+|http://(169\.254\.170\.2|169\.254\.170\.23|\[fd00:ec2::23\]|127\.0\.0\.1|localhost)(:\d+)?)/[!-~]*",
     re.ASCII,
 )
+
+
+def sign(account: Account, credentials: Credentials, call: Call, moment: Moment, scope: tuple[str, str]) -> Request:
+    """Sign a POST of JSON to the action's own path; the scope is region and service."""
+    body = json.dumps(call.params).encode()  # these very bytes are hashed and sent
+    headers = {
+        "Content-Type": "application/json",
+        "Host": host(account.endpoint),
+        "X-Amz-Date": timestamp(moment.now, "%Y%m%dT%H%M%SZ"),
+    }
+    if credentials.token:
+        headers["X-Amz-Security-Token"] = credentials.token.reveal()
+    region, service = scope
+    headers["Authorization"] = SCHEME.authorization(
+        access_key_id=credentials.key_id,
+        secret_access_key=credentials.key_secret.reveal(),
+        region=region,
+        service=service,
+        headers=headers,
+        payload_sha256=sha256_hex(body),
+        method="POST",
+        path=f"/{call.action}",
+    )
+    return Request("POST", f"{account.endpoint}/{call.action}", headers, body)
 
 
 def _temporary(keys: Mapping[str, Any], token: str) -> Lease:
