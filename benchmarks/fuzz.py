@@ -72,6 +72,7 @@ def main() -> int:
             b'{"StreamState":"online","Type":"push","RequestId":"1"}',
             b'{"OnlineInfo":{"LiveStreamOnlineInfo":[{"AppName":"a","StreamName":"s"}]},"TotalPage":1}',
             b'{"ResponseMetadata":{"RequestId":"1"},"Result":{"StreamStates":[{"MediaType":"Audio","State":1}]}}',
+            b'{"total_num":1,"request_id":"1","streams":[{"publish_domain":"push.example","app":"live","stream":"one"}]}',
             b'{"event":"stream_create","timestamp":"1800000000","nonce":"1","signature":"x","appid":"1234567890"}',
         )
         for number, seed in enumerate(seeds):
