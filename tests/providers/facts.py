@@ -86,8 +86,8 @@ class Facts:
 
     Attributes:
         keys: Fields of an account, as the cloud knows them; secrets in clear.
-        address: Fields of a stream, beside those that are its name by default.
-        named_by: The field that is the stream's name by default.
+        address: Fields of a stream, beside those that are its name by default; `{name}` is the name.
+        named_by: The field that is the stream's name by default; empty if there is none.
         narrow: Whether a name may hold plain letters and digits only.
         judge: The only state for which a single answer may be taken, or None: strict, and without the exporter's code;
             of no use where only lists answer.

@@ -100,11 +100,14 @@ def by_tokens(every: int) -> Listing[Any, Any]:
     )
 
 
-def paged(watched: list[Stream], pages: list[Page | None]) -> tuple[list[dict[str, Any]], dict[str, State], list[str]]:
+def paged(
+    watched: list[Stream], pages: list[Page | None], how: str = "list"
+) -> tuple[list[dict[str, Any]], dict[str, State], list[str]]:
     """Plan for these streams with these pages; return the list's calls, what was settled, and what is asked singly."""
-    tencent, owner = all_providers()["tencent"], account(plan="list")
+    tencent, owner = all_providers()["tencent"], account(plan=how)
     provider = replace(tencent, listings=(by_tokens(2),))
-    steps = plan(provider, owner, watched, Outlook(0.0, dict.fromkeys(provider.apis(), 10.0)))
+    down = {stream.name for stream in watched}  # which a list is not expected to have
+    steps = plan(provider, owner, watched, Outlook(0.0, dict.fromkeys(provider.apis(), 10.0), down))
     step, left = next(steps), list(pages)
     settled: dict[str, State] = {}
     calls: list[dict[str, Any]] = []
@@ -137,6 +140,18 @@ def test_pages_are_followed_by_their_tokens() -> None:
     ]
     assert settled == {**dict.fromkeys(names[:4], State.ACTIVE), names[4]: State.NOT_FOUND}
     assert singles == []
+
+
+@pytest.mark.parametrize(("how", "pages"), [("auto", 4), ("list", 10)])
+def test_a_list_by_tokens_that_is_too_long_is_given_up(how: str, pages: int) -> None:
+    """Nobody says how many pages follow: more are read than streams are left only where the plan is to list."""
+    watched = streams(3)
+    strangers = [*(rows(f"stranger-{n}", token=f"t-{n}") for n in range(9)), rows("last")]
+    calls, settled, singles = paged(watched, [*strangers], how)
+    assert len(calls) == pages
+    absent = how == "list"
+    assert settled == ({stream.name: State.NOT_FOUND for stream in watched} if absent else {})
+    assert singles == ([] if absent else [stream.name for stream in watched])
 
 
 def test_a_list_by_tokens_that_breaks_off_proves_no_absence() -> None:
