@@ -64,6 +64,10 @@ read with the configuration. SOCKS is not spoken.
 variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace at start. There is no `insecure_skip_verify`. `check` says which
 accounts go by which proxy."""
 
+SHARD = """\
+This exporter watches its part of the streams, at its part of every quota: [shards](scaling.md#shards). The environment
+variable `STREAM_EXPORTER_SHARD=INDEX/COUNT` wins."""
+
 STREAMS = """\
 ## `streams`
 
@@ -168,6 +172,7 @@ def render() -> str:
     parts = [INTRODUCTION, "## `scrape`", _list(whole["properties"]["scrape"])]
     parts += ["## `store`", STORE, _list(whole["properties"]["store"]), SHARING]
     parts += ["## `http`", HTTP, _list(_flat(definitions["http"])), PROXIES]
+    parts += ["## `shard`", SHARD, _list(whole["properties"]["shard"])]
     parts += ["## `accounts`", "A list. These keys are the same [for all clouds](#clouds)."]
     parts.append(_list(_only(definitions[f"{first}_account"], Account.model_fields)))
     parts += [STREAMS, _list(_only(definitions[f"{first}_stream"], stream_fields))]

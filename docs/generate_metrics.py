@@ -30,7 +30,7 @@ COMES: Mapping[str, str] = {
     "stream_inputs": "tencent with `region`: the stream's own group and domain; 0 if it has none or is not live",
     "stream_inputs_expected": "tencent: `inputs`",
     "stream_primary_input_info": "tencent with `region`: `MasterFlag`, `SourceFrom`",
-    "stream_start_timestamp_seconds": "zego, and lists of tencent and alibaba; while the stream is live",
+    "stream_start_timestamp_seconds": "zego, huawei, and lists of tencent and alibaba; while the stream is live",
     "stream_ingest_info": "alibaba: `Type`, where given",
     "stream_ingest_bits_per_second": "tencent: video and audio; alibaba: all",
     "stream_ingest_frames_per_second": "",

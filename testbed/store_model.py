@@ -203,9 +203,9 @@ class ModelServer:
         """Return its microseconds."""
         return int((asyncio.get_running_loop().time() + self.ahead) * SECOND)
 
-    def restart(self) -> None:
-        """Begin anew, with nothing."""
-        self.run, self.held = f"run{int(self.run[3:]) + 1}", Keys()
+    def restart(self, held: Keys | None = None) -> None:
+        """Begin anew, with nothing, or with what a replica of the store holds."""
+        self.run, self.held = f"run{int(self.run[3:]) + 1}", held or Keys()
 
 
 @dataclass(slots=True)

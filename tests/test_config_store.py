@@ -89,7 +89,7 @@ def test_errors_say_where_and_repeat_nothing(tmp_path: Path, store: Any, place: 
 def test_without_the_package_the_error_says_how_to_get_it(tmp_path: Path) -> None:
     """`store` needs the extra `redis`."""
     document = read_document("config.yml", b"store: {url: redis://a}\n")
-    findings = Findings(document)
+    findings = Findings(document, lambda name: Path(name).read_bytes())
     reader = StoreReader(findings, tmp_path, Sources(findings, tmp_path, {}, read_file), lambda: False)
     reader.read(document.value)
     assert ["pip install 'stream-exporter[redis]'" in str(one) for one in findings.errors()] == [True]

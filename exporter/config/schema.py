@@ -8,6 +8,7 @@ from typing import Any
 
 from exporter.config.http import PROXY_KEYS, PROXY_URL, TLS_CONFIG, HttpShape, TlsShape
 from exporter.config.secret_values import secret_fields
+from exporter.config.shards import ShardShape
 from exporter.config.store import URL, URL_KEYS, StoreShape
 from exporter.config.streams import TAKEN_LABELS
 from exporter.config.time_shapes import ExpectedShape, NamedShape, WindowShape
@@ -58,6 +59,7 @@ def schema(providers: Mapping[str, AnyProvider]) -> Json:
             "scrape": _fields(ScrapeShape),
             "store": _store(),
             "http": {"$ref": "#/$defs/http"},
+            "shard": _fields(ShardShape),
             "accounts": _list({"$ref": "#/$defs/account"}, "who asks", minItems=1),
             "streams": _list({"$ref": "#/$defs/stream"}, "what is watched", default=[]),
             "stream_files": _list({"type": "string"}, STREAM_FILES, default=[]),

@@ -11,6 +11,7 @@ from exporter.model import Account, Credentials
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
+from exporter.rounds.replicas import Alone, Replicas
 from exporter.state.board import Board, Instant
 from exporter.state.counters import Counters
 from exporter.transport.aside import Aside, at_once
@@ -37,6 +38,10 @@ class Clock:
     def now(self) -> Instant:
         """Return the time on both clocks."""
         return Instant(self.unix(), self.mono())
+
+    def ahead(self) -> float:
+        """Return by how many seconds Unix time is ahead of monotonic time."""
+        return self.unix() - self.mono()
 
 
 class Sequence:
@@ -78,6 +83,7 @@ class Shared:
         sequence: Issues the `sequence` of moments.
         limits: The quotas, which outlive the accounts.
         aside: Reads answers that are not small.
+        replicas: The other exporters of the same accounts.
     """
 
     board: Board
@@ -89,6 +95,7 @@ class Shared:
     sequence: Sequence = field(default_factory=Sequence)
     limits: Limits = field(default_factory=Limits)
     aside: Aside = at_once
+    replicas: Replicas = field(default_factory=Alone)
 
 
 async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:

@@ -17,6 +17,7 @@ from exporter.rounds.account import AccountProber
 from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
+from exporter.rounds.pace import Part
 from exporter.rounds.prober import Prober
 from exporter.rounds.shared import Clock, Connect, Shared
 from exporter.rounds.transcript import Transcript
@@ -66,7 +67,7 @@ class Service:
         shared = Shared(self.board, self.counters, clock, connect or self._connect, credentials, mark_refused,
                         limits=limits, aside=self._reader)  # fmt: skip
         self.prober = Prober(shared)
-        self.stores = Stores(clock, limits, open_store)
+        self.stores = Stores(shared, open_store)
         self.source = Source(self.board, self.counters, self.prober.present, store=self.stores.state)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
@@ -94,7 +95,9 @@ class Service:
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
         self.board.expectations = config.expectations
         self.stores.configure(config.store)
-        self.prober.configure(accounts, config.streams, config.scrape.max_age)
+        part = Part(config.shard.index, config.quota_parts)
+        self.prober.configure(accounts, config.streams, config.scrape.max_age, part)
+        self.stores.watch(self.prober.present(), config.shard.words)
         self.receivers = {receiver.account.name: receiver for receiver in self._configured_receivers(config)}
         self.follow_ups.keep()
         self.turns.keep()

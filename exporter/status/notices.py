@@ -87,7 +87,8 @@ def _explain(prober: AccountProber, left: int, seconds: float) -> str:
             f"{told} The provider throttles: your configuration allows {limit:,.4g} a second. Something else uses the "
             f"same account or its limit is lower; a larger `quota_share` does not help."
         )
-    return f"{told} {_remedy(account, action, documented, rate * whole / seconds, math.ceil(whole))}"
+    needed = rate * whole / seconds * prober.shared.limits.part.count  # of all shards together
+    return f"{told} {_remedy(account, action, documented, needed, math.ceil(whole))}"
 
 
 def _remedy(account: Account, action: str, documented: float, needed: float, whole: int) -> str:

@@ -65,3 +65,7 @@ class StoreClock:
     def now(self, mono: float) -> int | None:
         """Return the store's microseconds at a time of ours, at the earliest; None before the first reply."""
         return None if self._known is None else int((mono + self._known[0]) * MICROSECONDS)
+
+    def ahead(self) -> float:
+        """Return how many seconds the store's clock is ahead of ours, about; 0 before the first reply."""
+        return 0.0 if self._known is None else sum(self._known) / 2

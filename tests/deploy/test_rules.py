@@ -41,6 +41,7 @@ ALERTS = {
     "StreamExporterStoreDown": {"warning"},
     "StreamClockSkew": {"warning"},
     "StreamCallbacksStopped": {"warning"},
+    "StreamUnwatched": {"critical"},
     "StreamWatchdog": {"none"},
 }
 
