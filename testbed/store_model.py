@@ -240,10 +240,12 @@ class ModelLink:
     server: str
 
     async def ask(self, *words: Word, seconds: float = SECONDS) -> Any:
-        """Run one of the three scripts."""
+        """Run one of the three scripts; all else it does not know."""
         way, text = self.way, [str(word) for word in words]
         if not way.server.up or way.server.run != self.server:
             raise StoreError("connection", "broke")
+        if text[0] != "EVALSHA" or text[1] not in _SCRIPTS:
+            raise StoreError("answer", "unknown", "ERR")
         try:
             async with asyncio.timeout(seconds):
                 # What is on its way arrives, whoever has stopped waiting.
