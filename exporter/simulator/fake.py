@@ -50,6 +50,7 @@ class Marks:
     schemes: tuple[str, ...] = ()  # prefixes of `Authorization`
     parameters: tuple[str, ...] = ()  # parameter names
     versions: tuple[str, ...] = ()  # values of `Version`
+    paths: tuple[str, ...] = ()
     weak: bool = False  # whether other vendors use these parameters too, so that they count last
 
 
@@ -83,6 +84,8 @@ class Fake:
     key_parameter: str = ""  # the parameter that names the account if there is no `Authorization` header
     # parses an `Authorization` header
     authorization: Callable[[str], ParsedAuthorization | None] = lambda _text: None
+    # reads the action, where it is neither in a header nor a parameter
+    action: Callable[[Received], str] = lambda _received: ""
     # reads the parameters of a request without validating them
     read: Callable[[Received], dict[str, Any]] = lambda received: dict(received.query)
     quirks: type  # a dataclass of switches for undocumented or contradictory behaviour
@@ -124,6 +127,7 @@ class Fake:
             or received.authorization.startswith(marks.schemes)
             or not parameters.keys().isdisjoint(marks.parameters)
             or parameters.get("Version") in marks.versions
+            or received.path in marks.paths
         )
 
     def parse(self, world: World, received: Received) -> Exchange:
@@ -132,7 +136,7 @@ class Fake:
         key = authorization.credential if authorization else str(parameters.get(self.key_parameter, ""))
         account = world.keys.get((self.name, key))
         exchange = Exchange(world, self, received, parameters, "", key, authorization, account)
-        exchange.action = exchange.common_parameter("action", "Action")
+        exchange.action = self.action(received) or exchange.common_parameter("action", "Action")
         action = self.actions.get(exchange.action)
         exchange.address = action.address(exchange) if action else ()
         if exchange.account is not None:
