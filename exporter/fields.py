@@ -178,12 +178,26 @@ def _short_id(text: str) -> str:
     return text
 
 
+REGION = re.compile("[a-z0-9-]{1,32}", re.ASCII)
+
+
+def _region(text: str) -> str:
+    if not REGION.fullmatch(text):
+        raise ValueError("is not the name of a region, like eu-west-1")
+    return text
+
+
 Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_clean)]
 ShortId = Annotated[
     str,
     Field(min_length=1),
     AfterValidator(_short_id),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9@._-]+$"}),
+]
+Region = Annotated[
+    str,
+    AfterValidator(_region),
+    WithJsonSchema({"type": "string", "pattern": f"^{REGION.pattern}$"}),
 ]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
 LabelValue = Annotated[str, Field(max_length=256), AfterValidator(_clean)]

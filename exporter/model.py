@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, InstanceOf, WithJsonSchema
+from pydantic import Field, InstanceOf, WithJsonSchema, model_validator
 
-from exporter.fields import Endpoint, Expected, LabelName, LabelValue, Secret, Shape, Text, duration
+from exporter.fields import REGION, Endpoint, Expected, LabelName, LabelValue, Secret, Shape, Text, duration
 from exporter.routes import Http
 
 
@@ -137,6 +137,16 @@ class Account(Shape):
     )
     plan: Literal["auto", "single", "list"] = Field("auto", description="how streams are asked: see docs/design.md")
     figures: bool = Field(True, description="whether calls of their own ask for bit rates, frame rates and stalls")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _endpoint_of_region(cls, given: Any) -> Any:
+        """Put the region into the default endpoint, where a cloud has one for each and says `{region}` for it."""
+        default, region = cls.model_fields["endpoint"].default, given.get("region")
+        if "endpoint" in given or not isinstance(default, str) or "{region}" not in default:
+            return given
+        # A region of another kind has its own error.
+        return {**given, "endpoint": default.format(region=region)} if REGION.fullmatch(str(region)) else given
 
 
 class Stream(Shape):

@@ -1,4 +1,4 @@
-r"""What the schemes of three clouds share: the canonical headers to sign, and the `Authorization` header to parse.
+r"""What the schemes of several clouds share: the canonical headers to sign, and the `Authorization` header to parse.
 
 The names are those of the vendors' documentation, which each scheme's own file links.
     CanonicalHeaders = name ":" value "\n" for each signed header, sorted by lower-case name
@@ -8,8 +8,6 @@ The names are those of the vendors' documentation, which each scheme's own file 
 
 from collections.abc import Iterable
 from typing import NamedTuple
-
-_FIELDS = ("Credential", "SignedHeaders", "Signature")
 
 
 class ParsedAuthorization(NamedTuple):
@@ -34,17 +32,20 @@ def signed_headers(canonical_request: str) -> str:
     return canonical_request.rsplit("\n", 2)[1]
 
 
-def parse(text: str, *, algorithm: str, scope_ends: str = "", scope_parts: int = 0) -> ParsedAuthorization | None:
+def parse(
+    text: str, *, algorithm: str, scope_ends: str = "", scope_parts: int = 0, key: str = "Credential"
+) -> ParsedAuthorization | None:
     """Parse an `Authorization` header; None if it is malformed.
 
-    The scheme's scope has `scope_parts` parts, of which the last is `scope_ends`.
+    The scheme's scope has `scope_parts` parts, of which the last is `scope_ends`; `key` names the id's field.
     """
     scheme, _, rest = text.partition(" ")
     pieces = (piece.strip().partition("=") for piece in rest.split(","))
     fields = {name: value for name, _, value in pieces}
-    if not text.isascii() or scheme != algorithm or rest.count(",") != 2 or not all(map(fields.get, _FIELDS)):
+    needed = (key, "SignedHeaders", "Signature")
+    if not text.isascii() or scheme != algorithm or rest.count(",") != 2 or not all(map(fields.get, needed)):
         return None
-    credential, *scope = fields["Credential"].split("/")
+    credential, *scope = fields[key].split("/")
     names = tuple(fields["SignedHeaders"].split(";"))
     if not all((credential, *scope, *names)) or len(scope) != scope_parts or (scope_ends and scope[-1] != scope_ends):
         return None

@@ -279,6 +279,7 @@ class Provider(Generic[A, S]):
         retired: Stream fields of earlier versions, each with advice for those who still use it.
         warnings: Find what is allowed in an account and its streams but probably not meant.
         counted_by: What the cloud counts an account's calls by, if that is not the key.
+        counted_in: Where the cloud counts them apart, such as a region.
     """
 
     name: str
@@ -303,6 +304,7 @@ class Provider(Generic[A, S]):
     retired: Mapping[str, str] = field(default_factory=dict)
     warnings: Callable[[A, Sequence[S]], Iterable[ConfigWarning]] = lambda _account, _streams: ()
     counted_by: Callable[[A], str] | None = None
+    counted_in: Callable[[A], str] = lambda _account: ""
 
     def identity(self, account: A, credentials: Credentials) -> str:
         """Return what the cloud counts an account's calls by: accounts with the same identity share a quota.
@@ -312,7 +314,8 @@ class Provider(Generic[A, S]):
         if self.counted_by is not None:
             return self.counted_by(account)
         given = getattr(account, self.credentials[0], None) is not None
-        return credentials.key_id if given or credentials.token is None else ""
+        key = credentials.key_id if given or credentials.token is None else ""
+        return f"{key}\n{place}" if (place := self.counted_in(account)) else key
 
     @property
     def main(self) -> Api[A, S] | Listing[A, S]:
@@ -320,8 +323,14 @@ class Provider(Generic[A, S]):
         return self.single or self.listings[0]
 
     def apis(self) -> dict[str, Api[A, S] | Listing[A, S]]:
-        """Return every API of the provider by its action."""
-        return {api.action: api for api in (self.main, *self.listings, *self.figures)}
+        """Return every API of the provider by its action.
+
+        An action that answers for one stream and for many, by its parameters, has one limit: `main` stands for it.
+        """
+        found: dict[str, Api[A, S] | Listing[A, S]] = {}
+        for api in (self.main, *self.listings, *self.figures):
+            found.setdefault(api.action, api)
+        return found
 
     def allowed_rates(self, account: A) -> dict[str, float]:
         """Return the calls per second that the exporter may make: as configured, or a share of the documented limit."""

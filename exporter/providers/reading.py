@@ -25,7 +25,7 @@ _HTTP_ERROR = re.compile("[45][0-9][0-9]")
 _ZEROS = re.compile(r"\s*0+\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z", re.ASCII)
 
 T = TypeVar("T", int, str, dict[str, Any])
 V = TypeVar("V")
@@ -299,7 +299,7 @@ def event_time(fields: Mapping[str, Any], units: Mapping[str, float], sent: floa
 
 
 def utc_seconds(text: Any) -> float | None:
-    """Return a UTC time like `2018-06-29T19:00:00Z` in Unix seconds, or None for anything else."""
+    """Return a UTC time like `2018-06-29T19:00:00Z`, or with a fraction, in Unix seconds; None for anything else."""
     if not isinstance(text, str) or not _UTC.fullmatch(text):
         return None
     try:

@@ -119,13 +119,17 @@ def serving(world: World, tls: ssl.SSLContext | None = None) -> Iterator[Simulat
 
 
 def recognise(clouds: list[Fake], received: Received) -> Fake | None:
-    """Return the cloud that a request is for: the only one, else by the vendor's marks, else by the action's name."""
+    """Return the cloud that a request is for: the only one, else by the vendor's marks and the action's name.
+
+    One vendor's clouds have the same marks, and actions of two vendors may have the same name.
+    """
     if len(clouds) == 1:
         return clouds[0]
     marked = [fake for fake in clouds if fake.is_marked(received)]
     named = [fake for fake in clouds if received.query.get("Action") in fake.actions]
     certain = [fake for fake in marked if not fake.marks.weak]
-    return next(iter(certain + named + marked), None)
+    both = [fake for fake in certain if fake in named]
+    return next(iter(both + certain + named + marked), None)
 
 
 def respond(exchange: Exchange, faults: list[Fault]) -> Outgoing:

@@ -21,7 +21,7 @@ def _no(text: str) -> Any:
 
 def document(reply: Reply) -> dict[str, Any] | None:
     """Return the answer's object, or None where no answer can be definite."""
-    if reply.status != 200 or reply.headers.get("age", "0").strip(" 0"):
+    if reply.headers.get("age", "0").strip(" 0"):
         return None
     try:
         text = reply.body.decode("utf-8-sig")
@@ -33,5 +33,7 @@ def document(reply: Reply) -> dict[str, Any] | None:
 
 def verdict(provider: str, reply: Reply) -> State | None:
     """Return the only definite state for which a single stream's answer may be taken, or None for none at all."""
-    found = document(reply)
-    return None if found is None else facts()[provider].judge(found)
+    found, known = document(reply), facts()[provider]
+    if found is None:
+        return None
+    return known.judge(found) if reply.status == 200 else known.judge_error(reply.status, found)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -13,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from structlog.testing import capture_logs
 
 from exporter.exposition import Exposition, Scope, Source
-from exporter.model import Reason, Reply, Request, State
+from exporter.model import Call, Reason, Reply, Request, State
 from exporter.providers import codes as catalogue
-from exporter.providers.interface import AnyProvider
+from exporter.providers.interface import AnyApi, AnyProvider, Listing
 from exporter.rounds.prober import Prober
 from exporter.state.board import Instant, Record
 from tests.providers.exchanges import document, load, make
@@ -29,16 +30,16 @@ class Theatre:
 
     Args:
         provider: The cloud.
-        action: The API that is answered; every other one refuses the stream. Where it is a list of figures, the stream
-            is live.
+        api: What is answered; every other API refuses the stream. Where it is a list of figures, the stream is live.
         fields: Fields of account and stream that differ from those of the recorded exchanges.
     """
 
-    def __init__(self, provider: AnyProvider, action: str, plan: str, fields: Mapping[str, Any]) -> None:
+    def __init__(self, provider: AnyProvider, api: AnyApi, plan: str, fields: Mapping[str, Any]) -> None:
         self.provider = provider
-        self.action = action
+        self.api = api
+        self._asked: AnyApi | None = None
         # A stream that is asked wrongly is no outage of the account, so that the breaker never keeps lists away.
-        figures = action in [listing.action for listing in provider.figures]
+        figures = api in provider.figures
         wanted = {"state": "active"} if figures else {"fault": "bad_request"}
         others = [one for one in load(provider) if wanted.items() <= one.expected.items() and "stream" not in one.given]
         self._otherwise = next(one.reply for one in others if one.api is provider.main)
@@ -59,11 +60,30 @@ class Theatre:
         self._scope = Scope((provider.name, "main"), ((provider.name, self.stream.name),))
 
     async def _made(self) -> Prober:
-        return prober(Network(self._behave, latency=0.0), [self.account], [self.stream], max_age=1e9)
+        cloud = replace(
+            self.provider,
+            single=None if self.provider.single is None else self._noted(self.provider.single),
+            listings=tuple(map(self._noted, self.provider.listings)),
+            figures=tuple(map(self._noted, self.provider.figures)),
+        )
+        network = Network(self._behave, latency=0.0)
+        return prober(network, [self.account], [self.stream], max_age=1e9, clouds={cloud.name: cloud})
 
-    async def _behave(self, _provider: str, request: Request) -> Reply:
-        asked = request.url + "".join(request.headers.values())
-        return self.reply if self.action in asked else self._otherwise
+    def _noted(self, api: Any) -> Any:
+        """Return an API that notes that it was asked last: a request need not tell which one it is for."""
+
+        def noting(ask: Callable[..., Call]) -> Callable[..., Call]:
+            def asked(*what: Any) -> Call:
+                self._asked = api
+                return ask(*what)
+
+            return asked
+
+        more = {"ask_next": noting(api.ask_next)} if isinstance(api, Listing) and api.ask_next is not None else {}
+        return replace(api, ask=noting(api.ask), **more)
+
+    async def _behave(self, _provider: str, _request: Request) -> Reply:
+        return self.reply if self._asked is self.api else self._otherwise
 
     @property
     def record(self) -> Record:

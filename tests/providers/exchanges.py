@@ -72,7 +72,10 @@ class Exchange:
     @property
     def api(self) -> Api[Any, Any] | Listing[Any, Any]:
         """The API that is asked."""
-        return self.provider.apis()[self.given.get("action", self.provider.main.action)]
+        if "action" not in self.given:
+            return self.provider.main
+        lists = (*self.provider.listings, *self.provider.figures)
+        return next(one for one in lists if one.action == self.given["action"])
 
     @property
     def expected(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from exporter.providers.interface import Callback
 HERE = Path(__file__).parent
 MALFORMED = ("malformed", Reason.MALFORMED)
 Judge = Callable[[dict[str, Any]], State | None]
+ErrorJudge = Callable[[int, dict[str, Any]], State | None]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Facts:
         named_by: The field that is the stream's name by default.
         narrow: Whether a name may hold plain letters and digits only.
         judge: The only state for which a single answer may be taken, or None: strict, and without the exporter's code.
+        judge_error: The same for an answer whose status is not 200, where the cloud tells states by errors.
         lists: The same for lists, by action.
         callback: How it calls back, if it does.
         live: The code of an answer that a stream is live.
@@ -107,6 +109,7 @@ class Facts:
     named_by: str = "stream"
     narrow: bool = False
     judge: Judge
+    judge_error: ErrorJudge = lambda _status, _found: None
     lists: Mapping[str, Listed] = field(default_factory=dict)
     callback: Called | None = None
     live: str = "ok"

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from exporter.fields import Secret
-from exporter.model import Credentials, Request
+from exporter.model import Credentials, Reply, Request
 from exporter.providers.interface import AnyProvider
 from testbed.apis import single
 from testbed.processes import Server, exporter
@@ -79,6 +79,7 @@ class Parrot:
 
     Attributes:
         error: An error as the cloud answers it, which is answered with what was sent in place of its texts.
+        head: Status and headers of that error.
         truth: What is answered instead, where set.
         live: The answer about streams whose figures are to be asked for: only live ones have any.
         said: What was repeated, and must be seen nowhere.
@@ -88,32 +89,33 @@ class Parrot:
     provider: AnyProvider
     signed: Signed
     error: Any
+    head: tuple[int, dict[str, str]] = (200, {})
     truth: Any = None
     live: Any = None
     said: set[str] = field(default_factory=set)
     heads: int = 0
 
-    def answer(self, request: Request) -> bytes:
-        """Return the body of the answer to a request."""
+    def answer(self, request: Request) -> Reply:
+        """Return the answer to a request."""
         if self.truth is not None:
-            return json.dumps(self.truth).encode()
+            return Reply(200, {}, json.dumps(self.truth).encode())
         asked = f"{request.url} {dict(request.headers)} {request.body.decode()}"
         if any(f"{one.action}-" in asked for one in self.provider.figures) and self.provider.main.action in asked:
-            return json.dumps(self.live).encode()
+            return Reply(200, {}, json.dumps(self.live).encode())
         words = sorted(self.signed.words(request))
         self.said |= {*words}
         word = words[self.heads % len(words)]
         text = (word, f"{word} is wrong", asked, unquote(asked))[self.heads // len(words) % 4]
         self.heads += 1
         # The code is repeated too, in every second answer: with a code that is listed, the message alone is shown.
-        return json.dumps(_repeated(self.error, text, self.heads % 2 == 0)).encode()
+        return Reply(*self.head, json.dumps(_repeated(self.error, text, self.heads % 2 == 0)).encode())
 
 
 def _repeated(value: Any, text: str, codes: bool, name: str = "") -> Any:
     """Return a document with a text in place of its texts; in place of codes only where wanted."""
     if isinstance(value, dict):
         return {key: _repeated(inner, text, codes, key) for key, inner in value.items()}
-    return text if isinstance(value, str) and (codes or name.lower() not in ("code", "broken")) else value
+    return text if isinstance(value, str) and (codes or name.lower() not in ("code", "error_code", "broken")) else value
 
 
 @contextmanager
@@ -121,9 +123,10 @@ def parrot(provider: AnyProvider, folder: Path = HERE) -> Iterator[tuple[Parrot,
     """Serve a cloud from a thread while the block runs; yield it and its address."""
     errors = [one for one in load(provider, folder) if one.expected.get("fault") == "bad_request"]
     bird = Parrot(provider, signed(provider, folder), next(one for one in errors if one.api is provider.main).given)
-    bird.error = bird.error["answer"]["json"]
-    told = [one for one in load(provider, folder) if one.expected.get("state") == "active" and one.api is provider.main]
-    bird.live = told[0].given["answer"]["json"] if told else None
+    told = bird.error["answer"]
+    bird.error, bird.head = told["json"], (told.get("status", 200), told.get("headers", {}))
+    live = [one for one in load(provider, folder) if one.expected.get("state") == "active" and one.api is provider.main]
+    bird.live = live[0].given["answer"]["json"] if live else None
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -131,11 +134,12 @@ def parrot(provider: AnyProvider, folder: Path = HERE) -> Iterator[tuple[Parrot,
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answer = bird.answer(Request("GET", self.path, dict(self.headers.items()), body))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_response(answer.status)
+            for name, value in {"content-type": "application/json", **answer.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(answer.body)
 
         do_POST = do_GET  # noqa: N815
 

@@ -325,6 +325,9 @@ def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: st
     [
         ("1970-01-01T00:00:00Z", 0.0),
         ("2018-06-29T19:00:00Z", 1530298800.0),
+        ("2018-06-29T19:00:00.5Z", 1530298800.5),
+        ("2018-06-29T19:00:00.123456789Z", 1530298800.123456),
+        ("2018-06-29T19:00:00.Z", None),
         ("2018-06-29T19:00:00", None),
         ("2018-06-29T19:00:00Zx", None),
         ("x2018-06-29T19:00:00Z", None),
@@ -335,7 +338,7 @@ def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: st
     ],
 )
 def test_times_are_utc_in_the_vendors_form(text: Any, seconds: float | None) -> None:
-    """A time is read to the second; other formats and impossible days are refused."""
+    """A time is read with or without a fraction; other formats and impossible days are refused."""
     assert utc_seconds(text) == seconds
 
 

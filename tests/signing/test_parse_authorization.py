@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.providers.alibaba import signing as acs3
 from exporter.providers.authorization import ParsedAuthorization
 from exporter.providers.tencent import signing as tc3
-from exporter.providers.volcengine import signing as volc
+from exporter.providers.volcengine_openapi import SCHEME
 
 Parse = Callable[[str], ParsedAuthorization | None]
 
@@ -19,7 +19,7 @@ VOLC = "HMAC-SHA256 Credential=AKLT/20260102/cn-north-1/rtc/request, SignedHeade
 GOOD = [
     pytest.param(tc3.parse_authorization, TC3, id="tc3"),
     pytest.param(acs3.parse_authorization, ACS3, id="acs3"),
-    pytest.param(volc.parse_authorization, VOLC, id="volc"),
+    pytest.param(SCHEME.parse_authorization, VOLC, id="volc"),
 ]
 NEAR = st.lists(
     st.sampled_from(["TC3-", "ACS3-", "HMAC-SHA256", " ", ",", "=", "/", ";", "Credential", "SignedHeaders",
@@ -46,7 +46,7 @@ def test_acs3() -> None:
 
 def test_volc() -> None:
     """A Volcengine header gives (date, region, service, terminator) as its scope."""
-    assert volc.parse_authorization(VOLC) == (
+    assert SCHEME.parse_authorization(VOLC) == (
         "HMAC-SHA256",
         "AKLT",
         ("20260102", "cn-north-1", "rtc", "request"),
@@ -94,12 +94,12 @@ def test_malformed(parse: Parse, text: str, old: str, new: str) -> None:
         (tc3.parse_authorization, TC3.replace("tc3_request", "request")),
         (tc3.parse_authorization, TC3.replace("/live", "")),
         (tc3.parse_authorization, TC3.replace("/live", "/")),
-        (volc.parse_authorization, VOLC.replace("/request", "/tc3_request")),
-        (volc.parse_authorization, VOLC.replace("/rtc", "/rtc/rtc")),
+        (SCHEME.parse_authorization, VOLC.replace("/request", "/tc3_request")),
+        (SCHEME.parse_authorization, VOLC.replace("/rtc", "/rtc/rtc")),
         (acs3.parse_authorization, ACS3.replace("LTAI", "LTAI/scope")),
         (tc3.parse_authorization, VOLC),
         (acs3.parse_authorization, TC3),
-        (volc.parse_authorization, ACS3),
+        (SCHEME.parse_authorization, ACS3),
     ],
 )
 def test_foreign_scope_or_scheme(parse: Parse, text: str) -> None:
@@ -112,7 +112,7 @@ def test_foreign_scope_or_scheme(parse: Parse, text: str) -> None:
 @example(TC3.replace("AKID", "\udc80"))
 def test_never_raises(text: str) -> None:
     """Whatever a stranger sends, the answer is a parsed header with every part filled, or None."""
-    for parse in (tc3.parse_authorization, acs3.parse_authorization, volc.parse_authorization):
+    for parse in (tc3.parse_authorization, acs3.parse_authorization, SCHEME.parse_authorization):
         parsed = parse(text)
         assert parsed is None or all((parsed.credential, *parsed.scope, *parsed.signed_headers, parsed.signature))
 

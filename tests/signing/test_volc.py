@@ -6,8 +6,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from exporter.providers import derived_key
 from exporter.providers.encoding import canonical_query
-from exporter.providers.volcengine import signing as volc
+from exporter.providers.volcengine_openapi import SCHEME
 
 from .known_answers import Vector, chosen, load, named
 
@@ -18,7 +19,7 @@ ANCHOR = FILE["published_anchor"]
 
 
 def _signed_headers_of(vector: Vector) -> dict[str, str]:
-    parsed = volc.parse_authorization(vector["headers"]["Authorization"])
+    parsed = SCHEME.parse_authorization(vector["headers"]["Authorization"])
     assert parsed is not None
     return chosen(vector["headers"], parsed.signed_headers)
 
@@ -29,7 +30,7 @@ def _query_of(vector: Vector) -> list[tuple[str, str]]:
 
 def _sign(vector: Vector, **instead: str) -> str:
     given = vector["input"]
-    return volc.authorization(
+    return SCHEME.authorization(
         access_key_id=given["access_key_id"],
         secret_access_key=instead.get("secret_access_key", given["secret_access_key"]),
         region=given["region"],
@@ -45,7 +46,7 @@ def _sign(vector: Vector, **instead: str) -> str:
 @pytest.mark.parametrize("vector", named(VECTORS))
 def test_canonical_request(vector: Vector) -> None:
     """The text that is hashed equals the vendor's byte for byte, so the service hashes the same."""
-    written = volc.canonical_request(
+    written = derived_key.canonical_request(
         query=_query_of(vector),
         headers=_signed_headers_of(vector),
         payload_sha256=vector["payload_sha256"],
@@ -62,12 +63,12 @@ def test_string_to_sign_and_key(vector: Vector) -> None:
     """Date, region and service are bound into text and key as the vendor binds them."""
     given = vector["input"]
     region, service, x_date = given["region"], given["service"], given["x_date"]
-    written = volc.string_to_sign(
-        region=region, service=service, x_date=x_date, canonical_request=vector["canonical_request"]
+    written = SCHEME.string_to_sign(
+        region=region, service=service, time=x_date, canonical_request=vector["canonical_request"]
     )
     assert written == vector["string_to_sign"]
     assert written.split("\n")[2] == vector["credential_scope"]
-    key = volc.signing_key(given["secret_access_key"], x_date[:8], region, service)
+    key = SCHEME.signing_key(given["secret_access_key"], x_date[:8], region, service)
     assert key.hex() == vector["signing_key_hex"]
 
 
@@ -91,16 +92,16 @@ def test_published_anchor() -> None:
     """The documentation's walk-through comes out with every intermediate text and the signature printed there."""
     given = ANCHOR["input"]
     pairs = parse_qsl(urlsplit(given["url"]).query, keep_blank_values=True)
-    request = volc.canonical_request(query=pairs, headers=_signed_headers_of(ANCHOR))
+    request = derived_key.canonical_request(query=pairs, headers=_signed_headers_of(ANCHOR))
     assert request == ANCHOR["canonical_request"]
     assert hashlib.sha256(request.encode()).hexdigest() == ANCHOR["canonical_request_sha256"]
-    text = volc.string_to_sign(
-        region=given["region"], service=given["service"], x_date=given["x_date"], canonical_request=request
+    text = SCHEME.string_to_sign(
+        region=given["region"], service=given["service"], time=given["x_date"], canonical_request=request
     )
     assert text == ANCHOR["string_to_sign"]
-    key = volc.signing_key(given["secret_access_key"], "20240619", given["region"], given["service"])
+    key = SCHEME.signing_key(given["secret_access_key"], "20240619", given["region"], given["service"])
     assert key.hex() == ANCHOR["signing_key_hex"]
-    header = volc.authorization(
+    header = SCHEME.authorization(
         access_key_id=given["access_key_id"],
         secret_access_key=given["secret_access_key"],
         region=given["region"],
@@ -115,7 +116,7 @@ def test_published_anchor() -> None:
 @pytest.mark.parametrize("vector", named([v for v in VECTORS if v["input"]["session_token"]]))
 def test_token_is_signed(vector: Vector) -> None:
     """A session token is one of the signed headers, so nobody can exchange it."""
-    assert f"\nx-security-token:{vector['input']['session_token']}\n" in volc.canonical_request(
+    assert f"\nx-security-token:{vector['input']['session_token']}\n" in derived_key.canonical_request(
         query=_query_of(vector), headers=_signed_headers_of(vector)
     )
 
@@ -127,7 +128,7 @@ def test_token_is_signed(vector: Vector) -> None:
 )  # fmt: skip
 def test_default_ports_are_dropped(host: str, signed: str) -> None:
     """Host is signed without the two default ports, and with every other one."""
-    request = volc.canonical_request(query=[], headers={"Host": host})
+    request = derived_key.canonical_request(query=[], headers={"Host": host})
     assert request.split("\n")[3] == f"host:{signed}"
 
 
@@ -135,16 +136,16 @@ def test_header_order_and_case_do_not_matter() -> None:
     """The mapping may come in any order and spelling, as a verifier receives it."""
     vector = BY_NAME["content_type_with_token"]
     shuffled = {name.upper(): f" {value}\t" for name, value in reversed(_signed_headers_of(vector).items())}
-    assert volc.canonical_request(query=_query_of(vector), headers=shuffled) == vector["canonical_request"]
+    assert derived_key.canonical_request(query=_query_of(vector), headers=shuffled) == vector["canonical_request"]
 
 
 def test_method_path_and_body_are_signed() -> None:
     """A POST elsewhere with a body is signed as such, not as the bare GET that the defaults stand for."""
     headers = {"Host": "a.example", "X-Date": " 20260102T030405Z "}
-    request = volc.canonical_request(query=[], headers=headers, payload_sha256="5f", method="POST", path="/a")
+    request = derived_key.canonical_request(query=[], headers=headers, payload_sha256="5f", method="POST", path="/a")
     assert request == "POST\n/a\n\nhost:a.example\nx-date:20260102T030405Z\n\nhost;x-date\n5f"
-    text = volc.string_to_sign(region="r", service="rtc", x_date="20260102T030405Z", canonical_request=request)
-    header = volc.authorization(
+    text = SCHEME.string_to_sign(region="r", service="rtc", time="20260102T030405Z", canonical_request=request)
+    header = SCHEME.authorization(
         access_key_id="id",
         secret_access_key="secret",
         region="r",
@@ -155,14 +156,14 @@ def test_method_path_and_body_are_signed() -> None:
         method="POST",
         path="/a",
     )
-    key = volc.signing_key("secret", "20260102", "r", "rtc")
+    key = SCHEME.signing_key("secret", "20260102", "r", "rtc")
     assert header.endswith(f"Signature={hmac.digest(key, text.encode(), 'sha256').hex()}")
 
 
 def test_missing_date_is_named() -> None:
     """Without X-Date there is no day to sign for, and the error names the header and no value."""
     with pytest.raises(KeyError, match=r"^'x-date'$"):
-        volc.authorization(
+        SCHEME.authorization(
             access_key_id="id", secret_access_key="secret", region="r", service="rtc", query=[], headers={"Host": "h"}
         )
 
@@ -173,5 +174,5 @@ def test_key_cache_tells_nothing() -> None:
     first, other = _sign(vector), _sign(vector, secret_access_key="EXAMPLE-do-not-print")
     assert first != other
     assert _sign(vector) == first
-    assert "do-not-print" not in repr(volc.signing_key) + repr(volc.signing_key.cache_info())
-    assert volc.signing_key.cache_parameters()["maxsize"] == 64
+    assert "do-not-print" not in repr(derived_key.derive) + repr(derived_key.derive.cache_info())
+    assert derived_key.derive.cache_parameters()["maxsize"] == 64

@@ -13,7 +13,7 @@ from exporter.providers.alibaba import rpc_signing as acs_rpc
 from exporter.providers.alibaba import signing as acs3
 from exporter.providers.encoding import sha256_hex
 from exporter.providers.tencent import signing as tc3
-from exporter.providers.volcengine import signing as volc
+from exporter.providers.volcengine_openapi import SCHEME as VOLC
 from exporter.providers.zego import signing as zego
 from exporter.simulator import World
 from exporter.simulator.exchange import Outgoing, Received
@@ -162,7 +162,7 @@ def volcengine_call(
     default = {"AppId": APP, "RoomId": "room", "UserId": "active"}
     query = {"Action": action, "Version": version, **(default if parameters is None else parameters)}
     headers = {"host": HOST, "x-content-sha256": sha256_hex(b""), "x-date": x_date or at(NOW, "%Y%m%dT%H%M%SZ")}
-    written = volc.authorization(
+    written = VOLC.authorization(
         access_key_id="id",
         secret_access_key=secret,
         region="cn-north-1",

@@ -9,11 +9,9 @@ from pydantic import Field
 from exporter.fields import Endpoint, SecretField, ShortId, Text, short_id_problem
 from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
 from exporter.providers import reading
-from exporter.providers.document import LISTED_VALUES, MOST_VALUES
-from exporter.providers.encoding import EMPTY_SHA256, canonical_query, host, timestamp
+from exporter.providers import volcengine_openapi as openapi
+from exporter.providers.document import LISTED_VALUES
 from exporter.providers.interface import MEBIBYTE, Api, Listing, Malformed, Page, Provider
-from exporter.providers.volcengine import signing as volc
-from exporter.providers.volcengine.credentials import SOURCES
 
 STATE = "GetUserStreamState"
 USERS = "GetRoomOnlineUsers"
@@ -63,18 +61,6 @@ def _ask(account: VolcengineAccount, stream: VolcengineStream) -> Call:
     return Call(STATE, "2020-12-01", {"AppId": _app_id(account, stream), "RoomId": stream.room_id, "UserId": user})
 
 
-def _result(reply: Reply, call: Call, values: int = MOST_VALUES) -> tuple[dict[str, Any], str]:
-    """Return Result and RequestId, or raise the error of ResponseMetadata, which may come with any status."""
-    document = reading.envelope(reply, values)
-    metadata = reading.envelope_field(reply, document, "ResponseMetadata", dict, beside="RequestId")
-    reading.check_no_error(metadata)
-    reading.check_success(reply, document)
-    reading.check_echo(metadata, {"Action": call.action, "Version": call.version, "Service": SERVICE})
-    result = reading.object_of(document, "Result")
-    reading.check_echo(result, call.params)
-    return result, reading.id_of(metadata, "RequestId")
-
-
 def _media(result: dict[str, Any], call: Call) -> dict[str, bool]:
     """Return for each media type whether it is published; a type that is not listed is not."""
     states: dict[str, bool] = {}
@@ -91,7 +77,7 @@ def _media(result: dict[str, Any], call: Call) -> dict[str, bool]:
 
 
 def _read(_account: VolcengineAccount, stream: VolcengineStream, call: Call, reply: Reply) -> Answer:
-    result, request_id = _result(reply, call)
+    result, request_id = openapi.result(reply, call, SERVICE)
     media = _media(result, call)
     active = any(media[name] for name in stream.media)
     return Answer(State.ACTIVE if active else State.INACTIVE, media=tuple(media.items()), request_id=request_id)
@@ -115,7 +101,7 @@ def _read_users(_account: VolcengineAccount, _scope: str, call: Call, reply: Rep
 
     The list is complete only if it has both parts, nobody appears twice, and its total agrees.
     """
-    result, _ = _result(reply, call, LISTED_VALUES)
+    result, _ = openapi.result(reply, call, SERVICE, LISTED_VALUES)
     lists = [result.get(name) for name in ("VisibleUserList", "InvisibleUserList")]
     if not all(listed is None or isinstance(listed, list) for listed in lists):
         raise Malformed("a list of users is not a list")
@@ -133,25 +119,7 @@ def _user_id(user: Any) -> str:
 
 
 def _sign(account: VolcengineAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
-    query = [("Action", call.action), ("Version", call.version)]
-    query += [(name, str(value)) for name, value in call.params.items()]
-    headers = {
-        "Host": host(account.endpoint),
-        "X-Content-Sha256": EMPTY_SHA256,
-        "X-Date": timestamp(moment.now, "%Y%m%dT%H%M%SZ"),
-    }
-    if credentials.token:
-        headers["X-Security-Token"] = credentials.token.reveal()
-    headers["Authorization"] = volc.authorization(
-        access_key_id=credentials.key_id,
-        secret_access_key=credentials.key_secret.reveal(),
-        region=account.region,
-        service=SERVICE,
-        query=query,
-        headers=headers,
-    )
-    headers["Accept"] = "application/json"
-    return Request("GET", f"{account.endpoint}/?{canonical_query(query)}", headers)
+    return openapi.sign(account, credentials, call, moment, (account.region, SERVICE))
 
 
 def _problems(account: VolcengineAccount, stream: VolcengineStream) -> list[tuple[str, str]]:
@@ -187,14 +155,10 @@ PROVIDER: Provider[VolcengineAccount, VolcengineStream] = Provider(
         ),
     ),
     sign=_sign,
-    hides=("Authorization", "Signature", "X-Security-Token"),
+    hides=openapi.HIDES,
     metric_sources={"stream_state": STATE, "stream_media_active": f"Volcengine {STATE}"},
-    environment={
-        "access_key_id": ("VOLC_ACCESSKEY", "VOLCENGINE_ACCESS_KEY"),
-        "secret_access_key": ("VOLC_SECRETKEY", "VOLCENGINE_SECRET_KEY"),
-        "session_token": ("VOLC_SESSIONTOKEN", "VOLCENGINE_SESSION_TOKEN"),
-    },
-    credentials=("access_key_id", "secret_access_key", "session_token"),
-    sources=SOURCES,
+    environment=openapi.ENVIRONMENT,
+    credentials=openapi.CREDENTIALS,
+    sources=openapi.SOURCES,
     problems=_problems,
 )

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from exporter.model import State
 from exporter.providers.authorization import ParsedAuthorization
 from exporter.providers.encoding import sha256_hex
-from exporter.providers.volcengine import signing as volc
+from exporter.providers.volcengine_openapi import SCHEME
 from exporter.simulator.answers import format_time, paginate, parse_time
 from exporter.simulator.exchange import Exchange, Outgoing, Refusal, refuse_if
 from exporter.simulator.fake import Action, Fake, Limit, Marks, named
@@ -79,7 +79,7 @@ def _authenticate(exchange: Exchange) -> None:
     refuse_if(
         (not query.get("Action") or not query.get("Version"), "MissingParameter"),
         (not received.authorization, "MissingAuthenticationToken"),
-        (not received.authorization.startswith(volc.ALGORITHM + " "), "InvalidAuthorization"),
+        (not received.authorization.startswith(SCHEME.algorithm + " "), "InvalidAuthorization"),
         (authorization is None and _SCOPED.search(received.authorization), "InvalidAuthorization"),
         (authorization is None, "InvalidCredential"),
         (not date, "MissingRequestInfo"),
@@ -112,7 +112,7 @@ def _matches(exchange: Exchange, authorization: ParsedAuthorization) -> bool:
     if received.headers.get("x-content-sha256", digest) != digest:
         return False
     return exchange.has_signature_of(
-        volc.authorization(
+        SCHEME.authorization(
             access_key_id=authorization.credential,
             secret_access_key=exchange.caller.text("secret_access_key"),
             region=region,
@@ -218,8 +218,8 @@ FAKE = Fake(
     address=("app_id", "room_id", "user_id"),
     group=lambda stream: (stream.address["app_id"], stream.address["room_id"]),
     owns=("app_id",),
-    marks=Marks(headers=("x-date", "x-content-sha256"), schemes=(volc.ALGORITHM,), versions=tuple(VERSIONS.values())),
-    authorization=volc.parse_authorization,
+    marks=Marks(headers=("x-date", "x-content-sha256"), schemes=(SCHEME.algorithm,), versions=tuple(VERSIONS.values())),
+    authorization=SCHEME.parse_authorization,
     quirks=Quirks,
     authenticate=_authenticate,
     denied="AccessDenied",
