@@ -158,10 +158,8 @@ def _told(found: Answer | Page) -> dict[str, Any]:
 
 
 def _figures(figures: Figures) -> dict[str, Any]:
-    told = {**figures._asdict(), "bits": dict(figures.bits) or None}
-    if figures.patience == Figures().patience:
-        del told["patience"]
-    return {name: value for name, value in told.items() if value is not None}
+    told = {name: value for name, value in figures._asdict().items() if value != Figures._field_defaults[name]}
+    return {**told, "bits": dict(figures.bits)} if figures.bits else told
 
 
 def _details(answer: Answer, *wanted: str) -> dict[str, Any]:
