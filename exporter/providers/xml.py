@@ -11,7 +11,7 @@ from xml.parsers import expat  # nosec B407
 from exporter.model import Reply
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.interface import Malformed, NoEnvelope
-from exporter.providers.reading import OK, as_integer, check_fresh
+from exporter.providers.reading import ERROR_NAMES, OK, as_integer, check_fresh
 
 DEEPEST: Final = 64
 
@@ -65,7 +65,7 @@ def envelope(reply: Reply, root: str, values: int = MOST_VALUES) -> Element:
 
     Raises:
         NoEnvelope: The reply is a cached answer, a redirect, an HTML page, or not XML under a status other than 200.
-        Malformed: The XML is broken, or has another root or more values than a real answer.
+        Malformed: The XML is broken, has another root, an error beside its parts, or more values than a real answer.
     """
     check_fresh(reply)
     try:
@@ -73,9 +73,9 @@ def envelope(reply: Reply, root: str, values: int = MOST_VALUES) -> Element:
     except ValueError as error:
         problem = str(error)
     else:
-        if document.tag == root:
+        if document.tag == root and not any(child.tag.lower() in ERROR_NAMES for child in document):
             return document
-        problem = "not the API's document"
+        problem = "not the API's document, or has an error in it"
     if reply.status != OK or reply.body[:512].lower().lstrip().startswith((b"<!doctype html", b"<html")):
         raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's")
     raise Malformed(f"the body is {problem}")

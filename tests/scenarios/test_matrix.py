@@ -34,7 +34,9 @@ def check_account(scraped: Scraped, case: Case) -> None:
     assert scraped.all("stream_probe_errors_total", **labels) == errors
     action = all_providers()[case.provider].main.action
     together = lists_only(case.provider)
-    counted = [LIVE[case.provider]] * (1 if together else 3) + [case.response] * (case.response is not None)
+    counted = [LIVE[case.provider]] * (1 if together else 3) + [case.response] * case.calls * (
+        case.response is not None
+    )
     responses = {frozenset({("code", code)}): float(counted.count(code)) for code in counted if code}
     assert scraped.all("stream_provider_responses_total", **labels, action=action) == responses
     assert scraped.value("stream_provider_up", **labels) == float(not (together and errors))

@@ -5,8 +5,8 @@ How the page is written: https://github.com/arut/nginx-rtmp-module/blob/master/n
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 from xml.etree.ElementTree import Element  # nosec B405 - only the type: nothing is parsed with it
 
@@ -15,6 +15,7 @@ from pydantic import Field
 from exporter.fields import Endpoint, SecretField, Text
 from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reply, Request, State, Stream
 from exporter.providers import xml
+from exporter.providers.authorization import http_authorization, http_warnings
 from exporter.providers.document import LISTED_VALUES
 from exporter.providers.encoding import utf8
 from exporter.providers.figures import PICTURE, RATES, STALLED, Columns
@@ -147,10 +148,7 @@ def _applications(page: Element) -> Iterator[tuple[str, Sequence[Element]]]:
 def _sign(account: NginxRtmpAccount, credentials: Credentials, _call: Call, _moment: Moment) -> Request:
     # A kept connection leads to the same worker again.
     headers = {"Accept": "text/xml", "Connection": "close"}
-    password = credentials.key_secret.reveal()
-    if account.username or password:
-        word = base64.b64encode(utf8(f"{account.username or ''}:{password}")).decode()
-        headers["Authorization"] = f"Basic {word}"
+    headers |= http_authorization(account.username, replace(credentials, token=None))
     return Request("GET", account.endpoint + quote(account.path, safe="/%:@!$&'()*+,;=~"), headers)
 
 
@@ -186,5 +184,6 @@ PROVIDER: Provider[NginxRtmpAccount, NginxRtmpStream] = Provider(
     keyless=True,
     counted_by=lambda account: account.endpoint,
     problems=_problems,
+    warnings=lambda account, _streams: http_warnings(account.username, account.password),
     alike=lambda _account, stream: (_address(stream), _key(stream)),
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from exporter.model import State
-from exporter.providers.authorization import ParsedAuthorization
-from exporter.simulator.answers import paginate
+from exporter.providers.authorization import parse_basic
+from exporter.simulator.answers import admit, paginate
 from exporter.simulator.exchange import Exchange, Outgoing, Refusal, dump_xml, refuse_if
 from exporter.simulator.fake import Action, Fake, Limit, Marks
 from exporter.simulator.types import DemoAccount, DemoStreams, Stream
@@ -34,24 +33,6 @@ class Quirks:
     nginx_rtmp_global: bool = False
 
 
-def _authorization(text: str) -> ParsedAuthorization | None:
-    """Take the user for the account's key, and the password for its signature."""
-    scheme, _, word = text.partition(" ")
-    try:
-        user, _, password = base64.b64decode(word, validate=True).decode().partition(":")
-    except ValueError:
-        return None
-    return ParsedAuthorization(scheme, user, (), (), password) if scheme == "Basic" else None
-
-
-def _authenticate(exchange: Exchange) -> None:
-    given = exchange.authorization
-    refuse_if(
-        (exchange.account is None or given is None, "401"),
-        (given is not None and given.signature != exchange.caller.text("password"), "401"),
-    )
-
-
 def _check(exchange: Exchange) -> None:
     refuse_if((exchange.received.path != PATH, "404"))
 
@@ -64,21 +45,19 @@ def _row(exchange: Exchange, stream: Stream) -> dict[str, Any]:
     """Return a stream as its worker shows it; what moves grows with the time since the push began."""
     now, figures, live = exchange.now, stream.figures, stream.is_active(exchange.now)
     lasted = max(0.0, now - stream.script.started(now))
-    moving, bits = figures.is_moving(now), figures.video_bits + figures.audio_bits
-    rates = (bits, figures.video_bits, figures.audio_bits) if live and moving and lasted >= 10 else (0, 0, 0)
-    received = int(bits / 8 * (lasted if moving else 1)) if live else 0
+    rates = (figures.video_bits, figures.audio_bits) if live and figures.is_moving(now) and lasted >= 10 else (0, 0)
     marks: dict[str, Any] = {"publishing": "", "active": ""} if live else {}
     video = {"width": figures.width, "height": figures.height, "frame_rate": figures.frames, "codec": "H264"}
     meta = {"meta": {"video": video, "audio": {"codec": "AAC", "channels": 2}}} if live else {}
     return {
         "name": _shown(stream.address["stream"]),
         "time": int(lasted * 1000),
-        "bw_in": rates[0],
-        "bytes_in": received,
+        "bw_in": sum(rates),
+        "bytes_in": stream.received(now) if live else 0,
         "bw_out": 0,
         "bytes_out": 0,
-        "bw_audio": rates[2],
-        "bw_video": rates[1],
+        "bw_audio": rates[1],
+        "bw_video": rates[0],
         "client": [{"id": 1, "address": "192.0.2.1", "time": int(lasted * 1000), "flashver": "FMLE/3.0", **marks}],
         **meta,
         "nclients": 1,
@@ -151,10 +130,10 @@ FAKE = Fake(
     address=("app", "stream"),
     group=lambda stream: (stream.address["app"],),
     marks=Marks(paths=(PATH,)),
-    authorization=_authorization,
+    authorization=parse_basic,
     action=lambda received: STAT if received.path == PATH else "",
     quirks=Quirks,
-    authenticate=_authenticate,
+    authenticate=lambda exchange: admit(exchange, "401"),
     denied="403",
     check=_check,
     actions={STAT: Action(_stat, lambda _exchange: Limit(1000), lambda _exchange: ())},
@@ -162,7 +141,7 @@ FAKE = Fake(
     error=_error,
     throttled=lambda _exchange, _wait: Refusal("429"),
     content_type="text/xml",
-    states=("server.*.application.*.live.stream.*.nclients",),
+    states=tuple(f"server.*.application.*.live.stream.*.{name}" for name in ("publishing", "nclients")),
     unknown="several",
     demo=DEMO,
     demo_rank=5,
