@@ -5,12 +5,14 @@ How the page is written: https://github.com/arut/nginx-rtmp-module/blob/master/n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
+from typing import Annotated
 from urllib.parse import quote
 from xml.etree.ElementTree import Element  # nosec B405 - only the type: nothing is parsed with it
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from exporter.fields import Endpoint, SecretField, Text
 from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reply, Request, State, Stream
@@ -27,16 +29,23 @@ STAT = "rtmp_stat"
 REFUSED = (401, 403)
 AVERAGED_MILLISECONDS = 12_000  # bit rates are averages of ten seconds, and 0 until the first of them is there
 STILL_SECONDS = 5.0
+_PATH = re.compile(r"/[!$->@-~]*", re.ASCII)
 COLUMNS = Columns(
     bits={"video": "bw_video", "audio": "bw_audio"}, frames="frame_rate", width="width", height="height", now=False
 )
+
+
+def _path(text: str) -> str:
+    if not _PATH.fullmatch(text):
+        raise ValueError("is not the path of a page, such as /stat")
+    return text
 
 
 class NginxRtmpAccount(Account):
     """An nginx server with the RTMP module."""
 
     endpoint: Endpoint = Field("http://127.0.0.1:8080", description="where nginx serves the statistics page")
-    path: Text = Field("/stat", pattern=r"^/[!-\"$->@-~]*$", description="the location with `rtmp_stat all`")
+    path: Annotated[Text, AfterValidator(_path)] = Field("/stat", description="the location with `rtmp_stat all`")
     username: Text | None = Field(None, description="user name, where `auth_basic` wants one")
     password: SecretField
 
