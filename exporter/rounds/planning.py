@@ -64,6 +64,7 @@ class Planner:
         if step.elsewhere:
             doubt = _elsewhere(state.provider, query)
             state.count(doubt)
+            self._asker.fault = doubt
             await self._fail(step.elsewhere, doubt, sent)
         async for asked in unhurried(step.ask):
             if asked.inputs is not None and (record := state.record(asked.streams[0])) is not None:

@@ -15,7 +15,7 @@ from exporter.rounds.origins import FEWEST, Origins
 from exporter.rounds.plan import Outlook, plan
 from exporter.rounds.prober import Prober
 from tests.core.test_planner import GONE, LIVE, account, list_only, names, outlook, streams
-from tests.virtual import Network, prober, run, scrape
+from tests.virtual import Network, account_prober, prober, run, scrape
 
 SCOPE = ("List", "room")
 
@@ -231,6 +231,12 @@ def test_with_several_workers_nothing_is_ever_down(turn: list[str]) -> None:
         fault = next(record.fault for record in made.shared.board if record.key[1] == "two")
         assert fault is not None
         assert (fault.reason, fault.code) == (Reason.PROVIDER_ERROR, "other_worker")
+        workers.live, workers.shown = {"1": set(), "2": set(), "3": set()}, []
+        await scraping(15)
+        health = account_prober(made).health
+        assert workers.now == {"one": "unknown", "two": "unknown"}
+        assert (health.up, health.fault) == (False, fault)
+        assert not health.breaker.open
 
     watching(workers, test)
 
