@@ -23,12 +23,14 @@ FIELDS: dict[str, dict[str, Any]] = {
     "tencent": {"region": "ap-guangzhou"},
     "alibaba": {},
     "volcengine": {"app_id": "app"},
+    "huawei": {"project_id": "project", "region": "cn-north-4"},
 }
 ADDRESSES: dict[str, dict[str, Any]] = {
     "zego": {},
     "tencent": {"domain": "push.example", "inputs": 2},
     "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
     "volcengine": {"room_id": "room"},
+    "huawei": {"domain": "push.example", "app": "live"},
 }
 
 
@@ -79,6 +81,7 @@ def main() -> int:
             b'{"StreamState":"online","Type":"push","RequestId":"1"}',
             b'{"OnlineInfo":{"LiveStreamOnlineInfo":[{"AppName":"a","StreamName":"s"}]},"TotalPage":1}',
             b'{"ResponseMetadata":{"RequestId":"1"},"Result":{"StreamStates":[{"MediaType":"Audio","State":1}]}}',
+            b'{"total_num":1,"request_id":"1","streams":[{"publish_domain":"push.example","app":"live","stream":"one"}]}',
             b'{"event":"stream_create","timestamp":"1800000000","nonce":"1","signature":"x","appid":"1234567890"}',
         )
         for number, seed in enumerate(seeds):

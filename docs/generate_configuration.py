@@ -31,6 +31,19 @@ One YAML file, by default `stream-exporter.yml`; the [example](../stream-exporte
   else (`007`, `1:30`, `no`), and write numbers in plain decimal digits (not `0123`, `0x1F`, `1_000`, `1e3`).
 - **With any error** `serve` does not start, and a reload keeps the old configuration."""
 
+STORE = """\
+Several exporters with the same accounts that share a Redis or Valkey server make no more calls together than one may.
+
+```yaml
+store: {url_file: /run/secrets/store, replicas: 2}  # redis://:PASSWORD@cache.example:6379/0
+```"""
+
+SHARING = """\
+It has to be near (answers within 20 ms), one server without cluster mode or Sentinel, its memory policy `noeviction`.
+Behind its `?`, `rediss://` takes `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile`. Without the store an exporter makes
+no calls for 6 s, until the others must have noticed; then it keeps 1/`replicas` of each quota, in whole calls a second.
+Accounts are known there by hashes, and nothing in it is secret. Needs the extra `redis`, which the image has."""
+
 HTTP = """\
 Prometheus's words, with its meaning. Each account may have an `http` of its own, which replaces this one as a whole;
 `http: {}` goes straight.
@@ -50,6 +63,10 @@ read with the configuration. SOCKS is not spoken.
 `ca_file` counts for endpoints and for an `https://` proxy. Without it the system's store counts, which OpenSSL's
 variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace at start. There is no `insecure_skip_verify`. `check` says which
 accounts go by which proxy."""
+
+SHARD = """\
+This exporter watches its part of the streams, at its part of every quota: [shards](scaling.md#shards). The environment
+variable `STREAM_EXPORTER_SHARD=INDEX/COUNT` wins."""
 
 STREAMS = """\
 ## `streams`
@@ -153,7 +170,9 @@ def render() -> str:
     definitions, first = whole["$defs"], next(iter(providers))
     stream_fields = {**Stream.model_fields, "names": 0}
     parts = [INTRODUCTION, "## `scrape`", _list(whole["properties"]["scrape"])]
+    parts += ["## `store`", STORE, _list(whole["properties"]["store"]), SHARING]
     parts += ["## `http`", HTTP, _list(_flat(definitions["http"])), PROXIES]
+    parts += ["## `shard`", SHARD, _list(whole["properties"]["shard"])]
     parts += ["## `accounts`", "A list. These keys are the same [for all clouds](#clouds)."]
     parts.append(_list(_only(definitions[f"{first}_account"], Account.model_fields)))
     parts += [STREAMS, _list(_only(definitions[f"{first}_stream"], stream_fields))]

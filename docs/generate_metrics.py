@@ -30,7 +30,7 @@ COMES: Mapping[str, str] = {
     "stream_inputs": "tencent with `region`: the stream's own group and domain; 0 if it has none or is not live",
     "stream_inputs_expected": "tencent: `inputs`",
     "stream_primary_input_info": "tencent with `region`: `MasterFlag`, `SourceFrom`",
-    "stream_start_timestamp_seconds": "zego, and lists of tencent and alibaba; while the stream is live",
+    "stream_start_timestamp_seconds": "zego, huawei, and lists of tencent and alibaba; while the stream is live",
     "stream_ingest_info": "alibaba: `Type`, where given",
     "stream_ingest_bits_per_second": "tencent: video and audio; alibaba: all",
     "stream_ingest_frames_per_second": "",
@@ -55,6 +55,8 @@ COMES: Mapping[str, str] = {
     "stream_exporter_config_last_reload_successful": "",
     "stream_exporter_config_last_reload_success_timestamp_seconds": "",
     "stream_exporter_log_lines_dropped_total": "",
+    "stream_exporter_store_up": "",
+    "stream_exporter_replicas": "",
 }
 """Where each metric is read from, and when it is absent; empty where its meaning says so."""
 

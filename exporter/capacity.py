@@ -15,7 +15,7 @@ from typing import Any
 from exporter.fields import format_duration, number, spoken
 from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider, Api, Listing
-from exporter.rounds.pace import paced
+from exporter.rounds.pace import Part, paced
 from exporter.rounds.plan import Outlook, choose, cost, figure_groups
 
 ASSUMED_INTERVAL = 15.0  # seconds between two scrapes: a common setting, as the exporter cannot know it
@@ -62,6 +62,7 @@ class Load:
         documented: Calls per second that the provider documents.
         pause: Minimum seconds between two lists.
         newer: Calls per second according to newer documentation, or 0.
+        shards: How many shards allow themselves that much, of which this is one.
     """
 
     action: str
@@ -71,6 +72,7 @@ class Load:
     documented: float
     pause: float = 0.0
     newer: float = 0.0
+    shards: int = 1
 
     @property
     def seconds(self) -> float:
@@ -89,8 +91,8 @@ class Load:
         return max(1, self.rounds(timing), math.ceil(self.pause / timing.every)) * timing.every
 
     def used(self, timing: Timing) -> float:
-        """Return the average share of the documented limit that is used."""
-        return self.calls / self.refresh(timing) / self.documented
+        """Return the average share of the documented limit that all shards use."""
+        return self.shards * self.calls / self.refresh(timing) / self.documented
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +162,9 @@ class Plan:
     warnings: tuple[CapacityWarning, ...] = ()
 
 
-def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], timing: Timing) -> Plan:
-    """Return the capacity plan of an account and its streams."""
-    case = _Case(provider, account, streams, timing)
+def plan(provider: AnyProvider, account: Account, streams: Sequence[Stream], timing: Timing, shards: int = 1) -> Plan:
+    """Return the capacity plan of an account and its streams, at one of so many parts of its quota."""
+    case = _Case(provider, account, streams, timing, shards)
     live, dark = case.round(), case.round(down=True)
     warnings = tuple(case.warnings(live, dark)) if streams else ()
     return Plan(provider.name, account.name, len(streams), live, dark, case.figures(), warnings)
@@ -176,11 +178,12 @@ class _Case:
     account: Account
     streams: Sequence[Stream]
     timing: Timing
+    shards: int = 1
 
     def round(self, down: bool = False, **changes: Any) -> Round:
         """Return a round if all streams are live, or all are down; `changes` override fields of the account."""
         account = self.account.model_copy(update=changes)
-        rates = self.provider.allowed_rates(account)
+        rates = Part(0, self.shards).of_all(self.provider.allowed_rates(account))
         names = frozenset(stream.name for stream in self.streams) if down else frozenset[str]()
         outlook = Outlook(0.0, rates, names)
         calls: Counter[str] = Counter()
@@ -191,14 +194,20 @@ class _Case:
             singles += asked - len(group.left)
         if self.provider.single is not None:
             calls[self.provider.single.action] += singles
-        return Round(_loads(self.provider, account, calls))
+        return Round(self._loads(account, calls))
 
     def figures(self) -> tuple[Load, ...]:
         """Return the calls for the figures of all streams."""
         calls: Counter[str] = Counter()
         for group in figure_groups(self.provider, self.account, self.streams, 0.0, {}):
             calls[group.listing.action] += group.listing.pages(self.account, len(group.left))
-        return _loads(self.provider, self.account, calls)
+        return self._loads(self.account, calls)
+
+    def _loads(self, account: Account, calls: Counter[str]) -> tuple[Load, ...]:
+        rates, apis = Part(0, self.shards).of_all(self.provider.allowed_rates(account)), self.provider.apis()
+        return tuple(
+            _load(account, apis[name], count, rates[name], self.shards) for name, count in calls.items() if count
+        )
 
     def warnings(self, live: Round, dark: Round) -> Iterator[CapacityWarning]:
         """Yield the problems."""
@@ -247,15 +256,9 @@ class _Case:
         yield f"{parts} accounts at the provider, each with a quota of its own and a part of the streams"
 
 
-def _loads(provider: AnyProvider, account: Account, calls: Counter[str]) -> tuple[Load, ...]:
-    rates, apis = provider.allowed_rates(account), provider.apis()
-    return tuple(_load(account, apis[name], count, rates[name]) for name, count in calls.items() if count)
-
-
-def _load(account: Account, api: Api[Any, Any] | Listing[Any, Any], calls: int, rate: float) -> Load:
-    if isinstance(api, Listing):
-        return Load(api.action, True, calls, rate, api.limit(account), pause=api.every(account))
-    return Load(api.action, False, calls, rate, api.limit(account), newer=api.newer)
+def _load(account: Account, api: Api[Any, Any] | Listing[Any, Any], calls: int, rate: float, shards: int) -> Load:
+    pause, newer = (api.every(account), 0.0) if isinstance(api, Listing) else (0.0, api.newer)
+    return Load(api.action, isinstance(api, Listing), calls, rate, api.limit(account), pause, newer, shards)
 
 
 def _unset(shape: Account | Stream) -> Iterable[str]:
@@ -279,10 +282,10 @@ def _problem(round_: Round, timing: Timing) -> str | None:
 
 def _beyond_limit(loads: Iterable[Load]) -> Iterator[CapacityWarning]:
     for load in loads:
-        if load.allowed > load.documented:
+        if load.shards * load.allowed > load.documented:
             newer = f" (newer documentation: {number(load.newer)}/s)" if load.newer else ""
             yield CapacityWarning(
-                f"the quota of {load.action}, {number(load.allowed)}/s, is above the documented limit of "
+                f"the quota of {load.action}, {number(load.shards * load.allowed)}/s, is above the documented limit of "
                 f"{number(load.documented)}/s{newer}: keep it only if the provider has raised the limit for you"
             )
 
@@ -303,15 +306,15 @@ def _low_concurrency(account: Account, round_: Round) -> Iterator[CapacityWarnin
 def _quota_helps(account: Account, timing: Timing, round_: Round) -> Iterator[str]:
     """Yield the quota of the slowest API that would suffice, or else the whole limit."""
     slowest = round_.slowest
-    others = round_.seconds - slowest.seconds
+    others, part = round_.seconds - slowest.seconds, Part(0, slowest.shards)
 
     def takes(rate: float) -> float:
-        return others + slowest.calls / paced(rate)
+        return others + slowest.calls / paced(part.of(rate))
 
     if slowest.action in account.quota:
         enough = (rate for rate in range(1, int(slowest.documented) + 1) if takes(rate) <= timing.usable)
         if rate := next(enough, None):
-            yield f"quota: {{{slowest.action}: {rate}}} (now {number(slowest.allowed)})"
+            yield f"quota: {{{slowest.action}: {rate}}} (now {number(account.quota[slowest.action])})"
         return
     larger = [hundredth / 100 for hundredth in range(1, 101) if hundredth / 100 > account.quota_share]
     if slowest.newer:

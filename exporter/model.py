@@ -142,7 +142,8 @@ class Account(Shape):
     @classmethod
     def _endpoint_of_region(cls, given: Any) -> Any:
         """Put the region into the default endpoint, where a cloud has one for each and says `{region}` for it."""
-        default, region = cls.model_fields["endpoint"].default, given.get("region")
+        default, usual = cls.model_fields["endpoint"].default, cls.model_fields.get("region")
+        region = given.get("region", usual and usual.default)
         if "endpoint" in given or not isinstance(default, str) or "{region}" not in default:
             return given
         # A region of another kind has its own error.

@@ -17,6 +17,7 @@ class Plain:
     send: Send
     reused: bool = False
     spent: float = 0.0
+    sequence: int = 0
 
     async def quiet(self) -> bool:
         """Say that nothing has come unasked."""

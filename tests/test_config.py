@@ -113,11 +113,12 @@ def test_bad_samples(path: Path) -> None:
     expected = re.findall("^# error: (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     with pytest.raises(ConfigErrors) as caught:
         load(path, PROVIDERS, {})
+    clouds = ", ".join(PROVIDERS)
     told = [
-        str(problem).replace(str(path), path.name).replace(str(path.parent), "HERE")
+        str(problem).replace(str(path), path.name).replace(str(path.parent), "HERE").replace(clouds, "CLOUDS")
         for problem in caught.value.problems
     ]
-    assert told == [f"{path.name}:{error.replace('PROVIDERS', ', '.join(PROVIDERS))}" for error in expected]
+    assert told == [f"{path.name}:{error}" for error in expected]
     assert CANARY not in str(caught.value) + repr(caught.value) + repr(caught.value.problems)
 
 
@@ -384,6 +385,7 @@ def test_size() -> None:
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? ", "[[{a: ["])
 @pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.no_cover
 def test_depth(opening: str, parser: Callable[[bytes], Any]) -> None:
     """However deep a file is nested, it is refused at a fixed depth and nothing overflows."""
     document = read_document("c.yml", (opening * 20_000).encode(), Format(parser=parser))
@@ -433,6 +435,7 @@ SCALARS = st.one_of(
 
 @given(SCALARS)
 @example("0b_")
+@pytest.mark.no_cover
 def test_scalars(text: str) -> None:
     """A plain scalar is what PyYAML's SafeLoader makes of it, except that times and `=` and `<<` are text."""
     document = f"- {text}\n".encode()
@@ -463,6 +466,7 @@ YAMLISH = st.lists(st.one_of(st.sampled_from([*WORDS.split(" "), *MARKS]), st.te
 @example('"\\UFFFFFFFF"')
 @example("%YAML 1." + "9" * 5000 + "\n---\n")
 @example("accounts: [{name: \x01}]")
+@pytest.mark.no_cover
 def test_any_text(text: str) -> None:
     """Whatever a file holds, loading ends in a configuration or in `ConfigErrors`."""
     data = text.encode("utf-8", "surrogatepass")
@@ -541,6 +545,7 @@ def chained(error: BaseException | None) -> Iterator[BaseException]:
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.no_cover
 def test_no_secret_in_errors(provider: str, mistake: str) -> None:
     """Whatever mistake is made around a secret, neither message nor traceback repeats it."""
     for field in FIELDS:

@@ -187,6 +187,15 @@ def stream(**fields: Any) -> dict[str, Any]:
     return {"account": "z", **fields}
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Return the processor seconds that as many streams take without a mistake."""
+    home = tmp_path_factory.mktemp("plain")
+    seconds, none = cost(home, {"accounts": [ZEGO], "streams": [stream(name=f"s{n}") for n in range(MANY)]})
+    assert none == 0
+    return seconds
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -200,11 +209,9 @@ def stream(**fields: Any) -> dict[str, Any]:
     ],
     ids=["twice in one", "twice in two", "long form", "unknown keys", "unknown accounts", "unknown actions", "top"],
 )
-def test_sixty_thousand_mistakes_take_seconds(document: Any, tmp_path: Path) -> None:
+def test_sixty_thousand_mistakes_take_seconds(document: Any, plain: float, tmp_path: Path) -> None:
     """Each is found in the same time however many there are: 21 s it took where each was compared with all."""
-    plain, none = cost(tmp_path, {"accounts": [ZEGO], "streams": [stream(name=f"s{n}") for n in range(MANY)]})
     seconds, errors = cost(tmp_path, document)
-    assert none == 0
     assert errors == 1001
     assert seconds < 4 * plain
 

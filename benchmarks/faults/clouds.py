@@ -40,6 +40,12 @@ ACCOUNTS: dict[str, dict[str, FieldValue]] = {
         "app_id": "661e0000000000000543cf00",
         "region": "cn-north-1",
     },
+    "huawei": {
+        "access_key": "made-up-id",
+        "secret_key": "made-up-huawei-key",
+        "project_id": "project",
+        "region": "cn-north-4",
+    },
 }
 
 
@@ -52,6 +58,8 @@ def address(provider: str, number: int) -> dict[str, str]:
     if provider == "alibaba":
         listed = {"streaming_domain": "live.example"} if number < 30 else {}
         return {"domain": "push.example" if number < 30 else "other.example", "app": "live", **listed}
+    if provider == "huawei":
+        return {"domain": "push.example" if number < 30 else "other.example", "app": "live"}
     return {"room_id": f"room-{number // 10}"}
 
 

@@ -30,6 +30,7 @@ class Line:
         self.idle_since = 0.0
         self.reused = False
         self.spent = spent
+        self.sequence = 0
         self.usable = True
 
     async def quiet(self) -> bool:

@@ -17,6 +17,7 @@ DOWN = {
     "tencent": (State.INACTIVE, State.FORBIDDEN),
     "alibaba": (State.INACTIVE, State.FORBIDDEN),
     "volcengine": (State.INACTIVE,),
+    "huawei": (State.INACTIVE, State.FORBIDDEN),
 }
 LIVE_SECONDS, DOWN_SECONDS, SHORTEST = 240.0, 120.0, 25.0
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from exporter import providers
-from exporter.capacity import Load, Plan, Timing, plan
-from exporter.commands import timetable
+from exporter.capacity import Load, Plan, Timing
+from exporter.commands import dividing, timetable
 from exporter.commands.common import load, tell_errors, tell_warnings
+from exporter.commands.dividing import Divided
 from exporter.commands.options import CheckOptions
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import warnings
 from exporter.config import Config, ConfigErrors
 from exporter.fields import format_duration, number, spoken
-from exporter.model import Stream
 from exporter.providers.reading import printable
 
 HEAD = ("account and api", "streams", "calls", "kept / limit", "takes", "every", "of limit")
@@ -29,7 +29,7 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
     """Check the configuration; return 1 if it has errors, or warnings where they count; else 0."""
     file = options.config_file
     try:
-        loaded = load(file, terminal)
+        loaded = load(file, terminal, whole=True)
     except ConfigErrors as errors:
         if options.output == "json":
             _say_json(terminal, file, False, errors=[asdict(problem) for problem in errors.problems])
@@ -37,19 +37,20 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
             tell_errors(errors, file, terminal)
         return 1
     timing = Timing(loaded.scrape.timeout, loaded.scrape.max_age, loaded.scrape.reuse)
-    plans = _plans(loaded, timing)
+    divided = dividing.plans(loaded, timing)
+    plans = [each.largest for each in divided]
     others = list(warnings(loaded, file, providers.all_providers(), terminal.environ))
     count = len(loaded.warnings) + sum(len(one.warnings) for one in plans) + len(others)
     failed = options.strict and count > 0
     expected = timetable.outlooks(loaded, time.time())
     if options.output == "json":
         told = [*map(asdict, loaded.warnings), *_capacity_warnings(plans), *({"message": text} for text in others)]
-        accounts = [{**_account(one, timing), "proxy": _proxy(loaded, one.account)} for one in plans]
+        accounts = [{**_account(each, timing), "proxy": _proxy(loaded, each.largest.account)} for each in divided]
         _say_json(terminal, file, not failed, warnings=told, accounts=accounts,
                   schedules=timetable.objects(expected))  # fmt: skip
         return int(failed)
     tell_warnings(loaded, terminal)
-    _print(file, loaded, plans, timing, terminal)
+    _print(file, loaded, divided, timing, terminal)
     if rows := timetable.rows(expected):
         terminal.say()
         terminal.table(timetable.HEAD, rows, range(1, 2))
@@ -60,10 +61,11 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
     return int(failed)
 
 
-def _print(file: Path, loaded: Config, plans: list[Plan], timing: Timing, terminal: Terminal) -> None:
+def _print(file: Path, loaded: Config, divided: list[Divided], timing: Timing, terminal: Terminal) -> None:
+    plans = [each.largest for each in divided]
     terminal.say(f"{file} is valid: {_counts(loaded)}.\n")
     terminal.table(HEAD, [row for one in plans for row in _rows(one, timing)], range(1, len(HEAD)))
-    terminal.say("\n" + "\n".join((*_footnotes(plans, timing), *_ways(loaded))))
+    terminal.say("\n" + "\n".join((*_footnotes(plans, timing), *dividing.footnotes(divided), *_ways(loaded))))
     for one in plans:
         for warning in one.warnings:
             terminal.say(
@@ -87,13 +89,15 @@ def _capacity_warnings(plans: list[Plan]) -> Iterator[dict[str, Any]]:
             yield {"account": one.account, "message": warning.text, "helps": list(warning.helps)}
 
 
-def _account(one: Plan, timing: Timing) -> dict[str, Any]:
+def _account(divided: Divided, timing: Timing) -> dict[str, Any]:
     """Return an account's capacity plan; times are in seconds, rates in calls a second."""
+    one = divided.largest
     apis = [
         {"action": action, "if_all_live": _figures_of(live, timing), "if_none_live": _figures_of(dark, timing)}
         for action, live, dark in _loads(one)
     ]
-    return {"account": one.account, "provider": one.provider, "streams": one.streams, "apis": apis}
+    whole = divided.as_object()
+    return {"account": one.account, "provider": one.provider, "streams": one.streams, "apis": apis, **whole}
 
 
 def _figures_of(load: Load | None, timing: Timing) -> dict[str, Any] | None:
@@ -110,14 +114,6 @@ def _figures_of(load: Load | None, timing: Timing) -> dict[str, Any] | None:
 
 
 # --- as a table ------------------------------------------------------------------------------------------------------
-
-
-def _plans(loaded: Config, timing: Timing) -> list[Plan]:
-    streams: dict[str, list[Stream]] = defaultdict(list)
-    for stream in loaded.streams:
-        streams[stream.account].append(stream)
-    known = providers.all_providers()
-    return [plan(known[account.provider], account, streams[account.name], timing) for account in loaded.accounts]
 
 
 def _counts(loaded: Config) -> str:

@@ -26,10 +26,10 @@ There is no configuration at {path}. What to do:
   - name another place: --config.file FILE"""
 
 
-def read_configuration(path: Path, terminal: Terminal) -> Config | None:
+def read_configuration(path: Path, terminal: Terminal, *, whole: bool = False) -> Config | None:
     """Return the configuration after writing its warnings, or None after writing every error."""
     try:
-        found = load(path, terminal)
+        found = load(path, terminal, whole=whole)
     except ConfigErrors as errors:
         tell_errors(errors, path, terminal)
         return None
@@ -37,11 +37,17 @@ def read_configuration(path: Path, terminal: Terminal) -> Config | None:
     return found
 
 
-def load(path: Path, terminal: Terminal) -> Config:
-    """Return the configuration; raises ConfigErrors."""
+def load(path: Path, terminal: Terminal, *, whole: bool = False) -> Config:
+    """Return the configuration, with the streams of all shards if `whole`; raises ConfigErrors."""
+    environ = terminal.environ
     return config.load(
-        path, providers.all_providers(), terminal.environ, choose=chooser(terminal.environ), now=time.time()
+        path, providers.all_providers(), environ, choose=chooser(environ), now=time.time(), host=host(), whole=whole
     )
+
+
+def host() -> str:
+    """Return the name of this machine."""
+    return os.uname().nodename
 
 
 def tell_errors(errors: ConfigErrors, path: Path, terminal: Terminal) -> None:

@@ -51,7 +51,8 @@ def run(options: ProbeOptions, terminal: Terminal) -> int:
     Returns:
         0 if each got a definite answer, 1 if not, 2 for an unknown target or a wrong configuration.
     """
-    loaded = read_configuration(options.config_file, terminal)
+    # Who names a stream wants to know, whichever shard watches it.
+    loaded = read_configuration(options.config_file, terminal, whole=bool(options.targets))
     if loaded is None:
         return 2
     by_name = {f"{loaded.provider_of(stream)}/{stream.name}": stream for stream in loaded.streams}

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from exporter import __version__, config, providers, status
 from exporter.commands import logs
-from exporter.commands.common import advise_if_missing, on_signals
+from exporter.commands.common import advise_if_missing, host, on_signals
 from exporter.commands.listening import listen, own_names, resolv_conf
 from exporter.commands.options import ServeOptions
 from exporter.commands.systemd import Notifier
@@ -34,7 +34,7 @@ from exporter.model import Account, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.app import App
-from exporter.serving.reload import Reloader, freeze_objects, use_one_malloc_arena
+from exporter.serving.reload import Reloader, freeze_objects, use_one_malloc_arena, watched
 from exporter.serving.service import Service, system_clock
 from exporter.state.board import Change
 from exporter.transport import Transport
@@ -112,7 +112,7 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
                 urls = await listen(runner, options, tls, terminal)
                 if urls is None:
                     return 1
-                log.info("listening", version=__version__, addresses=" ".join(urls), streams=len(loaded.streams))
+                log.info("listening", version=__version__, addresses=" ".join(urls), **watched(loaded))
                 if ready is not None:
                     ready([f"{url}{options.prefix}" for url in urls])
                 freeze_objects()
@@ -173,7 +173,8 @@ class Loader:
 
     def __call__(self) -> config.Config:
         """Read them; raises `ConfigErrors`."""
-        loaded = config.load(self._path, self._known, self._environ, choose=chooser(self._environ), now=time.time())
+        choose = chooser(self._environ)
+        loaded = config.load(self._path, self._known, self._environ, choose=choose, now=time.time(), host=host())
         self._callback_secrets = {account.name: self._read_callback_secret(account) for account in loaded.accounts}
         return loaded
 

@@ -39,6 +39,7 @@ def readable_secrets(loaded: Config, path: Path) -> Iterator[str]:
     """Yield a warning if the configuration holds secrets and others than its owner may read it."""
     owners = [account.name for account in loaded.accounts if _holds_secret(account, loaded.http)]
     owners += ["http.proxy_url"] if loaded.http.in_plain else []
+    owners += ["store.url"] if loaded.store is not None and loaded.store.in_plain else []
     try:
         status = files.look(path, files.SECONDS)
     except TimeoutError:

@@ -12,6 +12,7 @@ from exporter.config.http import PROXY_KEYS, HttpSettings
 from exporter.config.problems import Place
 from exporter.config.secret_values import SUFFIXES, Choose, secret_fields
 from exporter.config.sources import Sources
+from exporter.config.store import URL_KEYS
 from exporter.config.warnings import blemishes
 from exporter.config.wording import Keys, already_taken, foreign_fields, wrong_type
 from exporter.model import Account
@@ -43,13 +44,17 @@ class Accounts:
         self.http = http
         self.choose = choose
         self.max_age = 0.0
+        self.parts = 1
         self.keys = {name: keys_of(provider) for name, provider in providers.items()}
         self.valid: dict[str, Account] = {}
         self.owners: dict[str, tuple[AnyProvider | None, Place]] = {}
 
-    def read(self, raw: dict[str, Any], max_age: float) -> None:
-        """Read the list of the configuration's top; `max_age` in seconds is what a quota must suffice for."""
-        self.max_age = max_age
+    def read(self, raw: dict[str, Any], max_age: float, parts: int = 1) -> None:
+        """Read the list of the configuration's top.
+
+        Each of `parts` equal parts of a quota must suffice for a call within `max_age` seconds.
+        """
+        self.max_age, self.parts = max_age, parts
         if "accounts" not in raw:
             self.findings.wrong(("accounts",), "is missing: at least one account is needed", missing=True)
             return
@@ -141,7 +146,8 @@ class Accounts:
     def secret_keys(self) -> frozenset[str]:
         """Return every key that may hold a secret, or say where it is."""
         fields = {field for provider in self.providers.values() for field in secret_fields(provider.account)}
-        return frozenset((*PROXY_KEYS, *(field + suffix for field in fields for suffix in SUFFIXES.values())))
+        own = (field + suffix for field in fields for suffix in SUFFIXES.values())
+        return frozenset((*PROXY_KEYS, *URL_KEYS, *own))
 
     def _check_actions(self, quota: Any, provider: AnyProvider, place: Place) -> None:
         actions = provider.apis()
@@ -155,12 +161,13 @@ class Accounts:
 
     def _check_quota(self, account: Account, provider: AnyProvider, place: Place) -> None:
         """Refuse a rate at which not even one stream can be known all the time."""
-        small = "is too small: less than one call within scrape.max_age"
+        whose = f" for each of {self.parts} shards" if self.parts > 1 else ""
+        small, most = f"is too small: less than one call within scrape.max_age{whose}", self.max_age / self.parts
         for action, rate in account.quota.items():
-            if rate * self.max_age < 1:
+            if rate * most < 1:
                 self.findings.wrong((*place, "quota", action), small)
         share = account.quota_share * provider.main.limit(account)
-        if provider.main.action not in account.quota and share * self.max_age < 1:
+        if provider.main.action not in account.quota and share * most < 1:
             self.findings.wrong((*place, "quota_share"), small)
 
 

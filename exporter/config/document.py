@@ -19,6 +19,11 @@ from exporter.config.scalars import FIRST_SIGNS, Merge, Scalars, resolved
 LARGEST = 16 << 20
 DEEPEST = 64
 
+BOM = b"\xef\xbb\xbf"
+
+# Stands in a list for a stream of another shard.
+ELSEWHERE: Any = object()
+
 # libyaml where PyYAML was built with it, else the same parser in Python.
 Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -106,6 +111,7 @@ class Document:
         unknown: Places whose value was refused, so nothing can be said of it.
         ambiguous: What to say of values that YAML may read differently than they were meant, such as `0123`.
         merged: Mappings that wanted to merge others into them, so nothing can be said of what they lack.
+        forgotten: Whether its bytes and values are held no longer; it has no problems.
     """
 
     file: str
@@ -117,6 +123,12 @@ class Document:
     unknown: set[Place] = field(default_factory=set)
     ambiguous: dict[Place, str] = field(default_factory=dict, repr=False)
     merged: set[Place] = field(default_factory=set)
+    forgotten: bool = False
+
+    def forget(self) -> None:
+        """Hold its bytes and values no longer, unless something is to be said of them."""
+        if not self.problems and not self.ambiguous:
+            self.data, self.value, self.forgotten = b"", None, True
 
     def note(self, place: Place, line: int, column: int, kind: str, *, bare: bool = False) -> None:
         """Note a problem, unless this kind of file allows it; `kind` is one of MESSAGES, or the message itself."""
@@ -127,7 +139,7 @@ class Document:
 
 def read_document(file: str, data: bytes, form: Format = Format()) -> Document:
     """Read one file's bytes; whatever they are, nothing is raised."""
-    document = Document(file, data.removeprefix(b"\xef\xbb\xbf"), form)
+    document = Document(file, data.removeprefix(BOM), form)
     if len(data) > form.largest:
         document.note((), 1, 1, f"is larger than {form.largest >> 20} MiB")
         return document

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from exporter.config.document import Document
+from exporter.config.document import BOM, Document
 from exporter.config.positions import locate, misread, value_at
 from exporter.config.problems import MOST, Place, Problem
 from exporter.config.wording import Keys, invalid, wrong_type
@@ -30,10 +30,11 @@ class Finding:
 
 
 class Findings:
-    """Errors and warnings of all documents; `document` is the one being read."""
+    """Errors and warnings of all documents; `document` is the one being read, and `read` reads a file again."""
 
-    def __init__(self, main: Document) -> None:
+    def __init__(self, main: Document, read: Callable[[str], bytes]) -> None:
         self.documents = [main]
+        self._read = read
         self.document = main
         self._errors: list[Finding] = []
         self._warnings: list[Finding] = []
@@ -42,6 +43,15 @@ class Findings:
         """Go on with another document."""
         self.documents.append(document)
         self.document = document
+
+    def leave(self, document: Document) -> None:
+        """Go back to a document; the one that was read is forgotten, unless something is to be said of it.
+
+        Else the files of a million streams would be held until all are read.
+        """
+        left, self.document = self.document, document
+        if not any(each.document is left for each in (*self._errors, *self._warnings)):
+            left.forget()
 
     @property
     def full(self) -> bool:
@@ -141,7 +151,8 @@ class Findings:
         for each in found:
             for document, place in [(each.document, each.place), *([each.first] if each.first else [])]:
                 wanted[document.file].add(place)
-        spots = {each.file: locate(each, wanted[each.file]) for each in self.documents if each.file in wanted}
+        there = (self._remembered(each) for each in self.documents if each.file in wanted)
+        spots = {each.file: locate(each, wanted[each.file]) for each in there}
         problems = []
         for each in found:
             document, place, message = each.document, each.place, each.message
@@ -154,6 +165,15 @@ class Findings:
         problems += others
         order = {document.file: number for number, document in enumerate(self.documents)}
         return sorted(problems, key=lambda problem: (order[problem.file], problem.line, problem.column))
+
+    def _remembered(self, document: Document) -> Document:
+        """Return a document with its bytes, read again if they were forgotten."""
+        if not document.forgotten:
+            return document
+        try:
+            return replace(document, data=self._read(document.file).removeprefix(BOM))
+        except (OSError, ValueError):
+            return document
 
 
 def _is_vague(message: str, value: Any) -> bool:

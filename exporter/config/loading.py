@@ -20,7 +20,10 @@ from exporter.config.http import KEYS, TLS_KEYS, HttpSettings
 from exporter.config.problems import ConfigErrors, Place, Problem, path_of
 from exporter.config.schedules import Schedules
 from exporter.config.secret_values import Choose, Read, read_file
+from exporter.config.shards import WHOLE, Shards, ShardShape
 from exporter.config.sources import Sources
+from exporter.config.store import KEYS as STORE_KEYS
+from exporter.config.store import StoreReader, StoreSettings
 from exporter.config.streams import SCRAPE_LABELS, TAKEN_LABELS, Streams
 from exporter.config.table import Columns, Table
 from exporter.config.time_shapes import IntervalShape, NamedShape, TimesShape, WindowShape
@@ -41,6 +44,9 @@ def load(
     read: Read = read_file,
     choose: Choose = lambda _provider, _given: None,
     now: float = 0.0,
+    host: str = "",
+    *,
+    whole: bool = False,
 ) -> Config:
     """Read a configuration and everything it refers to.
 
@@ -51,12 +57,14 @@ def load(
         read: Returns a file's bytes, or raises OSError.
         choose: Returns the source of an account's keys, if it has one; see `exporter.credentials.chooser`.
         now: Unix seconds, for warnings about what is over; without them there are none.
+        host: The name of this machine, which may say which shard this is.
+        whole: Keep the streams of all shards, not only of this one.
 
     Raises:
         ConfigErrors: With every error there is.
     """
     with _without_gc():
-        return _Loading(path, providers, environ, read, choose, now).config()
+        return _Loading(path, providers, environ, read, choose, now, host, whole=whole).config()
 
 
 @contextmanager
@@ -71,7 +79,20 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-TOP = Keys(("scrape", "http", "accounts", "streams", "stream_files", "expected", "time_intervals", "maintenance"))
+TOP = Keys(
+    (
+        "scrape",
+        "store",
+        "shard",
+        "http",
+        "accounts",
+        "streams",
+        "stream_files",
+        "expected",
+        "time_intervals",
+        "maintenance",
+    )
+)
 TIMES = (NamedShape, IntervalShape, TimesShape, WindowShape)
 
 
@@ -82,7 +103,9 @@ def _words(providers: Mapping[str, AnyProvider]) -> frozenset[str]:
         *KEYS.own,
         *KEYS.retired,
         *TLS_KEYS.own,
+        *STORE_KEYS.own,
         *ScrapeShape.model_fields,
+        *ShardShape.model_fields,
         *TAKEN_LABELS,
         *SCRAPE_LABELS,
         "names",
@@ -104,35 +127,43 @@ class _Loading:
         read: Read,
         choose: Choose,
         now: float,
+        host: str,
+        *,
+        whole: bool,
     ) -> None:
         self.path = path
-        self.contents: dict[Path, bytes] = {}
+        self.contents: dict[Path, bytes | None] = {}
         self.patterns: list[str] = []
         self.hung = ""
         self._read = read
         self._format = Format(path=partial(path_of, words=_words(providers)))
-        table = Table(Columns.of(providers.values()))
-        self._table = replace(self._format, fill=table.fill, locate=table.locate)
-        self.findings = Findings(self.open(path, self._format))
+        self.findings = Findings(self.open(path, self._format), lambda file: read(Path(file)))
         self.scrape = Scrape()
+        self.shard = WHOLE
+        self.whole = whole
+        self._shards = Shards(self.findings, environ, host, whole=whole)
         sources = Sources(self.findings, path.parent, environ, self.read)
+        self.store: StoreSettings | None = None
+        self.stores = StoreReader(self.findings, path.parent, sources)
         self.http = HttpSettings(self.findings, path.parent, environ, self.read, sources)
         self.accounts = Accounts(self.findings, providers, environ, sources, self.http, choose)
         options = {"provider": providers, "account": self.accounts.owners}
         self.schedules = Schedules(self.findings, partial(zone, environ=environ, read=self.read), options, now)
         self.streams = Streams(self.findings, providers, self.accounts, self.schedules)
+        table = Table(Columns.of(providers.values()), self.streams.elsewhere)
+        self._table = replace(self._format, fill=table.fill, locate=table.locate)
         self.expectations = Expectations()
 
     def config(self) -> Config:
         main = self.findings.document
         if main.readable:
             self.top(main.value)
-        for document in self.findings.documents:
-            self.findings.hint(document, variables(document, self.accounts.secret_keys()))
+        self.hint(main)
         if errors := self.findings.errors():
             raise ConfigErrors(errors)
         return Config(
             scrape=self.scrape,
+            store=self.store,
             http=self.http.top,
             accounts=tuple(self.accounts.valid.values()),
             streams=tuple(self.streams.valid),
@@ -142,20 +173,25 @@ class _Loading:
             warnings=tuple(self.findings.warnings()),
             files=tuple(self.contents),
             patterns=tuple(self.patterns),
+            shard=self.shard,
         )
+
+    def hint(self, document: Document) -> None:
+        """Say of each value of a document that looks like a variable that it is not filled in."""
+        self.findings.hint(document, variables(document, self.accounts.secret_keys()))
 
     def read(self, path: Path) -> bytes:
         """Read a file once, and remember that it was read."""
-        if path not in self.contents:
+        if (known := self.contents.get(path)) is None:
             if self.hung:
                 # One wait is enough: there may be a thousand files on a mount that hangs.
                 raise TimeoutError(errno.ETIMEDOUT, f"was not read, because {self.hung} could not be read in time")
             try:
-                self.contents[path] = self._read(path)
+                known = self.contents[path] = self._read(path)
             except TimeoutError:
                 self.hung = str(path)
                 raise
-        return self.contents[path]
+        return known
 
     def open(self, path: Path, form: Format) -> Document:
         try:
@@ -171,13 +207,17 @@ class _Loading:
         scrape = self.findings.validated(ScrapeShape, raw.get("scrape", {}), ("scrape",))
         if scrape is not None:
             self.scrape = Scrape(**scrape.model_dump())
+        self.store = self.stores.read(raw)
         self.http.read(raw)
-        self.accounts.read(raw, self.scrape.max_age)
+        self.shard = self._shards.read(raw)
+        self.streams.shard = WHOLE if self.whole else self.shard
+        self.accounts.read(raw, self.scrape.max_age, self.shard.count)
         self.schedules.read(raw)
         self.streams.read(self.findings.list_of(raw.get("streams", []), ("streams",)), ("streams",))
         self.read_stream_files(self.findings.list_of(raw.get("stream_files", []), ("stream_files",)))
         owners = {name: owner.name for name, (owner, _) in self.accounts.owners.items() if owner is not None}
-        self.expectations = self.schedules.expectations((owners[each.account], each) for each in self.streams.valid)
+        watched = ((owners[each.account], each) for each in self.streams.valid)
+        self.expectations = self.schedules.expectations(watched, complete=self.streams.shard.count == 1)
         self.notice_idle()
         self.notice_doubts()
 
@@ -197,7 +237,9 @@ class _Loading:
                     self.findings.enter(self.open(path, self._table if path.suffix.lower() == ".csv" else self._format))
                     if self.findings.document.readable:
                         self.streams.read(self.findings.list_of(self.findings.document.value, ()), ())
-                    self.findings.document = main
+                    self.hint(self.findings.document)
+                    self.findings.leave(main)
+                    self.contents[path] = None
 
     def matches(self, pattern: str, place: Place) -> list[Path]:
         directory = self.path.parent
@@ -228,10 +270,10 @@ class _Loading:
                     self.findings.warn((*place, doubt.field), doubt.message + hint)
 
     def notice_idle(self) -> None:
-        used = {stream.account for stream in self.streams.valid}
         if not self.streams.valid:
-            self.findings.warn((), "no stream is watched")
+            shard = self.streams.shard
+            self.findings.warn((), "no stream is watched" + (f" by shard {shard.words}" if shard.words else ""))
             return
         for name, (_, place) in self.accounts.owners.items():
-            if name not in used:
+            if name not in self.streams.used:
                 self.findings.warn((*place, "name"), "no stream is watched through this account")

@@ -54,6 +54,7 @@ class Schedules:
         self._places: dict[str, Place] = {}
         self._windows: list[tuple[Window, Place]] = []
         self._known: set[tuple[str, ...]] = set()
+        self._complete = True
         self.raw: dict[str, Any] = {}
 
     def read(self, raw: Mapping[str, Any]) -> None:
@@ -149,9 +150,12 @@ class Schedules:
         meant = did_you_mean(name, [*RESERVED, *known])
         return f"no time interval has this name{options}{meant}"
 
-    def expectations(self, streams: Iterable[tuple[str, Stream]]) -> Expectations:
-        """Return when each stream should be live, given as (provider, stream); warn of what no stream follows."""
-        streams = list(streams)
+    def expectations(self, streams: Iterable[tuple[str, Stream]], *, complete: bool = True) -> Expectations:
+        """Return when each stream should be live, given as (provider, stream).
+
+        Warn of what no stream follows, if these are all streams.
+        """
+        streams, self._complete = list(streams), complete
         if not self._windows and all(stream.expected is None for _, stream in streams):
             self._warn_of_idle(set(self._default if streams else ()))
             return Expectations([self._schedule(self._default, ())])
@@ -175,7 +179,7 @@ class Schedules:
 
     def _warn_of_idle(self, used: set[str]) -> None:
         for name, place in self._places.items():
-            if name not in used:
+            if name not in used and self._complete:
                 self.findings.warn(place, "no stream follows this time interval")
 
     def _warn_of_windows(self, streams: Sequence[tuple[str, Stream]], used: set[int]) -> None:
@@ -183,7 +187,7 @@ class Schedules:
         for index, (window, place) in enumerate(self._windows):
             if self.now >= window.end:
                 self.findings.warn(place, "is over; it can go")
-            elif index not in used:
+            elif index not in used and self._complete:
                 strange = next((label for label, _ in window.match if label not in labels.union(OWN_LABELS)), None)
                 if strange is None:
                     self.findings.warn((*place, "match"), "no stream has these labels; values are compared as they are")

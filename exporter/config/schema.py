@@ -8,6 +8,8 @@ from typing import Any
 
 from exporter.config.http import PROXY_KEYS, PROXY_URL, TLS_CONFIG, HttpShape, TlsShape
 from exporter.config.secret_values import secret_fields
+from exporter.config.shards import ShardShape
+from exporter.config.store import URL, URL_KEYS, StoreShape
 from exporter.config.streams import TAKEN_LABELS
 from exporter.config.time_shapes import ExpectedShape, NamedShape, WindowShape
 from exporter.config.values import ScrapeShape
@@ -20,6 +22,10 @@ STREAM_FILES = (
     "patterns of further files, relative to this one, each a list of streams: YAML, or CSV where the name ends in .csv"
 )
 
+STORE = (
+    "Redis 6 or later, or Valkey: redis://HOST:PORT/DATABASE, rediss:// for TLS, unix://PATH; USER:PASSWORD@ stands "
+    "before the host"
+)
 PROXY = "proxy for all requests, such as http://proxy.example:3128, or https://…; USER:PASSWORD@ stands before the host"
 
 
@@ -51,7 +57,9 @@ def schema(providers: Mapping[str, AnyProvider]) -> Json:
         "type": "object",
         "properties": {
             "scrape": _fields(ScrapeShape),
+            "store": _store(),
             "http": {"$ref": "#/$defs/http"},
+            "shard": _fields(ShardShape),
             "accounts": _list({"$ref": "#/$defs/account"}, "who asks", minItems=1),
             "streams": _list({"$ref": "#/$defs/stream"}, "what is watched", default=[]),
             "stream_files": _list({"type": "string"}, STREAM_FILES, default=[]),
@@ -132,6 +140,12 @@ def _http() -> Json:
     alone = {"if": by_environment, "then": {"properties": dict.fromkeys(PROXY_KEYS, False)}}
     needed = {"if": {"required": ["no_proxy"]}, "then": {"anyOf": [{"required": [key]} for key in PROXY_KEYS]}}
     return {**found, "properties": fields, "allOf": [*pairs, alone, needed]}
+
+
+def _store() -> Json:
+    found = _fields(StoreShape)
+    found["properties"] = {**_three_keys(URL, STORE), "replicas": found["properties"]["replicas"]}
+    return {**found, "oneOf": [{"required": [key]} for key in URL_KEYS]}
 
 
 def _secret(provider: AnyProvider, field: str) -> Json:

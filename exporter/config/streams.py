@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from exporter.config.accounts import Accounts
-from exporter.config.document import Document
+from exporter.config.document import ELSEWHERE, Document
 from exporter.config.findings import Findings
 from exporter.config.problems import Place
 from exporter.config.schedules import Schedules
+from exporter.config.shards import WHOLE
 from exporter.config.wording import (
     Keys,
     already_taken,
@@ -33,7 +34,13 @@ _NAMES = TypeAdapter(list[Text], config=ConfigDict(strict=True, hide_input_in_er
 
 
 class Streams:
-    """Reads streams, from as many lists as there are; `valid` holds those without errors."""
+    """Reads streams, from as many lists as there are.
+
+    Attributes:
+        shard: Whose streams are read; the others are passed over.
+        valid: Those without errors.
+        used: The names of the accounts that any stream has, of whatever shard.
+    """
 
     def __init__(
         self, findings: Findings, providers: Mapping[str, AnyProvider], accounts: Accounts, schedules: Schedules
@@ -41,6 +48,8 @@ class Streams:
         self.findings = findings
         self.schedules = schedules
         self.accounts = accounts
+        self.shard = WHOLE
+        self.used: set[str] = set()
         self.valid: list[Stream] = []
         self.names: dict[str, dict[str, tuple[Document, Place, str | int]]] = {name: {} for name in providers}
         self.shown: dict[tuple[str, Any], tuple[Any, Document, Place]] = {}
@@ -57,14 +66,24 @@ class Streams:
         for index, raw in enumerate(entries):
             if self.findings.full:
                 return
+            if raw is ELSEWHERE:
+                continue
             place = (*prefix, index)
             provider = self._provider(raw, place)
             if provider is None:
                 self._check_common(raw, place)
             elif "names" in raw:
                 self._many(raw, provider, place)
-            else:
+            elif not self.elsewhere(raw["account"], raw.get("name")):
                 self._one(raw, provider, place)
+
+    def elsewhere(self, account: str, name: Any) -> bool:
+        """Say whether another shard watches a stream; one whose account or name is wrong belongs to every shard."""
+        owner = self.accounts.owners.get(account, (None,))[0]
+        if owner is None:
+            return False
+        self.used.add(account)
+        return isinstance(name, str) and not self.shard.holds(owner.name, name)
 
     def _check_common(self, raw: Any, place: Place) -> None:
         """Check what all streams have in common, where the account is unknown."""
@@ -129,7 +148,8 @@ class Streams:
         names = self.findings.list_of(raw["names"], (*place, "names"))
         if raw["names"] == []:
             self.findings.wrong((*place, "names"), "is empty; name at least one stream")
-        self._names(names, provider.name, (*place, "names"))
+        own = [(index, name) for index, name in enumerate(names) if not self.elsewhere(raw["account"], name)]
+        self._names(own, provider.name, (*place, "names"))
         try:
             _NAMES.validate_python(names)
         except ValidationError as error:
@@ -137,29 +157,29 @@ class Streams:
             return
         if model is not None:
             self._check(model, provider, place, names=True)
-            copies = _copies(model, names)
-            self._check_names(copies, provider, place)
+            copies = _copies(model, [name for _, name in own])
+            self._check_names(copies, [index for index, _ in own], provider, place)
             self.valid += copies
 
-    def _check_names(self, copies: list[Stream], provider: AnyProvider, place: Place) -> None:
+    def _check_names(self, copies: list[Stream], indices: list[int], provider: AnyProvider, place: Place) -> None:
         """Check the names of a short form as the addresses that they are by default."""
         account = self.accounts.valid.get(copies[0].account) if copies else None
         if account is None:
             return
-        for index, stream in enumerate(copies):
+        for index, stream in zip(indices, copies, strict=True):
             for field, message in provider.problems(account, stream):
                 if field == "name":
                     self.findings.wrong((*place, "names", index), message)
             self._tell_apart(stream, account, provider, (*place, "names", index))
 
-    def _names(self, names: list[Any], provider: str, place: Place) -> None:
+    def _names(self, names: list[tuple[int, Any]], provider: str, place: Place) -> None:
         """Note the names of a short form: all at once if they are new, as is usual."""
         document, known = self.findings.document, self.names[provider]
-        fresh = {name: (document, place, index) for index, name in enumerate(names) if isinstance(name, str)}
+        fresh = {name: (document, place, index) for index, name in names if isinstance(name, str)}
         if len(fresh) == len(names) and known.keys().isdisjoint(fresh):
             known |= fresh
             return
-        for index, name in enumerate(names):
+        for index, name in names:
             if isinstance(name, str) and not self.findings.full:
                 self._name(name, provider, place, index)
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from exporter.config.document import Document, control_character
+from exporter.config.document import ELSEWHERE, Document, control_character
 from exporter.config.problems import Place, Spot
 from exporter.config.streams import taken
 from exporter.fields import is_duration
@@ -54,6 +55,11 @@ def rows(text: str) -> Iterator[list[Cell]]:
     at, line, begin = 0, 1, 0
     row: list[Cell] = []
     while at < len(text) or row:
+        if not row and (stop := _unquoted(text, at)) >= at:
+            yield list(_plain_cells(text[at:stop].removesuffix("\r"), line))
+            at = begin = stop + 1
+            line += 1
+            continue
         found = _CELL.match(text, at)
         if found is None:
             raise _broken(text, at, line, begin)
@@ -71,6 +77,21 @@ def rows(text: str) -> Iterator[list[Cell]]:
         if end_of_line := _LINE_END.match(text, at):
             at = begin = end_of_line.end()
             line += 1
+
+
+def _unquoted(text: str, at: int) -> int:
+    """Return where the line that begins at a place ends, if it has no quotes, as most have none; else -1."""
+    end = text.find("\n", at)
+    plain = end >= 0 and text.find('"', at, end) < 0 and text.find("\r", at, end - 1) < 0
+    return end if plain else -1
+
+
+def _plain_cells(text: str, line: int) -> Iterator[Cell]:
+    column = 1
+    for part in text.split(","):
+        cell = part.lstrip(" \t")
+        yield Cell(cell.rstrip(" \t"), line, column + len(part) - len(cell))
+        column += len(part) + 1
 
 
 def _broken(text: str, at: int, line: int, begin: int) -> NotCsv:
@@ -203,9 +224,15 @@ def _cells(places: list[tuple[str, ...]], row: list[Cell]) -> Iterator[tuple[tup
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Reads tables with these columns; `fill` and `locate` are for a `Format`."""
+    """Reads tables; `fill` and `locate` are for a `Format`.
+
+    Attributes:
+        columns: The columns that they may have.
+        elsewhere: Says of an account and a name whether another shard watches that stream; its line is passed over.
+    """
 
     columns: Columns
+    elsewhere: Callable[[str, str], bool] = lambda _account, _name: False
 
     def fill(self, document: Document) -> None:
         """Make a list of streams out of a document's bytes, and note what is wrong with them."""
@@ -222,8 +249,12 @@ class Table:
             document.value, document.readable = [], True
             if self._check_header(document, header):
                 places = self._places(header)
+                account, name = places.index(("account",)), places.index(("name",))
                 for row in lines:
-                    self._add(document, places, row)
+                    if len(row) == len(places) and self.elsewhere(row[account].text, row[name].text):
+                        document.value.append(ELSEWHERE)
+                    else:
+                        self._add(document, places, row)
         except NotCsv as error:
             document.readable = False
             document.note((), *error.spot, error.why)
@@ -279,10 +310,14 @@ class Table:
             (entry.setdefault("labels", {}) if outer else entry)[key] = value
 
     def locate(self, document: Document, wanted: set[Place]) -> dict[Place, Spot]:
-        """Return where the wanted places are."""
+        """Return where the wanted places are, as far as they are there."""
         found: dict[Place, Spot] = {}
-        lines = rows(document.data.decode("utf-8"))
-        places = self._places(next(lines))
+        with suppress(NotCsv):  # the file may have changed since
+            self._locate(rows(document.data.decode("utf-8", "replace")), wanted, found)
+        return {place: spot for place, spot in found.items() if place in wanted}
+
+    def _locate(self, lines: Iterator[list[Cell]], wanted: set[Place], found: dict[Place, Spot]) -> None:
+        places = self._places(next(lines, []))
         for index, row in enumerate(row for row in lines if any(cell.text for cell in row)):
             if (index,) not in wanted:
                 continue
@@ -290,4 +325,3 @@ class Table:
                 for length in range(len(place) + 1):
                     spot = (cell.line, cell.column)
                     found.setdefault((index, *place[:length]), Spot(spot, spot))
-        return {place: spot for place, spot in found.items() if place in wanted}

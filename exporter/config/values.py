@@ -15,6 +15,8 @@ from pydantic import Field
 
 from exporter.config.problems import Problem
 from exporter.config.secret_values import SUFFIXES
+from exporter.config.shards import WHOLE, Shard
+from exporter.config.store import StoreSettings
 from exporter.fields import Secret, SecretSource, Shape, duration, format_duration, is_duration
 from exporter.model import Account, Stream
 from exporter.routes import UNSET, Http
@@ -62,6 +64,8 @@ class Config:
         files: Every file that was read, secrets' files too, for watching.
         patterns: The patterns of `stream_files`, from the file system's root or the working directory, for watching.
         http: How the providers of accounts are reached that have no `http` of their own.
+        store: What is shared with other exporters; None where nothing is.
+        shard: Which of the streams are watched; read for all shards, the configuration holds those of all.
         accounts_by_name: The accounts again.
     """
 
@@ -75,11 +79,18 @@ class Config:
     files: tuple[Path, ...] = ()
     patterns: tuple[str, ...] = ()
     http: Http = UNSET
+    store: StoreSettings | None = None
+    shard: Shard = WHOLE
     accounts_by_name: Mapping[str, Account] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_name = MappingProxyType({account.name: account for account in self.accounts})
         object.__setattr__(self, "accounts_by_name", by_name)
+
+    @property
+    def quota_parts(self) -> int:
+        """Into how many equal parts the quota of each account is divided: shards that share a store share it, too."""
+        return 1 if self.store is not None else self.shard.count
 
     def provider_of(self, stream: Stream) -> str:
         """Return the name of the provider of a stream's account."""
@@ -94,8 +105,12 @@ def redacted_slices(config: Config) -> Iterator[str]:
     yield _dumped(
         {"scrape": {name: format_duration(getattr(config.scrape, name)) for name in ScrapeShape.model_fields}}
     )
+    if config.store is not None:
+        yield _dumped({"store": dict(config.store.shown)})
     if config.http.shown:
         yield _dumped({"http": dict(config.http.shown)})
+    if config.shard.count > 1:
+        yield _dumped({"shard": {"index": config.shard.index, "count": config.shard.count}})
     yield "accounts:\n" if config.accounts else "accounts: []\n"
     for account in config.accounts:
         yield _dumped([_account(account, config.http)])

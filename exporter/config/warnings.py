@@ -93,5 +93,5 @@ def variables(document: Document, secrets: Set[str]) -> Mapping[Place, str]:
         for place, value in leaves(document.value)
         if isinstance(value, str)
         and variable(value)
-        and not (place[0] in ("accounts", "http") and secrets & set(place))
+        and not (place[0] in ("accounts", "http", "store") and secrets & set(place))
     }

@@ -108,7 +108,13 @@ def _samples(source: Source) -> dict[str, Samples]:
 
 
 def _exporter_samples(source: Source) -> dict[str, Samples]:
-    return {
+    shared: dict[str, Samples] = {}
+    if (store := source.store()) is not None:
+        up, replicas, _ = store
+        shared = {"stream_exporter_store_up": [((), up)]} | (
+            {"stream_exporter_replicas": [((), replicas)]} if up else {}
+        )
+    return shared | {
         "stream_exporter_build_info": [((__version__, platform.python_version()), 1)],
         "stream_exporter_config_last_reload_successful": [((), source.reload_ok)],
         "stream_exporter_config_last_reload_success_timestamp_seconds": [((), source.reloaded)],

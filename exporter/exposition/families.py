@@ -118,6 +118,9 @@ EXPORTER_FAMILIES: Final = (
            "When the configuration in force was read, in Unix time."),
     Family("stream_exporter_log_lines_dropped_total", COUNTER, (),
            "Lines of the log that were dropped because nobody reads it, or because it cannot be written."),
+    Family("stream_exporter_store_up", GAUGE, (), "1 while the shared store answers, else 0; absent without one."),
+    Family("stream_exporter_replicas", GAUGE, (),
+           "Exporters that share the store and are alive; absent while it does not answer."),
 )
 # fmt: on
 

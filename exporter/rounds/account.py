@@ -40,18 +40,30 @@ class AccountProber(AccountState):
         A round under way is joined: what it asked counts as fresh. What it left over is asked in a round of our own.
         Then figures are asked for where they are due.
         """
-        started, present = False, None
-        while (now := self.shared.clock.mono()) < deadline:
-            joined = self._present(now)
-            if joined is not None:
-                fresh, present = min(fresh, joined.started), joined
-            elif started or self.complete_since >= fresh or not (due := self._due(fresh)):
-                break
-            else:
-                started, present = True, self._start(due, deadline)
-            await self._wait([present], deadline)
-            if present.withheld:
-                break
+        replicas, leads, started, present = self.shared.replicas, False, False, None
+        arrived = self.shared.clock.mono()
+        try:
+            while (now := self.shared.clock.mono()) < deadline:
+                began, over = self.elsewhere
+                if over >= arrived:
+                    fresh = min(fresh, began)
+                joined = self._present(now)
+                if joined is not None:
+                    fresh, present = min(fresh, joined.started), joined
+                elif started or self.complete_since >= fresh or not (due := self._due(fresh)):
+                    break
+                elif not leads:
+                    # What another one asked meanwhile is no longer due.
+                    leads = await replicas.lead(self.names, deadline)
+                    continue
+                else:
+                    started, present, leads = True, self._start(due, deadline, leads=True), False
+                await self._wait([present], deadline)
+                if present.withheld:
+                    break
+        finally:
+            if leads:
+                replicas.leave(self.names)
         # Calls of earlier rounds that are still in flight are waited for too: none of them is asked twice.
         await self._wait(self._rounds, deadline)
         self._settle()
@@ -66,15 +78,23 @@ class AccountProber(AccountState):
         A call that only a callback asked for says nothing of the account: neither the breaker nor the figures of the
         last round are touched by it.
         """
-        while record.tried < fresh and (now := self.shared.clock.mono()) < deadline:
-            done = self.waiting.expect(record.key, fresh)
-            present = self._present(now)
-            if record.key not in self.flying and not (present is not None and present.hurry(record)):
-                present = self._start([record], deadline, alone=record.key, follow_up=follow_up)
-            tasks = {done} if present is None or present.task is None else {done, present.task}
-            await asyncio.wait(tasks, timeout=deadline - now, return_when=asyncio.FIRST_COMPLETED)
-            if present is not None and (present.withheld or self._in_vain(present, record)):
-                break
+        replicas, claimed = self.shared.replicas, False
+        try:
+            while record.tried < fresh and (now := self.shared.clock.mono()) < deadline:
+                done = self.waiting.expect(record.key, fresh)
+                present = self._present(now)
+                if record.key not in self.flying and not claimed:
+                    claimed = await replicas.claim(record, deadline)
+                    continue
+                if record.key not in self.flying and not (present is not None and present.hurry(record)):
+                    present = self._start([record], deadline, alone=record.key, follow_up=follow_up)
+                tasks = {done} if present is None or present.task is None else {done, present.task}
+                await asyncio.wait(tasks, timeout=deadline - now, return_when=asyncio.FIRST_COMPLETED)
+                if present is not None and (present.withheld or self._in_vain(present, record)):
+                    break
+        finally:
+            if claimed:
+                replicas.release(record)
         self._settle()
 
     @contextmanager
@@ -105,12 +125,23 @@ class AccountProber(AccountState):
         due.sort(key=lambda record: record.tried)
         return due
 
-    def _start(self, due: list[Record], deadline: float, *, alone: Key | None = None, follow_up: bool = False) -> Round:
+    def _start(
+        self,
+        due: list[Record],
+        deadline: float,
+        *,
+        leads: bool = False,
+        alone: Key | None = None,
+        follow_up: bool = False,
+    ) -> Round:
+        """Begin a round; one that `leads` keeps other replicas from theirs until it is over."""
         # The callers that waited for these may have left.
         self._rounds = [one for one in self._rounds if not one.over]
         whole = len(due) == len(self.streams)
         made = Round(self, deadline, whole=whole, alone=alone, follow_up=follow_up)
         made.task = asyncio.create_task(made.run(due), name=f"round {self.account.name}")
+        if leads:
+            made.task.add_done_callback(lambda _: self.shared.replicas.leave(self.names))
         self._rounds.append(made)
         return made
 

@@ -97,7 +97,7 @@ class Caller:
         made = Attempt(query, clock.mono())
         try:
             asked = query.ask(self.account)
-            made.request = self._sign(asked)
+            made.request = self._sign(asked, connection.sequence)
             made.reply = await connection.send(made.request, self.account.timeout, query.api.largest)
             self._skew(made.reply)
             made.outcome = await self._read(query, asked, made.request, made.reply)
@@ -115,9 +115,9 @@ class Caller:
             self._observe(made, seconds)
         return made
 
-    def _sign(self, call: Call) -> Request:
+    def _sign(self, call: Call, sequence: int) -> Request:
         now = self._shared.clock.unix()
-        moment = Moment(now, self._shared.clock.nonce(), self._shared.sequence.next(now))
+        moment = Moment(now, self._shared.clock.nonce(), self._shared.sequence.next(now, sequence))
         return self.provider.sign(self.account, self._credentials, call, moment)
 
     # --- reading -----------------------------------------------------------------------------------------------------

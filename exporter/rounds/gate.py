@@ -24,10 +24,12 @@ class Connection(Protocol):
     Attributes:
         reused: Whether a call was made on it before.
         spent: Seconds that making it took, until its first call.
+        sequence: The slot's, for the call that goes out next; 0 without one.
     """
 
     reused: bool
     spent: float
+    sequence: int
 
     def quiet(self) -> Awaitable[bool]:
         """Say whether a request may go out now."""
@@ -51,6 +53,7 @@ class Unreachable:
     """Stands for a connection that could not be made: the call on it fails as the connecting did."""
 
     reused = False
+    sequence = 0
 
     def __init__(self, error: TransportError, spent: float) -> None:
         self._error = error
@@ -170,7 +173,10 @@ class Gate:
     async def _pass(self, turn: Turn) -> None:
         """Wait for a connection and then for a slot; without a connection if the slot would come too late."""
         while not turn.given_up:
-            wait = self._pace().wait(now := self._mono())
+            pace = self._pace()
+            if pace.shared and turn.connection is not None:
+                await pace.reserve(len(self._line) + 1)
+            wait = pace.wait(now := self._mono())
             lost = isinstance(turn.connection, Unreachable)
             if now + wait > turn.deadline and not lost:
                 turn.give_up()
@@ -182,7 +188,8 @@ class Gate:
                 await asyncio.sleep(min(wait, turn.deadline - now) if lost else wait)
             else:
                 # What cannot be sent counts too, or a dead endpoint would be tried as fast as it refuses.
-                self._pace().take(now, turn.queued)
+                pace.take(now, turn.queued)
+                turn.connection.sequence = pace.sequence
                 return
         turn.give_up()  # a connection may have come meanwhile
 

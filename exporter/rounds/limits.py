@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from exporter.rounds.pace import Pace
+from exporter.rounds.pace import WHOLE, Pace, Part
 
 Owner = tuple[str, str]  # provider, account
+
+Make = Callable[[str, str, str, float], Pace]
+"""Makes the pace of a provider, an identity, an action and a limit."""
 
 
 @dataclass(slots=True)
@@ -30,19 +33,41 @@ class Limits:
 
     Accounts of one identity share its paces, at the smallest of their limits. A pace that no account uses any more is
     kept for as long as its last calls or its throttling matter. Nothing that happens to a name refills a quota.
+
+    Attributes:
+        part: Which part of every quota is ours.
     """
 
     def __init__(self, full_until: float = float("-inf")) -> None:
         """Begin without paces; new ones behave as if calls had gone out evenly until a time (monotonic seconds)."""
+        self.part = WHOLE
+        self._ahead = 0.0
         self._full_until = full_until
+        self._make: Make = self._local
         self._paces: dict[tuple[str, str, str], Pace] = {}
         self._claims: dict[Owner, Claim] = {}
 
+    def use(self, make: Make | None, now: float) -> None:
+        """Make the paces of known identities otherwise from now on: anew, and those that there are already."""
+        self._make = make or self._local
+        replaced = {key: self._make(*key, pace.limit) for key, pace in self._paces.items()}
+        for key, pace in replaced.items():
+            pace.absorb(self._paces[key], now)
+        self._paces = replaced
+        for owner, claim in self._claims.items():
+            if claim.identity is not None:
+                for action in claim.paces:
+                    claim.paces[action] = replaced[owner[0], claim.identity, action]
+
+    def _local(self, _provider: str, _identity: str, _action: str, limit: float) -> Pace:
+        return self._pace(limit)
+
     def configure(self, owner: Owner, limits: Mapping[str, float]) -> dict[str, Pace]:
-        """Return an account's paces by action; the limits hold from now on."""
+        """Return an account's paces by action; our part of the limits, calls per second, holds from now on."""
+        limits = self.part.of_all(limits)
         claim = self._claims.get(owner)
         if claim is None:
-            paces = {action: Pace(limit, self._full_until) for action, limit in limits.items()}
+            paces = {action: self._pace(limit) for action, limit in limits.items()}
             claim = self._claims[owner] = Claim(limits, paces)
         claim.limits = limits
         if claim.identity is None:
@@ -65,7 +90,7 @@ class Limits:
             for action, before in claim.paces.items():
                 key = (owner[0], identity, action)
                 if key not in self._paces:
-                    self._paces[key] = Pace(claim.limits[action], self._full_until)
+                    self._paces[key] = self._make(*key, claim.limits[action])
                 self._paces[key].absorb(before, now)
                 claim.paces[action] = self._paces[key]
             claim.identity = identity
@@ -81,6 +106,23 @@ class Limits:
             if claim.identity is not None:
                 self._agree(owner[0], claim.identity)
         self._forget(now)
+
+    def share(self, part: Part, ahead: float) -> None:
+        """Keep a part of every quota from the next `configure` on; `ahead` as in `align`."""
+        self.part = part
+        self.align(ahead)
+
+    def align(self, ahead: float) -> None:
+        """Take Unix time to be so many seconds ahead of monotonic time: parts of small quotas go by it."""
+        self._ahead = ahead
+        for claim in self._claims.values():
+            for pace in claim.paces.values():
+                pace.align(self.part, ahead)
+
+    def _pace(self, limit: float) -> Pace:
+        pace = Pace(limit, self._full_until)
+        pace.align(self.part, self._ahead)
+        return pace
 
     def _agree(self, provider: str, identity: str) -> None:
         """Set the paces of an identity to the smallest limit of the accounts that use it."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
-# A call may reach the provider later than the one behind it by what the network varies. Counting windows of 1.04
-# seconds instead of one leaves 40 ms for that, and still uses 96 % of the rate.
-WINDOW = 1.04
+from exporter.window import WINDOW, window
+
 # Calls that wait for their turn make good a late wake-up of up to this many seconds, at twice the pace at most.
 CATCH_UP = 0.5
+# Parts of small quotas take turns by the clock: a call may be late by half of the 40 ms, clocks differ by the rest.
+TURN = 0.02
 # How long calls are remembered: a throttling answer may come late, and counts against the second before its call.
 REMEMBERED = 4.0
 
@@ -33,16 +36,39 @@ FORGET_SECONDS = 60.0
 LULL = 1.0
 
 
-def window(rate: float) -> tuple[int, float]:
-    """Return how many calls may go out in how many seconds, so that no second holds more calls than the rate."""
-    most = max(1, int(rate))
-    return most, WINDOW * max(1.0, most / rate)
-
-
 def paced(rate: float) -> float:
     """Return the calls per second that an allowed rate comes to over a long time."""
     most, seconds = window(rate)
     return most / seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which of `count` equal parts of a quota is ours, counted from 0; the others keep theirs elsewhere.
+
+    A part of one call a second or more holds in every second by itself. Of smaller parts many might meet in the same
+    second: they take turns by the clock, each at its own time.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def of(self, rate: float) -> float:
+        """Return our part of a rate, in calls per second."""
+        part = rate / self.count
+        return part if part >= 1 else math.floor(rate) / self.count if rate >= 1 else part
+
+    def of_all(self, rates: Mapping[str, float]) -> dict[str, float]:
+        """Return our part of each action's rate."""
+        return {action: self.of(rate) for action, rate in rates.items()}
+
+    def late(self, limit: float, unix: float) -> tuple[float, float]:
+        """Return how long ago the last turn of a part of so many calls per second began, and its turns' distance."""
+        gap = WINDOW / limit
+        return (unix - self.index * gap / self.count) % gap, gap
+
+
+WHOLE = Part()
 
 
 @dataclass(slots=True)
@@ -77,12 +103,19 @@ class Pace:
     rate; further ones bring it to what the provider lets through. It is back within 15 seconds after the last.
     """
 
-    __slots__ = ("_from", "_paused_until", "_refused", "_sent", "_slow", "_whole", "limit")
+    __slots__ = ("_ahead", "_from", "_part", "_paused_until", "_refused", "_sent", "_slow", "_whole", "limit")
+
+    shared: ClassVar[bool] = False
+    """Whether other exporters keep it too: then `reserve` comes before `wait`."""
+
+    sequence: int = 0
+    """What tells the last call taken from all others of the account; 0 where only this process needs to tell."""
 
     def __init__(self, limit: float, full_until: float = float("-inf")) -> None:
         """Begin with no call made, or as if the second before a time had been full: another process may have called."""
         self.limit = limit
         self._whole = window(limit)
+        self._part, self._ahead = WHOLE, 0.0
         self._slow: Slowdown | None = None
         self._paused_until = float("-inf")
         # The next call is due one gap later. At rates below one the gap is longer than the second that counts.
@@ -113,6 +146,9 @@ class Pace:
             return self.limit
         return min(self.limit, self._slow.grown(math.floor(now - self._slow.since)))
 
+    async def reserve(self, waiting: int) -> None:
+        """Make sure that the next calls may go out, where that is asked of others; so many wait."""
+
     def wait(self, now: float) -> float:
         """Return the seconds until the next call may go out; 0 means now."""
         most, seconds = self._window(now)
@@ -120,7 +156,15 @@ class Pace:
         while sent and sent[0] <= now - max(seconds, REMEMBERED):
             sent.popleft()
         full = sent[-most] + seconds if len(sent) >= most else now
-        return max(now, full, self._due(seconds / most)) - now
+        due = max(full, self._due(seconds / most))
+        if self._part.count == 1 or self.limit >= 1:
+            return max(now, due) - now
+        return self._turn(max(now, due - TURN, self._paused_until)) - now
+
+    def _turn(self, at: float) -> float:
+        """Return when the next turn of our part comes, from a time on; a turn lasts for `TURN` seconds."""
+        late, gap = self._part.late(self.limit, at + self._ahead)
+        return at if late <= TURN else at + gap - late
 
     def take(self, now: float, queued: bool = False) -> None:
         """Count a call that goes out at this time; one that had to queue makes good a late wake-up."""
@@ -178,6 +222,10 @@ class Pace:
         """Keep another limit from now on; what was used and the throttling in force stay."""
         self.limit = limit
         self._whole = window(limit)
+
+    def align(self, part: Part, ahead: float) -> None:
+        """Keep a part of the quota; Unix time is so many seconds ahead of monotonic time."""
+        self._part, self._ahead = part, ahead
 
     def absorb(self, other: Pace, now: float) -> None:
         """Take over the calls and the throttling of another pace: both are of one quota from now on."""

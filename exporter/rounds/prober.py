@@ -10,6 +10,7 @@ import structlog
 from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.account import AccountProber
+from exporter.rounds.pace import WHOLE, Part
 from exporter.rounds.shared import Shared, place
 from exporter.state.board import Record
 
@@ -28,9 +29,17 @@ class Prober:
         self.accounts: dict[str, AccountProber] = {}
 
     def configure(
-        self, accounts: Iterable[tuple[AnyProvider, Account]], streams: Iterable[Stream], max_age: float
+        self,
+        accounts: Iterable[tuple[AnyProvider, Account]],
+        streams: Iterable[Stream],
+        max_age: float,
+        part: Part = WHOLE,
     ) -> None:
-        """Watch these streams from now on; accounts that stay keep their quotas, breakers and calls."""
+        """Watch these streams from now on, at a part of each quota.
+
+        Accounts that stay keep their quotas, breakers and calls.
+        """
+        self.shared.limits.share(part, self.shared.clock.ahead())
         by_account: dict[str, list[Stream]] = {}
         for stream in streams:
             by_account.setdefault(stream.account, []).append(stream)
@@ -50,6 +59,7 @@ class Prober:
 
     async def refresh(self, deadline: float, fresh: float, accounts: Iterable[AccountProber] | None = None) -> None:
         """Ask every account's streams at once; return when all are asked, or at the deadline (monotonic seconds)."""
+        self.shared.limits.align(self.shared.clock.ahead())
         wanted = [one for one in (self.accounts.values() if accounts is None else accounts) if one.streams]
         asked = await asyncio.gather(*(one.refresh(deadline, fresh) for one in wanted), return_exceptions=True)
         for one, problem in zip(wanted, asked, strict=True):

@@ -10,7 +10,6 @@ from typing import Final
 import structlog
 
 from exporter.model import Fault, Reason
-from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyApi, CredentialsError
 from exporter.rounds.asking import Asker
 from exporter.rounds.call import Caller, bug
@@ -130,10 +129,12 @@ class Round:
         self._judged = True
         if self._follow_up:
             return
-        if self._whole and self.over and not (self._queue.left() or self.withheld or state.flying):
+        complete = self._whole and self.over and not (self._queue.left() or self.withheld or state.flying)
+        if complete:
             state.complete_since = max(state.complete_since, self.started)
-        if state.health.learn(self._result(now)):
-            self._tell()
+        result = self._result(now)
+        state.shared.replicas.learned(state.names, result, self.started, complete=complete)
+        state.learn(result)
 
     def _result(self, now: float) -> Result:
         left, quota = self._queue.left(), self._queue.left_by_quota()
@@ -149,17 +150,6 @@ class Round:
             seconds=min(now, max(self.deadline, self.started)) - self.started,
             unprobed={"quota": quota, "deadline": left - quota + flying, "breaker": self.withheld},
         )
-
-    def _tell(self) -> None:
-        """Log that the account begins to fail, fails for another reason, or answers again."""
-        provider, name = self._state.names
-        fault = self._state.health.fault
-        if fault is None:
-            log.info("account answers again", provider=provider, account=name)
-            return
-        advice = catalogue.of_fault(provider, fault.code, fault.reason).advice
-        log.warning("account answers nothing", provider=provider, account=name, reason=str(fault.reason),
-                    code=fault.code, message=fault.message, request_id=fault.request_id, advice=advice)  # fmt: skip
 
     # --- how it begins -----------------------------------------------------------------------------------------------
 

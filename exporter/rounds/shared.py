@@ -11,6 +11,7 @@ from exporter.model import Account, Credentials
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
+from exporter.rounds.replicas import Alone, Replicas
 from exporter.state.board import Board, Instant
 from exporter.state.counters import Counters
 from exporter.transport.aside import Aside, at_once
@@ -38,17 +39,27 @@ class Clock:
         """Return the time on both clocks."""
         return Instant(self.unix(), self.mono())
 
+    def ahead(self) -> float:
+        """Return by how many seconds Unix time is ahead of monotonic time."""
+        return self.unix() - self.mono()
+
 
 class Sequence:
-    """Issues the `sequence` of moments: milliseconds that always grow while the process lives, whatever the clock."""
+    """Issues the `sequence` of moments: milliseconds that always grow while the process lives, whatever the clock.
+
+    Where several exporters share an account, each call brings the one of its slot along.
+    """
 
     __slots__ = ("_last",)
 
     def __init__(self) -> None:
         self._last = 0
 
-    def next(self, unix: float) -> int:
-        """Return a number above all before it."""
+    def next(self, unix: float, given: int = 0) -> int:
+        """Return the given number, or one above all before it."""
+        if given:
+            self._last = max(given, self._last)
+            return given
         self._last = max(int(unix * 1000), self._last + 1)
         return self._last
 
@@ -72,6 +83,7 @@ class Shared:
         sequence: Issues the `sequence` of moments.
         limits: The quotas, which outlive the accounts.
         aside: Reads answers that are not small.
+        replicas: The other exporters of the same accounts.
     """
 
     board: Board
@@ -83,6 +95,7 @@ class Shared:
     sequence: Sequence = field(default_factory=Sequence)
     limits: Limits = field(default_factory=Limits)
     aside: Aside = at_once
+    replicas: Replicas = field(default_factory=Alone)
 
 
 async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:

@@ -9,16 +9,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+import structlog
+
 from exporter.model import Account, Credentials, Fault, Stream
+from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.call import Observer
 from exporter.rounds.gate import Gate
-from exporter.rounds.health import Health
+from exporter.rounds.health import Health, Result
 from exporter.rounds.origins import Origins
 from exporter.rounds.pace import Pace
 from exporter.rounds.plan import LISTED_SECONDS, Listed, Scope, label_of
 from exporter.rounds.shared import Shared
 from exporter.state.board import Key, Record
+
+log = structlog.get_logger("prober")
 
 NEVER: Final = float("-inf")  # monotonic seconds
 OUT_OF_TURN: Final = ""  # not an API's action: the pace of callbacks and probes
@@ -70,6 +75,7 @@ class AccountState:
         waiting: Who waits for which stream.
         observers: Told of each call.
         complete_since: Every stream was asked since then (monotonic seconds).
+        elsewhere: When the last round began that another replica led, and when it was over (monotonic seconds).
     """
 
     provider: AnyProvider
@@ -89,6 +95,7 @@ class AccountState:
     waiting: Waiting = field(default_factory=Waiting)
     observers: set[Observer] = field(default_factory=set)
     complete_since: float = NEVER
+    elsewhere: tuple[float, float] = (NEVER, NEVER)
 
     def configure(self, account: Account, streams: Sequence[Stream]) -> None:
         """Take another configuration; quotas, health and calls in flight stay."""
@@ -126,6 +133,19 @@ class AccountState:
         """Count a failure."""
         key = (*self.names, fault.code, str(fault.reason))
         self.shared.counters.errors[key] += 1
+
+    def learn(self, result: Result) -> None:
+        """Take the result of a round; log that the account begins to fail, fails otherwise, or answers again."""
+        if not self.health.learn(result):
+            return
+        provider, name = self.names
+        fault = self.health.fault
+        if fault is None:
+            log.info("account answers again", provider=provider, account=name)
+            return
+        advice = catalogue.of_fault(provider, fault.code, fault.reason).advice
+        log.warning("account answers nothing", provider=provider, account=name, reason=str(fault.reason),
+                    code=fault.code, message=fault.message, request_id=fault.request_id, advice=advice)  # fmt: skip
 
     def listed_rows(self) -> dict[str, int]:
         """Return how many rows the last whole listing of each scope had, if that was not long ago."""

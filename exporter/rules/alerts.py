@@ -28,7 +28,25 @@ up{job=~$job} == 0
 and ignoring ($replica)
 max without ($replica) (up{job=~$job}) == 1""",
     summary="One replica of the stream exporter is down",
-    description="{{ $labels.instance }} has not answered for five minutes. Its peer still watches the streams.",
+    description="{{ $labels.instance }} has not answered for five minutes. Other replicas still watch the streams; "
+    "if it is a shard, nobody watches its own.",
+)
+# Streams that a reload takes away go without an exporter being lost.
+UNWATCHED: Final = Alert(
+    name="StreamUnwatched",
+    severity="critical",
+    pending="2m",
+    expr=f"""\
+count without (stream) (
+  {EXPECTED} == 1
+  unless on ($keys)
+  stream_expected
+)
+and ignoring (provider)
+count without ($replica) (up{{job=~$job}} == 1) < count without ($replica) (up{{job=~$job}} offset 15m == 1)""",
+    summary="Streams at {{ $labels.provider }} are not watched any more: {{ $value }}",
+    description="An exporter of {{ $labels.job }} is gone, and no other has watched these streams for two minutes: it "
+    "was a shard. Until it is back, nobody will tell you about them. This alert ends after 15 minutes all the same.",
 )
 PROVIDER_BLIND: Final = Alert(
     name="StreamProviderBlind",
@@ -209,7 +227,13 @@ UNPROBED: Final = Alert(
     name="StreamQuotaExhausted",
     severity="info",
     pending="10m",
-    expr='min without ($replica, why) (min_over_time(stream_round_unprobed{why="quota"}[2m])) > 0',
+    # A shard may have no stream of the account.
+    expr="""\
+min without ($replica, why) (
+  min_over_time(stream_round_unprobed{why="quota"}[2m])
+  unless ignoring (why)
+  stream_streams == 0
+) > 0""",
     summary="The quota of {{ $labels.account }} does not reach all its streams in a round",
     description="In every round {{ $value }} or more streams of {{ $labels.account }} at {{ $labels.provider }} wait "
     "for a later one. Changes are noticed later, and streams older than max_age become unknown.",
@@ -249,6 +273,15 @@ RELOAD_FAILED: Final = Alert(
     summary="The stream exporter refused its new configuration",
     description="{{ $labels.instance }} still runs the configuration from before the failed reload. "
     "A restart would find no valid one.",
+)
+STORE_DOWN: Final = Alert(
+    name="StreamExporterStoreDown",
+    severity="warning",
+    pending="2m",
+    expr="max_over_time(stream_exporter_store_up[1m]) == 0",
+    summary="The stream exporter has lost the store that it shares",
+    description="{{ $labels.instance }} has not reached the store for two minutes. It keeps its own part of each "
+    "quota, in whole calls a second: of a quota lower than there are exporters nothing is left.",
 )
 CLOCK_SKEW: Final = Alert(
     name="StreamClockSkew",
@@ -293,6 +326,7 @@ WATCHDOG: Final = Alert(
 ALERTS: Final = (
     EXPORTER_DOWN,
     REPLICA_DOWN,
+    UNWATCHED,
     PROVIDER_BLIND,
     STREAM_DOWN,
     STREAM_LATE,
@@ -309,6 +343,7 @@ ALERTS: Final = (
     CREDENTIALS_REJECTED,
     WATCHES_NOTHING,
     RELOAD_FAILED,
+    STORE_DOWN,
     CLOCK_SKEW,
     CALLBACKS_STOPPED,
     WATCHDOG,

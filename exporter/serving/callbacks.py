@@ -32,7 +32,7 @@ async def receive(service: Service, request: web.Request) -> web.Response:
         # Do not wait for the rest of the request.
         response.force_close()
         return response
-    verdict = receiver.receive(callback, service.clock.unix())
+    verdict = await _judge(service, receiver, callback)
     _log(receiver, verdict)
     if verdict.event is None:
         return text(f"{verdict.outcome}\n", 403)
@@ -40,6 +40,20 @@ async def receive(service: Service, request: web.Request) -> web.Response:
         service.follow_ups.give(record, verdict.event.live)
     answer = receiver.callbacks.answer
     return web.Response(text=answer, content_type="application/json" if answer else "text/plain")
+
+
+async def _judge(service: Service, receiver: CallbackReceiver, callback: Callback) -> Verdict:
+    """Judge and count a callback; of all replicas that hear it, one accepts it."""
+    now, replicas = service.clock.unix(), service.prober.shared.replicas
+    owner = receiver.provider.name, receiver.account.name
+    event = receiver.verify(callback, now)
+    if isinstance(event, Verdict):
+        return event
+    heard = bool(receiver.records(event)) and not await replicas.first(owner, event)
+    verdict = receiver.take(event, now, heard=heard)
+    if verdict.records:
+        replicas.heard(owner, verdict.records)
+    return verdict
 
 
 async def _read(request: web.Request) -> Callback:

@@ -103,13 +103,13 @@ class Reloader:
         return problems
 
     async def _accept(self, config: Config) -> None:
-        watched = self._service.config.files, self._service.config.patterns
+        before = self._service.config.files, self._service.config.patterns
         self._service.configure(config)
-        if (config.files, config.patterns) != watched:
+        if (config.files, config.patterns) != before:
             self._seen = await files.in_thread(self._signature)
         for warning in config.warnings:
             log.warning("configuration", warning=str(warning))
-        log.info("configuration reloaded", accounts=len(config.accounts), streams=len(config.streams))
+        log.info("configuration reloaded", accounts=len(config.accounts), **watched(config))
 
     async def watch(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Reload whenever a file of the configuration has changed, until cancelled."""
@@ -125,6 +125,12 @@ class Reloader:
     def _signature(self) -> Signatures:
         config = self._service.config
         return self._signatures(config.files, config.patterns)
+
+
+def watched(config: Config) -> dict[str, int | str]:
+    """Return what the log says of the streams that are watched."""
+    shard = config.shard.words
+    return {"streams": len(config.streams), **({"shard": shard} if shard else {})}
 
 
 def use_one_malloc_arena() -> None:

@@ -113,7 +113,9 @@ class Scrapes:
         provider, _, stream = target[0].partition("/")
         record = self._service.board.get((provider, stream))
         if record is None:
-            raise LookupError("unknown target: it must be PROVIDER/STREAM of a configured stream; see /sd")
+            shard = self._service.config.shard
+            where = f"; shard {shard.of(provider, stream)} would watch it, this is {shard.words}" if shard.words else ""
+            raise LookupError(f"unknown target: it must be PROVIDER/STREAM of a configured stream; see /sd{where}")
         return self._service.prober.accounts[record.stream.account], record
 
 

@@ -17,11 +17,13 @@ from exporter.rounds.account import AccountProber
 from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
+from exporter.rounds.pace import Part
 from exporter.rounds.prober import Prober
 from exporter.rounds.shared import Clock, Connect, Shared
 from exporter.rounds.transcript import Transcript
 from exporter.rounds.turns import GAP_SECONDS, Turns
 from exporter.serving.pages import Page, PageCache
+from exporter.serving.stores import Open, Stores, opened
 from exporter.state.board import Board, Record
 from exporter.state.callbacks import CallbackReceiver
 from exporter.state.counters import Counters
@@ -51,6 +53,7 @@ class Service:
         callback_secret: Callable[[AnyProvider, Account], Secret | None] = lambda _provider, _account: None,
         mark_refused: Callable[[AnyProvider, Account], None] = lambda _provider, _account: None,
         connect: Connect | None = None,
+        open_store: Open = opened,
     ) -> None:
         self.config = config
         self._callback_secret = callback_secret
@@ -64,7 +67,8 @@ class Service:
         shared = Shared(self.board, self.counters, clock, connect or self._connect, credentials, mark_refused,
                         limits=limits, aside=self._reader)  # fmt: skip
         self.prober = Prober(shared)
-        self.source = Source(self.board, self.counters, self.prober.present)
+        self.stores = Stores(shared, open_store)
+        self.source = Source(self.board, self.counters, self.prober.present, store=self.stores.state)
         self.exposition = Exposition(self.source)
         self._transports: dict[str, Transport] = {}
         self._open = AsyncExitStack()
@@ -76,11 +80,13 @@ class Service:
         self.configure(config)
 
     async def __aenter__(self) -> Service:
+        self.stores.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.follow_ups.close()
         await self.turns.close()
+        await self.stores.close()
         await self._open.aclose()
         self._reader.close()
 
@@ -88,7 +94,10 @@ class Service:
         """Apply a whole configuration; what stays configured keeps its counters, answers, quotas and breakers."""
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
         self.board.expectations = config.expectations
-        self.prober.configure(accounts, config.streams, config.scrape.max_age)
+        self.stores.configure(config.store)
+        part = Part(config.shard.index, config.quota_parts)
+        self.prober.configure(accounts, config.streams, config.scrape.max_age, part)
+        self.stores.watch(self.prober.present(), config.shard.words)
         self.receivers = {receiver.account.name: receiver for receiver in self._configured_receivers(config)}
         self.follow_ups.keep()
         self.turns.keep()

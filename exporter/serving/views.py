@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -108,8 +108,8 @@ def _call_text(number: int, call: Transcript) -> str:
     )
 
 
-def _target(row: Row, prefix: str) -> dict[str, Any]:
-    """Return a stream as a target of Prometheus's http_sd; `prefix` stands before every path."""
+def _target(row: Row, prefix: str, more: Mapping[str, str]) -> dict[str, Any]:
+    """Return a stream as a target of Prometheus's http_sd, with more labels; `prefix` stands before every path."""
     provider, name = row.key
     target = f"{provider}/{name}"
     labels = {f"__meta_stream_label_{label}": value for label, value in row.stream.labels.items()}
@@ -122,6 +122,7 @@ def _target(row: Row, prefix: str) -> dict[str, Any]:
             "__meta_stream_name": name,
             "__meta_stream_account": row.stream.account,
             "__meta_stream_expected": "true" if row.expectation.expected else "false",
+            **more,
             **labels,
         },
     }
@@ -140,10 +141,11 @@ def _json_list(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def streams(service: Service) -> Page:
-    """Return the JSON list of all streams."""
+    """Return the JSON list of all streams that are watched."""
+    shard = {"shard": words} if (words := service.config.shard.words) else {}
     return Page(
         "streams",
-        lambda: _json_list(map(stream_object, service.board.rows(service.clock.now()))),
+        lambda: _json_list({**stream_object(row), **shard} for row in service.board.rows(service.clock.now())),
         lambda: (service.board.version, service.expected()),
         # If the clock is set back, a change that is foreseen stays wrong no longer.
         lambda: min(service.board.expires(), service.clock.mono() + FORESIGHT_SECONDS),
@@ -152,9 +154,11 @@ def streams(service: Service) -> Page:
 
 def targets(service: Service, prefix: str) -> Page:
     """Return the watched streams as Prometheus's http_sd targets; `prefix` stands before every path."""
+    shard = service.config.shard
+    more = {"__meta_stream_shard": str(shard.index)} if shard.words else {}
 
     def parts() -> Iterator[str]:
-        return _json_list(_target(row, prefix) for row in service.board.rows(service.clock.now()))
+        return _json_list(_target(row, prefix, more) for row in service.board.rows(service.clock.now()))
 
     return Page("targets", parts, service.expected)
 
@@ -177,7 +181,9 @@ def status_page(service: Service, chosen: status.Filter, site: status.Site, *, r
             site=site,
             ready=ready,
             reload_ok=service.source.reload_ok,
+            store=service.source.store(),
             events=True,
+            shard=service.config.shard.words,
         )
         yield from status.slices(known, chosen)
 

@@ -82,6 +82,7 @@ class Fake:
     marks: Marks
     prefix: str = ""  # of its headers
     key_parameter: str = ""  # the parameter that names the account if there is no `Authorization` header
+    once: str = "SignatureNonce"  # the parameter that no two calls share
     # parses an `Authorization` header
     authorization: Callable[[str], ParsedAuthorization | None] = lambda _text: None
     # reads the action, where it is neither in a header nor a parameter

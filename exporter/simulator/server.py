@@ -160,7 +160,7 @@ def log(exchange: Exchange, outgoing: Outgoing, faults: list[Fault]) -> None:
             address=exchange.address,
             code=silent[0] if silent else outgoing.code,
             verified=exchange.verified,
-            nonce=exchange.common_parameter("signature-nonce", "SignatureNonce"),
+            nonce=exchange.common_parameter("signature-nonce", exchange.fake.once),
             faults=tuple(fault.kind for fault in faults),
         )
     )

@@ -211,7 +211,7 @@ class Call:
     address: tuple[str, ...]  # as requested: of a stream, or of the room or domain to list
     code: str  # the vendor's code, `ok`, or the kind of fault that suppressed the response
     verified: bool  # whether the call passed authentication
-    nonce: str = ""  # if the vendor uses one
+    nonce: str = ""  # or sequence, if the vendor uses one
     faults: tuple[str, ...] = ()  # kinds of faults injected
 
 

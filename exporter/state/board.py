@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import Flag, auto
 from typing import NamedTuple
 
 from exporter.model import Answer, Fault, Figures, Input, State, Stream
@@ -23,6 +24,14 @@ class Instant:
 
     unix: float
     mono: float
+
+
+class News(Flag):
+    """What was learned of a stream: what an attempt brought, that calls are held back, or listed figures."""
+
+    OUTCOME = auto()
+    WITHHELD = auto()
+    FIGURES = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +162,7 @@ class Board:
     Attributes:
         version: Grows with every change; equal versions show equal rows, except for ages.
         on_change: Functions to call with each `Change`.
+        on_news: Functions to call with each record of which something was learned, and what.
         failures: The latest kinds of failure, at most `MOST_FAILURES`, the oldest first.
         expectations: When each stream should be live.
         recent: The latest changes.
@@ -162,6 +172,7 @@ class Board:
         self.max_age = max_age
         self.version = 0
         self.on_change: list[Callable[[Change], None]] = []
+        self.on_news: list[Callable[[Record, News], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self.expectations = Expectations()
         self.recent = RecentChanges()
@@ -229,6 +240,7 @@ class Board:
         if answer.state is State.ACTIVE and answer.inputs is None:
             record.answer = answer._replace(inputs=inputs)
             self.version += 1
+            self._tell(record, News.OUTCOME)
 
     def figured(self, record: Record, figures: Figures | None, measured: Instant, until: float) -> None:
         """Record what a list of figures tells of a live stream; None withdraws what it told before.
@@ -245,6 +257,7 @@ class Board:
             flow = Flow.after(before, figures, measured.mono, until, record.live_since(measured))
         record.listed = flow
         self.version += (flow and flow.figures) != (before and before.figures)
+        self._tell(record, News.FIGURES)
 
     def failed(self, record: Record, fault: Fault, now: Instant) -> None:
         """Record a failed attempt, which withdraws the state."""
@@ -259,6 +272,7 @@ class Board:
         if record.fault is None:
             record.fault, record.fault_since, record.faulted = fault, now.unix, now.unix
             self._show(record, State.UNKNOWN, str(fault.reason), now)
+            self._tell(record, News.WITHHELD)
 
     def rows(self, now: Instant, keys: Iterable[Key] | None = None) -> Iterator[Row]:
         """Yield what these streams, or all, show at an instant."""
@@ -302,6 +316,11 @@ class Board:
         self.version += 1
         if record.shown is not state:
             self._show(record, state, evidence, now)
+        self._tell(record, News.OUTCOME)
+
+    def _tell(self, record: Record, news: News) -> None:
+        for notify in self.on_news:
+            notify(record, news)
 
     def _show(self, record: Record, state: State, evidence: str, now: Instant) -> None:
         old, record.shown = record.shown, state

@@ -88,17 +88,29 @@ class CallbackReceiver:
 
     def receive(self, received: Callback, now: float) -> Verdict:
         """Judge and count a callback at a time in Unix seconds; it never changes a state."""
+        event = self.verify(received, now)
+        return event if isinstance(event, Verdict) else self.take(event, now)
+
+    def verify(self, received: Callback, now: float) -> Event | Verdict:
+        """Return what a genuine callback says; count any other."""
         try:
             if received.method != self.callbacks.method:
                 raise Refused(FORGED)
-            event = self.callbacks.verify(self.account, self.secret.reveal(), received, now)
+            return self.callbacks.verify(self.account, self.secret.reveal(), received, now)
         except Refused as refused:
             return self._count(Verdict(refused.outcome, refused.event), now)
+
+    def records(self, event: Event) -> tuple[Record, ...]:
+        """Return the streams that an event is about."""
         keys = dict.fromkeys(key for address in event.keys for key in self.watched.get(address, ()))
-        records = tuple(record for key in keys if (record := self.board.get(key)) is not None)
+        return tuple(record for key in keys if (record := self.board.get(key)) is not None)
+
+    def take(self, event: Event, now: float, *, heard: bool = False) -> Verdict:
+        """Judge and count what a genuine callback says; `heard` if another replica has accepted it."""
+        records = self.records(event)
         if not records:
             return self._count(Verdict(UNKNOWN_STREAM, event.event, event), now)
-        if self._repeated(event) or self._outdated(event, now):
+        if self._repeated(event) or self._outdated(event, now) or heard:
             return self._count(Verdict(REPLAYED, event.event, event), now)
         for record in records:
             self.counters.last_callback[record.key] = now

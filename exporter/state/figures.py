@@ -19,11 +19,13 @@ class Flow:
         figures: The last ones.
         until: When they no longer count.
         moved: When the bytes received were first as many as they are.
+        measured: When they were measured.
     """
 
     figures: Figures
     until: float
     moved: float
+    measured: float
 
     @classmethod
     def after(cls, before: Flow | None, figures: Figures, at: float, until: float, live: float) -> Flow | None:
@@ -48,7 +50,7 @@ class Flow:
             figures = figures._replace(stalled=stalled)
         if figures.stalled and at < live + SETTLING_SECONDS:
             figures = figures._replace(stalled=None)
-        return cls(figures, until, moved)
+        return cls(figures, until, moved, at)
 
 
 def together(figures: Figures | None, more: Figures | None) -> Figures | None:

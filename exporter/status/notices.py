@@ -28,6 +28,11 @@ def notices(snapshot: Snapshot, asked: float | None) -> Iterator[str]:
             "The configuration last read was refused; the one before stays in force. "
             "`stream-exporter check` says what is wrong."
         )
+    if snapshot.store is not None and not snapshot.store[0]:
+        yield (
+            f"The store is lost: {snapshot.store[2]}. Until it is back, this exporter is silent for a few seconds and "
+            "then keeps only its own part of each quota."
+        )
     if not len(snapshot.board):
         yield "No streams are watched: list them under `streams` in the configuration."
     elif asked is None:
@@ -82,7 +87,8 @@ def _explain(prober: AccountProber, left: int, seconds: float) -> str:
             f"{told} The provider throttles: your configuration allows {limit:,.4g} a second. Something else uses the "
             f"same account or its limit is lower; a larger `quota_share` does not help."
         )
-    return f"{told} {_remedy(account, action, documented, rate * whole / seconds, math.ceil(whole))}"
+    needed = rate * whole / seconds * prober.shared.limits.part.count  # of all shards together
+    return f"{told} {_remedy(account, action, documented, needed, math.ceil(whole))}"
 
 
 def _remedy(account: Account, action: str, documented: float, needed: float, whole: int) -> str:

@@ -35,6 +35,7 @@ def slices(snapshot: Snapshot, chosen: Filter) -> Iterator[str]:
     yield from PAGE.generate(
         site=snapshot.site,
         events=snapshot.events,
+        shard=snapshot.shard,
         started=snapshot.started,
         watched=len(snapshot.board),
         now=snapshot.now.unix,

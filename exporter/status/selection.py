@@ -51,7 +51,9 @@ class Snapshot:
         started: When the exporter started, in Unix seconds.
         ready: Whether the exporter can probe.
         reload_ok: Whether the configuration last read is in force.
+        store: Whether the shared store answers, how many exporters share it, and what is wrong with it; None without.
         events: Whether the page's script may follow `/api/v1/events`.
+        shard: Which part of the streams is watched, such as `0/4`; empty for all.
     """
 
     board: Board
@@ -62,7 +64,9 @@ class Snapshot:
     site: Site = Site()
     ready: bool = True
     reload_ok: bool = True
+    store: tuple[bool, int, str] | None = None
     events: bool = False
+    shard: str = ""
 
 
 @dataclass(slots=True)

@@ -55,9 +55,21 @@ class Connection:
         reused: Whether a call was made on it before.
         idle_since: When its last call ended, in seconds of the loop's clock.
         spent: Seconds that making it took, until its first call: a call's time limit covers both.
+        sequence: What tells the call that goes out next from all others, if anything outside does.
     """
 
-    __slots__ = ("_dialled", "_intake", "_passes", "_peer", "_pool", "_wire", "idle_since", "reused", "spent")
+    __slots__ = (
+        "_dialled",
+        "_intake",
+        "_passes",
+        "_peer",
+        "_pool",
+        "_wire",
+        "idle_since",
+        "reused",
+        "sequence",
+        "spent",
+    )
 
     def __init__(self, pool: Pool[Connection], dialled: Dialled, intake: Intake, spent: float, way: Way) -> None:
         self._pool = pool
@@ -74,6 +86,7 @@ class Connection:
         self.reused = False
         self.idle_since = 0.0
         self.spent = spent
+        self.sequence = 0
 
     @property
     def usable(self) -> bool:

@@ -35,7 +35,7 @@ def translate(error: Exception, *, began: bool = False, peer: str = ENDPOINT) ->
         case aiohttp.ClientConnectorDNSError():
             return TransportError(Reason.DNS, f"the name of {peer} was not resolved")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
-            return TransportError(Reason.TLS, f"no trusted TLS connection to {peer}{_why_untrusted(error)}")
+            return TransportError(Reason.TLS, f"no trusted TLS connection to {peer}{why_untrusted(error)}")
         case aiohttp.ClientConnectorError():
             return TransportError(Reason.CONNECTION, f"{peer} refused the connection or cannot be reached")
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientConnectionResetError():
@@ -49,7 +49,7 @@ def translate(error: Exception, *, began: bool = False, peer: str = ENDPOINT) ->
             return TransportError(Reason.BUG, f"unexpected {type(error).__name__} in the HTTP client")
 
 
-def _why_untrusted(error: Exception) -> str:
+def why_untrusted(error: Exception) -> str:
     """Return OpenSSL's words for a failed handshake, such as `: self-signed certificate`; no names are in them."""
     inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     if isinstance(inner, ssl.SSLCertVerificationError):

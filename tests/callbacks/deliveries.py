@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -68,6 +69,20 @@ def alibaba(action: str = "publish", stream: str = "s1", at: int = NOW, **fields
     query = {"action": action, "app": DOMAIN, "appname": "live", "id": stream, "time": str(at), **fields}
     headers = {"ali-live-timestamp": str(sent), "ali-live-signature": signature}
     return Callback("GET", "exporter.example", headers, query, b"")
+
+
+def huawei_fields(event: str = "PUBLISH", stream: str = "s1", at: int = NOW, **fields: Any) -> dict[str, Any]:
+    """Return the fields of a Huawei callback, signed; `key`, `expires` and when the push `began` may differ."""
+    key, expires, began = fields.pop("key", SECRET), fields.pop("expires", at + 300), fields.pop("began", at)
+    signed = {"event": event, "domain": DOMAIN, "app": "live", "stream": stream, "auth_timestamp": expires}
+    text = "".join(map(str, signed.values()))
+    sign = hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return {**signed, "publish_timestamp": str(began), "user_args": "canary", "auth_sign": sign, **fields}
+
+
+def huawei(event: str = "PUBLISH", stream: str = "s1", at: int = NOW, **fields: Any) -> Callback:
+    """Return a Huawei callback."""
+    return posted(huawei_fields(event, stream, at, **fields))
 
 
 def posted(fields: Any) -> Callback:

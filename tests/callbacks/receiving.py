@@ -19,8 +19,10 @@ STREAMS: dict[str, list[dict[str, Any]]] = {
     "zego": [{"name": "rtc01"}, {"name": "rtc02"}],
     "tencent": [{"name": name, "domain": DOMAIN} for name in ("s1", "s2")],
     "alibaba": [{"name": name, "domain": DOMAIN, "app": "live"} for name in ("s1", "s2")],
+    "huawei": [{"name": name, "domain": DOMAIN, "app": "live"} for name in ("s1", "s2")],
 }
-FIELDS: dict[str, dict[str, Any]] = {"zego": {"app_id": 77}, "tencent": {}, "alibaba": {}}
+HUAWEI = {"project_id": "project", "region": "cn-north-4"}
+FIELDS: dict[str, dict[str, Any]] = {"zego": {"app_id": 77}, "tencent": {}, "alibaba": {}, "huawei": HUAWEI}
 
 
 def account(provider: str, **fields: Any) -> Account:

@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from exporter.config import Config, Scrape
+from exporter.config.secret_values import secret_fields
 from exporter.credentials.keyring import Keyring
 from exporter.fields import Secret, SecretSource
 from exporter.model import Account
@@ -30,11 +31,15 @@ KEYS: dict[str, dict[str, Any]] = {
     "zego": {"app_id": 77, "server_secret": "server-secret", "callback_secret": SECRET},
     "tencent": {"secret_id": "id", "secret_key": "secret", "callback_key": SECRET},
     "alibaba": {"access_key_id": "id", "access_key_secret": "secret", "callback_key": SECRET},
-}
+    "huawei": {
+        "access_key": "id", "secret_key": "secret", "project_id": "p", "region": "cn-north-4", "callback_key": SECRET,
+    },
+}  # fmt: skip
 ADDRESS: dict[str, dict[str, Any]] = {
     "zego": {},
     "tencent": {"domain": DOMAIN},
     "alibaba": {"domain": DOMAIN, "app": "live"},
+    "huawei": {"domain": DOMAIN, "app": "live"},
 }
 CLOUDS = tuple(KEYS)
 
@@ -51,7 +56,7 @@ def configuration(endpoint: str, names: Mapping[str, list[str]], rate: float | N
     for provider, watched in names.items():
         kind = all_providers()[provider]
         given = {
-            name: SecretSource.plain(value) if isinstance(value, str) else value
+            name: SecretSource.plain(value) if name in secret_fields(kind.account) else value
             for name, value in KEYS[provider].items()
         }
         quota = {kind.main.action: rate} if rate else {}

@@ -145,7 +145,8 @@ def test_the_demo_world_calls_back_by_its_scripts() -> None:
         for provider in CLOUDS:
             clouds.set(f"{provider}/one", Script((State.ACTIVE, State.INACTIVE), 0.2))
         async with opened({provider: ["one"] for provider in CLOUDS}, the_world=clouds):
-            await eventually(lambda: len({(delivery.provider, delivery.event) for delivery in clouds.deliveries}) == 6)
+            both = 2 * len(CLOUDS)
+            await eventually(lambda: len({(one.provider, one.event) for one in clouds.deliveries}) == both)
         return clouds
 
     clouds = asyncio.run(main())

@@ -16,10 +16,10 @@ from exporter.state.callbacks import MOST_REMEMBERED, ORDER_SECONDS, QUIET_SECON
 from tests.signing.known_answers import load
 
 from . import deliveries
-from .deliveries import DOMAIN, NOW, SECRET, alibaba, posted, raw, tencent, zego
+from .deliveries import DOMAIN, NOW, SECRET, alibaba, huawei, posted, raw, tencent, zego
 from .receiving import Receiving
 
-GOOD = {"zego": zego(), "tencent": tencent(), "alibaba": alibaba()}
+GOOD = {"zego": zego(), "tencent": tencent(), "alibaba": alibaba(), "huawei": huawei()}
 CLOUDS = pytest.mark.parametrize("provider", GOOD)
 
 
@@ -114,11 +114,16 @@ def test_zego_test_environment() -> None:
 
 @pytest.mark.parametrize(
     ("received", "good", "late"),
-    [(zego(), (-600, 600), (-601, 601)), (tencent(), (-9999, 600), (601,)), (alibaba(), (-300, 300), (-301, 301))],
-    ids=["zego", "tencent", "alibaba"],
+    [
+        (zego(), (-600, 600), (-601, 601)),
+        (tencent(), (-9999, 600), (601,)),
+        (alibaba(), (-300, 300), (-301, 301)),
+        (huawei(), (-9999, 300), (301,)),
+    ],
+    ids=["zego", "tencent", "alibaba", "huawei"],
 )
 def test_the_time_window(received: Callback, good: tuple[int, ...], late: tuple[int, ...]) -> None:
-    """ZEGO's time may be ten minutes off, Alibaba's five, and Tencent's `t` is the end."""
+    """ZEGO's time may be ten minutes off, Alibaba's five; Tencent's `t` and Huawei's `auth_timestamp` are the end."""
     provider = next(name for name, each in GOOD.items() if each == received)
     for seconds in good:
         assert Receiving(provider).outcome(received, NOW + seconds) == "accepted"
@@ -170,6 +175,41 @@ def test_alibaba_order() -> None:
     assert [receiving.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
 
 
+def test_huawei_order() -> None:
+    """An end is newer than the beginning of the same push; between pushes the time of their beginning decides."""
+    receiving = Receiving("huawei")
+    told = [
+        (huawei("PUBLISH_DONE", began=NOW - 50), "accepted"),
+        (huawei("PUBLISH", at=NOW - 50), "replayed"),
+        (huawei("PUBLISH", at=NOW + 5), "accepted"),
+        (huawei("PUBLISH_DONE", at=NOW + 4, began=NOW - 50), "replayed"),
+        (huawei("PUBLISH_DONE", at=NOW + 9, began=NOW + 5), "accepted"),
+    ]
+    assert [receiving.outcome(received) for received, _ in told] == [outcome for _, outcome in told]
+    assert receiving.counters.push_ends == {("huawei", "s1", "unknown"): 2}
+
+
+SIGNED = ("event", "domain", "app", "stream", "auth_timestamp")
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_huawei_signs_what_it_says(name: str) -> None:
+    """A callback of which anything that is signed was changed is forged."""
+    fields = deliveries.huawei_fields()
+    changed_field = {"event": "PUBLISH_DONE", "stream": "s2", "auth_timestamp": NOW + 301}.get(name, "other.example")
+    receiving = Receiving("huawei")
+    assert receiving.outcome(posted({**fields, name: changed_field})) == "forged"
+    assert receiving.untouched()
+
+
+def test_huawei_signs_without_anything_between() -> None:
+    """A digit moved from the stream's name to the time would make a callback that holds for centuries: it is forged."""
+    fields = deliveries.huawei_fields()
+    moved = {"stream": "s", "auth_timestamp": f"1{fields['auth_timestamp']}"}
+    receiving = Receiving("huawei", [{"name": "s", "domain": DOMAIN, "app": "live"}])
+    assert receiving.outcome(posted({**fields, **moved})) == "forged"
+
+
 FAR = 1 << 60
 POISON = [
     ("zego", zego(seq=10**17), zego("stream_close", seq=2)),
@@ -187,6 +227,9 @@ POISON = [
     ("alibaba", alibaba("publish", time=str(FAR)), alibaba("publish_done", at=NOW + 1)),
     ("alibaba", alibaba("publish"), alibaba("publish_done", at=NOW - 1, sent=NOW + 1)),
     ("alibaba", alibaba("publish_done", at=NOW), alibaba("publish_done", at=NOW, sent=NOW + 1)),
+    ("huawei", huawei(began=FAR), huawei("PUBLISH_DONE")),
+    ("huawei", huawei(began=-FAR), huawei("PUBLISH_DONE")),
+    ("huawei", huawei("PUBLISH_DONE", began=FAR), huawei(at=NOW + 1)),
 ]
 
 
@@ -237,7 +280,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("provider", ["zego", "tencent"])
+@pytest.mark.parametrize("provider", ["zego", "tencent", "huawei"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_bodies(provider: str, name: str) -> None:
     """Any hostile body counts as forged and has no other effect."""
@@ -247,7 +290,7 @@ def test_hostile_bodies(provider: str, name: str) -> None:
     assert receiving.counted() == {("unknown", "forged"): 1}
 
 
-@pytest.mark.parametrize("provider", ["zego", "tencent"])
+@pytest.mark.parametrize("provider", ["zego", "tencent", "huawei"])
 @given(
     body=st.binary(max_size=300)
     | st.text(max_size=100).map(lambda text: json.dumps({"event": text, "t": text}).encode())
@@ -299,6 +342,10 @@ def test_any_alibaba_query(spoiled: dict[str, str]) -> None:
         ("tencent", tencent(sign="f" * 32)),
         ("tencent", tencent(sign=None)),
         ("tencent", tencent(t=None)),
+        ("huawei", huawei(key="other")),
+        ("huawei", huawei(auth_sign="")),
+        ("huawei", huawei(auth_sign="\udcff")),
+        ("huawei", huawei(expires="")),
         ("alibaba", alibaba(key="other")),
         ("alibaba", alibaba(sent="")),
         ("alibaba", alibaba(sent="१२३")),
@@ -337,8 +384,10 @@ def test_a_wrong_method(provider: str) -> None:
         ("tencent", tencent(100)),
         ("alibaba", alibaba(stream="nobody")),
         ("alibaba", alibaba("record")),
+        ("huawei", huawei(stream="nobody")),
+        ("huawei", huawei("RECORD")),
     ],
-    ids=["zego", "zego event", "tencent", "tencent event", "alibaba", "alibaba event"],
+    ids=["zego", "zego event", "tencent", "tencent event", "alibaba", "alibaba event", "huawei", "huawei event"],
 )
 def test_what_is_not_watched_creates_nothing(provider: str, received: Callback) -> None:
     """An unwatched stream or an event that is not about a push is counted, and adds no series of a stream."""

@@ -365,3 +365,40 @@ def test_the_next_changes_for_pipelines(tmp_path: Path) -> None:
 def test_without_schedules_there_is_nothing_to_say_of_them(tmp_path: Path) -> None:
     """Where every stream is always expected, the plan stands alone."""
     assert "EXPECTED" not in check(tmp_path, tencent())
+
+
+def test_the_plan_of_shards(tmp_path: Path) -> None:
+    """All shards are planned, each at its part of the quota; the longest round is shown, and what dividing costs."""
+    streams = [{**STREAMS[0], "names": [f"s{i}" for i in range(2000)]}]
+
+    def check_shards(**account: Any) -> str:
+        path = written(tmp_path / "c.yml", [tencent(figures=False, **account)], streams)
+        done = run("check", path, environ={"STREAM_EXPORTER_SHARD": "streams-1/4"})
+        assert (done.code, done.err) == (0, "")
+        return done.out
+
+    out = check_shards(plan="single")
+    account, row = out.splitlines()[3:5]
+    largest = int(account.split()[-1])
+    assert 500 < largest < 600
+    assert "37.5 / 300" in row
+    assert f"4 shards: of main the one whose round takes longest is shown, with {largest} of 2,000 streams;\n" in out
+    assert "\na round of all shards costs 2,000 calls.\n" in out
+    out = check_shards(plan="list", region="ap-guangzhou")
+    assert "\na round of all shards costs 4 calls, where one exporter would make 1.\n" in out
+
+
+def test_the_plan_of_shards_as_json(tmp_path: Path) -> None:
+    """For pipelines there are all streams, the largest shard and its figures, and the calls of all shards together."""
+    streams = [{**STREAMS[0], "names": [f"s{i}" for i in range(200)]}]
+    path = written(tmp_path / "c.yml", [tencent(plan="single", figures=False)], streams)
+    Path(path).write_text(f"{Path(path).read_text()}\nshard: {{count: 4}}\n")
+    done = run("check", path, "--output", "json")
+    [account] = json.loads(done.out)["accounts"]
+    largest = account["shards"].pop("largest")
+    assert account["streams"] == 200
+    assert account["shards"] == {"count": 4, "calls": 200, "undivided": 200}
+    [api] = account["apis"]
+    assert api["if_all_live"]["calls"] == largest["streams"] < 100
+    assert api["if_all_live"]["allowed_per_second"] == 37.5
+    assert 0 <= largest["index"] < 4

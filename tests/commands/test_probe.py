@@ -286,3 +286,18 @@ def test_a_hanging_provider_costs_the_others_nothing(cloud: Simulator, tmp_path:
         "up": "unknown", "down": "unknown", "banned": "unknown", "gone": "not_found",
     }  # fmt: skip
     assert rows["up"]["error"]["reason"] == "timeout"
+
+
+def test_a_stream_that_is_named_is_asked_whichever_shard_watches_it(cloud: Simulator, tmp_path: Path) -> None:
+    """Who names a stream wants to know; without a name only the streams of this shard are asked."""
+    path = configured(tmp_path, cloud.url)
+    names = {"tencent/up", "tencent/down", "tencent/banned", "zego/gone"}
+    asked = []
+    for index in range(2):
+        environ = {"STREAM_EXPORTER_SHARD": f"{index}/2"}
+        done = run("probe", "--config.file", path, "--output", "json", environ=environ)
+        asked.append({f"{one['provider']}/{one['stream']}" for one in json.loads(done.out)})
+        named = run("probe", "--config.file", path, *names, "--output", "json", environ=environ)
+        assert {f"{one['provider']}/{one['stream']}" for one in json.loads(named.out)} == names
+    assert asked[0] | asked[1] == names
+    assert not asked[0] & asked[1]

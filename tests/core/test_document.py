@@ -108,6 +108,7 @@ def test_as_many_values_as_are_allowed_are_read() -> None:
     ],
     ids=["objects in objects", "objects", "lists", "texts and numbers", "escapes", "text"],
 )
+@pytest.mark.no_cover
 def test_the_largest_documents_allowed_take_bounded_memory(body: bytes) -> None:
     """Any accepted document needs at most 32 MiB besides its bytes."""
     tracemalloc.start()

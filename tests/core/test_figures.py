@@ -441,6 +441,7 @@ def test_alibabas_figures_are_of_five_minutes_ago() -> None:
 # --- many streams -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 def test_many_streams_are_read_page_by_page_off_the_loop() -> None:
     """Ten thousand live streams come in three pages, each learned beside the event loop."""
     names = [f"s{number:05d}" for number in range(10_000)]

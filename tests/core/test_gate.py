@@ -28,6 +28,7 @@ class Line:
     spent: float = 0.0
     usable: bool = True
     stray: bool = False
+    sequence: int = 0
 
     async def quiet(self) -> bool:
         """Say whether a request may go out; a stray byte is found only by looking."""

@@ -18,11 +18,12 @@ from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.limits import Limits
-from exporter.rounds.pace import WINDOW, Pace
+from exporter.rounds.pace import Pace
 from exporter.rounds.prober import Prober
 from exporter.rounds.shared import Clock
 from exporter.rounds.turns import Turns
 from exporter.serving.service import Service
+from exporter.window import WINDOW
 from tests.core.test_quota import busiest, calls
 from tests.virtual import (
     EPOCH,

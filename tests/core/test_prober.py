@@ -581,6 +581,7 @@ def online(names: Iterable[str], page: int = 1, size: int = 10_000) -> Reply:
     return reply({"Response": body})
 
 
+@pytest.mark.no_cover
 def test_a_large_list_is_asked_once_a_minute_in_large_pages() -> None:
     """Twenty thousand streams cost two pages; within the minute the list is not asked again, and nobody is unknown."""
 

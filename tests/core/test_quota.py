@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.rounds.pace import LEAST_SHARE, LEVEL, PAUSE, WINDOW, Breaker, Pace, paced, window
+from exporter.rounds.pace import LEAST_SHARE, LEVEL, PAUSE, Breaker, Pace, paced
+from exporter.window import WINDOW, window
 
 RATES = st.floats(1, 2000)
 

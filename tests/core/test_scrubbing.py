@@ -266,6 +266,13 @@ def test_push_addresses(text: str) -> None:
         "+",
         "<br>",
         "rtmp:\\/\\/x ",
+        "a:",
+        ":/",
+        "&sign",
+        "rtmp://",
+        "token=",
+        "\\/",
+        "signature=&",
     ],
 )
 def test_time_grows_with_the_length_at_most(text: str) -> None:

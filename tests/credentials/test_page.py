@@ -39,8 +39,8 @@ def test_profile_files(path: str, content: str) -> None:
 
 
 def test_every_provider_has_its_profile_file() -> None:
-    """The documentation shows four files: two for Volcengine, one for each other cloud that has one."""
-    assert len(FILES) == 4
+    """The documentation shows five files: two for Volcengine, one for each other cloud that has one."""
+    assert len(FILES) == 5
 
 
 def test_accounts() -> None:
@@ -56,7 +56,7 @@ def test_variables() -> None:
     """The variables and figures in the documentation are those of the code."""
     code = "".join(path.read_text() for path in Path(providers.__file__).parent.glob("*/credentials.py"))
     known = {name for provider in all_providers().values() for names in provider.environment.values() for name in names}
-    for name in re.findall(r"\b(?:TENCENTCLOUD|ALIBABA_CLOUD|TKE|VOLC|ZEGO)_[A-Z_]+\b", TEXT):
+    for name in re.findall(r"\b(?:TENCENTCLOUD|ALIBABA_CLOUD|HUAWEICLOUD|TKE|VOLC|ZEGO)_[A-Z_]+\b", TEXT):
         assert name in known or name in code, name
     early = {name: {source.early for source in all_providers()[name].sources} for name in ("tencent", "alibaba")}
     assert early == {"tencent": {300.0}, "alibaba": {900.0}}

@@ -25,6 +25,7 @@ from tests.credentials.cloud import (
     play,
     re_search,
 )
+from tests.providers.exchanges import document, make
 
 
 def account_with_files(directory: Path, **fields: SecretSource) -> Account:
@@ -224,8 +225,7 @@ def test_the_environment(tmp_path: Path) -> None:
 def test_nothing_anywhere() -> None:
     """If there are no keys anywhere, the error names the field and the variable, unless the cloud needs none."""
     for name, kind in all_providers().items():
-        fields = {"app_id": 1} if name == "zego" else {}
-        account = kind.account(name="main", provider=name, **fields)
+        account, _ = make(kind, document(name))
         if kind.keyless:
             assert asyncio.run(Keyring({})(kind, account)) == Credentials("", Secret(""))
             continue

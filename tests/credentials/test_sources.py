@@ -308,6 +308,7 @@ REPLIES = st.builds(
 
 @settings(max_examples=400, deadline=None)
 @given(name=st.sampled_from(sorted(SETTINGS)), replies=st.lists(REPLIES, min_size=3, max_size=3), data=BODIES)
+@pytest.mark.no_cover
 def test_no_answer_breaks_out(name: str, replies: list[Reply], data: bytes) -> None:
     """For any answers and files, a source returns keys fit for a header or raises a known error."""
     setting = SETTINGS[name]

@@ -217,7 +217,8 @@ def test_lock_is_fresh() -> None:
     """What pyproject.toml asks for is locked, in a version that it accepts; see deploy/docker/README.md."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     versions = locked()
-    for text in [*project["dependencies"], *project["optional-dependencies"]["uvloop"]]:
+    extras = project["optional-dependencies"]
+    for text in [*project["dependencies"], *extras["redis"], *extras["uvloop"]]:
         wanted = Requirement(text)
         [pin] = versions[wanted.name].specifier
         assert pin.operator == "=="

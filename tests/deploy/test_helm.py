@@ -21,7 +21,6 @@ from .chart import (
     helm,
     manifests,
     one,
-    only,
     pod,
     rendered,
     values,
@@ -107,7 +106,7 @@ def test_selectors(given: dict[str, Any]) -> None:
     labels = pod(given)["metadata"]["labels"]
     selectors = [
         workload(everything)["spec"]["selector"]["matchLabels"],
-        only("Service", everything)["spec"]["selector"],
+        *(manifest["spec"]["selector"] for manifest in everything if manifest["kind"] == "Service"),
     ]
     for manifest in everything:
         if manifest["kind"] in ("PodDisruptionBudget", "PodMonitor"):
@@ -140,6 +139,7 @@ def test_one_replica_at_a_time() -> None:
     [
         ({}, "NOTHING IS WATCHED"),
         ({"replicas": 2}, "WARNING: 2 replicas"),
+        ({"shards": 2}, "_http._tcp.streams-stream-exporter-headless.monitoring.svc"),
         ({"demo": True}, "This is the demo"),
         ({"prometheusRule": {"enabled": True}}, "examples/alertmanager-values.yaml"),
     ],

@@ -54,7 +54,8 @@ def test_stateful_set() -> None:
     given = {"kind": "StatefulSet", "replicas": 3, "verticalPodAutoscaler": {"enabled": True}, **update}
     everything = manifests(given)
     spec = only("StatefulSet", everything)["spec"]
-    assert spec["serviceName"] == only("Service", everything)["metadata"]["name"]
+    [headless] = [one for one in everything if one["kind"] == "Service" and one["spec"].get("clusterIP") == "None"]
+    assert spec["serviceName"] == headless["metadata"]["name"]
     assert spec["replicas"] == 3
     assert update.items() <= spec.items()
     assert "strategy" not in spec
@@ -108,6 +109,9 @@ def test_image(image: dict[str, str], everywhere: str, wanted: str) -> None:
         {"extraArg": []},
         {"image": {"tags": "1"}},
         {"replicas": -1},
+        {"shards": 0},
+        {"shards": 1025},
+        {"store": {"url": "cache:6379"}},
         {"kind": "DaemonSet"},
         {"serviceMonitor": {"interval": "15"}},
         {"podMonitor": {"intervall": "15s"}},

@@ -40,6 +40,7 @@ ALERTS = {
     "StreamConfigReloadFailed": {"warning"},
     "StreamClockSkew": {"warning"},
     "StreamCallbacksStopped": {"warning"},
+    "StreamUnwatched": {"critical"},
     "StreamWatchdog": {"none"},
 }
 

@@ -16,9 +16,9 @@ from exporter.model import Request
 from exporter.providers import GROUP, all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.transcript import known_secrets, redact
-from testbed.processes import written
+from testbed.processes import exporter, written
 
-from .parrots import everything, leaks, parrots, run, signed
+from .parrots import everything, fetch, leaks, parrots, run, signed
 
 TEMPLATE = Path(__file__).parents[2] / "docs" / "provider_template"
 EVERY = pytest.mark.parametrize("provider", all_providers().values(), ids=all_providers())
@@ -137,13 +137,14 @@ def test_a_cloud_is_added_by_one_folder_or_package(way: str, wheel: Path, tmp_pa
     environ = installed(tmp_path, wheel) if way == "package" else with_clouds(folder, tmp_path)
     with parrots([toy()], folder) as ((bird,), config):
         bird.truth = {"playing": True, "ticket": "t-1"}
-        shown = everything(config, tmp_path, environ)
+        with exporter({"scrape": {"reuse": "0s"}, **config}, folder=tmp_path, environ=environ) as server:
+            metrics, page = fetch(server, "/metrics"), fetch(server, "/")
         probed = run(tmp_path / "config.yml", environ, "probe", "--output", "json")
         checked = run(tmp_path / "config.yml", environ, "check")
-    assert 'stream_active{provider="toy",stream="single-0"} 1' in shown["0 /metrics"]
-    assert 'stream_provider_up{account="toy-single",provider="toy"} 1' in shown["0 /metrics"]
-    assert 'stream_media_active{provider="toy",stream="single-0",media="toy"} 1' in shown["0 /metrics"]
-    assert "Toy Cloud" in shown["0 /"]
+    assert 'stream_active{provider="toy",stream="single-0"} 1' in metrics
+    assert 'stream_provider_up{account="toy-single",provider="toy"} 1' in metrics
+    assert 'stream_media_active{provider="toy",stream="single-0",media="toy"} 1' in metrics
+    assert "Toy Cloud" in page
     assert (probed.returncode, checked.returncode) == (0, 0), checked.stderr
     assert {one["state"] for one in json.loads(probed.stdout)} == {"active"}
     explained = run(tmp_path / "config.yml", environ, "explain", "toy", "toy_broke")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +29,23 @@ KEYS = {name: dict(known.keys) for name, known in facts().items()}
 ADDRESS = {name: dict(known.address) for name, known in facts().items()}
 VICTIM, NEIGHBOUR = "victim", "neighbour"
 PLENTY = 1_000_000.0
+VALUE = re.compile(r"^([^#\n].*) (\S+)$", re.MULTILINE)
+# The samples' names and labels in documents that were parsed, by the document without its values.
+_parsed: dict[tuple[Any, str], list[tuple[str, Labels]]] = {}
 
 
-def small_world() -> World:
+def company(provider: str) -> tuple[str, ...]:
+    """Return a cloud and the three that follow it: what one does to the others shows in these."""
+    names = list(KEYS)
+    place = names.index(provider)
+    return tuple((names[place:] + names[:place])[:4])
+
+
+def small_world(clouds: Collection[str] = tuple(KEYS)) -> World:
     """Return one account at each cloud, each with two streams that are live, and without quotas."""
     world = World()
-    for provider, keys in KEYS.items():
+    for provider in clouds:
+        keys = KEYS[provider]
         world.add_account(provider, provider, quota=dict.fromkeys(all_providers()[provider].apis(), PLENTY), **keys)
         for name in (VICTIM, NEIGHBOUR):
             world.add_stream(name, provider, **ADDRESS[provider])
@@ -94,14 +106,24 @@ class Scraped:
 
 
 def samples(document: bytes, parse: Any = parse_text) -> dict[tuple[str, Labels], float]:
-    """Parse a document; a sample that stands twice is an error."""
-    seen: dict[tuple[str, Labels], float] = {}
-    for family in parse(document.decode()):
-        for sample in family.samples:
-            key = (sample.name, frozenset(sample.labels.items()))
-            assert key not in seen, f"{key} stands twice"
-            seen[key] = sample.value
-    return seen
+    """Parse a document; a sample that stands twice is an error.
+
+    One that differs from another only in its values has the same names and labels, so these are parsed once.
+    """
+    text = document.decode()
+    shape = (parse, VALUE.sub(r"\1", text))
+    if shape not in _parsed:
+        parsed = [sample for family in parse(text) for sample in family.samples]
+        keys = [(sample.name, frozenset(sample.labels.items())) for sample in parsed]
+        assert len(set(keys)) == len(keys), f"{[key for key in keys if keys.count(key) > 1]} stand twice"
+        assert [sample.value for sample in parsed] == _values(text)
+        _parsed[shape] = keys
+    return dict(zip(_parsed[shape], _values(text), strict=True))
+
+
+def _values(text: str) -> list[float]:
+    """Return the values of a document, in its order."""
+    return [float(value) for _, value in VALUE.findall(text)]
 
 
 class Stage:
@@ -159,9 +181,9 @@ class Stage:
         """Where the simulated clouds listen."""
         return self.simulator.url
 
-    def accounts(self, provider: str = "", **fields: Any) -> list[Account]:
-        """Return all accounts, one of them with fields that differ."""
-        return [account(name, self.endpoint, **(fields if name == provider else {})) for name in KEYS]
+    def accounts(self, provider: str = "", clouds: Collection[str] = tuple(KEYS), **fields: Any) -> list[Account]:
+        """Return an account of each cloud, one of them with fields that differ."""
+        return [account(name, self.endpoint, **(fields if name == provider else {})) for name in clouds]
 
 
 def _moving(name: str) -> bool:

@@ -8,8 +8,8 @@ from exporter.model import State
 from exporter.providers import all_providers
 from tests.providers.facts import Case
 
-from .cases import CASES, LIVE, PROVIDERS
-from .stage import NEIGHBOUR, VICTIM, Scraped, Stage, aimed, lists_only, one_hot, small_world, states
+from .cases import CASES, LIVE
+from .stage import NEIGHBOUR, VICTIM, Scraped, Stage, aimed, company, lists_only, one_hot, small_world, states
 
 
 def check_stream(scraped: Scraped, provider: str, name: str, state: State) -> None:
@@ -53,9 +53,11 @@ def last_success(scraped: Scraped, provider: str, name: str = VICTIM) -> float:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_answer_gives_the_contracted_samples(stage: Stage, case: Case) -> None:
-    """A stream was live; now it gets the answer: its samples are as contracted, and nobody else is affected."""
-    world, victim, aim = small_world(), f"{case.provider}/{VICTIM}", aimed(case.provider)
-    before = stage.show(world, stage.accounts())
+    """A stream was live; now it gets the answer: its samples are as contracted, and no neighbour is affected."""
+    clouds = company(case.provider)
+    world, victim = small_world(clouds), f"{case.provider}/{VICTIM}"
+    aim = aimed(case.provider)
+    before = stage.show(world, stage.accounts(clouds=clouds))
     assert set(before.all("stream_active").values()) == {1.0}
     world.log.clear()
     if case.state is not State.ACTIVE:
@@ -63,7 +65,7 @@ def test_an_answer_gives_the_contracted_samples(stage: Stage, case: Case) -> Non
     for name, value in case.quirks.items():
         setattr(world.quirks, name, value)
     fault = world.fault(**case.fault, **aim) if case.fault else None
-    stage.change(stage.accounts(case.provider, timeout=case.timeout))
+    stage.change(stage.accounts(case.provider, clouds, timeout=case.timeout))
     scraped = stage.scrape()
 
     assert fault is None or fault.hits == case.calls
@@ -75,7 +77,7 @@ def test_an_answer_gives_the_contracted_samples(stage: Stage, case: Case) -> Non
     shared = lists_only(case.provider) and told is State.UNKNOWN
     check_stream(scraped, case.provider, NEIGHBOUR, told if shared else State.ACTIVE)
     check_account(scraped, case)
-    for other in set(PROVIDERS) - {case.provider}:
+    for other in set(clouds) - {case.provider}:
         for name in (VICTIM, NEIGHBOUR):
             check_stream(scraped, other, name, State.ACTIVE)
             assert last_success(scraped, other, name) > last_success(before, other, name)

@@ -3,6 +3,7 @@
 import pytest
 
 from exporter.providers.alibaba import signing as alibaba
+from exporter.providers.huawei import signing as huawei
 from exporter.providers.tencent import signing as tencent
 from exporter.providers.zego import signing as zego
 
@@ -11,6 +12,7 @@ from .known_answers import Vector, load, named
 ZEGO = load("zego")
 BODIES = list(ZEGO["callback_bodies"].values())
 TENCENT = load("tencent")["callbacks"]
+HUAWEI = load("huawei")["callbacks"]
 SAMPLES = load("tencent_callback_samples")
 
 
@@ -64,3 +66,10 @@ def test_alibaba(vector: Vector) -> None:
     domain, timestamp, key = vector["md5_content"].split("|")
     assert timestamp == vector["ALI_LIVE_TIMESTAMP"]
     assert alibaba.callback_signature(domain=domain, timestamp=timestamp, key=key) == vector["ALI_LIVE_SIGNATURE"]
+
+
+@pytest.mark.parametrize("vector", HUAWEI, ids=[vector["stream"] + vector["event"] for vector in HUAWEI])
+def test_huawei(vector: Vector) -> None:
+    """Event, domain, app, stream and expiry are hashed in this order with nothing between them."""
+    given = {name: value for name, value in vector.items() if name != "auth_sign"}
+    assert huawei.callback_signature(**given) == vector["auth_sign"]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.providers.alibaba import signing as acs3
 from exporter.providers.authorization import ParsedAuthorization
+from exporter.providers.huawei import signing as sdk
 from exporter.providers.tencent import signing as tc3
 from exporter.providers.volcengine_openapi import SCHEME
 
@@ -16,14 +17,16 @@ Parse = Callable[[str], ParsedAuthorization | None]
 TC3 = "TC3-HMAC-SHA256 Credential=AKID/2023-11-14/live/tc3_request, SignedHeaders=content-type;host, Signature=0a1b"
 ACS3 = "ACS3-HMAC-SHA256 Credential=LTAI,SignedHeaders=host;x-acs-date,Signature=0a1b"
 VOLC = "HMAC-SHA256 Credential=AKLT/20260102/cn-north-1/rtc/request, SignedHeaders=host;x-date, Signature=0a1b"
+SDK = "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=0a1b"
 GOOD = [
     pytest.param(tc3.parse_authorization, TC3, id="tc3"),
     pytest.param(acs3.parse_authorization, ACS3, id="acs3"),
     pytest.param(SCHEME.parse_authorization, VOLC, id="volc"),
+    pytest.param(sdk.parse_authorization, SDK, id="sdk"),
 ]
 NEAR = st.lists(
-    st.sampled_from(["TC3-", "ACS3-", "HMAC-SHA256", " ", ",", "=", "/", ";", "Credential", "SignedHeaders",
-                     "Signature", "tc3_request", "request", "a", "\u4e2d", "\udc80", "\n"]),
+    st.sampled_from(["TC3-", "ACS3-", "HMAC-SHA256", " ", ",", "=", "/", ";", "Credential", "Access", "SDK-",
+                     "SignedHeaders", "Signature", "tc3_request", "request", "a", "\u4e2d", "\udc80", "\n"]),
     max_size=40,
 ).map("".join)  # fmt: skip
 
@@ -55,6 +58,11 @@ def test_volc() -> None:
     )
 
 
+def test_sdk() -> None:
+    """A Huawei Cloud header names its key Access, and has no scope."""
+    assert sdk.parse_authorization(SDK) == ("SDK-HMAC-SHA256", "AK", (), ("host", "x-sdk-date"), "0a1b")
+
+
 @pytest.mark.parametrize(("parse", "text"), GOOD)
 def test_spaces_after_commas_are_free(parse: Parse, text: str) -> None:
     """Clients write the commas with and without a space; both are read alike."""
@@ -67,9 +75,9 @@ def test_spaces_after_commas_are_free(parse: Parse, text: str) -> None:
     ("old", "new"),
     [
         ("SHA256", "SHA1"),
-        ("Credential=", "Credentials="),
-        ("Credential=", ""),
-        ("Credential=", "Credential=/"),
+        ("KEY=", "Keys="),
+        ("KEY=", ""),
+        ("KEY=", "KEY=/"),
         ("SignedHeaders=", "SignedHeaders=;"),
         ("SignedHeaders=", "Signature="),
         ("Signature=0a1b", "Signature="),
@@ -77,13 +85,15 @@ def test_spaces_after_commas_are_free(parse: Parse, text: str) -> None:
         ("Signature=0a1b", "Signature=0a1b,Extra=1"),
         ("Signature=0a1b", "Signature=0a1b,Signature=0a1b"),
         ("Signature=0a1b", "Signature=０a1b"),
-        (" Credential", "Credential"),
-        (" Credential", "\tCredential"),
+        (" KEY", "KEY"),
+        (" KEY", "\tKEY"),
     ],
 )
 @pytest.mark.parametrize(("parse", "text"), GOOD)
 def test_malformed(parse: Parse, text: str, old: str, new: str) -> None:
     """One part missing, empty, doubled, misspelt or beyond ASCII makes the whole header malformed."""
+    key = "Access" if parse is sdk.parse_authorization else "Credential"
+    old, new = old.replace("KEY", key), new.replace("KEY", key)
     assert old in text
     assert parse(text.replace(old, new)) is None
 
@@ -97,6 +107,8 @@ def test_malformed(parse: Parse, text: str, old: str, new: str) -> None:
         (SCHEME.parse_authorization, VOLC.replace("/request", "/tc3_request")),
         (SCHEME.parse_authorization, VOLC.replace("/rtc", "/rtc/rtc")),
         (acs3.parse_authorization, ACS3.replace("LTAI", "LTAI/scope")),
+        (sdk.parse_authorization, SDK.replace("AK", "AK/scope")),
+        (sdk.parse_authorization, SDK.replace("Access", "Credential")),
         (tc3.parse_authorization, VOLC),
         (acs3.parse_authorization, TC3),
         (SCHEME.parse_authorization, ACS3),
@@ -112,7 +124,8 @@ def test_foreign_scope_or_scheme(parse: Parse, text: str) -> None:
 @example(TC3.replace("AKID", "\udc80"))
 def test_never_raises(text: str) -> None:
     """Whatever a stranger sends, the answer is a parsed header with every part filled, or None."""
-    for parse in (tc3.parse_authorization, acs3.parse_authorization, SCHEME.parse_authorization):
+    parsers = (tc3.parse_authorization, acs3.parse_authorization, SCHEME.parse_authorization, sdk.parse_authorization)
+    for parse in parsers:
         parsed = parse(text)
         assert parsed is None or all((parsed.credential, *parsed.scope, *parsed.signed_headers, parsed.signature))
 

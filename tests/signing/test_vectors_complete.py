@@ -2,11 +2,12 @@
 
 import pytest
 
-from . import test_acs3, test_acs_rpc, test_callback_signatures, test_tc3, test_volc, test_zego_signature
+from . import test_acs3, test_acs_rpc, test_callback_signatures, test_sdk, test_tc3, test_volc, test_zego_signature
 from .known_answers import FOLDER, load
 
 COUNTS = {
     "alibaba": {"vectors": 20, "published": 3, "legacy_sdk": 2, "callbacks": 2},
+    "huawei": {"vectors": 10, "callbacks": 3},
     "tencent": {"vectors": 31, "callbacks": 3},
     "volcengine": {"vectors": 27},
     "zego": {"request_vectors": 12, "callback_vectors": 6, "callback_bodies": 2},
@@ -33,7 +34,9 @@ def test_every_vector_is_used() -> None:
     used = [vector["id"] for vector in test_acs3.VECTORS + test_acs_rpc.VECTORS]
     assert sorted(used) == sorted(known)
     assert len(set(used)) == 25
+    assert len({vector["id"] for vector in test_sdk.VECTORS}) == 10
     assert len({vector["name"] for vector in test_tc3.VECTORS}) == 31
     assert len({vector["name"] for vector in test_volc.VECTORS}) == 27
     assert len({vector["name"] for vector in test_zego_signature.VECTORS}) == 13
     assert (len(test_callback_signatures.TENCENT), len(test_callback_signatures.BODIES)) == (3, 2)
+    assert len(test_callback_signatures.HUAWEI) == 3

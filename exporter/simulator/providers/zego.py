@@ -205,6 +205,7 @@ FAKE = Fake(
     group=lambda stream: (stream.address["stream_id"],),
     marks=Marks(parameters=("AppId", "SignatureNonce", "SignatureVersion"), weak=True),
     key_parameter="AppId",
+    once="Sequence",
     quirks=Quirks,
     authenticate=_authenticate,
     denied="100000017",

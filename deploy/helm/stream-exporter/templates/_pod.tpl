@@ -1,10 +1,11 @@
 {{/* The template of the pod, for Deployment and StatefulSet. */}}
 {{- define "stream-exporter.pod" -}}
 {{- $web := include "stream-exporter.webSecret" . }}
+{{- $together := include "stream-exporter.together" . }}
 {{- $checksums := dict }}
 {{- if .Values.restartOnConfigChange }}
 {{- if include "stream-exporter.ownConfig" . }}
-{{- $given := dict "config" .Values.config "streamFiles" .Values.streamFiles }}
+{{- $given := dict "config" (include "stream-exporter.config" . | fromYaml) "streamFiles" .Values.streamFiles }}
 {{- $_ := set $checksums "checksum/config" ($given | toJson | sha256sum) }}
 {{- end }}
 {{- if .Values.webConfig.config }}
@@ -43,6 +44,17 @@ spec:
   {{ $field }}: {{ toJson . }}
   {{- end }}
   {{- end }}
+  {{- if and $together (not .Values.affinity) }}
+  affinity:
+    podAntiAffinity:
+      preferredDuringSchedulingIgnoredDuringExecution:
+        - weight: 100
+          podAffinityTerm:
+            topologyKey: kubernetes.io/hostname
+            labelSelector:
+              matchLabels:
+                {{- include "stream-exporter.selectorLabels" . | nindent 16 }}
+  {{- end }}
   {{- with .Values.extraInitContainers }}
   initContainers:
     {{- toYaml . | nindent 4 }}
@@ -71,7 +83,8 @@ spec:
         {{- with .Values.extraArgs }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- with .Values.extraEnv }}
+      {{- $shard := include "stream-exporter.shardEnv" . | fromYamlArray }}
+      {{- with concat $shard .Values.extraEnv }}
       env:
         {{- toYaml . | nindent 8 }}
       {{- end }}
@@ -107,6 +120,11 @@ spec:
         {{- if .Values.existingSecret }}
         - name: secrets
           mountPath: /run/secrets/stream-exporter
+          readOnly: true
+        {{- end }}
+        {{- if .Values.store.existingSecret }}
+        - name: store
+          mountPath: /run/secrets/stream-exporter-store
           readOnly: true
         {{- end }}
         {{- if $web }}
@@ -149,6 +167,12 @@ spec:
     {{- end }}
     {{- with .Values.existingSecret }}
     - name: secrets
+      secret:
+        secretName: {{ . }}
+        defaultMode: 288
+    {{- end }}
+    {{- with .Values.store.existingSecret }}
+    - name: store
       secret:
         secretName: {{ . }}
         defaultMode: 288

@@ -4,6 +4,7 @@ neither its value nor its key is repeated: the key may be the secret.
 */}}
 {{- define "stream-exporter.refuseSecrets" -}}
 {{- include "stream-exporter.refuse" (dict "at" "config" "value" .Values.config "key" "") }}
+{{- include "stream-exporter.refuse" (dict "at" "store" "value" .Values.store.url "key" "") }}
 {{- range $name, $streams := .Values.streamFiles }}
 {{- include "stream-exporter.refuse" (dict "at" (printf "streamFiles %s" $name) "value" $streams "key" "") }}
 {{- end }}

@@ -1,0 +1,1 @@
+"""Everything that knows Huawei Cloud Live."""

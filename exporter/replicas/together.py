@@ -1,0 +1,170 @@
+"""All accounts that are shared with other replicas: tells what is learned here, and takes what the others tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from exporter.providers.interface import CredentialsError, Event
+from exporter.replicas.entries import key_of
+from exporter.replicas.leading import TAKEN_AT_ONCE, Leading
+from exporter.replicas.store import JournalStore
+from exporter.rounds.health import Result
+from exporter.rounds.limits import Owner
+from exporter.rounds.shared import Clock
+from exporter.rounds.state import AccountState
+from exporter.state.board import News, Record
+from exporter.store.errors import StoreError
+
+RENEW_SECONDS: Final = 0.5
+WRITE_SECONDS: Final = 0.05
+BLOCK_MS: Final = 1000
+RETRY_SECONDS: Final = 0.5
+
+Secrets = Callable[[AccountState], Awaitable[Mapping[str, str]]]
+"""Returns what all replicas of an account know and nobody else; raises `CredentialsError`."""
+
+
+class SharedRounds:
+    """Of all replicas one asks, and all of them know. Satisfies `rounds.replicas.Replicas`."""
+
+    def __init__(self, store: JournalStore, clock: Clock, secrets: Secrets) -> None:
+        self._store = store
+        self._clock = clock
+        self._secrets = secrets
+        self._part = ""
+        self._accounts: dict[Owner, Leading] = {}
+        self._news = asyncio.Event()
+        self._running: list[asyncio.Task[None]] = []
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to tell and to take; needs a running event loop."""
+        loops = (self._write(), self._read(), self._renew())
+        self._running = [asyncio.create_task(loop, name="replicas") for loop in loops]
+
+    async def close(self) -> None:
+        """Tell what is still to be told, and end."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        while self._ending:
+            await asyncio.gather(*self._ending, return_exceptions=True)
+
+    def configure(self, states: Iterable[AccountState], part: str = "") -> None:
+        """Share these accounts from now on, with those that watch the same part of the streams."""
+        before = self._accounts if part == self._part else {}
+        accounts: dict[Owner, Leading] = {}
+        for state in states:
+            known = before.get(state.names)
+            same = known is not None and known.journal.state is state
+            accounts[state.names] = known if same and known else Leading(self._store, self._clock, state, part)
+        self._accounts, self._part = accounts, part
+
+    # --- as the rounds see it ----------------------------------------------------------------------------------------
+
+    async def lead(self, account: Owner, deadline: float) -> bool:
+        """See `Replicas.lead`."""
+        leading = self._accounts.get(account)
+        if leading is None:
+            return True
+        await self._sign(leading)
+        leads = await leading.lead(deadline)
+        if not leads and leading.idle:
+            self.leave(account)
+        return leads
+
+    def leave(self, account: Owner) -> None:
+        """See `Replicas.leave`."""
+        if (leading := self._accounts.get(account)) is not None:
+            self._end(leading.leave())
+
+    def learned(self, account: Owner, result: Result, began: float, *, complete: bool) -> None:
+        """See `Replicas.learned`."""
+        if (leading := self._accounts.get(account)) is not None and self._store.up:
+            leading.journal.ended(result, began, complete=complete)
+            self._news.set()
+
+    async def claim(self, record: Record, deadline: float) -> bool:
+        """See `Replicas.claim`."""
+        leading = self._of(record)
+        return leading is None or not self._store.up or await leading.claim(record, deadline)
+
+    def release(self, record: Record) -> None:
+        """See `Replicas.release`."""
+        if (leading := self._of(record)) is not None and self._store.up:
+            self._end(leading.release(record))
+
+    def note(self, record: Record, news: News) -> None:
+        """Tell the others what was learned of a stream."""
+        if self._store.up and (leading := self._of(record)) is not None:
+            leading.journal.note(record, news)
+            self._news.set()
+
+    async def first(self, account: Owner, event: Event) -> bool:
+        """See `Replicas.first`."""
+        leading = self._accounts.get(account)
+        return leading is None or not self._store.up or await leading.first(repr((event.identity, event.sent)))
+
+    def heard(self, account: Owner, records: Iterable[Record]) -> None:
+        """See `Replicas.heard`."""
+        if (leading := self._accounts.get(account)) is not None and self._store.up:
+            leading.journal.heard(records, self._clock.mono())
+            self._news.set()
+
+    async def _sign(self, leading: Leading) -> None:
+        """Sign with the account's keys; without them its rounds end before their first call, and say why."""
+        state = leading.journal.state
+        with suppress(CredentialsError):
+            leading.sign_with(key_of(await self._secrets(state), *state.names))
+
+    def _of(self, record: Record) -> Leading | None:
+        return self._accounts.get((record.key[0], record.stream.account))
+
+    def _end(self, ending: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    # --- what goes on meanwhile --------------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            await self._news.wait()
+            await asyncio.sleep(WRITE_SECONDS)
+            self._news.clear()
+            for leading in tuple(self._accounts.values()):
+                if not leading.journal.idle:
+                    await leading.write()
+
+    async def _read(self) -> None:
+        was_up = False
+        while True:
+            if self._store.up and not was_up:
+                # It may be another one, whose entries have other ids.
+                for leading in self._accounts.values():
+                    leading.begin_again()
+            was_up = self._store.up
+            for leading in tuple(self._accounts.values()):
+                if not leading.journal.keys:
+                    await self._sign(leading)
+            by_key = {leading.key: leading for leading in self._accounts.values() if leading.journal.keys}
+            try:
+                if not self._store.up or not by_key:
+                    raise StoreError("connection", "there is nothing to read")
+                after = {key: leading.journal.last for key, leading in by_key.items()}
+                found = await self._store.read(after, TAKEN_AT_ONCE, BLOCK_MS)
+            except StoreError:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            for key, number, data in found:
+                await by_key[key].take([(number, data)])
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            with suppress(StoreError):
+                for leading in tuple(self._accounts.values()):
+                    await leading.renew()
