@@ -10,12 +10,11 @@ from typing import NamedTuple
 from exporter.model import Answer, Fault, Figures, Input, State, Stream
 from exporter.schedule import Expectation, Expectations
 from exporter.state.changes import RecentChange, RecentChanges
-from exporter.state.figures import Flow, lacking, together
+from exporter.state.figures import Flow, lacking, start_of, together
 
 Key = tuple[str, str]  # provider, stream name
 
 MOST_FAILURES = 50
-SAME_START = 2.0  # seconds by which the beginning of a push may differ when it is reckoned anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +217,7 @@ class Board:
         """Record a definite answer."""
         before = record.answer
         if answer.lasted is not None:
-            answer = answer._replace(started=_start(before, now.unix - answer.lasted))
+            answer = answer._replace(started=start_of(before, now.unix - answer.lasted))
         if before is None or before.state is not answer.state:
             record.changes += before is not None
             record.definite_since = now.unix
@@ -343,12 +342,6 @@ class Board:
         expected = self.expectations.at(now.unix).of(record.key).expected
         change = RecentChange(now.unix, provider, account, before, new, evidence, (name,), expected=expected)
         self.recent.add(change)
-
-
-def _start(before: Answer | None, started: float) -> float:
-    """Return when a push began, which a clock that was read again does not change."""
-    known = before.started if before is not None else None
-    return known if known is not None and abs(known - started) < SAME_START else started
 
 
 def address(stream: Stream) -> dict[str, object]:
