@@ -12,7 +12,7 @@ from exporter.providers import all_providers
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.interface import Listing, Malformed, NoEnvelope, Page, ProviderError
 from exporter.providers.reading import check_status
-from exporter.providers.xml import DEEPEST, element, envelope
+from exporter.providers.xml import DEEPEST, child_of, element, envelope, integer_of, is_marked, text_of
 from exporter.rounds.plan import Outlook, plan
 from tests.virtual import account, streams
 
@@ -46,6 +46,22 @@ def test_other_xml_is_refused(body: bytes) -> None:
         envelope(Reply(200, {}, body), "rtmp")
 
 
+ROW = element(b"<row><name>a</name><time>7</time><on/><full>1</full><twice/><twice/><deep><x/></deep></row>")
+
+
+def test_children_are_read_strictly() -> None:
+    """A child is there once or not; texts, numbers and marks are just that."""
+    assert child_of(ROW, "none") is None
+    assert (text_of(ROW, "name"), integer_of(ROW, "time"), is_marked(ROW, "on")) == ("a", 7, True)
+    assert (text_of(ROW, "on"), is_marked(ROW, "none")) == ("", False)
+    for read, tag in (
+        (child_of, "twice"), (text_of, "none"), (text_of, "deep"), (integer_of, "name"), (integer_of, "on"),
+        (is_marked, "full"), (is_marked, "deep"), (is_marked, "twice"),
+    ):  # fmt: skip
+        with pytest.raises(Malformed):
+            read(ROW, tag)
+
+
 def test_as_many_elements_as_allowed_are_read() -> None:
     """Attributes count like elements."""
     root = element(b'<r a="1">' + b"<b/>" * 7 + b"</r>", 9)
@@ -57,6 +73,7 @@ def test_as_many_elements_as_allowed_are_read() -> None:
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
+        (Reply(200, {}, b"<rtmp><Error>busy</Error></rtmp>"), Malformed),
         (Reply(502, {}, b"<html>busy</html>"), NoEnvelope),
         (Reply(200, {}, b"<!DOCTYPE html><html></html>"), NoEnvelope),
         (Reply(301, {}, STAT), NoEnvelope),
