@@ -208,7 +208,10 @@ class Leading:
                 return
             try:
                 for data in journal.entries(self._store.times, self._clock.now()):
-                    await self._store.command("XADD", self.key, "MAXLEN", "~", KEPT_ENTRIES, "*", "e", data)
+                    number = await self._store.command("XADD", self.key, "MAXLEN", "~", KEPT_ENTRIES, "*", "e", data)
+                    if isinstance(number, bytes) and not _after(number.decode("ascii", "replace"), journal.last):
+                        # Ours would have come last: it is another journal than the one that was read.
+                        self.begin_again()
                     if self._clock.mono() >= self._kept:
                         await self._store.command("PEXPIRE", self.key, KEPT_MS)
                         self._kept = self._clock.mono() + KEPT_MS / 10_000
@@ -253,4 +256,4 @@ def _after(one: str, other: str) -> bool:
 
 def _number(text: str) -> tuple[int, int]:
     first, _, second = text.partition("-")
-    return int(first), int(second or 0)
+    return (int(first), int(second)) if first.isdecimal() and second.isdecimal() else (0, 0)

@@ -20,6 +20,7 @@ class Hub:
     Attributes:
         ahead: How far its clock is ahead of the loop's.
         forgets: Whether it keeps no entry at present.
+        run: How often it was restarted.
     """
 
     latency: float = 0.001
@@ -28,6 +29,7 @@ class Hub:
     streams: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
     added: int = 0
     forgets: bool = False
+    run: int = 0
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     def value(self, key: str) -> str | None:
@@ -95,10 +97,10 @@ class HubStore:
             case ("XADD", str(key), *_, bytes(data)):
                 self.hub.added += 1
                 if self.hub.forgets:
-                    return f"{self.hub.added}-0"
+                    return f"{self.hub.added}-0".encode()
                 self.hub.streams.setdefault(key, []).append((f"{self.hub.added}-0", data))
                 self.hub.grown.set()
-                return f"{self.hub.added}-0"
+                return f"{self.hub.added}-0".encode()
             case ("PEXPIRE", *_):
                 return 1
         raise AssertionError(args)
@@ -120,7 +122,7 @@ class HubStore:
         """Return entries after these ids."""
         self.commands += 1
         await self._away()
-        found = self._after(streams, most)
+        found, run = self._after(streams, most), self.hub.run
         if not found and block_ms:
             self.hub.grown.clear()
             try:
@@ -129,6 +131,8 @@ class HubStore:
             except TimeoutError:
                 return []
             await self._away()
+            if run != self.hub.run:
+                raise StoreError("connection", "restarted")
             found = self._after(streams, most)
         return found
 

@@ -314,3 +314,24 @@ def test_keys_that_are_long_in_coming_hold_up_neither_scrapes_nor_other_accounts
             assert await scrape(two.prober, budget=3.0, reuse=20.0) <= 3.1
 
     run(main())
+
+
+def test_a_journal_that_begins_again_is_read_from_its_beginning() -> None:
+    """When the store's entries have smaller ids than before, and no connection broke, they are heard soon."""
+
+    async def main() -> None:
+        LIVE.clear()
+        network, hub = Network(live), Hub()
+        async with replicas(network, streams(3), hub=hub) as (one, two):
+            for each in (one, two, one, two):
+                await scrape(each.prober)
+                await asyncio.sleep(0.5)
+            hub.streams.clear()
+            hub.added = 0
+            await scrape(two.prober)
+            LIVE.add("s00002")
+            await scrape(one.prober)
+            await asyncio.sleep(1)
+            assert two.states()["s00002"] is State.ACTIVE
+
+    run(main())
