@@ -16,7 +16,6 @@ from typing import Any
 from exporter.model import Account, Answer, Reply, Stream
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, Callback, Malformed, NoEnvelope, Page, ProviderError, Refused
-from testbed.apis import single
 
 STATUSES = (200, 200, 200, 302, 400, 403, 429, 500)
 FIELDS: dict[str, dict[str, Any]] = {
@@ -38,8 +37,8 @@ ADDRESSES: dict[str, dict[str, Any]] = {
 def watched(name: str) -> tuple[AnyProvider, Account, Stream]:
     """Return a provider with an account and a stream of it."""
     provider = all_providers()[name]
-    account = provider.account(name="main", provider=name, **FIELDS[name])
-    return provider, account, provider.stream(name="one", account="main", **ADDRESSES[name])
+    account = provider.account(name="main", provider=name, **FIELDS.get(name, {}))
+    return provider, account, provider.stream(name="one", account="main", **ADDRESSES.get(name, {}))
 
 
 ALL = [watched(name) for name in all_providers()]
@@ -52,8 +51,8 @@ def one_input(data: bytes) -> None:
     provider, account, stream = ALL[data[0] % len(ALL)]
     reply = Reply(STATUSES[data[1] % len(STATUSES)], {"content-type": "application/json"}, data[2:])
     with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
-        call = single(provider).ask(account, stream)
-        assert isinstance(single(provider).read(account, stream, call, reply), Answer)
+        if (single := provider.single) is not None:
+            assert isinstance(single.read(account, stream, single.ask(account, stream), reply), Answer)
     for listing in (*provider.listings, *provider.figures):
         with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
             scope = listing.scope(account, stream) or ""

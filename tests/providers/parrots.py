@@ -19,7 +19,6 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from exporter.fields import Secret
 from exporter.model import Credentials, Reply, Request
 from exporter.providers.interface import AnyProvider
-from testbed.apis import single
 from testbed.processes import Server, exporter
 
 from .exchanges import HERE, MOMENT, document, load, make
@@ -58,7 +57,7 @@ class Signed:
 def signed(provider: AnyProvider, folder: Path = HERE) -> Signed:
     """Find out by signing one call of each API with different credentials."""
     account, stream = make(provider, document(provider.name, folder))
-    calls = [single(provider).ask(account, stream)]
+    calls = [provider.single.ask(account, stream)] if provider.single is not None else []
     lists = (*provider.listings, *provider.figures)
     calls += [one.ask(account, one.scope(account, stream) or "scope", 1) for one in lists]
     keys = [Credentials(f"{one}-key-id", Secret(f"{one}-key-secret"), Secret(f"{one}-token")) for one in ("my", "your")]

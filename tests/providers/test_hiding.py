@@ -14,7 +14,7 @@ import pytest
 from exporter.model import Request
 from exporter.providers import GROUP, all_providers
 from exporter.providers.interface import AnyProvider
-from exporter.rounds.transcript import known_secrets, redact
+from exporter.rounds.transcript import known_secrets, redact, withhold
 from testbed.processes import exporter, written
 
 from .parrots import everything, fetch, leaks, parrots, run, signed
@@ -58,7 +58,7 @@ def test_no_signature_and_no_key_is_shown_that_a_cloud_repeats(tmp_path: Path) -
     with parrots(list(all_providers().values())) as (birds, config):
         shown = everything(config, tmp_path, {})
     for bird in birds:
-        assert bird.heads >= 40
+        assert bird.heads >= (40 if bird.provider.single is not None else 20)
         assert leaks(shown, bird.said) == []
         assert any("<redacted>" in text for place, text in shown.items() if bird.provider.name in place)
         assert any("<secret>" in text for place, text in shown.items() if bird.provider.name in place)
@@ -224,6 +224,22 @@ def test_what_is_secret_in_an_address() -> None:
     assert redact(request, ("Seal",)) == (
         "GET https://toys.example/?seal=<redacted>&Sealed=seen&no.seal=seen&SEAL=<redacted>#f\n\nbody"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ('{"toy_key": "ab\\"cd", "n": "seen"}', '{"toy_key": "<redacted>", "n": "seen"}'),
+        ('[{"TOY_KEY":"a"},{"toy_key" :\n"b"}]', '[{"TOY_KEY":"<redacted>"},{"toy_key" :\n"<redacted>"}]'),
+        ('{"toy_key":"cut sho', '{"toy_key":"<redacted>"'),
+        ('{"toy_key":"cut \\', '{"toy_key":"<redacted>"'),
+        ('{"toy_key":null,"no_toy_key":"seen","toy_keys":"seen"}',) * 2,
+        ("toy_key: no JSON",) * 2,
+    ],
+)
+def test_what_is_secret_in_an_answer(body: str, shown: str) -> None:
+    """Texts of hidden fields are not shown, wherever they stand, in any case, and also if the answer is cut short."""
+    assert withhold(body, ("Toy-Seal", "toy_key")) == shown
 
 
 @pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie"])

@@ -75,6 +75,18 @@ def stream(provider: str, name: str, **fields: Any) -> Stream:
     return made
 
 
+def lists_only(provider: str) -> bool:
+    """Say whether one call answers for all streams of an account."""
+    return all_providers()[provider].single is None
+
+
+def aimed(provider: str, name: str = VICTIM) -> dict[str, str]:
+    """Return what a fault upon a stream is aimed at: its calls, or the list that it stands in with all others."""
+    if lists_only(provider):
+        return {"provider": provider, "action": all_providers()[provider].main.action}
+    return {"stream": f"{provider}/{name}"}
+
+
 @dataclass(frozen=True)
 class Scraped:
     """What one scrape said, in both formats."""
