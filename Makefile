@@ -41,7 +41,7 @@ floors: $(VENV)/.development
 
 # The tests of what decides: they have to reach 97 % of its branches (see pyproject.toml).
 DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py limits.py model.py planner.py prober.py \
-  quota.py rounds.py routes.py schedules.py waiting.py) tests/test_config.py tests/test_config_http.py \
+  quota.py rounds.py routes.py schedules.py slots.py waiting.py) tests/test_config.py tests/test_config_http.py \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
   tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py
 # What measures goes alone, after the rest.

@@ -25,7 +25,7 @@ _HTTP_ERROR = re.compile("[45][0-9][0-9]")
 _ZEROS = re.compile(r"\s*0+\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z", re.ASCII)
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 
 T = TypeVar("T", int, str, dict[str, Any])
 V = TypeVar("V")
@@ -312,8 +312,8 @@ def event_time(fields: Mapping[str, Any], units: Mapping[str, float], sent: floa
 
 
 def utc_seconds(text: Any) -> float | None:
-    """Return a UTC time like `2018-06-29T19:00:00Z`, or with a fraction, in Unix seconds; None for anything else."""
-    if not isinstance(text, str) or not _UTC.fullmatch(text):
+    """Return a time like `2018-06-29T19:00:00Z` in Unix seconds, with a fraction or another zone too; else None."""
+    if not isinstance(text, str) or not _RFC_3339.fullmatch(text):
         return None
     try:
         return datetime.fromisoformat(text).timestamp()

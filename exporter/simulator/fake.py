@@ -50,6 +50,7 @@ class Marks:
     schemes: tuple[str, ...] = ()  # prefixes of `Authorization`
     parameters: tuple[str, ...] = ()  # parameter names
     versions: tuple[str, ...] = ()  # values of `Version`
+    paths: tuple[str, ...] = ()
     weak: bool = False  # whether other vendors use these parameters too, so that they count last
 
 
@@ -127,6 +128,7 @@ class Fake:
             or received.authorization.startswith(marks.schemes)
             or not parameters.keys().isdisjoint(marks.parameters)
             or parameters.get("Version") in marks.versions
+            or received.path in marks.paths
         )
 
     def parse(self, world: World, received: Received) -> Exchange:

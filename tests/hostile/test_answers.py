@@ -26,7 +26,7 @@ LIVE = Expectations().at(0.0).of(("any", "stream"))
 EFFORT = settings.get_profile("nightly" if conftest.NIGHTLY else "short")
 
 Case = tuple[str, AnyApi]
-SINGLE: list[Case] = [(name, one.single) for name, one in all_providers().items() if one.single is not None]
+SINGLE: list[Case] = [(name, provider.single) for name, provider in all_providers().items() if provider.single]
 FIGURES: list[Case] = [(name, listing) for name, provider in all_providers().items() for listing in provider.figures]
 LISTS: list[Case] = [(name, listing) for name, provider in all_providers().items() for listing in provider.listings]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from exporter.fields import Secret, SecretSource
 from exporter.model import Credentials, Reason, Reply
 from exporter.providers import all_providers
+from exporter.providers.authorization import http_authorization, http_warnings, parse_basic
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import host, same, timestamp
 from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, Refused, TransportError
@@ -20,6 +22,7 @@ from exporter.providers.reading import (
     VALUES_PER_ROW,
     as_integer,
     as_text,
+    boolean_of,
     check_echo,
     check_no_error,
     check_success,
@@ -346,8 +349,11 @@ def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: st
         ("2018-06-29T19:00:00Z", 1530298800.0),
         ("2018-06-29T19:00:00.5Z", 1530298800.5),
         ("2018-06-29T19:00:00.123456789Z", 1530298800.123456),
-        ("2018-06-29T19:00:00.Z", None),
+        ("2018-06-29T21:00:00+02:00", 1530298800.0),
+        ("0001-01-01T00:00:00Z", -62135596800.0),
         ("2018-06-29T19:00:00", None),
+        ("2018-06-29T19:00:00.Z", None),
+        ("2018-06-29T19:00:00+99:00", None),
         ("2018-06-29T19:00:00Zx", None),
         ("x2018-06-29T19:00:00Z", None),
         ("2018-06-31T19:00:00Z", None),
@@ -356,9 +362,42 @@ def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: st
         (None, None),
     ],
 )
-def test_times_are_utc_in_the_vendors_form(text: Any, seconds: float | None) -> None:
-    """A time is read with or without a fraction; other formats and impossible days are refused."""
+def test_times_are_read_by_rfc_3339(text: Any, seconds: float | None) -> None:
+    """A time needs a zone and may have a fraction; other formats and impossible days are refused."""
     assert utc_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "true", [], {}])
+def test_a_flag_is_true_or_false(value: Any) -> None:
+    """Numbers, texts and null are no flags."""
+    assert boolean_of({"on": True, "off": False}, "on")
+    assert not boolean_of({"on": True, "off": False}, "off")
+    refused(Malformed, "on is neither true nor false", lambda: boolean_of({"on": value}, "on"))
+
+
+KEYS = Credentials("", Secret("pass:wörd"))
+BASIC = "Basic dXNlcjpwYXNzOnfDtnJk"
+
+
+def test_name_and_password_or_a_token_are_sent() -> None:
+    """Basic and Bearer are written as HTTP wants them, a token comes first, and who has neither sends nothing."""
+    assert http_authorization("user", KEYS) == {"Authorization": BASIC}
+    assert http_authorization("user", replace(KEYS, token=Secret("t.o.k"))) == {"Authorization": "Bearer t.o.k"}
+    assert http_authorization(None, KEYS) == {}
+    parsed = parse_basic(BASIC)
+    assert parsed is not None
+    assert (parsed.credential, parsed.signature) == ("user", "pass:wörd")
+    assert [parse_basic(text) for text in ("", "Basic", "Basic ä", "Basic dXNlcg==", "Basic /w==", "Bearer dTpw")] == [
+        None
+    ] * 6
+
+
+def test_what_an_account_gives_in_vain_is_told() -> None:
+    """A password without a name is not sent, and neither is beside a token."""
+    word = SecretSource.plain("word")
+    assert [one.field for one in http_warnings(None, word)] == ["password"]
+    assert [one.field for one in http_warnings("user", word, word)] == ["username", "password"]
+    assert not [*http_warnings("user", word), *http_warnings("user", None), *http_warnings(None, None, word)]
 
 
 def test_a_host_is_what_the_header_says() -> None:

@@ -30,17 +30,23 @@ WRONG_SECRET = {
     "alibaba": ("access_key_secret", "SignatureDoesNotMatch"),
     "volcengine": ("secret_access_key", "SignatureDoesNotMatch"),
     "livekit": ("api_secret", "unauthenticated"),
+    "mediamtx": ("password", "401"),
+    "srs": ("password", "401"),
 }
 UNKNOWN_KEY = {
     "tencent": ("secret_id", "AuthFailure.SecretIdNotFound"),
     "alibaba": ("access_key_id", "InvalidAccessKeyId.NotFound"),
     "volcengine": ("access_key_id", "InvalidAccessKey"),
     "livekit": ("api_key", "unauthenticated"),
+    "mediamtx": ("username", "401"),
+    "srs": ("username", "401"),
 }
 WRONG_TOKEN = {
     "tencent": ("token", "AuthFailure.TokenFailure"),
     "alibaba": ("security_token", "InvalidSecurityToken.MismatchWithAccessKey"),
     "volcengine": ("session_token", "InvalidSecretToken"),
+    "mediamtx": ("token", "401"),
+    "srs": ("token", "401"),
 }
 REFUSED = [
     pytest.param(provider, field, code, id=f"{provider}: {what}")

@@ -63,7 +63,7 @@ def last_success(scraped: Scraped, provider: str, name: str = VICTIM) -> float:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_answer_gives_the_contracted_samples(stage: Stage, case: Case) -> None:
     """A stream was live; now it gets the answer: its samples are as contracted, and no neighbour is affected."""
-    clouds = company(case.provider)
+    clouds, aim = company(case.provider), aimed(case.provider)
     world, victim = small_world(clouds), f"{case.provider}/{VICTIM}"
     aim = aimed(case.provider)
     before = stage.show(world, stage.accounts(clouds=clouds))
