@@ -10,7 +10,6 @@ from itertools import pairwise
 import yaml
 
 from exporter.simulator import World, demo_configuration, demo_world, describe
-from exporter.simulator.providers import fakes
 
 URL = "http://127.0.0.1:10181"
 
