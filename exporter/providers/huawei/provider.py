@@ -161,7 +161,6 @@ PROVIDER: Provider[HuaweiAccount, HuaweiStream] = Provider(
     },
     credentials=("access_key", "secret_key", "security_token"),
     sources=SOURCES,
-    # The signature covers what they say: `authentic=True` belongs here once `Callbacks` knows it.
     callbacks=Callbacks(
         method="POST",
         events=tuple(callbacks.EVENTS),
