@@ -72,7 +72,7 @@ def test_no_signature_and_no_key_is_shown_that_a_cloud_repeats(tmp_path: Path) -
         assert any("<redacted>" in text for place, text in shown.items() if bird.provider.name in place)
         assert any("<secret>" in text for place, text in shown.items() if bird.provider.name in place)
         asked = re.findall(
-            rf'requests?_duration_seconds_count{{account="{bird.provider.name}.*action="(\w+)"', shown["3 /metrics"]
+            rf'requests?_duration_seconds_count{{account="{bird.provider.name}-.*action="(\w+)"', shown["3 /metrics"]
         )
         assert set(asked) == set(bird.provider.apis())
     assert leaks(shown, {"CANARY0"}) == []

@@ -32,6 +32,7 @@ WRONG_SECRET = {
     "livekit": ("api_secret", "unauthenticated"),
     "mediamtx": ("password", "401"),
     "srs": ("password", "401"),
+    "nginx_rtmp": ("password", "401"),
 }
 UNKNOWN_KEY = {
     "tencent": ("secret_id", "AuthFailure.SecretIdNotFound"),
@@ -40,6 +41,7 @@ UNKNOWN_KEY = {
     "livekit": ("api_key", "unauthenticated"),
     "mediamtx": ("username", "401"),
     "srs": ("username", "401"),
+    "nginx_rtmp": ("username", "401"),
 }
 WRONG_TOKEN = {
     "tencent": ("token", "AuthFailure.TokenFailure"),
@@ -144,7 +146,7 @@ def test_a_failure_withdraws_the_value_and_keeps_the_last_success(stage: Stage, 
     assert [scraped.value("stream_state_changes_total", **labels) for scraped in seen] == [0.0, 0.0, 1.0]
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", [name for name in PROVIDERS if FACTS[name].unlisted])
 def test_invented_codes_make_one_series(stage: Stage, provider: str) -> None:
     """However many codes a cloud makes up, `other` is the only new label value, once for each reason."""
     world = small_world()
