@@ -15,11 +15,11 @@ URL = "http://127.0.0.1:10181"
 
 
 def test_the_demo_shows_everything() -> None:
-    """The clouds and a server of one's own, dozens of streams, and over three minutes every state and many changes."""
+    """The clouds and a server of one's own, about 40 streams, and over three minutes every state and many changes."""
     now = [0.0]
     world = demo_world(clock=lambda: now[0])
     clouds = {account.provider for account in world.accounts.values()}
-    assert clouds >= {"alibaba", "nginx_rtmp", "tencent", "volcengine", "zego"}
+    assert clouds >= {"alibaba", "livekit", "nginx_rtmp", "tencent", "volcengine", "zego"}
     assert 36 <= len(world.streams) <= 60
     seen: list[dict[str, str]] = []
     for step in range(6):
