@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 MOMENT = Moment(1673334120.5, "0123456789abcdef0123456789abcdef", 1673334120500)
 KEYS = Credentials("made-up-key-id", Secret("made-up-key-secret"))
 TOP = {"account", "stream", "depends_on", "exchanges"}
-LISTED = ("started", "lasted", "inputs", "figures")
+LISTED = ("started", "lasted", "media", "inputs", "figures")
 PARTS = {"name", "account", "stream", "action", "scope", "page", "request", "answer", "expect", "absent"}
 
 

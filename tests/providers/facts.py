@@ -105,6 +105,7 @@ class Facts:
         inner: The field of its envelope that holds another object.
         others: Parts of a live answer (path, value) with which it answers something else than what was asked.
         unknown: How a state is counted that nobody knows.
+        free: Fields with objects in which a name like an error's says nothing about the answer.
     """
 
     keys: Mapping[str, Any]
@@ -126,6 +127,7 @@ class Facts:
     inner: str | None = None
     others: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     unknown: tuple[str, Reason] = MALFORMED
+    free: tuple[str, ...] = ()
 
 
 @cache

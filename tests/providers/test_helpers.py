@@ -41,6 +41,7 @@ from exporter.providers.reading import (
     retry_after,
     rows_of,
     text_of,
+    unix_seconds,
     utc_seconds,
     value_limit,
 )
@@ -166,6 +167,23 @@ def test_a_plain_success_is_accepted(found: dict[str, Any]) -> None:
     """Fields of a success may be named like an error's; null fields and equal duplicates are harmless."""
     check_success(answer(found), found, ("Message", "Code"))
     refused(NoEnvelope, "HTTP 201 without an error code", lambda: check_success(answer(found, 201), found))
+
+
+def test_what_users_wrote_is_no_error() -> None:
+    """Objects under fields that are free may hold any name, at any depth, and all others may not."""
+    found = {"rows": [{"state": 1, "notes": {"error": "said somebody", "Error": 1}}]}
+    check_success(answer(found), found, free=("notes",))
+    refused(Malformed, TELLS, lambda: check_success(answer(found), found, free=("rest",)))
+
+
+@pytest.mark.parametrize(("value", "parts", "seconds"), [
+    (1795653245, 1, 1795653245.0), ("1795653245594421", 1e6, 1795653245.594421),
+    ("1795653245594421000", 1e9, 1795653245.594421), (0, 1, None), ("-5", 1, None), (-5, 1, None), (True, 1, None),
+    ("soon", 1, None), (None, 1, None), (10**12, 1, None),
+])  # fmt: skip
+def test_times_come_in_parts_of_a_second(value: Any, parts: float, seconds: float | None) -> None:
+    """Whole numbers or digits since 1970; 0 and what is no time are none."""
+    assert unix_seconds(value, parts) == seconds
 
 
 def test_repeated_parameters_must_match_the_request() -> None:
@@ -300,6 +318,7 @@ def test_text_is_shown_up_to_128_characters() -> None:
     ("value", "number"),
     [
         (0, 0), (-5, -5), ("0", 0), ("007", 7), ("9" * 18, int("9" * 18)), ("9" * 19, None),
+        ("1795653245594421000", 1795653245594421000), (str(1 << 63), None),
         ((1 << 63) - 1, (1 << 63) - 1),
         (1 << 63, None), (-(1 << 63), None), (True, None), ("", None), ("-1", None), ("1.0", None), (1.0, None),
         ("٣", None), (None, None),

@@ -15,7 +15,7 @@ import pytest
 from exporter.model import Request
 from exporter.providers import GROUP, all_providers
 from exporter.providers.interface import AnyProvider
-from exporter.rounds.transcript import known_secrets, redact
+from exporter.rounds.transcript import known_secrets, redact, withhold
 from testbed.processes import exporter, written
 
 from .parrots import everything, fetch, leaks, parrots, run, signed
@@ -258,6 +258,22 @@ def test_what_is_secret_in_an_address() -> None:
     assert redact(request, ("Seal",)) == (
         "GET https://toys.example/?seal=<redacted>&Sealed=seen&no.seal=seen&SEAL=<redacted>#f\n\nbody"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ('{"toy_key": "ab\\"cd", "n": "seen"}', '{"toy_key": "<redacted>", "n": "seen"}'),
+        ('[{"TOY_KEY":"a"},{"toy_key" :\n"b"}]', '[{"TOY_KEY":"<redacted>"},{"toy_key" :\n"<redacted>"}]'),
+        ('{"toy_key":"cut sho', '{"toy_key":"<redacted>"'),
+        ('{"toy_key":"cut \\', '{"toy_key":"<redacted>"'),
+        ('{"toy_key":null,"no_toy_key":"seen","toy_keys":"seen"}',) * 2,
+        ("toy_key: no JSON",) * 2,
+    ],
+)
+def test_what_is_secret_in_an_answer(body: str, shown: str) -> None:
+    """Texts of hidden fields are not shown, wherever they stand, in any case, and also if the answer is cut short."""
+    assert withhold(body, ("Toy-Seal", "toy_key")) == shown
 
 
 @pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie"])

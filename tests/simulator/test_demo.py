@@ -19,8 +19,8 @@ def test_the_demo_shows_everything() -> None:
     now = [0.0]
     world = demo_world(clock=lambda: now[0])
     clouds = {account.provider for account in world.accounts.values()}
-    assert clouds >= {"alibaba", "nginx_rtmp", "tencent", "volcengine", "zego"}
-    assert 36 <= len(world.streams) <= 46
+    assert clouds >= {"alibaba", "livekit", "nginx_rtmp", "tencent", "volcengine", "zego"}
+    assert 36 <= len(world.streams) <= 60
     seen: list[dict[str, str]] = []
     for step in range(6):
         now[0] = 1_767_300_000.0 + step * 30
