@@ -70,7 +70,7 @@ class SharedRounds:
         # Not sooner: an entry that is on its way has left the journal.
         if write is not None:
             write.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+            await asyncio.wait(self._running, timeout=LEAVE_SECONDS)
 
     def configure(self, states: Iterable[AccountState], part: str = "") -> None:
         """Share these accounts from now on, with those that watch the same part of the streams."""
