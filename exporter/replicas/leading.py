@@ -109,10 +109,10 @@ class Leading:
 
     async def _acquire(self) -> bool:
         # Known before it is answered: the store may take it although nobody waits for the reply any more.
-        self._token = self._next_token()
-        if await self._store.command("SET", f"{self._prefix}:lead", self._token, "NX", "PX", LEADS_MS) is None:
-            self._token = None
-        return self._token is not None
+        token = self._token = self._next_token()
+        won = await self._store.command("SET", f"{self._prefix}:lead", token, "NX", "PX", LEADS_MS) is not None
+        self._token = token if won else None
+        return won
 
     def _next_token(self) -> str:
         self._tokens += 1
@@ -208,9 +208,10 @@ class Leading:
                 return
             try:
                 for data in journal.entries(self._store.times, self._clock.now()):
+                    read = journal.last
                     number = await self._store.command("XADD", self.key, "MAXLEN", "~", KEPT_ENTRIES, "*", "e", data)
-                    if isinstance(number, bytes) and not _after(number.decode("ascii", "replace"), journal.last):
-                        # Ours would have come last: it is another journal than the one that was read.
+                    if isinstance(number, bytes) and not _after(number.decode("ascii", "replace"), read):
+                        # Ours would have come later: it is another journal than the one that was read.
                         self.begin_again()
                     if self._clock.mono() >= self._kept:
                         await self._store.command("PEXPIRE", self.key, KEPT_MS)
