@@ -11,34 +11,24 @@ import contextlib
 import importlib
 import sys
 import tempfile
-from typing import Any
+from pathlib import Path
+
+import yaml
 
 from exporter.model import Account, Answer, Reply, Stream
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, Callback, Malformed, NoEnvelope, Page, ProviderError, Refused
 
 STATUSES = (200, 200, 200, 302, 400, 403, 429, 500)
-FIELDS: dict[str, dict[str, Any]] = {
-    "zego": {"app_id": 1234567890},
-    "tencent": {"region": "ap-guangzhou"},
-    "alibaba": {},
-    "volcengine": {"app_id": "app"},
-    "huawei": {"project_id": "project", "region": "cn-north-4"},
-}
-ADDRESSES: dict[str, dict[str, Any]] = {
-    "zego": {},
-    "tencent": {"domain": "push.example", "inputs": 2},
-    "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
-    "volcengine": {"room_id": "room"},
-    "huawei": {"domain": "push.example", "app": "live"},
-}
+EXCHANGES = Path(__file__).parents[1] / "tests" / "providers"
 
 
 def watched(name: str) -> tuple[AnyProvider, Account, Stream]:
-    """Return a provider with an account and a stream of it."""
+    """Return a provider with the account and the stream of its recorded exchanges."""
     provider = all_providers()[name]
-    account = provider.account(name="main", provider=name, **FIELDS.get(name, {}))
-    return provider, account, provider.stream(name="one", account="main", **ADDRESSES.get(name, {}))
+    fields = yaml.safe_load((EXCHANGES / name / "exchanges.yml").read_bytes())
+    account = provider.account(**{"name": "main", "provider": name, **fields.get("account", {})})
+    return provider, account, provider.stream(**{"name": "one", "account": "main", **fields["stream"]})
 
 
 ALL = [watched(name) for name in all_providers()]

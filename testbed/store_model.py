@@ -203,9 +203,9 @@ class ModelServer:
         """Return its microseconds."""
         return int((asyncio.get_running_loop().time() + self.ahead) * SECOND)
 
-    def restart(self) -> None:
-        """Begin anew, with nothing."""
-        self.run, self.held = f"run{int(self.run[3:]) + 1}", Keys()
+    def restart(self, held: Keys | None = None) -> None:
+        """Begin anew, with nothing, or with what a replica of the store holds."""
+        self.run, self.held = f"run{int(self.run[3:]) + 1}", held or Keys()
 
 
 @dataclass(slots=True)
@@ -240,10 +240,12 @@ class ModelLink:
     server: str
 
     async def ask(self, *words: Word, seconds: float = SECONDS) -> Any:
-        """Run one of the three scripts."""
+        """Run one of the three scripts; all else it does not know."""
         way, text = self.way, [str(word) for word in words]
         if not way.server.up or way.server.run != self.server:
             raise StoreError("connection", "broke")
+        if text[0] != "EVALSHA" or text[1] not in _SCRIPTS:
+            raise StoreError("answer", "unknown", "ERR")
         try:
             async with asyncio.timeout(seconds):
                 # What is on its way arrives, whoever has stopped waiting.

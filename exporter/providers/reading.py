@@ -123,13 +123,14 @@ def _odd(names: tuple[str, ...]) -> _Odd | None:
 _odd_of_small = lru_cache(maxsize=256)(_odd)
 
 
-def check_success(reply: Reply, fields: dict[str, Any], own: Collection[str] = ()) -> None:
+def check_success(reply: Reply, fields: dict[str, Any], own: Collection[str] = (), free: Collection[str] = ()) -> None:
     """Refuse an answer without an error code that is not a plain success either; call this before reading a state.
 
     Args:
         reply: The provider's reply.
         fields: The whole object in its body.
         own: Top-level fields of a success whose names look like those of error fields.
+        free: Fields at any depth with objects in which such names are no errors of the answer.
 
     Raises:
         NoEnvelope: The status is not 200.
@@ -146,7 +147,7 @@ def check_success(reply: Reply, fields: dict[str, Any], own: Collection[str] = (
         if type(part) is dict:
             if (odd := look(tuple(part))) is not None:
                 _refuse_odd(part, odd, own if part is fields else ())
-            part = part.values()
+            part = [inner for name, inner in part.items() if name not in free] if free else part.values()
         rest += [inner for inner in part if type(inner) in CONTAINERS]
 
 
@@ -277,11 +278,15 @@ def id_of(fields: Mapping[str, Any], name: str) -> str:
 
 def as_integer(value: Any) -> int | None:
     """Return an integer that was sent as a number or as digits, or None for anything else."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if abs(value) < 1 << 63 else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    return value if type(value) is int and abs(value) < 1 << 63 else None
+
+
+def unix_seconds(value: Any, parts: float = 1.0) -> float | None:
+    """Return Unix seconds from so many parts of a second, sent as number or digits; None for 0 or no time."""
+    number = as_integer(value)
+    return number / parts if number is not None and 0 < number < parts * 1e12 else None
 
 
 def as_text(value: Any) -> str:

@@ -118,7 +118,7 @@ class Fake:
 
     def address_of(self, stream: Stream) -> tuple[str, ...]:
         """Return a stream's address as a tuple."""
-        return tuple(stream.address[name] for name in self.address)
+        return tuple(stream.address.get(name, "") for name in self.address)
 
     def is_marked(self, received: Received) -> bool:
         """Whether a request has the vendor's marks."""

@@ -159,7 +159,7 @@ class Manners:
     lost: float = 0.0
     reason: int | None = None
     recreate: bool = False
-    body: Literal["json", "percent", "form"] = "json"
+    body: Literal["json", "percent", "form", "nested"] = "json"
 
 
 @dataclass(frozen=True, slots=True)

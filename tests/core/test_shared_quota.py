@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -153,7 +154,11 @@ class Stage:
 
     async def _fails(self, one: Replica, kind: str, size: float) -> None:
         """Let the store or the way to it fail for some seconds."""
-        if kind == "stop":
+        if kind == "failover":
+            behind = deepcopy(self.server.held)
+            await asyncio.sleep(size)
+            self.server.restart(behind)
+        elif kind == "stop":
             self.server.going.clear()
             await asyncio.sleep(size)
             self.server.going.set()
@@ -172,7 +177,7 @@ class Stage:
             one.way.there = one.way.back = 0.0002
 
 
-KINDS = ("restart", "jump", "stall", "kill", "leave", "stop", "down", "cut", "lost", "slow")
+KINDS = ("restart", "failover", "jump", "stall", "kill", "leave", "stop", "down", "cut", "lost", "slow")
 EVENTS = st.lists(
     st.tuples(
         st.floats(0.0, 20.0), st.sampled_from(KINDS), st.integers(0, 2), st.sampled_from([0.1, 0.4, 0.7, 2, 4, 7, 12])
@@ -205,6 +210,7 @@ def played(rate: float, count: int, events: list[tuple[float, str, int, float]],
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(rate=11.0, count=2, events=[(9.3, "restart", 0, 0.1)])
+@example(rate=11.0, count=2, events=[(9.3, "failover", 0, 0.4), (15.0, "failover", 0, 2)])
 @example(rate=11.0, count=2, events=[(9.3, "jump", 1, 0.4), (14.7, "jump", 0, 0.7)])
 @example(rate=30.0, count=3, events=[(8.0, "cut", 1, 12.0)])
 @example(rate=11.0, count=2, events=[(8.0, "down", 1, 7.0), (15.2, "kill", 0, 0.1)])

@@ -86,8 +86,8 @@ class Facts:
 
     Attributes:
         keys: Fields of an account, as the cloud knows them; secrets in clear.
-        address: Fields of a stream, beside those that are its name by default.
-        named_by: The field that is the stream's name by default.
+        address: Fields of a stream, beside those that are its name by default; `{name}` is the name.
+        named_by: The field that is the stream's name by default; empty if there is none.
         narrow: Whether a name may hold plain letters and digits only.
         judge: The only state for which a single answer may be taken, or None: strict, and without the exporter's code;
             of no use where only lists answer.
@@ -97,7 +97,7 @@ class Facts:
         live: The code of an answer that a stream is live.
         states: What it may say of a stream that exists or not, in every documented form.
         codes: Error codes of each class.
-        unlisted: A code that no table lists, and its class.
+        unlisted: A code that no table lists, and its class; None where there can be none.
         throttled: The code with which it throttles, if it does.
         expired: The code for a clock that is wrong, if it looks at clocks.
         invented: Codes that no table lists, by number.
@@ -105,6 +105,7 @@ class Facts:
         inner: The field of its envelope that holds another object.
         others: Parts of a live answer (path, value) with which it answers something else than what was asked.
         unknown: How a state is counted that nobody knows.
+        free: Fields with objects in which a name like an error's says nothing about the answer.
     """
 
     keys: Mapping[str, Any]
@@ -118,7 +119,7 @@ class Facts:
     live: str = "ok"
     states: tuple[Case, ...]
     codes: Mapping[str, Reason]
-    unlisted: tuple[str, Reason]
+    unlisted: tuple[str, Reason] | None = None
     throttled: str = ""
     expired: str = ""
     invented: Callable[[int], str] = lambda number: f"Invented\ud800\n{number}"
@@ -126,6 +127,7 @@ class Facts:
     inner: str | None = None
     others: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     unknown: tuple[str, Reason] = MALFORMED
+    free: tuple[str, ...] = ()
 
 
 @cache

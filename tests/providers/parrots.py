@@ -121,7 +121,9 @@ def _repeated(value: Any, text: str, codes: bool, name: str = "") -> Any:
 def parrot(provider: AnyProvider, folder: Path = HERE) -> Iterator[tuple[Parrot, str]]:
     """Serve a cloud from a thread while the block runs; yield it and its address."""
     errors = [one for one in load(provider, folder) if one.expected.get("fault") == "bad_request"]
-    bird = Parrot(provider, signed(provider, folder), next(one for one in errors if one.api is provider.main).given)
+    nothing = {"answer": {"json": {"broken": "text"}}}  # where no error has a body that is read
+    error = next((one.given for one in errors if one.api is provider.main), nothing)
+    bird = Parrot(provider, signed(provider, folder), error)
     told = bird.error["answer"]
     bird.error, bird.head = told["json"], (told.get("status", 200), told.get("headers", {}))
     live = [one for one in load(provider, folder) if one.expected.get("state") == "active" and one.api is provider.main]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from exporter.fields import Secret, SecretSource
 from exporter.model import Credentials, Reason, Reply
@@ -40,6 +41,7 @@ from exporter.providers.reading import (
     retry_after,
     rows_of,
     text_of,
+    unix_seconds,
     utc_seconds,
     value_limit,
 )
@@ -165,6 +167,23 @@ def test_a_plain_success_is_accepted(found: dict[str, Any]) -> None:
     """Fields of a success may be named like an error's; null fields and equal duplicates are harmless."""
     check_success(answer(found), found, ("Message", "Code"))
     refused(NoEnvelope, "HTTP 201 without an error code", lambda: check_success(answer(found, 201), found))
+
+
+def test_what_users_wrote_is_no_error() -> None:
+    """Objects under fields that are free may hold any name, at any depth, and all others may not."""
+    found = {"rows": [{"state": 1, "notes": {"error": "said somebody", "Error": 1}}]}
+    check_success(answer(found), found, free=("notes",))
+    refused(Malformed, TELLS, lambda: check_success(answer(found), found, free=("rest",)))
+
+
+@pytest.mark.parametrize(("value", "parts", "seconds"), [
+    (1795653245, 1, 1795653245.0), ("1795653245594421", 1e6, 1795653245.594421),
+    ("1795653245594421000", 1e9, 1795653245.594421), (0, 1, None), ("-5", 1, None), (-5, 1, None), (True, 1, None),
+    ("soon", 1, None), (None, 1, None), (10**12, 1, None),
+])  # fmt: skip
+def test_times_come_in_parts_of_a_second(value: Any, parts: float, seconds: float | None) -> None:
+    """Whole numbers or digits since 1970; 0 and what is no time are none."""
+    assert unix_seconds(value, parts) == seconds
 
 
 def test_repeated_parameters_must_match_the_request() -> None:
@@ -299,6 +318,7 @@ def test_text_is_shown_up_to_128_characters() -> None:
     ("value", "number"),
     [
         (0, 0), (-5, -5), ("0", 0), ("007", 7), ("9" * 18, int("9" * 18)), ("9" * 19, None),
+        ("1795653245594421000", 1795653245594421000), (str(1 << 63), None),
         ((1 << 63) - 1, (1 << 63) - 1),
         (1 << 63, None), (-(1 << 63), None), (True, None), ("", None), ("-1", None), ("1.0", None), (1.0, None),
         ("٣", None), (None, None),
@@ -440,6 +460,58 @@ def test_calls_are_counted_by_what_the_cloud_counts_them_by() -> None:
     assert tencent.identity(role, Credentials("id", Secret("s"))) == "id"
     assert tencent.identity(role, Credentials("id", Secret("s"), token)) == ""
     assert zego.identity(zego.account(name="a", provider="zego", app_id=12), Credentials("", Secret("s"))) == "12"
+
+
+def test_a_quota_of_each_region_is_not_shared_with_another() -> None:
+    """One key has a quota in each region of IVS, and so has a role; its accounts in one region share theirs."""
+    ivs, token = all_providers()["ivs"], Secret("token")
+    regions = ("us-west-2", "eu-west-1", "eu-west-1")
+    accounts = [ivs.account(name=f"a{n}", provider="ivs", region=region) for n, region in enumerate(regions)]
+    for credentials in (Credentials("id", Secret("s")), Credentials("id", Secret("s"), token)):
+        first, second, third = (ivs.identity(account, credentials) for account in accounts)
+        assert first != second == third
+
+
+@pytest.mark.parametrize(
+    ("given", "endpoint"),
+    [
+        ({"region": "eu-west-1"}, "https://ivs.eu-west-1.amazonaws.com"),
+        ({"region": "eu-west-1", "endpoint": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080"),
+    ],
+)
+def test_an_endpoint_follows_the_region(given: dict[str, str], endpoint: str) -> None:
+    """Where a cloud has an endpoint for each region, the account's is used unless another is given."""
+    assert all_providers()["ivs"].account(name="a", provider="ivs", **given).endpoint == endpoint
+
+
+@pytest.mark.parametrize("region", ["", "EU-WEST-1", "evil.example/", "a@b", "x" * 33, 1, None])
+def test_what_is_no_region_makes_no_endpoint(region: object) -> None:
+    """A region cannot lead requests to another host: the error is about the region, and about nothing else."""
+    with pytest.raises(ValidationError) as caught:
+        all_providers()["ivs"].account(name="a", provider="ivs", region=region)
+    assert [error["loc"] for error in caught.value.errors()] == [("region",)]
+
+
+@pytest.mark.parametrize(
+    ("provider", "account", "stream", "fields"),
+    [
+        ("ivs", {"region": "eu-west-1"}, {"channel_arn": "arn:aws:ivs:eu-west-1:1:channel/a-B"}, []),
+        ("ivs", {"region": "eu-west-1"}, {"channel_arn": "arn:aws:ivs:us-west-2:1:channel/a"}, ["channel_arn"]),
+        ("ivs", {"region": "eu-west-1"}, {"channel_arn": "arn:aws:ivs:eu-west-1:1:stream-key/a"}, ["channel_arn"]),
+        ("volcengine_live", {}, {"app": "live", "domain": "d"}, []),
+        ("volcengine_live", {}, {"app": "live", "vhost": "v"}, []),
+        ("volcengine_live", {}, {"app": "live"}, ["vhost"]),
+        ("volcengine_live", {}, {"app": "live", "vhost": "v", "domain": "d"}, ["domain"]),
+    ],
+)
+def test_an_address_that_cannot_be_asked_for_is_an_error(
+    provider: str, account: dict[str, str], stream: dict[str, str], fields: list[str]
+) -> None:
+    """A channel of another region would never be found, and the API wants vhost or domain, not both."""
+    kind = all_providers()[provider]
+    made = kind.account(name="a", provider=provider, **account)
+    problems = kind.problems(made, kind.stream(name="s", account="a", **stream))
+    assert [field for field, _ in problems] == fields
 
 
 def test_a_timestamp_is_the_moment_in_utc() -> None:

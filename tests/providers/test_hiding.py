@@ -15,7 +15,7 @@ import pytest
 from exporter.model import Request
 from exporter.providers import GROUP, all_providers
 from exporter.providers.interface import AnyProvider
-from exporter.rounds.transcript import known_secrets, redact
+from exporter.rounds.transcript import known_secrets, redact, withhold
 from testbed.processes import exporter, written
 
 from .parrots import everything, fetch, leaks, parrots, run, signed
@@ -72,7 +72,7 @@ def test_no_signature_and_no_key_is_shown_that_a_cloud_repeats(tmp_path: Path) -
         assert any("<redacted>" in text for place, text in shown.items() if bird.provider.name in place)
         assert any("<secret>" in text for place, text in shown.items() if bird.provider.name in place)
         asked = re.findall(
-            rf'requests?_duration_seconds_count{{account="{bird.provider.name}.*action="(\w+)"', shown["3 /metrics"]
+            rf'requests?_duration_seconds_count{{account="{bird.provider.name}-.*action="(\w+)"', shown["3 /metrics"]
         )
         assert set(asked) == set(bird.provider.apis())
     assert leaks(shown, {"CANARY0"}) == []
@@ -258,6 +258,22 @@ def test_what_is_secret_in_an_address() -> None:
     assert redact(request, ("Seal",)) == (
         "GET https://toys.example/?seal=<redacted>&Sealed=seen&no.seal=seen&SEAL=<redacted>#f\n\nbody"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ('{"toy_key": "ab\\"cd", "n": "seen"}', '{"toy_key": "<redacted>", "n": "seen"}'),
+        ('[{"TOY_KEY":"a"},{"toy_key" :\n"b"}]', '[{"TOY_KEY":"<redacted>"},{"toy_key" :\n"<redacted>"}]'),
+        ('{"toy_key":"cut sho', '{"toy_key":"<redacted>"'),
+        ('{"toy_key":"cut \\', '{"toy_key":"<redacted>"'),
+        ('{"toy_key":null,"no_toy_key":"seen","toy_keys":"seen"}',) * 2,
+        ("toy_key: no JSON",) * 2,
+    ],
+)
+def test_what_is_secret_in_an_answer(body: str, shown: str) -> None:
+    """Texts of hidden fields are not shown, wherever they stand, in any case, and also if the answer is cut short."""
+    assert withhold(body, ("Toy-Seal", "toy_key")) == shown
 
 
 @pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie"])

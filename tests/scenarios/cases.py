@@ -29,8 +29,9 @@ def codes() -> Iterator[Case]:
     for provider, known in FACTS.items():
         for code, reason in known.codes.items():
             yield Case(f"code {code}", provider, (code, reason), code, fault={"kind": "code", "code": code})
-        code, reason = known.unlisted
-        yield Case("unlisted code", provider, ("other", reason), "other", fault={"kind": "code", "code": code})
+        if known.unlisted:
+            code, reason = known.unlisted
+            yield Case("unlisted code", provider, ("other", reason), "other", fault={"kind": "code", "code": code})
         if code := known.throttled:
             yield Case("throttled", provider, (code, Reason.THROTTLED), code, fault={"kind": "throttle"})
         if code := known.expired:

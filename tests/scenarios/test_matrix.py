@@ -9,18 +9,7 @@ from exporter.providers import all_providers
 from tests.providers.facts import Case
 
 from .cases import CASES, LIVE
-from .stage import (
-    NEIGHBOUR,
-    VICTIM,
-    Scraped,
-    Stage,
-    aimed,
-    company,
-    lists_only,
-    one_hot,
-    small_world,
-    states,
-)
+from .stage import NEIGHBOUR, VICTIM, Scraped, Stage, aimed, company, lists_only, one_hot, small_world, states
 
 
 def check_stream(scraped: Scraped, provider: str, name: str, state: State) -> None:
@@ -45,7 +34,9 @@ def check_account(scraped: Scraped, case: Case) -> None:
     assert scraped.all("stream_probe_errors_total", **labels) == errors
     action = all_providers()[case.provider].main.action
     together = lists_only(case.provider)
-    counted = [LIVE[case.provider]] * (1 if together else 3) + [case.response] * (case.response is not None)
+    counted = [LIVE[case.provider]] * (1 if together else 3) + [case.response] * case.calls * (
+        case.response is not None
+    )
     responses = {frozenset({("code", code)}): float(counted.count(code)) for code in counted if code}
     assert scraped.all("stream_provider_responses_total", **labels, action=action) == responses
     assert scraped.value("stream_provider_up", **labels) == float(not (together and errors))
@@ -63,8 +54,9 @@ def last_success(scraped: Scraped, provider: str, name: str = VICTIM) -> float:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_answer_gives_the_contracted_samples(stage: Stage, case: Case) -> None:
     """A stream was live; now it gets the answer: its samples are as contracted, and no neighbour is affected."""
-    clouds, aim = company(case.provider), aimed(case.provider)
+    clouds = company(case.provider)
     world, victim = small_world(clouds), f"{case.provider}/{VICTIM}"
+    aim = aimed(case.provider)
     before = stage.show(world, stage.accounts(clouds=clouds))
     assert set(before.all("stream_active").values()) == {1.0}
     world.log.clear()
