@@ -27,6 +27,7 @@ from exporter.providers.document import (
 )
 from exporter.providers.interface import MEBIBYTE, Malformed, NoEnvelope, ProviderError
 from exporter.providers.reading import envelope, object_in
+from tests.providers import exchanges
 
 LARGE = BLOCKING_VALUES + 1
 
@@ -169,8 +170,7 @@ def test_callbacks_and_keys_are_bounded_too() -> None:
 def test_no_list_reads_more_values_than_its_page_explains(provider: str) -> None:
     """Each cloud's single answer and each of its lists refuse too many values."""
     cloud = all_providers()[provider]
-    fields = {"app_id": 1} if provider == "zego" else {}
-    account = cloud.account(name="main", provider=provider, **fields)
+    account, _ = exchanges.make(cloud, exchanges.document(provider))
     more = Reply(200, {}, b'{"a":[' + b"{}," * (LISTED_VALUES // 2) + b"{}]}")
     few = Reply(200, {}, b'{"a":[' + b"{}," * MOST_VALUES + b"{}]}")
     for listing in cloud.listings:
