@@ -79,14 +79,14 @@ def without(fields: dict[str, Any], *names: str) -> dict[str, Any]:
         (zego(stream_alias="else"), ZEGO_CREATE),
         (posted(without(deliveries.zego_fields(), "stream_id", "stream_alias")),
          replace(ZEGO_CREATE, keys=(), identity=("stream_create", "", "5", 1))),
-        (zego(stream_seq="x"), replace(ZEGO_CREATE, 
+        (zego(stream_seq="x"), replace(ZEGO_CREATE,
             identity=("stream_create", "rtc01", str(NOW), "7"), session="", order=NOW)),
-        (zego(stream_seq="x", create_time=str(NOW - 9)), replace(ZEGO_CREATE, 
+        (zego(stream_seq="x", create_time=str(NOW - 9)), replace(ZEGO_CREATE,
             identity=("stream_create", "rtc01", str(NOW), "7"), session="", order=NOW - 9, at=NOW - 9)),
         (zego(create_time_ms=str(NOW * 1000 - 2500), create_time=str(NOW - 9)), replace(ZEGO_CREATE, at=NOW - 2.5)),
         (zego("stream_close", create_time=str(NOW - 9), destroy_timemillis=NOW * 1000 - 500),
          replace(ZEGO_CLOSE, at=NOW - 0.5)),
-        (zego(stream="zegotest-77-rtc01"), replace(ZEGO_CREATE, 
+        (zego(stream="zegotest-77-rtc01"), replace(ZEGO_CREATE,
             keys=("zegotest-77-rtc01",), identity=("stream_create", "zegotest-77-rtc01", "5", 1))),
     ],
 )  # fmt: skip
@@ -102,6 +102,7 @@ def test_zegos_test_prefix_is_cut_for_its_own_app_in_the_test_environment() -> N
 
 
 SPACED = json.dumps(deliveries.zego_fields(user_name="a b+c", stream="st reäm"), ensure_ascii=False)
+FORM = deliveries.zego_fields(stream="st reäm")
 ZEGO_BODIES = {
     "white space before it": b" \r\n\t" + SPACED.encode(),
     "a byte order mark": b"\xef\xbb\xbf" + SPACED.encode(),
@@ -109,11 +110,11 @@ ZEGO_BODIES = {
     "braces left as they are": quote(SPACED, safe='{}":,').encode(),
     "white space before what is encoded": b" \r\n\t" + quote(SPACED, safe="").encode(),
     "plus signs before what is encoded": b"+" + quote(SPACED, safe=" ").replace(" ", "+").encode(),
-    "a form": urlencode(deliveries.zego_fields(stream="st reäm")).encode(),
-    "a form with lists": urlencode([*deliveries.zego_fields(stream="st reäm").items(), ("a[]", 1), ("a[]", 2)]).encode(),
-    "a form with an empty field": urlencode({**deliveries.zego_fields(stream="st reäm"), "title": ""}).encode(),
+    "a form": urlencode(FORM).encode(),
+    "a form with lists": urlencode([*FORM.items(), ("a[]", 1), ("a[]", 2)]).encode(),
+    "a form with an empty field": urlencode({**FORM, "title": ""}).encode(),
     "a form of 128 fields": urlencode(
-        {**deliveries.zego_fields(stream="st reäm"), **{f"f{number}": 1 for number in range(116)}}
+        {**FORM, **{f"f{number}": 1 for number in range(116)}}
     ).encode(),
 }  # fmt: skip
 
@@ -171,9 +172,9 @@ TENCENT_ERROR = {
         (tencent(100), event("unknown", None, (), NOW, ("unknown", ADDRESS, SEQUENCE, NOW), SEQUENCE, NOW, NOW)),
         (posted(without(deliveries.tencent_fields(1), "event_type")),
          event("unknown", None, (), NOW, ("unknown", ADDRESS, SEQUENCE, NOW), SEQUENCE, NOW, NOW)),
-        (tencent(1, appname=""), replace(TENCENT_BEGIN, 
+        (tencent(1, appname=""), replace(TENCENT_BEGIN,
             keys=(), identity=("push_begin", (DOMAIN, "", "s1"), SEQUENCE, NOW))),
-        (tencent(1, event_time=NOW - 9), replace(TENCENT_BEGIN, 
+        (tencent(1, event_time=NOW - 9), replace(TENCENT_BEGIN,
             identity=("push_begin", ADDRESS, SEQUENCE, NOW - 9), order=NOW - 9, at=NOW - 9)),
     ],
 )  # fmt: skip

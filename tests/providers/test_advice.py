@@ -49,7 +49,7 @@ def warnings(provider: str, account: dict[str, Any], *streams: dict[str, Any]) -
 def test_tencents_inputs_need_a_list_that_tells_them(
     account: dict[str, Any], inputs: list[int | None], told: list[ConfigWarning]
 ) -> None:
-    """A region without the backup list, and expected inputs that no call will report, are told before the first call."""
+    """A region without the backup list, and expected inputs that no call will report, are told beforehand."""
     assert warnings("tencent", account, *({"domain": "d", "inputs": one} for one in inputs)) == told
 
 
@@ -64,7 +64,8 @@ def confused(names: str) -> ConfigWarning:
     return ConfigWarning(
         "name",
         f"the streams {names} differ only by their ingest domain under one streaming_domain: "
-        "DescribeLiveStreamsOnlineList tells them apart by PublishDomain, and where it names none they are asked singly",
+        "DescribeLiveStreamsOnlineList tells them apart by PublishDomain, "
+        "and where it names none they are asked singly",
     )
 
 
