@@ -215,6 +215,15 @@ def test_unlisted_codes_fall_back(code: str, status: int, reason: str) -> None:
     assert catalogue.label(entry) == "other"
 
 
+def test_a_prefix_comes_before_a_code_of_the_same_length() -> None:
+    """The listed code before the dot counts only where it says more than the prefix."""
+    rows = {
+        "fallback": [{"prefix": "Same", "reason": "throttled", **TEXT}],
+        "codes": {"Same": {"reason": "auth", **TEXT}},
+    }
+    assert Catalogue("made-up", {"title": "Same", **rows}).lookup("Any", "Same.More").reason == "throttled"
+
+
 @pytest.mark.parametrize(
     ("provider", "code", "status", "reason"),
     [
@@ -319,6 +328,7 @@ def test_what_only_resembles_a_code_is_explained_by_what_it_resembles() -> None:
     assert codes.explain("Denied") == [row("Denied", "auth")]
     assert codes.explain("Denied.Again") == [row("Denied.Again", "auth", listed=False)]
     assert codes.explain("Limit.Soft.Again") == [row("Limit.Soft.Again", "throttled", listed=False)]
+    assert codes.explain("Denied.Too.Often") == [row("Denied.Too.Often", "auth", listed=False)]
     assert codes.explain("Nothing") == []
     unknown = codes.lookup("Any", "Nothing", 418)
     assert catalogue.local("provider_error").meaning != unknown.meaning

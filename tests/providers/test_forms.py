@@ -101,6 +101,9 @@ def test_depth_is_how_many_elements_are_open() -> None:
     assert element(b"<a>" * DEEPEST + b"</a>" * DEEPEST).tag == "a"
     assert len(element(b"<a>" + b"<b/>" * (2 * DEEPEST) + b"</a>")) == 2 * DEEPEST
     assert envelope(Reply(500, {}, b"<rtmp>busy</rtmp>"), "rtmp").text == "busy"
+    too_deep = b"<d>" * (DEEPEST - 1) + b"</d>" * (DEEPEST - 1)
+    with pytest.raises(ValueError, match="not an XML"):
+        element(b"<a><b><c/>" + too_deep + b"</b></a>")
 
 
 @pytest.mark.parametrize("status", [201, 400, 401, 404, 429, 500])
