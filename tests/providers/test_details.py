@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.model import Answer, Reply
+from exporter.model import Answer, Reply, State
 from exporter.providers import all_providers
-from exporter.providers.interface import Listing, Malformed, Page
+from exporter.providers.interface import Listing, Malformed, Page, ProviderError
 from testbed.apis import single
 
 from .exchanges import KEYS, MOMENT, document, make, read
@@ -111,9 +111,99 @@ def test_the_error_names_the_broken_field(provider: str, action: str, body: Any,
     assert str(caught.value) == text
 
 
+WORDS = {"Code": "Busy", "Message": "in its own words"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "code"),
+    [
+        ("zego", {"Code": 3, "Message": "in its own words", "RequestId": "r-7"}, "3"),
+        ("tencent", {"Response": {"Error": WORDS, "RequestId": "r-7"}}, "Busy"),
+        ("alibaba", {**WORDS, "RequestId": "r-7"}, "Busy"),
+        ("alibaba", {"DescribeLiveStreamStateResponse": {**WORDS, "RequestId": "r-7"}}, "Busy"),
+        ("volcengine", {"ResponseMetadata": {"Error": WORDS, "RequestId": "r-7"}}, "Busy"),
+        ("huawei", {"error_code": "Busy", "error_msg": "in its own words", "request_id": "r-7"}, "Busy"),
+        ("huawei", {"error_code": "APIG.1", "error_msg": "in its own words", "request_id": "r-7"}, "APIGW.1"),
+    ],
+)
+def test_an_error_keeps_the_words_of_the_cloud(provider: str, body: Any, code: str) -> None:
+    """Code, message and request id go to logs and pages as the cloud sent them."""
+    cloud = all_providers()[provider]
+    account, stream = make(cloud, document(provider))
+    with pytest.raises(ProviderError) as caught:
+        read(single(cloud), account, stream, "", answer(body))
+    error = caught.value
+    assert (error.code, error.message, error.request_id) == (code, "in its own words", "r-7")
+
+
+ROW_OF_HUAWEI = {"publish_domain": "push.example", "app": "live", "stream": "s"}
+TENCENT = {"StreamState": "active", "RequestId": "r"}
+ALIBABA = {"StreamState": "online", "RequestId": "r"}
+
+
+def told_by_volcengine(metadata: dict[str, Any], result: dict[str, Any], *rows: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer of Volcengine's that repeats these parameters."""
+    published = [{"MediaType": "Audio", "State": 1, **row} for row in rows or ({},)]
+    return {"ResponseMetadata": {"RequestId": "r", **metadata}, "Result": {"StreamStates": published, **result}}
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "name"),
+    [
+        ("zego", {"Code": 0, "Action": "Other", "Data": {}}, "Action"),
+        ("zego", {"Code": 0, "action": "Other", "Data": {}}, "action"),
+        ("zego", {"Code": 0, "Data": {"StreamId": "rtc02"}}, "StreamId"),
+        ("zego", {"Code": 41006, "Data": {"stream_id": "rtc02"}}, "stream_id"),
+        ("zego", {"Code": 0, "Data": {"streamid": "None"}}, "streamid"),
+        ("tencent", {"Response": {**TENCENT, "Action": "Other"}}, "Action"),
+        ("tencent", {"Response": {**TENCENT, "StreamName": "other"}}, "StreamName"),
+        ("tencent", {"Response": {**TENCENT, "DomainName": "other"}}, "DomainName"),
+        ("alibaba", {**ALIBABA, "Action": "Other"}, "Action"),
+        ("alibaba", {**ALIBABA, "StreamName": "other"}, "StreamName"),
+        ("alibaba", {**ALIBABA, "DomainName": "other"}, "DomainName"),
+        ("volcengine", told_by_volcengine({"Action": "Other"}, {}), "Action"),
+        ("volcengine", told_by_volcengine({"Version": "Other"}, {}), "Version"),
+        ("volcengine", told_by_volcengine({"Service": "Other"}, {}), "Service"),
+        ("volcengine", told_by_volcengine({}, {"RoomId": "other"}), "RoomId"),
+        ("volcengine", told_by_volcengine({}, {}, {"UserId": "other"}), "UserId"),
+        ("huawei", {"total_num": 1, "streams": [ROW_OF_HUAWEI], "limit": 7}, "limit"),
+        ("huawei", {"total_num": 1, "streams": [{**ROW_OF_HUAWEI, "app": "other"}]}, "a row"),
+    ],
+)
+def test_an_answer_to_another_request_is_malformed(provider: str, body: Any, name: str) -> None:
+    """Whatever an answer repeats of the request, in any case, has to be what was asked for; the error names it."""
+    cloud = all_providers()[provider]
+    account, stream = make(cloud, document(provider))
+    with pytest.raises(Malformed) as caught:
+        read(single(cloud), account, stream, "", answer(body))
+    assert str(caught.value) == f"{name} names something other than what was asked for"
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "fields"),
+    [
+        ("zego", {"Code": 0, "Action": "DescribeRTCStreamState", "Data": {"StreamId": "rtc01"}}, {}),
+        ("zego", {"Code": 0, "Data": {"stream_id": "zegotest-1234567890-rtc01"}}, {"is_test": True}),
+        ("zego", {"Code": 0, "Data": {"StreamID": "rtc01"}}, {"is_test": True}),
+        ("zego", {"Code": 0, "Data": {"streamid": None}}, {}),
+        ("volcengine", told_by_volcengine(
+            {"Action": "GetUserStreamState", "Version": "2020-12-01", "Service": "rtc"},
+            {"RoomId": "board", "userid": "caster"}, {"RoomId": "board", "UserId": "caster"}), {}),
+    ],
+)  # fmt: skip
+def test_an_answer_may_repeat_the_request(provider: str, body: Any, fields: dict[str, Any]) -> None:
+    """Names that are those of the request are harmless, ZEGO's with and without the test environment's prefix."""
+    cloud = all_providers()[provider]
+    account, stream = make(cloud, document(provider), {"account": fields})
+    found = read(single(cloud), account, stream, "", answer(body))
+    assert isinstance(found, Answer)
+    assert found.state is State.ACTIVE
+
+
 @pytest.mark.parametrize(
     ("time", "started"),
     [
+        ("1" + "0" * 12, None),
         ("9" * 12, float("9" * 12)),
         ("9" * 13, None),
         ("", None),
