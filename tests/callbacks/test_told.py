@@ -130,10 +130,11 @@ def test_zegos_bodies_are_read_in_any_form(form: str) -> None:
     [
         urlencode([*deliveries.zego_fields().items(), ("event", "stream_close")]).encode(),
         urlencode({**deliveries.zego_fields(), **{f"f{number}": 1 for number in range(117)}}).encode(),
+        urlencode(deliveries.zego_fields()).encode() + b"&title=&title=",
         urlencode(deliveries.zego_fields()).encode() + b"&broken",
         urlencode(deliveries.zego_fields()).encode() + b"&name=\xff",
     ],
-    ids=["a field twice", "129 fields", "a field without a value", "no text"],
+    ids=["a field twice", "129 fields", "an empty field twice", "a field without a value", "no text"],
 )
 def test_a_form_that_is_none_is_forged(body: bytes) -> None:
     """A form is read strictly: what could be read in two ways is refused."""

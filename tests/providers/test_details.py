@@ -235,3 +235,22 @@ def test_zego_signs_app_nonce_secret_and_time() -> None:
     assert query["SignatureNonce"] == MOMENT.nonce[:16]
     assert query["Timestamp"] == str(int(MOMENT.now))
     assert request.headers == {"Host": "rtc-api.zego.im", "Accept": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("is_test", "told"), [(None, []), (True, [("IsTest", "true")]), (False, [("IsTest", "false")])]
+)
+def test_zegos_parameters_are_all_there(is_test: bool | None, told: list[tuple[str, str]]) -> None:
+    """What identifies the call comes first, the environment only where it is configured, and the sequence last."""
+    zego = all_providers()["zego"]
+    account, stream = make(zego, document("zego"), {"account": {"is_test": is_test}})
+    request = zego.sign(account, KEYS, single(zego).ask(account, stream), MOMENT)
+    address, _, query = request.url.partition("?")
+    pairs = [(name, value) for name, _, value in (part.partition("=") for part in query.split("&"))]
+    name = "zegotest-1234567890-rtc01" if is_test else "rtc01"
+    assert address == "https://rtc-api.zego.im/"
+    assert [pair for pair in pairs if pair[0] != "Signature"] == [
+        ("Action", "DescribeRTCStreamState"), ("AppId", "1234567890"), ("SignatureNonce", MOMENT.nonce[:16]),
+        ("Timestamp", str(int(MOMENT.now))), ("SignatureVersion", "2.0"), *told, ("StreamId", name),
+        ("Sequence", str(MOMENT.sequence)),
+    ]  # fmt: skip
