@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.model import Answer, Reply, State
+from exporter.fields import Secret
+from exporter.model import Answer, Reply, Request, State
 from exporter.providers import all_providers
-from exporter.providers.interface import Listing, Malformed, Page, ProviderError
+from exporter.providers.interface import Listing, Malformed, NoEnvelope, Page, ProviderError
 from testbed.apis import single
 
 from .exchanges import KEYS, MOMENT, document, make, read
@@ -254,3 +256,107 @@ def test_zegos_parameters_are_all_there(is_test: bool | None, told: list[tuple[s
         ("Timestamp", str(int(MOMENT.now))), ("SignatureVersion", "2.0"), *told, ("StreamId", name),
         ("Sequence", str(MOMENT.sequence)),
     ]  # fmt: skip
+
+
+EMPTY = hashlib.sha256(b"").hexdigest()
+SIGNED_REQUESTS = {
+    "tencent": Request(
+        "POST",
+        "https://live.tencentcloudapi.com/",
+        {
+            "Content-Type": "application/json",
+            "Host": "live.tencentcloudapi.com",
+            "Authorization": "TC3-HMAC-SHA256 Credential=made-up-key-id/2023-01-10/live/tc3_request, "
+            "SignedHeaders=content-type;host, "
+            "Signature=79752a219454d78571d689eaef02a9d4b2a9cd631f0be8e5286e790d4dc37949",
+            "X-TC-Action": "DescribeLiveStreamState",
+            "X-TC-Version": "2018-08-01",
+            "X-TC-Timestamp": "1673334120",
+            "X-TC-Region": "ap-guangzhou",
+            "X-TC-Token": "made-up-token",
+        },
+        b'{"AppName":"live","DomainName":"5000.livepush.example","StreamName":"arena-1"}',
+    ),
+    "alibaba": Request(
+        "POST",
+        "https://live.aliyuncs.com/?AppName=shop&DomainName=push.shop.example&StreamName=shop-1",
+        {
+            "host": "live.aliyuncs.com",
+            "x-acs-action": "DescribeLiveStreamState",
+            "x-acs-content-sha256": EMPTY,
+            "x-acs-date": "2023-01-10T07:02:00Z",
+            "x-acs-signature-nonce": MOMENT.nonce,
+            "x-acs-version": "2016-11-01",
+            "x-acs-security-token": "made-up-token",
+            "Authorization": "ACS3-HMAC-SHA256 Credential=made-up-key-id,SignedHeaders=host;x-acs-action;"
+            "x-acs-content-sha256;x-acs-date;x-acs-security-token;x-acs-signature-nonce;x-acs-version,"
+            "Signature=84d37cfb4ca4c067ef2ef3f3063896b886f8dfa9e2bebfcdb3f4f9ccf565606d",
+            "Accept": "application/json",
+        },
+    ),
+    "volcengine": Request(
+        "GET",
+        "https://rtc.volcengineapi.com/?Action=GetUserStreamState&AppId=661e0000000000000543cf00&RoomId=board"
+        "&UserId=caster&Version=2020-12-01",
+        {
+            "Host": "rtc.volcengineapi.com",
+            "X-Content-Sha256": EMPTY,
+            "X-Date": "20230110T070200Z",
+            "X-Security-Token": "made-up-token",
+            "Authorization": "HMAC-SHA256 Credential=made-up-key-id/20230110/cn-north-1/rtc/request, "
+            "SignedHeaders=host;x-content-sha256;x-date;x-security-token, "
+            "Signature=f4a23a7065ac497922492d8d0a81a4ebbfc052f5e20afcb24e8f4616f1ea13dd",
+            "Accept": "application/json",
+        },
+    ),
+    "huawei": Request(
+        "GET",
+        "https://live.cn-north-4.myhuaweicloud.com/v1/proj1/realtime/streams"
+        "?app=live&limit=100&offset=0&publish_domain=push.example&stream=s",
+        {
+            "Host": "live.cn-north-4.myhuaweicloud.com",
+            "X-Project-Id": "proj1",
+            "X-Sdk-Date": "20230110T070200Z",
+            "X-Security-Token": "made-up-token",
+            "Authorization": "SDK-HMAC-SHA256 Access=made-up-key-id, "
+            "SignedHeaders=host;x-project-id;x-sdk-date;x-security-token, "
+            "Signature=0bb757d94ac6846cffeda0adad6ac9d66a3776b97423421267e4d63f918047fe",
+            "Accept": "application/json",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("provider", SIGNED_REQUESTS)
+def test_a_request_is_signed_as_a_whole(provider: str) -> None:
+    """With temporary keys, every header, parameter and byte is there, and the signature covers these very ones."""
+    cloud = all_providers()[provider]
+    account, stream = make(cloud, document(provider))
+    keys = replace(KEYS, token=Secret("made-up-token"))
+    request, wanted = cloud.sign(account, keys, single(cloud).ask(account, stream), MOMENT), SIGNED_REQUESTS[provider]
+    assert (request.method, request.url, request.body) == (wanted.method, wanted.url, wanted.body)
+    assert request.headers == wanted.headers
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "name", "kind"),
+    [
+        ("zego", {"Code": "3", "RequestId": "r"}, "Code", "a whole number"),
+        ("tencent", {"Response": 3, "RequestId": "r"}, "Response", "an object"),
+        ("alibaba", {"Code": 3, "RequestId": "r"}, "Code", "text"),
+        ("alibaba", {"DescribeLiveStreamStateResponse": 3, "RequestId": "r"}, "DescribeLiveStreamStateResponse",
+         "an object"),
+        ("volcengine", {"ResponseMetadata": 3, "RequestId": "r"}, "ResponseMetadata", "an object"),
+        ("huawei", {"error_code": 3, "request_id": "r"}, "error_code", "text"),
+    ],
+)  # fmt: skip
+def test_a_broken_error_with_a_request_id_is_the_clouds_own(provider: str, body: Any, name: str, kind: str) -> None:
+    """Under an error status, JSON beside the cloud's request id is its own broken answer, else somebody else's page."""
+    cloud = all_providers()[provider]
+    account, stream = make(cloud, document(provider))
+    own = answer(body)._replace(status=500)
+    with pytest.raises(Malformed, match=f"^{name} is missing or not {kind}$"):
+        read(single(cloud), account, stream, "", own)
+    foreign = answer({field: value for field, value in body.items() if field == name})._replace(status=500)
+    with pytest.raises(NoEnvelope):
+        read(single(cloud), account, stream, "", foreign)
