@@ -138,6 +138,7 @@ def test_an_error_keeps_the_words_of_the_cloud(provider: str, body: Any, code: s
     assert (error.code, error.message, error.request_id) == (code, "in its own words", "r-7")
 
 
+STATE_OF_LIVE = "DescribeLiveStreamState"
 ROW_OF_HUAWEI = {"publish_domain": "push.example", "app": "live", "stream": "s"}
 TENCENT = {"StreamState": "active", "RequestId": "r"}
 ALIBABA = {"StreamState": "online", "RequestId": "r"}
@@ -188,6 +189,10 @@ def test_an_answer_to_another_request_is_malformed(provider: str, body: Any, nam
         ("zego", {"Code": 0, "Data": {"stream_id": "zegotest-1234567890-rtc01"}}, {"is_test": True}),
         ("zego", {"Code": 0, "Data": {"StreamID": "rtc01"}}, {"is_test": True}),
         ("zego", {"Code": 0, "Data": {"streamid": None}}, {}),
+        ("tencent", {"Response": {**TENCENT, "DomainName": "5000.LivePush.example."}}, {}),
+        ("tencent", {"Response": {**TENCENT, "domainname": "5000.LivePush.example", "Action": STATE_OF_LIVE}}, {}),
+        ("alibaba", {**ALIBABA, "DomainName": "Push.shop.example."}, {}),
+        ("alibaba", {**ALIBABA, "domainname": "PUSH.shop.example", "Action": STATE_OF_LIVE}, {}),
         ("volcengine", told_by_volcengine(
             {"Action": "GetUserStreamState", "Version": "2020-12-01", "Service": "rtc"},
             {"RoomId": "board", "userid": "caster"}, {"RoomId": "board", "UserId": "caster"}), {}),
@@ -360,3 +365,76 @@ def test_a_broken_error_with_a_request_id_is_the_clouds_own(provider: str, body:
     foreign = answer({field: value for field, value in body.items() if field == name})._replace(status=500)
     with pytest.raises(NoEnvelope):
         read(single(cloud), account, stream, "", foreign)
+
+
+INTL = {"endpoint": "https://live.intl.tencentcloudapi.com"}
+LIVE = {"domain": "push.example", "app": "live", "stream": None}
+ONLINE_OF_TENCENT, ONLINE_OF_ALIBABA = "DescribeLiveStreamOnlineList", "DescribeLiveStreamsOnlineList"
+BACKUP, PUSHES = "DescribeBackupStreamList", "DescribeLiveStreamPushInfoList"
+RATES = "DescribeLiveDomainFrameRateAndBitRateData"
+
+
+@pytest.mark.parametrize(
+    ("provider", "action", "account", "stream", "scope", "key"),
+    [
+        ("tencent", BACKUP, {}, LIVE, "main", ("push.example", "live", "s")),
+        ("tencent", BACKUP, {"region": None}, LIVE, None, ("push.example", "live", "s")),
+        ("tencent", BACKUP, INTL, LIVE, None, ("push.example", "live", "s")),
+        ("tencent", ONLINE_OF_TENCENT, {}, {**LIVE, "stream": "x"}, "push.example", ("push.example", "live", "x")),
+        ("tencent", PUSHES, {}, {**LIVE, "app": "a"}, "push.example\na", ("push.example", "a", "s")),
+        ("alibaba", ONLINE_OF_ALIBABA, {}, LIVE, None, ("push.example", "live", "s")),
+        ("alibaba", ONLINE_OF_ALIBABA, {}, {**LIVE, "streaming_domain": "play.example", "stream": "x"},
+         "play.example", ("push.example", "live", "x")),
+        ("alibaba", RATES, {}, LIVE, "push.example", ("push.example", "live", "s")),
+        ("alibaba", RATES, {}, {**LIVE, "streaming_domain": "push.example"}, None, ("push.example", "live", "s")),
+        ("volcengine", "GetRoomOnlineUsers", {"app_id": "app"}, {"room_id": "r"}, "app\nr", "s"),
+        ("volcengine", "GetRoomOnlineUsers", {}, {"room_id": "r", "app_id": "own", "user_id": "u"}, "own\nr", "u"),
+    ],
+)  # fmt: skip
+def test_a_list_is_asked_for_a_scope_and_has_streams_by_their_keys(
+    provider: str, action: str, account: dict[str, Any], stream: dict[str, Any], scope: str | None, key: Any
+) -> None:
+    """A stream is looked for in the list of its own domain, room or account, under its own address."""
+    cloud = all_providers()[provider]
+    api = cloud.apis()[action] if action != RATES and action != PUSHES else cloud.figures[0]
+    made = make(cloud, document(provider), {"account": account, "stream": {"name": "s", **stream}})
+    assert isinstance(api, Listing)
+    assert api.action == action
+    assert api.scope(*made) == scope
+    assert tuple(api.keys(*made)) == (key,)
+
+
+@pytest.mark.parametrize(
+    ("provider", "stream", "key"),
+    [
+        ("zego", {"stream_id": "x"}, "x"),
+        ("zego", {}, "s"),
+        ("tencent", LIVE, ("push.example", "live", "s")),
+        ("tencent", {**LIVE, "stream": "x"}, ("push.example", "live", "x")),
+        ("alibaba", LIVE, ("push.example", "live", "s")),
+        ("alibaba", {**LIVE, "stream": "x", "streaming_domain": "play.example"}, ("push.example", "live", "x")),
+        ("alibaba", {**LIVE, "streaming_domain": "push.example"}, ("", "live", "s")),
+        ("huawei", {**LIVE, "stream": "x"}, ("push.example", "live", "x")),
+    ],
+)
+def test_a_callback_finds_streams_by_their_keys(provider: str, stream: dict[str, Any], key: Any) -> None:
+    """Callbacks name the ingest domain; a stream configured by its streaming domain is found by any."""
+    cloud = all_providers()[provider]
+    assert cloud.callbacks is not None
+    made = make(cloud, document(provider), {"stream": {"name": "s", **stream}})
+    assert tuple(cloud.callbacks.keys(*made)) == (key,)
+
+
+def test_tencents_sites_differ_in_pages_and_pauses() -> None:
+    """The mainland's lists have larger pages and may be asked for once a minute; the international ones each round."""
+    tencent = all_providers()["tencent"]
+    online, pushes = tencent.apis()[ONLINE_OF_TENCENT], tencent.figures[0]
+    assert isinstance(online, Listing)
+    for fields, rows, rates, every in (({}, 10_000, 4_000, 60.0), (INTL, 100, 1_000, 0.0)):
+        account, _ = make(tencent, document("tencent"), {"account": fields})
+        assert online.ask(account, "d", 3).params == {"DomainName": "d", "PageNum": 3, "PageSize": rows}
+        assert pushes.ask(account, "d\na", 3).params == {
+            "PushDomain": "d", "AppName": "a", "PageNum": 3, "PageSize": rates,
+        }  # fmt: skip
+        assert {online.ask(account, "d", 1).version, pushes.ask(account, "d\na", 1).version} == {"2018-08-01"}
+        assert {online.every(account), pushes.every(account)} == {every}
