@@ -173,7 +173,7 @@ def test_no_list_reads_more_values_than_its_page_explains(provider: str) -> None
     account, _ = exchanges.make(cloud, exchanges.document(provider))
     more = Reply(200, {}, b'{"a":[' + b"{}," * (LISTED_VALUES // 2) + b"{}]}")
     few = Reply(200, {}, b'{"a":[' + b"{}," * MOST_VALUES + b"{}]}")
-    for listing in cloud.listings:
+    for listing in (*cloud.listings, *cloud.figures):
         with pytest.raises(Malformed, match=r"more values|more objects"):
             listing.read(account, "app\nroom", listing.ask(account, "app\nroom", 1), more)
         with pytest.raises((Malformed, ProviderError)) as caught:

@@ -438,3 +438,24 @@ def test_tencents_sites_differ_in_pages_and_pauses() -> None:
         }  # fmt: skip
         assert {online.ask(account, "d", 1).version, pushes.ask(account, "d\na", 1).version} == {"2018-08-01"}
         assert {online.every(account), pushes.every(account)} == {every}
+
+
+@pytest.mark.parametrize(
+    ("provider", "action", "body", "pages"),
+    [
+        ("tencent", ONLINE_OF_TENCENT, {"Response": {"TotalPage": 9, "TotalNum": 10_001}}, 2),
+        ("tencent", PUSHES, {"Response": {"TotalPage": 9, "TotalNum": 4_001}}, 2),
+        ("tencent", PUSHES, {"Response": {"TotalPage": 9}}, 9),
+        ("alibaba", ONLINE_OF_ALIBABA, {"TotalPage": 9, "TotalNum": 3_001}, 2),
+        ("alibaba", ONLINE_OF_ALIBABA, {"TotalPage": 9, "TotalNum": 3_000}, 1),
+        ("alibaba", ONLINE_OF_ALIBABA, {f"{ONLINE_OF_ALIBABA}Response": {"TotalPage": 9}}, 9),
+        ("alibaba", RATES, {f"{RATES}Response": {"FrameRateAndBitRateInfos": {}}}, 1),
+    ],
+)
+def test_a_list_has_no_more_pages_than_its_rows_fill(provider: str, action: str, body: Any, pages: int) -> None:
+    """The number of rows bounds the number of pages, whether the answer is nested or flat."""
+    cloud = all_providers()[provider]
+    api = next(one for one in (*cloud.listings, *cloud.figures) if one.action == action)
+    account, _ = make(cloud, document(provider))
+    page = api.read(account, "d", api.ask(account, "d", 1), answer(body))
+    assert (page.pages, dict(page.rows), page.last) == (pages, {}, True)
