@@ -475,10 +475,12 @@ def test_an_answer_that_names_its_domain_may_write_it_otherwise() -> None:
 
 
 def test_an_object_within_an_answer_contradicts_nothing_around_it() -> None:
-    """A field that stands inside and outside has one value, which may be null; what stands in one alone is free."""
-    for outer in ({}, {"a": 1}, {"c": 3}):
+    """A field that stands inside and outside has one value, and null is another; what stands in one alone is free."""
+    agreeing: list[dict[str, Any]] = [{}, {"a": 1}, {"c": 3}]
+    for outer in agreeing:
         check_consistent(outer, {"a": 1, "b": 2})
-    for outer in ({"a": 2}, {"a": None}, {"a": 1, "b": None}):
+    differing: list[dict[str, Any]] = [{"a": 2}, {"a": None}, {"a": 1, "b": None}]
+    for outer in differing:
         refused(Malformed, "the answer says two different things",
                 lambda outer=outer: check_consistent(outer, {"a": 1, "b": 2}))  # type: ignore[misc]  # fmt: skip
 
