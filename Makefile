@@ -9,11 +9,13 @@ OLDEST := tests/core/aiohttp-oldest.txt
 # Debian has Prometheus 2. `make prometheus` builds 3, without the discovery of clouds' machines that nobody asks for here.
 PROMETHEUS := 3.16.0
 PROMETHEUS_MODULES := $(patsubst %,github.com/prometheus/prometheus/cmd/%@v0.316.0,prometheus promtool)
-# Where the tests look for it, so that another `prometheus` stays the first in PATH.
+# The newest whose module Go installs without a checkout: later ones replace modules of others.
+LIVEKIT := github.com/livekit/livekit-server/cmd/server@v1.9.11
+# Where the tests look for them, so that another `prometheus` stays the first in PATH.
 PEERS := .peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests format docs bench nightly mutants prometheus dist deb lock clean
+.PHONY: help demo test lint types floors tests format docs bench nightly mutants prometheus livekit dist deb lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,7 +41,7 @@ floors: $(VENV)/.development
 
 # The tests of what decides: they have to reach 97 % of its branches (see pyproject.toml).
 DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py limits.py model.py planner.py prober.py \
-  quota.py rounds.py routes.py schedules.py waiting.py) tests/test_config.py tests/test_config_http.py \
+  quota.py rounds.py routes.py schedules.py slots.py waiting.py) tests/test_config.py tests/test_config_http.py \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
   tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py
 # What measures goes alone, after the rest.
@@ -80,6 +82,10 @@ mutants: $(VENV)/.development ## Change what decides, line by line, and list wha
 prometheus: ## Build Prometheus 3 and its promtool for the tests (needs Go 1.26)
 	GOBIN=$(CURDIR)/$(PEERS) CGO_ENABLED=0 go install -tags remove_all_sd \
 	  -ldflags '-s -X github.com/prometheus/common/version.Version=$(PROMETHEUS)' $(PROMETHEUS_MODULES)
+
+livekit: ## Build a LiveKit server for the tests (needs Go 1.24)
+	GOBIN=$(CURDIR)/$(PEERS)/livekit CGO_ENABLED=0 go install -ldflags '-s -w' $(LIVEKIT)
+	mv $(PEERS)/livekit/server $(PEERS)/livekit-server && rmdir $(PEERS)/livekit
 
 dist: $(VENV)/.development ## Build wheel, sdist and chart into dist/
 	rm -rf dist

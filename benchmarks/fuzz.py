@@ -11,35 +11,24 @@ import contextlib
 import importlib
 import sys
 import tempfile
-from typing import Any
+from pathlib import Path
+
+import yaml
 
 from exporter.model import Account, Answer, Reply, Stream
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, Callback, Malformed, NoEnvelope, Page, ProviderError, Refused
-from testbed.apis import single
 
 STATUSES = (200, 200, 200, 302, 400, 403, 429, 500)
-FIELDS: dict[str, dict[str, Any]] = {
-    "zego": {"app_id": 1234567890},
-    "tencent": {"region": "ap-guangzhou"},
-    "alibaba": {},
-    "volcengine": {"app_id": "app"},
-    "huawei": {"project_id": "project", "region": "cn-north-4"},
-}
-ADDRESSES: dict[str, dict[str, Any]] = {
-    "zego": {},
-    "tencent": {"domain": "push.example", "inputs": 2},
-    "alibaba": {"domain": "push.example", "app": "live", "streaming_domain": "play.example"},
-    "volcengine": {"room_id": "room"},
-    "huawei": {"domain": "push.example", "app": "live"},
-}
+EXCHANGES = Path(__file__).parents[1] / "tests" / "providers"
 
 
 def watched(name: str) -> tuple[AnyProvider, Account, Stream]:
-    """Return a provider with an account and a stream of it."""
+    """Return a provider with the account and the stream of its recorded exchanges."""
     provider = all_providers()[name]
-    account = provider.account(name="main", provider=name, **FIELDS[name])
-    return provider, account, provider.stream(name="one", account="main", **ADDRESSES[name])
+    fields = yaml.safe_load((EXCHANGES / name / "exchanges.yml").read_bytes())
+    account = provider.account(**{"name": "main", "provider": name, **fields.get("account", {})})
+    return provider, account, provider.stream(**{"name": "one", "account": "main", **fields["stream"]})
 
 
 ALL = [watched(name) for name in all_providers()]
@@ -52,8 +41,8 @@ def one_input(data: bytes) -> None:
     provider, account, stream = ALL[data[0] % len(ALL)]
     reply = Reply(STATUSES[data[1] % len(STATUSES)], {"content-type": "application/json"}, data[2:])
     with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
-        call = single(provider).ask(account, stream)
-        assert isinstance(single(provider).read(account, stream, call, reply), Answer)
+        if (single := provider.single) is not None:
+            assert isinstance(single.read(account, stream, single.ask(account, stream), reply), Answer)
     for listing in (*provider.listings, *provider.figures):
         with contextlib.suppress(ProviderError, NoEnvelope, Malformed):
             scope = listing.scope(account, stream) or ""

@@ -1,9 +1,9 @@
 """Writes everything that is generated: `python -m docs.generate`; with `--check` only says what is stale.
 
-Codes, commands, configuration and metrics (docs/), rules and a test of them (deploy/prometheus), dashboards
-(grafana/dashboards), copies of the dashboards and of the example in the package (exporter/commands/shipped), and in the
-Helm chart (deploy/helm) the table of its values and copies of rules, dashboards and inhibitions: a chart can only read
-files of its own folder.
+The READMEs' tables of clouds; codes, commands, configuration and metrics (docs/), rules and a test of them
+(deploy/prometheus), dashboards (grafana/dashboards), copies of the dashboards and of the example in the package
+(exporter/commands/shipped), and in the Helm chart (deploy/helm) the table of its values and copies of rules, dashboards
+and inhibitions: a chart can only read files of its own folder.
 """
 
 import argparse
@@ -11,7 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs import generate_chart, generate_codes, generate_commands, generate_configuration, generate_metrics
+from docs import (
+    generate_chart,
+    generate_clouds,
+    generate_codes,
+    generate_commands,
+    generate_configuration,
+    generate_metrics,
+)
 from exporter.rules.building import CHART as CHART_RULES
 from exporter.rules.building import render
 from exporter.rules.options import RulesOptions
@@ -29,6 +36,7 @@ def generated() -> dict[Path, str]:
     rules = render(RulesOptions())
     dashboards = build.build()
     return {
+        **generate_clouds.generated(),
         generate_codes.PAGE: generate_codes.render(),
         generate_commands.PAGE: generate_commands.render(),
         generate_configuration.PAGE: generate_configuration.render(),

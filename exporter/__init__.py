@@ -1,3 +1,3 @@
-"""Prometheus exporter that tells which live streams are up, on four clouds."""
+"""Prometheus exporter that tells which live streams are up, on clouds and servers of your own."""
 
 __version__ = "0.1.0"

@@ -88,6 +88,7 @@ class Answer(NamedTuple):
         state: Never UNKNOWN.
         code: The provider's own code of the answer, for `stream_provider_responses_total`; `ok` if it has none.
         started: When the present push began, in Unix seconds. This and all below are set only if the provider says so.
+        lasted: Or for how many seconds it has lasted, from which the board makes `started`.
         media: Whether each media type is published.
         inputs: The inputs being pushed; None if unknown.
         ingest: How the stream comes in.
@@ -99,6 +100,7 @@ class Answer(NamedTuple):
     state: State
     code: str = "ok"
     started: float | None = None
+    lasted: float | None = None
     media: tuple[tuple[str, bool], ...] = ()
     inputs: tuple[Input, ...] | None = None
     ingest: Literal["push", "pull"] | None = None

@@ -29,22 +29,6 @@ PANELS: list[look.Panel] = [
         steps=[(1, look.RED)],
         decimals=0,
     ),
-    number(
-        "Store",
-        "Whether each exporter reaches the store that it shares with others; empty without one.",
-        {"store": f"min(stream_exporter_store_up{{{JOB}}})"},
-        unit="none",
-        mappings=words({1: ("answers", look.GREEN), 0: ("lost", look.RED)}),
-        size=(6, 4),
-    ),
-    number(
-        "Replicas",
-        "Exporters that share the store and are alive, as the one says that sees the fewest.",
-        {"replicas": f"min(stream_exporter_replicas{{{JOB}}})"},
-        unit="none",
-        decimals=0,
-        size=(6, 4),
-    ),
     rows(
         "Exporters",
         "The exporters that are seen, with version, Python and time since start.",
@@ -54,7 +38,7 @@ PANELS: list[look.Panel] = [
             f"and on (instance) stream_exporter_build_info{{{JOB}}})",
         },
         [Column("Running for", unit="dtdurations")],
-        size=(24, 4),
+        size=(12, 4),
         empty="No exporter is seen",
         hidden=["Value #A"],
     ),
@@ -63,13 +47,25 @@ PANELS: list[look.Panel] = [
         "Memory of the exporter's process.",
         {"{{instance}}": f"process_resident_memory_bytes{{{JOB}}} {OF_EXPORTERS}"},
         unit="bytes",
-        size=(12, 6),
+        size=(8, 6),
     ),
     curves(
         "Processor time",
         "Processor time of the exporter's process per second; 100 % is one core.",
         {"{{instance}}": f"rate(process_cpu_seconds_total{{{JOB}}}[$__rate_interval]) {OF_EXPORTERS}"},
         unit="percentunit",
-        size=(12, 6),
+        size=(8, 6),
+    ),
+    curves(
+        "Replicas",
+        "Exporters that share the store: 0 while it does not answer, 1 without one.",
+        {
+            "{{instance}}": " or ".join(
+                f"max by (instance) (stream_exporter_{what}{{{JOB}}})"
+                for what in ("replicas", "store_up", "build_info")
+            )
+        },
+        unit="none",
+        size=(8, 6),
     ),
 ]

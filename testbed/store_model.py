@@ -35,12 +35,15 @@ class Keys:
 
     def execute(self, digest: str, now: int, keys: list[str], args: list[str]) -> list[Any]:
         """Return what the script with a digest returns at a time in microseconds."""
-        return _SCRIPTS[digest](self, now, keys, args)
+        closed = _closed(self, now, keys[0], args[0], args[1] == "1")
+        if digest == RESERVE.digest and closed > 0:
+            return _none(now, closed)
+        return _SCRIPTS[digest](self, now, keys[1:], args[2:])
 
 
 def beat(held: Keys, now: int, keys: list[str], args: list[str]) -> list[Any]:
     """Do what `beat.lua` does."""
-    _, member, written = args
+    member, written = args
     members, sent = held.hashes.setdefault(keys[0], {}), int(written)
     alive, settled, since = 0, 0, now
     for name, value in tuple(members.items()):
@@ -87,7 +90,7 @@ def _closed(held: Keys, now: int, key: str, server: str, jumped: bool) -> int:
 def _grown(state: dict[str, str], now: int, args: list[str], gap: float, last: float) -> tuple[float, float]:
     """Return the gap under throttling, and since when there is demand; forgets what is over."""
     rate, since, resumed = float(state["rate"]), float(state["since"]), float(state.get("resumed", "0"))
-    level, growth, lull, forget = map(float, args[9:13])
+    level, growth, lull, forget = map(float, args[7:11])
     if now - last > lull + WINDOW / rate:
         resumed = now
     tried = min(now - since, now - resumed + level * SECOND - lull) / SECOND
@@ -101,27 +104,25 @@ def _grown(state: dict[str, str], now: int, args: list[str], gap: float, last: f
 
 def _counted(held: Keys, now: int, keys: list[str], member: str) -> tuple[int, int, int | None]:
     """Return members alive, those that may be counted on, and since when one of them is there."""
-    known = {name: tuple(map(int, value.split())) for name, value in held.hashes.get(keys[1], {}).items()}
+    known = {name: tuple(map(int, value.split())) for name, value in held.hashes.get(keys[0], {}).items()}
     there = {name: joined for name, (heard, joined) in known.items() if now - 3 * SECOND < heard <= now}
     return len(there), sum(joined <= now - WINDOW for joined in there.values()), there.get(member)
 
 
 def reserve(held: Keys, now: int, keys: list[str], args: list[str]) -> list[Any]:
     """Do what `reserve.lua` does."""
-    server, member, jumped = args[0], args[1], args[2] == "1"
-    last, before, want, most, window, replicas = map(int, args[3:9])
-    if (closed := _closed(held, now, keys[0], server, jumped)) > 0:
-        return _none(now, closed)
+    member = args[0]
+    last, before, want, most, window, replicas = map(int, args[1:7])
     alive, counted, mine = _counted(held, now, keys, member)
     if mine is None:
         return _none(now, WINDOW)
     if mine > now - WINDOW:
         return _none(now, mine + WINDOW - now)
-    missing = max(replicas, alive, int(held.number(keys[2]))) - counted
+    missing = max(replicas, alive, int(held.number(keys[1]))) - counted
     calls: float = most - missing * (most // replicas)
     if calls < 1:
         return _none(now, SECOND)
-    state = held.hashes.setdefault(keys[3], {})
+    state = held.hashes.setdefault(keys[2], {})
     follows, paused = float(state.get("next", "0")), float(state.get("paused", "0"))
     paused = 0 if paused > now + 61 * SECOND else paused
     gap: float = window / calls
@@ -138,18 +139,18 @@ def reserve(held: Keys, now: int, keys: list[str], args: list[str]) -> list[Any]
     state["next"] = str(int(follows) if count < 1 else first + count * gap)
     if count < 1:
         return _none(now, first - now - SECOND, calls)
-    sequence, start = max(int(held.number(keys[4])), before), 0
+    sequence, start = max(int(held.number(keys[3])), before), 0
     for slot in range(first, first + count * gap, gap):
         sequence = max(sequence + 16, slot - slot % 16)
         start = start or sequence
-    held.texts[keys[4]] = str(sequence)
+    held.texts[keys[3]] = str(sequence)
     return [now, 0, first, gap, count, start, lua(calls).encode()]
 
 
 def slow(held: Keys, now: int, keys: list[str], args: list[str]) -> list[Any]:
     """Do what `slow.lua` does."""
-    sent, asked = min(int(args[1]), now), min(int(args[2]), MINUTE)
-    limit, least, pause, level, growth, cut = map(float, args[3:9])
+    sent, asked = min(int(args[0]), now), min(int(args[1]), MINUTE)
+    limit, least, pause, level, growth, cut = map(float, args[2:8])
     state = held.hashes.setdefault(keys[0], {})
     paused = min(float(state.get("paused", "0")), now + MINUTE)
     rate, deaf, since = (float(state.get(name, "0")) for name in ("rate", "cut", "since"))
@@ -202,9 +203,9 @@ class ModelServer:
         """Return its microseconds."""
         return int((asyncio.get_running_loop().time() + self.ahead) * SECOND)
 
-    def restart(self) -> None:
-        """Begin anew, with nothing."""
-        self.run, self.held = f"run{int(self.run[3:]) + 1}", Keys()
+    def restart(self, held: Keys | None = None) -> None:
+        """Begin anew, with nothing, or with what a replica of the store holds."""
+        self.run, self.held = f"run{int(self.run[3:]) + 1}", held or Keys()
 
 
 @dataclass(slots=True)
@@ -239,10 +240,12 @@ class ModelLink:
     server: str
 
     async def ask(self, *words: Word, seconds: float = SECONDS) -> Any:
-        """Run one of the three scripts."""
+        """Run one of the three scripts; all else it does not know."""
         way, text = self.way, [str(word) for word in words]
         if not way.server.up or way.server.run != self.server:
             raise StoreError("connection", "broke")
+        if text[0] != "EVALSHA" or text[1] not in _SCRIPTS:
+            raise StoreError("answer", "unknown", "ERR")
         try:
             async with asyncio.timeout(seconds):
                 # What is on its way arrives, whoever has stopped waiting.

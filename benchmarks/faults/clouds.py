@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from benchmarks.faults.lines import STRAY, Line
 from benchmarks.faults.script import Life, Spell, Spells, life, spells
 from exporter.model import Account, Reason, Reply, Request
+from exporter.providers import all_providers
 from exporter.providers.interface import TransportError
 from exporter.simulator.exchange import Exchange, Received
 from exporter.simulator.faults import Fault, write
@@ -46,12 +47,19 @@ ACCOUNTS: dict[str, dict[str, FieldValue]] = {
         "project_id": "project",
         "region": "cn-north-4",
     },
+    "mediamtx": {"username": "made-up-user", "password": "made-up-mediamtx-password"},
+    "srs": {"username": "made-up-user", "password": "made-up-srs-password"},
 }
+
+
+def lists_only(provider: str) -> bool:
+    """Say whether one call answers for all streams of an account."""
+    return all_providers()[provider].single is None
 
 
 def address(provider: str, number: int) -> dict[str, str]:
     """Return the address of a stream: some can be listed, some cannot."""
-    if provider == "zego":
+    if provider == "zego" or lists_only(provider):
         return {}
     if provider == "tencent":
         return {"domain": "push.example"}
@@ -83,7 +91,13 @@ class Chaos:
 
     def reachable(self, key: str, begin: float, end: float) -> Iterator[tuple[float, float]]:
         """Yield the spans in which nothing was wrong with a stream, its account or our clock (Unix seconds)."""
-        sources = (self.streams[key], self.accounts[key.partition("/")[0]], self.our_clock)
+        provider = key.partition("/")[0]
+        own = (
+            self.listings[provider, all_providers()[provider].main.action]
+            if lists_only(provider)
+            else self.streams[key]
+        )
+        sources = (own, self.accounts[provider], self.our_clock)
         at = begin
         for first, last in sorted(span for source in sources for span in source.within(begin, end)):
             if first > at:
@@ -99,7 +113,8 @@ class Clouds:
     Attributes:
         lives: The truth, by `provider/name`.
         tried: When the last finished call for a stream was sent (Unix seconds).
-        listed: When the last listing that settled a stream was sent (Unix seconds).
+        listed: When the last listing that settled a stream was sent (Unix seconds), or the last of any kind where lists
+            are the only word.
         arrivals: Arrival times by account and action.
     """
 
@@ -192,15 +207,25 @@ class Clouds:
 
     def _note(self, exchange: Exchange, sent: float, again: bool) -> None:
         """Note which streams an attempt was about that has finished; one that broke early may be made once more."""
-        if exchange.stream is not None:
-            key = exchange.stream.key
-            if again and key not in self._broken:
-                self._broken.add(key)
+        asked = self._asked(exchange)
+        if asked:
+            first = asked[0]
+            if again and first not in self._broken:
+                self._broken.add(first)
                 return
-            self._broken.discard(key)
-            self.tried[key] = max(sent, self.tried.get(key, 0.0))
+            self._broken.discard(first)
+            # A list that is asked for a few streams may leave the others the answers that they have.
+            noted = self.tried if exchange.stream is not None else self.listed
+            noted.update({key: max(sent, noted.get(key, 0.0)) for key in asked})
         elif exchange.verified:
             self.listed.update(dict.fromkeys(self._settled(exchange), sent))
+
+    def _asked(self, exchange: Exchange) -> list[str]:
+        """Return the streams that an attempt was about: one, or all where lists are the only word."""
+        if exchange.stream is not None:
+            return [exchange.stream.key]
+        provider = exchange.fake.name
+        return [f"{provider}/{provider}-{number:02d}" for number in range(STREAMS_EACH)] if lists_only(provider) else []
 
     def _settled(self, exchange: Exchange) -> list[str]:
         """Return the streams that a sound listing settles: those in it; with volcengine those that are not."""

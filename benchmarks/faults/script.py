@@ -18,6 +18,8 @@ DOWN = {
     "alibaba": (State.INACTIVE, State.FORBIDDEN),
     "volcengine": (State.INACTIVE,),
     "huawei": (State.INACTIVE, State.FORBIDDEN),
+    "mediamtx": (State.INACTIVE,),
+    "srs": (State.INACTIVE,),
 }
 LIVE_SECONDS, DOWN_SECONDS, SHORTEST = 240.0, 120.0, 25.0
 

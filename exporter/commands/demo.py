@@ -89,7 +89,7 @@ def shown(url: str) -> str:
 def greeting(url: str, streams: list[str], clouds: str, file: Path) -> str:
     """Return what a newcomer wants to know; `url` is the exporter's, `streams` are written PROVIDER/NAME."""
     return f"""\
-stream-exporter is watching {len(streams)} simulated streams at four clouds; their states change each half minute.
+stream-exporter is watching {len(streams)} simulated streams; their states change each half minute.
 
   status page   {url}/
   metrics       {url}/metrics

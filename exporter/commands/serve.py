@@ -29,7 +29,7 @@ from exporter.commands.warnings import readable_secrets
 from exporter.config.warnings import readable_by_all
 from exporter.credentials.chain import chooser
 from exporter.credentials.keyring import Keyring
-from exporter.fields import Secret
+from exporter.fields import Secret, SecretSource
 from exporter.model import Account, State
 from exporter.providers.interface import AnyProvider
 from exporter.serving.access import WebConfigError, WebGuard
@@ -183,9 +183,12 @@ class Loader:
         return self._callback_secrets.get(account.name)
 
     def _read_callback_secret(self, account: Account) -> Secret | None:
-        callbacks = self._known[account.provider].callbacks
-        source = getattr(account, callbacks.key_field) if callbacks is not None else None
-        if callbacks is None or source is None:
+        provider = self._known[account.provider]
+        if (callbacks := provider.callbacks) is None:
+            return None
+        variable = config.variable_of(provider, callbacks.key_field, self._environ)
+        source = getattr(account, callbacks.key_field) or (SecretSource("env", variable) if variable else None)
+        if source is None:
             return None
         try:
             return config.secret(callbacks.key_field, source, self._environ)

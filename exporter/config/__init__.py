@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.config.loading import load
 from exporter.config.problems import ConfigErrors, Problem
 from exporter.config.schema import schema
-from exporter.config.secret_values import CredentialsMissing, secret
+from exporter.config.secret_values import CredentialsMissing, secret, variable_of
 from exporter.config.values import Config, Scrape, redacted_slices
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "redacted_slices",
     "schema",
     "secret",
+    "variable_of",
 ]

@@ -14,7 +14,7 @@ from exporter.providers.interface import AnyProvider
 def configured(
     account: Account, provider: AnyProvider, environ: Mapping[str, str], read: Read = secret_values.read_file
 ) -> Credentials:
-    """Return the keys in an account's fields or environment variables; empty ones where it needs none and has none.
+    """Return the keys in an account's fields or environment variables; empty ones where it may have none.
 
     Raises:
         CredentialsMissing: A required field is not set or cannot be read.
@@ -24,10 +24,10 @@ def configured(
         raise CredentialsMissing(field, advice)
 
     def fetch(field: str) -> Secret:
-        variable = secret_values.variable_of(provider, field, environ)
-        if not field or (provider.keyless and field not in given and not variable):
+        if field not in given and not secret_values.variable_of(provider, field, environ):
             return Secret("")
-        return secret_values.secret(field, getattr(account, field) or SecretSource("env", variable), environ, read)
+        source = getattr(account, field) or SecretSource("env", secret_values.variable_of(provider, field, environ))
+        return secret_values.secret(field, source, environ, read)
 
     key_id, key_secret, token = provider.credentials
     # A token from the environment belongs only to keys from the environment.

@@ -6,8 +6,14 @@ The names are those of the vendors' documentation, which each scheme's own file 
     Authorization    = algorithm " Credential=" id["/" scope] ", SignedHeaders=" names ", Signature=" hex
 """
 
-from collections.abc import Iterable
+import base64
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from exporter.fields import SecretSource
+from exporter.model import Credentials
+from exporter.providers.encoding import utf8
+from exporter.providers.interface import ConfigWarning
 
 
 class ParsedAuthorization(NamedTuple):
@@ -50,3 +56,41 @@ def parse(
     if not all((credential, *scope, *names)) or len(scope) != scope_parts or (scope_ends and scope[-1] != scope_ends):
         return None
     return ParsedAuthorization(algorithm, credential, tuple(scope), names, fields["Signature"])
+
+
+# --- HTTP's own schemes -----------------------------------------------------------------------------------------------
+
+
+def http_authorization(username: str | None, credentials: Credentials) -> dict[str, str]:
+    """Return the `Authorization` header of a token, else of a name and password; none without.
+
+    Basic: https://www.rfc-editor.org/rfc/rfc7617, Bearer: https://www.rfc-editor.org/rfc/rfc6750
+    """
+    if credentials.token is not None:
+        return {"Authorization": f"Bearer {credentials.token.reveal()}"}
+    if username is None:
+        return {}
+    pair = utf8(f"{username}:{credentials.key_secret.reveal()}")
+    return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+
+def http_warnings(
+    username: str | None, password: SecretSource | None, token: SecretSource | None = None
+) -> Iterator[ConfigWarning]:
+    """Find fields of an account that `http_authorization` does not send."""
+    if token is not None:
+        for field, value in (("username", username), ("password", password)):
+            if value is not None:
+                yield ConfigWarning(field, "is not sent, because the account has a token")
+    elif password is not None and username is None:
+        yield ConfigWarning("password", "is not sent without username")
+
+
+def parse_basic(text: str) -> ParsedAuthorization | None:
+    """Parse an `Authorization` header with a name and password, the latter as `signature`; None if it is malformed."""
+    scheme, _, word = text.partition(" ")
+    try:
+        name, colon, password = base64.b64decode(word, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return ParsedAuthorization(scheme, name, (), (), password) if scheme.lower() == "basic" and colon else None

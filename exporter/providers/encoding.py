@@ -53,6 +53,11 @@ def same(mine: str, theirs: str) -> bool:
     return hmac.compare_digest(utf8(mine), utf8(theirs))
 
 
+def expiry_signature(*, key: str, t: int) -> str:
+    """Return the signature of callbacks that cover their expiry alone: hex(md5(key + decimal(t))), 32 digits."""
+    return hashlib.md5(utf8(f"{key}{t}"), usedforsecurity=False).hexdigest()
+
+
 @lru_cache(maxsize=1024)
 def host(endpoint: str) -> str:
     """Return the Host header of an endpoint, in lower case."""

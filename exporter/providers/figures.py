@@ -13,7 +13,7 @@ from typing import Any, Final
 from exporter.model import Figures
 from exporter.providers.interface import Malformed
 
-MOST: Final[Mapping[str, float]] = {"bits": 1e12, "frames": 1e5, "pixels": 1e5}
+MOST: Final[Mapping[str, float]] = {"bits": 1e12, "frames": 1e5, "pixels": 1e5, "bytes": 1e18}
 """What no encoder sends: above these a value is no figure."""
 
 RATES: Final = ("stream_ingest_bits_per_second", "stream_ingest_frames_per_second")
@@ -35,6 +35,7 @@ class Columns:
         others: Fields with frames of other media, which show that something arrives.
         width, height: The fields with the size of the picture in pixels.
         size: The field with both, such as `1280*720`.
+        received: The field with the bytes since the push began.
         now: Whether the values are of this moment, so that zeros mean that nothing arrives.
     """
 
@@ -45,6 +46,7 @@ class Columns:
     width: str = ""
     height: str = ""
     size: str = ""
+    received: str = ""
     now: bool = True
 
     def read(self, row: Mapping[str, Any]) -> Figures | None:
@@ -55,10 +57,11 @@ class Columns:
             frames = _number(row, self.frames, MOST["frames"])
             others = [_number(row, name, MOST["frames"]) for name in self.others]
             width, height = self._size(row)
+            received = _number(row, self.received, MOST["bytes"])
         except Malformed:
             return None
         stalled = stands_still(bits.values(), (frames, *others)) if self.now else None
-        found = Figures(told, frames, width, height, stalled)
+        found = Figures(told, frames, width, height, stalled, None if received is None else int(received))
         return None if found == _NOTHING else found
 
     def _size(self, row: Mapping[str, Any]) -> tuple[int | None, int | None]:

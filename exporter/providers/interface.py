@@ -223,6 +223,7 @@ class Callbacks(Generic[A, S]):
         verify: Verify a callback with that key at a time in Unix seconds, and read it; raises `Refused`.
         keys: The keys that match a watched stream to `Event.keys`.
         answer: The response body that the vendor expects.
+        authentic: Whether the signature covers what a callback says, so that nobody else can have made it up.
     """
 
     method: str
@@ -231,6 +232,7 @@ class Callbacks(Generic[A, S]):
     verify: Callable[[A, str, Callback, float], Event]
     keys: Callable[[A, S], tuple[Hashable, ...]]
     answer: str = ""
+    authentic: bool = False
 
 
 # --- the provider ----------------------------------------------------------------------------------------------------
@@ -264,8 +266,9 @@ class Provider(Generic[A, S]):
         listings: The APIs that answer for many streams, in order of preference; required if there is no `single`.
         figures: The APIs that list figures of live streams and nothing else; they are asked last and set no state.
         sign: Turn a call into a signed HTTP request.
-        hides: Names, in any case, of the request headers and URL parameters whose values must never be shown, and of
-            the parameters within such a header, as in `Authorization: SCHEME Credential=…, Signature=…`.
+        hides: Names, in any case, of the request headers and URL parameters whose values must never be shown, of the
+            parameters within such a header, as in `Authorization: SCHEME Credential=…, Signature=…`, and of the fields
+            of an answer with texts that are secret.
         waits: The seconds to wait that a throttling reply gives in the vendor's own headers, besides Retry-After.
         metric_sources: APIs or fields behind each metric that not every provider fills, for the metric's help text.
         environment: The vendor's usual environment variables for each secret field, in order.

@@ -25,7 +25,7 @@ _HTTP_ERROR = re.compile("[45][0-9][0-9]")
 _ZEROS = re.compile(r"\s*0+\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z", re.ASCII)
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 
 T = TypeVar("T", int, str, dict[str, Any])
 V = TypeVar("V")
@@ -123,13 +123,14 @@ def _odd(names: tuple[str, ...]) -> _Odd | None:
 _odd_of_small = lru_cache(maxsize=256)(_odd)
 
 
-def check_success(reply: Reply, fields: dict[str, Any], own: Collection[str] = ()) -> None:
+def check_success(reply: Reply, fields: dict[str, Any], own: Collection[str] = (), free: Collection[str] = ()) -> None:
     """Refuse an answer without an error code that is not a plain success either; call this before reading a state.
 
     Args:
         reply: The provider's reply.
         fields: The whole object in its body.
         own: Top-level fields of a success whose names look like those of error fields.
+        free: Fields at any depth with objects in which such names are no errors of the answer.
 
     Raises:
         NoEnvelope: The status is not 200.
@@ -146,7 +147,7 @@ def check_success(reply: Reply, fields: dict[str, Any], own: Collection[str] = (
         if type(part) is dict:
             if (odd := look(tuple(part))) is not None:
                 _refuse_odd(part, odd, own if part is fields else ())
-            part = part.values()
+            part = [inner for name, inner in part.items() if name not in free] if free else part.values()
         rest += [inner for inner in part if type(inner) in CONTAINERS]
 
 
@@ -215,6 +216,14 @@ def integer_of(fields: Mapping[str, Any], name: str, default: int | None = None)
     return _typed(fields, name, int, default)
 
 
+def boolean_of(fields: Mapping[str, Any], name: str) -> bool:
+    """Return a field that is true or false; raises `Malformed` for anything else."""
+    value = fields.get(name)
+    if not isinstance(value, bool):
+        raise Malformed(f"{name} is neither true nor false")
+    return value
+
+
 def object_of(fields: Mapping[str, Any], name: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return an object field, or a default if it is missing or null; otherwise raises `Malformed`."""
     return _typed(fields, name, dict, default)
@@ -269,11 +278,15 @@ def id_of(fields: Mapping[str, Any], name: str) -> str:
 
 def as_integer(value: Any) -> int | None:
     """Return an integer that was sent as a number or as digits, or None for anything else."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if abs(value) < 1 << 63 else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    return value if type(value) is int and abs(value) < 1 << 63 else None
+
+
+def unix_seconds(value: Any, parts: float = 1.0) -> float | None:
+    """Return Unix seconds from so many parts of a second, sent as number or digits; None for 0 or no time."""
+    number = as_integer(value)
+    return number / parts if number is not None and 0 < number < parts * 1e12 else None
 
 
 def as_text(value: Any) -> str:
@@ -299,8 +312,8 @@ def event_time(fields: Mapping[str, Any], units: Mapping[str, float], sent: floa
 
 
 def utc_seconds(text: Any) -> float | None:
-    """Return a UTC time like `2018-06-29T19:00:00Z`, or with a fraction, in Unix seconds; None for anything else."""
-    if not isinstance(text, str) or not _UTC.fullmatch(text):
+    """Return a time like `2018-06-29T19:00:00Z` in Unix seconds, with a fraction or another zone too; else None."""
+    if not isinstance(text, str) or not _RFC_3339.fullmatch(text):
         return None
     try:
         return datetime.fromisoformat(text).timestamp()

@@ -11,7 +11,7 @@ from xml.parsers import expat  # nosec B407
 from exporter.model import Reply
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.interface import Malformed, NoEnvelope
-from exporter.providers.reading import OK, check_fresh
+from exporter.providers.reading import ERROR_NAMES, OK, as_integer, check_fresh
 
 DEEPEST: Final = 64
 
@@ -65,7 +65,7 @@ def envelope(reply: Reply, root: str, values: int = MOST_VALUES) -> Element:
 
     Raises:
         NoEnvelope: The reply is a cached answer, a redirect, an HTML page, or not XML under a status other than 200.
-        Malformed: The XML is broken, or has another root or more values than a real answer.
+        Malformed: The XML is broken, has another root, an error beside its parts, or more values than a real answer.
     """
     check_fresh(reply)
     try:
@@ -73,9 +73,41 @@ def envelope(reply: Reply, root: str, values: int = MOST_VALUES) -> Element:
     except ValueError as error:
         problem = str(error)
     else:
-        if document.tag == root:
+        if document.tag == root and not any(child.tag.lower() in ERROR_NAMES for child in document):
             return document
-        problem = "not the API's document"
+        problem = "not the API's document, or has an error in it"
     if reply.status != OK or reply.body[:512].lower().lstrip().startswith((b"<!doctype html", b"<html")):
         raise NoEnvelope(f"HTTP {reply.status} with a body that is not the API's")
     raise Malformed(f"the body is {problem}")
+
+
+def child_of(parent: Element, tag: str) -> Element | None:
+    """Return the only child of a name, if there is one; raises `Malformed` if there are several."""
+    found = parent.findall(tag)
+    if len(found) > 1:
+        raise Malformed(f"{parent.tag} has {tag} more than once")
+    return found[0] if found else None
+
+
+def text_of(parent: Element, tag: str) -> str:
+    """Return the text of the only child of a name, as it stands there; otherwise raises `Malformed`."""
+    found = child_of(parent, tag)
+    if found is None or len(found):
+        raise Malformed(f"{parent.tag} lacks {tag}, or has more than text there")
+    return found.text or ""
+
+
+def integer_of(parent: Element, tag: str) -> int:
+    """Return the number in the only child of a name; otherwise raises `Malformed`."""
+    found = as_integer(text_of(parent, tag))
+    if found is None:
+        raise Malformed(f"{tag} is not a whole number")
+    return found
+
+
+def is_marked(parent: Element, tag: str) -> bool:
+    """Say whether an empty child of a name stands there, which means yes; raises `Malformed` if it is not empty."""
+    found = child_of(parent, tag)
+    if found is not None and (len(found) or found.attrib or found.text):
+        raise Malformed(f"{tag} is more than a mark")
+    return found is not None

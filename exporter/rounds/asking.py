@@ -71,7 +71,8 @@ class Asker:
         # A listing that failed counts too: it used up its turn.
         key = (query.api.action, query.scope)
         if isinstance(outcome, Page):
-            pages = query.page if outcome.last else outcome.pages
+            # A token says that one more page follows.
+            pages = query.page if outcome.last else max(outcome.pages, query.page + bool(outcome.token))
             if outcome.origin:
                 state.origins[key].note(outcome.origin, sent)
         else:

@@ -26,7 +26,7 @@ from exporter.providers.reading import LONGEST_WORD, printable, retry_after
 from exporter.rounds.gate import Connection
 from exporter.rounds.plan import Query, label_of
 from exporter.rounds.shared import Shared, place
-from exporter.rounds.transcript import Transcript, known_secrets, redact
+from exporter.rounds.transcript import Transcript, known_secrets, redact, withhold
 from exporter.scrubbing import Targets, scrub
 
 log = structlog.get_logger("prober")
@@ -199,7 +199,7 @@ class Caller:
         secrets = self._secrets(request)
         asked = scrub(redact(request, self.provider.hides), secrets, limit=SHOWN) if request is not None else ""
         body = reply.body[: 4 * SHOWN].decode("utf-8", "replace") if reply is not None else ""
-        told = scrub(body, secrets, limit=SHOWN, addresses=True)[:SHOWN]
+        told = scrub(withhold(body, self.provider.hides), secrets, limit=SHOWN, addresses=True)[:SHOWN]
         status = reply.status if reply is not None else None
         query = made.query
         streams = () if query.api in self.provider.figures else tuple(stream.name for stream in query.streams)

@@ -227,9 +227,9 @@ class Group:
         """Whether the next page is there and worth a call.
 
         A page that is not full is the last, whatever it says of others. If more pages are left than streams, asking
-        for the streams singly costs less.
+        for the streams singly costs less. A token does not say how many pages are left: expect as many as were read.
         """
-        pages = number + 1 if page.token else page.pages
+        pages = 2 * number if page.token else page.pages
         more = min(pages, LARGEST_PAGE) - number
         affordable = more <= len(self.left) or account.plan == "list" or provider.single is None
         return bool(self.left) and more > 0 and not page.last and affordable

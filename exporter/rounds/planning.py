@@ -62,7 +62,10 @@ class Planner:
         fault = UNTOLD if isinstance(outcome, Page) else outcome
         await self._fail(step.lost, fault, sent)
         if step.elsewhere:
-            await self._fail(step.elsewhere, _elsewhere(state.provider, query), sent)
+            doubt = _elsewhere(state.provider, query)
+            state.count(doubt)
+            self._asker.fault = doubt
+            await self._fail(step.elsewhere, doubt, sent)
         async for asked in unhurried(step.ask):
             if asked.inputs is not None and (record := state.record(asked.streams[0])) is not None:
                 state.shared.board.add_inputs(record, asked.inputs)

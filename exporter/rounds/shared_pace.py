@@ -172,6 +172,8 @@ def shared_paces(store: Store) -> Callable[[str, str, str, float], Pace]:
     sequences: dict[tuple[str, str], LastSequence] = {}
 
     def make(provider: str, identity: str, action: str, limit: float) -> Pace:
+        if not action:  # the pace of callbacks and probes is each exporter's own
+            return Pace(limit)
         last = sequences.setdefault((provider, identity), LastSequence())
         return SharedPace(limit, Quota(store, CURVE, provider, identity, action), last)
 

@@ -58,6 +58,12 @@ def _hidden(hides: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
     return names, re.compile(rf"([?&](?:{'|'.join(map(re.escape, names))})=)([^&#\s]*)", re.IGNORECASE)
 
 
+@lru_cache(maxsize=64)
+def _hidden_fields(hides: tuple[str, ...]) -> re.Pattern[str]:
+    """Return a pattern of such fields in JSON, and their texts."""
+    return re.compile(rf'("(?:{"|".join(map(re.escape, hides))})"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.IGNORECASE)
+
+
 def _secret_parts(value: str, names: frozenset[str]) -> list[str]:
     """Return what is secret in a hidden header: its hidden parameters, else all of them, else its last word."""
     parameters = [(name.lower(), part.strip('"')) for name, part in _PARAMETER.findall(value)]
@@ -74,6 +80,11 @@ def redact(request: Request, hides: tuple[str, ...]) -> str:
     if request.body:
         lines += ["", request.body.decode("utf-8", "replace")]
     return "\n".join(lines)
+
+
+def withhold(body: str, hides: tuple[str, ...]) -> str:
+    """Return an answer as text without the texts that its provider hides, also the last one of an answer cut short."""
+    return _hidden_fields(hides).sub(r'\1"<redacted>"', body)
 
 
 def known_secrets(credentials: Credentials | None, request: Request | None, hides: tuple[str, ...]) -> list[str]:

@@ -94,7 +94,7 @@ class App:
             ("GET", "/sd", self._targets),
             ("GET", "/api/v1/streams", self._streams),
             ("GET", "/api/v1/events", self.events.follow),
-            ("*", "/callbacks/{account:.+}", partial(callbacks.receive, self.service)),
+            ("*", "/callbacks/{account:.+}", partial(callbacks.receive, self.service, self.events)),
             ("GET", "/-/healthy", self._healthy),
             ("GET", "/-/ready", self._readiness),
             ("POST", "/-/reload", self._reload_now),

@@ -9,9 +9,10 @@ import structlog
 from aiohttp import web
 
 from exporter.providers.interface import Callback
+from exporter.serving.events import Events
 from exporter.serving.sending import text
 from exporter.serving.service import Service
-from exporter.state.callbacks import CallbackReceiver, Verdict
+from exporter.state.callbacks import CallbackReceiver, Received, Verdict
 
 log = structlog.get_logger("callbacks")
 
@@ -19,8 +20,8 @@ RECEIVE_SECONDS: Final = 4.0  # shorter than any cloud's timeout
 MOST_CALLBACK: Final = 1 << 16
 
 
-async def receive(service: Service, request: web.Request) -> web.Response:
-    """Receive a callback and respond as its vendor expects."""
+async def receive(service: Service, events: Events, request: web.Request) -> web.Response:
+    """Receive a callback, tell it to the followers of events, and respond as its vendor expects."""
     receiver = service.receivers.get(request.match_info["account"])
     if receiver is None:
         return text("no account of this name has a callback secret\n", 404)
@@ -37,6 +38,7 @@ async def receive(service: Service, request: web.Request) -> web.Response:
     if verdict.event is None:
         return text(f"{verdict.outcome}\n", 403)
     for record in verdict.records:
+        events.publish(Received(service.clock.unix(), *record.key, verdict.event.event, receiver.callbacks.authentic))
         service.follow_ups.give(record, verdict.event.live)
     answer = receiver.callbacks.answer
     return web.Response(text=answer, content_type="application/json" if answer else "text/plain")

@@ -1,4 +1,4 @@
-"""`/api/v1/events`: changes of state as server-sent events."""
+"""`/api/v1/events`: changes of state, and callbacks that were accepted, as server-sent events."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiohttp import web
 from exporter.serving import views
 from exporter.serving.sending import SEND_SECONDS, gone, hang_up, text
 from exporter.state.board import Board, Change
+from exporter.state.callbacks import Received
 
 MOST_FOLLOWERS: Final = 64
 MOST_UNREAD: Final = 1000
@@ -19,12 +20,15 @@ CHECK_SECONDS: Final = 1.0
 HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
+News = Change | Received
+
+
 class Events:
-    """Sends each change on a board to all followers."""
+    """Sends each change on a board, and each accepted callback, to all followers."""
 
     def __init__(self, board: Board) -> None:
-        self._followers: set[asyncio.Queue[Change | None]] = set()
-        board.on_change.append(self._publish)
+        self._followers: set[asyncio.Queue[News | None]] = set()
+        board.on_change.append(self.publish)
 
     def __len__(self) -> int:
         return len(self._followers)
@@ -33,7 +37,7 @@ class Events:
         """Send changes to one follower until it disconnects or stops reading, or the server stops."""
         if len(self) >= MOST_FOLLOWERS:
             return text("too many followers of events; try again later\n", 503)
-        changes: asyncio.Queue[Change | None] = asyncio.Queue(MOST_UNREAD)
+        changes: asyncio.Queue[News | None] = asyncio.Queue(MOST_UNREAD)
         self._followers.add(changes)
         response = web.StreamResponse(headers=HEADERS)
         try:
@@ -48,15 +52,15 @@ class Events:
             self._followers.discard(changes)
         return response
 
-    def _publish(self, change: Change) -> None:
-        """Queue a change for each follower; drop one that does not read: it reloads everything on reconnecting."""
+    def publish(self, one: News) -> None:
+        """Queue news for each follower; drop one that does not read: it reloads everything on reconnecting."""
         for changes in tuple(self._followers):
             if changes.full():
                 self._followers.discard(changes)
                 changes.get_nowait()
                 changes.put_nowait(None)
             else:
-                changes.put_nowait(change)
+                changes.put_nowait(one)
 
     async def close(self, _application: web.Application) -> None:
         """End all event streams: the server is stopping."""
@@ -66,8 +70,8 @@ class Events:
             changes.put_nowait(None)
 
 
-async def _events(request: web.Request, changes: asyncio.Queue[Change | None]) -> AsyncIterator[bytes]:
-    """Yield changes as events, and a comment as heartbeat, until the client disconnects or is dropped."""
+async def _events(request: web.Request, changes: asyncio.Queue[News | None]) -> AsyncIterator[bytes]:
+    """Yield changes and callbacks as events, and a comment as heartbeat, until the client disconnects or is dropped."""
     idle = 0.0
     # Check for a disconnected client: writing to it may not fail for minutes.
     while not gone(request):

@@ -18,6 +18,7 @@ from exporter.schedule import Window
 from exporter.serving.pages import Page
 from exporter.serving.service import Service
 from exporter.state.board import Change, Record, Row
+from exporter.state.callbacks import Received
 
 STATUS_SECONDS: Final = 1.0  # the resolution of its times
 EXPOSITION_SECONDS: Final = 0.01
@@ -70,17 +71,17 @@ def _rfc3339(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def event(change: Change) -> bytes:
-    """Return a change of state as a server-sent event."""
-    fields = {
-        "time": _rfc3339(change.at),
-        "provider": change.provider,
-        "stream": change.stream,
-        "old": str(change.old),
-        "new": str(change.new),
-        "evidence": change.evidence,
-    }
-    return f"event: change\ndata: {json.dumps(fields)}\n\n".encode()
+def event(one: Change | Received) -> bytes:
+    """Return a change of state, or an accepted callback, as a server-sent event."""
+    fields: dict[str, Any] = {"time": _rfc3339(one.at), "provider": one.provider, "stream": one.stream}
+    if isinstance(one, Change):
+        fields |= {"old": str(one.old), "new": str(one.new), "evidence": one.evidence}
+        return _event("change", fields)
+    return _event("callback", {**fields, "event": one.event, "authentic": one.authentic})
+
+
+def _event(name: str, fields: Mapping[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(fields)}\n\n".encode()
 
 
 def transcript(calls: Sequence[Transcript], row: Row | None, now: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from exporter.model import State
-from exporter.simulator.exchange import Exchange, Refusal
+from exporter.simulator.exchange import Exchange, Refusal, refuse_if
 from exporter.simulator.types import Stream, Tricks
 
 Row = TypeVar("Row")
@@ -87,3 +87,16 @@ def paginate(rows: list[Row], number: int, size: int, tricks: Tricks, foreign: C
     return Paged(
         None if tricks.null else whole[start : start + size], total, pages if tricks.pages is None else tricks.pages
     )
+
+
+def admit(exchange: Exchange, code: str) -> None:
+    """Find the caller by a token, or by name and password; refuse anybody else with a code."""
+    scheme, _, word = exchange.received.authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        accounts = [one for one in exchange.world.accounts.values() if one.provider == exchange.fake.name]
+        exchange.account = next((one for one in accounts if word and one.text("token") == word), None)
+        refuse_if((exchange.account is None, code))
+        return
+    given = exchange.authorization
+    known = exchange.account is not None and given is not None and exchange.account.text("password") == given.signature
+    refuse_if((not known, code))

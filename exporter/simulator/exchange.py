@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape  # nosec B406 - it only writes
 
 from exporter.providers.authorization import ParsedAuthorization
 from exporter.simulator.types import Account, Stream, Tricks
@@ -69,6 +70,27 @@ def dump(payload: Any) -> bytes:
         return json.dumps(payload, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return json.dumps(payload).encode()
+
+
+def dump_xml(root: str, payload: Any) -> bytes:
+    """Encode XML in UTF-8: an element for each name, one after another for the parts of a list, empty ones for ""."""
+    body = "".join(_elements(root, payload))
+    return f'<?xml version="1.0" encoding="utf-8" ?>\n{body}'.encode("utf-8", "surrogatepass")
+
+
+def _elements(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for part in value:
+            yield from _elements(name, part)
+    elif value == "":
+        yield f"<{name}/>\n"
+    elif isinstance(value, dict):
+        yield f"<{name}>\n"
+        for inner, part in value.items():
+            yield from _elements(inner, part)
+        yield f"</{name}>\n"
+    else:
+        yield f"<{name}>{escape(str(value), {chr(34): '&quot;'})}</{name}>\n"
 
 
 @dataclass(slots=True)

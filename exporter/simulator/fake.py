@@ -50,6 +50,7 @@ class Marks:
     schemes: tuple[str, ...] = ()  # prefixes of `Authorization`
     parameters: tuple[str, ...] = ()  # parameter names
     versions: tuple[str, ...] = ()  # values of `Version`
+    paths: tuple[str, ...] = ()
     weak: bool = False  # whether other vendors use these parameters too, so that they count last
 
 
@@ -117,7 +118,7 @@ class Fake:
 
     def address_of(self, stream: Stream) -> tuple[str, ...]:
         """Return a stream's address as a tuple."""
-        return tuple(stream.address[name] for name in self.address)
+        return tuple(stream.address.get(name, "") for name in self.address)
 
     def is_marked(self, received: Received) -> bool:
         """Whether a request has the vendor's marks."""
@@ -127,6 +128,7 @@ class Fake:
             or received.authorization.startswith(marks.schemes)
             or not parameters.keys().isdisjoint(marks.parameters)
             or parameters.get("Version") in marks.versions
+            or received.path in marks.paths
         )
 
     def parse(self, world: World, received: Received) -> Exchange:

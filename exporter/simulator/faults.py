@@ -151,7 +151,9 @@ BYTE_FAULTS: Mapping[str, Callable[[Fault, Wire], Wire]] = {
     "cached": _cached,
     "redirect": _redirect,
     "status": lambda fault, wire: replace(wire, status=fault.status or 500),
-    "utf8": lambda _fault, wire: replace(wire, body=wire.body.replace(b'":', b'\xff":', 1)),
+    "utf8": lambda _fault, wire: replace(
+        wire, body=wire.body.replace(b'":', b'\xff":', 1).replace(b"</", b"\xff</", 1)
+    ),
     "bom": lambda _fault, wire: replace(wire, body=b"\xef\xbb\xbf" + wire.body),
     "bomb": _bomb,
     "deep": _nested,

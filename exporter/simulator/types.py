@@ -117,6 +117,13 @@ class Stream:
         """Whether the stream is live at a time in Unix seconds."""
         return self.script.state(now) is State.ACTIVE
 
+    def received(self, now: float) -> int:
+        """Return the bytes that have come in since the push began, at a time in Unix seconds."""
+        figures, began, until = self.figures, self.script.started(now), now
+        if not figures.is_moving(now):
+            until = figures.moving.started(now) if isinstance(figures.moving, Script) else began
+        return max(0, int((until - began) * (figures.video_bits + figures.audio_bits) / 8))
+
     def is_present(self, now: float) -> bool:
         """Whether the stream's user is in the room at a time in Unix seconds."""
         return self.is_active(now) if self.in_room is None else self.in_room
@@ -152,7 +159,7 @@ class Manners:
     lost: float = 0.0
     reason: int | None = None
     recreate: bool = False
-    body: Literal["json", "percent", "form"] = "json"
+    body: Literal["json", "percent", "form", "nested"] = "json"
 
 
 @dataclass(frozen=True, slots=True)

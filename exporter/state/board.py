@@ -10,7 +10,7 @@ from typing import NamedTuple
 from exporter.model import Answer, Fault, Figures, Input, State, Stream
 from exporter.schedule import Expectation, Expectations
 from exporter.state.changes import RecentChange, RecentChanges
-from exporter.state.figures import Flow, lacking, together
+from exporter.state.figures import Flow, lacking, start_of, together
 
 Key = tuple[str, str]  # provider, stream name
 
@@ -216,6 +216,8 @@ class Board:
     def answered(self, record: Record, answer: Answer, action: str, now: Instant) -> None:
         """Record a definite answer."""
         before = record.answer
+        if answer.lasted is not None:
+            answer = answer._replace(started=start_of(before, now.unix - answer.lasted))
         if before is None or before.state is not answer.state:
             record.changes += before is not None
             record.definite_since = now.unix

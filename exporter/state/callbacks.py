@@ -47,6 +47,23 @@ class Verdict:
     advice: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An accepted callback about a watched stream.
+
+    Attributes:
+        at: When it arrived, in Unix seconds.
+        event: The vendor's name of the event.
+        authentic: Whether its signature covers what it says. It is a hint even then: only an answer sets a state.
+    """
+
+    at: float
+    provider: str
+    stream: str
+    event: str
+    authentic: bool
+
+
 @dataclass(slots=True)
 class CallbackReceiver:
     """Judges and counts the callbacks of an account with a callback secret.

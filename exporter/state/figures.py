@@ -10,6 +10,9 @@ from exporter.model import Answer, Figures, State, Stream
 SETTLING_SECONDS: Final = 10.0
 """How long a push that has just begun may bring nothing, before that counts as a stall."""
 
+SAME_START: Final = 2.0
+"""Seconds by which the start of a push may differ when it is reckoned anew."""
+
 
 @dataclass(slots=True)
 class Flow:
@@ -51,6 +54,12 @@ class Flow:
         if figures.stalled and at < live + SETTLING_SECONDS:
             figures = figures._replace(stalled=None)
         return cls(figures, until, moved, at)
+
+
+def start_of(before: Answer | None, started: float) -> float:
+    """Return when a push began, in Unix seconds: the start known before, unless the one reckoned anew is another."""
+    known = before.started if before is not None else None
+    return known if known is not None and abs(known - started) < SAME_START else started
 
 
 def together(figures: Figures | None, more: Figures | None) -> Figures | None:

@@ -13,7 +13,7 @@ import structlog
 from exporter.store.clock import MICROSECONDS, Exchange, StoreClock
 from exporter.store.errors import StoreError
 from exporter.store.membership import BEAT, Membership
-from exporter.store.scripts import PREFIX, Script, script
+from exporter.store.scripts import BOOT, PREFIX, Script, script
 
 log = structlog.get_logger("store")
 
@@ -77,7 +77,6 @@ class Store:
         membership: What this exporter may do.
         now: Returns monotonic seconds.
         jumps: How often its clock was seen to be set.
-        jumps_told: Of how many of these it has been told.
         on_change: Called after `up`, `alive` or `problem` has changed.
     """
 
@@ -98,7 +97,7 @@ class Store:
         self.problem = NOT_YET
         self.membership = Membership(mono())
         self.clock = StoreClock()
-        self.jumps = self.jumps_told = 0
+        self.jumps = self._jumps_told = 0
         self.on_change: list[Callable[[], object]] = []
         self._dial = dial
         self.now = mono
@@ -160,17 +159,19 @@ class Store:
             return await _evaluated(link, script, keys, args)
 
     async def evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Ran:
-        """Run a script whose reply begins with the store's time; its first argument is the id of the server's run."""
+        """Run a script of this room, whose reply begins with the store's time; what boot.lua needs is put in front."""
         return await self._evaluate(self._link(), script, keys, args)
 
     async def _evaluate(self, using: Any, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Ran:
+        jumps = self.jumps
         async with using as link:
-            sent = self.now()
-            reply = await _evaluated(link, script, keys, (link.server, *args))
+            sent, jumped = self.now(), int(jumps > self._jumps_told)
+            reply = await _evaluated(link, script, (BOOT, *keys), (link.server, jumped, *args))
             came = self.now()
         if not isinstance(reply, list) or not reply or not isinstance(reply[0], int) or reply[0] <= 0:
             raise StoreError("answer", "the store answered a script with something else than it returns")
         exchange = Exchange(sent, came, reply[0])
+        self._jumps_told = max(self._jumps_told, jumps)
         self.jumps += self.clock.learn(exchange)
         return Ran(exchange, reply[1:])
 

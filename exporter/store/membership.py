@@ -59,10 +59,6 @@ class Membership:
         """Say whether it may call on its own."""
         return not self.shared and now >= self._silent_until
 
-    def wait(self, now: float) -> float:
-        """Return the seconds for which it must be silent if the store does not come back."""
-        return 0.0 if self.shared else max(0.0, self._silent_until - now)
-
 
 def share(most: int, replicas: int) -> int:
     """Return how many calls in a window are each replica's own while it is alone: whole ones, or none."""

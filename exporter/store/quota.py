@@ -12,7 +12,6 @@ from exporter.store.slots import MOST as MOST_SLOTS
 from exporter.store.slots import Grant, Slot, granted
 from exporter.window import window
 
-BOOT: Final = f"{PREFIX}boot"
 RESERVE: Final = script("reserve")
 SLOW: Final = script("slow")
 
@@ -49,7 +48,7 @@ class Quota:
         self._curve = curve
         tag = f"{PREFIX}{{{hashed(f'{provider}/{identity}')}}}"
         self._slots = f"{tag}:slots:{action}"
-        self._keys = (BOOT, MEMBERS, MOST, self._slots, f"{tag}:sequence")
+        self._keys = (MEMBERS, MOST, self._slots, f"{tag}:sequence")
         self._last: Slot | None = None
         self._last_time = 0
 
@@ -69,7 +68,6 @@ class Quota:
         sequence = max(sequence, 0 if self._last is None else self._last.sequence)
         args = (
             store.member,
-            int(jumps > store.jumps_told),
             self._last_time,
             sequence,
             want,
@@ -87,7 +85,6 @@ class Quota:
         except StoreError as error:
             store.fail(error)
             raise
-        store.jumps_told = max(store.jumps_told, jumps)
         if grant.slots:
             self._last, self._last_time = grant.slots[-1], grant.last
         if ran.exchange.precise and store.jumps == jumps:

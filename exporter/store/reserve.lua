@@ -1,29 +1,19 @@
 -- Grants the next slots of one action: when calls may go out, evenly spaced, so that all replicas together keep its rate.
 -- KEYS: the boot marker, the members, the most that there were lately, the action's slots, the account's sequence.
--- ARGV: the server's run, the member, whether its clock was seen to jump, the last slot and the last sequence that the
--- member has had, how many slots it wants, the most calls in a window, the window, the configured replicas, and of
+-- ARGV: those of boot.lua, the member, the last slot and the last sequence that it has had, how many slots it wants, the most calls in a window, the window, the configured replicas, and of
 -- throttling: level and growth in seconds, lull and how long it is remembered in microseconds.
 -- Returns the time, microseconds until asking makes sense, the first slot, the gap, how many, the first sequence, and
 -- the calls in a window at present. All times are in microseconds.
-local AHEAD, WINDOW, EXPIRY = 1000000, 1040000, 3000000
-local STEP, KEPT = 16, 86400
+local EXPIRY, STEP, KEPT = 3000000, 16, 86400
 
-local server, member, last = ARGV[1], ARGV[2], tonumber(ARGV[4])
+local member, last = ARGV[3], tonumber(ARGV[4])
 local want, most, window = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 
 local function none(wait, calls)
   return {now, math.max(1, math.ceil(wait)), 0, 0, 0, 0, tostring(calls or 0)}
 end
 
--- Fresh, restarted, failed over, or set to another time: what was granted before is unknown, and has to pass first.
-local run, opens = string.match(redis.call('GET', KEYS[1]) or '', '^(%w*) (%d+)$')
-opens = tonumber(opens)
-if not run or ARGV[3] == '1' or (server ~= '' and run ~= '' and run ~= server) or opens > now + AHEAD + WINDOW then
-  opens = now + AHEAD + WINDOW
-  run = nil
-end
-redis.call('SET', KEYS[1], string.format('%s %.0f', server ~= '' and server or run or '', opens), 'EX', KEPT)
-if now < opens then return none(opens - now) end
+if closed > 0 then return none(closed) end
 
 -- A member that has just come may have called on its own: it counts once that has left the window.
 local alive, counted, mine = 0, 0, nil

@@ -15,6 +15,8 @@ def _text(name: str) -> str:
 
 
 NOW: Final = _text("now")
+BOOT: Final = f"{PREFIX}boot"
+"""The key that boot.lua, which stands in front of each script, needs first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def script(name: str, now: str = NOW) -> Script:
         name: Its file's.
         now: Lua that sets `now` to the store's microseconds.
     """
-    return Script(f"{now}\n{_text(name)}")
+    return Script("\n".join((now, _text("boot"), _text(name))))
 
 
 def hashed(identity: str) -> str:

@@ -1,13 +1,13 @@
 -- A cloud has refused a call because there were too many: all replicas make fewer.
--- KEYS: the action's slots. ARGV: the server's run (unused), when the call was sent, how long the cloud asks to wait, the
+-- KEYS: the boot marker, the action's slots. ARGV: those of boot.lua, when the call was sent, how long the cloud asks to wait, the
 -- limit, the least rate, the pause, level and growth in seconds, and the cut once growth has begun. Other times are
 -- microseconds of the store, rates calls a second. Returns the time.
 local MINUTE = 60000000
 
-local sent, asked = math.min(tonumber(ARGV[2]), now), math.min(tonumber(ARGV[3]), MINUTE)
-local limit, least, pause = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local level, growth, cut = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local state = redis.call('HMGET', KEYS[1], 'paused', 'rate', 'cut', 'since')
+local sent, asked = math.min(tonumber(ARGV[3]), now), math.min(tonumber(ARGV[4]), MINUTE)
+local limit, least, pause = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local level, growth, cut = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local state = redis.call('HMGET', KEYS[2], 'paused', 'rate', 'cut', 'since')
 local paused = math.min(tonumber(state[1] or '0'), now + MINUTE)
 local rate, deaf, since = tonumber(state[2] or '0'), tonumber(state[3] or '0'), tonumber(state[4] or '0')
 if asked > 0 then paused = math.max(paused, now + asked) end
@@ -27,7 +27,7 @@ if rate == 0 or sent > deaf or deaf > now + MINUTE then
   since = deaf
 end
 since = math.max(since, paused)
-redis.call('HSET', KEYS[1], 'paused', string.format('%.0f', paused), 'rate', tostring(rate),
+redis.call('HSET', KEYS[2], 'paused', string.format('%.0f', paused), 'rate', tostring(rate),
   'cut', string.format('%.0f', deaf), 'since', string.format('%.0f', since), 'resumed', '0')
-redis.call('EXPIRE', KEYS[1], 240)
+redis.call('EXPIRE', KEYS[2], 240)
 return {now}

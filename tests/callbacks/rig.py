@@ -31,6 +31,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "zego": {"app_id": 77, "server_secret": "server-secret", "callback_secret": SECRET},
     "tencent": {"secret_id": "id", "secret_key": "secret", "callback_key": SECRET},
     "alibaba": {"access_key_id": "id", "access_key_secret": "secret", "callback_key": SECRET},
+    "livekit": {"api_key": "id", "api_secret": SECRET},
     "huawei": {
         "access_key": "id", "secret_key": "secret", "project_id": "p", "region": "cn-north-4", "callback_key": SECRET,
     },
@@ -39,6 +40,7 @@ ADDRESS: dict[str, dict[str, Any]] = {
     "zego": {},
     "tencent": {"domain": DOMAIN},
     "alibaba": {"domain": DOMAIN, "app": "live"},
+    "livekit": {"room": "stage"},
     "huawei": {"domain": DOMAIN, "app": "live"},
 }
 CLOUDS = tuple(KEYS)

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import aiohttp
+import pytest
 
 from exporter.model import State
 from exporter.serving.events import MOST_FOLLOWERS, MOST_UNREAD
@@ -24,15 +25,21 @@ async def follow(rig: Rig, session: aiohttp.ClientSession) -> aiohttp.ClientResp
     return reply
 
 
-async def change(reply: aiohttp.ClientResponse) -> dict[str, Any]:
-    """Return the next event's data."""
+async def told(reply: aiohttp.ClientResponse) -> tuple[str, dict[str, Any]]:
+    """Return the next event's name and data."""
     async with asyncio.timeout(5):
         while (event := await reply.content.readuntil(b"\n\n")).startswith(b":"):
             pass
     name, data = event.decode().strip().split("\n")
-    assert name == "event: change"
-    found: dict[str, Any] = json.loads(data.removeprefix("data: "))
-    return found
+    return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+
+
+async def change(reply: aiohttp.ClientResponse) -> dict[str, Any]:
+    """Return the data of the next change."""
+    while (event := await told(reply))[0] == "callback":
+        pass
+    assert event[0] == "change"
+    return event[1]
 
 
 def some_change(number: int) -> Change:
@@ -49,15 +56,36 @@ def test_each_change_is_sent() -> None:
             assert first.headers["Content-Type"] == "text/event-stream"
             assert first.headers["Cache-Control"] == "no-store"
             rig.world.set("zego/one", "inactive")
-            told = await change(first)
-            assert told == await change(second)
-            assert told.pop("time").endswith("Z")
-            assert told == {
+            seen = await change(first)
+            assert seen == await change(second)
+            assert seen.pop("time").endswith("Z")
+            assert seen == {
                 "provider": "zego", "stream": "one", "old": "active", "new": "inactive",
                 "evidence": "DescribeRTCStreamState",
             }  # fmt: skip
             first.close()
             second.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("provider", "event", "authentic"), [
+    ("zego", "stream_close", False), ("livekit", "track_unpublished", True),
+])  # fmt: skip
+def test_each_accepted_callback_is_sent(provider: str, event: str, authentic: bool) -> None:
+    """Before the change that the cloud's answer makes; only one whose signature covers what it says is authentic."""
+
+    async def main() -> None:
+        async with opened({provider: ["one"]}) as rig:
+            follower = await follow(rig, rig.session)
+            rig.world.set(f"{provider}/one", "inactive")
+            name, fields = await told(follower)
+            assert fields.pop("time").endswith("Z")
+            assert (name, fields) == (
+                "callback", {"provider": provider, "stream": "one", "event": event, "authentic": authentic},
+            )  # fmt: skip
+            assert (await change(follower))["new"] == "inactive"
+            follower.close()
 
     asyncio.run(main())
 

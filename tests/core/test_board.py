@@ -316,3 +316,16 @@ def test_every_change_of_what_is_shown_has_a_version_of_its_own() -> None:
         step()
         seen.append(made.version)
     assert sorted(set(seen)) == seen
+
+
+def test_a_start_that_is_reckoned_from_a_duration_stays_the_same() -> None:
+    """Where only the length of a push is told, its start does not waver with each answer, and another push moves it."""
+    made, _ = board(stream())
+    starts = []
+    for mono, lasted in ((10.0, 5.0), (25.0, 20.4), (40.0, 33.5), (55.0, 2.0)):
+        made.answered(record(made), Answer(State.ACTIVE, lasted=lasted), "a", at(mono))
+        answer = record(made).answer
+        assert answer is not None
+        assert answer.started is not None
+        starts.append(answer.started - at(0).unix)
+    assert starts == [5.0, 5.0, 5.0, 53.0]

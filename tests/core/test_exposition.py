@@ -66,6 +66,8 @@ stream_exporter_build_info | gauge | version, python
 stream_exporter_config_last_reload_successful | gauge |
 stream_exporter_config_last_reload_success_timestamp_seconds | gauge |
 stream_exporter_log_lines_dropped_total | counter |
+stream_exporter_store_up | gauge |
+stream_exporter_replicas | gauge |
 """
 KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 SHORT = {"P": ["provider", "stream"], "A": ["provider", "account"]}
@@ -159,7 +161,7 @@ def full() -> Source:
     counters.last_callback["tencent", AWKWARD] = EPOCH + 0.123456
     counters.push_ends["tencent", AWKWARD, "network"] = 4
     accounts: list[Any] = [AccountOf(("tencent", AWKWARD)), AccountOf(("volcengine", "vol"), Health())]
-    return Source(board, counters, lambda: accounts, ("team",), reloaded=EPOCH)
+    return Source(board, counters, lambda: accounts, ("team",), reloaded=EPOCH, store=lambda: (True, 2, ""))
 
 
 def render(source: Source, openmetrics: bool = False, only: Scope | None = None, mono: float = 100.0) -> str:

@@ -170,3 +170,13 @@ def test_the_version_grows_when_figures_change_and_only_then() -> None:
         made.figured(record, figures, at(1), 200.0)
         versions.append(made.version)
     assert [later - earlier for earlier, later in pairwise(versions)] == [1, 0, 1, 1, 0]
+
+
+def test_a_server_that_counts_each_byte_needs_less_patience() -> None:
+    """Its answers say for how long its bytes must stand still."""
+    flow, shown = None, []
+    for at in (0.0, 4.9, 5.0):
+        flow = Flow.after(flow, Figures(received=9, patience=5.0), at, 1e9, NEVER)
+        assert flow is not None
+        shown.append(flow.figures.stalled)
+    assert shown == [None, None, True]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from exporter.rounds.gate import Connection, Gate
@@ -60,6 +61,7 @@ class Replica:
     rate: float
     replicas: int
     store: Store | None = None
+    gate: Gate | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     starts: int = 0
 
@@ -80,6 +82,7 @@ class Replica:
         pace = shared_paces(self.store)("zego", "app", "Describe", self.rate)
         gate = Gate(lambda: pace, self.store.now)
         self.store.start()
+        self.gate = gate
         self.tasks = [asyncio.create_task(self._work(gate, self.store)) for _ in range(STREAMS)]
 
     async def _work(self, gate: Gate, store: Store) -> None:
@@ -133,6 +136,10 @@ class Stage:
             self.server.restart()
         elif kind == "jump":
             self.server.ahead += size if who else -size
+        elif kind == "refusal":
+            assert one.gate is not None
+            assert one.store is not None
+            one.gate.throttled(None, one.store.now())
         elif kind == "stall":
             loop = asyncio.get_running_loop()
             assert isinstance(loop, VirtualLoop)
@@ -142,6 +149,15 @@ class Stage:
             await asyncio.sleep(size)
             if one.store is None:
                 one.start()
+        else:
+            await self._fails(one, kind, size)
+
+    async def _fails(self, one: Replica, kind: str, size: float) -> None:
+        """Let the store or the way to it fail for some seconds."""
+        if kind == "failover":
+            behind = deepcopy(self.server.held)
+            await asyncio.sleep(size)
+            self.server.restart(behind)
         elif kind == "stop":
             self.server.going.clear()
             await asyncio.sleep(size)
@@ -161,7 +177,7 @@ class Stage:
             one.way.there = one.way.back = 0.0002
 
 
-KINDS = ("restart", "jump", "stall", "kill", "leave", "stop", "down", "cut", "lost", "slow")
+KINDS = ("restart", "failover", "jump", "stall", "kill", "leave", "stop", "down", "cut", "lost", "slow")
 EVENTS = st.lists(
     st.tuples(
         st.floats(0.0, 20.0), st.sampled_from(KINDS), st.integers(0, 2), st.sampled_from([0.1, 0.4, 0.7, 2, 4, 7, 12])
@@ -193,6 +209,12 @@ def played(rate: float, count: int, events: list[tuple[float, str, int, float]],
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(rate=11.0, count=2, events=[(9.3, "restart", 0, 0.1)])
+@example(rate=11.0, count=2, events=[(9.3, "failover", 0, 0.4), (15.0, "failover", 0, 2)])
+@example(rate=11.0, count=2, events=[(9.3, "jump", 1, 0.4), (14.7, "jump", 0, 0.7)])
+@example(rate=30.0, count=3, events=[(8.0, "cut", 1, 12.0)])
+@example(rate=11.0, count=2, events=[(8.0, "down", 1, 7.0), (15.2, "kill", 0, 0.1)])
+@example(rate=5.0, count=2, events=[(7.0, "stop", 1, 7.0), (15.2, "lost", 0, 7.0)])
 @given(rate=st.sampled_from([0.7, 1.0, 2.5, 5.0, 11.0, 30.0]), count=st.integers(1, 3), events=EVENTS)
 def test_no_second_holds_more_calls_than_one_exporter_may_make(
     rate: float, count: int, events: list[tuple[float, str, int, float]]
@@ -223,3 +245,11 @@ def test_while_one_is_missing_the_others_leave_it_its_part() -> None:
     cloud = played(20.0, 2, [(10.0, "cut", 1, 15.0)])
     parts = [sum(who == number and 17 <= at - 1000 < 22 for at, who, _ in cloud.calls) for number in (0, 1)]
     assert all(5 * 10 / 1.04 * 0.85 <= part <= 50 for part in parts), parts
+
+
+def test_a_refusal_that_one_hears_slows_all_down() -> None:
+    """Who hears it pauses for a second; all make half of the calls for eight seconds, and all within half a minute."""
+    cloud = played(20.0, 2, [(10.0, "refusal", 0, 0.0)], 40.0)
+    assert not [at for at, who, _ in cloud.calls if who == 0 and 10.001 <= at - 1000 < 11.0]
+    assert 10 * 6 / 1.04 * 0.85 <= cloud.between(12.0, 18.0) <= 10 * 6
+    assert cloud.between(30.0, 40.0) >= 20 * 10 / 1.04 * 0.9

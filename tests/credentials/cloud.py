@@ -1,4 +1,4 @@
-"""Metadata and STS servers of two clouds on loopback, strict as the real ones are, and broken as a test wants them."""
+"""Metadata and STS servers of three clouds on loopback, strict as real ones are, and broken as a test wants them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from aiohttp import web
 from exporter.credentials.keyring import Keyring
 from exporter.model import Account, Reply, Request
 from exporter.providers import all_providers
+from exporter.providers import amazon_web_services as aws
 from exporter.providers.alibaba import credentials as alibaba
 from exporter.providers.interface import AnyProvider, CredentialsError
 from exporter.providers.tencent import credentials as tencent
@@ -28,7 +29,15 @@ CANARY = "canary"
 """Every secret of these tests holds this word; nothing that is shown may."""
 
 ROLE = "exporter-role"
-SERVERS = (tencent.METADATA, tencent.STS, alibaba.METADATA, "https://sts.aliyuncs.com")
+SERVERS = (
+    tencent.METADATA, tencent.STS, alibaba.METADATA, "https://sts.aliyuncs.com",
+    aws.METADATA, aws.CONTAINER, "https://sts.us-west-2.amazonaws.com",
+)  # fmt: skip
+AWS_STS = """<{0}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{0}Result><Credentials>
+<AccessKeyId>{AccessKeyId}</AccessKeyId><SecretAccessKey>{SecretAccessKey}</SecretAccessKey>
+<SessionToken>{Token}</SessionToken><Expiration>{Expiration}</Expiration></Credentials></{0}Result></{0}Response>"""
+AWS_ERROR = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+<Code>InvalidIdentityToken</Code><Message>bad {}</Message></Error><RequestId>r</RequestId></ErrorResponse>"""
 TLS = tls_context()
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -72,32 +81,40 @@ class Cloud:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         action = request.headers.get("X-TC-Action") or request.query.get("Action")
+        if request.method == "POST" and action is None:
+            action = str((await request.post()).get("Action"))
         self.asked.append(f"{request.method} {action or request.path}")
         if self.answer is not None:
             return await self.answer(request)
         if action is not None:
-            return await (
-                self._tencent_sts(request) if "X-TC-Action" in request.headers else self._alibaba_sts(request)
-            )
+            if "X-TC-Action" in request.headers:
+                return await self._tencent_sts(request)
+            return await (self._alibaba_sts(request) if request.query else self._aws_sts(request))
         if request.method == "PUT":
             return self._metadata_token(request)
         return self._metadata(request)
 
     def _metadata_token(self, request: web.Request) -> web.Response:
-        seconds = request.headers.get("X-aliyun-ecs-metadata-token-ttl-seconds", "")
+        names = ("X-aliyun-ecs-metadata-token-ttl-seconds", "X-aws-ec2-metadata-token-ttl-seconds")
+        seconds = next((request.headers[name] for name in names if name in request.headers), "")
         right = request.path == "/latest/api/token" and seconds.isdigit() and 1 <= int(seconds) <= 21600
         return web.Response(text=f"{CANARY}-metadata-token") if right else web.Response(status=400)
 
     def _metadata(self, request: web.Request) -> web.Response:
+        if request.path == "/v2/credentials/task":
+            return web.json_response(self._aws_keys())
         _, _, rest = request.path.partition("/security-credentials/")
         aliyun = request.path.startswith("/latest/meta-data/ram/")
+        amazon = request.path.startswith("/latest/meta-data/iam/")
+        if amazon and request.headers.get("X-aws-ec2-metadata-token") != f"{CANARY}-metadata-token":
+            return web.Response(status=401)
         if aliyun and request.headers.get("X-aliyun-ecs-metadata-token") != f"{CANARY}-metadata-token":
             return web.Response(status=403)
         if self.role is None or rest not in ("", self.role):
             return web.Response(status=404, text="<html>404</html>")
         if not rest:
             return web.Response(text=self.role)
-        keys = self._alibaba_keys() if aliyun else self._tencent_keys(flat=True)
+        keys = self._aws_keys() if amazon else self._alibaba_keys() if aliyun else self._tencent_keys(flat=True)
         return web.json_response({**keys, "Code": "Success"})
 
     async def _tencent_sts(self, request: web.Request) -> web.Response:
@@ -130,6 +147,26 @@ class Cloud:
             error = {"Code": "AuthenticationFail.OIDCToken.Invalid", "Message": f"bad {sent['OIDCToken']!s}"}
             return web.json_response(error, status=400)
         return web.json_response({"RequestId": "r", "Credentials": self._alibaba_keys()})
+
+    async def _aws_sts(self, request: web.Request) -> web.Response:
+        sent = await request.post()
+        assert set(sent) == {
+            "Action", "Version", "RoleArn", "RoleSessionName", "WebIdentityToken", "DurationSeconds",
+        }  # fmt: skip
+        assert (sent["Version"], request.headers.get("Authorization")) == ("2011-06-15", None)
+        if sent["WebIdentityToken"] != self.token:
+            return web.Response(status=400, text=AWS_ERROR.format(sent["WebIdentityToken"]), content_type="text/xml")
+        text = AWS_STS.format("AssumeRoleWithWebIdentity", **self._aws_keys())
+        return web.Response(text=text, content_type="text/xml")
+
+    def _aws_keys(self) -> dict[str, Any]:
+        self.issued += 1
+        return {
+            "AccessKeyId": f"{CANARY}-id-{self.issued}",
+            "SecretAccessKey": f"{CANARY}-key-{self.issued}",
+            "Token": f"{CANARY}-sts-{self.issued}",
+            "Expiration": self._utc(self.time.unix + self.life),
+        }
 
     def _tencent_keys(self, *, flat: bool) -> dict[str, Any]:
         self.issued += 1
@@ -229,7 +266,8 @@ async def bench(provider: str, environ: Mapping[str, str], patience: float = 1.0
             mono=lambda: time.mono,
         )
         kind = all_providers()[provider]
-        yield Bench(ring, cloud, kind, kind.account(name="main", provider=provider), timeouts, routes)
+        needed = {"region": "us-west-2"} if provider == "ivs" else {}
+        yield Bench(ring, cloud, kind, kind.account(name="main", provider=provider, **needed), timeouts, routes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +307,14 @@ def _rrsa(directory: Path) -> dict[str, str]:
     }
 
 
+def _irsa(directory: Path) -> dict[str, str]:
+    return {
+        "AWS_ROLE_ARN": "arn:aws:iam::1:role/exporter",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(directory / "token"),
+        "AWS_REGION": "us-west-2",
+    }
+
+
 SETTINGS = {
     "cvm": Setting("tencent", lambda _: {"TENCENTCLOUD_CAM_ROLE_NAME": ROLE}, 300),
     "cvm-auto": Setting("tencent", lambda _: {"TENCENTCLOUD_CAM_ROLE_NAME": "auto"}, 300),
@@ -276,6 +322,9 @@ SETTINGS = {
     "ecs": Setting("alibaba", lambda _: {"ALIBABA_CLOUD_ECS_METADATA": ROLE}, 900),
     "ecs-profile": Setting("alibaba", _ecs_profile, 900),
     "rrsa": Setting("alibaba", _rrsa, 900),
+    "irsa": Setting("ivs", _irsa, 300),
+    "ecs-task": Setting("ivs", lambda _: {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/task"}, 300),
+    "ec2": Setting("ivs", lambda _: {"AWS_EC2_METADATA_DISABLED": "false"}, 300),
 }
 
 

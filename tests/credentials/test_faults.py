@@ -44,7 +44,7 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     "huge": (saying(200, CANARY * 100_000), "larger than 64 KiB"),
     "bomb": (saying(200, CANARY * 10, **{"Content-Encoding": "gzip"}), "compression"),
     "hang": (hang, "no complete answer in time"),
-    "echo": (echo, "unknown error|not the name|signs"),
+    "echo": (echo, "unknown error|not the name|asked|signs"),
 }
 
 

@@ -49,7 +49,7 @@ def test_the_calls_are_the_documented_ones(tmp_path: Path) -> None:
 
         (directory := tmp_path / name).mkdir()
         play(setting, directory, scene)
-    cam, ram = "/latest/meta-data/cam/security-credentials/", "/latest/meta-data/ram/security-credentials/"
+    cam, ram, iam = (f"/latest/meta-data/{one}/security-credentials/" for one in ("cam", "ram", "iam"))
     assert asked == {
         "cvm": [f"GET {cam}exporter-role"],
         "cvm-auto": [f"GET {cam}", f"GET {cam}exporter-role"],
@@ -57,6 +57,9 @@ def test_the_calls_are_the_documented_ones(tmp_path: Path) -> None:
         "ecs": ["PUT /latest/api/token", f"GET {ram}exporter-role"],
         "ecs-profile": ["PUT /latest/api/token", f"GET {ram}", f"GET {ram}exporter-role"],
         "rrsa": ["POST AssumeRoleWithOIDC"],
+        "irsa": ["POST AssumeRoleWithWebIdentity"],
+        "ecs-task": ["GET /v2/credentials/task"],
+        "ec2": ["PUT /latest/api/token", f"GET {iam}", f"GET {iam}exporter-role"],
     }
 
 

@@ -64,6 +64,8 @@ RRSA = {
     "ALIBABA_CLOUD_OIDC_TOKEN_FILE": "/t",
 }
 POD_TKE, POD_ACK = "pod identity of TKE", "pod identity of ACK (RRSA)"
+IRSA = {"AWS_ROLE_ARN": "arn", "AWS_WEB_IDENTITY_TOKEN_FILE": "/t"}
+TASK = "role of the ECS task or EKS pod"
 CVM, ECS = "CAM role of the CVM instance", "RAM role of the ECS instance"
 
 
@@ -94,7 +96,18 @@ CVM, ECS = "CAM role of the CVM instance", "RAM role of the ECS instance"
         ("volcengine", {}, (f"{HOME}/.volc/config",), "profile file of Volcengine"),
         ("volcengine", {"HOME": ""}, ("/.volc/config",), "profile file of Volcengine"),
         ("volcengine", {"HOME": "relative"}, ("relative/.volc/config",), None),
+        ("volcengine_live", {}, (f"{HOME}/.volc/credentials",), "profile file of Volcengine"),
         ("zego", {}, (), None),
+        ("ivs", {}, (), None),
+        ("ivs", {}, (f"{HOME}/.aws/credentials",), "profile file of AWS"),
+        ("ivs", {"AWS_SHARED_CREDENTIALS_FILE": "/c", "AWS_EC2_METADATA_DISABLED": "false"}, (), "profile file of AWS"),
+        ("ivs", IRSA, (f"{HOME}/.aws/credentials",), "pod identity of EKS (IRSA)"),
+        ("ivs", {**IRSA, "AWS_ACCESS_KEY_ID": "i"}, (), None),
+        ("ivs", {"AWS_ROLE_ARN": "arn"}, (), None),
+        ("ivs", {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2"}, (), TASK),
+        ("ivs", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, (), TASK),
+        ("ivs", {"AWS_EC2_METADATA_DISABLED": "False"}, (), "role of the EC2 instance"),
+        ("ivs", {"AWS_EC2_METADATA_DISABLED": "true"}, (), None),
     ],
 )
 def test_evidence(provider: str, environ: dict[str, str], files: tuple[str, ...], title: str | None) -> None:
@@ -109,7 +122,7 @@ def test_a_callback_key_is_no_key() -> None:
     assert chosen("tencent", TKE, given_=("callback_key",)) == POD_TKE
 
 
-@pytest.mark.parametrize("name", all_providers())
+@pytest.mark.parametrize("name", [name for name, kind in all_providers().items() if not kind.keyless])
 def test_a_missing_key_names_every_source(name: str) -> None:
     """If there are no keys anywhere, the message names each of the cloud's sources once."""
     first, *others = [advice for _, advice in missing(all_providers()[name], {}, ())]
@@ -143,6 +156,12 @@ PROFILES: dict[str, tuple[str, str, str]] = {
         ".alibabacloud/credentials.ini",
         "[default]\ntype = sts\naccess_key_id = id\naccess_key_secret = key\nsecurity_token = tok\n",
     ),
+    "ivs": ("ivs", ".aws/credentials", "[default]\naws_access_key_id = id\naws_secret_access_key = key\n"),
+    "ivs token": (
+        "ivs",
+        ".aws/credentials",
+        "[default]\naws_access_key_id=id\naws_secret_access_key=key\naws_session_token=tok\n",
+    ),
     "volcengine": ("volcengine", ".volc/credentials", "[default]\naccess_key_id = id\nsecret_access_key = key\n"),
     "volcengine token": (
         "volcengine",
@@ -175,6 +194,7 @@ def test_a_named_profile() -> None:
 @pytest.mark.parametrize(
     ("provider", "path", "content", "words"),
     [
+        ("ivs", ".aws/credentials", f"[default]\nrole_arn = {CANARY}\n", "aws_access_key_id is missing"),
         ("tencent", ".tencentcloud/credentials", f"secret_key = {CANARY}", "not in INI form"),
         ("tencent", ".tencentcloud/credentials", f"[default]\n{CANARY}\n", "not in INI form"),
         (
@@ -268,6 +288,57 @@ def test_the_region_of_sts() -> None:
         assert request.url.startswith(f"https://{host}/?")
         assert "identity-token" not in request.url + repr(request)
     source, machine = source_of("alibaba", {**RRSA, "ALIBABA_CLOUD_STS_REGION": "evil.example/"})
+    with pytest.raises(CredentialsError, match="not the name of a region"):
+        follow(source, machine, b"identity-token")
+
+
+CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+TASK_KEYS = {"AccessKeyId": "id", "SecretAccessKey": "key", "Token": "tok", "Expiration": "2027-01-15T08:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://evil.example/v1", "http://169.254.170.2.evil.example/", "http://169.254.170.2@evil.example/", "/v1", "x",
+     "http://169.254.169.254/latest", "ftp://localhost/", "http://localhost/ x", "https://user@evil.example/"],
+)  # fmt: skip
+def test_a_containers_keys_come_from_beside_it(url: str) -> None:
+    """A token is sent without TLS only to the agent's own addresses, and the message repeats no address."""
+    source, machine = source_of("ivs", {CONTAINER: url, "AWS_CONTAINER_AUTHORIZATION_TOKEN": CANARY})
+    with pytest.raises(CredentialsError, match="neither the agent's nor https://") as caught:
+        follow(source, machine)
+    assert url not in str(caught.value)
+
+
+def test_the_token_of_a_pod_is_sent_to_the_agent() -> None:
+    """EKS's agent wants the token of a file, other agents that of a variable, and ECS none."""
+    address, reply = {CONTAINER: "http://169.254.170.23/v1/credentials"}, Reply(200, {}, json.dumps(TASK_KEYS).encode())
+    source, machine = source_of("ivs", {**address, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/t"})
+    lease, (file, request) = follow(source, machine, b"eyJ.token\n", reply)
+    assert (file, request.url) == (Path("/t"), "http://169.254.170.23/v1/credentials")
+    assert request.headers == {"Authorization": "eyJ.token"}
+    assert lease == Lease(Credentials("id", Secret("key"), Secret("tok")), 1_800_000_000.0)
+    source, machine = source_of("ivs", {**address, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "given"})
+    assert follow(source, machine, reply)[1][0].headers == {"Authorization": "given"}
+    source, machine = source_of("ivs", {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/x"})
+    (request,) = follow(source, machine, reply)[1]
+    assert (request.url, request.headers) == ("http://169.254.170.2/v2/credentials/x", {})
+
+
+def test_the_region_of_awss_sts() -> None:
+    """STS is asked in the region that the variables name, and the token goes in the body."""
+    for environ, host in (
+        ({}, "sts.amazonaws.com"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "sts.eu-west-1.amazonaws.com"),
+        ({"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "eu-west-1"}, "sts.us-west-2.amazonaws.com"),
+    ):
+        source, machine = source_of("ivs", {**IRSA, **environ})
+        steps = source.obtain(machine, NOW)
+        next(steps)
+        request = steps.send(b"identity-token")
+        assert isinstance(request, Request)
+        assert request.url == f"https://{host}/"
+        assert b"WebIdentityToken=identity-token" in request.body
+    source, machine = source_of("ivs", {**IRSA, "AWS_REGION": "evil.example/"})
     with pytest.raises(CredentialsError, match="not the name of a region"):
         follow(source, machine, b"identity-token")
 

@@ -38,6 +38,7 @@ ALERTS = {
     "StreamCredentialsRejected": {"critical"},
     "StreamAccountWatchesNothing": {"warning"},
     "StreamConfigReloadFailed": {"warning"},
+    "StreamExporterStoreDown": {"warning"},
     "StreamClockSkew": {"warning"},
     "StreamCallbacksStopped": {"warning"},
     "StreamUnwatched": {"critical"},

@@ -51,6 +51,8 @@ CONTRACT: Metrics = {
     "stream_exporter_config_last_reload_successful": ("gauge", NONE),
     "stream_exporter_config_last_reload_success_timestamp_seconds": ("gauge", NONE),
     "stream_exporter_log_lines_dropped_total": ("counter", NONE),
+    "stream_exporter_replicas": ("gauge", NONE),
+    "stream_exporter_store_up": ("gauge", NONE),
 }
 
 # Those of prometheus-client that the dashboards use.

@@ -23,8 +23,8 @@ STEP = 2.0  # seconds that each state of the demo lasts here, instead of half a 
 WINDOWS = {"__rate_interval": "5s", "__interval": "1s", "__range": "20s"}
 # What the demo is known to have, and a panel would show as 0 if its query missed it: (dashboard, panel, query).
 TRUE_OF_THE_DEMO = {
-    ("fleet", "Live of expected", 2): "== 43",
-    ("fleet", "Live of expected", 1): "== 40",
+    ("fleet", "Live of expected", 2): "== 50",
+    ("fleet", "Live of expected", 1): "== 47",
     ("fleet", "Off air", 0): ">= 1",
     ("fleet", "Live, not expected", 0): "== 1",
     ("fleet", "Degraded", 0): ">= 2",
@@ -34,7 +34,7 @@ TRUE_OF_THE_DEMO = {
     ("fleet", "Alerts", 0): ">= 1",
     ("fleet", "Available, 30 days", 0): "> 0 < 1",
     ("fleet", "Known, 30 days", 0): "> 0 < 1",
-    ("providers", "Accounts answering now", 1): "== 7",
+    ("providers", "Accounts answering now", 1): "== 9",
     ("providers", "Breakers open", 0): ">= 1",
     ("providers", "Throttled answers now", 0): "> 0",
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
 from exporter.model import Reply
+from exporter.simulator.exchange import dump_xml
 
 TEXT = st.text(st.characters(), max_size=12)
 WORDS = st.sampled_from(
@@ -102,13 +104,22 @@ def written(value: Any, escaped: bool) -> bytes:
     return json.dumps(value, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
 
 
+def written_xml(value: Any, _escaped: bool) -> bytes:
+    """Write a document as XML, its only member as the root."""
+    ((root, content),) = value.items() if isinstance(value, dict) and len(value) == 1 else [("any", value)]
+    return dump_xml(root, content)
+
+
+Write = Callable[[Any, bool], bytes]
+
+
 @st.composite
-def bodies(draw: st.DrawFn, true: list[Any]) -> bytes:
+def bodies(draw: st.DrawFn, true: list[Any], write: Write) -> bytes:
     """Draw a body: mostly a spoilt document, sometimes with spoilt bytes, sometimes anything."""
     kind = draw(st.sampled_from(["document"] * 6 + ["bytes", "twice", "deep", "anything"]))
     if kind == "anything":
         return draw(st.binary(max_size=60))
-    body = written(draw(documents(true)), draw(st.booleans()))
+    body = write(draw(documents(true)), draw(st.booleans()))
     place = draw(st.integers(0, len(body)))
     if kind == "bytes":
         return body[:place] + draw(st.binary(max_size=4)) + body[place + draw(st.integers(0, 4)) :]
@@ -120,6 +131,6 @@ def bodies(draw: st.DrawFn, true: list[Any]) -> bytes:
     return body
 
 
-def replies(true: list[Any]) -> st.SearchStrategy[Reply]:
+def replies(true: list[Any], write: Write = written) -> st.SearchStrategy[Reply]:
     """Return a strategy for answers."""
-    return st.builds(Reply, STATUS, HEADERS, bodies(true))
+    return st.builds(Reply, STATUS, HEADERS, bodies(true, write))

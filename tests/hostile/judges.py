@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from xml.etree import ElementTree
 
 from exporter.model import Reply, State
 from tests.providers.facts import facts
@@ -19,10 +20,30 @@ def _no(text: str) -> Any:
     raise ValueError(text)
 
 
+def _xml(body: bytes) -> dict[str, Any] | None:
+    """Return an element as an object: its children by name, several as a list, and texts."""
+    if b"<!DOCTYPE" in body:
+        return None
+    try:
+        root = ElementTree.fromstring(body)
+        return {root.tag: _element(root)}
+    except (ElementTree.ParseError, RecursionError, ValueError, LookupError):
+        return None
+
+
+def _element(element: ElementTree.Element) -> Any:
+    found: dict[str, list[Any]] = {}
+    for child in element:
+        found.setdefault(child.tag, []).append(_element(child))
+    return {name: parts[0] if len(parts) == 1 else parts for name, parts in found.items()} or element.text or ""
+
+
 def document(reply: Reply) -> dict[str, Any] | None:
     """Return the answer's object, or None where no answer can be definite."""
     if reply.headers.get("age", "0").strip(" 0"):
         return None
+    if reply.body.startswith(b"<"):
+        return _xml(reply.body)
     try:
         text = reply.body.decode("utf-8-sig")
         found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no)

@@ -42,7 +42,8 @@ class Theatre:
         figures = api in provider.figures
         wanted = {"state": "active"} if figures else {"fault": "bad_request"}
         others = [one for one in load(provider) if wanted.items() <= one.expected.items() and "stream" not in one.given]
-        self._otherwise = next(one.reply for one in others if one.api is provider.main)
+        # Where one list is all there is, nothing else is asked.
+        self._otherwise = next((one.reply for one in others if one.api is provider.main), Reply(500, {}, b""))
         self.reply = self._otherwise
         self._parsed: set[str] = set()
         self._formats: deque[tuple[bool, Any]] = deque([(False, parse_text), (True, parse_openmetrics)])
@@ -113,7 +114,7 @@ class Theatre:
 
     async def _scrape(self) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(61)  # the longest that a provider may ask us to wait
+        await asyncio.sleep(601)  # longer than a provider may ask us to wait, and than its processes are doubted
         await self._prober.refresh(loop.time() + 5, loop.time())
 
     def _check_series(self) -> None:

@@ -210,6 +210,28 @@ def test_full_memory_a_replica_and_a_cluster_are_told_apart(start: Start) -> Non
     assert "a cluster, which is not supported" in problem(cluster.url)
 
 
+def test_an_old_server_and_something_else_are_named() -> None:
+    """Redis 5 is too old; a web server is no store."""
+
+    async def answering(replies: list[bytes]) -> str:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1024)
+            writer.writelines(replies)
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(StoreError) as caught:
+                await Dialer(parse_store(f"redis://127.0.0.1:{port}"))()
+            return caught.value.message
+
+    info = b"redis_version:5.0.14\r\nrun_id:abc\r\n"
+    told = asyncio.run(answering([b"$%d\r\n%s\r\n" % (len(info), info)]))
+    assert told == "the store is Redis 5.0.14; it takes Redis 6 or Valkey 7 at least"
+    assert "neither Redis nor Valkey" in asyncio.run(answering([b"HTTP/1.1 400 Bad Request\r\n\r\n"]))
+
+
 def test_a_user_that_may_not_ask_for_the_server_s_run_is_served(start: Start) -> None:
     """INFO is often forbidden; all else works. Without the scripts it says so."""
     rules = "--user app on nopass ~stream-exporter:* +@all -info --user poor on nopass ~* +ping +info"

@@ -58,13 +58,17 @@ def asked(step: Step, now: int, rate: float, last: tuple[int, int]) -> tuple[str
     kind, _, who, want, server = step
     if kind in ("beat", "alone"):
         sent = 0 if kind == "alone" else now - (who * SECOND // 3)
-        return HEARTBEAT.digest, KEYS[1:3], [server, f"m{who}", str(sent)]
+        return HEARTBEAT.digest, KEYS[:3], [server, "0", f"m{who}", str(sent)]
     if kind == "slow":
         numbers = [now - want * 10_000, want * 30_000, rate, rate / 32, SECOND, CURVE.level, CURVE.growth, CURVE.cut]
-        return SLOW.digest, KEYS[3:4], [server, *map(str, numbers)]
+        return SLOW.digest, [KEYS[0], KEYS[3]], [server, "0", *map(str, numbers)]
     most, window = max(1, int(rate)), round(WINDOW * max(1.0, 1 / rate))
-    numbers = [int(kind == "jumped"), *last, want, most, window, 2, *GROWING]
-    return RESERVE.digest, KEYS, [server, f"m{who}", *(str(round(n) if n == round(n) else n) for n in numbers)]
+    numbers = [*last, want, most, window, 2, *GROWING]
+    return (
+        RESERVE.digest,
+        KEYS,
+        [server, str(int(kind == "jumped")), f"m{who}", *(str(round(n) if n == round(n) else n) for n in numbers)],
+    )
 
 
 async def compared(link: Link, steps: list[Step], rate: float) -> None:

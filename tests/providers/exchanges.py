@@ -9,10 +9,12 @@ exchanges         a list of
   scope, page     what the listing is asked for
   request         what the request has to hold: method, query and headers (at least these), body (all of it, as
                   JSON), absent (names that are neither in the query nor a header)
-  answer          status (200), headers, and the body as `json` or `text`
+  answer          status (200), headers, and the body as `json`, `xml` (an object with the root) or `text`
   expect          `state` with code, started, media, inputs, ingest, figures, request_id; or `rows` with pages,
-                  complete, code, size (where it is not the number of keys), and the figures of keys; or `fault` (a
-                  reason) with code and request_id
+                  complete, code, size (where it is not the number of keys), origin, and the figures of keys; or
+                  `fault` (a reason) with code and request_id
+  absent          what a list proves of keys that it lacks, null for nothing, where it says so itself: pairs of key and
+                  state
 """
 
 from __future__ import annotations
@@ -29,14 +31,15 @@ from exporter.fields import Secret
 from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reason, Reply, Request, Stream
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider, Api, Listing, Malformed, NoEnvelope, Page, ProviderError
+from exporter.simulator.exchange import dump_xml
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 HERE = Path(__file__).parent
 MOMENT = Moment(1673334120.5, "0123456789abcdef0123456789abcdef", 1673334120500)
 KEYS = Credentials("made-up-key-id", Secret("made-up-key-secret"))
 TOP = {"account", "stream", "depends_on", "exchanges"}
-LISTED = ("started", "inputs", "figures")
-PARTS = {"name", "account", "stream", "action", "scope", "page", "request", "answer", "expect"}
+LISTED = ("started", "lasted", "media", "inputs", "figures")
+PARTS = {"name", "account", "stream", "action", "scope", "page", "request", "answer", "expect", "absent"}
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ class Exchange:
     def reply(self) -> Reply:
         """The answer."""
         answer = self.given["answer"]
-        body = answer["text"].encode() if "text" in answer else json.dumps(answer["json"]).encode()
-        return Reply(answer.get("status", 200), answer.get("headers", {"content-type": "application/json"}), body)
+        body, headers = written(answer), answer.get("headers", {"content-type": "application/json"})
+        return Reply(answer.get("status", 200), headers, body)
 
     @property
     def scope(self) -> str:
@@ -120,6 +123,15 @@ class Exchange:
             return {"fault": str(Reason.MALFORMED)}
 
 
+def written(answer: dict[str, Any]) -> bytes:
+    """Return the body of a recorded answer."""
+    if "xml" in answer:
+        ((root, content),) = answer["xml"].items()
+        return dump_xml(root, content)
+    text = answer["text"] if "text" in answer else json.dumps(answer["json"])
+    return str(text).encode()
+
+
 def read(
     api: Api[Any, Any] | Listing[Any, Any], account: Account, stream: Stream, scope: str, reply: Reply
 ) -> Answer | Page:
@@ -140,6 +152,8 @@ def _told(found: Answer | Page) -> dict[str, Any]:
     told: dict[str, Any] = {"rows": rows, "pages": found.pages, "complete": found.complete, "code": found.code}
     if found.figures:
         told["figures"] = [{"key": list(key), **_figures(figures)} for key, figures in found.figures.items()]  # type: ignore[call-overload]
+    if found.origin:
+        told["origin"] = found.origin
     return told if found.size in (None, len(rows)) else {**told, "size": found.size}
 
 
@@ -151,6 +165,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
 def _details(answer: Answer, *wanted: str) -> dict[str, Any]:
     found = {
         "started": answer.started,
+        "lasted": answer.lasted,
         "media": dict(answer.media) or None,
         "inputs": None
         if answer.inputs is None

@@ -56,12 +56,12 @@ class Listed:
 
     Attributes:
         live: Whether it says of this very stream that it is being published.
-        gone: Whether it proves that the stream is not; None where no list of this action can.
+        gone: Whether it proves that this very stream is not; None where no list of this action can.
         fields: Fields of account and stream, beside those of the recorded exchanges, with which the list is asked.
     """
 
     live: Callable[[dict[str, Any], Any], bool] = lambda _found, _stream: True
-    gone: Callable[[dict[str, Any]], bool] | None = None
+    gone: Callable[[dict[str, Any], Any], bool] | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -86,41 +86,48 @@ class Facts:
 
     Attributes:
         keys: Fields of an account, as the cloud knows them; secrets in clear.
-        address: Fields of a stream, beside those that are its name by default.
-        named_by: The field that is the stream's name by default.
+        address: Fields of a stream, beside those that are its name by default; `{name}` is the name.
+        named_by: The field that is the stream's name by default; empty if there is none.
         narrow: Whether a name may hold plain letters and digits only.
-        judge: The only state for which a single answer may be taken, or None: strict, and without the exporter's code.
+        judge: The only state for which a single answer may be taken, or None: strict, and without the exporter's code;
+            of no use where only lists answer.
         judge_error: The same for an answer whose status is not 200, where the cloud tells states by errors.
         lists: The same for lists, by action.
         callback: How it calls back, if it does.
         live: The code of an answer that a stream is live.
         states: What it may say of a stream that exists or not, in every documented form.
         codes: Error codes of each class.
-        unlisted: A code that no table lists, and its class.
-        throttled: The code with which it throttles.
-        expired: The code for a clock that is wrong.
+        unlisted: A code that no table lists, and its class; None where there can be none.
+        throttled: The code with which it throttles, if it does.
+        expired: The code for a clock that is wrong, if it looks at clocks.
+        invented: Codes that no table lists, by number.
+        own: Fields of a success whose names look like those of error fields.
         inner: The field of its envelope that holds another object.
         others: Parts of a live answer (path, value) with which it answers something else than what was asked.
         unknown: How a state is counted that nobody knows.
+        free: Fields with objects in which a name like an error's says nothing about the answer.
     """
 
     keys: Mapping[str, Any]
     address: Mapping[str, Any] = field(default_factory=dict)
     named_by: str = "stream"
     narrow: bool = False
-    judge: Judge
+    judge: Judge = lambda _found: None
     judge_error: ErrorJudge = lambda _status, _found: None
     lists: Mapping[str, Listed] = field(default_factory=dict)
     callback: Called | None = None
     live: str = "ok"
     states: tuple[Case, ...]
     codes: Mapping[str, Reason]
-    unlisted: tuple[str, Reason]
-    throttled: str
-    expired: str
+    unlisted: tuple[str, Reason] | None = None
+    throttled: str = ""
+    expired: str = ""
+    invented: Callable[[int], str] = lambda number: f"Invented\ud800\n{number}"
+    own: tuple[str, ...] = ()
     inner: str | None = None
     others: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     unknown: tuple[str, Reason] = MALFORMED
+    free: tuple[str, ...] = ()
 
 
 @cache

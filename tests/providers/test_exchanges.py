@@ -10,6 +10,7 @@ import pytest
 
 from exporter.model import Moment
 from exporter.providers import all_providers
+from exporter.providers.interface import Page
 
 from .exchanges import MOMENT, Exchange, document, load
 
@@ -34,6 +35,17 @@ def test_an_answer_means_what_is_expected(exchange: Exchange) -> None:
     elif exchange.expected.get("fault") in ("http", "malformed"):
         assert set(exchange.expected) == {"fault"}
     assert exchange.judged() == defaults | exchange.expected
+
+
+@pytest.mark.parametrize("exchange", [one for one in EXCHANGES if "absent" in one.values[0].given])  # type: ignore[union-attr]
+def test_a_list_says_what_absence_proves(exchange: Exchange) -> None:
+    """A list that tells it of each key gives the recorded state, or none where it proves nothing."""
+    page = exchange.read(exchange.reply)
+    assert isinstance(page, Page)
+    assert page.absent is not None
+    for key, state in exchange.given["absent"]:
+        answer = page.absent(tuple(key))
+        assert (answer and str(answer.state)) == state, key
 
 
 @pytest.mark.parametrize("exchange", [one for one in EXCHANGES if "request" in one.values[0].given])  # type: ignore[union-attr]

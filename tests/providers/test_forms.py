@@ -12,7 +12,7 @@ from exporter.providers import all_providers
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.interface import Listing, Malformed, NoEnvelope, Page, ProviderError
 from exporter.providers.reading import check_status
-from exporter.providers.xml import DEEPEST, element, envelope
+from exporter.providers.xml import DEEPEST, child_of, element, envelope, integer_of, is_marked, text_of
 from exporter.rounds.plan import Outlook, plan
 from tests.virtual import account, streams
 
@@ -46,6 +46,22 @@ def test_other_xml_is_refused(body: bytes) -> None:
         envelope(Reply(200, {}, body), "rtmp")
 
 
+ROW = element(b"<row><name>a</name><time>7</time><on/><full>1</full><twice/><twice/><deep><x/></deep></row>")
+
+
+def test_children_are_read_strictly() -> None:
+    """A child is there once or not; texts, numbers and marks are just that."""
+    assert child_of(ROW, "none") is None
+    assert (text_of(ROW, "name"), integer_of(ROW, "time"), is_marked(ROW, "on")) == ("a", 7, True)
+    assert (text_of(ROW, "on"), is_marked(ROW, "none")) == ("", False)
+    for read, tag in (
+        (child_of, "twice"), (text_of, "none"), (text_of, "deep"), (integer_of, "name"), (integer_of, "on"),
+        (is_marked, "full"), (is_marked, "deep"), (is_marked, "twice"),
+    ):  # fmt: skip
+        with pytest.raises(Malformed):
+            read(ROW, tag)
+
+
 def test_as_many_elements_as_allowed_are_read() -> None:
     """Attributes count like elements."""
     root = element(b'<r a="1">' + b"<b/>" * 7 + b"</r>", 9)
@@ -57,6 +73,7 @@ def test_as_many_elements_as_allowed_are_read() -> None:
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
+        (Reply(200, {}, b"<rtmp><Error>busy</Error></rtmp>"), Malformed),
         (Reply(502, {}, b"<html>busy</html>"), NoEnvelope),
         (Reply(200, {}, b"<!DOCTYPE html><html></html>"), NoEnvelope),
         (Reply(301, {}, STAT), NoEnvelope),
@@ -81,7 +98,7 @@ FOREIGN = "a body that is not the API's"
         (200, b"<rtmp" + b"=" * 8 + b"/>", Malformed, "the body is an XML document with more values than 2"),
         (200, b"<rtmp" + b"=" * 7 + b"/>", Malformed, "the body is not an XML document"),
         (200, b"<rtmp><a b='1'/></rtmp>", Malformed, "the body is not an XML document"),
-        (200, b"<other/>", Malformed, "the body is not the API's document"),
+        (200, b"<other/>", Malformed, "the body is not the API's document, or has an error in it"),
         (200, b"<HTML></HTML>", NoEnvelope, f"HTTP 200 with {FOREIGN}"),
         (200, b" \n<html></html>", NoEnvelope, f"HTTP 200 with {FOREIGN}"),
         (200, b"<!Doctype HTML>", NoEnvelope, f"HTTP 200 with {FOREIGN}"),
@@ -136,11 +153,14 @@ def by_tokens(every: int) -> Listing[Any, Any]:
     )
 
 
-def paged(watched: list[Stream], pages: list[Page | None]) -> tuple[list[dict[str, Any]], dict[str, State], list[str]]:
+def paged(
+    watched: list[Stream], pages: list[Page | None], how: str = "list"
+) -> tuple[list[dict[str, Any]], dict[str, State], list[str]]:
     """Plan for these streams with these pages; return the list's calls, what was settled, and what is asked singly."""
-    tencent, owner = all_providers()["tencent"], account(plan="list")
+    tencent, owner = all_providers()["tencent"], account(plan=how)
     provider = replace(tencent, listings=(by_tokens(2),))
-    steps = plan(provider, owner, watched, Outlook(0.0, dict.fromkeys(provider.apis(), 10.0)))
+    down = {stream.name for stream in watched}  # which a list is not expected to have
+    steps = plan(provider, owner, watched, Outlook(0.0, dict.fromkeys(provider.apis(), 10.0), down))
     step, left = next(steps), list(pages)
     settled: dict[str, State] = {}
     calls: list[dict[str, Any]] = []
@@ -173,6 +193,18 @@ def test_pages_are_followed_by_their_tokens() -> None:
     ]
     assert settled == {**dict.fromkeys(names[:4], State.ACTIVE), names[4]: State.NOT_FOUND}
     assert singles == []
+
+
+@pytest.mark.parametrize(("how", "pages"), [("auto", 4), ("list", 10)])
+def test_a_list_by_tokens_that_is_too_long_is_given_up(how: str, pages: int) -> None:
+    """Nobody says how many pages follow: more are read than streams are left only where the plan is to list."""
+    watched = streams(3)
+    strangers = [*(rows(f"stranger-{n}", token=f"t-{n}") for n in range(9)), rows("last")]
+    calls, settled, singles = paged(watched, [*strangers], how)
+    assert len(calls) == pages
+    absent = how == "list"
+    assert settled == ({stream.name: State.NOT_FOUND for stream in watched} if absent else {})
+    assert singles == ([] if absent else [stream.name for stream in watched])
 
 
 def test_a_list_by_tokens_that_breaks_off_proves_no_absence() -> None:

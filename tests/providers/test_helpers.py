@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from exporter.fields import Secret, SecretSource
 from exporter.model import Credentials, Reason, Reply
 from exporter.providers import GROUP, _provider, all_providers, sources_of, suggest_provider
+from exporter.providers.authorization import http_authorization, http_warnings, parse_basic
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import host, same, timestamp
 from exporter.providers.interface import Malformed, NoEnvelope, ProviderError, Refused, TransportError
@@ -21,6 +24,7 @@ from exporter.providers.reading import (
     VALUES_PER_ROW,
     as_integer,
     as_text,
+    boolean_of,
     check_consistent,
     check_echo,
     check_no_error,
@@ -40,6 +44,7 @@ from exporter.providers.reading import (
     retry_after,
     rows_of,
     text_of,
+    unix_seconds,
     utc_seconds,
     value_limit,
 )
@@ -166,6 +171,23 @@ def test_a_plain_success_is_accepted(found: dict[str, Any]) -> None:
     """Fields of a success may be named like an error's; null fields and equal duplicates are harmless."""
     check_success(answer(found), found, ("Message", "Code"))
     refused(NoEnvelope, "HTTP 201 without an error code", lambda: check_success(answer(found, 201), found))
+
+
+def test_what_users_wrote_is_no_error() -> None:
+    """Objects under fields that are free may hold any name, at any depth, and all others may not."""
+    found = {"rows": [{"state": 1, "notes": {"error": "said somebody", "Error": 1}}]}
+    check_success(answer(found), found, free=("notes",))
+    refused(Malformed, TELLS, lambda: check_success(answer(found), found, free=("rest",)))
+
+
+@pytest.mark.parametrize(("value", "parts", "seconds"), [
+    (1795653245, 1, 1795653245.0), ("1795653245594421", 1e6, 1795653245.594421),
+    ("1795653245594421000", 1e9, 1795653245.594421), (0, 1, None), ("-5", 1, None), (-5, 1, None), (True, 1, None),
+    ("soon", 1, None), (None, 1, None), (10**12, 1, None),
+])  # fmt: skip
+def test_times_come_in_parts_of_a_second(value: Any, parts: float, seconds: float | None) -> None:
+    """Whole numbers or digits since 1970; 0 and what is no time are none."""
+    assert unix_seconds(value, parts) == seconds
 
 
 def test_repeated_parameters_must_match_the_request() -> None:
@@ -300,6 +322,7 @@ def test_text_is_shown_up_to_128_characters() -> None:
     ("value", "number"),
     [
         (0, 0), (-5, -5), ("0", 0), ("007", 7), ("9" * 18, int("9" * 18)), ("9" * 19, None),
+        ("1795653245594421000", 1795653245594421000), (str(1 << 63), None),
         ((1 << 63) - 1, (1 << 63) - 1),
         (1 << 63, None), (-(1 << 63), None), (True, None), ("", None), ("-1", None), ("1.0", None), (1.0, None),
         ("٣", None), (None, None),
@@ -331,8 +354,11 @@ def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: st
         ("2018-06-29T19:00:00Z", 1530298800.0),
         ("2018-06-29T19:00:00.5Z", 1530298800.5),
         ("2018-06-29T19:00:00.123456789Z", 1530298800.123456),
-        ("2018-06-29T19:00:00.Z", None),
+        ("2018-06-29T21:00:00+02:00", 1530298800.0),
+        ("0001-01-01T00:00:00Z", -62135596800.0),
         ("2018-06-29T19:00:00", None),
+        ("2018-06-29T19:00:00.Z", None),
+        ("2018-06-29T19:00:00+99:00", None),
         ("2018-06-29T19:00:00Zx", None),
         ("x2018-06-29T19:00:00Z", None),
         ("2018-06-31T19:00:00Z", None),
@@ -341,9 +367,42 @@ def test_a_callbacks_words_are_short_texts_or_whole_numbers(value: Any, text: st
         (None, None),
     ],
 )
-def test_times_are_utc_in_the_vendors_form(text: Any, seconds: float | None) -> None:
-    """A time is read with or without a fraction; other formats and impossible days are refused."""
+def test_times_are_read_by_rfc_3339(text: Any, seconds: float | None) -> None:
+    """A time needs a zone and may have a fraction; other formats and impossible days are refused."""
     assert utc_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "true", [], {}])
+def test_a_flag_is_true_or_false(value: Any) -> None:
+    """Numbers, texts and null are no flags."""
+    assert boolean_of({"on": True, "off": False}, "on")
+    assert not boolean_of({"on": True, "off": False}, "off")
+    refused(Malformed, "on is neither true nor false", lambda: boolean_of({"on": value}, "on"))
+
+
+KEYS = Credentials("", Secret("pass:wörd"))
+BASIC = "Basic dXNlcjpwYXNzOnfDtnJk"
+
+
+def test_name_and_password_or_a_token_are_sent() -> None:
+    """Basic and Bearer are written as HTTP wants them, a token comes first, and who has neither sends nothing."""
+    assert http_authorization("user", KEYS) == {"Authorization": BASIC}
+    assert http_authorization("user", replace(KEYS, token=Secret("t.o.k"))) == {"Authorization": "Bearer t.o.k"}
+    assert http_authorization(None, KEYS) == {}
+    parsed = parse_basic(BASIC)
+    assert parsed is not None
+    assert (parsed.credential, parsed.signature) == ("user", "pass:wörd")
+    assert [parse_basic(text) for text in ("", "Basic", "Basic ä", "Basic dXNlcg==", "Basic /w==", "Bearer dTpw")] == [
+        None
+    ] * 6
+
+
+def test_what_an_account_gives_in_vain_is_told() -> None:
+    """A password without a name is not sent, and neither is beside a token."""
+    word = SecretSource.plain("word")
+    assert [one.field for one in http_warnings(None, word)] == ["password"]
+    assert [one.field for one in http_warnings("user", word, word)] == ["username", "password"]
+    assert not [*http_warnings("user", word), *http_warnings("user", None), *http_warnings(None, None, word)]
 
 
 def test_a_host_is_what_the_header_says() -> None:
@@ -405,6 +464,58 @@ def test_calls_are_counted_by_what_the_cloud_counts_them_by() -> None:
     assert tencent.identity(role, Credentials("id", Secret("s"))) == "id"
     assert tencent.identity(role, Credentials("id", Secret("s"), token)) == ""
     assert zego.identity(zego.account(name="a", provider="zego", app_id=12), Credentials("", Secret("s"))) == "12"
+
+
+def test_a_quota_of_each_region_is_not_shared_with_another() -> None:
+    """One key has a quota in each region of IVS, and so has a role; its accounts in one region share theirs."""
+    ivs, token = all_providers()["ivs"], Secret("token")
+    regions = ("us-west-2", "eu-west-1", "eu-west-1")
+    accounts = [ivs.account(name=f"a{n}", provider="ivs", region=region) for n, region in enumerate(regions)]
+    for credentials in (Credentials("id", Secret("s")), Credentials("id", Secret("s"), token)):
+        first, second, third = (ivs.identity(account, credentials) for account in accounts)
+        assert first != second == third
+
+
+@pytest.mark.parametrize(
+    ("given", "endpoint"),
+    [
+        ({"region": "eu-west-1"}, "https://ivs.eu-west-1.amazonaws.com"),
+        ({"region": "eu-west-1", "endpoint": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080"),
+    ],
+)
+def test_an_endpoint_follows_the_region(given: dict[str, str], endpoint: str) -> None:
+    """Where a cloud has an endpoint for each region, the account's is used unless another is given."""
+    assert all_providers()["ivs"].account(name="a", provider="ivs", **given).endpoint == endpoint
+
+
+@pytest.mark.parametrize("region", ["", "EU-WEST-1", "evil.example/", "a@b", "x" * 33, 1, None])
+def test_what_is_no_region_makes_no_endpoint(region: object) -> None:
+    """A region cannot lead requests to another host: the error is about the region, and about nothing else."""
+    with pytest.raises(ValidationError) as caught:
+        all_providers()["ivs"].account(name="a", provider="ivs", region=region)
+    assert [error["loc"] for error in caught.value.errors()] == [("region",)]
+
+
+@pytest.mark.parametrize(
+    ("provider", "account", "stream", "fields"),
+    [
+        ("ivs", {"region": "eu-west-1"}, {"channel_arn": "arn:aws:ivs:eu-west-1:1:channel/a-B"}, []),
+        ("ivs", {"region": "eu-west-1"}, {"channel_arn": "arn:aws:ivs:us-west-2:1:channel/a"}, ["channel_arn"]),
+        ("ivs", {"region": "eu-west-1"}, {"channel_arn": "arn:aws:ivs:eu-west-1:1:stream-key/a"}, ["channel_arn"]),
+        ("volcengine_live", {}, {"app": "live", "domain": "d"}, []),
+        ("volcengine_live", {}, {"app": "live", "vhost": "v"}, []),
+        ("volcengine_live", {}, {"app": "live"}, ["vhost"]),
+        ("volcengine_live", {}, {"app": "live", "vhost": "v", "domain": "d"}, ["domain"]),
+    ],
+)
+def test_an_address_that_cannot_be_asked_for_is_an_error(
+    provider: str, account: dict[str, str], stream: dict[str, str], fields: list[str]
+) -> None:
+    """A channel of another region would never be found, and the API wants vhost or domain, not both."""
+    kind = all_providers()[provider]
+    made = kind.account(name="a", provider=provider, **account)
+    problems = kind.problems(made, kind.stream(name="s", account="a", **stream))
+    assert [field for field, _ in problems] == fields
 
 
 def test_a_timestamp_is_the_moment_in_utc() -> None:

@@ -17,7 +17,7 @@ from exporter.simulator import World
 from exporter.simulator import serving as simulated
 from testbed.processes import Server, exporter
 from testbed.web import exchange, request, status
-from tests.scenarios.stage import ADDRESS, KEYS
+from tests.scenarios.stage import KEYS, address_of
 
 LABELS = re.compile(r'^(stream_\w+)\{(?:[^}]*,)?stream="([^"]+)"', re.MULTILINE)
 INFO = re.compile(r'^stream_info\{[^}]*,(team|tribe)="(\w+)"\}', re.MULTILINE)
@@ -41,7 +41,9 @@ def document(endpoint: str, turn: int) -> dict[str, Any]:
          "quota": dict.fromkeys(all_providers()[name].apis(), 100_000), **keys}
         for name, keys in KEYS.items()
     ]  # fmt: skip
-    streams = [{"name": one, "account": name, "labels": label, **ADDRESS[name]} for name in KEYS for one in names(turn)]
+    streams = [
+        {"name": one, "account": name, "labels": label, **address_of(name, one)} for name in KEYS for one in names(turn)
+    ]
     return {"scrape": {"reuse": "50ms"}, "accounts": accounts, "streams": streams}
 
 
@@ -51,7 +53,7 @@ def world() -> World:
     for name, keys in KEYS.items():
         made.add_account(name, name, quota=dict.fromkeys(all_providers()[name].apis(), 100_000.0), **keys)
         for one in sorted({*names(0), *names(1)}):
-            made.add_stream(one, name, **ADDRESS[name])
+            made.add_stream(one, name, **address_of(name, one))
     return made
 
 

@@ -14,7 +14,7 @@ from exporter.model import State, Stream
 from exporter.providers import all_providers
 from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
-from tests.scenarios.stage import ADDRESS, KEYS, PLENTY, account
+from tests.scenarios.stage import KEYS, PLENTY, account, address_of
 
 STREAMS = 10
 DOWN = (1, 4, 5, 8)
@@ -41,8 +41,12 @@ def world_of_ten() -> tuple[World, list[Stream]]:
         world.add_account(provider, provider, quota=dict.fromkeys(all_providers()[provider].apis(), PLENTY), **keys)
         for number in range(STREAMS):
             state = State.INACTIVE if number in DOWN else State.ACTIVE
-            world.add_stream(f"s{number}", provider, state=state, **ADDRESS[provider])
-            watched.append(all_providers()[provider].stream(name=f"s{number}", account=provider, **ADDRESS[provider]))
+            world.add_stream(f"s{number}", provider, state=state, **address_of(provider, f"s{number}"))
+            watched.append(
+                all_providers()[provider].stream(
+                    name=f"s{number}", account=provider, **address_of(provider, f"s{number}")
+                )
+            )
     return world, watched
 
 

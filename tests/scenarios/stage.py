@@ -34,6 +34,11 @@ VALUE = re.compile(r"^([^#\n].*) (\S+)$", re.MULTILINE)
 _parsed: dict[tuple[Any, str], list[tuple[str, Labels]]] = {}
 
 
+def address_of(provider: str, name: str) -> dict[str, Any]:
+    """Return the fields of a stream's address, beside those that are its name by default."""
+    return {field: value.format(name=name) for field, value in ADDRESS[provider].items()}
+
+
 def company(provider: str) -> tuple[str, ...]:
     """Return a cloud and the three that follow it: what one does to the others shows in these."""
     names = list(KEYS)
@@ -48,7 +53,7 @@ def small_world(clouds: Collection[str] = tuple(KEYS)) -> World:
         keys = KEYS[provider]
         world.add_account(provider, provider, quota=dict.fromkeys(all_providers()[provider].apis(), PLENTY), **keys)
         for name in (VICTIM, NEIGHBOUR):
-            world.add_stream(name, provider, **ADDRESS[provider])
+            world.add_stream(name, provider, **address_of(provider, name))
     return world
 
 
@@ -71,8 +76,20 @@ def account(provider: str, endpoint: str, **fields: Any) -> Account:
 
 def stream(provider: str, name: str, **fields: Any) -> Stream:
     """Return a stream of a world's account."""
-    made: Stream = all_providers()[provider].stream(name=name, account=provider, **ADDRESS[provider], **fields)
+    made: Stream = all_providers()[provider].stream(name=name, account=provider, **address_of(provider, name), **fields)
     return made
+
+
+def lists_only(provider: str) -> bool:
+    """Say whether one call answers for all streams of an account."""
+    return all_providers()[provider].single is None
+
+
+def aimed(provider: str, name: str = VICTIM) -> dict[str, str]:
+    """Return what a fault upon a stream is aimed at: its calls, or the list that it stands in with all others."""
+    if lists_only(provider):
+        return {"provider": provider, "action": all_providers()[provider].main.action}
+    return {"stream": f"{provider}/{name}"}
 
 
 @dataclass(frozen=True)

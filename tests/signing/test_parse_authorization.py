@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.providers.alibaba import signing as acs3
+from exporter.providers.amazon_web_services import SCHEME as AWS
 from exporter.providers.authorization import ParsedAuthorization
 from exporter.providers.huawei import signing as sdk
 from exporter.providers.tencent import signing as tc3
@@ -17,11 +18,13 @@ Parse = Callable[[str], ParsedAuthorization | None]
 TC3 = "TC3-HMAC-SHA256 Credential=AKID/2023-11-14/live/tc3_request, SignedHeaders=content-type;host, Signature=0a1b"
 ACS3 = "ACS3-HMAC-SHA256 Credential=LTAI,SignedHeaders=host;x-acs-date,Signature=0a1b"
 VOLC = "HMAC-SHA256 Credential=AKLT/20260102/cn-north-1/rtc/request, SignedHeaders=host;x-date, Signature=0a1b"
+V4 = "AWS4-HMAC-SHA256 Credential=AK/20260102/us-west-2/ivs/aws4_request, SignedHeaders=host;x-amz-date, Signature=0a1b"
 SDK = "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=0a1b"
 GOOD = [
     pytest.param(tc3.parse_authorization, TC3, id="tc3"),
     pytest.param(acs3.parse_authorization, ACS3, id="acs3"),
     pytest.param(SCHEME.parse_authorization, VOLC, id="volc"),
+    pytest.param(AWS.parse_authorization, V4, id="v4"),
     pytest.param(sdk.parse_authorization, SDK, id="sdk"),
 ]
 NEAR = st.lists(

@@ -2,14 +2,25 @@
 
 import pytest
 
-from . import test_acs3, test_acs_rpc, test_callback_signatures, test_sdk, test_tc3, test_volc, test_zego_signature
+from . import (
+    test_acs3,
+    test_acs_rpc,
+    test_callback_signatures,
+    test_derived_key,
+    test_sdk,
+    test_tc3,
+    test_volc,
+    test_zego_signature,
+)
 from .known_answers import FOLDER, load
 
 COUNTS = {
     "alibaba": {"vectors": 20, "published": 3, "legacy_sdk": 2, "callbacks": 2},
     "huawei": {"vectors": 10, "callbacks": 3},
+    "ivs": {"vectors": 8},
     "tencent": {"vectors": 31, "callbacks": 3},
     "volcengine": {"vectors": 27},
+    "volcengine_live": {"vectors": 5},
     "zego": {"request_vectors": 12, "callback_vectors": 6, "callback_bodies": 2},
 }
 
@@ -37,6 +48,8 @@ def test_every_vector_is_used() -> None:
     assert len({vector["id"] for vector in test_sdk.VECTORS}) == 10
     assert len({vector["name"] for vector in test_tc3.VECTORS}) == 31
     assert len({vector["name"] for vector in test_volc.VECTORS}) == 27
+    assert len({vector["name"] for vector in test_derived_key.OF_IVS}) == 8
+    assert len({vector["name"] for vector in test_derived_key.OF_LIVE}) == 5
     assert len({vector["name"] for vector in test_zego_signature.VECTORS}) == 13
     assert (len(test_callback_signatures.TENCENT), len(test_callback_signatures.BODIES)) == (3, 2)
     assert len(test_callback_signatures.HUAWEI) == 3

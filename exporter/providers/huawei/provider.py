@@ -161,8 +161,12 @@ PROVIDER: Provider[HuaweiAccount, HuaweiStream] = Provider(
     },
     credentials=("access_key", "secret_key", "security_token"),
     sources=SOURCES,
-    # The signature covers what they say: `authentic=True` belongs here once `Callbacks` knows it.
     callbacks=Callbacks(
-        method="POST", events=tuple(callbacks.EVENTS), key_field="callback_key", verify=callbacks.verify, keys=_keys
+        method="POST",
+        events=tuple(callbacks.EVENTS),
+        key_field="callback_key",
+        verify=callbacks.verify,
+        keys=_keys,
+        authentic=True,
     ),
 )

@@ -6,10 +6,9 @@ from typing import Any
 
 from exporter.model import Account
 from exporter.providers import reading
-from exporter.providers.encoding import same
+from exporter.providers.encoding import expiry_signature, same
 from exporter.providers.interface import Callback, Event, Refused
 from exporter.providers.reading import as_integer, as_text
-from exporter.providers.tencent import signing as tc3
 
 # push_begin and push_end: https://www.tencentcloud.com/document/product/267/38081
 # push_error: https://www.tencentcloud.com/document/product/267/53310
@@ -36,7 +35,7 @@ def verify(_account: Account, key: str, callback: Callback, now: float) -> Event
     event = EVENTS.get(-1 if kind is None else kind, "unknown")
     expires, sign = as_integer(body.get("t")), as_text(body.get("sign"))
     # Unless a key is set in the console, neither is sent.
-    if expires is None or not same(tc3.callback_signature(key=key, t=expires), sign.lower()):
+    if expires is None or not same(expiry_signature(key=key, t=expires), sign.lower()):
         raise Refused("forged", event)
     if now > expires:
         raise Refused("expired", event)

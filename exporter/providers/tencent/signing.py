@@ -8,7 +8,6 @@ Callbacks: https://www.tencentcloud.com/document/product/267/38081
     sign = hex(md5(key + decimal(t))), where t is the time of expiry; it covers nothing else in the callback
 """
 
-import hashlib
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
@@ -73,11 +72,6 @@ def parse_authorization(text: str) -> ParsedAuthorization | None:
 def signing_key(secret_key: str, day: str, service: str) -> bytes:
     """Derive the key of a UTC day, "YYYY-MM-DD"."""
     return hmac_sha256(hmac_sha256(hmac_sha256(utf8(f"TC3{secret_key}"), day), service), "tc3_request")
-
-
-def callback_signature(*, key: str, t: int) -> str:
-    """Return the `sign` that a callback must have, 32 hex digits."""
-    return hashlib.md5(utf8(f"{key}{t}"), usedforsecurity=False).hexdigest()
 
 
 def _utc_date(timestamp: int) -> str:

@@ -77,12 +77,6 @@ def _data(reply: Reply) -> tuple[int, dict[str, Any], str]:
     return code, data if isinstance(data, dict) else {}, request_id
 
 
-def _seconds(value: Any) -> float | None:
-    """Return Unix seconds that were sent as text, as documented, or as a number."""
-    number = as_integer(value)
-    return float(number) if number is not None and 0 <= number < 10**12 else None
-
-
 def _check_stream(account: ZegoAccount, stream_id: str, data: Mapping[str, Any]) -> None:
     """Refuse an answer about another stream; it is not documented whether it repeats the test prefix."""
     for name, value in data.items():
@@ -100,10 +94,10 @@ def _read(account: ZegoAccount, _stream: ZegoStream, call: Call, reply: Reply) -
     state = DEFINITE[code]
     if state is not State.ACTIVE:
         return Answer(state, str(code), request_id=request_id)
-    started, closed = _seconds(data.get("create_time")), _seconds(data.get("close_time"))
+    started, closed = (reading.unix_seconds(data.get(name)) for name in ("create_time", "close_time"))
     if closed and closed >= (started or 0):
         raise Malformed("Code 0 (active) with a close_time after create_time")
-    return Answer(state, str(code), started=started or None, request_id=request_id)
+    return Answer(state, str(code), started=started, request_id=request_id)
 
 
 def _keys(account: ZegoAccount, stream: ZegoStream) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The fake clouds, one module each, which ends in `FAKE = Fake(...)`."""
+"""The fake clouds, one module each, which ends in `FAKE = Fake(...)`. What two share begins with an underscore."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exporter.simulator.types import STRICT
 @lru_cache(maxsize=1)
 def fakes() -> Mapping[str, Fake]:
     """Return every fake cloud by name."""
-    names = sorted(module.name for module in iter_modules(__path__))
+    names = sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
     return MappingProxyType({name: import_module(f"{__name__}.{name}").FAKE for name in names})
 
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from exporter.model import Account, Reason, State
+from exporter.providers.encoding import expiry_signature
 from exporter.providers.interface import Callback
-from exporter.providers.tencent import signing as tc3
 from tests.providers.facts import Called, Case, Facts, Listed, is_domain, is_of, objects, stated, tells_of_error
 
 STATES = {"active": State.ACTIVE, "inactive": State.INACTIVE, "forbid": State.FORBIDDEN}
@@ -36,7 +36,7 @@ def in_backup(found: dict[str, Any], stream: Any) -> bool:
 
 def sign(_account: Account, fields: dict[str, Any], key: str, now: int, _form: int) -> Callback:
     """Sign a callback."""
-    sent = {**fields, "t": now + 600, "sign": tc3.callback_signature(key=key, t=now + 600)}
+    sent = {**fields, "t": now + 600, "sign": expiry_signature(key=key, t=now + 600)}
     return Callback("POST", "host", {}, {}, json.dumps(sent).encode())
 
 

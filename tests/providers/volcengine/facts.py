@@ -38,7 +38,7 @@ def _is_row(row: Any) -> bool:
     )
 
 
-def not_in_room(found: dict[str, Any]) -> bool:
+def not_in_room(found: dict[str, Any], _stream: Any) -> bool:
     """Both lists are there, and the total agrees."""
     result = found["Result"]
     whole = result["TotalUser"] == len(result["VisibleUserList"]) + len(result["InvisibleUserList"])

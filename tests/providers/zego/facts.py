@@ -63,6 +63,7 @@ FACTS = Facts(
         "100000005": Reason.AUTH, "100000004": Reason.CLOCK, "100000016": Reason.ACCOUNT, "30002": Reason.THROTTLED,
         "30009": Reason.BAD_REQUEST, "3001": Reason.PROVIDER_ERROR,
     },
+    invented=lambda number: str(900_000 + number),
     unlisted=("123456789", Reason.PROVIDER_ERROR),
     throttled="30002",
     expired="100000004",

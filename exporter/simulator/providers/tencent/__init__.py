@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from exporter.model import State
+from exporter.providers.encoding import expiry_signature
 from exporter.providers.tencent import signing as tc3
 from exporter.simulator.answers import format_time, paginate, parse_decimal, state_word, uuid
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal, refuse_if
@@ -262,7 +263,7 @@ def _callback(event: Event, secret: str | None, manners: Manners) -> Callback:
     if not event.live:
         fields["push_duration"] = str(int(event.at - event.began[1]) * 1000)
     if secret is not None:
-        fields |= {"sign": tc3.callback_signature(key=secret, t=at + CALLBACK_SECONDS), "t": at + CALLBACK_SECONDS}
+        fields |= {"sign": expiry_signature(key=secret, t=at + CALLBACK_SECONDS), "t": at + CALLBACK_SECONDS}
     name = "push_begin" if event.live else "push_end"
     return Callback(name, "POST", "", {"Content-Type": "application/json"}, json.dumps(fields).encode())
 

@@ -36,7 +36,7 @@ def _read(_account: ToyAccount, _stream: ToyStream, _call: Call, reply: Reply) -
     if "broken" in found:
         raise ProviderError(reading.text_of(found, "broken"), reading.message_of(found, "why"), ticket)
     reading.check_success(reply, found)
-    playing = found.get("playing") is True
+    playing = reading.boolean_of(found, "playing")
     return Answer(State.ACTIVE if playing else State.INACTIVE, media=(("toy", playing),), request_id=ticket)
 
 

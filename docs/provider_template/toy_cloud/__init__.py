@@ -1,0 +1,1 @@
+"""Toy Cloud, which exists in this template and in tests only."""

@@ -1,0 +1,1 @@
+"""Amazon IVS, low-latency channels: everything that knows this cloud."""

@@ -1,0 +1,1 @@
+"""MediaMTX: everything that knows this server."""

@@ -1,0 +1,1 @@
+"""nginx with the RTMP module: everything that knows this server."""

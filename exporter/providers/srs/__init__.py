@@ -1,0 +1,1 @@
+"""SRS: everything that knows this server."""

@@ -1,0 +1,1 @@
+"""Volcengine Live: everything that knows this cloud."""

@@ -1,1 +1,0 @@
-"""Toy Cloud: a cloud that exists in tests only."""
