@@ -459,3 +459,16 @@ def test_a_list_has_no_more_pages_than_its_rows_fill(provider: str, action: str,
     account, _ = make(cloud, document(provider))
     page = api.read(account, "d", api.ask(account, "d", 1), answer(body))
     assert (page.pages, dict(page.rows), page.last) == (pages, {}, True)
+
+
+@pytest.mark.parametrize(("service", "error"), [("rtc", None), ("live", Malformed)])
+def test_a_room_is_told_by_the_service_that_was_asked(service: str, error: type[Exception] | None) -> None:
+    """A list that names its service is read; one of another service is no answer."""
+    users = {"RoomExists": True, "TotalUser": 1, "VisibleUserList": ["caster"], "InvisibleUserList": []}
+    body = {"ResponseMetadata": {"RequestId": "r", "Service": service}, "Result": users}
+    if error is None:
+        page = listed("volcengine", "GetRoomOnlineUsers", "app\nboard", body)
+        assert (dict(page.rows), page.complete) == ({"caster": None}, True)
+    else:
+        with pytest.raises(error, match=r"^Service names something other than what was asked for$"):
+            listed("volcengine", "GetRoomOnlineUsers", "app\nboard", body)
