@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +17,10 @@ from exporter.providers import all_providers
 from exporter.providers.interface import Listing, Malformed, NoEnvelope, Page, ProviderError
 from testbed.apis import single
 
-from .exchanges import KEYS, MOMENT, document, make, read
+from .exchanges import KEYS, MOMENT, make, read
+from .exchanges import document as parsed
+
+document = cache(parsed)
 
 
 def answer(body: Any) -> Reply:
