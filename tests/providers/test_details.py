@@ -476,3 +476,16 @@ def test_a_room_is_told_by_the_service_that_was_asked(service: str, error: type[
     else:
         with pytest.raises(error, match=r"^Service names something other than what was asked for$"):
             listed("volcengine", "GetRoomOnlineUsers", "app\nboard", body)
+
+
+def test_of_two_groups_with_as_many_inputs_the_first_counts() -> None:
+    """One stream in two groups of a backup list is told by the one with more inputs, or by the first of equals."""
+    push = {"DomainName": "d", "AppName": "live", "MasterFlag": 1}
+    groups = [
+        {"StreamName": "s", "HostGroupName": name, "BackupList": [{**push, "PublishTime": f"1970-01-01T00:00:0{at}Z"}]}
+        for at, name in enumerate(("one", "two"), 1)
+    ]
+    page = listed("tencent", BACKUP, "main", {"Response": {"StreamInfoList": groups}})
+    (found,) = page.rows.values()
+    assert found is not None
+    assert found.started == 1.0
