@@ -54,7 +54,7 @@ UNASKED_CHANCE = 0.02
 UNASKED_FROM = 0.95  # part of the scrapes; from then on, a cloud that did it once gets a connection for each call
 CALL_SECONDS = 0.1
 SAMPLE_EVERY = 50
-MOST_DESCRIPTORS = 4 * 2 * MOST_OPEN
+MOST_DESCRIPTORS = len(fakes()) * 2 * MOST_OPEN
 WARM_UP = 0.4  # part of the scrapes until every kept connection has carried answers of all sizes
 CODES = {"zego": "99"}
 
