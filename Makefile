@@ -40,16 +40,19 @@ floors: $(VENV)/.development
 	$(BIN)/lint-imports
 
 # The tests of what decides: they have to reach 97 % of its branches (see pyproject.toml).
-DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py limits.py model.py planner.py prober.py \
-  quota.py rounds.py routes.py schedules.py slots.py waiting.py) tests/test_config.py tests/test_config_http.py \
+DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py limits.py model.py origins.py planner.py \
+  prober.py quota.py rounds.py routes.py schedules.py shards.py slots.py waiting.py) \
+  tests/test_config.py tests/test_config_http.py tests/test_catalogue.py tests/credentials tests/signing \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
-  tests/callbacks/test_receiver.py tests/credentials tests/signing tests/test_catalogue.py
+  $(addprefix tests/callbacks/test_,covered.py receiver.py volcengine_live.py)
 # What measures goes alone, after the rest.
 ALONE := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py flood.py hostile_clients.py)
-# Real servers wait most of the time, so there are three files at a time. Those that take longest begin, in this order:
-# by itself, xdist keeps files of few tests for last. The first has two tests, so the fourth, a short one, is queued behind.
-LONGEST := $(addprefix tests/,peers/test_end_to_end.py reliability/test_lifecycle.py reliability/test_blocked.py \
-  peers/test_zego_reference.py peers/test_prometheus.py)
+# Real servers wait most of the time, so there are four files at a time. Those that take longest begin, in this order:
+# by itself, xdist keeps files of few tests for last. Behind the first three, which have one or two tests, it queues the
+# fifth to the seventh at once: short ones.
+LONGEST := $(addprefix tests/,$(addprefix peers/test_,replicas_membership.py replicas_store.py end_to_end.py) \
+  reliability/test_lifecycle.py $(addprefix peers/test_,sdk_huawei.py replicas_clocks.py sdk_tencent.py) \
+  reliability/test_blocked.py $(addprefix peers/test_,zego_reference.py prometheus.py))
 REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\
   $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
 
@@ -58,7 +61,7 @@ tests: export PYTHONDONTWRITEBYTECODE :=
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile $(patsubst %,--ignore %,$(DECIDES) $(REAL) $(ALONE))
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder $(REAL)
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder $(REAL)
 	$(BIN)/pytest $(ALONE)
 
 format: $(VENV)/.development ## Format and sort

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import callbacks, config_load, exposition, rounds, scrapes, shards
+from benchmarks import callbacks, config_load, exposition, rounds, scrapes, shards, store
 from benchmarks.table import Row
 
 ALL: dict[str, Callable[[], list[Row]]] = {
@@ -24,6 +24,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "config": config_load.rows,
     "callbacks": callbacks.rows,
     "shards": shards.rows,
+    "store": store.rows,
 }
 
 

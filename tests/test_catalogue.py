@@ -215,6 +215,15 @@ def test_unlisted_codes_fall_back(code: str, status: int, reason: str) -> None:
     assert catalogue.label(entry) == "other"
 
 
+def test_a_prefix_comes_before_a_code_of_the_same_length() -> None:
+    """The listed code before the dot counts only where it says more than the prefix."""
+    rows = {
+        "fallback": [{"prefix": "Same", "reason": "throttled", **TEXT}],
+        "codes": {"Same": {"reason": "auth", **TEXT}},
+    }
+    assert Catalogue("made-up", {"title": "Same", **rows}).lookup("Any", "Same.More").reason == "throttled"
+
+
 @pytest.mark.parametrize(
     ("provider", "code", "status", "reason"),
     [
@@ -240,6 +249,111 @@ def test_tomorrows_codes_get_a_reason(provider: str, code: str, status: int, rea
     """A code that a provider adds after this release is still judged by its kind, and is no new label value."""
     entry = catalogue.load(provider).lookup("", code, status)
     assert (entry.reason, catalogue.label(entry)) == (reason, "other")
+
+
+FAMILIES = {
+    "title": "Two families",
+    "state_field": "Status",
+    "families": {"Ask": "single", "List": "lists"},
+    "states": {"single": {"up": {"state": "active", **TEXT}}, "lists": {1: {"state": "inactive", **TEXT}}},
+    "codes": {
+        "single": {7: {"reason": "auth", **TEXT}, "8": {"reason": "account", **TEXT}},
+        "lists": {7: {"reason": "clock", **TEXT}},
+        "gateway": {"8": {"reason": "throttled", **TEXT}},
+    },
+}
+
+
+def row(code: str, reason: str | None, state: str | None = None, family: str | None = None, **fields: Any) -> Entry:
+    """Return an entry of a made-up table."""
+    return Entry(**{"provider": "made-up", "meaning_zh": "义", "advice_zh": "策", "meaning": "m", "advice": "a",
+                    "code": code, "reason": reason, "state": state, "family": family, **fields})  # fmt: skip
+
+
+def test_a_table_is_read_as_it_is_written() -> None:
+    """Every field of a row arrives where it belongs, states first; numbers become text; prefixes are longest first."""
+    nested, flat = Catalogue("made-up", FAMILIES), Catalogue("made-up", SMALL)
+    assert list(nested.entries()) == [
+        row("up", None, "active", "single"),
+        row("1", None, "inactive", "lists"),
+        row("7", "auth", family="single"),
+        row("8", "account", family="single"),
+        row("7", "clock", family="lists"),
+        row("8", "throttled", family="gateway"),
+    ]
+    assert [(one.provider, one.title, one.state_field) for one in (nested, flat)] == [
+        ("made-up", "Two families", "Status"),
+        ("made-up", "Small", None),
+    ]
+    assert [row("Denied", "auth"), row("InvalidClock", "clock"), row("Limit", "account")] == list(flat.entries())
+    assert flat.fallbacks == [
+        row("Invalid", "bad_request", listed=False),
+        row("Limit.", "throttled", listed=False),
+        row("In", "provider_error", listed=False),
+    ]
+    assert flat.http == {"429": "throttled", "5xx": "provider_error"}
+    assert (nested.fallbacks, nested.http, list(Catalogue("made-up", {"title": "Empty"}).entries())) == ([], {}, [])
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "family", "reason"),
+    [
+        ("Ask", "7", "single", "auth"),
+        ("List", "7", "lists", "clock"),
+        ("Ask", "8", "gateway", "throttled"),
+        ("Else", "8", "gateway", "throttled"),
+        ("Else", "7", None, "provider_error"),
+        ("Ask", "up", None, "provider_error"),
+        ("List", "1", None, "provider_error"),
+    ],
+)
+def test_a_code_is_looked_up_where_it_belongs(action: str, code: str, family: str | None, reason: str) -> None:
+    """The gateway comes before the action's own family; no other family and no value of a state is looked at."""
+    codes = Catalogue("made-up", FAMILIES)
+    entry = codes.lookup(action, code)
+    assert (entry.family, entry.reason, entry.provider, entry.code) == (family, reason, "made-up", code)
+    assert (codes.family("Ask"), codes.family("Else")) == ("single", None)
+
+
+def test_a_state_without_a_field_of_its_own_is_a_code() -> None:
+    """Where the cloud has no field for states, its code tells them, and is looked up as such."""
+    codes = Catalogue("made-up", {"title": "Codes", "states": {0: {"state": "active", **TEXT}}})
+    assert codes.lookup("Any", "0") == row("0", None, "active")
+    assert codes.lookup("Any", "0.5").reason == "provider_error"
+
+
+def test_what_only_resembles_a_code_is_explained_by_what_it_resembles() -> None:
+    """A guess is explained with the words of its row, once, and under the code that was asked about."""
+    codes = Catalogue("made-up", SMALL)
+    assert codes.explain("Denied") == [row("Denied", "auth")]
+    assert codes.explain("Denied.Again") == [row("Denied.Again", "auth", listed=False)]
+    assert codes.explain("Limit.Soft.Again") == [row("Limit.Soft.Again", "throttled", listed=False)]
+    assert codes.explain("Denied.Too.Often") == [row("Denied.Too.Often", "auth", listed=False)]
+    assert codes.explain("Nothing") == []
+    unknown = codes.lookup("Any", "Nothing", 418)
+    assert catalogue.local("provider_error").meaning != unknown.meaning
+    assert (unknown.state, unknown.family, unknown.listed, unknown.reason) == (None, None, False, "provider_error")
+    limited = catalogue.local("throttled")
+    assert codes.lookup("Any", "Nothing", 429).meaning == limited.meaning
+
+
+def test_the_files_of_the_catalogue_are_read() -> None:
+    """Each provider's own file and the exporter's are found and read anew, whoever read them before."""
+    for remembered in (catalogue.load, catalogue._own, catalogue.providers):
+        remembered.cache_clear()
+    assert catalogue.providers() == PROVIDERS
+    assert (catalogue.load("alibaba").title, catalogue.load("alibaba").state_field) == (
+        "Alibaba ApsaraVideo Live", "StreamState",
+    )  # fmt: skip
+    own = yaml.safe_load((ROOT / "exporter" / "reasons.yml").read_text(encoding="utf-8"))
+    for entry in (*catalogue.reasons(), *catalogue.words()):
+        told = (own["reasons"] | own["words"])[entry.code]
+        assert (entry.provider, entry.family, entry.state, entry.listed) == ("exporter", None, None, True)
+        assert (entry.meaning, entry.advice, entry.meaning_zh) == (
+            told["meaning"],
+            told["advice"],
+            told["zh"]["meaning"],
+        )
 
 
 @given(

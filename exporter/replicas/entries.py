@@ -156,9 +156,9 @@ class Unreadable(Exception):  # noqa: N818
     """An entry is not what a replica with the same keys writes."""
 
 
-def mark_of(stream: Stream) -> bytes:
+def mark_of(stream: Stream, endpoint: str = "") -> bytes:
     """Return a short hash of a stream's address: replicas may be configured differently while they are reloaded."""
-    fields = {name: value for name, value in address(stream).items() if name != "type"}
+    fields = {name: value for name, value in address(stream).items() if name != "type"} | {"endpoint": endpoint}
     return hashlib.blake2b(json.dumps(fields, sort_keys=True, default=str).encode(), digest_size=MARK).digest()
 
 

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from exporter.model import Answer, Fault, Stream
+from exporter.model import Answer, Fault, Reason, Stream
 from exporter.replicas import entries
 from exporter.replicas.entries import Details, Ended, Entry, Heard, News, Outcome, Unreadable
 from exporter.rounds.health import Result
@@ -20,6 +20,11 @@ from exporter.state.board import Instant, Key, Record
 
 SAME_SECONDS: Final = 0.05
 """Two times of one attempt differ by less, on two replicas; no stream is asked twice within it."""
+
+ON_THE_WAY: Final = {Reason.TIMEOUT, Reason.CONNECTION, Reason.DNS, Reason.TLS, Reason.CLOCK}
+"""Failures that may be those of one machine's network or clock."""
+
+LATELY: Final = 5.0  # seconds
 
 CLOCKS_APART: Final = 300.0
 """A replica's clock and the store's must agree on the age of an entry, up to so many seconds."""
@@ -46,12 +51,14 @@ class Journal:
         member: This replica, as the entries name it.
         keys: What entries are signed with: the present key first, then the one before.
         last: The id of the last entry that was taken.
+        untold: What was learned before was not told to all (monotonic seconds).
     """
 
     state: AccountState
     member: str
     keys: tuple[bytes, ...] = ()
     last: str = "0-0"
+    untold: float = NEVER
     _news: dict[Key, boards.News] = field(default_factory=dict)
     _ended: list[tuple[Result, float, bool]] = field(default_factory=list)
     _heard: list[tuple[tuple[str, ...], float]] = field(default_factory=list)
@@ -59,7 +66,9 @@ class Journal:
     _told_rows: dict[Scope, tuple[int, float]] = field(default_factory=dict)
     _told_origins: dict[Scope, float] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
-    _marks: dict[str, tuple[Stream, bytes]] = field(default_factory=dict)
+    _unheard: dict[str, float] = field(default_factory=dict)
+    _answered: float = NEVER
+    _marks: dict[str, tuple[Stream, str, bytes]] = field(default_factory=dict)
     _hashed: tuple[tuple[Stream, ...], str] = ((), "")
     _taking: bool = False
 
@@ -69,10 +78,13 @@ class Journal:
         """Tell of a stream with the next entry."""
         if not self._taking:
             self._news[record.key] = self._news.get(record.key, news) | news
+            if record.succeeded and boards.News.OUTCOME in news:
+                self._answered = record.tried
 
     def ended(self, result: Result, began: float, *, complete: bool) -> None:
         """Tell how a round went, after what it learned; see `Replicas.learned`."""
-        self._ended.append((result, began, complete))
+        if not self._ours_alone(result.fault, began):
+            self._ended.append((result, began, complete))
 
     def heard(self, records: Iterable[Record], mono: float) -> None:
         """Tell of a callback that was accepted at a time in monotonic seconds."""
@@ -83,18 +95,18 @@ class Journal:
         """Whether there is nothing to tell."""
         return not (self._news or self._ended or self._heard)
 
-    def drop(self) -> None:
-        """Tell nothing of what was noted: there is nobody to tell."""
-        self._news.clear()
+    def drop(self, mono: float) -> None:
+        """Tell nothing of what was noted until now, in monotonic seconds: there is nobody to tell."""
+        self.untold = mono
+        for told in (self._news, self._heard, self._told_listed, self._told_rows, self._told_origins):
+            told.clear()
         self._ended.clear()
-        self._heard.clear()
 
     def entries(self, times: Times, now: Instant) -> Iterator[bytes]:
         """Yield what there is to tell, in slices of a few milliseconds."""
         while self._news:
             keys = list(islice(self._news, entries.MOST_NEWS))
-            chunk = [one for key in keys for one in self._news_of(key, self._news.pop(key), times, now)]
-            if chunk:
+            if chunk := [one for key in keys for one in self._news_of(key, self._news.pop(key), times, now)]:
                 yield self._pack(times, now, chunk)
         if self._ended or self._heard or self._listings_changed():
             yield self._pack(times, now, [])
@@ -134,9 +146,9 @@ class Journal:
         ]
         self._told_listed, self._told_rows = dict(state.listed), dict(state.rows)
         self._told_origins = {scope: one.answers[-1][0] for scope, one in state.origins.items() if one.answers}
+        hashed, untold = self._streams(), self.untold
         ended = tuple(
-            _told_result(result, _ms(now.mono - began), complete, self._streams())
-            for result, began, complete in self._ended
+            _told_result(one, _ms(now.mono - at), whole and at > untold, hashed) for one, at, whole in self._ended
         )
         heard = tuple(Heard(streams=names, age=_ms(now.mono - at)) for names, at in self._heard)
         self._ended.clear()
@@ -151,6 +163,10 @@ class Journal:
         if record is None:
             return
         name, mark = key[1], self._mark(record.stream)
+        tried = now.mono if boards.News.WITHHELD in news else record.tried
+        if self._ours_alone(record.fault, tried):
+            self.untold = now.mono
+            return
         if boards.News.OUTCOME in news and record.fault is not None:
             yield News(name, mark, times.there(record.tried), entries.told_fault(record.fault))
         elif boards.News.OUTCOME in news and record.answer is not None:
@@ -167,11 +183,15 @@ class Journal:
                 details = Details(figures=flow.figures, until=until)
                 yield News(name, mark, times.there(flow.measured), nothing, details)
 
+    def _ours_alone(self, fault: Fault | None, at: float) -> bool:
+        """Whether a failure may be this machine's own: nothing has reached the cloud lately. The others try it."""
+        return fault is not None and fault.reason in ON_THE_WAY and self._answered < at - LATELY
+
     def _mark(self, stream: Stream) -> bytes:
-        known = self._marks.get(stream.name)
-        if known is None or known[0] is not stream:
-            known = self._marks[stream.name] = stream, entries.mark_of(stream)
-        return known[1]
+        known, endpoint = self._marks.get(stream.name), self.state.account.endpoint
+        if known is None or known[0] is not stream or known[1] != endpoint:
+            known = self._marks[stream.name] = stream, endpoint, entries.mark_of(stream, endpoint)
+        return known[2]
 
     def _streams(self) -> str:
         """Return a hash of what is watched: while replicas are reloaded, all streams are not the same for each."""
@@ -186,22 +206,28 @@ class Journal:
     def take(self, data: bytes, times: Times, now: Instant) -> bool:
         """Take what another replica told; return whether a round is over. Raises `entries.Unreadable`."""
         entry = entries.unpack(data, self.keys)
-        if entry.member == self.member or entry.number <= self._numbers.get(entry.member, 0):
+        before = self._numbers.get(entry.member, 0)
+        if entry.member == self.member or entry.number <= before:
             return False
         sent = times.here(entry.time)
         if abs((now.unix - entry.unix) - (now.mono - sent)) > CLOCKS_APART:
             raise Unreadable("the clocks of the replicas or the store differ by minutes")
+        # The store's clock may have been set back since: nothing is from the future.
+        sent = min(sent, now.mono)
+        if entry.number != before + 1:
+            self._unheard[entry.member] = sent
         news = entries.news_of(entry)
-        self._numbers[entry.member] = entry.number
         self._taking = True
         try:
             for one in news:
-                self._learn(one, times.here(one.at), now, sent)
+                self._learn(one, sent - (entry.time - one.at), now, sent)
             self._take_listings(entry, sent)
             self._take_rounds(entry, sent)
             self._take_callbacks(entry, now.unix - (now.mono - sent))
         finally:
             self._taking = False
+        # One that raised counts as not heard.
+        self._numbers[entry.member] = entry.number
         return bool(entry.ended)
 
     def _learn(self, news: News, at: float, now: Instant, sent: float) -> None:
@@ -256,7 +282,7 @@ class Journal:
             if ended.alone is None and ended.streams == self._streams():
                 began = sent - ended.began / 1000
                 state.elsewhere = began, sent
-                if ended.complete:
+                if ended.complete and began > self._unheard.get(entry.member, NEVER):
                     state.complete_since = max(state.complete_since, began)
 
     def _take_callbacks(self, entry: Entry, sent: float) -> None:

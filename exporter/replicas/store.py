@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from exporter.store.scripts import Script
 Told = tuple[str, str, bytes]  # a journal's key, an entry's id, the entry
 
 PATIENCE = 0.5  # seconds for an answer
+_ID = re.compile("[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
 
 
 class JournalStore(Protocol):
@@ -91,11 +93,14 @@ class ServerJournals:
         words = ("XREAD", "COUNT", most, *waiting, "STREAMS", *journals, *journals.values())
         found = await self._store.command(*words, seconds=block_ms / 1000 + PATIENCE)
         try:
-            return [
+            told = [
                 (key.decode(), number.decode(), fields[1])
                 for key, told in found or ()
                 for number, fields in told
                 if isinstance(fields[1], bytes)
             ]
         except (AttributeError, IndexError, TypeError, ValueError):
-            raise StoreError("answer", "the store answered XREAD with something else") from None
+            told = [("", "", b"")]
+        if not all(key in journals and _ID.fullmatch(number) for key, number, _ in told):
+            raise StoreError("answer", "the store answered XREAD with something else")
+        return told

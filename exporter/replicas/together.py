@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
+import structlog
+
 from exporter.providers.interface import CredentialsError, Event
 from exporter.replicas.entries import key_of
 from exporter.replicas.leading import TAKEN_AT_ONCE, Leading
@@ -19,9 +21,14 @@ from exporter.state.board import News, Record
 from exporter.store.errors import StoreError
 
 RENEW_SECONDS: Final = 0.5
-WRITE_SECONDS: Final = 0.05
+WRITE_SECONDS: Final = 0.2
 BLOCK_MS: Final = 1000
 RETRY_SECONDS: Final = 0.5
+LEAVE_SECONDS: Final = 1.0
+
+UNSIGNED: Final = "its exporters have no secret in common to know each other by; give the store a password"
+
+log = structlog.get_logger("store")
 
 Secrets = Callable[[AccountState], Awaitable[Mapping[str, str]]]
 """Returns what all replicas of an account know and nobody else; raises `CredentialsError`."""
@@ -39,6 +46,8 @@ class SharedRounds:
         self._news = asyncio.Event()
         self._running: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
+        self._signing: set[Owner] = set()
+        self._warned: set[Owner] = set()
 
     def start(self) -> None:
         """Begin to tell and to take; needs a running event loop."""
@@ -47,11 +56,21 @@ class SharedRounds:
 
     async def close(self) -> None:
         """Tell what is still to be told, and end."""
-        for task in self._running:
+        write, *others = self._running or (None,)
+        for task in others:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        while self._ending:
-            await asyncio.gather(*self._ending, return_exceptions=True)
+        for leading in self._accounts.values():
+            self._end(leading.close())
+        for _ in range(2):  # what ends may have more to let go
+            if self._ending:
+                await asyncio.wait(self._ending, timeout=LEAVE_SECONDS)
+        for task in self._ending:
+            task.cancel()
+        self._accounts = {}
+        # Not sooner: an entry that is on its way has left the journal.
+        if write is not None:
+            write.cancel()
+            await asyncio.wait(self._running, timeout=LEAVE_SECONDS)
 
     def configure(self, states: Iterable[AccountState], part: str = "") -> None:
         """Share these accounts from now on, with those that watch the same part of the streams."""
@@ -60,7 +79,9 @@ class SharedRounds:
         for state in states:
             known = before.get(state.names)
             same = known is not None and known.journal.state is state
-            accounts[state.names] = known if same and known else Leading(self._store, self._clock, state, part)
+            accounts[state.names] = (
+                known if same and known else Leading(self._store, self._clock, state, part, self._end)
+            )
         self._accounts, self._part = accounts, part
 
     # --- as the rounds see it ----------------------------------------------------------------------------------------
@@ -70,11 +91,10 @@ class SharedRounds:
         leading = self._accounts.get(account)
         if leading is None:
             return True
-        await self._sign(leading)
-        leads = await leading.lead(deadline)
-        if not leads and leading.idle:
-            self.leave(account)
-        return leads
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline - self._clock.mono()):
+                await self._sign(leading)
+        return await leading.lead(deadline)
 
     def leave(self, account: Owner) -> None:
         """See `Replicas.leave`."""
@@ -99,9 +119,13 @@ class SharedRounds:
 
     def note(self, record: Record, news: News) -> None:
         """Tell the others what was learned of a stream."""
-        if self._store.up and (leading := self._of(record)) is not None:
-            leading.journal.note(record, news)
-            self._news.set()
+        if (leading := self._of(record)) is None:
+            return
+        if not self._store.up:
+            leading.journal.untold = self._clock.mono()
+            return
+        leading.journal.note(record, news)
+        self._news.set()
 
     async def first(self, account: Owner, event: Event) -> bool:
         """See `Replicas.first`."""
@@ -117,8 +141,18 @@ class SharedRounds:
     async def _sign(self, leading: Leading) -> None:
         """Sign with the account's keys; without them its rounds end before their first call, and say why."""
         state = leading.journal.state
-        with suppress(CredentialsError):
-            leading.sign_with(key_of(await self._secrets(state), *state.names))
+        self._signing.add(state.names)
+        try:
+            secrets = await self._secrets(state)
+        except CredentialsError:
+            return
+        finally:
+            self._signing.discard(state.names)
+        if any(secrets.values()):
+            leading.sign_with(key_of(secrets, *state.names))
+        elif state.names not in self._warned:
+            self._warned.add(state.names)
+            log.warning("answers are not shared", account=state.names[1], problem=UNSIGNED)
 
     def _of(self, record: Record) -> Leading | None:
         return self._accounts.get((record.key[0], record.stream.account))
@@ -148,8 +182,10 @@ class SharedRounds:
                     leading.begin_again()
             was_up = self._store.up
             for leading in tuple(self._accounts.values()):
-                if not leading.journal.keys:
-                    await self._sign(leading)
+                if not leading.journal.keys and leading.journal.state.names not in self._signing:
+                    # Keys may be long in coming; the others' accounts go on.
+                    self._end(self._sign(leading))
+                    await asyncio.sleep(0)
             by_key = {leading.key: leading for leading in self._accounts.values() if leading.journal.keys}
             try:
                 if not self._store.up or not by_key:
@@ -157,6 +193,8 @@ class SharedRounds:
                 after = {key: leading.journal.last for key, leading in by_key.items()}
                 found = await self._store.read(after, TAKEN_AT_ONCE, BLOCK_MS)
             except StoreError:
+                # It may be back before this is noticed, and be another one.
+                was_up = False
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             for key, number, data in found:

@@ -114,6 +114,13 @@ class _Tls(Connection):
         await super().disconnect(*args, **settings)
 
 
+def _end_if_told() -> None:
+    """End a task that was cancelled: until Python 3.12 `wait_for`, by which redis-py writes, may hide that from it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Link:
     """One connection, logged in to a server that will do.
 
@@ -133,9 +140,12 @@ class Link:
         try:
             async with asyncio.timeout(seconds):
                 await self._connection.send_command(*words)
-                return await self._connection.read_response(timeout=seconds + 1.0)
+                reply = await self._connection.read_response(timeout=seconds + 1.0)
         except (exceptions.RedisError, OSError, ValueError) as error:
+            _end_if_told()
             raise explained(error) from None
+        _end_if_told()
+        return reply
 
     async def close(self) -> None:
         """Close it; waits for nothing."""

@@ -178,7 +178,7 @@ def test_no_list_reads_more_values_than_its_page_explains(provider: AnyProvider)
         body = f"<rtmp>{'<a/>' * count}</rtmp>" if is_xml else json.dumps({"a": [{}] * count})
         return Reply(200, {}, body.encode())
 
-    for listing in provider.listings:
+    for listing in (*provider.listings, *provider.figures):
         call = listing.ask(account, "app\nroom", 1)
         for count, many in ((5 * LISTED_VALUES if is_xml else LISTED_VALUES // 2 + 1, True), (MOST_VALUES + 1, False)):
             with pytest.raises((Malformed, ProviderError)) as caught:

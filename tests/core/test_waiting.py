@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.serving.waiting import BURST, MOST_KNOWN, NEW_SECONDS, History, Place, Places, client_network
+from exporter.serving.waiting import (
+    BURST,
+    FORGET_SECONDS,
+    MOST_KNOWN,
+    NEW_SECONDS,
+    History,
+    Place,
+    Places,
+    client_kind,
+    client_network,
+)
 
 
 class Guests:
@@ -172,3 +182,102 @@ def test_a_flood_of_new_clients_does_not_evict_known_ones() -> None:
 def test_a_client_is_an_address_or_a_network_of_ipv6(remote: str | None, group: str) -> None:
     """Whoever has a /64 has more addresses than there are places, and counts as one."""
     assert client_network(remote) == group
+
+
+def test_a_kind_is_what_the_headers_say() -> None:
+    """Three headers tell kinds of clients apart, whatever else they send; one that is missing is empty."""
+    scraper = {"User-Agent": "p", "Accept": "text", "X-Prometheus-Scrape-Timeout-Seconds": "10"}
+    assert client_kind({**scraper, "Cookie": "1"}) == client_kind(scraper)
+    assert client_kind({}) == client_kind(dict.fromkeys(scraper, ""))
+    kinds = [client_kind(headers) for headers in (scraper, {}, *({**scraper, name: "other"} for name in scraper))]
+    assert len(set(kinds)) == len(kinds)
+    assert len({client_kind({name: "same"}) for name in scraper}) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "penalty"),
+    [
+        ([0.0], (0.0, 1.0, 0.0)),
+        ([0.0] * 8, (0.0, 1.0, 0.0)),
+        ([0.0] * 9, (1.0, 1.0, 0.0)),
+        ([0.0] * 9 + [0.5], (1.5, 1.0, -0.5)),
+        ([0.0] * 9 + [2.0], (0.0, 1.0, -2.0)),
+        ([0.0] * 16, (8.0, 1.0, 0.0)),
+        ([0.0] * 99, (8.0, 1.0, 0.0)),
+        ([0.0] * 99 + [4.0], (5.0, 1.0, -4.0)),
+        ([0.0, *[100.0] * 9], (1.0, 0.0, -100.0)),
+        ([0.0, NEW_SECONDS - 0.1], (0.0, 1.0, 0.1 - NEW_SECONDS)),
+        ([0.0, NEW_SECONDS], (0.0, 0.0, -NEW_SECONDS)),
+        ([3.0, NEW_SECONDS], (0.0, 1.0, -NEW_SECONDS)),
+    ],
+)
+def test_a_client_may_ask_once_a_second_and_eight_times_at_once(asked: list[float], penalty: tuple[float, ...]) -> None:
+    """What exceeds the rate is counted, up to eight; it runs off in time and never below nothing."""
+    history = History()
+    assert [history.record(now, "client") for now in asked][-1] == penalty
+
+
+def test_being_turned_away_counts_as_a_burst() -> None:
+    """Coming back after two seconds is still too soon, after ten it is not."""
+    for later, excess in ((0.0, 2.0), (1.0, 1.0), (2.0, 0.0), (10.0, 0.0)):
+        history = History()
+        history.record(0.0, "client")
+        history.turned_away(0.0, "client")
+        assert history.record(later, "client")[0] == excess
+        assert history.record(later, "else")[0] == 0.0
+
+
+def test_clients_are_forgotten_after_ten_minutes_of_silence_where_room_is_needed() -> None:
+    """Room is made once in ten minutes; until then the newest client makes room."""
+    history = History()
+    history.record(0.0, "old")
+    history.record(1.0, "young")
+    for number in range(MOST_KNOWN - 2):
+        history.record(FORGET_SECONDS, number)
+    assert history.record(FORGET_SECONDS, "late")[1] == 1.0
+    assert "old" not in history._known
+    assert {"young", 0, MOST_KNOWN - 3, "late"} <= set(history._known)
+    assert len(history._known) == MOST_KNOWN
+    history.record(2 * FORGET_SECONDS - 1.0, "next")
+    assert "late" not in history._known
+    assert {"young", 0, MOST_KNOWN - 3, "next"} <= set(history._known)
+    history.record(2 * FORGET_SECONDS, "last")
+    assert set(history._known) == {"next", "last"}
+
+
+def test_a_place_holds_what_its_request_brought() -> None:
+    """Client, kind and rank are the request's own, and the penalty is that of this very client and kind."""
+    places = Places(1)
+    for _ in range(int(BURST)):
+        places.history.record(7.0, ("a", "curl"))
+    place = places.enter(7.0, "a", "curl", 3.0, lambda: False, lambda: None)
+    assert place is not None
+    assert (place.group, place.kind, place.rank, place.penalty) == ("a", "curl", 3.0, (1.0, 1.0, -7.0))
+    assert places.serve() is place
+    assert (len(places), places.serve()) == (0, None)
+
+
+def test_of_equals_the_newest_loses_its_place() -> None:
+    """Among places of the same client, kind and rank the last to come is turned away first."""
+    guests = Guests(3)
+    for name in ("first", "second", "third"):
+        assert guests.enter(name, "a", 9.0)
+    assert guests.enter("brief", "a", 1.0)
+    assert guests.turned_away == ["third"]
+
+
+def test_clients_within_their_rate_are_served_first() -> None:
+    """Neither a group nor a kind that asks too often delays the others, and then the smaller kind goes first."""
+    guests = Guests(20)
+    for _ in range(int(BURST) + 2):
+        guests.places.history.record(0.0, ("often", "curl"))
+    guests.enter("greedy", "often", 0.0, "curl")
+    guests.enter("calm", "often", 5.0, "Prometheus")
+    guests.enter("one", "seldom", 2.0, "x")
+    guests.enter("two", "seldom", 1.0, "x")
+    guests.enter("three", "seldom", 9.0, "y")
+    served = [guests.places.serve() for _ in range(6)]
+    assert [place and (place.group, place.kind, place.rank) for place in served] == [
+        ("often", "Prometheus", 5.0), ("seldom", "y", 9.0), ("seldom", "x", 1.0), ("seldom", "x", 2.0),
+        ("often", "curl", 0.0), None,
+    ]  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +32,12 @@ def called(provider: AnyProvider) -> Called:
     return known
 
 
+@cache
+def contents(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return anything in which some of these fields stand."""
+    return st.dictionaries(st.sampled_from(names) | TEXT, EVENTS | JUNK | WORDS, max_size=8)
+
+
 @pytest.mark.parametrize("provider", CALLING)
 @given(data=st.data(), form=st.integers(0, 2))
 @EFFORT
@@ -40,8 +49,7 @@ def test_a_signed_callback_with_any_content_is_a_hint_or_refused(
     assert hooks is not None
     account, _ = make(provider, document(provider.name))
     known = called(provider)
-    names = st.sampled_from(known.names) | TEXT
-    fields = data.draw(st.dictionaries(names, EVENTS | JUNK | WORDS, max_size=8))
+    fields = data.draw(contents(known.names))
     try:
         event = hooks.verify(account, KEY, known.sign(account, fields, KEY, NOW, form), float(NOW))
     except Refused:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,14 @@ def _details(answer: Answer, *wanted: str) -> dict[str, Any]:
 def document(provider: str, folder: Path = HERE) -> dict[str, Any]:
     """Return a provider's file, or nothing where there is none."""
     file = folder / provider / "exchanges.yml"
-    return yaml.load(file.read_bytes(), LOADER) if file.exists() else {}
+    return dict(_parsed(file.read_bytes())) if file.exists() else {}
+
+
+@cache
+def _parsed(text: bytes) -> dict[str, Any]:
+    """Return a file's content: many tests of a cloud begin with it."""
+    content: dict[str, Any] = yaml.load(text, LOADER)
+    return content
 
 
 def make(provider: AnyProvider, fields: dict[str, Any], *overrides: dict[str, Any]) -> tuple[Account, Stream]:

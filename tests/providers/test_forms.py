@@ -87,6 +87,42 @@ def test_xml_of_somebody_else_is_no_answer(reply: Reply, error: type[Exception])
         envelope(reply, "rtmp")
 
 
+FOREIGN = "a body that is not the API's"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "text"),
+    [
+        (200, b"<rtmp>", Malformed, "the body is not an XML document"),
+        (200, b"<rtmp>" + b"<" * 9, Malformed, "the body is an XML document with more values than 2"),
+        (200, b"<rtmp" + b"=" * 8 + b"/>", Malformed, "the body is an XML document with more values than 2"),
+        (200, b"<rtmp" + b"=" * 7 + b"/>", Malformed, "the body is not an XML document"),
+        (200, b"<rtmp><a b='1'/></rtmp>", Malformed, "the body is not an XML document"),
+        (200, b"<other/>", Malformed, "the body is not the API's document, or has an error in it"),
+        (200, b"<HTML></HTML>", NoEnvelope, f"HTTP 200 with {FOREIGN}"),
+        (200, b" \n<html></html>", NoEnvelope, f"HTTP 200 with {FOREIGN}"),
+        (200, b"<!Doctype HTML>", NoEnvelope, f"HTTP 200 with {FOREIGN}"),
+        (201, b"<rtmp>", NoEnvelope, f"HTTP 201 with {FOREIGN}"),
+        (404, b"<other/>", NoEnvelope, f"HTTP 404 with {FOREIGN}"),
+    ],
+)
+def test_the_error_says_what_is_wrong_with_xml(status: int, body: bytes, error: type[Exception], text: str) -> None:
+    """A page of HTML, another status, another document, a broken one and one too large are told apart in words."""
+    with pytest.raises(error) as caught:
+        envelope(Reply(status, {}, body), "rtmp", 2)
+    assert str(caught.value) == text
+
+
+def test_depth_is_how_many_elements_are_open() -> None:
+    """The deepest document that is allowed is read, and neighbours are no depth; errors come in envelopes too."""
+    assert element(b"<a>" * DEEPEST + b"</a>" * DEEPEST).tag == "a"
+    assert len(element(b"<a>" + b"<b/>" * (2 * DEEPEST) + b"</a>")) == 2 * DEEPEST
+    assert envelope(Reply(500, {}, b"<rtmp>busy</rtmp>"), "rtmp").text == "busy"
+    too_deep = b"<d>" * (DEEPEST - 1) + b"</d>" * (DEEPEST - 1)
+    with pytest.raises(ValueError, match="not an XML"):
+        element(b"<a><b><c/>" + too_deep + b"</b></a>")
+
+
 @pytest.mark.parametrize("status", [201, 400, 401, 404, 429, 500])
 def test_a_bare_status_is_a_code(status: int) -> None:
     """An API without error codes reports errors by status; a proxy's page or a cached answer does not count."""

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from exporter.fields import Secret, SecretSource
 from exporter.model import Credentials, Reason, Reply
-from exporter.providers import all_providers
+from exporter.providers import GROUP, _provider, all_providers, sources_of, suggest_provider
 from exporter.providers.authorization import http_authorization, http_warnings, parse_basic
 from exporter.providers.document import LISTED_VALUES, MOST_VALUES
 from exporter.providers.encoding import host, same, timestamp
@@ -24,8 +25,10 @@ from exporter.providers.reading import (
     as_integer,
     as_text,
     boolean_of,
+    check_consistent,
     check_echo,
     check_no_error,
+    check_status,
     check_success,
     choice_of,
     envelope,
@@ -45,6 +48,7 @@ from exporter.providers.reading import (
     utc_seconds,
     value_limit,
 )
+from exporter.spelling import LONGEST
 
 JSON = {"content-type": "application/json"}
 
@@ -517,6 +521,97 @@ def test_an_address_that_cannot_be_asked_for_is_an_error(
 def test_a_timestamp_is_the_moment_in_utc() -> None:
     """In whole seconds, in the form that a vendor wants."""
     assert timestamp(1530298800.9, "%Y-%m-%dT%H:%M:%SZ") == "2018-06-29T19:00:00Z"
+
+
+ZEGO, ZEGO_FILE = "exporter.providers.zego.provider", "exporter/providers/zego/provider.py"
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("exporter.providers.zego.nothing:PROVIDER",
+         "exporter/providers/zego lacks nothing.py, which ends in PROVIDER = Provider(...)"),
+        (f"{ZEGO}:NOTHING", f"{ZEGO_FILE} does not end in NOTHING = Provider(...)"),
+        (f"{ZEGO}:STATE", f"{ZEGO_FILE} does not end in STATE = Provider(...)"),
+        (f"{ZEGO}:PROVIDER", f"{ZEGO_FILE} is named zego, and has to be toy"),
+        ("exporter.providers.nobody.provider:PROVIDER", "No module named 'exporter.providers.nobody'"),
+    ],
+)  # fmt: skip
+def test_a_place_without_its_provider_says_what_is_missing(place: str, text: str) -> None:
+    """A file, its last line or its name that is not there is told in words; a missing package keeps its own error."""
+    refused(ImportError, text, lambda: _provider(EntryPoint("toy", place, GROUP)))
+
+
+def test_a_provider_is_what_its_place_says() -> None:
+    """The object at the place is the provider itself."""
+    zego = all_providers()["zego"]
+    assert _provider(EntryPoint("zego", "exporter.providers.zego.provider:PROVIDER", GROUP)) is zego
+
+
+def test_a_metric_names_all_its_sources_once() -> None:
+    """In alphabetical order of the clouds, without those that do not fill it."""
+    assert sources_of("stream_no_such_metric") == ""
+    assert sources_of("stream_inputs") == "Tencent DescribeBackupStreamList"
+    shared = sources_of("stream_start_timestamp_seconds").split(", ")
+    assert {"PublishTime of a list of streams online", "ZEGO create_time"} <= set(shared)
+    assert len(set(shared)) == len(shared)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("zeg", "zego"), ("ZEGO1", "zego"), ("qcluod", "tencent"), ("aliyum", "alibaba"), ("volc_rct", "volcengine"),
+        ("nothing like it", ""), ("", ""), ("volcengine" + "_" * 2, "volcengine"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_cloud_is_suggested_by_its_own_name(word: str, name: str) -> None:
+    """Also where an alias is misspelt; nothing like it, or far too long, suggests nothing."""
+    assert suggest_provider(word, all_providers()) == (f"; did you mean '{name}'?" if name else "")
+    long = {"z" * 60: all_providers()["zego"]}
+    assert suggest_provider("z" * LONGEST, long) == f"; did you mean '{'z' * 60}'?"
+    assert suggest_provider("z" * (LONGEST + 1), long) == ""
+
+
+def test_an_answer_that_names_its_domain_may_write_it_otherwise() -> None:
+    """A domain is compared without case and without the dot at its end, any other parameter as it is."""
+    asked = {"Domain": "push.example", "App": "live"}
+    for fields in ({"domain": "Push.Example."}, {"DOMAIN": "push.example", "App": "live"}, {"Domain": None}):
+        check_echo(fields, asked, "Domain")
+    wrong = "{} names something other than what was asked for".format
+    for name, value in (("Domain", "push.example.."), ("Domain", "other.example"), ("Domain", 7), ("App", "Live"),
+                        ("App", "live.")):  # fmt: skip
+        refused(Malformed, wrong(name), lambda name=name, value=value: check_echo({name: value}, asked, "Domain"))  # type: ignore[misc]
+    refused(Malformed, wrong("Domain"), lambda: check_echo({"Domain": "Push.Example"}, asked))
+    refused(Malformed, wrong("Domain"), lambda: check_echo({"Domain": "7"}, {"Domain": 7}, "Domain"))
+
+
+def test_an_object_within_an_answer_contradicts_nothing_around_it() -> None:
+    """A field that stands inside and outside has one value, and null is another; what stands in one alone is free."""
+    agreeing: list[dict[str, Any]] = [{}, {"a": 1}, {"c": 3}]
+    for outer in agreeing:
+        check_consistent(outer, {"a": 1, "b": 2})
+    differing: list[dict[str, Any]] = [{"a": 2}, {"a": None}, {"a": 1, "b": None}]
+    for outer in differing:
+        refused(Malformed, "the answer says two different things",
+                lambda outer=outer: check_consistent(outer, {"a": 1, "b": 2}))  # type: ignore[misc]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "text"),
+    [
+        (Reply(404, {}, b""), ProviderError, "404"),
+        (Reply(200, {"content-type": "text/html"}, b""), NoEnvelope, "HTTP 200 with a body that is not the API's"),
+        (Reply(404, {"content-type": "Text/HTML; charset=x"}, b""), NoEnvelope,
+         "HTTP 404 with a body that is not the API's"),
+        (Reply(302, {}, b""), NoEnvelope, "HTTP 302 redirect, which is not followed"),
+        (Reply(200, {"AGE": "1"}, b""), NoEnvelope,
+         "the answer of a cache, which was made for an earlier request"),
+    ],
+)  # fmt: skip
+def test_a_status_is_a_code_only_of_the_api_itself(reply: Reply, kind: type[Exception], text: str) -> None:
+    """Pages, redirects and cached answers are nobody's code; 200 without them is a success."""
+    refused(kind, text, lambda: check_status(reply))
+    check_status(Reply(200, {"age": "0", "average": "1", "content-type": "application/json"}, b""))
 
 
 # --- throttling -------------------------------------------------------------------------------------------------------

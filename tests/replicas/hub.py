@@ -15,13 +15,21 @@ from exporter.store.scripts import Script
 
 @dataclass(slots=True)
 class Hub:
-    """The server: keys with an end, and streams; `ahead` is how far its clock is ahead of the loop's."""
+    """The server: keys with an end, and streams.
+
+    Attributes:
+        ahead: How far its clock is ahead of the loop's.
+        forgets: Whether it keeps no entry at present.
+        run: How often it was restarted.
+    """
 
     latency: float = 0.001
     ahead: float = 5_000.0
     values: dict[str, tuple[str, float]] = field(default_factory=dict)
     streams: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
     added: int = 0
+    forgets: bool = False
+    run: int = 0
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     def value(self, key: str) -> str | None:
@@ -47,20 +55,39 @@ class Times:
 
 @dataclass(slots=True)
 class HubStore:
-    """One replica's way to the hub."""
+    """One replica's way to the hub; it believes that the hub's clock is `wrong` seconds further ahead than it is.
+
+    Attributes:
+        stop_at: A command whose reply never comes.
+        stopped: Set once it has run.
+        commands: How many ran.
+    """
 
     hub: Hub
     member: str
     up: bool = True
+    wrong: float = 0.0
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    stop_at: str = ""
+    commands: int = 0
 
     @property
     def times(self) -> Times:
         """The hub's time."""
-        return Times(self.hub.ahead)
+        return Times(self.hub.ahead + self.wrong)
 
     async def command(self, *args: Word) -> Any:
-        """Run SET NX PX, XADD or PEXPIRE."""
+        """Run SET NX PX, XADD or PEXPIRE; replies to the command `stop_at` never come."""
+        self.commands += 1
         await self._away()
+        try:
+            return self._run(args)
+        finally:
+            if args[0] == self.stop_at:
+                self.stopped.set()
+                await asyncio.Event().wait()
+
+    def _run(self, args: Sequence[Word]) -> Any:
         match args:
             case ("SET", str(key), str(value), "NX", "PX", int(milliseconds)):
                 if self.hub.value(key) is not None:
@@ -69,15 +96,18 @@ class HubStore:
                 return "OK"
             case ("XADD", str(key), *_, bytes(data)):
                 self.hub.added += 1
+                if self.hub.forgets:
+                    return f"{self.hub.added}-0".encode()
                 self.hub.streams.setdefault(key, []).append((f"{self.hub.added}-0", data))
                 self.hub.grown.set()
-                return f"{self.hub.added}-0"
+                return f"{self.hub.added}-0".encode()
             case ("PEXPIRE", *_):
                 return 1
         raise AssertionError(args)
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Any:
         """Run one of the scripts of a round that is led."""
+        self.commands += 1
         await self._away()
         if self.hub.value(keys[0]) != args[0]:
             return 0
@@ -90,8 +120,9 @@ class HubStore:
 
     async def read(self, streams: Mapping[str, str], most: int, block_ms: int) -> list[tuple[str, str, bytes]]:
         """Return entries after these ids."""
+        self.commands += 1
         await self._away()
-        found = self._after(streams, most)
+        found, run = self._after(streams, most), self.hub.run
         if not found and block_ms:
             self.hub.grown.clear()
             try:
@@ -100,6 +131,8 @@ class HubStore:
             except TimeoutError:
                 return []
             await self._away()
+            if run != self.hub.run:
+                raise StoreError("connection", "restarted")
             found = self._after(streams, most)
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from tests.replicas.hub import Hub, HubStore
 from tests.virtual import Network, account, prober
 
 
-async def secrets(_state: AccountState) -> Mapping[str, str]:
+async def in_common(_state: AccountState) -> Mapping[str, str]:
     """Return what all replicas know."""
     return {"secret": "made-up-secret"}
 
@@ -43,7 +43,13 @@ class Replica:
 
 @asynccontextmanager
 async def replicas(
-    network: Network, watched: list[Stream], count: int = 2, hub: Hub | None = None, kind: str = "r", **fields: Any
+    network: Network,
+    watched: list[Stream],
+    count: int = 2,
+    hub: Hub | None = None,
+    kind: str = "r",
+    secrets: Callable[[AccountState], Awaitable[Mapping[str, str]]] = in_common,
+    **fields: Any,
 ) -> AsyncIterator[list[Replica]]:
     """Run exporters of one account that share a hub."""
     hub = hub or Hub()

@@ -36,6 +36,7 @@ ANSWERS = st.builds(
     media=st.lists(st.tuples(st.sampled_from(["audio", "video"]), st.booleans()), max_size=2).map(tuple),
     inputs=st.none() | st.lists(INPUTS, max_size=2).map(tuple),
     ingest=st.sampled_from([None, "push", "pull"]),
+    lasted=st.none(),  # the board makes `started` of it
     request_id=st.just(""),
     figures=st.none() | FIGURES,
 )

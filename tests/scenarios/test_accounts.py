@@ -8,6 +8,7 @@ import pytest
 
 from exporter.model import State
 from exporter.providers import all_providers
+from tests.providers.kinds import one_of_each_kind
 
 from .cases import EXPIRED, FACTS, PROVIDERS, THROTTLING
 from .stage import (
@@ -17,6 +18,7 @@ from .stage import (
     Stage,
     account,
     aimed,
+    company,
     lists_only,
     one_hot,
     small_world,
@@ -72,7 +74,7 @@ def check_dead(scraped: Scraped, provider: str, code: str, reason: str) -> None:
     for name in (VICTIM, NEIGHBOUR):
         assert states(scraped, provider, name) == one_hot(State.UNKNOWN)
         assert scraped.value("stream_probe_success", provider=provider, stream=name) == 0
-    for other in set(PROVIDERS) - {provider}:
+    for other in set(company(provider)) - {provider}:
         assert shown(scraped, other) == {1.0}
         assert scraped.value("stream_provider_up", provider=other, account=other) == 1
 
@@ -80,8 +82,9 @@ def check_dead(scraped: Scraped, provider: str, code: str, reason: str) -> None:
 @pytest.mark.parametrize(("provider", "field", "code"), REFUSED)
 def test_a_refused_key_is_told_by_the_vendors_code(stage: Stage, provider: str, field: str, code: str) -> None:
     """A wrong secret, an unknown key and a wrong token are reason auth, for that account alone."""
-    world = small_world()
-    check_dead(stage.show(world, stage.accounts(provider, **{field: "wrong-one"})), provider, code, "auth")
+    clouds = company(provider)
+    world, accounts = small_world(clouds), stage.accounts(provider, clouds, **{field: "wrong-one"})
+    check_dead(stage.show(world, accounts), provider, code, "auth")
     assert not any(call.verified for call in world.calls(provider=provider))
 
 
@@ -89,35 +92,37 @@ def test_a_refused_key_is_told_by_the_vendors_code(stage: Stage, provider: str, 
 @pytest.mark.parametrize("hours", [-1.0, 1.0])
 def test_a_clock_that_is_wrong_is_told_and_measured(stage: Stage, provider: str, hours: float) -> None:
     """An hour's skew is reason clock, and the gauge says how far and in which direction the clocks differ."""
-    world = small_world()
+    clouds = company(provider)
+    world = small_world(clouds)
     world.fault("skew", provider=provider, seconds=3600 * hours)
-    scraped = stage.show(world, stage.accounts())
+    scraped = stage.show(world, stage.accounts(clouds=clouds))
     check_dead(scraped, provider, EXPIRED[provider], "clock")
-    for name in PROVIDERS:
+    for name in clouds:
         expected = 3600 * hours if name == provider else 0.0
         assert scraped.value("stream_provider_clock_skew_seconds", provider=name, account=name) == pytest.approx(
             expected, abs=5
         )
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", one_of_each_kind())
 def test_an_endpoint_that_refuses_is_a_connection_fault(stage: Stage, provider: str) -> None:
     """Nobody listening takes away one account's streams, and the others do not notice."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        accounts = [account(name, endpoint if name == provider else stage.endpoint) for name in PROVIDERS]
-        check_dead(stage.show(small_world(), accounts), provider, "connection", "connection")
+        clouds = company(provider)
+        accounts = [account(name, endpoint if name == provider else stage.endpoint) for name in clouds]
+        check_dead(stage.show(small_world(clouds), accounts), provider, "connection", "connection")
 
 
 # Where one call answers for all streams, the matrix shows it throttled.
 @pytest.mark.parametrize("provider", [name for name in THROTTLING if not lists_only(name)])
 def test_throttling_by_the_clouds_own_count_takes_only_what_is_above_it(stage: Stage, provider: str) -> None:
     """Where a cloud allows less than we believe, its refusals are counted as throttled and our rate is halved."""
-    world = small_world()
+    world = small_world([provider])
     action = all_providers()[provider].main.action
     world.accounts[provider].quota[action] = 1.0
-    scraped = stage.show(world, stage.accounts())
+    scraped = stage.show(world, stage.accounts(clouds=[provider]))
     labels = {"provider": provider, "account": provider}
     errors = scraped.all("stream_probe_errors_total", **labels)
     assert errors == {frozenset({("code", THROTTLING[provider]), ("reason", "throttled")}): 1.0}
@@ -126,11 +131,11 @@ def test_throttling_by_the_clouds_own_count_takes_only_what_is_above_it(stage: S
     assert scraped.value("stream_provider_up", **labels) == 1
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", one_of_each_kind())
 def test_a_failure_withdraws_the_value_and_keeps_the_last_success(stage: Stage, provider: str) -> None:
     """Live, then no answer, then down: 1, absent, 0; the time of the last answer stays, and one change is counted."""
-    world, labels = small_world(), {"provider": provider, "stream": VICTIM}
-    seen = [stage.show(world, stage.accounts())]
+    world, labels = small_world([provider]), {"provider": provider, "stream": VICTIM}
+    seen = [stage.show(world, stage.accounts(clouds=[provider]))]
     broken = world.fault("text", **aimed(provider))
     seen.append(stage.scrape())
     world.clear(broken)
@@ -149,8 +154,8 @@ def test_a_failure_withdraws_the_value_and_keeps_the_last_success(stage: Stage, 
 @pytest.mark.parametrize("provider", [name for name in PROVIDERS if FACTS[name].unlisted])
 def test_invented_codes_make_one_series(stage: Stage, provider: str) -> None:
     """However many codes a cloud makes up, `other` is the only new label value, once for each reason."""
-    world = small_world()
-    scraped = stage.show(world, stage.accounts())
+    world = small_world([provider])
+    scraped = stage.show(world, stage.accounts(clouds=[provider]))
     for number in range(20):
         fault = world.fault("code", **aimed(provider), code=FACTS[provider].invented(number))
         scraped = stage.scrape()
