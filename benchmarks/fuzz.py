@@ -11,26 +11,13 @@ import contextlib
 import importlib
 import sys
 import tempfile
-from pathlib import Path
 
-import yaml
-
-from exporter.model import Account, Answer, Reply, Stream
+from benchmarks.clouds import watched
+from exporter.model import Answer, Reply
 from exporter.providers import all_providers
-from exporter.providers.interface import AnyProvider, Callback, Malformed, NoEnvelope, Page, ProviderError, Refused
+from exporter.providers.interface import Callback, Malformed, NoEnvelope, Page, ProviderError, Refused
 
 STATUSES = (200, 200, 200, 302, 400, 403, 429, 500)
-EXCHANGES = Path(__file__).parents[1] / "tests" / "providers"
-
-
-def watched(name: str) -> tuple[AnyProvider, Account, Stream]:
-    """Return a provider with the account and the stream of its recorded exchanges."""
-    provider = all_providers()[name]
-    fields = yaml.safe_load((EXCHANGES / name / "exchanges.yml").read_bytes())
-    account = provider.account(**{"name": "main", "provider": name, **fields.get("account", {})})
-    return provider, account, provider.stream(**{"name": "one", "account": "main", **fields["stream"]})
-
-
 ALL = [watched(name) for name in all_providers()]
 
 

@@ -31,7 +31,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from benchmarks.faults.clouds import ACCOUNTS, address
+from benchmarks.clouds import account, address, keys
 from exporter import config, providers
 from exporter.credentials.keyring import Keyring
 from exporter.serving.app import App
@@ -54,7 +54,7 @@ UNASKED_CHANCE = 0.02
 UNASKED_FROM = 0.95  # part of the scrapes; from then on, a cloud that did it once gets a connection for each call
 CALL_SECONDS = 0.1
 SAMPLE_EVERY = 50
-MOST_DESCRIPTORS = 4 * 2 * MOST_OPEN
+MOST_DESCRIPTORS = len(fakes()) * 2 * MOST_OPEN
 WARM_UP = 0.4  # part of the scrapes until every kept connection has carried answers of all sizes
 CODES = {"zego": "99"}
 
@@ -129,12 +129,12 @@ def world(streams_each: int) -> dict[str, Any]:
     """Return the world of the clouds, with faults by chance."""
     quick = 1 - (1 - FAULTS) ** (1 / len(QUICK))
     faults = [{"kind": kind, "provider": provider, "code": CODES.get(provider, "InternalError"), "probability": quick}
-              for kind in QUICK for provider in ACCOUNTS]  # fmt: skip
+              for kind in QUICK for provider in fakes()]  # fmt: skip
     faults += [{"kind": kind, "seconds": 0.2, "probability": SLOW_CHANCE} for kind in SLOW]
     faults.append({"kind": "idle", "seconds": 0.02, "probability": IDLE_CHANCE})
     accounts = [
-        {"name": name, "provider": name, "quota": dict.fromkeys(fakes()[name].actions, 1_000_000), **fields}
-        for name, fields in ACCOUNTS.items()
+        {"name": name, "provider": name, "quota": dict.fromkeys(fake.actions, 1_000_000), **keys(name)}
+        for name, fake in fakes().items()
     ]
     state = {"cycle": ["active", "inactive"], "every": "1s"}
     return {"accounts": accounts, "streams": _streams(streams_each, state=state), "faults": faults}
@@ -143,16 +143,17 @@ def world(streams_each: int) -> dict[str, Any]:
 def document(endpoint: str, streams_each: int) -> dict[str, Any]:
     """Return the exporter's configuration of that world."""
     accounts = [
-        {"name": name, "provider": name, "endpoint": endpoint, "timeout": f"{CALL_SECONDS * 1000:.0f}ms",
-         "quota": dict.fromkeys(providers.all_providers()[name].apis(), 1_000_000), **fields}
-        for name, fields in ACCOUNTS.items()
+        {**account(name), "name": name, "provider": name, "endpoint": endpoint,
+         "timeout": f"{CALL_SECONDS * 1000:.0f}ms",
+         "quota": dict.fromkeys(providers.all_providers()[name].apis(), 1_000_000)}
+        for name in fakes()
     ]  # fmt: skip
     return {"scrape": {"reuse": "0s"}, "accounts": accounts, "streams": _streams(streams_each)}
 
 
 def _streams(each: int, **more: Any) -> list[dict[str, Any]]:
-    return [{"name": f"{name}-{number}", "account": name, **address(name, number), **more}
-            for name in ACCOUNTS for number in range(each)]  # fmt: skip
+    return [{"name": (stream := f"{name}-{number}"), "account": name, **address(name, stream, number), **more}
+            for name in fakes() for number in range(each)]  # fmt: skip
 
 
 def simulating(folder: Path, streams_each: int) -> AbstractContextManager[Server]:

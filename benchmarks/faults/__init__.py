@@ -1,1 +1,1 @@
-"""The fault campaign: four clouds live and die by a script while everything goes wrong, in virtual time."""
+"""The fault campaign: every cloud lives and dies by a script while everything goes wrong, in virtual time."""

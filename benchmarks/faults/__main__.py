@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmarks.faults import judge
 from benchmarks.faults.campaign import INTENSITIES, NAMES, campaign
+from exporter.providers import all_providers
 
 COLUMNS = (
     "faults", "exporter", "false downs", "missed downs", "delay median", "delay p95", "calls/quota", "deadline misses",
@@ -25,17 +26,20 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--minutes", type=float, default=30.0, help="simulated minutes of each campaign")
     parser.add_argument("--intensity", default="all", help="percent of the time with a fault, comma-separated")
+    parser.add_argument("--streams", type=int, default=20, help="streams of each cloud, at most 100")
+    parser.add_argument("--processes", type=int, default=1, help="of servers whose processes know their own streams")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--ours", action="store_true", help="leave the simple exporters out")
     flags = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     asked = INTENSITIES if flags.intensity == "all" else tuple(float(one) / 100 for one in flags.intensity.split(","))
-    table = Table(*COLUMNS, title=f"200 streams, {flags.minutes:g} simulated minutes, seed {flags.seed}")
+    streams = f"{flags.streams} streams at each of {len(all_providers())} clouds"
+    table = Table(*COLUMNS, title=f"{streams}, {flags.minutes:g} simulated minutes, seed {flags.seed}")
     good = True
     for intensity in asked:
         for name in NAMES[:1] if flags.ours else NAMES:
             print(f"{intensity:.0%} {name} ...", file=sys.stderr, flush=True)
-            found = campaign(name, flags.seed, flags.minutes, intensity)
+            found = campaign(name, flags.seed, flags.minutes, intensity, flags.streams, flags.processes)
             table.add_row(*_cells(intensity, found))
             if name == NAMES[0]:
                 good = good and not faults_of(found)

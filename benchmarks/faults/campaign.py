@@ -17,13 +17,16 @@ PAIR_OFFSET = 3.0
 RELOAD_EVERY = 61.0
 
 
-def campaign(name: str, seed: str, minutes: float, intensity: float) -> Verdict:
-    """Put one exporter through one campaign; the same seed means the same world and the same faults."""
-    return run(_campaign(name, seed, minutes * 60, intensity))
+def campaign(name: str, seed: str, minutes: float, intensity: float, each: int, processes: int = 1) -> Verdict:
+    """Put one exporter through one campaign; the same seed means the same world and the same faults.
+
+    There are `each` streams at each cloud, and a server with processes of its own runs so many `processes`.
+    """
+    return run(_campaign(name, seed, minutes * 60, intensity, each, processes))
 
 
-async def _campaign(name: str, seed: str, seconds: float, intensity: float) -> Verdict:
-    clouds = Clouds(seed, seconds, intensity)
+async def _campaign(name: str, seed: str, seconds: float, intensity: float, each: int, processes: int = 1) -> Verdict:
+    clouds = Clouds(seed, seconds, intensity, each, processes)
     ours = Ours(clouds)
     exporter: Exporter = ours if name == NAMES[0] else Simple(clouds, keep_last=name == NAMES[2])
     judge = Judge(name, clouds)

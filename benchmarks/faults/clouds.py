@@ -5,80 +5,53 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import partial
 from random import Random
 from typing import Any
-from urllib.parse import urlsplit
 
+from benchmarks.clouds import address, keys
 from benchmarks.faults.lines import STRAY, Line
+from benchmarks.faults.lists import Lists, Scope, received
 from benchmarks.faults.script import Life, Spell, Spells, life, spells
 from exporter.model import Account, Reason, Reply, Request
 from exporter.providers import all_providers
 from exporter.providers.interface import TransportError
-from exporter.simulator.exchange import Exchange, Received
+from exporter.simulator.exchange import Exchange
 from exporter.simulator.faults import Fault, write
 from exporter.simulator.providers import fakes
 from exporter.simulator.server import respond
-from exporter.simulator.types import FieldValue
+from exporter.simulator.types import Tricks
 from exporter.simulator.world import World
 from exporter.transport.pool import Pool
 
 EPOCH = 1_800_000_000.0
-STREAMS_EACH = 50
+# Streams of others in each list, so that some lists have several pages.
+FOREIGN = 95
+# Switches of the clouds that have such.
+QUIRKS = {"_retry_hints": True, "_page": 20}
 # Streams that every second configuration leaves out.
 COMING_AND_GOING = 3
 QUIET_END = 90.0
 
-ACCOUNTS: dict[str, dict[str, FieldValue]] = {
-    "zego": {"app_id": 1000000001, "server_secret": "made-up-zego-secret"},
-    "tencent": {"secret_id": "made-up-id", "secret_key": "made-up-tencent-key", "region": "ap-guangzhou"},
-    "alibaba": {"access_key_id": "made-up-id", "access_key_secret": "made-up-alibaba-key"},
-    "volcengine": {
-        "access_key_id": "made-up-id",
-        "secret_access_key": "made-up-volcengine-key",
-        "app_id": "661e0000000000000543cf00",
-        "region": "cn-north-1",
-    },
-    "huawei": {
-        "access_key": "made-up-id",
-        "secret_key": "made-up-huawei-key",
-        "project_id": "project",
-        "region": "cn-north-4",
-    },
-    "mediamtx": {"username": "made-up-user", "password": "made-up-mediamtx-password"},
-    "srs": {"username": "made-up-user", "password": "made-up-srs-password"},
-}
-
-
-def lists_only(provider: str) -> bool:
-    """Say whether one call answers for all streams of an account."""
-    return all_providers()[provider].single is None
-
-
-def address(provider: str, number: int) -> dict[str, str]:
-    """Return the address of a stream: some can be listed, some cannot."""
-    if provider == "zego" or lists_only(provider):
-        return {}
-    if provider == "tencent":
-        return {"domain": "push.example"}
-    if provider == "alibaba":
-        listed = {"streaming_domain": "live.example"} if number < 30 else {}
-        return {"domain": "push.example" if number < 30 else "other.example", "app": "live", **listed}
-    if provider == "huawei":
-        return {"domain": "push.example" if number < 30 else "other.example", "app": "live"}
-    return {"room_id": f"room-{number // 10}"}
-
 
 @dataclass(slots=True)
 class Chaos:
-    """The faults of a campaign, and whether they strike at all."""
+    """The faults of a campaign, and what else keeps an exporter from an answer.
+
+    Attributes:
+        streams, listings, accounts, our_clock: What goes wrong, by stream, by cloud and action, by cloud.
+        only: The list that answers for a stream where nothing else does.
+        unknowable: Clouds of which nobody can say that a stream is down.
+    """
 
     streams: dict[str, Spells]
     listings: dict[tuple[str, str], Spells]
     accounts: dict[str, Spells]
     our_clock: Spells
+    only: dict[str, str]
+    unknowable: set[str]
 
     def strike(self, exchange: Exchange, now: float) -> list[Spell]:
         """Return what is wrong with a call."""
@@ -92,11 +65,9 @@ class Chaos:
     def reachable(self, key: str, begin: float, end: float) -> Iterator[tuple[float, float]]:
         """Yield the spans in which nothing was wrong with a stream, its account or our clock (Unix seconds)."""
         provider = key.partition("/")[0]
-        own = (
-            self.listings[provider, all_providers()[provider].main.action]
-            if lists_only(provider)
-            else self.streams[key]
-        )
+        if provider in self.unknowable:
+            return
+        own = self.listings[provider, self.only[key]] if key in self.only else self.streams[key]
         sources = (own, self.accounts[provider], self.our_clock)
         at = begin
         for first, last in sorted(span for source in sources for span in source.within(begin, end)):
@@ -116,11 +87,13 @@ class Clouds:
         listed: When the last listing that settled a stream was sent (Unix seconds), or the last of any kind where lists
             are the only word.
         arrivals: Arrival times by account and action.
+        each: How many streams there are at each cloud.
     """
 
-    def __init__(self, seed: str, seconds: float, intensity: float) -> None:
+    def __init__(self, seed: str, seconds: float, intensity: float, each: int, processes: int = 1) -> None:
         self.begin = EPOCH
         self.seconds = seconds
+        self.each = each
         self.chance = Random(f"{seed} network")
         self.lives: dict[str, Life] = {}
         self.tried: dict[str, float] = {}
@@ -130,9 +103,13 @@ class Clouds:
         self._broken: set[str] = set()
         self._pools: dict[str, Pool[Line]] = {}
         self.world = World(clock=self.now, seed=f"{seed} world", log_size=1)
-        self.world.quirks.alibaba_retry_hints = True
-        for provider, fields in ACCOUNTS.items():
-            self._settle(provider, fields, seed)
+        self.processes = processes
+        for quirk, value in {**QUIRKS, "_workers": processes}.items():
+            for name in (name for name in self.world.quirks.__slots__ if name.endswith(quirk)):
+                setattr(self.world.quirks, name, value)
+        for provider in all_providers():
+            self._settle(provider, seed)
+        self._lists = Lists(self.world, each)
         self.chaos = self._chaos(seed, intensity)
 
     def now(self) -> float:
@@ -145,15 +122,15 @@ class Clouds:
         spell = self.chaos.our_clock.at(now)
         return now + (spell.seconds if spell is not None else 0.0)
 
-    def _settle(self, provider: str, fields: dict[str, FieldValue], seed: str) -> None:
+    def _settle(self, provider: str, seed: str) -> None:
         quota = dict.fromkeys(fakes()[provider].actions, 100_000.0)
-        self.world.add_account(provider, provider, quota=quota, **fields)  # type: ignore[arg-type]
-        for number in range(STREAMS_EACH):
+        self.world.add_account(provider, provider, quota=quota, **keys(provider))  # type: ignore[arg-type]
+        self.world.set_tricks(provider, Tricks(foreign=FOREIGN))
+        for number in range(self.each):
             name = f"{provider}-{number:02d}"
             chance = Random(f"{seed} life {name}")
             drawn = self.lives[f"{provider}/{name}"] = life(provider, chance, self.begin, self.seconds)
-            where = address(provider, number)
-            self.world.add_stream(name, provider, state=drawn, **where)
+            self.world.add_stream(name, provider, state=drawn, **address(provider, name, number))
 
     def _chaos(self, seed: str, intensity: float) -> Chaos:
         """Draw faults so that a stream cannot be asked for this part of the time, a third of it for its account's."""
@@ -167,9 +144,11 @@ class Clouds:
         clock = [Spell(self.begin + at, self.begin + at + 30, "clock", seconds=wrong) for at, wrong in CLOCK_STEPS]
         return Chaos(
             {key: draw(key, key.partition("/")[0], call, "call") for key in self.lives},
-            {(p, a): draw(a, p, call, "call") for p in ACCOUNTS for a in fakes()[p].actions},
-            {provider: draw(provider, provider, account, "account") for provider in ACCOUNTS},
+            {(p, a): draw(a, p, call, "call") for p in all_providers() for a in fakes()[p].actions},
+            {provider: draw(provider, provider, account, "account") for provider in all_providers()},
             Spells([spell for spell in clock if intensity and spell.end < self.begin + self.seconds - QUIET_END]),
+            self._lists.only,
+            self._lists.elsewhere if self.processes > 1 else set(),
         )
 
     # --- the network -------------------------------------------------------------------------------------------------
@@ -190,13 +169,13 @@ class Clouds:
     async def send(self, provider: str, request: Request, timeout: float, largest: int) -> Reply:  # noqa: ASYNC109
         """Make a call."""
         self.calls += 1
-        received = _received(request)
         sent = self.now()
-        exchange = fakes()[provider].parse(self.world, _at(received, sent))
+        call = received(request, sent)
+        exchange = fakes()[provider].parse(self.world, call)
         again = False
         try:
             async with asyncio.timeout(timeout):
-                return await self._answer(exchange, received, largest)
+                return await self._answer(exchange, largest)
         except TransportError as error:
             again = error.broke_early
             raise
@@ -207,7 +186,10 @@ class Clouds:
 
     def _note(self, exchange: Exchange, sent: float, again: bool) -> None:
         """Note which streams an attempt was about that has finished; one that broke early may be made once more."""
-        asked = self._asked(exchange)
+        scope = self._lists.of(exchange)
+        asked = [exchange.stream.key] if exchange.stream is not None else []
+        if scope is not None and scope.only_word:
+            asked = scope.streams
         if asked:
             first = asked[0]
             if again and first not in self._broken:
@@ -217,24 +199,14 @@ class Clouds:
             # A list that is asked for a few streams may leave the others the answers that they have.
             noted = self.tried if exchange.stream is not None else self.listed
             noted.update({key: max(sent, noted.get(key, 0.0)) for key in asked})
-        elif exchange.verified:
-            self.listed.update(dict.fromkeys(self._settled(exchange), sent))
+        elif scope is not None and exchange.verified:
+            self.listed.update(dict.fromkeys(self._settled(scope, exchange.now), sent))
 
-    def _asked(self, exchange: Exchange) -> list[str]:
-        """Return the streams that an attempt was about: one, or all where lists are the only word."""
-        if exchange.stream is not None:
-            return [exchange.stream.key]
-        provider = exchange.fake.name
-        return [f"{provider}/{provider}-{number:02d}" for number in range(STREAMS_EACH)] if lists_only(provider) else []
+    def _settled(self, scope: Scope, now: float) -> list[str]:
+        """Return the streams that a sound listing settles where each can be asked for: those in it, or those not."""
+        return [key for key in scope.streams if self.world.streams[key].is_active(now) == scope.of_live]
 
-    def _settled(self, exchange: Exchange) -> list[str]:
-        """Return the streams that a sound listing settles: those in it; with volcengine those that are not."""
-        present = exchange.fake.name != "volcengine"
-        account = exchange.caller
-        listed = self.world.group(account, exchange.address) or self.world.group(account)
-        return [stream.key for stream in listed if stream.is_active(exchange.now) == present]
-
-    async def _answer(self, exchange: Exchange, received: Received, largest: int) -> Reply:
+    async def _answer(self, exchange: Exchange, largest: int) -> Reply:
         """Let the cloud answer, on a network of 5 to 40 ms each way."""
         spells_now = self.chaos.strike(exchange, self.now())
         kinds = {spell.kind for spell in spells_now}
@@ -248,7 +220,8 @@ class Clouds:
             await asyncio.sleep(self.chance.uniform(0.5, 6.0))
         if "hang" in kinds:
             await asyncio.sleep(1e6)
-        exchange.received = _at(received, now + sum(spell.seconds for spell in spells_now if spell.kind == "skew"))
+        skew = sum(spell.seconds for spell in spells_now if spell.kind == "skew")
+        exchange.received = replace(exchange.received, now=now + skew)
         faults = [made for spell in spells_now if (made := self._fault(exchange, spell)) is not None]
         outgoing = respond(exchange, faults)
         wire = write(outgoing, exchange.fake, faults)
@@ -282,13 +255,3 @@ def _break(kinds: set[str]) -> None:
         raise TransportError(Reason.CONNECTION, "the connection broke before an answer", broke_early=True)
     if "cut" in kinds:
         raise TransportError(Reason.CONNECTION, "the connection broke within the answer")
-
-
-def _received(request: Request) -> Received:
-    parts = urlsplit(request.url)
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return Received(request.method, parts.path or "/", parts.query, headers, request.body, 0.0)
-
-
-def _at(received: Received, now: float) -> Received:
-    return Received(received.method, received.path, received.raw_query, received.headers, received.body, now)

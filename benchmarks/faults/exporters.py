@@ -11,7 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from benchmarks.faults.clouds import ACCOUNTS, COMING_AND_GOING, STREAMS_EACH, Clouds, address, lists_only
+from benchmarks.clouds import account, address, lists_only
+from benchmarks.faults.clouds import COMING_AND_GOING, Clouds
 from exporter import config, providers
 from exporter.credentials.keyring import Keyring
 from exporter.model import Moment, State
@@ -36,24 +37,24 @@ class Exporter(Protocol):
         ...
 
 
-def written(whole: bool) -> bytes:
+def written(whole: bool, each: int) -> bytes:
     """Return a configuration of all streams, or of all but those that come and go, with other timeouts."""
+    clouds = providers.all_providers()
     accounts = [
-        {"name": name, "provider": name, "timeout": "3s" if whole else "2500ms", **fields}
-        for name, fields in ACCOUNTS.items()
+        {"name": name, "provider": name, "timeout": "3s" if whole else "2500ms", **account(name)} for name in clouds
     ]
     streams = [
-        {"name": f"{name}-{number:02d}", "account": name, **address(name, number)}
-        for name in ACCOUNTS
-        for number in range(0 if whole else COMING_AND_GOING, STREAMS_EACH)
+        {"name": (stream := f"{name}-{number:02d}"), "account": name, **address(name, stream, number)}
+        for name in clouds
+        for number in range(0 if whole else COMING_AND_GOING, each)
     ]
     scrape = {"reuse": f"{REUSE:g}s", "max_age": f"{MAX_AGE:g}s"}
     return json.dumps({"scrape": scrape, "accounts": accounts, "streams": streams}).encode()
 
 
-def loaded(whole: bool) -> config.Config:
+def loaded(whole: bool, each: int) -> config.Config:
     """Read one of the two configurations."""
-    text = written(whole)
+    text = written(whole, each)
     return config.load(Path("campaign.yml"), providers.all_providers(), {}, lambda _path: text)
 
 
@@ -65,7 +66,9 @@ class Offline(Service):
         chance = Random("nonces")
         loop = asyncio.get_running_loop()
         clock = Clock(clouds.our_time, loop.time, lambda: f"{chance.getrandbits(128):032x}")
-        super().__init__(loaded(True), providers.all_providers(), clock, Keyring({}), connect=clouds.connect)
+        super().__init__(
+            loaded(True, clouds.each), providers.all_providers(), clock, Keyring({}), connect=clouds.connect
+        )
 
 
 class Ours:
@@ -73,7 +76,7 @@ class Ours:
 
     def __init__(self, clouds: Clouds) -> None:
         self.service = Offline(clouds)
-        self._turns = itertools.cycle((loaded(False), loaded(True)))
+        self._turns = itertools.cycle((loaded(False, clouds.each), loaded(True, clouds.each)))
 
     def reload(self) -> None:
         """Take the other configuration."""
@@ -110,7 +113,7 @@ class Simple:
         self._shown: Shown = {}
         self._sequence = Sequence()
         self._chance = Random("nonces")
-        self._config = loaded(True)
+        self._config = loaded(True, clouds.each)
         self._keys = Keyring({})
 
     async def scrape(self) -> Shown:

@@ -7,7 +7,8 @@
   (An answer younger than `reuse` may serve another scrape although a listing has passed by the stream since.)
 - **False up**: the same for 1 and a stream that was not live.
 - **Missed down**: a stream was down, and nothing was wrong with it, its account or our clock, for `PATIENCE` seconds
-  on end, and no scrape in that time showed 0. Streams that come and go with reloads are left out.
+  on end, and no scrape in that time showed 0. Streams that come and go with reloads are left out, and
+  clouds of which several processes know only their own streams.
 - **Detection delay**: from the first moment at which a stream was down and could be asked, to the end of the first
   scrape that showed 0.
 - **Calls against quota**: most calls that arrived in any one second, over what the configuration keeps.
@@ -40,6 +41,7 @@ class Verdict:
     absent: int = 0
     samples: int = 0
     missed_downs: int = 0
+    clouds: set[str] = field(default_factory=set)
     downs: int = 0
     quota: float = 0.0
     calls: int = 0
@@ -114,6 +116,7 @@ class Judge:
         if not spans:
             return
         self.verdict.downs += 1
+        self.verdict.clouds.add(key.partition("/")[0])
         zeros = self._zeros[key]
         first = bisect_left(zeros, began)
         if first < len(zeros) and zeros[first] <= ended + BUDGET:

@@ -7,20 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from benchmarks.clouds import down
 from exporter.model import State
 from exporter.providers import codes as catalogue
 from exporter.simulator.types import Script
 
-# Each cloud's own ways of not being live.
-DOWN = {
-    "zego": (State.INACTIVE, State.NOT_FOUND),
-    "tencent": (State.INACTIVE, State.FORBIDDEN),
-    "alibaba": (State.INACTIVE, State.FORBIDDEN),
-    "volcengine": (State.INACTIVE,),
-    "huawei": (State.INACTIVE, State.FORBIDDEN),
-    "mediamtx": (State.INACTIVE,),
-    "srs": (State.INACTIVE,),
-}
 LIVE_SECONDS, DOWN_SECONDS, SHORTEST = 240.0, 120.0, 25.0
 
 # Kinds of the simulator's faults, put upon one stream's calls, one listing's, or a whole account's.
@@ -87,7 +78,7 @@ def life(provider: str, chance: Random, begin: float, seconds: float) -> Life:
 
 def _other(provider: str, chance: Random, state: State | None) -> State:
     live = chance.random() < 2 / 3 if state is None else state is not State.ACTIVE and chance.random() < 0.9
-    return State.ACTIVE if live else chance.choice(DOWN[provider])
+    return State.ACTIVE if live else chance.choice(down(provider))
 
 
 @dataclass(frozen=True, slots=True)

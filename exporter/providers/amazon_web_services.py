@@ -75,17 +75,6 @@ def _temporary(keys: Mapping[str, Any], token: str) -> Lease:
     return Lease(leases.temporary_credentials(keys, "AccessKeyId", "SecretAccessKey", token), expires)
 
 
-def _profile(machine: Machine) -> Path | None:
-    return machine.profile("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
-
-
-def _from_profile(machine: Machine, _now: float) -> Steps:
-    """Read the file: https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html."""
-    profile = leases.ini_section((yield _profile(machine) or Path()), machine.get("AWS_PROFILE") or "default")
-    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    return Lease(leases.lasting_credentials(profile, *names))
-
-
 def _sts(machine: Machine) -> str:
     region = machine.get("AWS_REGION") or machine.get("AWS_DEFAULT_REGION")
     if not region:
@@ -162,13 +151,14 @@ SOURCES = (
         evidence=lambda machine: machine.get("AWS_ROLE_ARN") and machine.get("AWS_WEB_IDENTITY_TOKEN_FILE"),
         obtain=_from_pod,
     ),
-    Source(
-        title="profile file of AWS",
-        hint="write a profile file ~/.aws/credentials",
-        advice="it has a section [default], or the one that AWS_PROFILE names, with aws_access_key_id and "
-        "aws_secret_access_key",
-        evidence=_profile,
-        obtain=_from_profile,
+    # https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
+    leases.profile_source(
+        "AWS",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "~/.aws/credentials",
+        section="default",
+        names=("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
+        chosen_by="AWS_PROFILE",
     ),
     Source(
         title="role of the ECS task or EKS pod",

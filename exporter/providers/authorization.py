@@ -1,19 +1,23 @@
-r"""What the schemes of several clouds share: the canonical headers to sign, and the `Authorization` header to parse.
+r"""What the schemes of several clouds share: the canonical request to sign, and the `Authorization` header to parse.
 
 The names are those of the vendors' documentation, which each scheme's own file links.
+    CanonicalRequest = method \n path \n CanonicalQuery \n CanonicalHeaders \n SignedHeaders \n hex(sha256(body))
     CanonicalHeaders = name ":" value "\n" for each signed header, sorted by lower-case name
     SignedHeaders    = those names, joined by ";"
     Authorization    = algorithm " Credential=" id["/" scope] ", SignedHeaders=" names ", Signature=" hex
 """
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from exporter.fields import SecretSource
 from exporter.model import Credentials
-from exporter.providers.encoding import utf8
+from exporter.providers.encoding import canonical_query, utf8
 from exporter.providers.interface import ConfigWarning
+
+Pairs = Iterable[tuple[str, str]]
+"""Names and values."""
 
 
 class ParsedAuthorization(NamedTuple):
@@ -26,11 +30,22 @@ class ParsedAuthorization(NamedTuple):
     signature: str  # in hex
 
 
-def canonical_block(headers: Iterable[tuple[str, str]]) -> str:
+def canonical_block(headers: Pairs) -> str:
     """Return CanonicalHeaders, an empty line and SignedHeaders; the names must be in lower case."""
     ordered = sorted(headers)
     lines = "".join([f"{name}:{value}\n" for name, value in ordered])
     return f"{lines}\n{';'.join([name for name, _ in ordered])}"
+
+
+def folded(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers as they are signed: names in lower case, values without blanks around them."""
+    return {name.lower(): value.strip() for name, value in headers.items()}
+
+
+def canonical_request(method: str, path: str, query: Pairs, headers: Mapping[str, str], payload_sha256: str) -> str:
+    """Return CanonicalRequest for exactly the headers to sign, folded. The query is decoded, the path encoded."""
+    block = canonical_block(headers.items())
+    return f"{method}\n{path}\n{canonical_query(query)}\n{block}\n{payload_sha256}"
 
 
 def signed_headers(canonical_request: str) -> str:

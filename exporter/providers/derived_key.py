@@ -1,7 +1,6 @@
 r"""Signatures of requests with a key that is derived for a day, a region and a service.
 
 Several clouds have such a scheme; they differ in a few words, which each cloud's own file gives and links.
-    CanonicalRequest = method \n path \n CanonicalQuery \n CanonicalHeaders \n SignedHeaders \n hex(sha256(body))
     StringToSign     = algorithm \n time \n day/region/service/ends \n hex(sha256(CanonicalRequest))
     Signature        = hex(HMAC(HMAC(HMAC(HMAC(HMAC(prefix + secret, day), region), service), ends), StringToSign))
 """
@@ -10,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from exporter.providers.authorization import ParsedAuthorization, canonical_block, parse, signed_headers
-from exporter.providers.encoding import EMPTY_SHA256, canonical_query, hmac_sha256, sha256_hex, utf8
+from exporter.providers import authorization
+from exporter.providers.authorization import ParsedAuthorization, parse, signed_headers
+from exporter.providers.encoding import EMPTY_SHA256, hmac_sha256, sha256_hex, utf8
 
 
 def canonical_request(
@@ -26,10 +26,10 @@ def canonical_request(
 
     The query is decoded, the path encoded.
     """
-    folded = {name.lower(): value.strip() for name, value in headers.items()}
-    if "host" in folded:
-        folded["host"] = folded["host"].removesuffix(":80").removesuffix(":443")
-    return f"{method}\n{path}\n{canonical_query(query)}\n{canonical_block(folded.items())}\n{payload_sha256}"
+    signed = authorization.folded(headers)
+    if "host" in signed:
+        signed["host"] = signed["host"].removesuffix(":80").removesuffix(":443")
+    return authorization.canonical_request(method, path, query, signed, payload_sha256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

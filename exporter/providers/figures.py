@@ -30,6 +30,7 @@ class Columns:
 
     Attributes:
         bits: The field of each kind of media.
+        told: Whether these are shown; where their unit is unknown, they only say whether anything arrives.
         unit: Bits per second in one unit of these fields.
         frames: The field with the frames of video.
         others: Fields with frames of other media, which show that something arrives.
@@ -40,6 +41,7 @@ class Columns:
     """
 
     bits: Mapping[str, str] = field(default_factory=dict)
+    told: bool = True
     unit: float = 1.0
     frames: str = ""
     others: tuple[str, ...] = ()
@@ -53,7 +55,7 @@ class Columns:
         """Return the figures of a row; None if it has none, or holds a value that none can have."""
         try:
             bits = {kind: _number(row, name, MOST["bits"], self.unit) for kind, name in self.bits.items()}
-            told = tuple((kind, value) for kind, value in bits.items() if value is not None)
+            told = tuple((kind, value) for kind, value in bits.items() if value is not None and self.told)
             frames = _number(row, self.frames, MOST["frames"])
             others = [_number(row, name, MOST["frames"]) for name in self.others]
             width, height = self._size(row)
@@ -77,6 +79,16 @@ class Columns:
 
 
 _NOTHING: Final = Figures()
+
+
+def read_all(row: Mapping[str, Any], *tables: Columns) -> Figures | None:
+    """Return what several tables find in a row; a value that cannot be true costs the figures of its own table."""
+    found = _NOTHING
+    for table in tables:
+        if (part := table.read(row)) is not None:
+            told = {name: value for name, value in part._asdict().items() if value not in (None, ())}
+            found = found._replace(**told)
+    return None if found == _NOTHING else found
 
 
 def stands_still(bits: Iterable[float | None], frames: Iterable[float | None]) -> bool | None:

@@ -10,12 +10,14 @@ import configparser
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from exporter.fields import Secret
 from exporter.model import Credentials, Reply
 from exporter.providers.interface import CredentialsError, NoEnvelope
 from exporter.providers.reading import envelope
+from exporter.providers.sources import Lease, Machine, Source, Steps
 
 AUTO = "auto"
 """Stands for a role's name: use the role that the metadata server says is attached."""
@@ -79,6 +81,37 @@ def ini_section(data: bytes, name: str) -> dict[str, str]:
 def _unquoted(value: str) -> str:
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
     return value[1:-1] if quoted else value
+
+
+def profile_source(
+    cloud: str, variable: str, *paths: str, section: str, names: tuple[str, str, str], chosen_by: str = ""
+) -> Source:
+    """Return the source that is a cloud's profile file, in INI form.
+
+    Args:
+        cloud: Its name.
+        variable: The environment variable that names the file.
+        paths: Where the file is otherwise; the first that exists is read.
+        section: The section with the keys.
+        names: The fields of id, secret and token; the token is optional.
+        chosen_by: The environment variable that names another section, if there is one.
+    """
+
+    def find(machine: Machine) -> Path | None:
+        return machine.profile(variable, *paths)
+
+    def obtain(machine: Machine, _now: float) -> Steps:
+        data: bytes = yield find(machine) or Path()
+        return Lease(lasting_credentials(ini_section(data, machine.get(chosen_by) or section), *names))
+
+    other = f", or the one that {chosen_by} names," if chosen_by else ""
+    return Source(
+        title=f"profile file of {cloud}",
+        hint=f"write a profile file {paths[0]}",
+        advice=f"it has a section [{section}]{other} with {names[0]} and {names[1]}",
+        evidence=find,
+        obtain=obtain,
+    )
 
 
 def check_role(name: str, source: str) -> str:

@@ -1,6 +1,6 @@
 """Credential sources: pure functions that yield the files and requests they need; `exporter.credentials` fetches them.
 
-Each cloud's sources are in `credentials.py` of its folder, or in the module that a vendor's clouds share.
+Each cloud's sources are in its folder, or in the module that a vendor's clouds share.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ V4 = "AWS4-HMAC-SHA256 Credential=AK/20260102/us-west-2/ivs/aws4_request, Signed
 SDK = "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=0a1b"
 GOOD = [
     pytest.param(tc3.parse_authorization, TC3, id="tc3"),
-    pytest.param(acs3.parse_authorization, ACS3, id="acs3"),
+    pytest.param(acs3.SCHEME.parse_authorization, ACS3, id="acs3"),
     pytest.param(SCHEME.parse_authorization, VOLC, id="volc"),
     pytest.param(AWS.parse_authorization, V4, id="v4"),
-    pytest.param(sdk.parse_authorization, SDK, id="sdk"),
+    pytest.param(sdk.SCHEME.parse_authorization, SDK, id="sdk"),
 ]
 NEAR = st.lists(
     st.sampled_from(["TC3-", "ACS3-", "HMAC-SHA256", " ", ",", "=", "/", ";", "Credential", "Access", "SDK-",
@@ -47,7 +47,7 @@ def test_tc3() -> None:
 
 def test_acs3() -> None:
     """An Alibaba Cloud header has no scope, and no space after its commas."""
-    assert acs3.parse_authorization(ACS3) == ("ACS3-HMAC-SHA256", "LTAI", (), ("host", "x-acs-date"), "0a1b")
+    assert acs3.SCHEME.parse_authorization(ACS3) == ("ACS3-HMAC-SHA256", "LTAI", (), ("host", "x-acs-date"), "0a1b")
 
 
 def test_volc() -> None:
@@ -63,7 +63,7 @@ def test_volc() -> None:
 
 def test_sdk() -> None:
     """A Huawei Cloud header names its key Access, and has no scope."""
-    assert sdk.parse_authorization(SDK) == ("SDK-HMAC-SHA256", "AK", (), ("host", "x-sdk-date"), "0a1b")
+    assert sdk.SCHEME.parse_authorization(SDK) == ("SDK-HMAC-SHA256", "AK", (), ("host", "x-sdk-date"), "0a1b")
 
 
 @pytest.mark.parametrize(("parse", "text"), GOOD)
@@ -95,7 +95,7 @@ def test_spaces_after_commas_are_free(parse: Parse, text: str) -> None:
 @pytest.mark.parametrize(("parse", "text"), GOOD)
 def test_malformed(parse: Parse, text: str, old: str, new: str) -> None:
     """One part missing, empty, doubled, misspelt or beyond ASCII makes the whole header malformed."""
-    key = "Access" if parse is sdk.parse_authorization else "Credential"
+    key = "Access" if parse == sdk.SCHEME.parse_authorization else "Credential"
     old, new = old.replace("KEY", key), new.replace("KEY", key)
     assert old in text
     assert parse(text.replace(old, new)) is None
@@ -109,11 +109,11 @@ def test_malformed(parse: Parse, text: str, old: str, new: str) -> None:
         (tc3.parse_authorization, TC3.replace("/live", "/")),
         (SCHEME.parse_authorization, VOLC.replace("/request", "/tc3_request")),
         (SCHEME.parse_authorization, VOLC.replace("/rtc", "/rtc/rtc")),
-        (acs3.parse_authorization, ACS3.replace("LTAI", "LTAI/scope")),
-        (sdk.parse_authorization, SDK.replace("AK", "AK/scope")),
-        (sdk.parse_authorization, SDK.replace("Access", "Credential")),
+        (acs3.SCHEME.parse_authorization, ACS3.replace("LTAI", "LTAI/scope")),
+        (sdk.SCHEME.parse_authorization, SDK.replace("AK", "AK/scope")),
+        (sdk.SCHEME.parse_authorization, SDK.replace("Access", "Credential")),
         (tc3.parse_authorization, VOLC),
-        (acs3.parse_authorization, TC3),
+        (acs3.SCHEME.parse_authorization, TC3),
         (SCHEME.parse_authorization, ACS3),
     ],
 )
@@ -127,7 +127,12 @@ def test_foreign_scope_or_scheme(parse: Parse, text: str) -> None:
 @example(TC3.replace("AKID", "\udc80"))
 def test_never_raises(text: str) -> None:
     """Whatever a stranger sends, the answer is a parsed header with every part filled, or None."""
-    parsers = (tc3.parse_authorization, acs3.parse_authorization, SCHEME.parse_authorization, sdk.parse_authorization)
+    parsers = (
+        tc3.parse_authorization,
+        acs3.SCHEME.parse_authorization,
+        SCHEME.parse_authorization,
+        sdk.SCHEME.parse_authorization,
+    )
     for parse in parsers:
         parsed = parse(text)
         assert parsed is None or all((parsed.credential, *parsed.scope, *parsed.signed_headers, parsed.signature))

@@ -24,7 +24,8 @@ def test_authorization(vector: Vector) -> None:
     )
     assert request == vector["canonical_request"]
     date = vector["headers"]["X-Sdk-Date"]
-    header = signing.authorization(**vector["credentials"], x_sdk_date=date, canonical_request=request)
+    key, secret = (vector["credentials"][name] for name in ("access_key", "secret_key"))
+    header = signing.SCHEME.authorization(key, secret, request, date)
     assert header == vector["authorization"]
     query = canonical_query(vector["query"].items())
     assert vector["path"] + ("?" + query if query else "") == vector["uri"]

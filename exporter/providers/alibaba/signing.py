@@ -1,9 +1,6 @@
 r"""Alibaba Cloud's "V3 request signature", ACS3-HMAC-SHA256: https://help.aliyun.com/document_detail/2593177.html.
 
-The secret itself is the key, and the time is one of the headers.
-    CanonicalRequest = method \n path \n CanonicalQuery \n CanonicalHeaders \n SignedHeaders \n hex(sha256(body))
-    StringToSign     = "ACS3-HMAC-SHA256" \n hex(sha256(CanonicalRequest))
-    Signature        = hex(HMAC(AccessKeySecret, StringToSign))
+The time is one of the headers.
 Callbacks: https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-01-setlivestreamsnotifyurlconfig
     ALI-LIVE-SIGNATURE = hex(md5(domain "|" ALI-LIVE-TIMESTAMP "|" key)); it covers nothing else in the callback
 """
@@ -11,10 +8,11 @@ Callbacks: https://help.aliyun.com/zh/live/developer-reference/api-live-2016-11-
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from exporter.providers.authorization import ParsedAuthorization, canonical_block, parse, signed_headers
-from exporter.providers.encoding import canonical_query, hmac_sha256, sha256_hex, utf8
+from exporter.providers import authorization as shared
+from exporter.providers.encoding import utf8
+from exporter.providers.own_key import Scheme
 
-ALGORITHM = "ACS3-HMAC-SHA256"
+SCHEME = Scheme("ACS3-HMAC-SHA256")
 
 
 def canonical_request(
@@ -24,14 +22,8 @@ def canonical_request(
 
     Raises `KeyError` without x-acs-content-sha256, the hex SHA-256 of the body. The query is decoded, the path encoded.
     """
-    folded = {name.lower(): value.strip() for name, value in headers.items()}
-    block = canonical_block(folded.items())
-    return f"{method}\n{path}\n{canonical_query(query)}\n{block}\n{folded['x-acs-content-sha256']}"
-
-
-def string_to_sign(canonical_request: str) -> str:
-    """Return StringToSign."""
-    return f"{ALGORITHM}\n{sha256_hex(utf8(canonical_request))}"
+    signed = shared.folded(headers)
+    return shared.canonical_request(method, path, query, signed, signed["x-acs-content-sha256"])
 
 
 def authorization(
@@ -45,13 +37,7 @@ def authorization(
 ) -> str:
     """Sign a request and return its `Authorization` header; see `canonical_request`."""
     request = canonical_request(method=method, query=query, headers=headers, path=path)
-    signature = hmac_sha256(utf8(access_key_secret), string_to_sign(request)).hex()
-    return f"{ALGORITHM} Credential={access_key_id},SignedHeaders={signed_headers(request)},Signature={signature}"
-
-
-def parse_authorization(text: str) -> ParsedAuthorization | None:
-    """Parse an `Authorization` header, which has no scope; None if it is malformed."""
-    return parse(text, algorithm=ALGORITHM)
+    return SCHEME.authorization(access_key_id, access_key_secret, request)
 
 
 def callback_signature(*, domain: str, timestamp: str, key: str) -> str:

@@ -8,6 +8,7 @@ from exporter.providers.encoding import same
 from exporter.providers.huawei import signing
 from exporter.providers.interface import Callback, Event, Refused
 from exporter.providers.reading import as_integer, as_text
+from exporter.providers.received import fields_of
 
 EVENTS = {"PUBLISH": True, "PUBLISH_DONE": False}
 # Ours. Nothing separates what is signed: a digit moved from the stream's name to the time makes an expiry far away.
@@ -16,10 +17,7 @@ LONGEST_VALID = 86_400
 
 def verify(_account: Account, key: str, callback: Callback, now: float) -> Event:
     """Verify `auth_sign`, which covers event, domain, app, stream and expiry; the time of the push is not signed."""
-    try:
-        body = reading.object_in(callback.body)
-    except ValueError:
-        raise Refused("forged") from None
+    body = fields_of(callback)
     name, domain, app, stream = signed = [as_text(body.get(part)) for part in ("event", "domain", "app", "stream")]
     event = name if name in EVENTS else "unknown"
     stamp, given = as_text(body.get("auth_timestamp")), as_text(body.get("auth_sign"))

@@ -8,26 +8,23 @@ from typing import Any
 from pydantic import Field
 
 from exporter.fields import Domain, Endpoint, Region, SecretField, Text
-from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reply, Request, State, Stream
-from exporter.providers import reading
-from exporter.providers.document import MOST_VALUES
+from exporter.model import Account, Answer, Call, Credentials, Moment, Reply, Request, State, Stream
+from exporter.providers import leases, reading
 from exporter.providers.encoding import canonical_query, host, percent, timestamp
-from exporter.providers.figures import PICTURE, STALLED, Columns
-from exporter.providers.huawei import callbacks, signing
-from exporter.providers.huawei.credentials import SOURCES
+from exporter.providers.figures import PICTURE, STALLED, Columns, read_all
+from exporter.providers.huawei import signing
+from exporter.providers.huawei.callbacks import EVENTS, verify
 from exporter.providers.interface import Api, Callbacks, Listing, Malformed, Page, Provider, ProviderError
-from exporter.providers.reading import integer_of, text_of
 
 ONLINE = "ListLiveStreamsOnline"
 ROWS = 100
-LIMIT = (
-    1000 / 60
-)  # of a user; 2,000 a minute of all users: https://support.huaweicloud.com/productdesc-live/live_03_0009.html
+# Of a user; 2,000 a minute of all users: https://support.huaweicloud.com/productdesc-live/live_03_0009.html
+LIMIT = 1000 / 60
+PROFILE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE", "~/.huaweicloud/credentials"
 _GATEWAY = re.compile(r"API[A-Z]{1,2}\.")
-# No bit rates are shown: in which unit they come is not documented. Zero is zero in every unit.
-RATES = Columns(
-    bits={"video": "video_bitrate", "audio": "audio_bitrate"}, frames="video_frame_rate", others=("audio_frame_rate",)
-)
+# In which unit bit rates come is not documented; zero is zero in every unit.
+BITS = {"video": "video_bitrate", "audio": "audio_bitrate"}
+RATES = Columns(bits=BITS, told=False, frames="video_frame_rate", others=("audio_frame_rate",))
 SIZE = Columns(size="resolution", now=False)
 
 
@@ -51,22 +48,22 @@ class HuaweiStream(Stream):
     stream: Text | None = Field(None, description="stream name; default: name")
 
 
-def _name(stream: HuaweiStream) -> str:
-    return stream.stream or stream.name
+def _address(stream: HuaweiStream) -> tuple[str, str, str]:
+    return stream.domain, stream.app, stream.stream or stream.name
 
 
 def _ask(_account: HuaweiAccount, stream: HuaweiStream) -> Call:
-    address = {"publish_domain": stream.domain, "app": stream.app, "stream": _name(stream)}
-    return Call(ONLINE, "v1", {**address, "offset": 0, "limit": ROWS})
+    domain, app, name = _address(stream)
+    return Call(ONLINE, "v1", {"publish_domain": domain, "app": app, "stream": name, "offset": 0, "limit": ROWS})
 
 
 def _ask_domain(_account: HuaweiAccount, domain: str, page: int) -> Call:
     return Call(ONLINE, "v1", {"publish_domain": domain, "offset": (page - 1) * ROWS, "limit": ROWS})
 
 
-def _rows(call: Call, reply: Reply, values: int) -> tuple[dict[tuple[str, str, str], Answer], int, int, str]:
+def _rows(call: Call, reply: Reply) -> tuple[dict[Any, Answer], int, int, str]:
     """Return an answer by address for each row, the number of rows here and on all pages, and the request's id."""
-    found = reading.envelope(reply, values)
+    found = reading.envelope(reply, reading.value_limit(ROWS))
     request_id = reading.id_of(found, "request_id") or reading.id_of(reply.headers, "x-request-id")
     if found.get("error_code") is not None:
         code = reading.envelope_field(reply, found, "error_code", str, beside="request_id")
@@ -76,29 +73,23 @@ def _rows(call: Call, reply: Reply, values: int) -> tuple[dict[tuple[str, str, s
         raise ProviderError(_GATEWAY.sub("APIGW.", code, count=1) + late, message, request_id)
     reading.check_success(reply, found)
     reading.check_echo(found, call.params)
-    total, rows = integer_of(found, "total_num"), reading.rows_of(found, "streams")
-    answers: dict[tuple[str, str, str], Answer] = {}
+    total, rows = reading.integer_of(found, "total_num"), reading.rows_of(found, "streams")
+    answers: dict[Any, Answer] = {}
     for row in rows:
-        domain = text_of(row, "publish_domain").lower().removesuffix(".")
+        domain = reading.text_of(row, "publish_domain").lower().removesuffix(".")
         started = reading.utc_seconds(row.get("start_time"))
-        answer = Answer(State.ACTIVE, started=started, request_id=request_id, figures=_figures(row))
-        answers.setdefault((domain, text_of(row, "app"), text_of(row, "stream")), answer)
+        answer = Answer(State.ACTIVE, started=started, request_id=request_id, figures=read_all(row, RATES, SIZE))
+        answers.setdefault((domain, reading.text_of(row, "app"), reading.text_of(row, "stream")), answer)
     return answers, len(rows), total, request_id
-
-
-def _figures(row: dict[str, Any]) -> Figures | None:
-    rates, size = RATES.read(row) or Figures(), SIZE.read(row) or Figures()
-    found = rates._replace(bits=(), width=size.width, height=size.height)
-    return None if found == Figures() else found
 
 
 def _read(_account: HuaweiAccount, stream: HuaweiStream, call: Call, reply: Reply) -> Answer:
     """Look for the very stream. It is not documented whether the name is compared as a whole or as a part."""
-    answers, count, total, request_id = _rows(call, reply, MOST_VALUES)
-    name = _name(stream)
-    if not all(address[:2] == (stream.domain, stream.app) and name in address[2] for address in answers):
+    answers, count, total, request_id = _rows(call, reply)
+    asked = _address(stream)
+    if not all(address[:2] == asked[:2] and asked[2] in address[2] for address in answers):
         raise Malformed("a row names something other than what was asked for")
-    if total and (answer := answers.get((stream.domain, stream.app, name))) is not None:
+    if total and (answer := answers.get(asked)) is not None:
         return answer
     if count != total:
         raise Malformed("total_num does not agree with the rows")
@@ -106,13 +97,12 @@ def _read(_account: HuaweiAccount, stream: HuaweiStream, call: Call, reply: Repl
 
 
 def _read_domain(_account: HuaweiAccount, _domain: str, call: Call, reply: Reply) -> Page:
-    answers, count, total, _ = _rows(call, reply, reading.value_limit(ROWS))
-    rows: dict[Any, Answer | None] = {**answers}
-    return Page(rows, pages=max(1, -(-total // ROWS)), last=count < ROWS, size=count)
+    answers, count, total, _ = _rows(call, reply)
+    return Page(answers, pages=max(1, -(-total // ROWS)), last=count < ROWS, size=count)
 
 
 def _keys(_account: HuaweiAccount, stream: HuaweiStream) -> tuple[tuple[str, str, str], ...]:
-    return ((stream.domain, stream.app, _name(stream)),)
+    return (_address(stream),)
 
 
 def _sign(account: HuaweiAccount, credentials: Credentials, call: Call, moment: Moment) -> Request:
@@ -123,7 +113,8 @@ def _sign(account: HuaweiAccount, credentials: Credentials, call: Call, moment: 
     if credentials.token:
         headers["X-Security-Token"] = credentials.token.reveal()
     signed = signing.canonical_request(path, query, headers)
-    headers["Authorization"] = signing.authorization(credentials.key_id, credentials.key_secret.reveal(), date, signed)
+    secret = credentials.key_secret.reveal()
+    headers["Authorization"] = signing.SCHEME.authorization(credentials.key_id, secret, signed, date)
     headers["Accept"] = "application/json"
     return Request("GET", f"{account.endpoint}{path}?{canonical_query(query)}", headers)
 
@@ -160,13 +151,9 @@ PROVIDER: Provider[HuaweiAccount, HuaweiStream] = Provider(
         "security_token": ("HUAWEICLOUD_SDK_SECURITY_TOKEN",),
     },
     credentials=("access_key", "secret_key", "security_token"),
-    sources=SOURCES,
+    # https://github.com/huaweicloud/huaweicloud-sdk-python-v3
+    sources=(leases.profile_source("Huawei Cloud", *PROFILE, section="basic", names=("ak", "sk", "security_token")),),
     callbacks=Callbacks(
-        method="POST",
-        events=tuple(callbacks.EVENTS),
-        key_field="callback_key",
-        verify=callbacks.verify,
-        keys=_keys,
-        authentic=True,
+        method="POST", events=tuple(EVENTS), key_field="callback_key", verify=verify, keys=_keys, authentic=True
     ),
 )

@@ -1,43 +1,25 @@
 r"""Huawei Cloud's AK/SK signature: https://support.huaweicloud.com/intl/en-us/devg-apisign/api-sign-algorithm.html.
 
-The secret itself is the key, and the time is one of the headers.
-    CanonicalRequest = method \n path "/" \n CanonicalQuery \n CanonicalHeaders \n SignedHeaders \n hex(sha256(body))
-    StringToSign     = "SDK-HMAC-SHA256" \n X-Sdk-Date \n hex(sha256(CanonicalRequest))
-    Signature        = hex(HMAC(SecretKey, StringToSign))
+The path that is signed ends in a slash, and the time is that of the header X-Sdk-Date.
 Callbacks: https://support.huaweicloud.com/bestpractice-live/live_14_0003.html
     auth_sign = hex(HMAC(key, event domain app stream auth_timestamp)), where auth_timestamp is the time of expiry
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from exporter.providers.authorization import ParsedAuthorization, canonical_block, parse, signed_headers
-from exporter.providers.encoding import EMPTY_SHA256, canonical_query, hmac_sha256, sha256_hex, utf8
+from exporter.providers import authorization
+from exporter.providers.encoding import EMPTY_SHA256, hmac_sha256, utf8
+from exporter.providers.own_key import Scheme
 
-ALGORITHM = "SDK-HMAC-SHA256"
+SCHEME = Scheme("SDK-HMAC-SHA256", key="Access", gap=", ")
 
 
 def canonical_request(
-    path: str,
-    query: Iterable[tuple[str, str]],
-    headers: Mapping[str, str],
-    body: str = EMPTY_SHA256,
-    method: str = "GET",
+    path: str, query: authorization.Pairs, headers: Mapping[str, str], body: str = EMPTY_SHA256, method: str = "GET"
 ) -> str:
     """Return CanonicalRequest for exactly the headers to sign; the path is encoded, the body hashed in hex."""
-    block = canonical_block([(name.lower(), value.strip()) for name, value in headers.items()])
-    return f"{method}\n{path.removesuffix('/')}/\n{canonical_query(query)}\n{block}\n{body}"
-
-
-def authorization(access_key: str, secret_key: str, x_sdk_date: str, canonical_request: str) -> str:
-    """Sign a request and return its `Authorization` header."""
-    text = f"{ALGORITHM}\n{x_sdk_date}\n{sha256_hex(utf8(canonical_request))}"
-    names, signature = signed_headers(canonical_request), hmac_sha256(utf8(secret_key), text).hex()
-    return f"{ALGORITHM} Access={access_key}, SignedHeaders={names}, Signature={signature}"
-
-
-def parse_authorization(text: str) -> ParsedAuthorization | None:
-    """Parse an `Authorization` header, which has no scope; None if it is malformed."""
-    return parse(text, algorithm=ALGORITHM, key="Access")
+    signed = authorization.folded(headers)
+    return authorization.canonical_request(method, f"{path.removesuffix('/')}/", query, signed, body)
 
 
 def callback_signature(key: str, event: str, domain: str, app: str, stream: str, auth_timestamp: str) -> str:

@@ -9,6 +9,7 @@ from exporter.providers import reading
 from exporter.providers.encoding import expiry_signature, same
 from exporter.providers.interface import Callback, Event, Refused
 from exporter.providers.reading import as_integer, as_text
+from exporter.providers.received import fields_of
 
 # push_begin and push_end: https://www.tencentcloud.com/document/product/267/38081
 # push_error: https://www.tencentcloud.com/document/product/267/53310
@@ -27,10 +28,7 @@ VALID_SECONDS = 600  # the signed `t` is this much later than the callback
 
 def verify(_account: Account, key: str, callback: Callback, now: float) -> Event:
     """Verify `sign`, which covers only the key and `t`."""
-    try:
-        body = reading.object_in(callback.body)
-    except ValueError:
-        raise Refused("forged") from None
+    body = fields_of(callback)
     kind = as_integer(body.get("event_type"))
     event = EVENTS.get(-1 if kind is None else kind, "unknown")
     expires, sign = as_integer(body.get("t")), as_text(body.get("sign"))

@@ -27,17 +27,6 @@ def _temporary(keys: Mapping[str, Any], expiry: Mapping[str, Any]) -> Lease:
     return Lease(credentials, float(expires))
 
 
-def _profile(machine: Machine) -> Path | None:
-    names = ("~/.tencentcloud/credentials", "/etc/tencentcloud/credentials")
-    return machine.profile("TENCENTCLOUD_CREDENTIALS_FILE", *names)
-
-
-def _from_profile(machine: Machine, _now: float) -> Steps:
-    """Read the profile file of the vendor's SDKs: https://github.com/TencentCloud/tencentcloud-sdk-python."""
-    profile = leases.ini_section((yield _profile(machine) or Path()), "default")
-    return Lease(leases.lasting_credentials(profile, "secret_id", "secret_key", "token"))
-
-
 def _from_instance(machine: Machine, _now: float) -> Steps:
     """Ask the metadata server for the instance's role: https://cloud.tencent.com/document/product/213/4934."""
     name = leases.check_role(machine.get("TENCENTCLOUD_CAM_ROLE_NAME"), "TENCENTCLOUD_CAM_ROLE_NAME")
@@ -79,12 +68,14 @@ def _from_pod(machine: Machine, now: float) -> Steps:
 
 
 SOURCES = (
-    Source(
-        title="profile file of Tencent Cloud",
-        hint="write a profile file ~/.tencentcloud/credentials",
-        advice="it has a section [default] with secret_id and secret_key",
-        evidence=_profile,
-        obtain=_from_profile,
+    # The profile file of the vendor's SDKs: https://github.com/TencentCloud/tencentcloud-sdk-python
+    leases.profile_source(
+        "Tencent Cloud",
+        "TENCENTCLOUD_CREDENTIALS_FILE",
+        "~/.tencentcloud/credentials",
+        "/etc/tencentcloud/credentials",
+        section="default",
+        names=("secret_id", "secret_key", "token"),
     ),
     Source(
         title="pod identity of TKE",

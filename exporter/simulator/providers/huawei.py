@@ -66,12 +66,8 @@ def _authenticate(exchange: Exchange) -> None:
         headers=exchange.signed_headers(),
         body=sha256_hex(received.body),
     )
-    expected = signing.authorization(
-        access_key=given.credential,
-        secret_key=exchange.caller.text("secret_key"),
-        x_sdk_date=received.headers["x-sdk-date"],
-        canonical_request=request,
-    )
+    secret, date = exchange.caller.text("secret_key"), received.headers["x-sdk-date"]
+    expected = signing.SCHEME.authorization(given.credential, secret, request, date)
     token = received.headers.get("x-security-token", "")
     if token != exchange.caller.text("security_token") or exchange.expired:
         raise Refusal("APIGW.0301", "decrypt token fail")
@@ -166,8 +162,8 @@ FAKE = Fake(
     address=("domain", "app", "stream"),
     group=lambda stream: (stream.address["domain"],),
     owns=("domain",),
-    marks=Marks(headers=("x-sdk-",), schemes=(signing.ALGORITHM,)),
-    authorization=signing.parse_authorization,
+    marks=Marks(headers=("x-sdk-",), schemes=(signing.SCHEME.algorithm,)),
+    authorization=signing.SCHEME.parse_authorization,
     action=lambda received: ONLINE if _PATH.fullmatch(received.path) else "",
     read=_read,
     quirks=Quirks,

@@ -133,7 +133,7 @@ def _verify_v3(exchange: Exchange) -> None:
         acs3.authorization(access_key_id=given.credential, access_key_secret=secret, **signed)
     ):
         request = acs3.canonical_request(**signed)
-        raise Refusal("SignatureDoesNotMatch", acs3.string_to_sign(request))
+        raise Refusal("SignatureDoesNotMatch", acs3.SCHEME.string_to_sign(request))
 
 
 def _verify_rpc(exchange: Exchange) -> None:
@@ -317,7 +317,7 @@ FAKE = Fake(
     ),
     prefix="x-acs-",
     key_parameter="AccessKeyId",
-    authorization=acs3.parse_authorization,
+    authorization=acs3.SCHEME.parse_authorization,
     read=lambda received: {**received.query, **dict(_form(received))},
     quirks=Quirks,
     authenticate=_authenticate,
