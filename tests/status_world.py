@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from exporter.fields import SecretSource
@@ -56,6 +57,7 @@ class FakeAccount:
     health: Health = field(default_factory=lambda: Health(up=True, round_seconds=0.42))
     paces: dict[str, Pace] = field(default_factory=dict)
     slowed: float = 1.0
+    shared: Any = field(default_factory=lambda: SimpleNamespace(limits=Limits()))
 
     def allowed_rates(self) -> dict[str, float]:
         """Return the calls per second allowed now."""
