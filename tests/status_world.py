@@ -11,6 +11,7 @@ from exporter.model import Account, Answer, Fault, Input, Reason, State
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.health import Health
+from exporter.rounds.limits import Limits
 from exporter.rounds.pace import Breaker, Pace
 from exporter.state.board import Board, Instant, Record
 from exporter.state.counters import Counters
