@@ -121,7 +121,10 @@ class Leading:
     async def renew(self) -> None:
         """Say that a round that is led here goes on."""
         if self._rounds and (token := self._token) is not None:
-            renewed = await self._store.run(RENEW, [f"{self._prefix}:lead"], [token, LEADS_MS])
+            try:
+                renewed = await self._store.run(RENEW, [f"{self._prefix}:lead"], [token, LEADS_MS])
+            except StoreError:
+                return
             if not renewed and self._token == token:
                 self._token = None
 

@@ -25,6 +25,8 @@ WRITE_SECONDS: Final = 0.2
 BLOCK_MS: Final = 1000
 RETRY_SECONDS: Final = 0.5
 LEAVE_SECONDS: Final = 1.0
+RENEWED_AT_ONCE: Final = 8
+MOST_READ: Final = 200  # entries in one reply, of a few kilobytes each
 
 UNSIGNED: Final = "its exporters have no secret in common to know each other by; give the store a password"
 
@@ -191,7 +193,8 @@ class SharedRounds:
                 if not self._store.up or not by_key:
                     raise StoreError("connection", "there is nothing to read")
                 after = {key: leading.journal.last for key, leading in by_key.items()}
-                found = await self._store.read(after, TAKEN_AT_ONCE, BLOCK_MS)
+                most = max(1, min(TAKEN_AT_ONCE, MOST_READ // len(after)))
+                found = await self._store.read(after, most, BLOCK_MS)
             except StoreError:
                 # It may be back before this is noticed, and be another one.
                 was_up = False
@@ -203,6 +206,7 @@ class SharedRounds:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            with suppress(StoreError):
-                for leading in tuple(self._accounts.values()):
-                    await leading.renew()
+            accounts = tuple(self._accounts.values())
+            # One after the other, those of many accounts would take longer than a lead lasts.
+            for start in range(0, len(accounts), RENEWED_AT_ONCE):
+                await asyncio.gather(*(leading.renew() for leading in accounts[start : start + RENEWED_AT_ONCE]))

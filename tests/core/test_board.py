@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.model import Answer, Fault, Input, Reason, State, Stream
+from exporter.model import Answer, Fault, Figures, Input, Reason, State, Stream
 from exporter.providers import all_providers
 from exporter.schedule import Expectations
-from exporter.state.board import MOST_FAILURES, Board, Change, Instant, Record
+from exporter.state.board import MOST_FAILURES, Board, Change, Instant, News, Record, Row
 
 EPOCH = 1_800_000_000.0
 LIVE = Expectations().at(EPOCH).of(("tencent", "a"))
@@ -329,3 +329,123 @@ def test_a_start_that_is_reckoned_from_a_duration_stays_the_same() -> None:
         assert answer.started is not None
         starts.append(answer.started - at(0).unix)
     assert starts == [5.0, 5.0, 5.0, 53.0]
+
+
+MOVING = Figures((("video", 1e6),), 25.0)
+
+
+def test_a_row_shows_all_that_is_known() -> None:
+    """Every field of a row is the record's own, before the first attempt, while live, after a failure and too late."""
+    made, _ = board()
+    one, answer = record(made), Answer(State.ACTIVE, code="ok")
+    empty = Row(one.key, one.stream, State.UNKNOWN, None, False, None, 0.0, "", None, 0.0, 0, float("-inf"), LIVE)
+    assert one.row(0, 60, LIVE) == empty
+    made.answered(one, answer, "Action", at(10))
+    live = empty._replace(state=State.ACTIVE, since=EPOCH + 10, succeeded=True, answer=answer, answered=EPOCH + 10,
+                          action="Action", tried=10)  # fmt: skip
+    assert one.row(70, 60, LIVE) == live
+    assert one.row(70.1, 60, LIVE) == live._replace(state=State.UNKNOWN)
+    made.failed(one, FAULT, at(20))
+    assert one.row(21, 60, LIVE) == live._replace(
+        state=State.UNKNOWN, since=EPOCH + 20, succeeded=False, fault=FAULT, faulted=EPOCH + 20, tried=20
+    )
+
+
+def test_rows_are_those_that_are_asked_for() -> None:
+    """In the order asked for, without those that nobody watches; all of them by default."""
+    made, _ = board(stream("a"), stream("b"), stream("c"), max_age=30.0)
+    made.answered(record(made, "b"), Answer(State.INACTIVE), "Action", at(0))
+    keys = [("tencent", name) for name in ("c", "nobody", "b")]
+    assert [(row.key[1], row.state) for row in made.rows(at(30), keys)] == [
+        ("c", State.UNKNOWN), ("b", State.INACTIVE),
+    ]  # fmt: skip
+    assert [(row.key[1], row.state) for row in made.rows(at(30.1))] == [(name, State.UNKNOWN) for name in "abc"]
+
+
+def test_what_is_shown_expires_first_where_it_ends_first() -> None:
+    """Answers end after `max_age` and figures when they no longer count; what is not shown ends nothing."""
+    made, _ = board(stream("a"), stream("b"), max_age=60.0)
+    assert made.expires() == float("inf")
+    made.answered(record(made, "a"), Answer(State.ACTIVE), "Action", at(10))
+    made.answered(record(made, "b"), Answer(State.ACTIVE), "Action", at(5))
+    assert made.expires() == 65
+    made.figured(record(made, "a"), MOVING, at(11), 40.0)
+    assert made.expires() == 40
+    made.figured(record(made, "a"), MOVING, at(12), 400.0)
+    assert made.expires() == 65
+    made.failed(record(made, "b"), FAULT, at(13))
+    assert made.expires() == 70
+
+
+def test_figures_count_until_their_end() -> None:
+    """At their end they still count, after it they are gone, and a new version says so once."""
+    made, told = board(max_age=600.0)
+    one = record(made)
+    made.answered(one, Answer(State.ACTIVE), "Action", at(0))
+    made.figured(one, MOVING, at(1), 40.0)
+    assert [one.row(mono, 600, LIVE).figures for mono in (40.0, 40.1)] == [MOVING, None]
+    before = made.version
+    made.outdate(at(40))
+    assert (one.listed is None, made.version) == (False, before)
+    made.outdate(at(40.1))
+    assert (one.listed, made.version) == (None, before + 1)
+    made.outdate(at(41))
+    assert (made.version, len(told)) == (before + 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failed"),
+    [(None, False), (Answer(State.INACTIVE), False), (Answer(State.ACTIVE), True)],
+    ids=["nothing known", "not live", "failed since"],
+)
+def test_only_a_live_stream_has_figures(answer: Answer | None, failed: bool) -> None:
+    """A list of figures tells nothing of a stream that is not known to be live."""
+    made, _ = board()
+    one, news = record(made), list[tuple[str, News]]()
+    if answer is not None:
+        made.answered(one, answer, "Action", at(0))
+    if failed:
+        made.failed(one, FAULT, at(1))
+    before = made.version
+    made.on_news.append(lambda of, what: news.append((of.key[1], what)))
+    made.figured(one, MOVING, at(2), 40.0)
+    assert (one.listed, made.version, news) == (None, before, [("a", News.FIGURES)])
+
+
+def test_each_attempt_is_news_of_its_kind() -> None:
+    """Whoever follows a stream hears of outcomes, of calls held back, of inputs and of figures, each once."""
+    made, _ = board()
+    one, news = record(made), list[News]()
+    made.on_news.append(lambda _of, what: news.append(what))
+    made.answered(one, Answer(State.ACTIVE), "Action", at(0))
+    made.add_inputs(one, (PUSH,))
+    made.figured(one, MOVING, at(1), 40.0)
+    made.figured(one, None, at(2), 40.0)
+    made.failed(one, FAULT, at(3))
+    made.withhold(one, FAULT, at(4))
+    made.answered(one, Answer(State.ACTIVE), "Action", at(5))
+    made.withhold(one, FAULT, at(6))
+    assert news == [
+        News.OUTCOME, News.OUTCOME, News.FIGURES, News.FIGURES, News.OUTCOME, News.OUTCOME, News.WITHHELD,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "seen", "since"),
+    [
+        (None, [State.ACTIVE], float("-inf")),
+        (None, [State.INACTIVE, State.ACTIVE], 1.0),
+        (EPOCH - 30, [State.ACTIVE], -30.0),
+        (EPOCH - 30, [State.INACTIVE, State.ACTIVE], 1.0),
+        (EPOCH + 1.5, [State.INACTIVE, State.ACTIVE], 1.5),
+    ],
+)
+def test_a_stream_is_live_since_it_was_seen_or_told_to_begin(
+    told: float | None, seen: list[State], since: float
+) -> None:
+    """The later of what was seen and of what the cloud tells counts; before the first look nobody knows."""
+    made, _ = board()
+    for seconds, state in enumerate(seen):
+        started = told if state is State.ACTIVE else None
+        made.answered(record(made), Answer(state, started=started), "Action", at(seconds))
+    assert record(made).live_since(at(7)) == since

@@ -281,3 +281,22 @@ def test_clients_within_their_rate_are_served_first() -> None:
         ("often", "Prometheus", 5.0), ("seldom", "y", 9.0), ("seldom", "x", 1.0), ("seldom", "x", 2.0),
         ("often", "curl", 0.0), None,
     ]  # fmt: skip
+
+
+def test_new_clients_within_their_rate_wait_no_longer_than_known_ones() -> None:
+    """Turns are taken in the order of coming, whoever has been seen before."""
+    places = Places(9)
+    places.history.record(0.0, ("known", None))
+    for group in ("new", "known"):
+        assert places.enter(10.0, group, None, 0.0, lambda: False, lambda: None)
+    assert [place and place.group for place in (places.serve(), places.serve())] == ["new", "known"]
+
+
+def test_a_known_client_takes_nobodys_room() -> None:
+    """Only a client that is not remembered yet needs room."""
+    history = History()
+    for number in range(MOST_KNOWN):
+        history.record(1.0, number)
+    history.record(2.0, 0)
+    assert len(history._known) == MOST_KNOWN
+    assert history.record(NEW_SECONDS + 1.0, MOST_KNOWN - 1)[1] == 0.0

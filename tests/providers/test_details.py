@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +17,10 @@ from exporter.providers import all_providers
 from exporter.providers.interface import Listing, Malformed, NoEnvelope, Page, ProviderError
 from testbed.apis import single
 
-from .exchanges import KEYS, MOMENT, document, make, read
+from .exchanges import KEYS, MOMENT, make, read
+from .exchanges import document as parsed
+
+document = cache(parsed)
 
 
 def answer(body: Any) -> Reply:
@@ -459,3 +463,29 @@ def test_a_list_has_no_more_pages_than_its_rows_fill(provider: str, action: str,
     account, _ = make(cloud, document(provider))
     page = api.read(account, "d", api.ask(account, "d", 1), answer(body))
     assert (page.pages, dict(page.rows), page.last) == (pages, {}, True)
+
+
+@pytest.mark.parametrize(("service", "error"), [("rtc", None), ("live", Malformed)])
+def test_a_room_is_told_by_the_service_that_was_asked(service: str, error: type[Exception] | None) -> None:
+    """A list that names its service is read; one of another service is no answer."""
+    users = {"RoomExists": True, "TotalUser": 1, "VisibleUserList": ["caster"], "InvisibleUserList": []}
+    body = {"ResponseMetadata": {"RequestId": "r", "Service": service}, "Result": users}
+    if error is None:
+        page = listed("volcengine", "GetRoomOnlineUsers", "app\nboard", body)
+        assert (dict(page.rows), page.complete) == ({"caster": None}, True)
+    else:
+        with pytest.raises(error, match=r"^Service names something other than what was asked for$"):
+            listed("volcengine", "GetRoomOnlineUsers", "app\nboard", body)
+
+
+def test_of_two_groups_with_as_many_inputs_the_first_counts() -> None:
+    """One stream in two groups of a backup list is told by the one with more inputs, or by the first of equals."""
+    push = {"DomainName": "d", "AppName": "live", "MasterFlag": 1}
+    groups = [
+        {"StreamName": "s", "HostGroupName": name, "BackupList": [{**push, "PublishTime": f"1970-01-01T00:00:0{at}Z"}]}
+        for at, name in enumerate(("one", "two"), 1)
+    ]
+    page = listed("tencent", BACKUP, "main", {"Response": {"StreamInfoList": groups}})
+    (found,) = page.rows.values()
+    assert found is not None
+    assert found.started == 1.0

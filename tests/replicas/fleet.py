@@ -7,6 +7,7 @@ import json
 import math
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -36,16 +37,46 @@ def names(provider: str) -> list[str]:
     return [f"s{number:03d}" for number in range(SIZES[provider])]
 
 
+class Stalls(threading.Thread):
+    """Sleeps again and again, and remembers how late it was woken: a machine with too much to do delays calls, too.
+
+    Attributes:
+        longest: Seconds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.longest = 0.0
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look every two milliseconds."""
+        while not self._over.is_set():
+            began = time.monotonic()
+            time.sleep(0.002)
+            self.longest = max(self.longest, time.monotonic() - began - 0.002)
+
+    def __enter__(self) -> Stalls:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+
 @dataclass(slots=True)
 class Cloud:
     """The simulated clouds, in a process of their own: what they log is when they were called.
 
     Attributes:
         endpoint: Where they listen.
+        stalls: How late this machine wakes those who sleep.
         log: Their calls so far.
     """
 
     endpoint: str
+    stalls: Stalls
     log: list[dict[str, Any]] = field(default_factory=list)
 
     def look(self) -> None:
@@ -90,8 +121,8 @@ def cloud(folder: Path) -> Iterator[Cloud]:
     }
     path = folder / "world.yml"
     path.write_text(json.dumps(world))
-    with simulator(path, folder / "clouds") as server:
-        yield Cloud(server.url)
+    with simulator(path, folder / "clouds") as server, Stalls() as stalls:
+        yield Cloud(server.url, stalls)
 
 
 def document(endpoint: str, store: str | None, replicas: int, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:

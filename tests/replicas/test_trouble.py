@@ -335,3 +335,19 @@ def test_a_journal_that_begins_again_is_read_from_its_beginning() -> None:
             assert two.states()["s00002"] is State.ACTIVE
 
     run(main())
+
+
+def test_many_accounts_keep_their_leads() -> None:
+    """Rounds of 200 accounts that go on for seconds keep their leads on a store that takes 15 ms for each command."""
+
+    async def main() -> None:
+        hub, names = Hub(latency=0.015), [f"a{number}" for number in range(200)]
+        watched = [one for name in names for one in streams(1, name, prefix=name)]
+        async with replicas(Network(everything_live, latency=6.0), [], count=1, hub=hub) as (one,):
+            one.configure([account(name=name, timeout="20s") for name in names], watched)
+            asking = asyncio.create_task(scrape(one.prober))
+            await asyncio.sleep(5)
+            assert sum(hub.value(key) is not None for key in hub.values if key.endswith(":lead")) == 200
+            await asking
+
+    run(main())

@@ -40,10 +40,10 @@ def address_of(provider: str, name: str) -> dict[str, Any]:
 
 
 def company(provider: str) -> tuple[str, ...]:
-    """Return a cloud and the three that follow it: what one does to the others shows in these."""
+    """Return a cloud and the one that follows it: what one does to the others shows there."""
     names = list(KEYS)
     place = names.index(provider)
-    return tuple((names[place:] + names[:place])[:4])
+    return tuple((names[place:] + names[:place])[:2])
 
 
 def small_world(clouds: Collection[str] = tuple(KEYS)) -> World:
