@@ -52,7 +52,8 @@ ALONE := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py flood.p
 # fifth to the seventh at once: short ones.
 LONGEST := $(addprefix tests/,$(addprefix peers/test_,replicas_membership.py replicas_store.py end_to_end.py) \
   reliability/test_lifecycle.py $(addprefix peers/test_,sdk_huawei.py replicas_clocks.py sdk_tencent.py) \
-  reliability/test_blocked.py $(addprefix peers/test_,zego_reference.py prometheus.py))
+  $(addprefix reliability/test_,blocked.py proxies.py reload_under_load.py signals.py) \
+  $(addprefix peers/test_,prometheus.py page_chromium.py page_phone.py) reliability/test_stray_answers.py)
 REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\
   $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
 
