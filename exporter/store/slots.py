@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -16,6 +17,9 @@ MOST: Final = 40
 
 STEP: Final = 16
 """Sequences of the store are multiples of it; what lies between is for replicas that are alone."""
+
+OWN_STEP: Final = 1024
+"""A replica that is alone uses one number in so many: by chance another one than each of the others."""
 
 LONGEST_WAIT: Final = 2.5
 LIES: Final = "the store grants calls by other rules than its script's"
@@ -107,5 +111,6 @@ def own_sequence(micros: int, member: str, last: int) -> int:
         member: The replica.
         last: The one before.
     """
-    tag = 1 + sum(member.encode()) % (STEP - 1)
-    return max(micros // STEP, last // STEP + 1) * STEP + tag
+    chosen = int.from_bytes(hashlib.sha256(member.encode()).digest()[:8]) % (OWN_STEP // STEP * (STEP - 1))
+    tag = chosen // (STEP - 1) * STEP + 1 + chosen % (STEP - 1)  # no multiple of STEP: those are the store's
+    return max(micros // OWN_STEP, last // OWN_STEP + 1) * OWN_STEP + tag

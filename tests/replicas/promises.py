@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from typing import Final
 
 from tests.replicas.fleet import RATES, SIZES, TIMEOUT, Cloud, Fleet
@@ -22,7 +23,9 @@ def held(fleet: Fleet) -> None:
         busiest, granted = fleet.cloud.busiest_second(provider), rate + math.ceil(rate * stalled)
         assert busiest <= granted, f"{provider}: {busiest} calls in a second, with stalls of {stalled} s"
     sequences = fleet.cloud.sequences()
-    assert len(sequences) == len(set(sequences)) > 0
+    repeated = {one: count for one, count in Counter(sequences).items() if count > 1}
+    assert sequences
+    assert repeated == {}, repeated
     wrong = [each for one in fleet.scrapers for each in one.wrong]
     assert wrong == [], wrong
     late = [took for one in fleet.scrapers for _, took in one.scrapes if took > TIMEOUT]
