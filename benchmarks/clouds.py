@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from exporter.model import Account, State, Stream
 from exporter.providers import all_providers
@@ -14,26 +11,19 @@ from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider
 from exporter.simulator.providers import fakes
 from exporter.simulator.types import FieldValue
+from testbed.recorded import document as recorded
+from testbed.recorded import make
 
-EXCHANGES = Path(__file__).parents[1] / "tests" / "providers"
 PER_PLACE = 10
 """Streams in one room or domain, where a cloud lists by such."""
 
 Fields = dict[str, Any]
 
 
-@cache
-def recorded(name: str) -> Fields:
-    """Return the file of a cloud's recorded exchanges, which tests/providers/exchanges.py explains."""
-    found: Fields = yaml.safe_load((EXCHANGES / name / "exchanges.yml").read_bytes())
-    return found
-
-
 def watched(name: str) -> tuple[AnyProvider, Account, Stream]:
     """Return a provider with the account and the stream of its recorded exchanges."""
-    provider, fields = all_providers()[name], recorded(name)
-    account = provider.account(**{"name": "main", "provider": name, **fields.get("account", {})})
-    return provider, account, provider.stream(**{"name": "one", "account": "main", **fields["stream"]})
+    provider = all_providers()[name]
+    return provider, *make(provider, recorded(name), {"stream": {"name": "one"}})
 
 
 @cache

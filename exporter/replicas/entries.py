@@ -55,14 +55,13 @@ class Details(Strict):
     """What was learned of one stream alone; times in milliseconds after the entry's.
 
     Attributes:
-        started, inputs, request_id: Of an answer; Unix seconds.
+        started, inputs: Of an answer; Unix seconds.
         figures: What arrives of it.
         until: When listed figures no longer count.
     """
 
     started: float | None = None
     inputs: tuple[tuple[str, str, Literal["push", "pull"], bool], ...] | None = None
-    request_id: str = Field("", max_length=LONGEST_WORD)
     figures: Figures | None = None
     until: int = 0
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from exporter.model import Answer, Fault, Reason, Stream
 from exporter.replicas import entries
 from exporter.replicas.entries import Details, Ended, Entry, Heard, News, Outcome, Unreadable
-from exporter.rounds.health import Result
+from exporter.rounds.health import UNPROBED, Result
 from exporter.rounds.limits import Owner
 from exporter.rounds.plan import Listed, Scope
 from exporter.rounds.state import NEVER, AccountState
@@ -146,9 +146,9 @@ class Journal:
         ]
         self._told_listed, self._told_rows = dict(state.listed), dict(state.rows)
         self._told_origins = {scope: one.answers[-1][0] for scope, one in state.origins.items() if one.answers}
-        hashed, untold = self._streams(), self.untold
         ended = tuple(
-            _told_result(one, _ms(now.mono - at), whole and at > untold, hashed) for one, at, whole in self._ended
+            _told_result(one, _ms(now.mono - at), whole and at > self.untold, self._streams())
+            for one, at, whole in self._ended
         )
         heard = tuple(Heard(streams=names, age=_ms(now.mono - at)) for names, at in self._heard)
         self._ended.clear()
@@ -310,5 +310,5 @@ def _told_result(result: Result, began: int, complete: bool, streams: str) -> En
 def _result_of(ended: Ended, names: Owner) -> Result:
     alone = None if ended.alone is None else (names[0], ended.alone)
     fault = None if ended.fault is None else entries.fault_of(ended.fault)
-    unprobed = {why: max(0, ended.unprobed.get(why, 0)) for why in ("quota", "deadline", "breaker")}
+    unprobed = {why: max(0, ended.unprobed.get(why, 0)) for why in UNPROBED}
     return Result(ended.tried, ended.good, ended.definite, alone, fault, ended.seconds, unprobed)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from exporter.model import Fault, Reason
 from exporter.rounds.pace import Breaker
 
 ACCOUNT_WIDE = frozenset(Reason) - {Reason.BAD_REQUEST, Reason.BUG}
 """Failures that say something of the account or the provider as a whole; a bad request speaks of one stream alone."""
+
+UNPROBED: Final = ("quota", "deadline", "breaker")
+"""Why a stream's turn may not come in a round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Health:
     up: bool | None = None
     fault: Fault | None = None
     round_seconds: float | None = None
-    unprobed: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(("quota", "deadline", "breaker"), 0))
+    unprobed: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(UNPROBED, 0))
     _failed_alone: Hashable | None = None
 
     def met(self, fault: Fault | None) -> bool:

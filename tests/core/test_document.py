@@ -28,7 +28,8 @@ from exporter.providers.document import (
 )
 from exporter.providers.interface import MEBIBYTE, AnyProvider, Malformed, NoEnvelope, ProviderError
 from exporter.providers.reading import envelope, object_in
-from tests.providers import exchanges
+from testbed.recorded import document as recorded_of
+from testbed.recorded import make
 
 LARGE = BLOCKING_VALUES + 1
 
@@ -170,8 +171,8 @@ def test_callbacks_and_keys_are_bounded_too() -> None:
 @pytest.mark.parametrize("provider", all_providers().values(), ids=lambda provider: provider.name)
 def test_no_list_reads_more_values_than_its_page_explains(provider: AnyProvider) -> None:
     """Each cloud's lists refuse more values than a page may hold, and take more than a single answer has."""
-    recorded = exchanges.document(provider.name)
-    account, _ = exchanges.make(provider, recorded)
+    recorded = recorded_of(provider.name)
+    account, _ = make(provider, recorded)
     is_xml = any("xml" in one["answer"] for one in recorded["exchanges"])
 
     def holding(count: int) -> Reply:

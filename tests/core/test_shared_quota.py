@@ -15,6 +15,7 @@ from exporter.rounds.gate import Connection, Gate
 from exporter.rounds.shared_pace import shared_paces
 from exporter.store.client import Store
 from testbed.network import Plain
+from testbed.provider import busiest
 from testbed.store_model import ModelServer, Way
 from testbed.virtual import VirtualLoop, run
 
@@ -34,13 +35,7 @@ class Cloud:
 
     def busiest(self) -> int:
         """Return the most calls in any window of one second, its end left out."""
-        times = sorted(at for at, _, _ in self.calls)
-        most = first = 0
-        for last, at in enumerate(times):
-            while times[first] <= at - 1.0:
-                first += 1
-            most = max(most, last - first + 1)
-        return most
+        return busiest([at for at, _, _ in self.calls])
 
     def between(self, start: float, end: float) -> int:
         """Return how many came in a span, counted from the loop's beginning."""

@@ -18,6 +18,7 @@ from exporter.fields import Secret, SecretSource
 from exporter.model import Account, Credentials
 from exporter.providers import all_providers
 from exporter.providers.interface import CredentialsError
+from testbed.recorded import document, make
 from tests.credentials.cloud import (
     CANARY,
     SETTINGS,
@@ -25,7 +26,6 @@ from tests.credentials.cloud import (
     play,
     re_search,
 )
-from tests.providers.exchanges import document, make
 
 
 def account_with_files(directory: Path, **fields: SecretSource) -> Account:

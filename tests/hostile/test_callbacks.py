@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.providers import all_providers
 from exporter.providers.interface import END_REASONS, AnyProvider, Event, Refused
-from tests.providers.exchanges import document, make
+from testbed.recorded import document, make
 from tests.providers.facts import Called, facts
 
 from . import conftest

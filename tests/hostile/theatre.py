@@ -19,7 +19,8 @@ from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyApi, AnyProvider, Listing
 from exporter.rounds.prober import Prober
 from exporter.state.board import Instant, Record
-from tests.providers.exchanges import document, load, make
+from testbed.recorded import document, make
+from tests.providers.exchanges import load
 from tests.virtual import EPOCH, Network, VirtualLoop, prober
 
 VALUE = re.compile(r" -?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|inf|nan|\+Inf)$", re.MULTILINE)

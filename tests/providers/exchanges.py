@@ -21,20 +21,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from exporter.fields import Secret
 from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reason, Reply, Request, Stream
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyProvider, Api, Listing, Malformed, NoEnvelope, Page, ProviderError
 from exporter.simulator.exchange import dump_xml
+from testbed.recorded import HERE, document, make
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-HERE = Path(__file__).parent
 MOMENT = Moment(1673334120.5, "0123456789abcdef0123456789abcdef", 1673334120500)
 KEYS = Credentials("made-up-key-id", Secret("made-up-key-secret"))
 TOP = {"account", "stream", "depends_on", "exchanges"}
@@ -175,32 +172,6 @@ def _details(answer: Answer, *wanted: str) -> dict[str, Any]:
         "request_id": answer.request_id or None,
     }
     return {name: value for name, value in found.items() if value is not None and (not wanted or name in wanted)}
-
-
-def document(provider: str, folder: Path = HERE) -> dict[str, Any]:
-    """Return a provider's file, or nothing where there is none."""
-    file = folder / provider / "exchanges.yml"
-    return dict(_parsed(file.read_bytes())) if file.exists() else {}
-
-
-@cache
-def _parsed(text: bytes) -> dict[str, Any]:
-    """Return a file's content: many tests of a cloud begin with it."""
-    content: dict[str, Any] = yaml.load(text, LOADER)
-    return content
-
-
-def make(provider: AnyProvider, fields: dict[str, Any], *overrides: dict[str, Any]) -> tuple[Account, Stream]:
-    """Make an account and a stream of a provider from its file and from what differs."""
-    account: dict[str, Any] = {"name": "main", "provider": provider.name, **fields.get("account", {})}
-    stream: dict[str, Any] = {"name": "stream", "account": "main", **fields.get("stream", {})}
-    for override in overrides:
-        account |= override.get("account", {})
-        stream |= override.get("stream", {})
-    return (
-        provider.account(**{name: value for name, value in account.items() if value is not None}),
-        provider.stream(**{name: value for name, value in stream.items() if value is not None}),
-    )
 
 
 def load(provider: AnyProvider, folder: Path = HERE) -> list[Exchange]:

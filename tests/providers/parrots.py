@@ -20,8 +20,9 @@ from exporter.fields import Secret
 from exporter.model import Credentials, Reply, Request
 from exporter.providers.interface import AnyProvider
 from testbed.processes import Server, exporter
+from testbed.recorded import HERE, document, make
 
-from .exchanges import HERE, MOMENT, document, load, make
+from .exchanges import MOMENT, load
 from .facts import facts
 
 TOKEN = re.compile(r"[A-Za-z0-9+/_.%~-]{8,}")

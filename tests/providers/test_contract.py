@@ -37,8 +37,9 @@ from exporter.providers.interface import (
     Refused,
 )
 from exporter.simulator.providers import fakes
+from testbed.recorded import HERE, document, make
 
-from .exchanges import HERE, MOMENT, Exchange, document, load, make, read, written
+from .exchanges import MOMENT, Exchange, load, read, written
 from .facts import facts
 
 ROOT = Path(__file__).parents[2]

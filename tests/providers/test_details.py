@@ -16,9 +16,10 @@ from exporter.model import Answer, Reply, Request, State
 from exporter.providers import all_providers
 from exporter.providers.interface import Listing, Malformed, NoEnvelope, Page, ProviderError
 from testbed.apis import single
+from testbed.recorded import document as parsed
+from testbed.recorded import make
 
-from .exchanges import KEYS, MOMENT, make, read
-from .exchanges import document as parsed
+from .exchanges import KEYS, MOMENT, read
 
 document = cache(parsed)
 

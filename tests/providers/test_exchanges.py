@@ -11,8 +11,9 @@ import pytest
 from exporter.model import Moment
 from exporter.providers import all_providers
 from exporter.providers.interface import Page
+from testbed.recorded import document
 
-from .exchanges import MOMENT, Exchange, document, load
+from .exchanges import MOMENT, Exchange, load
 
 EXCHANGES = [
     pytest.param(exchange, id=f"{name}: {exchange.name}")

@@ -17,6 +17,7 @@ from typing import Any
 
 from exporter.simulator.control import PREFIX
 from testbed.processes import Server, exporter, simulator
+from testbed.provider import busiest
 from testbed.web import exchange, fetch, request, status
 from tests.scenarios.stage import ADDRESS, KEYS
 
@@ -89,12 +90,7 @@ class Cloud:
 
     def busiest_second(self, provider: str) -> int:
         """Return the most calls in any window of one second, its end left out."""
-        times, first, most = sorted(self.calls(provider)), 0, 0
-        for last, at in enumerate(times):
-            while times[first] <= at - 1.0:
-                first += 1
-            most = max(most, last - first + 1)
-        return most
+        return busiest(self.calls(provider))
 
     def sequences(self) -> list[int]:
         """Return the Sequence of each of ZEGO's calls."""

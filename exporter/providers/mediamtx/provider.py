@@ -6,7 +6,7 @@ wrong password again and again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -18,7 +18,7 @@ from exporter.providers.authorization import http_authorization, http_warnings
 from exporter.providers.document import WHOLE_VALUES
 from exporter.providers.encoding import host
 from exporter.providers.figures import PICTURE, STALLED, Columns
-from exporter.providers.interface import MEBIBYTE, ConfigWarning, Listing, Malformed, Page, Provider, ProviderError
+from exporter.providers.interface import MEBIBYTE, Listing, Malformed, Page, Provider, ProviderError
 from exporter.providers.reading import boolean_of, integer_of, object_of, rows_of, text_of, utc_seconds
 
 PATHS = "paths"
@@ -106,10 +106,6 @@ def _sign(account: MediamtxAccount, credentials: Credentials, call: Call, _momen
     return Request("GET", url, headers | http_authorization(account.username, credentials))
 
 
-def _warnings(account: MediamtxAccount, _streams: Sequence[MediamtxStream]) -> Iterator[ConfigWarning]:
-    yield from http_warnings(account.username, account.password, account.token)
-
-
 PROVIDER: Provider[MediamtxAccount, MediamtxStream] = Provider(
     name="mediamtx",
     title="MediaMTX",
@@ -140,6 +136,6 @@ PROVIDER: Provider[MediamtxAccount, MediamtxStream] = Provider(
     },
     credentials=("", "password", "token"),
     keyless=True,
-    warnings=_warnings,
+    warnings=lambda account, _streams: http_warnings(account.username, account.password, account.token),
     counted_by=lambda account: account.endpoint,
 )

@@ -5,7 +5,7 @@ It is the only word: single streams are asked for by ids that change with each s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -17,7 +17,7 @@ from exporter.providers.authorization import http_authorization, http_warnings
 from exporter.providers.document import WHOLE_VALUES
 from exporter.providers.encoding import host
 from exporter.providers.figures import PICTURE, RATES, STALLED, Columns
-from exporter.providers.interface import MEBIBYTE, ConfigWarning, Listing, Malformed, Page, Provider, ProviderError
+from exporter.providers.interface import MEBIBYTE, Listing, Malformed, Page, Provider, ProviderError
 from exporter.providers.reading import boolean_of, object_of, rows_of, text_of
 
 STREAMS = "streams"
@@ -108,10 +108,6 @@ def _sign(account: SrsAccount, credentials: Credentials, call: Call, _moment: Mo
     return Request("GET", url, headers | http_authorization(account.username, credentials))
 
 
-def _warnings(account: SrsAccount, _streams: Sequence[SrsStream]) -> Iterator[ConfigWarning]:
-    yield from http_warnings(account.username, account.password, account.token)
-
-
 PROVIDER: Provider[SrsAccount, SrsStream] = Provider(
     name="srs",
     title="SRS",
@@ -136,6 +132,6 @@ PROVIDER: Provider[SrsAccount, SrsStream] = Provider(
     metric_sources={"stream_state": "SRS streams", **dict.fromkeys((RATES[0], *PICTURE, STALLED), "SRS streams")},
     credentials=("", "password", "token"),
     keyless=True,
-    warnings=_warnings,
+    warnings=lambda account, _streams: http_warnings(account.username, account.password, account.token),
     counted_by=lambda account: account.endpoint,
 )
