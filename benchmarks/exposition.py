@@ -23,7 +23,8 @@ from exporter.exposition.families import STREAM_FAMILIES
 from exporter.model import Answer, State
 from exporter.providers import all_providers
 from exporter.serving.service import Service, system_clock
-from exporter.state.board import Board, Instant
+from exporter.state.board import Board
+from exporter.state.record import Instant
 
 STREAMS = 10_000
 

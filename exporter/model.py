@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, InstanceOf, WithJsonSchema, model_validator
 
+from exporter.addresses import PlaybackAddress
 from exporter.fields import REGION, Endpoint, Expected, LabelName, LabelValue, Secret, Shape, Text, duration
 from exporter.routes import Http
 
@@ -158,6 +159,9 @@ class Stream(Shape):
     labels: dict[LabelName, LabelValue] = Field(default_factory=dict, description="shown on stream_info")
     expected: Expected | None = Field(
         None, description="when it should be live: always, never, or names of time_intervals; default: as for all"
+    )
+    playback: Annotated[tuple[InstanceOf[PlaybackAddress], ...], WithJsonSchema({"type": "array"})] = Field(
+        (), description="addresses that viewers use, HLS or HTTP-FLV, which are [checked too](#playback)"
     )
 
     @property

@@ -13,8 +13,9 @@ from exporter.providers.interface import AnyProvider
 from exporter.rounds.health import Health
 from exporter.rounds.limits import Limits
 from exporter.rounds.pace import Breaker, Pace
-from exporter.state.board import Board, Instant, Record
+from exporter.state.board import Board
 from exporter.state.counters import Counters
+from exporter.state.record import Instant, Record
 from exporter.status import Filter, Site, Snapshot, slices
 
 NOW = Instant(unix=1_800_000_000.0, mono=50_000.0)

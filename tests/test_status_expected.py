@@ -9,7 +9,7 @@ import pytest
 from exporter.model import Fault, Figures, Input, Reason, State
 from exporter.schedule import ALWAYS, NEVER, Expectations, Schedule, Window
 from exporter.serving.views import stream_object
-from exporter.state.board import Record
+from exporter.state.record import Record
 from exporter.status.wording import coming, of_figures
 from tests.status_reader import Reader, card, row, rows, shown
 from tests.status_world import HOSTILE, NOW, SITE, World

@@ -17,8 +17,9 @@ from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds.account import AccountProber
 from exporter.rounds.prober import Prober
 from exporter.rounds.shared import Clock, Shared
-from exporter.state.board import Board, Record
+from exporter.state.board import Board
 from exporter.state.counters import Counters
+from exporter.state.record import Record
 from testbed.network import Plain
 from testbed.virtual import VirtualLoop as VirtualLoop
 from testbed.virtual import run as run

@@ -31,7 +31,7 @@ from exporter.rounds.transcript import Transcript
 from exporter.serving.service import Service, system_clock
 from exporter.serving.views import stream_object
 from exporter.spelling import did_you_mean
-from exporter.state.board import Key, Record
+from exporter.state.record import Key, Record
 from exporter.transport import Transport
 
 FEW_CALLS: Final = 8

@@ -36,7 +36,7 @@ from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.app import App
 from exporter.serving.reload import Reloader, freeze_objects, use_one_malloc_arena, watched
 from exporter.serving.service import Service, system_clock
-from exporter.state.board import Change
+from exporter.state.record import Change
 from exporter.transport import Transport
 
 log = structlog.get_logger("serve")

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
+from exporter.addresses import USUAL_PLAYBACK, PlaybackSettings
 from exporter.config.problems import Problem
 from exporter.config.secret_values import SUFFIXES
 from exporter.config.shards import WHOLE, Shard
@@ -65,6 +66,7 @@ class Config:
         patterns: The patterns of `stream_files`, from the file system's root or the working directory, for watching.
         http: How the providers of accounts are reached that have no `http` of their own.
         store: What is shared with other exporters; None where nothing is.
+        playback: How the addresses of streams are checked that viewers use.
         shard: Which of the streams are watched; read for all shards, the configuration holds those of all.
         accounts_by_name: The accounts again.
     """
@@ -80,6 +82,7 @@ class Config:
     patterns: tuple[str, ...] = ()
     http: Http = UNSET
     store: StoreSettings | None = None
+    playback: PlaybackSettings = USUAL_PLAYBACK
     shard: Shard = WHOLE
     accounts_by_name: Mapping[str, Account] = field(init=False, repr=False, compare=False)
 

@@ -21,7 +21,7 @@ from exporter.exposition.families import (
 from exporter.exposition.source import Source
 from exporter.exposition.streams import SLICE, escape
 from exporter.providers.reading import printable
-from exporter.state.board import Key
+from exporter.state.record import Key
 
 SMALL_FAMILIES: Final = (*CALLBACK_FAMILIES, *ACCOUNT_FAMILIES, *EXPORTER_FAMILIES)
 

@@ -14,7 +14,7 @@ from exporter.exposition.families import Names, is_asked
 from exporter.exposition.negotiation import OPENMETRICS, TEXT
 from exporter.exposition.source import Source
 from exporter.exposition.streams import Labelled, Labels, escape, parted, slices
-from exporter.state.board import Instant, Key, Row
+from exporter.state.record import Instant, Key, Row
 
 
 class _Asked(Collector):

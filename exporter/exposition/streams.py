@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from exporter.exposition.families import STREAM_FAMILIES, Names, is_asked
 from exporter.model import Answer, Figures, State
 from exporter.providers.reading import printable
-from exporter.state.board import Row
+from exporter.state.record import Row
 
 SLICE: Final = 1000  # streams or lines rendered before the event loop may run
 

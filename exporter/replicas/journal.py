@@ -15,8 +15,8 @@ from exporter.rounds.health import UNPROBED, Result
 from exporter.rounds.limits import Owner
 from exporter.rounds.plan import Listed, Scope
 from exporter.rounds.state import NEVER, AccountState
-from exporter.state import board as boards
-from exporter.state.board import Instant, Key, Record
+from exporter.state.record import Instant, Key, Record
+from exporter.state.record import News as BoardNews
 
 SAME_SECONDS: Final = 0.05
 """Two times of one attempt differ by less, on two replicas; no stream is asked twice within it."""
@@ -59,7 +59,7 @@ class Journal:
     keys: tuple[bytes, ...] = ()
     last: str = "0-0"
     untold: float = NEVER
-    _news: dict[Key, boards.News] = field(default_factory=dict)
+    _news: dict[Key, BoardNews] = field(default_factory=dict)
     _ended: list[tuple[Result, float, bool]] = field(default_factory=list)
     _heard: list[tuple[tuple[str, ...], float]] = field(default_factory=list)
     _told_listed: dict[Scope, Listed] = field(default_factory=dict)
@@ -74,11 +74,11 @@ class Journal:
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
-    def note(self, record: Record, news: boards.News) -> None:
+    def note(self, record: Record, news: BoardNews) -> None:
         """Tell of a stream with the next entry."""
         if not self._taking:
             self._news[record.key] = self._news.get(record.key, news) | news
-            if record.succeeded and boards.News.OUTCOME in news:
+            if record.succeeded and BoardNews.OUTCOME in news:
                 self._answered = record.tried
 
     def ended(self, result: Result, began: float, *, complete: bool) -> None:
@@ -158,23 +158,23 @@ class Journal:
     def _listings_changed(self) -> bool:
         return self._told_listed != self.state.listed or self._told_rows != self.state.rows
 
-    def _news_of(self, key: Key, news: boards.News, times: Times, now: Instant) -> Iterator[News]:
+    def _news_of(self, key: Key, news: BoardNews, times: Times, now: Instant) -> Iterator[News]:
         record = self.state.shared.board.get(key)
         if record is None:
             return
         name, mark = key[1], self._mark(record.stream)
-        tried = now.mono if boards.News.WITHHELD in news else record.tried
+        tried = now.mono if BoardNews.WITHHELD in news else record.tried
         if self._ours_alone(record.fault, tried):
             self.untold = now.mono
             return
-        if boards.News.OUTCOME in news and record.fault is not None:
+        if BoardNews.OUTCOME in news and record.fault is not None:
             yield News(name, mark, times.there(record.tried), entries.told_fault(record.fault))
-        elif boards.News.OUTCOME in news and record.answer is not None:
+        elif BoardNews.OUTCOME in news and record.answer is not None:
             told, details = entries.told_answer(record.answer, record.action)
             yield News(name, mark, times.there(record.answered_mono), told, details)
-        elif boards.News.WITHHELD in news and record.fault is not None:
+        elif BoardNews.WITHHELD in news and record.fault is not None:
             yield News(name, mark, times.there(now.mono), entries.told_fault(record.fault, withheld=True))
-        if boards.News.FIGURES in news:
+        if BoardNews.FIGURES in news:
             flow, nothing = record.listed, Outcome(kind="figures")
             if flow is None:
                 yield News(name, mark, times.there(now.mono), nothing)
@@ -259,7 +259,7 @@ class Journal:
             board.answered(record, learned, outcome.action, when)
         waiting.asked(record.key)
         if record.key in self._news:
-            self._news[record.key] &= ~boards.News.OUTCOME
+            self._news[record.key] &= ~BoardNews.OUTCOME
 
     def _take_listings(self, entry: Entry, sent: float) -> None:
         state = self.state

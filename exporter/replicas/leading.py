@@ -15,7 +15,7 @@ from exporter.replicas.journal import Journal
 from exporter.replicas.store import JournalStore
 from exporter.rounds.shared import Clock
 from exporter.rounds.state import AccountState
-from exporter.state.board import Key, Record
+from exporter.state.record import Key, Record
 from exporter.store.errors import StoreError
 from exporter.store.scripts import PREFIX, Script, hashed
 

@@ -17,7 +17,7 @@ from exporter.rounds.health import Result
 from exporter.rounds.limits import Owner
 from exporter.rounds.shared import Clock
 from exporter.rounds.state import AccountState
-from exporter.state.board import News, Record
+from exporter.state.record import News, Record
 from exporter.store.errors import StoreError
 
 RENEW_SECONDS: Final = 0.5

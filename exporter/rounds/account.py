@@ -13,7 +13,7 @@ from exporter.rounds.figures import FigureAsker
 from exporter.rounds.round import Round
 from exporter.rounds.shared import Shared
 from exporter.rounds.state import AccountState
-from exporter.state.board import Key, Record
+from exporter.state.record import Key, Record
 
 
 class AccountProber(AccountState):

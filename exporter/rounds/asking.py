@@ -8,7 +8,7 @@ from exporter.rounds.call import Caller, Outcome
 from exporter.rounds.gate import Connection
 from exporter.rounds.plan import Listed, Query
 from exporter.rounds.state import AccountState
-from exporter.state.board import Record
+from exporter.state.record import Record
 
 
 class Asker:

@@ -21,7 +21,7 @@ from exporter.rounds.plan import FigureStep, Group, figure_groups
 from exporter.rounds.planning import PLANNED_AT_ONCE
 from exporter.rounds.shared import unhurried
 from exporter.rounds.state import NEVER, AccountState
-from exporter.state.board import Instant
+from exporter.state.record import Instant
 
 log = structlog.get_logger("prober")
 

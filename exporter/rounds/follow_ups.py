@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from exporter.model import State
 from exporter.rounds.account import AccountProber
 from exporter.rounds.turns import GAP_SECONDS, Turns
-from exporter.state.board import Key, Record
+from exporter.state.record import Key, Record
 
 # How long to wait before asking again while the provider's API does not yet say what the callback said.
 WAITS = (1.0, 2.0, 4.0, 8.0)

@@ -14,7 +14,7 @@ from exporter.rounds.asking import Asker
 from exporter.rounds.plan import Outlook, Query, Step, plan
 from exporter.rounds.shared import unhurried
 from exporter.rounds.state import AccountState
-from exporter.state.board import Record
+from exporter.state.record import Record
 
 PLANNED_AT_ONCE: Final = 1000  # streams and rows that the planner goes through in a few milliseconds
 

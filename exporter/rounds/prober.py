@@ -12,7 +12,7 @@ from exporter.providers.interface import AnyProvider
 from exporter.rounds.account import AccountProber
 from exporter.rounds.pace import WHOLE, Part
 from exporter.rounds.shared import Shared, place
-from exporter.state.board import Record
+from exporter.state.record import Record
 
 log = structlog.get_logger("prober")
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from exporter.providers.interface import Event
 from exporter.rounds.health import Result
 from exporter.rounds.limits import Owner
-from exporter.state.board import Record
+from exporter.state.record import Record
 
 
 class Replicas(Protocol):

@@ -20,7 +20,7 @@ from exporter.rounds.planning import Planner
 from exporter.rounds.queue import CallQueue
 from exporter.rounds.shared import unhurried
 from exporter.rounds.state import AccountState
-from exporter.state.board import Key, Record
+from exporter.state.record import Key, Record
 
 log = structlog.get_logger("prober")
 

@@ -12,8 +12,9 @@ from exporter.providers.interface import AnyProvider
 from exporter.rounds.gate import Connection
 from exporter.rounds.limits import Limits
 from exporter.rounds.replicas import Alone, Replicas
-from exporter.state.board import Board, Instant
+from exporter.state.board import Board
 from exporter.state.counters import Counters
+from exporter.state.record import Instant
 from exporter.transport.aside import Aside, at_once
 
 T = TypeVar("T")

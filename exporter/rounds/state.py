@@ -21,7 +21,7 @@ from exporter.rounds.origins import Origins
 from exporter.rounds.pace import Pace
 from exporter.rounds.plan import LISTED_SECONDS, Listed, Scope, label_of
 from exporter.rounds.shared import Shared
-from exporter.state.board import Key, Record
+from exporter.state.record import Key, Record
 
 log = structlog.get_logger("prober")
 

@@ -6,7 +6,7 @@ import asyncio
 
 from exporter.rounds.account import AccountProber
 from exporter.rounds.prober import Prober
-from exporter.state.board import Key, Record
+from exporter.state.record import Key, Record
 
 # A stream or an account is asked at most once in so many seconds, however many want it.
 GAP_SECONDS = 1.0

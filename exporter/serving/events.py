@@ -10,8 +10,9 @@ from aiohttp import web
 
 from exporter.serving import views
 from exporter.serving.sending import SEND_SECONDS, gone, hang_up, text
-from exporter.state.board import Board, Change
+from exporter.state.board import Board
 from exporter.state.callbacks import Received
+from exporter.state.record import Change
 
 MOST_FOLLOWERS: Final = 64
 MOST_UNREAD: Final = 1000

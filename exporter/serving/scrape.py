@@ -14,7 +14,7 @@ from exporter.serving.pages import PageCache
 from exporter.serving.sending import LargePages, admitted, compressed, send, text
 from exporter.serving.service import Service
 from exporter.serving.waiting import Places
-from exporter.state.board import Record
+from exporter.state.record import Record
 
 TIMEOUT_HEADER: Final = "X-Prometheus-Scrape-Timeout-Seconds"
 LEAST_SECONDS, MOST_SECONDS = 0.05, 120.0

@@ -24,9 +24,10 @@ from exporter.rounds.transcript import Transcript
 from exporter.rounds.turns import GAP_SECONDS, Turns
 from exporter.serving.pages import Page, PageCache
 from exporter.serving.stores import Open, Stores, opened
-from exporter.state.board import Board, Record
+from exporter.state.board import Board
 from exporter.state.callbacks import CallbackReceiver
 from exporter.state.counters import Counters
+from exporter.state.record import Record
 from exporter.transport import Transport
 from exporter.transport.aside import Reader
 

@@ -17,8 +17,8 @@ from exporter.rounds.transcript import Transcript
 from exporter.schedule import Window
 from exporter.serving.pages import Page
 from exporter.serving.service import Service
-from exporter.state.board import Change, Record, Row
 from exporter.state.callbacks import Received
+from exporter.state.record import Change, Record, Row
 
 STATUS_SECONDS: Final = 1.0  # the resolution of its times
 EXPOSITION_SECONDS: Final = 0.01

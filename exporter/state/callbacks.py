@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from exporter.fields import Secret
 from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider, Callback, Callbacks, Event, Refused
-from exporter.state.board import Board, Key, Record
+from exporter.state.board import Board
 from exporter.state.counters import Counters
+from exporter.state.record import Key, Record
 
 ACCEPTED, FORGED, EXPIRED, REPLAYED, UNKNOWN_STREAM = "accepted", "forged", "expired", "replayed", "unknown_stream"
 UNKNOWN_EVENT = "unknown"

@@ -42,6 +42,8 @@ class Counters:
         callbacks: Callbacks by (provider, account, event, outcome).
         push_ends: Ends of pushes reported by callbacks, by (provider, stream, reason).
         last_callback: Unix seconds of the last accepted callback by (provider, stream).
+        playback_errors: Failed checks of addresses by (provider, stream, playback, reason).
+        playback_bytes: Bytes received by checks of addresses, by (provider, account).
     """
 
     errors: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
@@ -51,11 +53,14 @@ class Counters:
     callbacks: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     push_ends: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     last_callback: dict[tuple[str, str], float] = field(default_factory=dict)
+    playback_errors: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    playback_bytes: Counter[AccountKey] = field(default_factory=Counter)
 
     def keep(self, accounts: set[AccountKey], streams: set[tuple[str, str]]) -> None:
         """Forget accounts and streams that are no longer configured."""
-        by_account: list[dict[Any, Any]] = [self.errors, self.responses, self.callbacks, self.durations, self.skew]
-        by_stream: list[dict[Any, Any]] = [self.push_ends, self.last_callback]
+        by_account: list[dict[Any, Any]] = [self.errors, self.responses, self.callbacks, self.durations, self.skew,
+                                            self.playback_bytes]  # fmt: skip
+        by_stream: list[dict[Any, Any]] = [self.push_ends, self.last_callback, self.playback_errors]
         for tables, configured in ((by_account, accounts), (by_stream, streams)):
             for table in tables:
                 for key in [key for key in table if key[:2] not in configured]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from exporter.state.board import Row
+from exporter.state.record import Row
 from exporter.status.standing import Standing
 
 ROWS, MOST_ROWS = 500, 2000

@@ -9,8 +9,9 @@ from heapq import merge
 from typing import Any, Final
 
 from exporter.rounds.account import AccountProber
-from exporter.state.board import Board, Instant, Row
+from exporter.state.board import Board
 from exporter.state.counters import AccountKey, Counters
+from exporter.state.record import Instant, Row
 from exporter.status.filter import Filter
 from exporter.status.standing import Standing, standing_of, urgency
 from exporter.status.tally import Tally

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from exporter.model import State
-from exporter.state.board import Row
+from exporter.state.record import Row
 
 
 class Standing(StrEnum):

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from exporter.model import State
 from exporter.rounds.account import AccountProber
-from exporter.state.board import Failure, Row
 from exporter.state.counters import AccountKey
+from exporter.state.record import Failure, Row
 from exporter.status import wording
 from exporter.status.selection import Selection, Snapshot
 from exporter.status.standing import Standing, standing_of

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from exporter.fields import format_duration
 from exporter.model import Answer, Fault, Figures, State
 from exporter.providers import codes
-from exporter.state.board import Row
+from exporter.state.record import Row
 from exporter.status.standing import Standing
 
 STATES: Final[Mapping[str, str]] = {

@@ -11,7 +11,7 @@ import pytest
 
 from exporter.model import State
 from exporter.serving.events import MOST_FOLLOWERS, MOST_UNREAD
-from exporter.state.board import Change
+from exporter.state.record import Change
 from testbed.processes import eventually
 
 from .rig import Rig, opened

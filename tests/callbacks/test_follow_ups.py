@@ -12,7 +12,7 @@ from exporter.model import Reply, Request, State
 from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.prober import Prober
 from exporter.rounds.turns import Turns
-from exporter.state.board import Record
+from exporter.state.record import Record
 from tests.virtual import (
     Network,
     account,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from exporter.model import Answer, Fault, Figures, Input, Reason, State, Stream
 from exporter.providers import all_providers
 from exporter.schedule import Expectations
-from exporter.state.board import MOST_FAILURES, Board, Change, Instant, News, Record, Row
+from exporter.state.board import MOST_FAILURES, Board
+from exporter.state.record import Change, Instant, News, Record, Row
 
 EPOCH = 1_800_000_000.0
 LIVE = Expectations().at(EPOCH).of(("tencent", "a"))

@@ -6,8 +6,9 @@ import pytest
 
 from exporter.model import Answer, Fault, Reason, State
 from exporter.schedule import Expectations
-from exporter.state.board import Board, Record
+from exporter.state.board import Board
 from exporter.state.changes import MOST_CHANGES, MOST_NAMES, RecentChange
+from exporter.state.record import Record
 from tests.core.test_board import EPOCH, at, board, record, stream
 
 LIVE, DOWN, UNKNOWN = State.ACTIVE, State.INACTIVE, State.UNKNOWN

@@ -24,8 +24,9 @@ from exporter.model import Answer, Fault, Figures, Input, Reason, State, Stream
 from exporter.providers import all_providers
 from exporter.rounds.health import Health
 from exporter.schedule import ALWAYS, NEVER, Expectations
-from exporter.state.board import Board, Instant, Record
+from exporter.state.board import Board
 from exporter.state.counters import BUCKETS, Counters
+from exporter.state.record import Instant, Record
 
 # The table of metrics of the public face: name, type, labels. P is provider and stream, A is provider and account.
 CONTRACT = """

@@ -10,8 +10,9 @@ import pytest
 from exporter.model import Answer, Figures, Input, State, Stream
 from exporter.providers import all_providers
 from exporter.schedule import Expectations
-from exporter.state.board import Board, Instant, Record
+from exporter.state.board import Board
 from exporter.state.figures import Flow, lacking, together
+from exporter.state.record import Instant, Record
 
 LIVE = Expectations().at(0.0).of(("any", "stream"))
 NEVER = float("-inf")

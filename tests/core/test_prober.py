@@ -17,7 +17,7 @@ from exporter.model import Account, Credentials, Reason, Reply, Request, State
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, TransportError
 from exporter.rounds.prober import Prober
-from exporter.state.board import Change
+from exporter.state.record import Change
 from testbed.network import Plain
 from tests.providers.studio import PROVIDER as STUDIO
 from tests.providers.studio import StudioAccount, StudioStream

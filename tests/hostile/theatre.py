@@ -18,7 +18,7 @@ from exporter.model import Call, Reason, Reply, Request, State
 from exporter.providers import codes as catalogue
 from exporter.providers.interface import AnyApi, AnyProvider, Listing
 from exporter.rounds.prober import Prober
-from exporter.state.board import Instant, Record
+from exporter.state.record import Instant, Record
 from testbed.recorded import document, make
 from tests.providers.exchanges import load
 from tests.virtual import EPOCH, Network, VirtualLoop, prober

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.model import Reason, Reply, Request, State
 from exporter.providers.interface import TransportError
-from exporter.state.board import Change
+from exporter.state.record import Change
 from tests.replicas.hub import Hub
 from tests.replicas.rig import Replica, replicas
 from tests.virtual import Network, account, params, record_of, run, scrape, streams, tencent_state

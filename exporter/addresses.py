@@ -1,0 +1,101 @@
+"""Addresses that viewers use, and which servers a check of one may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final, Literal
+from urllib.parse import quote, urlsplit
+
+from exporter.fields import Secret
+from exporter.routes import DEFAULT_PORTS
+
+PLACEHOLDER: Final = "{stream}"
+"""Stands for the stream's name in an address that many streams share."""
+
+# Names that no public server has: https://www.iana.org/assignments/special-use-domain-names and what networks use.
+_PRIVATE_ENDINGS: Final = (
+    ".localhost", ".local", ".localdomain", ".internal", ".intranet", ".private", ".lan", ".home", ".corp",
+    ".home.arpa", ".test", ".svc", ".cluster.local",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackAddress:
+    """An address that viewers use, as configured: HLS or HTTP-FLV, told apart by what comes back.
+
+    Attributes:
+        name: The label `playback`.
+        url: The whole address, with its query.
+        shown: What may be shown of it: never the query, and only the origin where it comes from a file or a variable.
+        origins: The origins that a check may ask, its own first: those of the stream's other addresses, and those
+            that are configured with it.
+        signed: Whose signature is added to each check, if any: Tencent's txSecret, or Alibaba's auth_key of type A.
+        key: What that is signed with.
+        variant: Which variant of a master playlist counts, by the end of its path; all of them where it is empty.
+        interval: Seconds between two checks; None for the usual.
+        private: Whether its names may lead to private addresses.
+    """
+
+    name: str
+    url: Secret
+    shown: str
+    origins: tuple[str, ...]
+    signed: Literal["tencent", "alibaba"] | None = None
+    key: Secret | None = None
+    variant: str = ""
+    interval: float | None = None
+    private: bool = False
+
+    def filled(self, stream: str) -> PlaybackAddress:
+        """Return the address with the placeholder filled in."""
+        if PLACEHOLDER not in (url := self.url.reveal()):
+            return self
+        name = quote(stream, safe="")
+        shown = self.shown.replace(PLACEHOLDER, name)
+        return PlaybackAddress(
+            self.name, Secret(url.replace(PLACEHOLDER, name)), shown, self.origins, self.signed, self.key, self.variant,
+            self.interval, self.private,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackSettings:
+    """How addresses are checked; times in seconds.
+
+    Attributes:
+        interval: Between two checks of an address.
+        timeout: For each answer.
+        concurrency: Most checks at once of the addresses of one host.
+        rate: Most requests a second to one host.
+    """
+
+    interval: float = 15.0
+    timeout: float = 5.0
+    concurrency: int = 32
+    rate: float = 250.0
+
+
+USUAL_PLAYBACK: Final = PlaybackSettings()
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host in lower case and port of a URL, without the scheme's usual port; raises `ValueError`."""
+    parts = urlsplit(url)
+    port, host = parts.port, parts.hostname
+    if parts.scheme not in DEFAULT_PORTS or not host:
+        raise ValueError("is not an address like https://play.example.com/live/stream.m3u8")
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, DEFAULT_PORTS[parts.scheme]) else "")
+
+
+def written_private(host: str) -> bool:
+    """Whether a host is written so that everybody sees that it is private or an address: then it may be asked."""
+    host = host.lower().rstrip(".")
+    if "." not in host or host.endswith(_PRIVATE_ENDINGS):
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
