@@ -24,7 +24,8 @@ BROAD = {
     "exporter/rounds/round.py:Round.run": "the same for what is around the calls",
     "exporter/serving/app.py:_errors": "status 500; the log names kind and place, as the text might hold anything",
     "exporter/serving/reload.py:Reloader._reload": "the old configuration stays",
-    "exporter/transport/client.py:Connection.send": "an HTTP client's errors are told by kind, as its text has the URL",
+    "exporter/transport/client.py:Connection.open": "an HTTP client's errors are told by kind, as its text has the URL",
+    "exporter/transport/client.py:Connection.send": "likewise",
     "exporter/transport/errors.py:translated": "likewise",
 }
 """Functions that catch every exception without raising it again, and why."""
