@@ -16,13 +16,17 @@ from exporter.playback.flv import FlvReader, MalformedFlv
 from exporter.playback.hls import MalformedPlaylist, Master, Media, Motion
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, excerpt
-from exporter.playback.verdict import Unclear, Verdict, looks_like_a_page, shown_of, status_says, without_query, worst
+from exporter.playback.urls import shown_of
+from exporter.playback.verdict import Unclear, Verdict, looks_like_a_page, status_says, without_query, worst
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
 from exporter.transport.aside import Aside
 
 FIRST_BYTES: Final = 4 << 10
 MOST_SEGMENT: Final = 64 << 10
+MOST_TIMEOUTS: Final = 6
+"""Times the timeout of one answer after which no further one is waited for."""
+
 LONGEST_FLV: Final = 25.0
 """Seconds after which a stream of FLV is judged by what came until then."""
 
@@ -56,14 +60,12 @@ class Means:
         fetch: Fetches; raises `NotFetched`.
         clock: Time and chance.
         aside: Reads long playlists.
-        turn: Awaited before each request, with the origin that is about to be asked.
         held: How many bytes of playlists all checks hold.
     """
 
     fetch: Callable[[Wanted, Take], Awaitable[Fetched]]
     clock: Clock
     aside: Aside
-    turn: Callable[[str], Awaitable[None]]
     held: Held = field(default_factory=Held)
 
 
@@ -89,7 +91,7 @@ class Checker:
         self.address = address
         self._http = http
         self._means = means
-        self._memories: dict[str, Memory] = {}
+        self._memories: dict[int, Memory] = {}
         self._is_flv = urlsplit(address.shown).path.lower().endswith(".flv")
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
@@ -156,10 +158,14 @@ class Visit:
     http: Http
     means: Means
     timeout: float
-    memories: dict[str, Memory]
+    memories: dict[int, Memory]
     is_flv: bool
     steps: list[Step] = field(default_factory=list)
     received: int = 0
+    until: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.until = self.means.clock.mono() + MOST_TIMEOUTS * self.timeout
 
     async def check(self) -> Checked:
         """Do it; whatever goes wrong is its outcome."""
@@ -202,7 +208,10 @@ class Visit:
         return found
 
     def _wanted(self, url: str, most: int, first: int = 0, silence: float | None = None) -> Wanted:
-        return Wanted(url, self.address, self.means.clock.mono() + self.timeout, most, first, silence)
+        left = self.until - self.means.clock.mono()
+        if left <= 0:
+            raise Unclear(Reason.TIMEOUT, "its many playlists take too long altogether")
+        return Wanted(url, self.address, self.http, min(self.timeout, left), most, first, silence)
 
     async def _first(self, url: str) -> Verdict:
         """Fetch the configured address, which is a playlist or FLV."""
@@ -224,15 +233,17 @@ class Visit:
     async def _playlist(self, found: Fetched, body: Body) -> Verdict:
         read = await self._read(found, body)
         if isinstance(read, Media):
-            return await self._media(read, found)
+            return await self._media(read, 0)
         playlists = hls.select(read, self.address.variant)
         if not playlists:
             missing = f"no variant whose path ends in {self.address.variant}" if self.address.variant else "no variant"
             raise Unclear(Reason.MALFORMED, f"the master playlist has {missing}")
-        self.steps[-1].judged = f"a master playlist; those of {len(playlists)} count"
-        return worst([(url, await self._judged(self._variant(url))) for url in playlists], self.address)
+        left_out = f", {read.left_out} are left out" if read.left_out and not self.address.variant else ""
+        self.steps[-1].judged = f"a master playlist; {len(playlists)} of its playlists count{left_out}"
+        found_each = [(url, await self._judged(self._variant(url, index))) for index, url in enumerate(playlists)]
+        return worst(found_each, self.address)
 
-    async def _variant(self, url: str) -> Verdict:
+    async def _variant(self, url: str, index: int) -> Verdict:
         body = Body(self.means, self.means.clock.mono() + self.timeout)
         try:
             found = await self._get(self._wanted(url, hls.LARGEST_PLAYLIST), body)
@@ -241,7 +252,7 @@ class Visit:
             read = await self._read(found, body)
             if isinstance(read, Master):
                 raise MalformedPlaylist("a master playlist stands where a media playlist was expected")
-            return await self._media(read, found)
+            return await self._media(read, index)
         finally:
             body.free()
 
@@ -259,8 +270,9 @@ class Visit:
         work = partial(hls.read, text, found.url)
         return work() if len(text) <= ASIDE else await self.means.aside(work)
 
-    async def _media(self, media: Media, found: Fetched) -> Verdict:
-        memory = self.memories.setdefault(without_query(found.url), Memory())
+    async def _media(self, media: Media, index: int) -> Verdict:
+        # Known by its place: some servers name a playlist anew for each viewer.
+        memory = self.memories.setdefault(index, Memory())
         now, clock = self.means.clock.mono(), self.means.clock
         moves, again = memory.motion.look(media, now), memory.motion.again(media, now)
         rows = f"a media playlist, target duration {media.target:g} s"

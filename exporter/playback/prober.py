@@ -17,6 +17,7 @@ from exporter.model import Account, Reason, Stream
 from exporter.playback.checker import Checked, Checker, Means
 from exporter.playback.fetch import Fetched, Take, Wanted
 from exporter.playback.queue import Queue
+from exporter.playback.rates import Rates
 from exporter.playback.steps import PlaybackTranscript
 from exporter.playback.verdict import Verdict
 from exporter.rounds.shared import Clock, place
@@ -61,7 +62,13 @@ class Done(NamedTuple):
 
 
 class Fetching(Protocol):
-    """Fetches addresses while its block runs; see `Fetcher`."""
+    """Fetches addresses while its block runs; see `Fetcher`.
+
+    Attributes:
+        rates: How fast a host may be asked.
+    """
+
+    rates: Rates
 
     async def __aenter__(self) -> object:
         """Begin."""
@@ -95,11 +102,10 @@ class PlaybackProber:
         self._counters = counters
         self._clock = clock
         self._fetcher = fetcher
-        self._means = Means(self._fetcher.fetch, clock, aside, self._turn)
+        self._means = Means(self._fetcher.fetch, clock, aside)
         self._checkers: dict[Watched, Checker] = {}
         self._under_way: dict[Watched, asyncio.Task[Done]] = {}
         self._queue = Queue(self._work, _host, clock.mono)
-        self._next_turns: dict[str, float] = {}
         self._scraped = float("-inf")
         self._observers: set[Callable[[Watched, Done], None]] = set()
 
@@ -136,7 +142,7 @@ class PlaybackProber:
         self._checkers = {
             one: self._checkers.get(one) or Checker(one.address, one.http, self._means) for one in watched
         }
-        self._next_turns.clear()
+        self._fetcher.rates.change(settings.rate)
         self._queue.concurrency = settings.concurrency
         self._queue.keep(self._checkers)
 
@@ -239,14 +245,6 @@ class PlaybackProber:
 
     def _interval(self, watched: Watched) -> float:
         return watched.address.interval or self._settings.interval
-
-    async def _turn(self, origin: str) -> None:
-        """Wait until a request may go to a host."""
-        now = self._clock.mono()
-        turn = max(now, self._next_turns.get(origin, now))
-        self._next_turns[origin] = turn + 1 / self._settings.rate
-        if turn > now:
-            await asyncio.sleep(turn - now)
 
 
 def _host(watched: Watched) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from exporter.addresses import PlaybackAddress
 from exporter.model import Reason
+from exporter.playback.urls import shown_of
 
 NEVER: Final = float("inf")
 
@@ -52,14 +52,6 @@ def looks_like_a_page(begin: bytes, content_type: str) -> bool:
 def without_query(url: str) -> str:
     """Return an address without its query."""
     return url.partition("?")[0]
-
-
-def shown_of(url: str, address: PlaybackAddress) -> str:
-    """Return an address that a check asks as it may be shown: like the configured one, and never with its query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    path = parts.path if urlsplit(address.shown).path else ""
-    return f"{parts.scheme}://{host}{path}"
 
 
 def worst(verdicts: Iterable[tuple[str, Verdict]], address: PlaybackAddress) -> Verdict:

@@ -14,6 +14,7 @@ from exporter.fields import Secret
 from exporter.model import Account, Credentials
 from exporter.playback.fetch import Fetcher
 from exporter.playback.prober import PlaybackProber
+from exporter.playback.rates import Rates
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.account import AccountProber
 from exporter.rounds.follow_ups import FollowUps
@@ -79,7 +80,7 @@ class Service:
         self.receivers: dict[str, CallbackReceiver] = {}
         self.turns = Turns(self.prober)
         self.follow_ups = FollowUps(self.turns)
-        self.playback = PlaybackProber(self.board, self.counters, clock, self._reader, Fetcher())
+        self.playback = PlaybackProber(self.board, self.counters, clock, self._reader, Fetcher(Rates(clock.mono)))
         self._render_seconds = 0.0
         self.configure(config)
 

@@ -15,7 +15,8 @@ from exporter.fields import Secret
 from exporter.model import Account, Stream
 from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.prober import PlaybackProber
-from exporter.playback.verdict import shown_of
+from exporter.playback.rates import Rates
+from exporter.playback.urls import shown_of
 from exporter.rounds.shared import Clock
 from exporter.state.board import Board
 from exporter.state.counters import Counters
@@ -51,6 +52,7 @@ class Web:
     pages: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[float, str]] = field(default_factory=list)
     sent: int = 0
+    rates: Rates = field(default_factory=lambda: Rates(asyncio.get_running_loop().time))
     started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     async def __aenter__(self) -> Self:
@@ -68,10 +70,11 @@ class Web:
 
     async def fetch(self, wanted: Wanted, take: Take) -> Fetched:
         """Answer as the path's page says."""
+        await self.rates.turn(ORIGIN)
         path = urlsplit(wanted.url).path
         self.asked.append((round(self.now, 3), path))
         began = self.now
-        page = self.pages.get(path, lambda _: Page(status=404))(began)
+        page = self.pages[path](began) if path in self.pages else Page(status=404)
         if isinstance(page, NotFetched):
             await asyncio.sleep(0.02)
             raise page

@@ -10,7 +10,8 @@ from exporter.addresses import PlaybackAddress
 from exporter.fields import Secret
 from exporter.model import Reason
 from exporter.playback.steps import MOST_SHOWN, PlaybackTranscript, Step, excerpt
-from exporter.playback.verdict import Verdict, looks_like_a_page, shown_of, status_says, without_query, worst
+from exporter.playback.urls import shown_of
+from exporter.playback.verdict import Verdict, looks_like_a_page, status_says, without_query, worst
 from exporter.state.playback import PlaybackCheck
 
 CANARY = "canary-0123456789"
@@ -77,13 +78,14 @@ def test_a_check_as_text_and_as_json() -> None:
     ("url", "shown"),
     [
         (f"https://play.example/live/v.m3u8?t={CANARY}#f", "https://play.example/live/v.m3u8"),
-        (f"https://{CANARY}@play.example:8443/a", "https://play.example:8443/a"),
+        (f"https://play.example:8443/a?{CANARY}", "https://play.example:8443/a"),
     ],
 )
 def test_what_is_asked_is_shown_without_its_query(url: str, shown: str) -> None:
-    """Neither query, fragment nor user of an address is shown, and of a hidden address not even the path."""
+    """Neither query nor fragment of an address is shown, and of a hidden address not even the path."""
     assert shown_of(url, address()) == shown
     assert shown_of(url, address("https://play.example")) == shown.rpartition("/")[0].replace("/live", "")
+    assert CANARY not in shown_of(f"https://{CANARY}@play.example/a", address())
     assert without_query("a?b?c") == "a"
 
 
