@@ -279,14 +279,11 @@ def _whole(uri: str, base: str) -> str:
         raise MalformedPlaylist("its playlist uses variables (EXT-X-DEFINE), which this check does not fill in")
     try:
         parts = urlsplit(urljoin(base, uri))
-        known = parts.scheme in DEFAULT_PORTS and parts.hostname and (parts.port is None or parts.port)
+        if parts.scheme in DEFAULT_PORTS and parts.hostname and parts.port != 0 and not _UNSAFE.search(parts.netloc):
+            return parts._replace(path=quote(parts.path, _SAFE), query=quote(parts.query, _SAFE)).geturl()
     except ValueError:
-        known = None
-    if not known:
-        raise MalformedPlaylist("an address in its playlist is not one of HTTP")
-    if _UNSAFE.search(parts.path) or _UNSAFE.search(parts.query):
-        parts = parts._replace(path=quote(parts.path, _SAFE), query=quote(parts.query, _SAFE))
-    return parts.geturl()
+        pass
+    raise MalformedPlaylist("an address in its playlist is not one of HTTP")
 
 
 class Motion:
