@@ -85,6 +85,7 @@ def told_by(metric: str) -> str:
 
 
 CALLBACKS = "Callbacks (only for accounts that have a callback secret)"
+PLAYBACK = "What viewers get (only for streams that have `playback`)"
 STATES = words(
     {
         CODES["active"]: ("live", GREEN),
