@@ -2,6 +2,7 @@
 
 import math
 import time
+import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -504,7 +505,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_time_and_memory_are_bounded(kind: str) -> None:
+def test_time_is_bounded(kind: str) -> None:
     """A playlist as large as one may be takes no more than seconds, whatever it repeats."""
     once = HOSTILE[kind]
     times = min(LARGEST_PLAYLIST // len(once), 240_000 // once.count("\n"))
@@ -513,3 +514,15 @@ def test_time_and_memory_are_bounded(kind: str) -> None:
     with suppress(MalformedPlaylist):
         read(text, URL)
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize("kind", ["rows", "parts", "keys"])
+def test_what_is_read_is_not_kept(kind: str) -> None:
+    """Memory is that of the lines: a day of rows costs no hundreds of megabytes."""
+    once = HOSTILE[kind]
+    text = playlist("a") + "".join(once.format(number) for number in range(20_000 // once.count("\n")))
+    tracemalloc.start()
+    read(text, URL)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * len(text) + 80 * 20_000
