@@ -219,7 +219,7 @@ _READ_HERE: Final[Mapping[str, Callable[[_Reader, str, dict[str, Any], dict[str,
 
 
 def _master(data: Mapping[str, Any], reader: _Reader, url: str) -> Master:
-    if reader.begun or reader.newest:
+    if reader.begun:
         raise MalformedPlaylist("its playlist mixes variants and segments")
     sound = [one["uri"] for one in data["media"] if one.get("type") == "AUDIO" and one.get("uri")]
     found = dict.fromkeys([*(one["uri"] for one in data["playlists"]), *sound])
@@ -229,7 +229,7 @@ def _master(data: Mapping[str, Any], reader: _Reader, url: str) -> Master:
 
 
 def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
-    if not (reader.begun or reader.newest):
+    if not reader.begun:
         raise MalformedPlaylist("its playlist names neither variants nor segments")
     target = reader.target if 0 < reader.target <= _LONGEST_TARGET else reader.longest or _USUAL_TARGET
     last = reader.newest[-1] if reader.newest else None
