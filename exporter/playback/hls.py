@@ -84,7 +84,7 @@ def read(text: str, url: str) -> Master | Media:
     text = text.lstrip("\ufeff \t\r\n")
     if not text.startswith("#EXTM3U"):
         raise MalformedPlaylist("it is not a playlist: it does not begin with #EXTM3U")
-    if text.count("\n") + text.count("\r") > _MOST_LINES:
+    if max(text.count("\n"), text.count("\r")) > _MOST_LINES:
         raise MalformedPlaylist("its playlist has too many lines")
     reader = _Reader()
     try:
@@ -179,7 +179,6 @@ class _Reader:
                 self._found(uri, duration, part.get("byterange"), until)
 
     def _found(self, uri: str, duration: float, extent: object, until: float | None) -> None:
-        _check_length(uri)
         self.newest.append(_Piece(uri, (self._rows, self._parts, self._breaks, duration, extent), until))
 
     def _take_target(self, value: str, data: dict[str, Any], state: dict[str, Any]) -> None:
@@ -206,12 +205,10 @@ class _Reader:
 
 
 # The library reads rows, parts and renditions; the rest of its tags is left out.
-_READ_BY_LIBRARY: Final = frozenset(
-    f"#EXT{name}"
-    for name in ("INF", *(f"-X-{name}" for name in (
-        "BYTERANGE", "DISCONTINUITY-SEQUENCE", "ENDLIST", "MEDIA", "MEDIA-SEQUENCE", "PART", "PLAYLIST-TYPE", "SKIP",
-    )))
-)  # fmt: skip
+_READ_BY_LIBRARY: Final = frozenset((
+    "#EXTINF", "#EXT-X-BYTERANGE", "#EXT-X-DISCONTINUITY-SEQUENCE", "#EXT-X-ENDLIST", "#EXT-X-MEDIA",
+    "#EXT-X-MEDIA-SEQUENCE", "#EXT-X-PART", "#EXT-X-PLAYLIST-TYPE", "#EXT-X-SKIP",
+))  # fmt: skip
 _READ_HERE: Final[Mapping[str, Callable[[_Reader, str, dict[str, Any], dict[str, Any]], None]]] = {
     "#EXT-X-TARGETDURATION": _Reader._take_target,
     "#EXT-X-PROGRAM-DATE-TIME": _Reader._take_date,
@@ -222,7 +219,7 @@ _READ_HERE: Final[Mapping[str, Callable[[_Reader, str, dict[str, Any], dict[str,
 
 
 def _master(data: Mapping[str, Any], reader: _Reader, url: str) -> Master:
-    if reader.begun or reader.newest:
+    if reader.begun:
         raise MalformedPlaylist("its playlist mixes variants and segments")
     sound = [one["uri"] for one in data["media"] if one.get("type") == "AUDIO" and one.get("uri")]
     found = dict.fromkeys([*(one["uri"] for one in data["playlists"]), *sound])
@@ -232,7 +229,7 @@ def _master(data: Mapping[str, Any], reader: _Reader, url: str) -> Master:
 
 
 def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
-    if not (reader.begun or reader.newest):
+    if not reader.begun:
         raise MalformedPlaylist("its playlist names neither variants nor segments")
     target = reader.target if 0 < reader.target <= _LONGEST_TARGET else reader.longest or _USUAL_TARGET
     last = reader.newest[-1] if reader.newest else None
@@ -244,8 +241,8 @@ def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
 def _rows(data: Mapping[str, Any], last: _Piece | None) -> tuple[object, ...]:
     """Return the place of the newest row or part, counted from the stream's beginning.
 
-    Rows that only leave the window change nothing. Names count only where rows are not numbered: some servers
-    (Wowza, Amazon IVS) name the same rows anew for each viewer.
+    Rows that only leave the window change nothing. Names count only where rows are not numbered: tokens in them may be
+    new each time, and players go by numbers too.
     """
     if last is None:
         return ()
@@ -275,6 +272,7 @@ def _check_length(line: str) -> None:
 
 def _whole(uri: str, base: str) -> str:
     """Return an address as it can be asked for."""
+    _check_length(uri)
     if "{$" in uri:
         raise MalformedPlaylist("its playlist uses variables (EXT-X-DEFINE), which this check does not fill in")
     try:

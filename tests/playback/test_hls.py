@@ -2,6 +2,7 @@
 
 import math
 import time
+import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,6 +197,17 @@ def test_dates(date: str, ends: float | None) -> None:
     assert found.until == (None if ends is None else pytest.approx(NOON + ends, abs=1e-5))
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the system's time zone cannot be changed here")
+def test_a_date_without_time_zone_is_not_that_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an origin leaves out is UTC, wherever the exporter runs."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        found = media(playlist("#EXT-X-PROGRAM-DATE-TIME:2026-01-02T12:00:00\n#EXTINF:4,\na"))
+    time.tzset()
+    assert found.until == NOON + 4
+
+
 def test_the_newest_end_follows_from_the_last_date() -> None:
     """Durations of rows are added to the last date before them, gaps' too; a broken date leaves that be."""
     rows = ["#EXTINF:4,\na", f"{DATE}#EXTINF:4.5,\nb", "#EXT-X-GAP\n#EXTINF:3,\nc", "#EXTINF:4,\nd"]
@@ -211,6 +223,7 @@ def test_parts_end_where_their_date_and_their_durations_say() -> None:
     assert media(playlist(f"{DATE}#EXTINF:4,\na") + part + part).until == NOON + 6
     assert media(playlist("a") + part + DATE + part + part).until == NOON + 2
     assert media(playlist(part + DATE + part + part + "#EXTINF:4,\na")).until == NOON + 3
+    assert media(playlist(f"{DATE}{part}{part}#EXTINF:4,\na") + part).until == NOON + 5
     assert media(playlist("a") + part).until is None
 
 
@@ -268,10 +281,11 @@ def test_what_is_new_changes_the_rows(before: str, after: str) -> None:
         (playlist("a"), playlist("a") + '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="p"\n'),
         (playlist(f"{DATE}#EXTINF:4,\na"), playlist(f"{DATE.replace('12:', '13:')}#EXTINF:4,\na")),
         (playlist("a"), playlist("#EXTINF:4.000,another title\na")),
+        (playlist(f"{PART.format('p') * 2}#EXTINF:4,\na"), playlist("a")),
     ],
 )  # fmt: skip
 def test_what_is_not_new_changes_nothing(before: str, after: str) -> None:
-    """Fresh tokens are no sign of life, nor are new names of numbered rows, rows that leave, gaps, promises, dates."""
+    """Fresh tokens are no sign of life, nor are new names of numbered rows, rows and parts that leave, gaps, dates."""
     assert media(before).rows == media(after).rows
 
 
@@ -427,6 +441,7 @@ def test_one_variant_can_be_chosen(variant: str, chosen: list[str]) -> None:
         (playlist("http:///hush.ts"), "is not one of HTTP"),
         (playlist("file:///etc/hush"), "is not one of HTTP"),
         (playlist("data:hush"), "is not one of HTTP"),
+        (playlist("rtmp://hush.example/a.ts"), "is not one of HTTP"),
         (playlist("https://hush\x00.example/a.ts"), "is not one of HTTP"),
         (playlist("https://hüsh.example/a.ts"), "is not one of HTTP"),
         (playlist("hush\ud800"), "is not one of HTTP"),
@@ -504,7 +519,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_time_and_memory_are_bounded(kind: str) -> None:
+def test_time_is_bounded(kind: str) -> None:
     """A playlist as large as one may be takes no more than seconds, whatever it repeats."""
     once = HOSTILE[kind]
     times = min(LARGEST_PLAYLIST // len(once), 240_000 // once.count("\n"))
@@ -513,3 +528,15 @@ def test_time_and_memory_are_bounded(kind: str) -> None:
     with suppress(MalformedPlaylist):
         read(text, URL)
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize("kind", ["rows", "parts", "keys"])
+def test_what_is_read_is_not_kept(kind: str) -> None:
+    """Memory is that of the lines: a day of rows costs no hundreds of megabytes."""
+    once = HOSTILE[kind]
+    text = playlist("a") + "".join(once.format(number) for number in range(20_000 // once.count("\n")))
+    tracemalloc.start()
+    read(text, URL)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * len(text) + 80 * 20_000

@@ -46,6 +46,7 @@ def test_tencent_signs_like_the_example_of_its_page() -> None:
         ("/live/match.ts", "match.ts"),
         ("/live/a%3Ab.m3u8", "a:b"),
         ("/live/%E4%B8%AD.flv", "中"),
+        ("/live/中.flv", "中"),
     ],
 )
 def test_tencent_signs_the_name_of_the_stream(path: str, name: str) -> None:
@@ -63,11 +64,18 @@ def test_alibaba_signs_like_the_example_of_its_page() -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["/live/match.m3u8", "/live/a%3Ab%20c.flv", ""])
-def test_alibaba_signs_the_path_as_it_is_sent(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/live/match.m3u8", "/live/match.m3u8"),
+        ("/live/a%3Ab%20c.flv", "/live/a%3Ab%20c.flv"),
+        ("/live/中 (1).flv", "/live/%E4%B8%AD%20(1).flv"),
+        ("", "/"),
+    ],
+)
+def test_alibaba_signs_the_path_as_it_is_sent(path: str, sent: str) -> None:
     """What is percent-encoded is hashed so, and the nonce makes each address another one."""
     url = urlsplit(signed(address(f"https://p.example{path}", "alibaba", "key"), 1.7e9, NONCE))
-    sent = path or "/"
     fields = f"{1_700_000_000 + AHEAD_SECONDS}-{NONCE}-0"
     assert url.path == sent
     assert url.query == f"auth_key={fields}-" + md5sum(f"{sent}-{fields}-key")
