@@ -116,6 +116,7 @@ class Fetcher:
         self._pace = pace
         self._open = AsyncExitStack()
         context = context or tls_context()
+        # Connections do not rest: a check asks for one thing after the other. What comes unasked ends one all the same.
         # Kept apart, as a connection or a cached name of the one may lead where the other must not go.
         self._anywhere = Transport(context, rest=0.0, look_up=look_up, patient=True)
         self._public = Transport(context, rest=0.0, look_up=public_only(look_up), patient=True)
@@ -272,10 +273,10 @@ class _Body:
         for piece in unpacker.feed(part):
             fits = piece[: self._left]
             self._left -= len(fits)
-            if not self._take(fits):
+            if fits and not self._take(fits):
                 return "enough"
-            if not self._left:
-                return "whole" if self._connection.whole and len(fits) == len(piece) else "most"
+            if len(fits) < len(piece):
+                return "most"
             if len(piece) == OUT_STEP:
                 await asyncio.sleep(0)  # a few bytes may hold megabytes
-        return None
+        return None if self._left or self._connection.whole else "most"
