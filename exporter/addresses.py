@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
 
 from exporter.fields import Secret
@@ -13,6 +14,12 @@ from exporter.routes import DEFAULT_PORTS
 
 PLACEHOLDER: Final = "{stream}"
 """Stands for the stream's name in an address that many streams share."""
+
+Signer = Literal["tencent", "alibaba"]
+"""Whose way of signing addresses of viewers: any cloud's streams may be delivered by theirs."""
+
+SIGNERS: Final[Mapping[Signer, tuple[str, ...]]] = {"tencent": ("txSecret", "txTime"), "alibaba": ("auth_key",)}
+"""The parameters that each adds to a query."""
 
 # Names that no public server has: https://www.iana.org/assignments/special-use-domain-names and what networks use.
 _PRIVATE_ENDINGS: Final = (
@@ -36,28 +43,26 @@ class PlaybackAddress:
         variant: Which variant of a master playlist counts, by the end of its path; all of them where it is empty.
         interval: Seconds between two checks; None for the usual.
         private: Whether its names may lead to private addresses.
+        written: What else the configuration says of it, as it may be shown; without `url` and `name`.
     """
 
     name: str
     url: Secret
     shown: str
     origins: tuple[str, ...]
-    signed: Literal["tencent", "alibaba"] | None = None
+    signed: Signer | None = None
     key: Secret | None = None
     variant: str = ""
     interval: float | None = None
     private: bool = False
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def filled(self, stream: str) -> PlaybackAddress:
         """Return the address with the placeholder filled in."""
         if PLACEHOLDER not in (url := self.url.reveal()):
             return self
         name = quote(stream, safe="")
-        shown = self.shown.replace(PLACEHOLDER, name)
-        return PlaybackAddress(
-            self.name, Secret(url.replace(PLACEHOLDER, name)), shown, self.origins, self.signed, self.key, self.variant,
-            self.interval, self.private,
-        )  # fmt: skip
+        return replace(self, url=Secret(url.replace(PLACEHOLDER, name)), shown=self.shown.replace(PLACEHOLDER, name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Literal, NamedTuple, Self
 
 from exporter.addresses import PlaybackAddress
 from exporter.model import Reason, Request
+from exporter.playback.rates import Rates
 from exporter.playback.urls import Target, may_ask, may_be_private, onward, shown, target
 from exporter.providers.interface import TransportError
-from exporter.routes import Route
+from exporter.routes import Http
 from exporter.transport import Transport, tls_context, translate
 from exporter.transport.client import Connection
+from exporter.transport.pool import REST_SECONDS
 from exporter.transport.resolver import LookUp, look_up, public_only
 from exporter.transport.unpacking import OUT_STEP, Unpacker
 
@@ -37,15 +39,17 @@ class Wanted(NamedTuple):
     Attributes:
         url: The whole address.
         address: The configured address that led to it, which says whom it may ask.
-        until: When to give up, on the event loop's clock: for the head of the answer, and, without `silence`, all.
+        http: How that one's account reaches servers.
+        timeout: Seconds for the head of each answer and, without `silence`, for all of it, once its turn has come.
         most: Bytes of the body, unpacked, after which no more is received.
         first: Ask for the first bytes only, so many; 0 for all. A server may send all the same.
-        silence: Seconds without a byte after which a body counts as silent; None where `until` holds for the body too.
+        silence: Seconds without a byte after which a body is silent; None where `timeout` holds for the body too.
     """
 
     url: str
     address: PlaybackAddress
-    until: float
+    http: Http
+    timeout: float
     most: int
     first: int = 0
     silence: float | None = None
@@ -99,27 +103,25 @@ class Fetcher:
     """Fetches over kept connections of its own, never those of the providers' APIs.
 
     Args:
-        route: Returns the way to a URL for an address.
-        pace: Awaited before each request, with the origin that is about to be asked.
+        rates: How fast hosts may be asked.
         context: How certificates are verified, where a route names no authorities.
         look_up: Resolves names.
+        rest: Seconds for which a connection is left alone after an answer.
     """
 
     def __init__(
         self,
-        route: Callable[[PlaybackAddress, str], Route],
-        pace: Callable[[str], Awaitable[None]],
+        rates: Rates,
         context: ssl.SSLContext | None = None,
         look_up: LookUp = look_up,
+        rest: float = REST_SECONDS,
     ) -> None:
-        self._route = route
-        self._pace = pace
+        self.rates = rates
         self._open = AsyncExitStack()
         context = context or tls_context()
-        # Connections do not rest: a check asks for one thing after the other. What comes unasked ends one all the same.
         # Kept apart, as a connection or a cached name of the one may lead where the other must not go.
-        self._anywhere = Transport(context, rest=0.0, look_up=look_up, patient=True)
-        self._public = Transport(context, rest=0.0, look_up=public_only(look_up), patient=True)
+        self._anywhere = Transport(context, rest, look_up, patient=True)
+        self._public = Transport(context, rest, public_only(look_up), patient=True)
 
     async def __aenter__(self) -> Self:
         for transport in (self._anywhere, self._public):
@@ -158,11 +160,12 @@ class Fetcher:
     async def _fetch_one(self, wanted: Wanted, asked: Target, take: Take, *, redirected: bool) -> Fetched:
         """Ask for one URL, once more if a kept connection has ended meanwhile."""
         for new in (False, True):
-            await self._pace(asked.origin)
-            connection = await self._connect(wanted, asked, new=new)
+            await self.rates.turn(asked.origin)
+            until = asyncio.get_running_loop().time() + wanted.timeout
+            connection = await self._connect(wanted, asked, until, new=new)
             kept = connection.reused
             try:
-                fetched = await _exchange(connection, wanted, asked, take)
+                fetched = await _exchange(connection, wanted, asked, until, take)
                 return fetched._replace(shown=shown(wanted.address, asked, redirected=redirected))
             except TransportError as error:
                 if not (kept and error.broke_early):
@@ -171,17 +174,17 @@ class Fetcher:
                 connection.release()
         raise AssertionError("a new connection is not kept")
 
-    async def _connect(self, wanted: Wanted, asked: Target, *, new: bool) -> Connection:
+    async def _connect(self, wanted: Wanted, asked: Target, until: float, *, new: bool) -> Connection:
         """Return a connection on which nothing has come unasked."""
         loop = asyncio.get_running_loop()
-        route = self._route(wanted.address, f"{asked.origin}/")
+        route = wanted.http.route(f"{asked.origin}/")
         # A proxy looks names up itself; its own may well be private.
         open_to_all = route.proxy is not None or may_be_private(wanted.address, asked)
         transport = self._anywhere if open_to_all else self._public
         try:
-            async with asyncio.timeout_at(wanted.until):
+            async with asyncio.timeout_at(until):
                 for _ in range(MOST_SPOILED):
-                    timeout = wanted.until - loop.time()
+                    timeout = until - loop.time()
                     made = await transport.connect(asked.origin, timeout, most=MOST_CONNECTING, new=new, route=route)
                     if await _quiet(made):
                         return made
@@ -214,15 +217,15 @@ def _permitted(wanted: Wanted, find: Callable[[], Target], what: str) -> Target:
     return found
 
 
-async def _exchange(connection: Connection, wanted: Wanted, asked: Target, take: Take) -> Fetched:
+async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until: float, take: Take) -> Fetched:
     """Ask for one URL on a connection; raises `TransportError`."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     fields = {"Accept-Encoding": "identity"}
     if wanted.first:
         fields["Range"] = f"bytes=0-{wanted.first - 1}"
-    status, headers = await connection.open(Request("GET", asked.url, fields), wanted.until)
-    body = _Body(connection, wanted, take)
+    status, headers = await connection.open(Request("GET", asked.url, fields), until)
+    body = _Body(connection, wanted, until, take)
     # No other body is waited for; one that came with its head leaves the connection as it should be.
     ending: Ending = "enough"
     if status in WITH_MEDIA:
@@ -239,8 +242,9 @@ class _Body:
         first: When its first byte came, on the loop's clock.
     """
 
-    def __init__(self, connection: Connection, wanted: Wanted, take: Take) -> None:
+    def __init__(self, connection: Connection, wanted: Wanted, until: float, take: Take) -> None:
         self.first: float | None = None
+        self._until = until
         self._connection = connection
         self._wanted = wanted
         self._take = take
@@ -253,7 +257,7 @@ class _Body:
         silence = self._wanted.silence
         while True:
             try:
-                async with asyncio.timeout_at(self._wanted.until if silence is None else loop.time() + silence):
+                async with asyncio.timeout_at(self._until if silence is None else loop.time() + silence):
                     part = await self._connection.read()
             except TimeoutError as error:
                 if silence is None:

@@ -91,3 +91,11 @@ def shown(address: PlaybackAddress, target: Target, *, redirected: bool) -> str:
     if redirected or not urlsplit(address.shown).path or carries_credential(path):
         return target.origin
     return target.origin + path
+
+
+def shown_of(url: str, address: PlaybackAddress) -> str:
+    """Return a URL that a check of an address asks for as it may be shown."""
+    try:
+        return shown(address, target(url), redirected=False)
+    except ValueError:
+        return "an address that cannot be asked for"

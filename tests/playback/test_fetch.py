@@ -18,7 +18,8 @@ from exporter.addresses import PlaybackAddress, origin_of
 from exporter.fields import Secret
 from exporter.model import Reason
 from exporter.playback.fetch import Fetched, Fetcher, NotFetched, Wanted
-from exporter.routes import STRAIGHT, Route
+from exporter.playback.rates import Rates
+from exporter.routes import UNSET, Http
 from tests.core.test_transport import (
     Behaviour,
     Heard,
@@ -72,7 +73,7 @@ class Net:
     """A fetcher and its turns."""
 
     fetcher: Fetcher
-    turns: list[str]
+    http: Http
 
     async def get(
         self, url: str, of: PlaybackAddress | None = None, enough: int = 1 << 40, seconds: float = 10.0, **given: Any
@@ -84,8 +85,7 @@ class Net:
             seen.parts.append(part)
             return len(seen.body) < enough
 
-        until = asyncio.get_running_loop().time() + seconds
-        wanted = Wanted(url, of or address(url), until, given.pop("most", 1 << 20), **given)
+        wanted = Wanted(url, of or address(url), self.http, seconds, given.pop("most", 1 << 20), **given)
         try:
             seen.outcome = await self.fetcher.fetch(wanted, take)
         except NotFetched as error:
@@ -94,17 +94,11 @@ class Net:
 
 
 @asynccontextmanager
-async def opened(
-    route: Callable[[PlaybackAddress, str], Route] = lambda *_: STRAIGHT, **given: Any
-) -> AsyncIterator[Net]:
-    """Open a fetcher whose turns come at once."""
-    turns: list[str] = []
-
-    async def pace(origin: str) -> None:
-        turns.append(origin)
-
-    async with Fetcher(route, pace, **given) as fetcher:
-        yield Net(fetcher, turns)
+async def opened(http: Http = UNSET, **given: Any) -> AsyncIterator[Net]:
+    """Open a fetcher whose connections need no rest."""
+    rates = Rates(asyncio.get_running_loop().time)
+    async with Fetcher(rates, rest=0.0, **given) as fetcher:
+        yield Net(fetcher, http)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
@@ -132,7 +126,6 @@ def test_a_playlist_comes_whole_and_its_connection_serves_the_next() -> None:
                 assert fetched.first_byte is not None
                 assert 0 <= fetched.first_byte <= fetched.seconds < 10
             assert heard.connections == 1
-            assert net.turns == [heard.url] * 3
             request = heard.requests[0]
             assert request.startswith(f"GET /live/a.m3u8?token={CANARY} HTTP/1.1\r\n".encode())
             assert b"\r\nAccept-Encoding: identity\r\n" in request
@@ -165,7 +158,7 @@ def test_a_trickle_is_handed_on_byte_by_byte() -> None:
 
         async with serving(behave) as heard, opened() as net:
             url = f"{heard.url}/a.flv"
-            wanted = Wanted(url, address(url), asyncio.get_running_loop().time() + 10, 1000)
+            wanted = Wanted(url, address(url), UNSET, 10, 1000)
             fetched = await net.fetcher.fetch(wanted, take)
             assert (fetched.ending, fetched.received) == ("whole", len(sent))
 
@@ -296,7 +289,7 @@ def test_a_bomb_unpacks_to_no_more_than_is_allowed() -> None:
 
 
 def test_a_body_that_falls_silent_is_told_apart_from_one_that_is_late() -> None:
-    """With `silence` the time runs anew with each byte, and its end is a finding; without, `until` holds for all."""
+    """With `silence` the time runs anew with each byte, and its end is a finding; without, `timeout` holds for all."""
 
     async def behave(writer: asyncio.StreamWriter, _number: int) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -347,7 +340,7 @@ def test_what_the_reader_raises_is_passed_on_and_ends_the_connection() -> None:
 
     async def main() -> None:
         async with endless(*ENDLESS["no length"]) as (heard, cut), opened() as net:
-            wanted = Wanted(heard.url, address(heard.url), asyncio.get_running_loop().time() + 10, 1000)
+            wanted = Wanted(heard.url, address(heard.url), UNSET, 10, 1000)
             with pytest.raises(ZeroDivisionError):
                 await net.fetcher.fetch(wanted, lambda part: len(part) == 1 // 0)
             await cut.wait()
@@ -459,7 +452,6 @@ def test_a_kept_connection_that_has_ended_meanwhile_costs_one_more_request() -> 
             for requests in (1, 3):
                 assert (await net.get(f"{heard.url}/a")).body == PLAYLIST
                 assert len(heard.requests) == requests
-            assert net.turns == [heard.url] * 3
 
     run(main)
 
