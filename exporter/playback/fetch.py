@@ -277,10 +277,10 @@ class _Body:
         for piece in unpacker.feed(part):
             fits = piece[: self._left]
             self._left -= len(fits)
-            if not self._take(fits):
+            if fits and not self._take(fits):
                 return "enough"
-            if not self._left:
-                return "whole" if self._connection.whole and len(fits) == len(piece) else "most"
+            if len(fits) < len(piece):
+                return "most"
             if len(piece) == OUT_STEP:
                 await asyncio.sleep(0)  # a few bytes may hold megabytes
-        return None
+        return None if self._left or self._connection.whole else "most"
