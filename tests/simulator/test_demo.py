@@ -105,5 +105,9 @@ def test_odd_values_are_quoted() -> None:
     world.add_stream("line\nbreak", "a b", stream_id="流 1")
     account, stream = describe(world, URL)
     assert account == f'account="a b" provider=zego app_id=1 server_secret="q\\"=\\\\" endpoint={URL}'
-    assert stream == 'stream="zego/line\\nbreak" state=active account="a b" stream_id="流 1"'
+    folder = f"{URL}/playback/zego/line%0Abreak"
+    assert stream == (
+        'stream="zego/line\\nbreak" state=active account="a b" stream_id="流 1" '
+        f'playback="{folder}/index.m3u8 {folder}/live.flv"'
+    )
     assert shlex.split(account)[0] == "account=a b"
