@@ -76,7 +76,7 @@ class Figures:
         return self.moving.state(now) is State.ACTIVE if isinstance(self.moving, Script) else self.moving
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Playback:
     """How a stream is served to viewers, beside what its state and `figures.moving` say."""
 

@@ -27,13 +27,13 @@ class Viewing:
 
     Attributes:
         stream: The stream; None if there is none of that name.
-        folder: The path up to the file, as requested.
+        path: The path, as requested.
         file: The name of the file, decoded.
         query: The decoded query.
     """
 
     stream: Stream | None
-    folder: str
+    path: str
     file: str
     query: Mapping[str, str]
 
@@ -45,9 +45,11 @@ class Viewing:
     def link(self, now: float) -> playlists.Link:
         """Return what makes addresses beside this one, signed at a time in Unix seconds if the stream demands it."""
 
+        folder = self.path.rpartition("/")[0]
+
         def link(file: str) -> str:
             name = quote(file, safe="")
-            query = self.stream and tokens.sign(self.stream.playback.keys, self.folder + name, now)
+            query = self.stream and tokens.sign(self.stream.playback.keys, f"{folder}/{name}", now)
             return f"{name}?{query}" if query else name
 
         return link
@@ -57,7 +59,7 @@ def find(streams: Mapping[str, Stream], path: str, raw_query: str) -> Viewing:
     """Return what an encoded path asks for; slashes in a stream's name may be encoded or not."""
     folder, _, file = path.rpartition("/")
     key = unquote(folder.removeprefix(PREFIX))
-    return Viewing(streams.get(key), f"{folder}/", unquote(file), dict(parse_qsl(raw_query, keep_blank_values=True)))
+    return Viewing(streams.get(key), path, unquote(file), dict(parse_qsl(raw_query, keep_blank_values=True)))
 
 
 def write(viewing: Viewing, now: float) -> Wire:
@@ -65,7 +67,7 @@ def write(viewing: Viewing, now: float) -> Wire:
     stream = viewing.stream
     if stream is None:
         return _refused(404)
-    if not tokens.is_signed(stream.playback.keys, viewing.folder + quote(viewing.file, safe=""), viewing.query, now):
+    if not tokens.is_signed(stream.playback.keys, viewing.path, viewing.query, now):
         return _refused(403)
     push = push_at(stream, now)
     if push is None or viewing.action in stream.playback.missing:

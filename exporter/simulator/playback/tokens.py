@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from hashlib import md5
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 VALID_SECONDS: Final = 1800.0
 """How long an address is valid after the time in its signature."""
@@ -40,7 +41,8 @@ def is_signed(keys: Mapping[str, str], path: str, query: Query, now: float) -> b
 
 def _tx_secret(key: str, path: str, time: str) -> str:
     # The name of the stream is that of the file, without its ending.
-    return _md5(f"{key}{path.rpartition('/')[2].rpartition('.')[0]}{time}")
+    name = unquote(path.rpartition("/")[2].rpartition(".")[0])
+    return _md5(f"{key}{name}{time}")
 
 
 def _sign_tx_secret(key: str, path: str, now: int) -> dict[str, str]:
