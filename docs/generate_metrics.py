@@ -7,6 +7,7 @@ from exporter.exposition.families import (
     ACCOUNT_FAMILIES,
     CALLBACK_FAMILIES,
     EXPORTER_FAMILIES,
+    PLAYBACK_FAMILIES,
     STREAM_FAMILIES,
     Family,
 )
@@ -37,6 +38,11 @@ COMES: Mapping[str, str] = {
     "stream_ingest_width_pixels": "",
     "stream_ingest_height_pixels": "",
     "stream_ingest_stalled": "no frames and no bits, but for the first ten seconds of a push",
+    "stream_playback_up": "streams with `playback`; 401 and 403 are unknown, too",
+    "stream_playback_segment_age_seconds": "by PROGRAM-DATE-TIME, else since the playlist last moved",
+    "stream_playback_first_byte_seconds": "",
+    "stream_hop_disagreement": "once both sides were asked anew since it began; not without `playback` or a group",
+    "stream_playback_errors_total": "absent before the first",
     "stream_last_callback_timestamp_seconds": "absent before the first",
     "stream_pushes_ended_total": "absent before the first",
     "stream_probe_errors_total": "absent before the first",
@@ -50,6 +56,7 @@ COMES: Mapping[str, str] = {
     "stream_provider_listed_streams": "a list that was read to its end within ten minutes; absent once it fails",
     "stream_round_duration_seconds": "",
     "stream_round_unprobed": "",
+    "stream_playback_bytes_total": "",
     "stream_callbacks_total": "requests to `/callbacks/ACCOUNT`",
     "stream_exporter_build_info": "",
     "stream_exporter_config_last_reload_successful": "",
@@ -105,7 +112,7 @@ def render() -> str:
     by_account = [family for family in ACCOUNT_FAMILIES if family not in callbacks]
     parts = [
         INTRODUCTION,
-        *_section("Streams", ("provider", "stream"), [*STREAM_FAMILIES, *CALLBACK_FAMILIES]),
+        *_section("Streams", ("provider", "stream"), [*STREAM_FAMILIES, *PLAYBACK_FAMILIES, *CALLBACK_FAMILIES]),
         *_section("Accounts", ("provider", "account"), [*by_account, *callbacks]),
         *_section("The exporter", (), EXPORTER_FAMILIES),
         "## Values of labels",
@@ -140,7 +147,7 @@ def _values(providers: Mapping[str, AnyProvider]) -> str:
     events = {event for one in providers.values() if one.callbacks for event in one.callbacks.events}
     rows: Mapping[str, Iterable[str]] = {
         "state": State,
-        "reason` of `stream_probe_errors_total": Reason,
+        "reason` of `stream_probe_errors_total` and `stream_playback_errors_total": Reason,
         "reason` of `stream_pushes_ended_total": END_REASONS,
         "why": ("quota", "deadline", "breaker"),
         "event": [*sorted(events), "unknown"],

@@ -1,4 +1,4 @@
-"""The families of callbacks, of accounts and of the exporter itself, built from strings too."""
+"""The families of failed checks, of callbacks, of accounts and of the exporter itself, built from strings too."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from exporter.exposition.families import (
     CALLBACK_FAMILIES,
     EXPORTER_FAMILIES,
     HISTOGRAM,
+    PLAYBACK_FAMILIES,
     Family,
     Names,
     P,
@@ -23,7 +24,7 @@ from exporter.exposition.streams import SLICE, escape
 from exporter.providers.reading import printable
 from exporter.state.record import Key
 
-SMALL_FAMILIES: Final = (*CALLBACK_FAMILIES, *ACCOUNT_FAMILIES, *EXPORTER_FAMILIES)
+SMALL_FAMILIES: Final = (*PLAYBACK_FAMILIES, *CALLBACK_FAMILIES, *ACCOUNT_FAMILIES, *EXPORTER_FAMILIES)
 
 Samples = Iterable[tuple[tuple[str, ...], Any]]
 """The values of the labels, each with a number or a histogram."""
@@ -104,6 +105,8 @@ def _samples(source: Source) -> dict[str, Samples]:
             ((*names, why), count) for names, one in health for why, count in one.unprobed.items()
         ),
         "stream_callbacks_total": counters.callbacks.items(),
+        "stream_playback_errors_total": counters.playback_errors.items(),
+        "stream_playback_bytes_total": counters.playback_bytes.items(),
     }
 
 

@@ -80,6 +80,21 @@ STREAM_FAMILIES: Final = (
            f"Height of a live stream's picture ({sources_of('stream_ingest_height_pixels')})."),
     Family("stream_ingest_stalled", GAUGE, P,
            f"1 live, but nothing arrives, 0 it moves ({sources_of('stream_ingest_stalled')})."),
+    Family("stream_playback_up", GAUGE, (*P, "playback"),
+           "1 viewers get fresh media at the address (HLS or HTTP-FLV), 0 they definitely do not; absent while nobody "
+           "knows."),
+    Family("stream_playback_segment_age_seconds", GAUGE, (*P, "playback"),
+           "Age of the newest media at the address when it was last checked."),
+    Family("stream_playback_first_byte_seconds", GAUGE, (*P, "playback"),
+           "How long the first byte of the newest media took when the address was last checked."),
+    Family("stream_hop_disagreement", GAUGE, P,
+           "1 while the cloud says active and viewers get nothing, or providers disagree about streams with the same "
+           "label group, else 0; absent while nobody knows."),
+)
+
+PLAYBACK_FAMILIES: Final = (
+    Family("stream_playback_errors_total", COUNTER, (*P, "playback", "reason"),
+           "Failed checks of the address, which leave unknown what viewers get, by reason."),
 )
 
 CALLBACK_FAMILIES: Final = (
@@ -108,6 +123,8 @@ ACCOUNT_FAMILIES: Final = (
            "Streams whose turn did not come in the last round: quota, deadline or breaker."),
     Family("stream_callbacks_total", COUNTER, (*A, "event", "outcome"),
            "Callbacks received, by event and what became of them."),
+    Family("stream_playback_bytes_total", COUNTER, A,
+           "Bytes received by checks of addresses of the account's streams."),
 )
 
 EXPORTER_FAMILIES: Final = (
@@ -124,4 +141,4 @@ EXPORTER_FAMILIES: Final = (
 )
 # fmt: on
 
-FAMILIES: Final = (*STREAM_FAMILIES, *CALLBACK_FAMILIES, *ACCOUNT_FAMILIES, *EXPORTER_FAMILIES)
+FAMILIES: Final = (*STREAM_FAMILIES, *PLAYBACK_FAMILIES, *CALLBACK_FAMILIES, *ACCOUNT_FAMILIES, *EXPORTER_FAMILIES)

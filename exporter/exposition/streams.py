@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from exporter.exposition.families import STREAM_FAMILIES, Names, is_asked
 from exporter.model import Answer, Figures, State
 from exporter.providers.reading import printable
+from exporter.state.playback import PlaybackCheck
 from exporter.state.record import Row
 
 SLICE: Final = 1000  # streams or lines rendered before the event loop may run
@@ -117,6 +118,24 @@ FIGURES: Final[Mapping[str, Callable[[Figures], Samples]]] = {
 }
 
 
+def _checked(of: Callable[[PlaybackCheck], float | None]) -> Callable[[Row], Samples]:
+    """Return what tells of each address whose outcome counts."""
+    return lambda row: (
+        (f',playback="{escape(name)}"', float(value))
+        for name, check in row.playback
+        if check is not None and (value := of(check)) is not None
+    )
+
+
+# Families of what viewers get: likewise.
+VIEWED: Final[Mapping[str, Callable[[Row], Samples]]] = {
+    "stream_playback_up": _checked(lambda check: check.up),
+    "stream_playback_segment_age_seconds": _checked(lambda check: check.age),
+    "stream_playback_first_byte_seconds": _checked(lambda check: check.first_byte),
+    "stream_hop_disagreement": lambda row: _one(row.hop_disagreement),
+}
+
+
 def _detailed(rows: Sequence[Labelled]) -> list[tuple[str, Answer]]:
     """Return the labels and answer of each row whose current answer has details beside its state."""
     return [
@@ -132,9 +151,11 @@ def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> 
     """Yield the per-stream families in slices."""
     detailed: list[tuple[str, Answer]] = []
     figured: list[tuple[str, Figures]] = []
+    viewed: list[tuple[str, Row]] = []
     for part in parted(rows):
         detailed += _detailed(part)
         figured += [(labels, row.figures) for (labels, _), row in part if row.figures is not None]
+        viewed += [(labels, row) for (labels, _), row in part if row.playback or row.hop_disagreement is not None]
         yield b""
     for family in STREAM_FAMILIES:
         if not is_asked(family.name, names):
@@ -145,6 +166,8 @@ def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> 
             continue
         if told := FIGURES.get(family.name):
             yield from _further(family.name, figured, told)
+        elif shown := VIEWED.get(family.name):
+            yield from _further(family.name, viewed, shown)
         else:
             yield from _further(family.name, detailed, DETAILS[family.name])
 

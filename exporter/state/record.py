@@ -73,7 +73,8 @@ class Row(NamedTuple):
     expectation: Expectation
     added: bool = False  # whether a reload added the stream
     figures: Figures | None = None  # of a live stream
-    playback: tuple[tuple[str, PlaybackCheck | None], ...] = ()  # by name, as configured; None before the first check
+    playback: tuple[tuple[str, PlaybackCheck | None], ...] = ()  # by name, as configured; None if no outcome counts
+    hop_disagreement: bool | None = None  # whether what one hop says is not what the next one shows; None if unknown
 
     @property
     def degraded(self) -> tuple[str, ...]:
@@ -134,8 +135,9 @@ class Record:
         # Most streams have none: both are None, and not worth a call.
         figures = None if self.told is self.listed else self._figures(state, mono)
         succeeded = answer is not None and fault is None
+        playback = tuple((one.name, self.playback.get(one.name)) for one in self.stream.playback)
         return Row(self.key, self.stream, state, since, succeeded, answer, self.answered, self.action, fault,
-                   self.faulted, self.changes, self.tried, expectation, self.added, figures)  # fmt: skip
+                   self.faulted, self.changes, self.tried, expectation, self.added, figures, playback)  # fmt: skip
 
     def live_since(self, now: Instant) -> float:
         """Return since when a live stream has been live, in monotonic seconds; minus infinity if nobody knows."""

@@ -17,16 +17,19 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from exporter.addresses import PlaybackAddress
 from exporter.exposition import FAMILIES, Compressor, Exposition, Scope, Source, negotiate
 from exporter.exposition.accounts import SMALL_FAMILIES, _exporter_samples, _samples, small_slices
 from exporter.exposition.streams import SLICE, escape
+from exporter.fields import Secret
 from exporter.model import Answer, Fault, Figures, Input, Reason, State, Stream
 from exporter.providers import all_providers
 from exporter.rounds.health import Health
 from exporter.schedule import ALWAYS, NEVER, Expectations
 from exporter.state.board import Board
 from exporter.state.counters import BUCKETS, Counters
-from exporter.state.record import Instant, Record
+from exporter.state.playback import PlaybackCheck
+from exporter.state.record import Instant, Record, Row
 
 # The table of metrics of the public face: name, type, labels. P is provider and stream, A is provider and account.
 CONTRACT = """
@@ -63,6 +66,12 @@ stream_round_unprobed | gauge | A, why
 stream_callbacks_total | counter | A, event, outcome
 stream_last_callback_timestamp_seconds | gauge | P
 stream_pushes_ended_total | counter | P, reason
+stream_playback_up | gauge | P, playback
+stream_playback_segment_age_seconds | gauge | P, playback
+stream_playback_first_byte_seconds | gauge | P, playback
+stream_playback_errors_total | counter | P, playback, reason
+stream_playback_bytes_total | counter | A
+stream_hop_disagreement | gauge | P
 stream_exporter_build_info | gauge | version, python
 stream_exporter_config_last_reload_successful | gauge |
 stream_exporter_config_last_reload_success_timestamp_seconds | gauge |
@@ -127,13 +136,18 @@ INPUTS = (Input("push.example", 'a"pp', "push", primary=True), Input("spare.exam
 FIGURES = Figures((("video", 2.5e6), ('a"udio', 64000.5)), frames=25.0, stalled=False)
 PICTURE = Figures(width=1280, height=720, stalled=True)
 
+ADDRESSES = tuple(
+    PlaybackAddress(name, Secret(f"https://play.example/{number}?token=t"), "https://play.example", ())
+    for number, name in enumerate((AWKWARD, "cdn-b", "new"))
+)
+
 
 def full() -> Source:
     """Return a source in which every family has samples, and one of each state of knowledge."""
     board, counters = Board(60), Counters()
     board.expectations = Expectations((ALWAYS, NEVER), {OFF_AIR: 1})
     watched = [
-        ("tencent", tencent(AWKWARD, inputs=2, labels={"team": AWKWARD})),
+        ("tencent", tencent(AWKWARD, inputs=2, labels={"team": AWKWARD}, playback=ADDRESSES)),
         ("tencent", tencent("forbidden")),
         ("tencent", tencent("failed")),
         ("tencent", tencent("old")),
@@ -153,6 +167,10 @@ def full() -> Source:
     board.answered(one["pulled"], Answer(State.ACTIVE, ingest="pull", figures=PICTURE), "Action", at(95))
     board.figured(one["live"], FIGURES, at(97), 101.0)
     board.figured(one["pulled"], FIGURES._replace(stalled=None), at(97), 101.0)
+    board.played(one["live"], AWKWARD, PlaybackCheck(True, "it moves", None, 3.25, 0.125))
+    board.played(one["live"], "cdn-b", PlaybackCheck(None, "no answer", Reason.TIMEOUT))
+    counters.playback_errors["tencent", AWKWARD, "cdn-b", "timeout"] = 5
+    counters.playback_bytes["tencent", AWKWARD] = 4096
     counters.errors["tencent", AWKWARD, "timeout", "timeout"] = 3
     counters.responses["tencent", AWKWARD, "Action", "ok"] = 12345678901234567890
     for seconds in (0.001, 0.005, 0.3, 99.0):
@@ -207,7 +225,7 @@ def test_the_document_has_the_families_of_the_table_with_their_labels(openmetric
     assert set(told) == set(contract())
     for name, (kind, labels) in contract().items():
         assert told[name].type == kind
-        assert told[name].samples, name
+        assert told[name].samples or name == "stream_hop_disagreement", name
         extra = {"team"} if name == "stream_info" else {"le"} if kind == "histogram" else set()
         assert all(set(sample.labels) - extra == set(labels) for sample in told[name].samples)
 
@@ -263,6 +281,7 @@ class Twin:
         if expected := getattr(record.stream, "inputs", None):
             yield "stream_inputs_expected", (), expected
         yield from (("stream_media_expected", (media,), 1) for media in getattr(record.stream, "media_expected", ()))
+        yield from _viewed(record.row(self.mono, self.source.board.max_age, LIVE))
         if (told := record.row(self.mono, self.source.board.max_age, LIVE).figures) is not None:
             yield from _figures(told)
         if answer is not None:
@@ -275,6 +294,19 @@ class Twin:
         for (provider, stream, reason), count in self.source.counters.push_ends.items():
             if (provider, stream) == record.key:
                 yield "stream_pushes_ended_total", (reason,), count
+        for (*key, name, reason), count in self.source.counters.playback_errors.items():
+            if tuple(key) == record.key:
+                yield "stream_playback_errors_total", (name, reason), count
+
+
+def _viewed(row: Row) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    for name, check in row.playback:
+        told = () if check is None else (check.up, check.age, check.first_byte)
+        for what, value in zip(("up", "segment_age_seconds", "first_byte_seconds"), told, strict=False):
+            if value is not None:
+                yield f"stream_playback_{what}", (name,), float(value)
+    if row.hop_disagreement is not None:
+        yield "stream_hop_disagreement", (), float(row.hop_disagreement)
 
 
 def _details(answer: Answer, state: State) -> Iterator[tuple[str, tuple[str, ...], float]]:
@@ -356,7 +388,9 @@ def test_small_families_are_what_the_client_library_writes(openmetrics: bool) ->
     assert len(ours) > 60
     for mine, other in zip(ours, [line for line in theirs if line != "# EOF"], strict=True):
         (name, number), (their_name, their_number) = mine.rsplit(" ", 1), other.rsplit(" ", 1)
-        assert name == their_name or (name.startswith("stream_pushes_ended") and sorted(name) == sorted(their_name))
+        assert name == their_name or (
+            name.startswith(("stream_pushes_ended", "stream_playback_errors")) and sorted(name) == sorted(their_name)
+        )
         assert number == their_number or float(number) == float(their_number)
 
 

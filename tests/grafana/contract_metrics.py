@@ -47,6 +47,12 @@ CONTRACT: Metrics = {
     "stream_callbacks_total": ("counter", A | {"event", "outcome"}),
     "stream_last_callback_timestamp_seconds": ("gauge", P),
     "stream_pushes_ended_total": ("counter", P | {"reason"}),
+    "stream_playback_up": ("gauge", P | {"playback"}),
+    "stream_playback_segment_age_seconds": ("gauge", P | {"playback"}),
+    "stream_playback_first_byte_seconds": ("gauge", P | {"playback"}),
+    "stream_playback_errors_total": ("counter", P | {"playback", "reason"}),
+    "stream_playback_bytes_total": ("counter", A),
+    "stream_hop_disagreement": ("gauge", P),
     "stream_exporter_build_info": ("gauge", frozenset({"version", "python"})),
     "stream_exporter_config_last_reload_successful": ("gauge", NONE),
     "stream_exporter_config_last_reload_success_timestamp_seconds": ("gauge", NONE),
@@ -65,7 +71,7 @@ CLIENT: Metrics = {
 METRICS: Metrics = {family.name: (family.kind, frozenset(family.labels)) for family in FAMILIES} | CLIENT
 
 # What Prometheus itself makes of them: alerts, and what the shipped rules record.
-ALERTS = P | A | {"alertname", "alertstate", "media"}
+ALERTS = P | A | {"alertname", "alertstate", "media", "playback"}
 RECORDS: Metrics = {rule.name: ("gauge", P | A) for group in GROUPS for rule in group.rules if isinstance(rule, Record)}
 MADE: Metrics = {"ALERTS": ("gauge", ALERTS), "ALERTS_FOR_STATE": ("gauge", ALERTS), **RECORDS}
 
