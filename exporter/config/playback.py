@@ -226,8 +226,14 @@ class PlaybackReader:
             return None
         if not fields:
             return _Address(place, found, shape, shape.url.kind)
-        if problem := _unsigned(found, fields[0]):
-            self._findings.wrong(here, _HOLDS[shape.url.kind] + problem)
+        if not found.name:
+            message = f"ends with no stream's name in its path, which {fields[0]} signs"
+            self._findings.wrong(here, _HOLDS[shape.url.kind] + message)
+        if signed := found.parameters.intersection(name.lower() for name in SIGNERS[SIGNING[fields[0]]]):
+            message = (
+                f"holds a signature already ({', '.join(sorted(signed))}), in whose place comes that by {fields[0]}"
+            )
+            self._findings.warn(here, _HOLDS[shape.url.kind] + message)
         return _Address(place, found, shape, shape.url.kind, SIGNING[fields[0]], keys[0])
 
     def _found(self, source: SecretSource, here: Place) -> PlaybackUrl | None:
@@ -248,11 +254,3 @@ class PlaybackReader:
 
 def _no_address(entry: Any) -> str:
     return wrong_type(entry, "text" if isinstance(entry, (bool, int, float)) else "an address")
-
-
-def _unsigned(found: PlaybackUrl, field: str) -> str:
-    """Say why an address cannot be signed, or return an empty text."""
-    made = SIGNERS[SIGNING[field]]
-    if any(name.lower() in found.parameters for name in made):
-        return f"holds {' or '.join(made)}, which {field} makes for each check; leave it out"
-    return "" if found.name else f"ends with no stream's name in its path, which {field} signs"
