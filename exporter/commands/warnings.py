@@ -43,13 +43,12 @@ def readable_secrets(loaded: Config, path: Path, counts: Callable[[Path], bool] 
     owners = [account.name for account in loaded.accounts if _holds_secret(account, loaded.http)]
     owners += ["http.proxy_url"] if loaded.http.in_plain else []
     owners += ["store.url"] if loaded.store is not None and loaded.store.in_plain else []
-    by_file = {path: owners} if owners else {}
+    held = {path: owners} if owners else {}
     for file, where, count in loaded.plain_addresses:
-        more = f" (and of {number(count - 1)} more addresses)" if count > 1 else ""
-        by_file.setdefault(file, []).append(where + more)
-    for file, names in by_file.items():
-        if not counts(file):
-            continue
+        more = ["another address" if count == 2 else f"{number(count - 1)} more addresses"] if count > 1 else []
+        held[file] = [*held.get(file, ()), where, *more]
+    ways = {file: "; an address as url_file or url_env" for file, _, _ in loaded.plain_addresses}
+    for file in filter(counts, held):
         try:
             status = files.look(file, files.SECONDS)
         except TimeoutError:
@@ -57,8 +56,8 @@ def readable_secrets(loaded: Config, path: Path, counts: Callable[[Path], bool] 
         mode = status.st_mode & 0o777 if status is not None else 0  # none if it has gone since it was read
         if mode & READABLE:
             yield (
-                f"{file} holds the secrets of {_listed(names)} and may be read by others (mode {mode:04o}): "
-                f"chmod 600, or give them as FIELD_file or FIELD_env"
+                f"{file} holds the secrets of {_listed(held[file])} and may be read by others (mode {mode:04o}): "
+                f"chmod 600, or give them as FIELD_file or FIELD_env{ways.get(file, '')}"
             )
 
 
