@@ -35,6 +35,9 @@ class PlaybackCheck(NamedTuple):
 Checks = tuple[tuple[str, PlaybackCheck | None], ...]
 """For each address by its name, the outcome of its last check; None if none counts."""
 
+WORDS: Final[Mapping[bool | None, str]] = {True: "up", False: "down", None: "unknown"}
+"""The word for what viewers get."""
+
 UNCHECKED: Final[Mapping[str, PlaybackCheck]] = MappingProxyType({})
 """What is known of the addresses of a stream before the first check: most streams have none, and share this."""
 

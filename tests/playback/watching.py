@@ -11,7 +11,7 @@ from exporter.providers import all_providers
 from exporter.schedule import ALWAYS, Expectations, Schedule
 from exporter.state.board import Board
 from exporter.state.playback import PlaybackChange, PlaybackCheck
-from exporter.state.record import Change, Instant, Key, Record, Row
+from exporter.state.record import Change, Instant, Record, Row
 
 EPOCH = 1_800_000_000.0
 MAX_AGE = 60.0
@@ -83,7 +83,7 @@ class Watching:
     def row(self, key: str, mono: float) -> Row:
         """Return what PROVIDER/STREAM shows."""
         provider, _, name = key.partition("/")
-        return next(self.board.rows(at(mono), [Key((provider, name))]))
+        return next(self.board.rows(at(mono), [(provider, name)]))
 
     def differs(self, key: str, mono: float) -> bool | None:
         """Return whether PROVIDER/STREAM is live at one hop and not at another."""
