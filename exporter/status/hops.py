@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from exporter.model import Figures, State
 from exporter.state.playback import WORDS, Checks, PlaybackCheck, viewers_get
@@ -10,8 +10,9 @@ from exporter.state.record import Row
 from exporter.status import wording
 from exporter.status.standing import Standing, standing_in
 
-_STANDINGS = {True: Standing.ACTIVE, False: Standing.INACTIVE, None: Standing.UNKNOWN}
-_WELL = (Standing.ACTIVE, Standing.UNKNOWN, Standing.OFF_AIR)
+_STANDINGS: Final = {True: Standing.ACTIVE, False: Standing.INACTIVE, None: Standing.UNKNOWN}
+SOURCE: Final = "Source"
+_WELL: Final = (Standing.ACTIVE, Standing.UNKNOWN, Standing.OFF_AIR)
 
 
 class Hop(NamedTuple):
@@ -28,6 +29,11 @@ class Hop(NamedTuple):
     standing: Standing
     word: str
     broken: bool = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the icon says enough: it is well, or a cloud does not say what arrives, as most do not."""
+        return self.standing is Standing.ACTIVE or (self.name == SOURCE and self.standing is Standing.UNKNOWN)
 
 
 class Address(NamedTuple):
@@ -63,7 +69,7 @@ def _source(figures: Figures | None) -> Hop:
     arrives = None if figures is None or figures.stalled is None else not figures.stalled
     if arrives is None and figures is not None and any(bits for _, bits in figures.bits):
         arrives = True
-    return Hop("Source", _STANDINGS[arrives], {True: "arrives", False: "stalled", None: "unknown"}[arrives])
+    return Hop(SOURCE, _STANDINGS[arrives], {True: "arrives", False: "stalled", None: "unknown"}[arrives])
 
 
 def _cloud(row: Row) -> Hop:

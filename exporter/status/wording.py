@@ -87,7 +87,10 @@ def lacks(row: Row) -> list[str]:
 _PUBLISH: Final = "Publish it; if it need not be there, take it out of `media_expected`."
 _LACKS: Final = {
     "stalled": Wording("nothing arrives", "See whether the encoder still sends, and its uplink."),
-    "playback": Wording("viewers get nothing at {down}", "See below what came back; then see the CDN between them."),
+    "playback": Wording(
+        "viewers get nothing at {down}",
+        "Look between the cloud and viewers, or at the address: what came back stands below.",
+    ),
     "inputs": Wording("only {have} of {want} inputs are there", "Restore the other: until then nothing takes over."),
 }
 
@@ -159,14 +162,14 @@ def of_figures(figures: Figures) -> str:
 
 def of_check(check: PlaybackCheck, now: float) -> str:
     """Tell what a check found, and when: `media 3.1 s old · first byte after 31 ms · checked 5 s ago`."""
-    told = (
-        []
-        if check.age is None
-        else [f"media {check.age:,.1f} s old" if check.age < 60 else f"media {ago(check.age)} old"]
-    )
+    told = [] if check.age is None else [f"media {_seconds(check.age)} old"]
     if check.first_byte is not None:
         told.append(f"first byte after {check.first_byte * 1000:,.0f} ms")
     return " · ".join([*told, f"checked {ago(now - check.checked)} ago"])
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < 600 else ago(seconds)
 
 
 def _rate(bits: float) -> str:
