@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import callbacks, config_load, exposition, rounds, scrapes, shards, store
+from benchmarks import callbacks, config_load, exposition, playback, rounds, scrapes, shards, store
 from benchmarks.table import Row
 
 ALL: dict[str, Callable[[], list[Row]]] = {
@@ -23,6 +23,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "listed": scrapes.listed,
     "config": config_load.rows,
     "callbacks": callbacks.rows,
+    "playback": playback.rows,
     "shards": shards.rows,
     "store": store.rows,
 }

@@ -64,6 +64,29 @@ read with the configuration. SOCKS is not spoken.
 variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace at start. There is no `insecure_skip_verify`. `check` says which
 accounts go by which proxy."""
 
+PLAYBACK = """\
+What viewers get, by HLS or HTTP-FLV: each stream lists the addresses that they use. They are fetched beside scrapes,
+which never wait for them. How, and how much of one host at most:"""
+
+ADDRESSES = """\
+A stream's `playback` lists URLs, and mappings where there is more to say:
+
+```yaml
+streams:
+  - name: arena-1
+    account: tencent-main
+    domain: 5000.livepush.example.com
+    playback:
+      - https://play.example.com/live/arena-1.m3u8
+      - {name: flv, url: "https://play.example.com/live/{stream}.flv", tencent_key_file: /run/secrets/play}
+```"""
+
+ORIGINS = """\
+Nothing is asked but the hosts of the stream's addresses and their `origins`: what leads elsewhere is unknown. Nor is a
+host that resolves to private addresses only, unless it is written as one (`10.0.0.7`, `cdn.internal`, `localhost`) or
+`private`. The query of an address is shown nowhere; from a file or variable, only its host is. The account's
+[`http`](#http) counts here too. `check` says how much traffic it makes."""
+
 SHARD = """\
 This exporter watches its part of the streams, at its part of every quota: [shards](scaling.md#shards). The environment
 variable `STREAM_EXPORTER_SHARD=INDEX/COUNT` wins."""
@@ -84,8 +107,8 @@ arena-1,tencent-main,5000.livepush.example.com,live,2,esports,gold
 arena-2,tencent-main,5000.livepush.example.com,live,,esports,silver
 ```
 
-An empty cell is a key that is not there. Text needs no quotes (`007`); a list such as `media` has blanks between its
-words. The encoding is UTF-8, commas separate. Errors look like
+An empty cell is a key that is not there. Text needs no quotes (`007`); a list such as `media` or `playback` has blanks
+between its words. The encoding is UTF-8, commas separate. Errors look like
 `streams.d/arena.csv:3:54: [1].inputs: is not a whole number in plain digits`.
 
 A script that makes such a file out of an inventory moves it into place when it is whole:
@@ -172,6 +195,8 @@ def render() -> str:
     parts = [INTRODUCTION, "## `scrape`", _list(whole["properties"]["scrape"])]
     parts += ["## `store`", STORE, _list(whole["properties"]["store"]), SHARING]
     parts += ["## `http`", HTTP, _list(_flat(definitions["http"])), PROXIES]
+    parts += ["## `playback`", PLAYBACK, _list(whole["properties"]["playback"]), ADDRESSES]
+    parts += [_list(definitions["playback"]["anyOf"][1]), ORIGINS]
     parts += ["## `shard`", SHARD, _list(whole["properties"]["shard"])]
     parts += ["## `accounts`", "A list. These keys are the same [for all clouds](#clouds)."]
     parts.append(_list(_only(definitions[f"{first}_account"], Account.model_fields)))
@@ -253,6 +278,8 @@ def _meaning(field: Mapping[str, Any]) -> str:
 
 def _default(field: Mapping[str, Any]) -> str:
     default = field.get("default")
+    if isinstance(default, float):
+        default = f"{default:g}"
     return "" if default is None else f"default `{str(default).lower() if isinstance(default, bool) else default}`"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Final, Literal
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
 
 from exporter.fields import Secret
@@ -12,6 +14,12 @@ from exporter.routes import DEFAULT_PORTS
 
 PLACEHOLDER: Final = "{stream}"
 """Stands for the stream's name in an address that many streams share."""
+
+Signer = Literal["tencent", "alibaba"]
+"""Whose way of signing addresses of viewers: any cloud's streams may be delivered by theirs."""
+
+SIGNERS: Final[Mapping[Signer, tuple[str, ...]]] = {"tencent": ("txSecret", "txTime"), "alibaba": ("auth_key",)}
+"""The parameters that each adds to a query."""
 
 # Names that no public server has: https://www.iana.org/assignments/special-use-domain-names and what networks use.
 _PRIVATE_ENDINGS: Final = (
@@ -35,28 +43,26 @@ class PlaybackAddress:
         variant: Which variant of a master playlist counts, by the end of its path; all of them where it is empty.
         interval: Seconds between two checks; None for the usual.
         private: Whether its names may lead to private addresses.
+        written: What else the configuration says of it, as it may be shown; without `url` and `name`.
     """
 
     name: str
     url: Secret
     shown: str
     origins: tuple[str, ...]
-    signed: Literal["tencent", "alibaba"] | None = None
+    signed: Signer | None = None
     key: Secret | None = None
     variant: str = ""
     interval: float | None = None
     private: bool = False
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def filled(self, stream: str) -> PlaybackAddress:
         """Return the address with the placeholder filled in."""
         if PLACEHOLDER not in (url := self.url.reveal()):
             return self
         name = quote(stream, safe="")
-        shown = self.shown.replace(PLACEHOLDER, name)
-        return PlaybackAddress(
-            self.name, Secret(url.replace(PLACEHOLDER, name)), shown, self.origins, self.signed, self.key, self.variant,
-            self.interval, self.private,
-        )  # fmt: skip
+        return replace(self, url=Secret(url.replace(PLACEHOLDER, name)), shown=self.shown.replace(PLACEHOLDER, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +86,35 @@ USUAL_PLAYBACK: Final = PlaybackSettings()
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host in lower case and port of a URL, without the scheme's usual port; raises `ValueError`."""
-    parts = urlsplit(url)
-    port, host = parts.port, parts.hostname
-    if parts.scheme not in DEFAULT_PORTS or not host:
-        raise ValueError("is not an address like https://play.example.com/live/stream.m3u8")
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, DEFAULT_PORTS[parts.scheme]) else "")
+    """Return scheme, host in lower case and port of a URL, without the scheme's usual port; raises `ValueError`.
+
+    A host is a name in ASCII, or an address as everybody writes it: `2130706433`, `0x7f.1` and `127.1` are none,
+    though the system takes them for 127.0.0.1.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port, usual = _host(parts.hostname or ""), parts.port, DEFAULT_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        raise ValueError(NO_ADDRESS) from None
+    if port == 0:
+        raise ValueError(NO_ADDRESS)
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
+
+
+NO_ADDRESS: Final = "is not an address like https://play.example.com/live/stream.m3u8"
+_NAME: Final = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?", re.ASCII)
+_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
+
+
+def _host(host: str) -> str:
+    """Return a host as it stands in a URL; raises `ValueError`."""
+    if ":" in host:
+        return f"[{IPv6Address(host)}]" if "%" not in host else _host("")
+    if _NUMBER.fullmatch(host):
+        return str(IPv4Address(host))
+    if len(host) > 253 or not _NAME.fullmatch(host):
+        raise ValueError(NO_ADDRESS)
+    return host
 
 
 def written_private(host: str) -> bool:
@@ -99,3 +127,23 @@ def written_private(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_GLOBAL: Final = IPv6Network("2000::/3")
+
+
+def is_public(text: str) -> bool:
+    """Whether an address, as a resolver returns it, is one that the whole Internet reaches.
+
+    What IPv6 only carries to an address of IPv4 is judged by that one: mapped addresses, NAT64 (RFC 6052), 6to4.
+    """
+    found = ip_address(text.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour
+        if found in _NAT64:
+            inner = IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is None:
+            return found in _GLOBAL and found.is_global
+        found = inner
+    return found.is_global and not found.is_multicast and not found.is_reserved

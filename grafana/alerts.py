@@ -1,6 +1,7 @@
 """The panels about alerts: what Prometheus keeps of its own, which needs no alerting by Grafana."""
 
-from exporter.rules.alerts import ALERTS, WATCHDOG
+from exporter.rules.accounts import WATCHDOG
+from exporter.rules.alerts import ALERTS
 from grafana import look
 from grafana.look import RUNBOOK, Column, number, rows
 from grafana.promql import ONE, SITE
@@ -31,7 +32,7 @@ OF_ONE = " or ".join(
 def firing(some: str) -> str:
     """Return since when some alerts fire, in Unix seconds."""
     kept = f'({some}) and ignoring (alertstate) ALERTS{{alertstate="firing"}}'
-    return f"min by (alertname, severity, provider, account, stream, media) ({kept})"
+    return f"min by (alertname, severity, provider, account, stream, media, playback) ({kept})"
 
 
 def table(some: str) -> look.Panel:

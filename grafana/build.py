@@ -6,6 +6,7 @@ The files under grafana/dashboards are made by this and by nothing else; a test 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
@@ -26,9 +27,21 @@ NEWER = {
 """Options that the SDK writes and Grafana 11.0 does not know; tests/grafana/grafana11.yml has those it knows."""
 
 
+def _close_up(panels: list[dict[str, Any]]) -> None:
+    """Move up what follows closed rows: the SDK leaves room for what is in them."""
+    hidden = 0
+    for panel in panels:
+        inside = panel.get("panels", [])
+        for one in (panel, *inside):
+            one["gridPos"]["y"] -= hidden
+        row = panel["gridPos"]["y"] + 1
+        hidden += max((one["gridPos"]["y"] + one["gridPos"]["h"] - row for one in inside), default=0)
+
+
 def _text(board: Board) -> str:
     built = json.loads(json.dumps(board.build(), cls=JSONEncoder))
     built["schemaVersion"] = SCHEMA
+    _close_up(built["panels"])
     for variable in built["templating"]["list"]:
         del variable["allowCustomValue"]
     for panel in [each for one in built["panels"] for each in (one, *one.get("panels", []))]:

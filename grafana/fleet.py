@@ -1,6 +1,6 @@
 """The Fleet dashboard: how many streams are live of those expected, what is down and since when."""
 
-from grafana import alerts, availability, degraded, look
+from grafana import alerts, availability, degraded, look, playback
 from grafana.board import Board, board, grouping
 from grafana.degraded import INPUTS, INPUTS_EXPECTED
 from grafana.look import Column, curves, number, rows, timeline
@@ -61,13 +61,12 @@ NOW: list[look.Panel] = [
         "Streams that a provider says are live, of those that are expected to be, and all streams in the exporter's "
         "configuration.",
         {"live": counted(LIVE), "expected": counted(expected(WATCHED)), "watched": total()},
-        size=(9, 4),
+        size=(8, 4),
     ),
     number(
         "Live share",
         "Live streams per stream that is expected now. A stream nobody knows about does not count as live.",
         {"share": share()},
-        size=(5, 4),
         unit="percentunit",
         steps=[(0.9, look.ORANGE), (0.99, look.GREEN)],
         base=look.RED,
@@ -79,16 +78,15 @@ NOW: list[look.Panel] = [
         "Streams that are expected, but a provider says that they are not live: inactive, forbidden or not found. "
         "Neither unknown ones are in it nor those off air.",
         {"down": counted(f"{LIVE} == bool 0")},
-        size=(5, 4),
         steps=[(1, look.RED)],
         spark=True,
     ),
+    playback.COUNT,
     number(
         "Unknown",
         "Streams nobody knows about: the last attempt failed, or no attempt was made for longer than `max_age`. "
         "They may well be live: look at Providers and quota first. Those not expected now are in it too.",
         {"unknown": counted(UNKNOWN)},
-        size=(5, 4),
         steps=[(1, look.GREY)],
         spark=True,
     ),
@@ -152,6 +150,7 @@ TROUBLES: list[look.Panel] = [
         empty="Something definite is known of every stream",
         hidden=["Value #A"],
     ),
+    *playback.TABLES,
     *degraded.TABLES,
 ]
 

@@ -85,6 +85,7 @@ def told_by(metric: str) -> str:
 
 
 CALLBACKS = "Callbacks (only for accounts that have a callback secret)"
+PLAYBACK = "What viewers get (only for streams that have `playback`)"
 STATES = words(
     {
         CODES["active"]: ("live", GREEN),
@@ -295,7 +296,7 @@ def rows(
 
 def _order(queries: Queries, hidden: Sequence[str]) -> dict[str, object]:
     names = ["Value"] if len(queries) == 1 else [f"Value #{chr(ord('A') + place)}" for place in range(len(queries))]
-    labels = ["alertname", "severity", "provider", "account", "stream", "media", "action", "code", "reason"]
+    labels = ["alertname", "severity", "provider", "account", "stream", "media", "playback", "action", "code", "reason"]
     return {
         "excludeByName": dict.fromkeys(["Time", *hidden], True),
         "indexByName": {name: place for place, name in enumerate([*labels, *names])},

@@ -1,6 +1,6 @@
 """The Providers and quota dashboard: whether the clouds answer, how fast, and what the quota leaves room for."""
 
-from grafana import alerts, look, own
+from grafana import alerts, look, own, playback
 from grafana.board import Board, board
 from grafana.look import Column, curves, number, rows, timeline, words
 from grafana.promql import (
@@ -305,5 +305,5 @@ def dashboard() -> Board:
             "Rounds and clocks": ROUNDS,
             "The exporter itself": own.PANELS,
         },
-        {look.CALLBACKS: CALLBACKS},
+        {look.PLAYBACK: playback.OF_ACCOUNTS, look.CALLBACKS: CALLBACKS},
     )

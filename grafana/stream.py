@@ -1,6 +1,6 @@
 """The Stream dashboard: the history of one stream, and what may explain it."""
 
-from grafana import alerts, availability, look
+from grafana import alerts, availability, look, playback
 from grafana.board import Board, board
 from grafana.look import curves, number, rows, timeline, words
 from grafana.promql import JOB, ONE, age, code, increased, last_time, live_share, standing, times
@@ -89,6 +89,7 @@ HISTORY: list[look.Panel] = [
         size=(24, 5),
         others={"expected": look.EXPECTED},
     ),
+    playback.LANES,
     timeline(
         "Probe outcomes",
         "Whether the last finished attempt got a definite answer. Where attempts fail the state is unknown.",
@@ -222,7 +223,7 @@ def dashboard() -> Board:
             "Availability": availability.OF_ONE,
             "Answers and errors": ANSWERS,
         },
-        {look.CALLBACKS: CALLBACKS},
+        {look.PLAYBACK: playback.OF_ONE, look.CALLBACKS: CALLBACKS},
         several=False,
         page="?provider=${provider:percentencode}&q=${stream:percentencode}",
     )

@@ -827,7 +827,8 @@ def test_schema_says_every_field() -> None:
 def test_schema_knows_what_the_loader_knows(validator: Any) -> None:
     """A third cloud needs no edit: the schema follows from the mapping that is handed in."""
     only: Mapping[str, AnyProvider] = {"zego": PROVIDERS["zego"]}
-    assert "tencent" not in json.dumps(schema(only))
+    # tencent_key signs addresses of viewers, whichever cloud they are of.
+    assert "tencent" not in json.dumps(schema(only)).replace("tencent_key", "")
     with pytest.raises(ConfigErrors, match="unknown provider; it is one of zego"):
         load(SAMPLES / "good" / "full.yml", only, ENVIRONMENT)
 

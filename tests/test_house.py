@@ -16,6 +16,8 @@ LONGEST_FILE, LONGEST_CLASS, LONGEST_FUNCTION = 350, 250, 50  # lines
 
 BROAD = {
     "exporter/files.py:Daemons._work": "hands the error to whoever waits for the thread",
+    "exporter/playback/hls.py:read": "the library fails as it may, and its words hold the line, which may hold a token",
+    "exporter/playback/prober.py:PlaybackProber._check_once": "a fault of our own is reason `bug`, and costs one check",
     "exporter/rounds/figures.py:FigureAsker._run": "a fault of our own costs figures alone",
     "exporter/rounds/gate.py:Gate._serve": "hands the error to the call that waits",
     "exporter/rounds/call.py:Caller.call": "a fault of our own is reason `bug`, and costs one call",
@@ -24,7 +26,8 @@ BROAD = {
     "exporter/rounds/round.py:Round.run": "the same for what is around the calls",
     "exporter/serving/app.py:_errors": "status 500; the log names kind and place, as the text might hold anything",
     "exporter/serving/reload.py:Reloader._reload": "the old configuration stays",
-    "exporter/transport/client.py:Connection.send": "an HTTP client's errors are told by kind, as its text has the URL",
+    "exporter/transport/client.py:Connection.open": "an HTTP client's errors are told by kind, as its text has the URL",
+    "exporter/transport/client.py:Connection.send": "likewise",
     "exporter/transport/errors.py:translated": "likewise",
 }
 """Functions that catch every exception without raising it again, and why."""

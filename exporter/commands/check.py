@@ -12,7 +12,7 @@ from typing import Any
 
 from exporter import providers
 from exporter.capacity import Load, Plan, Timing
-from exporter.commands import dividing, timetable
+from exporter.commands import dividing, timetable, traffic
 from exporter.commands.common import load, tell_errors, tell_warnings
 from exporter.commands.dividing import Divided
 from exporter.commands.options import CheckOptions
@@ -39,18 +39,27 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
     timing = Timing(loaded.scrape.timeout, loaded.scrape.max_age, loaded.scrape.reuse)
     divided = dividing.plans(loaded, timing)
     plans = [each.largest for each in divided]
-    others = list(warnings(loaded, file, providers.all_providers(), terminal.environ))
+    checks, by_host = traffic.traffic(loaded)
+    others = [
+        *warnings(loaded, file, providers.all_providers(), terminal.environ),
+        *traffic.warnings(loaded, checks, by_host),
+    ]
     count = len(loaded.warnings) + sum(len(one.warnings) for one in plans) + len(others)
     failed = options.strict and count > 0
     expected = timetable.outlooks(loaded, time.time())
     if options.output == "json":
         told = [*map(asdict, loaded.warnings), *_capacity_warnings(plans), *({"message": text} for text in others)]
-        accounts = [{**_account(each, timing), "proxy": _proxy(loaded, each.largest.account)} for each in divided]
+        played = {one.account: one.as_object() for one in checks}
+        accounts = [_account(each, timing, loaded, played) for each in divided]
         _say_json(terminal, file, not failed, warnings=told, accounts=accounts,
                   schedules=timetable.objects(expected))  # fmt: skip
         return int(failed)
     tell_warnings(loaded, terminal)
     _print(file, loaded, divided, timing, terminal)
+    if checks:
+        terminal.say()
+        terminal.table(traffic.HEAD, traffic.rows(checks), traffic.NUMBERS)
+        terminal.say(f"\n{traffic.footnote(checks)}")
     if rows := timetable.rows(expected):
         terminal.say()
         terminal.table(timetable.HEAD, rows, range(1, 2))
@@ -89,7 +98,7 @@ def _capacity_warnings(plans: list[Plan]) -> Iterator[dict[str, Any]]:
             yield {"account": one.account, "message": warning.text, "helps": list(warning.helps)}
 
 
-def _account(divided: Divided, timing: Timing) -> dict[str, Any]:
+def _account(divided: Divided, timing: Timing, loaded: Config, played: dict[str, Any]) -> dict[str, Any]:
     """Return an account's capacity plan; times are in seconds, rates in calls a second."""
     one = divided.largest
     apis = [
@@ -97,7 +106,8 @@ def _account(divided: Divided, timing: Timing) -> dict[str, Any]:
         for action, live, dark in _loads(one)
     ]
     whole = divided.as_object()
-    return {"account": one.account, "provider": one.provider, "streams": one.streams, "apis": apis, **whole}
+    ways = {"proxy": _proxy(loaded, one.account), "playback": played.get(one.account)}
+    return {"account": one.account, "provider": one.provider, "streams": one.streams, "apis": apis, **whole, **ways}
 
 
 def _figures_of(load: Load | None, timing: Timing) -> dict[str, Any] | None:

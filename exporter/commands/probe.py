@@ -24,6 +24,7 @@ from exporter.commands.terminal import Terminal
 from exporter.config import Config
 from exporter.credentials.keyring import Keyring
 from exporter.model import State
+from exporter.playback.steps import PlaybackTranscript
 from exporter.providers import codes as catalogue
 from exporter.providers.reading import printable
 from exporter.rounds.account import AccountProber
@@ -40,6 +41,9 @@ FEW_CALLS: Final = 8
 PAUSE_SECONDS: Final = 0.2
 PATIENCE: Final = 3
 """An account is given up when nothing was asked for so many times what its slowest call may have to wait."""
+
+LONGEST_CHECKS: Final = 40.0
+"""Seconds for checks of addresses: a playlist counts as down once it has stood still for three target durations."""
 
 LONGEST_MESSAGE: Final = 80
 HEAD: Final = ("stream", "state", "asked", "came back")
@@ -103,6 +107,7 @@ class Result:
         last_calls: The last call that covered a stream, by its key.
         first_calls: The first calls, for showing them whole.
         calls: How many calls there were.
+        checks: The last check of each address, by the stream's key and the address's name.
     """
 
     service: Service
@@ -110,6 +115,7 @@ class Result:
     last_calls: dict[Key, Transcript] = field(default_factory=dict)
     first_calls: list[Transcript] = field(default_factory=list)
     calls: int = 0
+    checks: dict[tuple[str, str, str], PlaybackTranscript] = field(default_factory=dict)
 
     @property
     def records(self) -> list[Record]:
@@ -123,6 +129,15 @@ class Result:
             self.first_calls.append(call)
         for stream in call.streams:
             self.last_calls[provider, stream] = call
+
+    def add_check(self, provider: str, check: PlaybackTranscript) -> None:
+        """Take a check of an address as it went."""
+        self.checks[provider, check.stream, check.name] = check
+
+    def checks_of(self, record: Record) -> list[PlaybackTranscript]:
+        """Return the last check of each address of a stream."""
+        keys = ((*record.key, address.name) for address in record.stream.playback)
+        return [self.checks[key] for key in keys if key in self.checks]
 
     def is_definite(self, record: Record) -> bool:
         """Whether a stream got a definite answer."""
@@ -151,7 +166,8 @@ class Result:
             }
         expectation = self.service.board.expectations.at(self.service.clock.unix()).of(record.key)
         row = record.row(record.tried, float("inf"), expectation)
-        return {**stream_object(row), "asked": asked, "came_back": came_back}
+        checks = [check.as_object() for check in self.checks_of(record)]
+        return {**stream_object(row), "asked": asked, "came_back": came_back, "checks": checks}
 
 
 async def _probe(loaded: Config, terminal: Terminal) -> Result:
@@ -180,7 +196,7 @@ async def _ask_until_stopped(result: Result, terminal: Terminal) -> None:
     with ExitStack() as stack:
         for account in accounts:
             stack.enter_context(account.observed(partial(result.add, account.provider.name)))
-        asking = asyncio.create_task(_ask_accounts(result, accounts))
+        asking = asyncio.create_task(_ask_all(result, accounts))
         showing = asyncio.create_task(_show_progress(result, accounts, terminal))
         stack.enter_context(on_signals(asking.cancel, signal.SIGINT, signal.SIGTERM))
         try:
@@ -192,8 +208,10 @@ async def _ask_until_stopped(result: Result, terminal: Terminal) -> None:
             await asyncio.gather(showing, return_exceptions=True)
 
 
-async def _ask_accounts(result: Result, accounts: Iterable[AccountProber]) -> None:
+async def _ask_all(result: Result, accounts: Iterable[AccountProber]) -> None:
+    service = result.service
     async with asyncio.TaskGroup() as group:
+        group.create_task(service.playback.settle_all(result.started + LONGEST_CHECKS, result.add_check))
         for account in accounts:
             group.create_task(_ask(result, account))
 
@@ -241,6 +259,7 @@ def _print(result: Result, terminal: Terminal) -> None:
         for number, call in enumerate(result.first_calls, 1):
             terminal.say(_call(number, call))
     terminal.table(HEAD, [_row(result, record) for record in records])
+    _print_checks(result, terminal)
     terminal.say("\nWhat it means, and what to do:")
     for entry, counts in _meanings(records).items():
         streams = ", ".join(f"{count:,} of {provider}" for provider, count in counts.items())
@@ -250,6 +269,18 @@ def _print(result: Result, terminal: Terminal) -> None:
         terminal.say(f"\n{unasked:,} streams were not asked: their turn did not come before the end.")
     definite = sum(map(result.is_definite, records))
     terminal.say(f"\n{definite:,} of {len(records):,} streams got a definite answer, by {result.calls:,} calls.")
+
+
+def _print_checks(result: Result, terminal: Terminal) -> None:
+    """Print what viewers get: each check as it went if there are few, else in one line."""
+    checks = [(record, check) for record in result.records for check in result.checks_of(record)]
+    if len(checks) <= FEW_CALLS:
+        for _, check in checks:
+            terminal.say("\nWhat viewers get at " + "\n".join(check.lines()))
+    else:
+        rows = [[printable("/".join(record.key)), check.name, check.judgement()] for record, check in checks]
+        terminal.say()
+        terminal.table(("stream", "playback", "what viewers get"), rows)
 
 
 def _row(result: Result, record: Record) -> list[str]:

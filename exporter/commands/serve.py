@@ -149,8 +149,7 @@ def _runner(app: App, guard: WebGuard, options: ServeOptions) -> web.AppRunner:
 
 def _log_warnings(loaded: config.Config, path: Path) -> None:
     # Files that Kubernetes mounts are readable by all in the container, and no cause to warn.
-    readable = readable_secrets(loaded, path) if readable_by_all(path) else ()
-    for warning in [*map(str, loaded.warnings), *readable]:
+    for warning in [*map(str, loaded.warnings), *readable_secrets(loaded, path, readable_by_all)]:
         log.warning("configuration", warning=warning)
 
 

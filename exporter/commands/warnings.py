@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from exporter import config, files
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
 from exporter.credentials.fields import configured
-from exporter.fields import Secret, SecretSource, format_duration
+from exporter.fields import Secret, SecretSource, format_duration, number
 from exporter.model import Account
 from exporter.providers.interface import AnyProvider
 from exporter.routes import Http
@@ -35,21 +35,30 @@ def warnings(
         )
 
 
-def readable_secrets(loaded: Config, path: Path) -> Iterator[str]:
-    """Yield a warning if the configuration holds secrets and others than its owner may read it."""
+def readable_secrets(loaded: Config, path: Path, counts: Callable[[Path], bool] = lambda _file: True) -> Iterator[str]:
+    """Yield a warning for each file of the configuration that holds secrets and that others than its owner may read.
+
+    `counts` says which files are looked at.
+    """
     owners = [account.name for account in loaded.accounts if _holds_secret(account, loaded.http)]
     owners += ["http.proxy_url"] if loaded.http.in_plain else []
     owners += ["store.url"] if loaded.store is not None and loaded.store.in_plain else []
-    try:
-        status = files.look(path, files.SECONDS)
-    except TimeoutError:
-        return
-    mode = status.st_mode & 0o777 if status is not None else 0  # none if it has gone since it was read
-    if owners and mode & READABLE:
-        yield (
-            f"{path} holds the secrets of {_listed(owners)} and may be read by others (mode {mode:04o}): "
-            f"chmod 600, or give them as FIELD_file or FIELD_env"
-        )
+    held = {path: owners} if owners else {}
+    for file, where, count in loaded.plain_addresses:
+        more = ["another address" if count == 2 else f"{number(count - 1)} more addresses"] if count > 1 else []
+        held[file] = [*held.get(file, ()), where, *more]
+    ways = {file: "; an address as url_file or url_env" for file, _, _ in loaded.plain_addresses}
+    for file in filter(counts, held):
+        try:
+            status = files.look(file, files.SECONDS)
+        except TimeoutError:
+            return
+        mode = status.st_mode & 0o777 if status is not None else 0  # none if it has gone since it was read
+        if mode & READABLE:
+            yield (
+                f"{file} holds the secrets of {_listed(held[file])} and may be read by others (mode {mode:04o}): "
+                f"chmod 600, or give them as FIELD_file or FIELD_env{ways.get(file, '')}"
+            )
 
 
 def _holds_secret(account: Account, http: Http) -> bool:

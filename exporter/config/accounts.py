@@ -9,6 +9,7 @@ from exporter import providers as clouds
 from exporter.config import secret_values
 from exporter.config.findings import Findings
 from exporter.config.http import PROXY_KEYS, HttpSettings
+from exporter.config.playback import SIGNING_KEYS
 from exporter.config.problems import Place
 from exporter.config.secret_values import SUFFIXES, Choose, secret_fields
 from exporter.config.sources import Sources
@@ -147,7 +148,7 @@ class Accounts:
         """Return every key that may hold a secret, or say where it is."""
         fields = {field for provider in self.providers.values() for field in secret_fields(provider.account)}
         own = (field + suffix for field in fields for suffix in SUFFIXES.values())
-        return frozenset((*PROXY_KEYS, *URL_KEYS, *own))
+        return frozenset((*PROXY_KEYS, *URL_KEYS, *SIGNING_KEYS, *own))
 
     def _check_actions(self, quota: Any, provider: AnyProvider, place: Place) -> None:
         actions = provider.apis()

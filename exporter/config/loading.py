@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from exporter import files
+from exporter.addresses import USUAL_PLAYBACK
 from exporter.config.accounts import Accounts, keys_of
 from exporter.config.document import Document, Format, read_document
 from exporter.config.findings import Findings
 from exporter.config.http import KEYS, TLS_KEYS, HttpSettings
+from exporter.config.playback import ADDRESS_KEYS, PlaybackReader, PlaybackShape
 from exporter.config.problems import ConfigErrors, Place, Problem, path_of
 from exporter.config.schedules import Schedules
 from exporter.config.secret_values import Choose, Read, read_file
@@ -85,6 +87,7 @@ TOP = Keys(
         "store",
         "shard",
         "http",
+        "playback",
         "accounts",
         "streams",
         "stream_files",
@@ -104,6 +107,8 @@ def _words(providers: Mapping[str, AnyProvider]) -> frozenset[str]:
         *KEYS.retired,
         *TLS_KEYS.own,
         *STORE_KEYS.own,
+        *ADDRESS_KEYS.own,
+        *PlaybackShape.model_fields,
         *ScrapeShape.model_fields,
         *ShardShape.model_fields,
         *TAKEN_LABELS,
@@ -149,7 +154,9 @@ class _Loading:
         self.accounts = Accounts(self.findings, providers, environ, sources, self.http, choose)
         options = {"provider": providers, "account": self.accounts.owners}
         self.schedules = Schedules(self.findings, partial(zone, environ=environ, read=self.read), options, now)
-        self.streams = Streams(self.findings, providers, self.accounts, self.schedules)
+        self.playback = USUAL_PLAYBACK
+        self.playbacks = PlaybackReader(self.findings, sources)
+        self.streams = Streams(self.findings, providers, self.accounts, self.schedules, self.playbacks)
         table = Table(Columns.of(providers.values()), self.streams.elsewhere)
         self._table = replace(self._format, fill=table.fill, locate=table.locate)
         self.expectations = Expectations()
@@ -165,6 +172,8 @@ class _Loading:
             scrape=self.scrape,
             store=self.store,
             http=self.http.top,
+            playback=self.playback,
+            plain_addresses=self.playbacks.told(),
             accounts=tuple(self.accounts.valid.values()),
             streams=tuple(self.streams.valid),
             label_names=self.streams.label_names(),
@@ -209,6 +218,7 @@ class _Loading:
             self.scrape = Scrape(**scrape.model_dump())
         self.store = self.stores.read(raw)
         self.http.read(raw)
+        self.playback = self.playbacks.settings(raw)
         self.shard = self._shards.read(raw)
         self.streams.shard = WHOLE if self.whole else self.shard
         self.accounts.read(raw, self.scrape.max_age, self.shard.count)

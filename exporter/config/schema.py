@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import Any
 
+from exporter.addresses import SIGNERS
 from exporter.config.http import PROXY_KEYS, PROXY_URL, TLS_CONFIG, HttpShape, TlsShape
+from exporter.config.playback import MOST_ADDRESSES, SECRETS, SIGNING, AddressShape, PlaybackShape
 from exporter.config.secret_values import secret_fields
 from exporter.config.shards import ShardShape
 from exporter.config.store import URL, URL_KEYS, StoreShape
@@ -18,6 +20,8 @@ from exporter.providers.interface import AnyProvider
 
 Json = dict[str, Any]
 
+_HTTP = r"^[hH][tT][tT][pP][sS]?://[^\s\\#]+$"
+
 STREAM_FILES = (
     "patterns of further files, relative to this one, each a list of streams: YAML, or CSV where the name ends in .csv"
 )
@@ -26,6 +30,10 @@ STORE = (
     "Redis 6 or later, or Valkey: redis://HOST:PORT/DATABASE, rediss:// for TLS, unix://PATH; USER:PASSWORD@ stands "
     "before the host"
 )
+ADDRESS = (
+    "its URL, which is a secret if its query holds a token; `{stream}` in path or query stands for the stream's name"
+)
+SIGNED = "key to make %s with, anew for each check; the URL is written without"
 PROXY = "proxy for all requests, such as http://proxy.example:3128, or https://…; USER:PASSWORD@ stands before the host"
 
 
@@ -47,6 +55,7 @@ def schema(providers: Mapping[str, AnyProvider]) -> Json:
         "stream": {"anyOf": [{"$ref": f"#/$defs/{name}_stream"} for name in providers]},
         "stream_file": {"type": "array", "items": {"$ref": "#/$defs/stream"}},
         "http": _http(),
+        "playback": {"anyOf": [{"type": "string", "pattern": _HTTP}, _address()]},
     }
     for name, provider in providers.items():
         definitions[f"{name}_account"] = _account(provider)
@@ -59,6 +68,7 @@ def schema(providers: Mapping[str, AnyProvider]) -> Json:
             "scrape": _fields(ScrapeShape),
             "store": _store(),
             "http": {"$ref": "#/$defs/http"},
+            "playback": _fields(PlaybackShape),
             "shard": _fields(ShardShape),
             "accounts": _list({"$ref": "#/$defs/account"}, "who asks", minItems=1),
             "streams": _list({"$ref": "#/$defs/stream"}, "what is watched", default=[]),
@@ -148,6 +158,20 @@ def _store() -> Json:
     return {**found, "oneOf": [{"required": [key]} for key in URL_KEYS]}
 
 
+def _address() -> Json:
+    """Describe an address that viewers use, where it is more than its URL."""
+    found = _fields(AddressShape)
+    fields = {name: described for name, described in found["properties"].items() if name not in SECRETS}
+    fields["interval"].pop("default")
+    urls = _three_keys(URL, ADDRESS)
+    urls[URL]["pattern"] = _HTTP
+    keys = {field: _three_keys(field, SIGNED % " and ".join(SIGNERS[signer])) for field, signer in SIGNING.items()}
+    either = [key for three in keys.values() for key in three]
+    pairs = [{"not": {"required": list(pair)}} for pair in combinations(either, 2)]
+    properties = {**urls, **fields, **{key: each for three in keys.values() for key, each in three.items()}}
+    return {**found, "properties": properties, "oneOf": [{"required": [key]} for key in URL_KEYS], "allOf": pairs}
+
+
 def _secret(provider: AnyProvider, field: str) -> Json:
     """Describe a secret's three keys: what it is for, and where it comes from if none is given."""
     about = "secret of the provider's stream callbacks; opens /callbacks/NAME for this account"
@@ -170,6 +194,7 @@ def _three_keys(field: str, about: str) -> Json:
 def _stream(provider: AnyProvider) -> Json:
     found = _fields(provider.stream)
     fields = found["properties"]
+    fields["playback"] = _list({"$ref": "#/$defs/playback"}, fields["playback"]["description"], maxItems=MOST_ADDRESSES)
     fields["labels"] = _labels(fields["labels"], [{"enum": sorted(TAKEN_LABELS)}, {"pattern": "^__"}])
     item = {key: value for key, value in fields["name"].items() if key != "description"}
     names = _list(item, "short form: one stream for each name, alike in all else", minItems=1, uniqueItems=True)

@@ -64,8 +64,11 @@ class Sources:
         return None
 
     def fetched(self, field: str, source: SecretSource, place: Place) -> Secret | None:
-        """Return the secret of a field, or None after reporting why it cannot be had."""
-        here = (*place, field + SUFFIXES[source.kind])
+        """Return the secret of a field of the mapping at `place`, or None after reporting why it cannot be had."""
+        return self.fetched_at(field, source, (*place, field + SUFFIXES[source.kind]))
+
+    def fetched_at(self, field: str, source: SecretSource, here: Place) -> Secret | None:
+        """Do the same for one that stands in a place of its own."""
         try:
             found = secret_values.secret(field, source, self._environ, self._read)
         except CredentialsMissing as error:

@@ -8,12 +8,15 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from exporter.addresses import PLACEHOLDER
 from exporter.config.accounts import Accounts
 from exporter.config.document import ELSEWHERE, Document
 from exporter.config.findings import Findings
+from exporter.config.playback import PlaybackReader
 from exporter.config.problems import Place
 from exporter.config.schedules import Schedules
 from exporter.config.shards import WHOLE
+from exporter.config.warnings import PLAYBACK
 from exporter.config.wording import (
     Keys,
     already_taken,
@@ -43,9 +46,15 @@ class Streams:
     """
 
     def __init__(
-        self, findings: Findings, providers: Mapping[str, AnyProvider], accounts: Accounts, schedules: Schedules
+        self,
+        findings: Findings,
+        providers: Mapping[str, AnyProvider],
+        accounts: Accounts,
+        schedules: Schedules,
+        playback: PlaybackReader,
     ) -> None:
         self.findings = findings
+        self.playback = playback
         self.schedules = schedules
         self.accounts = accounts
         self.shard = WHOLE
@@ -89,7 +98,7 @@ class Streams:
         """Check what all streams have in common, where the account is unknown."""
         if not isinstance(raw, dict):
             return
-        common = {key: value for key, value in raw.items() if key in Stream.model_fields}
+        common = {key: value for key, value in self._with_playback(raw, place).items() if key in Stream.model_fields}
         stand_in = {"name": "any"} if "names" in raw else {}
         self.findings.validated(Stream, {**stand_in, **common, "account": "any"}, place)
         known = {key for keys in self.keys.values() for key in keys.own}
@@ -125,6 +134,7 @@ class Streams:
         return f"; the only account is {listed(names)}" if names else ""
 
     def _one(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
+        raw = self._with_playback(raw, place)
         try:
             stream: Stream = provider.stream.model_validate(raw)
         except ValidationError as error:
@@ -137,11 +147,18 @@ class Streams:
             return
         self._name(stream.name, provider.name, place, "name")
         self._check(stream, provider, place)
-        self.valid.append(stream)
+        self.valid.append(_copies(stream, [stream.name])[0] if waiting(stream) else stream)
+
+    def _with_playback(self, raw: dict[str, Any], place: Place) -> dict[str, Any]:
+        """Return an entry with its addresses of viewers as values."""
+        if PLAYBACK not in raw:
+            return raw
+        return {**raw, PLAYBACK: self.playback.addresses(raw[PLAYBACK], (*place, PLAYBACK))}
 
     def _many(self, raw: dict[str, Any], provider: AnyProvider, place: Place) -> None:
         """Read the short form: what is shared is checked once, and each stream is a copy with its own name."""
         shared = {key: value for key, value in raw.items() if key != "names"} | {"name": "any"}
+        shared = self._with_playback(shared, place)
         if "name" in raw:
             self.findings.wrong((*place, "name"), "stands beside names; one of them is enough", at_key=True)
         model = self.findings.validated(provider.stream, shared, place, self.keys[provider.name])
@@ -157,6 +174,8 @@ class Streams:
             return
         if model is not None:
             self._check(model, provider, place, names=True)
+            if len(names) > 1:
+                self.playback.notice_shared(model.playback, (*place, PLAYBACK))
             copies = _copies(model, [name for _, name in own])
             self._check_names(copies, [index for index, _ in own], provider, place)
             self.valid += copies
@@ -229,16 +248,23 @@ def taken(label: str) -> str:
     return "this label name is taken; use another" if label in TAKEN_LABELS or label.startswith("__") else ""
 
 
+def waiting(stream: Stream) -> bool:
+    """Whether an address of a stream waits for its name."""
+    return any(PLACEHOLDER in address.url.reveal() for address in stream.playback)
+
+
 def _copies(model: Stream, names: list[str]) -> list[Stream]:
     """Return a copy of a stream for each name, by the pickle protocol: model_copy takes three times as long."""
     shape, settle = type(model), object.__setattr__
+    addresses = model.playback if waiting(model) else ()
     state = model.__getstate__()
     fields = state.pop("__dict__")
     rest = tuple(state.items())
     copies = []
     for name in names:
         copy = shape.__new__(shape)
-        settle(copy, "__dict__", {**fields, "name": name})
+        own = {PLAYBACK: tuple(address.filled(name) for address in addresses)} if addresses else {}
+        settle(copy, "__dict__", {**fields, "name": name, **own})
         for slot, value in rest:
             settle(copy, slot, value)
         copies.append(copy)

@@ -131,6 +131,7 @@ def _truth(text: str) -> bool:
 _READ: tuple[tuple[type, Read], ...] = (
     (str, str),
     (list, str.split),
+    (tuple, str.split),
     (bool, _truth),
     (int, _whole),
     (float, _decimal),

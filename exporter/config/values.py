@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from exporter.addresses import USUAL_PLAYBACK, PlaybackSettings
+from exporter.addresses import USUAL_PLAYBACK, PlaybackAddress, PlaybackSettings
 from exporter.config.problems import Problem
 from exporter.config.secret_values import SUFFIXES
 from exporter.config.shards import WHOLE, Shard
@@ -67,6 +67,7 @@ class Config:
         http: How the providers of accounts are reached that have no `http` of their own.
         store: What is shared with other exporters; None where nothing is.
         playback: How the addresses of streams are checked that viewers use.
+        plain_addresses: The files that hold secrets of such addresses themselves: where the first is, and how many.
         shard: Which of the streams are watched; read for all shards, the configuration holds those of all.
         accounts_by_name: The accounts again.
     """
@@ -83,6 +84,7 @@ class Config:
     http: Http = UNSET
     store: StoreSettings | None = None
     playback: PlaybackSettings = USUAL_PLAYBACK
+    plain_addresses: tuple[tuple[Path, str, int], ...] = ()
     shard: Shard = WHOLE
     accounts_by_name: Mapping[str, Account] = field(init=False, repr=False, compare=False)
 
@@ -112,6 +114,8 @@ def redacted_slices(config: Config) -> Iterator[str]:
         yield _dumped({"store": dict(config.store.shown)})
     if config.http.shown:
         yield _dumped({"http": dict(config.http.shown)})
+    if config.playback != USUAL_PLAYBACK or any(stream.playback for stream in config.streams):
+        yield _dumped({"playback": _settings(config.playback)})
     if config.shard.count > 1:
         yield _dumped({"shard": {"index": config.shard.index, "count": config.shard.count}})
     yield "accounts:\n" if config.accounts else "accounts: []\n"
@@ -143,5 +147,20 @@ def _account(account: Account, http: Http) -> dict[str, Any]:
 
 def _stream(stream: Stream) -> str:
     """Return a stream as one line: JSON is YAML, and ten times as fast to write."""
-    text = json.dumps(stream.model_dump(exclude_unset=True), ensure_ascii=False)
+    shown = stream.model_dump(exclude_unset=True, exclude={"playback"})
+    if stream.playback:
+        shown["playback"] = [_address(address) for address in stream.playback]
+    text = json.dumps(shown, ensure_ascii=False)
     return "- " + _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def _address(address: PlaybackAddress) -> dict[str, Any]:
+    """Return an address of viewers without its query; one from a file or a variable is shown by where it is."""
+    query = "?<secret>" if "?" in address.url.reveal() else ""
+    url = {} if {"url_file", "url_env"} & address.written.keys() else {"url": address.shown + query}
+    return {"name": address.name, **url, **address.written}
+
+
+def _settings(playback: PlaybackSettings) -> dict[str, Any]:
+    times = {name: format_duration(getattr(playback, name)) for name in ("interval", "timeout")}
+    return {**times, "concurrency": playback.concurrency, "rate": playback.rate}

@@ -31,6 +31,9 @@ _BARE_NAME = re.compile(r"(?P<name>[A-Z]{1,64}|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)", 
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _NOT_FILLED_IN = "looks like a variable, and none is filled in here: write the value itself"
 
+PLAYBACK = "playback"
+"""The key of addresses that viewers use, each a text or a mapping."""
+
 SECRETS_OF_CONTAINERS = ("/run/secrets/", "/var/run/secrets/")
 
 
@@ -85,7 +88,7 @@ def readable_by_all(path: Path) -> bool:
 
 
 def variables(document: Document, secrets: Set[str]) -> Mapping[Place, str]:
-    """Return what to say of each value that looks like a variable; accounts' secrets are left out."""
+    """Return what to say of each value that looks like a variable; secrets are left out, as more is said of them."""
     if not document.readable or not _QUICK.search(document.data):
         return {}
     return {
@@ -93,5 +96,6 @@ def variables(document: Document, secrets: Set[str]) -> Mapping[Place, str]:
         for place, value in leaves(document.value)
         if isinstance(value, str)
         and variable(value)
-        and not (place[0] in ("accounts", "http", "store") and secrets & set(place))
+        and not (secrets & set(place) and (place[0] in ("accounts", "http", "store") or PLAYBACK in place))
+        and place[-2:-1] != (PLAYBACK,)
     }

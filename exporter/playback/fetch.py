@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, NamedTuple
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Final, Literal, NamedTuple, Self
 
 from exporter.addresses import PlaybackAddress
-from exporter.model import Reason
-from exporter.routes import Route
+from exporter.model import Reason, Request
+from exporter.playback.rates import Rates
+from exporter.playback.urls import Target, may_ask, may_be_private, onward, shown, target
+from exporter.providers.interface import TransportError
+from exporter.routes import Http
+from exporter.transport import Transport, tls_context, translate
+from exporter.transport.client import Connection
+from exporter.transport.pool import REST_SECONDS
+from exporter.transport.resolver import LookUp, look_up, public_only
+from exporter.transport.unpacking import OUT_STEP, Unpacker
+
+MOST_REDIRECTS: Final = 5
+MOST_CONNECTING: Final = 16
+MOST_SPOILED: Final = 3  # connections on which something comes before anything was asked
+REDIRECTS: Final = (301, 302, 303, 307, 308)
+WITH_MEDIA: Final = (200, 206)
 
 Take = Callable[[bytes], bool]
 """Takes a part of a body; says whether more is wanted."""
+
+Ending = Literal["whole", "enough", "silent", "most"]
 
 
 class Wanted(NamedTuple):
@@ -19,18 +39,23 @@ class Wanted(NamedTuple):
     Attributes:
         url: The whole address.
         address: The configured address that led to it, which says whom it may ask.
-        until: When to give up, on the event loop's clock: for the head of the answer, and, without `silence`, all.
+        http: How that one's account reaches servers.
+        timeout: Seconds for the head of each answer and, without `silence`, for all of it, once its turn has come.
         most: Bytes of the body, unpacked, after which no more is received.
         first: Ask for the first bytes only, so many; 0 for all. A server may send all the same.
-        silence: Seconds without a byte after which a body counts as silent; None where `until` holds for the body too.
+        silence: Seconds without a byte after which a body is silent; None where `timeout` holds for the body too.
     """
 
     url: str
     address: PlaybackAddress
-    until: float
+    http: Http
+    timeout: float
     most: int
     first: int = 0
     silence: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<wanted of {self.address.shown}>"
 
 
 class Fetched(NamedTuple):
@@ -39,10 +64,10 @@ class Fetched(NamedTuple):
     Attributes:
         url: Whence, after redirects; with its query, so it is not shown.
         shown: The same as it may be shown.
-        status: The HTTP status.
+        status: The HTTP status. The body was read only where it is 200 or 206.
         headers: By name, in any case.
         first_byte: Seconds from the request to the first byte of the body; None if there was none.
-        seconds: How long all took.
+        seconds: How long all took, without waiting for turns.
         received: Bytes of the bodies as they came over the wire, those of redirects too.
         ending: Whether the body is whole, or enough of it was taken, or it fell silent, or `most` was reached.
     """
@@ -54,7 +79,10 @@ class Fetched(NamedTuple):
     first_byte: float | None
     seconds: float
     received: int
-    ending: Literal["whole", "enough", "silent", "most"]
+    ending: Ending
+
+    def __repr__(self) -> str:
+        return f"<fetched {self.status} from {self.shown}>"
 
 
 class NotFetched(Exception):  # noqa: N818 - a finding
@@ -75,18 +103,184 @@ class Fetcher:
     """Fetches over kept connections of its own, never those of the providers' APIs.
 
     Args:
-        route: Returns the way to a URL for an address.
-        pace: Awaited before each request, with the origin that is about to be asked.
+        rates: How fast hosts may be asked.
+        context: How certificates are verified, where a route names no authorities.
+        look_up: Resolves names.
+        rest: Seconds for which a connection is left alone after an answer.
     """
 
-    def __init__(self, route: Callable[[PlaybackAddress, str], Route], pace: Callable[[str], Awaitable[None]]) -> None:
-        self._route = route
-        self._pace = pace
+    def __init__(
+        self,
+        rates: Rates,
+        context: ssl.SSLContext | None = None,
+        look_up: LookUp = look_up,
+        rest: float = REST_SECONDS,
+    ) -> None:
+        self.rates = rates
+        self._open = AsyncExitStack()
+        context = context or tls_context()
+        # Kept apart, as a connection or a cached name of the one may lead where the other must not go.
+        self._anywhere = Transport(context, rest, look_up, patient=True)
+        self._public = Transport(context, rest, public_only(look_up), patient=True)
+
+    async def __aenter__(self) -> Self:
+        for transport in (self._anywhere, self._public):
+            await self._open.enter_async_context(transport)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
 
     async def fetch(self, wanted: Wanted, take: Take) -> Fetched:
         """Fetch, follow redirects to origins that may be asked, and hand the body to `take` as it comes.
 
+        What `take` raises is passed on.
+
         Raises:
             NotFetched: No answer came, or none that may be followed.
         """
-        raise NotImplementedError
+        asked = _permitted(wanted, lambda: target(wanted.url), "the address")
+        received, seconds = 0, 0.0
+        for redirects in range(MOST_REDIRECTS + 1):
+            try:
+                fetched = await self._fetch_one(wanted, asked, take, redirected=redirects > 0)
+                received += fetched.received
+                seconds += fetched.seconds
+                location = fetched.headers.get("location", "")
+                if fetched.status not in REDIRECTS or not location:
+                    return fetched._replace(received=received, seconds=seconds)
+                asked = _permitted(wanted, lambda: onward(asked, location), "the redirect")  # noqa: B023
+            except NotFetched as error:
+                error.received += received
+                raise
+        raise NotFetched(Reason.HTTP, f"redirects lead on more than {MOST_REDIRECTS} times", received)
+
+    async def _fetch_one(self, wanted: Wanted, asked: Target, take: Take, *, redirected: bool) -> Fetched:
+        """Ask for one URL, once more if a kept connection has ended meanwhile."""
+        for new in (False, True):
+            await self.rates.turn(asked.origin)
+            until = asyncio.get_running_loop().time() + wanted.timeout
+            connection = await self._connect(wanted, asked, until, new=new)
+            kept = connection.reused
+            try:
+                fetched = await _exchange(connection, wanted, asked, until, take)
+                return fetched._replace(shown=shown(wanted.address, asked, redirected=redirected))
+            except TransportError as error:
+                if not (kept and error.broke_early):
+                    raise NotFetched(error.reason, error.message, connection.received) from None
+            finally:
+                connection.release()
+        raise AssertionError("a new connection is not kept")
+
+    async def _connect(self, wanted: Wanted, asked: Target, until: float, *, new: bool) -> Connection:
+        """Return a connection on which nothing has come unasked."""
+        loop = asyncio.get_running_loop()
+        route = wanted.http.route(f"{asked.origin}/")
+        # A proxy looks names up itself; its own may well be private.
+        open_to_all = route.proxy is not None or may_be_private(wanted.address, asked)
+        transport = self._anywhere if open_to_all else self._public
+        try:
+            async with asyncio.timeout_at(until):
+                for _ in range(MOST_SPOILED):
+                    timeout = until - loop.time()
+                    made = await transport.connect(asked.origin, timeout, most=MOST_CONNECTING, new=new, route=route)
+                    if await _quiet(made):
+                        return made
+            raise TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
+        except (TransportError, TimeoutError) as error:
+            told = translate(error)
+            raise NotFetched(told.reason, told.message) from None
+
+
+async def _quiet(connection: Connection) -> bool:
+    """Say whether a request may go out on a connection now; give it back if not."""
+    quiet = False
+    try:
+        quiet = await connection.quiet()
+    finally:
+        if not quiet:
+            connection.release()
+    return quiet
+
+
+def _permitted(wanted: Wanted, find: Callable[[], Target], what: str) -> Target:
+    """Return what may be asked for; raises `NotFetched`."""
+    try:
+        found = find()
+    except ValueError as error:
+        raise NotFetched(Reason.HTTP, f"{what} {error}") from None
+    if not may_ask(wanted.address, found):
+        message = f"{what} leads to {found.origin}, which is not asked unless it is listed under `origins`"
+        raise NotFetched(Reason.HTTP, message)
+    return found
+
+
+async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until: float, take: Take) -> Fetched:
+    """Ask for one URL on a connection; raises `TransportError`."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    fields = {"Accept-Encoding": "identity"}
+    if wanted.first:
+        fields["Range"] = f"bytes=0-{wanted.first - 1}"
+    status, headers = await connection.open(Request("GET", asked.url, fields), until)
+    body = _Body(connection, wanted, until, take)
+    # No other body is waited for; one that came with its head leaves the connection as it should be.
+    ending: Ending = "enough"
+    if status in WITH_MEDIA:
+        encoding = headers.get("content-encoding", "").strip().lower()
+        ending = await body.receive(encoding, partial=status != WITH_MEDIA[0])
+    first_byte = None if body.first is None else body.first - begun
+    return Fetched(asked.url, "", status, headers, first_byte, loop.time() - begun, connection.received, ending)
+
+
+class _Body:
+    """Receives a body.
+
+    Attributes:
+        first: When its first byte came, on the loop's clock.
+    """
+
+    def __init__(self, connection: Connection, wanted: Wanted, until: float, take: Take) -> None:
+        self.first: float | None = None
+        self._until = until
+        self._connection = connection
+        self._wanted = wanted
+        self._take = take
+        self._left = wanted.most
+
+    async def receive(self, encoding: str, *, partial: bool) -> Ending:
+        """Receive until its end or until it is enough; raises `TransportError`."""
+        loop = asyncio.get_running_loop()
+        unpacker = Unpacker(encoding)
+        silence = self._wanted.silence
+        while True:
+            try:
+                async with asyncio.timeout_at(self._until if silence is None else loop.time() + silence):
+                    part = await self._connection.read()
+            except TimeoutError as error:
+                if silence is None:
+                    raise translate(error) from None
+                return "silent"
+            if not part:
+                if not partial:
+                    unpacker.end()
+                return "whole"
+            if self.first is None:
+                self.first = loop.time()
+            if (ending := await self._taken(unpacker, part)) is not None:
+                return ending
+
+    async def _taken(self, unpacker: Unpacker, part: bytes) -> Ending | None:
+        """Hand on what a part holds; say how the body ended, if that was enough of it."""
+        for piece in unpacker.feed(part):
+            fits = piece[: self._left]
+            self._left -= len(fits)
+            if not self._take(fits):
+                return "enough"
+            if not self._left:
+                return "whole" if self._connection.whole and len(fits) == len(piece) else "most"
+            if len(piece) == OUT_STEP:
+                await asyncio.sleep(0)  # a few bytes may hold megabytes
+        return None

@@ -5,10 +5,37 @@ https://datatracker.ietf.org/doc/html/draft-pantos-hls-rfc8216bis
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import math
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urljoin, urlsplit
+
+from m3u8.parser import parse
+
+from exporter.routes import DEFAULT_PORTS
 
 LARGEST_PLAYLIST: Final = 8 << 20
 MOST_VARIANTS: Final = 16
+
+_MOST_LINES: Final = 250_000
+_LONGEST_LINE: Final = 64 << 10  # of those that count
+_LONGEST_TARGET: Final = 3600.0  # seconds; what says more is broken, and would hide for hours that nothing moves
+_USUAL_TARGET: Final = 2.0
+_LEAST_LIMIT: Final = 6.0
+_LEAST_AGAIN: Final = 1.0
+_MARGIN: Final = 0.1
+_LONG: Final = 60.0
+_REMEMBERED: Final = 8
+_MOST_PLAYLISTS: Final = 1000
+_DATES: Final = (datetime(2009, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1, 1, tzinfo=UTC).timestamp())
+
+# Python ends lines at these, HLS does not: a title may hold them.
+_NO_LINE_ENDS: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_UNSAFE: Final = re.compile(r"[^!-~]")
+_SAFE: Final = "%/:?#[]@!$&'()*+,;="
 
 
 class MalformedPlaylist(Exception):  # noqa: N818 - a finding
@@ -20,11 +47,14 @@ class Master(NamedTuple):
 
     Attributes:
         playlists: The addresses of its variants, and of the renditions with sound that have their own, each once.
-        left_out: How many more there are than are checked.
     """
 
     playlists: tuple[str, ...]
-    left_out: int = 0
+
+    @property
+    def left_out(self) -> int:
+        """How many there are beyond those that are checked, if no variant is chosen."""
+        return max(0, len(self.playlists) - MOST_VARIANTS)
 
 
 class Media(NamedTuple):
@@ -32,7 +62,7 @@ class Media(NamedTuple):
 
     Attributes:
         target: Its target duration in seconds.
-        rows: What tells its rows and parts from those of another time; queries do not count.
+        rows: What tells its newest segment or part from that of another time; it holds no query.
         newest: The addresses of the newest segments or parts that can be fetched, the newest first: at most two.
         until: When its newest media ends, in Unix seconds; None if it does not say.
         ended: Whether nothing more will come.
@@ -51,16 +81,223 @@ def read(text: str, url: str) -> Master | Media:
     Raises:
         MalformedPlaylist: It is none, or breaks the rules.
     """
-    raise NotImplementedError
+    text = text.lstrip("\ufeff \t\r\n")
+    if not text.startswith("#EXTM3U"):
+        raise MalformedPlaylist("it is not a playlist: it does not begin with #EXTM3U")
+    if text.count("\n") + text.count("\r") > _MOST_LINES:
+        raise MalformedPlaylist("its playlist has too many lines")
+    reader = _Reader()
+    try:
+        data = parse(_NO_LINE_ENDS.sub(" ", text), custom_tags_parser=reader.take)
+    except MalformedPlaylist:
+        raise
+    except Exception:  # the library fails as it may, and its words hold the line
+        raise MalformedPlaylist(f"line {reader.line} of its playlist cannot be read") from None
+    reader.fold(data, {})
+    return _master(data, reader, url) if data["is_variant"] else _media(data, reader, url)
 
 
 def select(master: Master, variant: str) -> tuple[str, ...]:
-    """Return the playlists that count: all, or the one whose path ends so; none if there is none."""
-    raise NotImplementedError
+    """Return the playlists that count: all (at most 16), or the one whose path ends so; none if there is none."""
+    if not variant:
+        return master.playlists[:MOST_VARIANTS]
+    for ending in (f"/{variant.lstrip('/')}", variant):  # 720p.m3u8 is rather live/720p.m3u8 than live/1720p.m3u8
+        if found := tuple(one for one in master.playlists if urlsplit(one).path.endswith(ending)):
+            return found[:1]
+    return ()
+
+
+class _Piece(NamedTuple):
+    """A segment or part that can be fetched: its address, where it stands, and when it ends in Unix seconds."""
+
+    uri: str
+    place: tuple[object, ...]
+    until: float | None
+
+
+class _Reader:
+    """Sees each tag before the library does, and folds what the library has made of those before: nothing piles up.
+
+    Tags that do not matter are not read, so they may be as broken as they like.
+    """
+
+    def __init__(self) -> None:
+        self.line = 0
+        self.target = 0.0
+        self.longest = 0.0
+        self.begun = False
+        self.newest: deque[_Piece] = deque(maxlen=16)
+        self._rows = self._parts = self._breaks = 0
+        self._clock: float | None = None
+        self._elapsed = 0.0
+        self._gap = False
+
+    def take(self, line: str, number: int, data: dict[str, Any], state: dict[str, Any]) -> bool:
+        """Take a tag; says whether the library shall leave it out."""
+        self.line = number
+        self.fold(data, state)
+        tag, _, value = line.partition(":")
+        if tag in _READ_BY_LIBRARY:
+            _check_length(line)
+            return False
+        if len(data["playlists"]) + len(data["media"]) > _MOST_PLAYLISTS:
+            raise MalformedPlaylist("its playlist names too many others")
+        if tag in _READ_HERE:
+            _READ_HERE[tag](self, value, data, state)
+        return True
+
+    def fold(self, data: dict[str, Any], state: dict[str, Any]) -> None:
+        """Take what the library has read since: rows that are whole, and parts of the one to come."""
+        for row in data["segments"]:
+            self._fold_parts(row)
+            if uri := row.get("uri"):
+                self._fold_row(uri, row)
+        data["segments"].clear()
+        if segment := state.get("segment"):
+            self._fold_parts(segment)
+
+    def _fold_row(self, uri: str, row: Mapping[str, Any]) -> None:
+        duration = _seconds(row.get("duration"))
+        self.longest = max(self.longest, duration)
+        self._rows += 1
+        self.begun = True
+        if self._clock is not None:
+            self._clock += duration
+        self._parts, self._elapsed = 0, 0.0
+        if not self._gap:
+            self._found(uri, duration, row.get("byterange"), self._clock)
+        self._gap = False
+
+    def _fold_parts(self, segment: dict[str, Any]) -> None:
+        for part in segment.pop("parts", ()):
+            duration = _seconds(part.get("duration"))
+            self.begun = True
+            self._parts += 1
+            self._elapsed += duration
+            if (uri := part.get("uri")) and part.get("gap") != "YES":
+                until = None if self._clock is None else self._clock + self._elapsed
+                self._found(uri, duration, part.get("byterange"), until)
+
+    def _found(self, uri: str, duration: float, extent: object, until: float | None) -> None:
+        _check_length(uri)
+        self.newest.append(_Piece(uri, (self._rows, self._parts, self._breaks, duration, extent), until))
+
+    def _take_target(self, value: str, data: dict[str, Any], state: dict[str, Any]) -> None:
+        """Many servers write fractions, which the library refuses."""
+        self.begun = True
+        self.target = float(value)
+
+    def _take_date(self, value: str, data: dict[str, Any], state: dict[str, Any]) -> None:
+        """Take the time at which the row or part to come begins; a broken or absurd one is as good as none."""
+        if (unix := _unix(value)) is not None:
+            self._clock = unix - self._elapsed
+
+    def _take_break(self, value: str, data: dict[str, Any], state: dict[str, Any]) -> None:
+        self._breaks += 1
+
+    def _take_gap(self, value: str, data: dict[str, Any], state: dict[str, Any]) -> None:
+        """The library would give it to a part."""
+        self._gap = True
+
+    def _take_variant(self, value: str, data: dict[str, Any], state: dict[str, Any]) -> None:
+        """Of a variant only its address counts, whatever its attributes are."""
+        data["is_variant"] = True
+        state["expect_playlist"], state["stream_info"] = True, {}
+
+
+# The library reads rows, parts and renditions; the rest of its tags is left out.
+_READ_BY_LIBRARY: Final = frozenset(
+    f"#EXT{name}"
+    for name in ("INF", *(f"-X-{name}" for name in (
+        "BYTERANGE", "DISCONTINUITY-SEQUENCE", "ENDLIST", "MEDIA", "MEDIA-SEQUENCE", "PART", "PLAYLIST-TYPE", "SKIP",
+    )))
+)  # fmt: skip
+_READ_HERE: Final[Mapping[str, Callable[[_Reader, str, dict[str, Any], dict[str, Any]], None]]] = {
+    "#EXT-X-TARGETDURATION": _Reader._take_target,
+    "#EXT-X-PROGRAM-DATE-TIME": _Reader._take_date,
+    "#EXT-X-DISCONTINUITY": _Reader._take_break,
+    "#EXT-X-GAP": _Reader._take_gap,
+    "#EXT-X-STREAM-INF": _Reader._take_variant,
+}
+
+
+def _master(data: Mapping[str, Any], reader: _Reader, url: str) -> Master:
+    if reader.begun or reader.newest:
+        raise MalformedPlaylist("its playlist mixes variants and segments")
+    sound = [one["uri"] for one in data["media"] if one.get("type") == "AUDIO" and one.get("uri")]
+    found = dict.fromkeys([*(one["uri"] for one in data["playlists"]), *sound])
+    if not found:
+        raise MalformedPlaylist("its playlist names no variant")
+    return Master(tuple(dict.fromkeys(_whole(uri, url) for uri in found)))
+
+
+def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
+    if not (reader.begun or reader.newest):
+        raise MalformedPlaylist("its playlist names neither variants nor segments")
+    target = reader.target if 0 < reader.target <= _LONGEST_TARGET else reader.longest or _USUAL_TARGET
+    last = reader.newest[-1] if reader.newest else None
+    uris = tuple(dict.fromkeys(piece.uri for piece in reversed(reader.newest)))[:2]
+    newest = tuple(_whole(uri, url) for uri in uris)
+    return Media(target, _rows(data, last), newest, last.until if last else None, data["is_endlist"])
+
+
+def _rows(data: Mapping[str, Any], last: _Piece | None) -> tuple[object, ...]:
+    """Return the place of the newest row or part, counted from the stream's beginning.
+
+    Rows that only leave the window change nothing. Names count only where rows are not numbered: some servers
+    (Wowza, Amazon IVS) name the same rows anew for each viewer.
+    """
+    if last is None:
+        return ()
+    row, part, breaks, *rest = last.place
+    first = data["media_sequence"] + data["skip"].get("skipped_segments", 0)
+    name = "" if data["media_sequence"] or data["playlist_type"] == "event" else urlsplit(last.uri).path
+    return first + row, part, data.get("discontinuity_sequence", 0) + breaks, *rest, name
+
+
+def _seconds(duration: float | None) -> float:
+    return duration if duration is not None and 0 < duration <= _LONGEST_TARGET else 0.0
+
+
+def _unix(date: str) -> float | None:
+    try:
+        parsed = datetime.fromisoformat(date.strip().upper())
+        unix = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return unix if _DATES[0] <= unix <= _DATES[1] else None
+
+
+def _check_length(line: str) -> None:
+    if len(line) > _LONGEST_LINE:
+        raise MalformedPlaylist("a line of its playlist is too long")
+
+
+def _whole(uri: str, base: str) -> str:
+    """Return an address as it can be asked for."""
+    if "{$" in uri:
+        raise MalformedPlaylist("its playlist uses variables (EXT-X-DEFINE), which this check does not fill in")
+    try:
+        parts = urlsplit(urljoin(base, uri))
+        if parts.scheme in DEFAULT_PORTS and parts.hostname and parts.port != 0 and not _UNSAFE.search(parts.netloc):
+            return parts._replace(path=quote(parts.path, _SAFE), query=quote(parts.query, _SAFE)).geturl()
+    except ValueError:
+        pass
+    raise MalformedPlaylist("an address in its playlist is not one of HTTP")
 
 
 class Motion:
-    """Whether one media playlist moves, as far as several looks at it tell."""
+    """Whether one media playlist moves, as far as several looks at it tell.
+
+    Attributes:
+        moved: When its rows last changed, in monotonic seconds; None before that.
+    """
+
+    def __init__(self) -> None:
+        self.moved: float | None = None
+        self._since: float | None = None
+        self._looked = 0.0
+        self._seen: deque[tuple[object, ...]] = deque(maxlen=_REMEMBERED)
 
     def look(self, media: Media, now: float) -> bool | None:
         """Take what was seen at a time in monotonic seconds.
@@ -68,15 +305,30 @@ class Motion:
         Returns:
             True if its rows changed within three target durations (and six seconds), False if they stood still for
             longer, None if it is too early to tell. Rows that were seen before do not count as a change: two caches
-            may take turns.
+            may take turns. What changed while nobody looked for long may have stopped since, so that is too early too.
         """
-        raise NotImplementedError
+        if media.rows not in self._seen:
+            changed = self._since is not None and now - self._looked <= max(_limit(media), _LONG)
+            self.moved = now if changed else None
+            self._since = now
+            self._seen.append(media.rows)
+        self._looked = now
+        if self._left(media, now) <= 0:
+            return False
+        return True if self.moved is not None else None
 
     def again(self, media: Media, now: float) -> float:
         """Return the seconds after which another look tells more than this one; infinity if the usual time will do."""
-        raise NotImplementedError
+        left = self._left(media, now)
+        if left <= 0 or self.moved == now:
+            return math.inf
+        soon = left + _MARGIN
+        return soon if self.moved is not None else min(soon, max(media.target, _LEAST_AGAIN))
 
-    @property
-    def moved(self) -> float | None:
-        """When its rows last changed, in monotonic seconds; None before that."""
-        raise NotImplementedError
+    def _left(self, media: Media, now: float) -> float:
+        """Return the seconds until rows that stay the same have stood still for too long."""
+        return _limit(media) - (now - self._since if self._since is not None else 0.0)
+
+
+def _limit(media: Media) -> float:
+    return max(3 * media.target, _LEAST_LIMIT)

@@ -136,7 +136,7 @@ def _where_expected(alert: StreamAlert) -> str:
 (
 {indent(alert.expr, "  ")}
 )
-unless ignoring (media)
+unless ignoring (media, playback)
 min_over_time({records.EXPECTED}[{alert.expected}]) == 0"""
 
 

@@ -14,7 +14,7 @@ SITE_LABELS: Final = ("cluster", "environment", "namespace")
 """Target labels, besides the job, by which deployments are told apart."""
 EVERYWHERE: Final = ("provider", "account", "stream", "job")
 """Labels that alerts about a stream carry anyway."""
-TAKEN: Final = ("alertname", "media")
+TAKEN: Final = ("alertname", "media", "playback")
 """Labels that alerts give a meaning of their own."""
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Final
 
 from aiohttp import web
 
 from exporter.exposition import Names, negotiate, takes_gzip
+from exporter.playback.steps import PlaybackTranscript
 from exporter.rounds.account import AccountProber
+from exporter.rounds.transcript import Transcript
 from exporter.serving import views
 from exporter.serving.pages import PageCache
 from exporter.serving.sending import LargePages, admitted, compressed, send, text
@@ -83,17 +86,27 @@ class Scrapes:
     ) -> web.StreamResponse:
         """Show each request (redacted), its response, and how it was judged."""
         async with admitted(self.debugs, request, deadline, "probes with debug=true"):
-            calls = await self._service.watch_calls(prober, deadline, record)
+            calls, checks = await self._watch(deadline, prober, record)
         now = self._service.clock.now()
         row = None if record is None else next(self._service.board.rows(now, [record.key]), None)
-        transcript = views.transcript(calls, row, now.mono)
+        transcript = views.transcript(calls, checks, row, now.mono)
         return await self._large.send(request, transcript.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+
+    async def _watch(
+        self, deadline: float, prober: AccountProber, record: Record | None
+    ) -> tuple[list[Transcript], list[PlaybackTranscript]]:
+        """Ask the provider, and check a single stream's addresses beside that; return both as they went."""
+        asking = self._service.watch_calls(prober, deadline, record)
+        if record is None or not record.stream.playback:
+            return await asking, []
+        calls, checks = await asyncio.gather(asking, self._service.playback.settle(record, deadline))
+        return calls, checks
 
     async def ask(self, request: web.Request, record: Record) -> None:
         """Ask about a stream for a reader of the status page, however recent its answer."""
         prober, deadline = self._service.prober.accounts[record.stream.account], self.deadline(request)
         async with admitted(self.debugs, request, deadline, "questions by hand"):
-            await self._service.watch_calls(prober, deadline, record)
+            await self._watch(deadline, prober, record)
 
     def deadline(self, request: web.Request) -> float:
         """Return the monotonic seconds by which to respond: Prometheus's timeout less the offset."""

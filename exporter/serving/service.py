@@ -12,6 +12,9 @@ from exporter.config import Config
 from exporter.exposition import Exposition, Source
 from exporter.fields import Secret
 from exporter.model import Account, Credentials
+from exporter.playback.fetch import Fetcher
+from exporter.playback.prober import PlaybackProber
+from exporter.playback.rates import Rates
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.account import AccountProber
 from exporter.rounds.follow_ups import FollowUps
@@ -77,10 +80,12 @@ class Service:
         self.receivers: dict[str, CallbackReceiver] = {}
         self.turns = Turns(self.prober)
         self.follow_ups = FollowUps(self.turns)
+        self.playback = PlaybackProber(self.board, self.counters, clock, self._reader, Fetcher(Rates(clock.mono)))
         self._render_seconds = 0.0
         self.configure(config)
 
     async def __aenter__(self) -> Service:
+        await self._open.enter_async_context(self.playback)
         self.stores.start()
         return self
 
@@ -102,6 +107,7 @@ class Service:
         self.receivers = {receiver.account.name: receiver for receiver in self._configured_receivers(config)}
         self.follow_ups.keep()
         self.turns.keep()
+        self.playback.configure(config.accounts, config.streams, config.playback, config.scrape.max_age)
         self.config = config
         self.source.label_names = config.label_names
         self.source.reload_ok = True
@@ -132,6 +138,7 @@ class Service:
 
         A single account is probed once a second at most.
         """
+        self.playback.scraped()
         now = self.clock.mono()
         reuse = self.config.scrape.reuse if prober is None else max(self.config.scrape.reuse, GAP_SECONDS)
         # Rendering shares the budget and is expected to take as long as last time.
@@ -141,6 +148,7 @@ class Service:
 
     async def refresh_one(self, record: Record, deadline: float) -> None:
         """Probe one stream out of turn, unless its answer is younger than `scrape.reuse` or one second."""
+        self.playback.scraped()
         reuse = max(self.config.scrape.reuse, GAP_SECONDS)
         await self.turns.ask(record, deadline, self.clock.mono() - reuse)
         self.board.outdate(self.clock.now())

@@ -11,6 +11,7 @@ from exporter import status
 from exporter.config import redacted_slices
 from exporter.exposition import Names, Scope
 from exporter.model import Fault, State
+from exporter.playback.steps import PlaybackTranscript
 from exporter.providers import codes as catalogue
 from exporter.rounds.account import AccountProber
 from exporter.rounds.transcript import Transcript
@@ -109,8 +110,8 @@ def _event(name: str, fields: Mapping[str, Any]) -> bytes:
     return f"event: {name}\ndata: {json.dumps(fields)}\n\n".encode()
 
 
-def transcript(calls: Sequence[Transcript], row: Row | None, now: float) -> str:
-    """Return calls as text, each with its request (redacted), its response and how it was judged.
+def transcript(calls: Sequence[Transcript], checks: Sequence[PlaybackTranscript], row: Row | None, now: float) -> str:
+    """Return calls and checks as text, each with its request (redacted), its response and how it was judged.
 
     `row` is the stream, if only one was probed; `now` is in monotonic seconds.
     """
@@ -119,6 +120,7 @@ def transcript(calls: Sequence[Transcript], row: Row | None, now: float) -> str:
         tried = row is not None and row.tried > float("-inf")
         last = f" The last attempt was {(now - row.tried) * 1000:.0f} ms ago." if row and tried else ""
         parts.append(f"No call was made: {NO_CALL}.{last}\n")
+    parts += [f"--- playback {chr(10).join(check.lines())}\n" for check in checks]
     if row is not None:
         parts.append(f"{'/'.join(row.key)}: {json.dumps(stream_object(row), ensure_ascii=False, indent=2)}\n")
     return "\n".join(parts)

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import ssl
-from collections.abc import Awaitable
-from functools import lru_cache, partial
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import aiohttp
 from aiohttp.connector import Connection as Dialled
 from yarl import URL
 
-from exporter import __version__
 from exporter.model import Reply, Request
-from exporter.providers.interface import MEBIBYTE
-from exporter.routes import STRAIGHT, Proxy, Route
+from exporter.routes import STRAIGHT, Route
 from exporter.transport.aside import Aside, at_once
 from exporter.transport.errors import translate, translated
 from exporter.transport.intake import SMALL, Intake
 from exporter.transport.pool import REST_SECONDS, Pool
+from exporter.transport.requests import USER_AGENT, origin, written
 from exporter.transport.resolver import LookUp, Resolver, look_up
-from exporter.transport.tunnel import PROXY_REFUSES, Way, authorized, open_tunnel, refusal
-from exporter.transport.wire import Wire
+from exporter.transport.tunnel import PROXY_REFUSES, Way, open_tunnel, refusal
+from exporter.transport.wire import ENDLESS, HEAD_ALONE, Wire
 
 DNS_SECONDS: Final = 60
 CONNECT_GAP: Final = 0.25  # seconds after which another connection is tried, where no pace sets the gap
 RECEIVED_AHEAD: Final = 64 << 10  # bytes; the system doubles it
-USER_AGENT: Final = f"stream-exporter/{__version__}"
 
 
 def tls_context(authorities: str = "") -> ssl.SSLContext:
@@ -46,6 +43,13 @@ def tls_context(authorities: str = "") -> ssl.SSLContext:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
+
+
+class Head(NamedTuple):
+    """The head of an answer; look up headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
 
 
 class Connection:
@@ -118,12 +122,56 @@ class Connection:
             if not encoding and (small := wire.whole(SMALL)) is not None:
                 return Reply(message.code, message.headers, small)
             async with asyncio.timeout_at(until):
-                body, permit = await self._intake.take(wire.parts(), encoding, largest)
+                body, permit = await self._intake.take(self._parts(), encoding, largest)
             return Reply(message.code, message.headers, body, permit.give_back)
         except Exception as error:
             raise translate(error, began=wire.began, peer=self._peer) from None
         finally:
             self.reused = True
+
+    async def open(self, request: Request, until: float) -> Head:
+        """Make one call whose body is taken by `read` as it comes, and may be left at any time.
+
+        Args:
+            request: Request; its URL goes out byte for byte.
+            until: When to give up waiting for the answer's head, on the event loop's clock.
+
+        Raises:
+            TransportError: There was no usable answer.
+        """
+        self.spent, wire = 0.0, self._wire
+        try:
+            message = await wire.ask(written(request, 0, self._passes), ENDLESS, until, HEAD_ALONE)
+            if self._passes is not None and message.code == PROXY_REFUSES:
+                raise refusal(self._passes, message.code)
+            return Head(message.code, message.headers)
+        except Exception as error:
+            raise translate(error, began=wire.began, peer=self._peer) from None
+        finally:
+            self.reused = True
+
+    async def _parts(self) -> AsyncIterator[bytes]:
+        while part := await self._wire.part():
+            yield part
+
+    async def read(self) -> bytes:
+        """Return what has come of the body, as soon as there is something, and nothing at its end.
+
+        Raises:
+            TransportError: It broke off.
+        """
+        with translated(self._peer, began=True):
+            return await self._wire.part()
+
+    @property
+    def received(self) -> int:
+        """How many bytes of the last answer's body have come, as they were sent."""
+        return self._wire.received
+
+    @property
+    def whole(self) -> bool:
+        """Whether the last answer's body has come to its end, and was read to it."""
+        return self._wire.taken
 
     def release(self) -> None:
         """Give it back; it is kept if its call ended as it should."""
@@ -138,62 +186,6 @@ class Connection:
     def abandon(self) -> None:
         """End it as if it had broken."""
         self._wire.spoil()
-
-
-_URL: Final = re.compile(r"(https?://([^/?#\s\0]+))(/?[^#\s\0]*)")
-
-
-def written(request: Request, largest: int, passes: Proxy | None = None) -> bytes:
-    """Return a request as it goes out, its URL and headers byte for byte.
-
-    Args:
-        request: The request.
-        largest: Bytes that the answer's body may have.
-        passes: The proxy that passes the request on, if one does.
-
-    Raises:
-        ValueError: A header would end its line, or the URL is none.
-    """
-    where, host, target = _split(request.url)
-    given = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-    if not given.count("\r") == given.count("\n") == len(request.headers) or "\0" in given:
-        raise ValueError("a header holds more than one line")
-    carries = bool(request.body) or request.method != "GET"
-    default = _default_fields(host, tuple(request.headers), carries, largest > MEBIBYTE)
-    length = f"Content-Length: {len(request.body)}\r\n" if carries else ""
-    target = target if target.startswith("/") else f"/{target}"
-    if passes is not None:
-        target, length = f"{where}{target}", authorized(passes) + length
-    return f"{request.method} {target} HTTP/1.1\r\n{default}{given}{length}\r\n".encode() + request.body
-
-
-@lru_cache(maxsize=64)
-def _default_fields(host: str, given: tuple[str, ...], carries: bool, large: bool) -> str:
-    """Return the header fields that every request has, without those that are given."""
-    fields = {
-        "Host": host,
-        "User-Agent": USER_AGENT,
-        "Accept": "*/*",
-        "Accept-Encoding": "gzip" if large else "identity",
-    }
-    if carries:
-        fields["Content-Type"] = "application/octet-stream"
-    names = {name.lower() for name in given}
-    return "".join(f"{name}: {value}\r\n" for name, value in fields.items() if name.lower() not in names)
-
-
-@lru_cache(maxsize=128)
-def origin(url: str) -> str:
-    """Return scheme, host and port of a URL."""
-    return _split(url)[0]
-
-
-def _split(url: str) -> tuple[str, str, str]:
-    """Return a URL's origin, its host with the port, and what is asked for there."""
-    found = _URL.fullmatch(url)
-    if found is None:
-        raise ValueError("no URL")
-    return found[1], found[2], found[3]
 
 
 def _receiving_little_ahead(address: aiohttp.AddrInfoType) -> socket.socket:
@@ -238,6 +230,7 @@ class Transport:
         rest: Seconds for which a connection is left alone after an answer.
         look_up: Resolves names.
         aside: Unpacks large bodies off the event loop.
+        patient: Whether a name is looked up later where too many are at once, instead of failing.
     """
 
     def __init__(
@@ -246,17 +239,19 @@ class Transport:
         rest: float = REST_SECONDS,
         look_up: LookUp = look_up,
         aside: Aside = at_once,
+        *,
+        patient: bool = False,
     ) -> None:
         self._contexts = {} if context is None else {"": context}
         self._intake = Intake(aside)
         self._rest = rest
-        self._look_up = look_up
+        self._resolver = Resolver(look_up, waits=patient)
         self._dialler: Dialler | None = None
         self._pools: dict[Way, Pool[Connection]] = {}
 
     async def __aenter__(self) -> Self:
         self._context("")
-        self._dialler = Dialler(Resolver(self._look_up))
+        self._dialler = Dialler(self._resolver)
         return self
 
     async def __aexit__(

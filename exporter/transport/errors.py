@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.model import Reason
 from exporter.providers.interface import TransportError
+from exporter.transport.resolver import OnlyPrivate
 
 ENDPOINT: Final = "the endpoint"
 
@@ -32,6 +33,9 @@ def translate(error: Exception, *, began: bool = False, peer: str = ENDPOINT) ->
             return error
         case TimeoutError():
             return TransportError(Reason.TIMEOUT, f"no complete answer in time{of}")
+        case aiohttp.ClientConnectorDNSError(os_error=OnlyPrivate()):
+            why = f"the name of {peer} leads to private addresses only, which `private: true` would allow"
+            return TransportError(Reason.DNS, why)
         case aiohttp.ClientConnectorDNSError():
             return TransportError(Reason.DNS, f"the name of {peer} was not resolved")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
@@ -59,9 +63,9 @@ def why_untrusted(error: Exception) -> str:
 
 
 @contextmanager
-def translated(peer: str) -> Iterator[None]:
+def translated(peer: str, *, began: bool = False) -> Iterator[None]:
     """Raise our own errors for those of the block, in which a peer is spoken to."""
     try:
         yield
     except Exception as error:
-        raise translate(error, peer=peer) from None
+        raise translate(error, began=began, peer=peer) from None

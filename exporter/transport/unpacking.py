@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 from exporter.model import Reason
@@ -15,6 +16,7 @@ MOST_MEMBERS: Final = 16
 """A gzip body may consist of several; each costs time, even where it holds nothing."""
 
 BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+ZLIB: Final = 8
 
 
 class Oversized(TransportError):  # noqa: N818 - a finding
@@ -45,38 +47,64 @@ def unpack(raw: bytes, encoding: str, largest: int) -> bytes:
     """
     if plain(encoding):
         return raw
-    bits = BITS.get(encoding)
-    if bits is None:
-        raise TransportError(Reason.MALFORMED, "the body has a Content-Encoding that was not asked for")
+    unpacker = Unpacker(encoding)
     body = bytearray()
-    at, members = 0, 0
-    while at < len(raw):
-        members += 1
-        if members > (MOST_MEMBERS if bits == BITS["gzip"] else 1):
-            raise TransportError(Reason.MALFORMED, "the body goes on after its compressed part")
-        at = _member(raw, at, bits, body, largest)
+    for at in range(0, len(raw), IN_STEP):
+        for out in unpacker.feed(raw[at : at + IN_STEP]):
+            body += out
+            if len(body) > largest:
+                raise Oversized(largest)
+    unpacker.end()
     return bytes(body)
 
 
-def _member(raw: bytes, at: int, bits: int, body: bytearray, largest: int) -> int:
-    """Inflate the member that begins at `at`, and append it to the body; return the place after its end."""
-    inflater = zlib.decompressobj(bits)
-    full = False
-    while not inflater.eof:
-        # What is left of a step's input is copied each time, so little is put in at once.
-        step = inflater.unconsumed_tail
-        # After a full step there may be more to come out without anything put in.
-        if not step and not full:
-            step = raw[at : at + IN_STEP]
-            at += len(step)
-            if not step:
-                raise TransportError(Reason.MALFORMED, "the compressed body ends early")
-        try:
-            out = inflater.decompress(step, OUT_STEP)
-        except zlib.error:
-            raise TransportError(Reason.MALFORMED, "the body's compression is broken") from None
-        full = len(out) == OUT_STEP
-        body += out
-        if len(body) > largest:
-            raise Oversized(largest)
-    return at - len(inflater.unused_data)
+class Unpacker:
+    """Unpacks a body as it comes, a step at a time; raises `TransportError` where its encoding is unknown.
+
+    Args:
+        encoding: Its Content-Encoding in lower case, "" where there is none.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._bits = 0 if plain(encoding) else BITS.get(encoding)
+        if self._bits is None:
+            raise TransportError(Reason.MALFORMED, "the body has a Content-Encoding that was not asked for")
+        self._inflater: zlib._Decompress | None = None
+        self._members = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield what comes out of some bytes that are put in, in steps; raises `TransportError` if they are broken."""
+        if not self._bits:
+            yield data
+            return
+        while data:
+            inflater = self._member(data)
+            # What is left of a step's input is copied each time, so little is put in at once.
+            step, data = data[:IN_STEP], data[IN_STEP:]
+            full = True  # after a full step there may be more to come out without anything put in
+            while (step or full) and not inflater.eof:
+                try:
+                    out = inflater.decompress(step, OUT_STEP)
+                except zlib.error:
+                    raise TransportError(Reason.MALFORMED, "the body's compression is broken") from None
+                step, full = inflater.unconsumed_tail, len(out) == OUT_STEP
+                if out:
+                    yield out
+            if inflater.eof:
+                data = inflater.unused_data + data
+
+    def _member(self, data: bytes) -> zlib._Decompress:
+        """Return what inflates the member that goes on, or begins, with some bytes."""
+        if self._inflater is None or self._inflater.eof:
+            self._members += 1
+            if self._members > (MOST_MEMBERS if self._bits == BITS["gzip"] else 1):
+                raise TransportError(Reason.MALFORMED, "the body goes on after its compressed part")
+            # Some servers leave out zlib's frame, whose first byte says 8, for "deflate".
+            bare = self._bits == BITS["deflate"] and data[0] & 15 != ZLIB
+            self._inflater = zlib.decompressobj(-15 if bare else self._bits or 0)
+        return self._inflater
+
+    def end(self) -> None:
+        """Take the end of the body; raises `TransportError` if that is too early."""
+        if self._inflater is not None and not self._inflater.eof:
+            raise TransportError(Reason.MALFORMED, "the compressed body ends early")

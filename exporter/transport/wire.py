@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import ClientConnectionResetError, ClientPayloadError, StreamReader
@@ -24,6 +24,9 @@ from exporter.transport.unpacking import Oversized
 
 SLICE: Final = 1 << 13  # bytes that are parsed at once
 AHEAD: Final = 1 << 14  # bytes of a body that are received before anybody reads them
+HEAD_ALONE: Final = -1  # instead of that: the head is told of at once, and the body is read as it comes
+ENDLESS: Final = 1 << 62  # bytes of a body that may be as long as it likes: its reader cuts it off
+WIDEST: Final = 1 << 30  # bytes of a buffer that aiohttp can count
 MOST_INTERIM: Final = 8  # answers of status 1xx before the real one
 LONGEST_FIELD: Final = (1 << 15) + (1 << 10)  # bytes of one header with its name
 LONGEST_HEAD: Final = LONGEST_FIELD + (1 << 13)  # bytes, with interim answers
@@ -54,7 +57,7 @@ class Wire(ResponseHandler):
         self._content: StreamReader | None = None
         self._interim = 0
         self._came = self._taken = self._head = 0
-        self._largest = 0
+        self._largest = self._wanted = 0
         self._poll: select.poll | None = None
 
     @property
@@ -63,6 +66,16 @@ class Wire(ResponseHandler):
         if self.spoiled or self.due or self.should_close or self.transport is None or self.transport.is_closing():
             return False
         return self.transport.get_write_buffer_size() == 0  # an answer may come before its request is taken
+
+    @property
+    def received(self) -> int:
+        """How many bytes of the last answer's body have come."""
+        return 0 if self._content is None else self._content.total_bytes
+
+    @property
+    def taken(self) -> bool:
+        """Whether the last answer's body has come whole and all of it was taken."""
+        return self._content is not None and self._content.at_eof()
 
     @property
     def began(self) -> bool:
@@ -88,13 +101,14 @@ class Wire(ResponseHandler):
 
     # --- one call ----------------------------------------------------------------------------------------------------
 
-    async def ask(self, request: bytes, largest: int, until: float) -> RawResponseMessage:
+    async def ask(self, request: bytes, largest: int, until: float, ahead: int = AHEAD) -> RawResponseMessage:
         """Send a request; return its answer's head, once the body is whole or too large to be received ahead.
 
         Args:
             request: Head and body.
             largest: Bytes that the answer's body may have.
             until: When to give up, on the event loop's clock.
+            ahead: Bytes of the body that are waited for.
 
         Raises:
             TimeoutError: Nothing of this came in time.
@@ -103,13 +117,14 @@ class Wire(ResponseHandler):
         self._interim = self._came = self._taken = self._head = 0
         if self.transport is None or self.transport.is_closing():
             raise ClientConnectionResetError
-        self.due, self._message, self._content, self._largest = True, None, None, largest
+        self.due, self._message, self._content = True, None, None
+        self._largest, self._wanted = largest, ahead
         # A parser of its own: half a head may have come behind the last answer. A buffer of this size is never full:
         # the parser never pauses within an answer, the socket does.
         self.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
-            read_bufsize=largest + SLICE,
+            read_bufsize=min(largest, WIDEST) + SLICE,
             max_line_size=LONGEST_FIELD,
             max_field_size=LONGEST_FIELD,
         )
@@ -133,17 +148,17 @@ class Wire(ResponseHandler):
             return None
         return content.read_nowait()
 
-    async def parts(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes; what was not taken yet holds up the sender."""
+    async def part(self) -> bytes:
+        """Return what has come of the body, and nothing at its end; what was not taken yet holds up the sender."""
         assert self._content is not None
-        async for part in self._content.iter_any():
-            self._taken += len(part)
-            if self._ahead() <= AHEAD and self.transport is not None:
-                self.transport.resume_reading()
-            yield part
+        part = await self._content.readany()
+        self._taken += len(part)
+        if self._ahead() <= AHEAD and self.transport is not None:
+            self.transport.resume_reading()
+        return part
 
     def _ahead(self) -> int:
-        return 0 if self._content is None else self._content.total_bytes - self._taken
+        return self.received - self._taken
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
@@ -230,7 +245,7 @@ class Wire(ResponseHandler):
             return
         error = self.exception() if content is None else content.exception()
         if error is None and message is not None and content is not None:
-            if content.is_eof() or content.total_bytes > AHEAD:
+            if content.is_eof() or content.total_bytes > self._wanted:
                 answer.set_result(message)
                 return
             error = self.exception()

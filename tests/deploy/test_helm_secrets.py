@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from exporter.config.playback import AddressShape
 from exporter.fields import SecretSource
 from exporter.providers import all_providers
 
@@ -11,15 +12,16 @@ from .chart import account, helm, rendered
 
 
 def secret_fields() -> list[str]:
-    """Return the secret fields of all providers' accounts."""
+    """Return the secret fields of all providers' accounts, and of addresses that viewers use."""
     fields = [field for provider in all_providers().values() for field in provider.account.model_fields.items()]
+    fields += [(name, field) for name, field in AddressShape.model_fields.items() if name != "url"]
     return sorted({name for name, field in fields if field.annotation == SecretSource | None})
 
 
 def test_plain_secrets_are_refused() -> None:
     """No secret field of any provider can be written into the ConfigMap, and the refusal does not repeat its value."""
     fields = secret_fields()
-    assert {"server_secret", "secret_key", "access_key_secret", "secret_access_key"} <= set(fields)
+    assert {"tencent_key", "server_secret", "secret_key", "access_key_secret", "secret_access_key"} <= set(fields)
     for field in fields:
         assert rendered(account(**{f"{field}_file": "/run/secrets/stream-exporter/x"}))
         with pytest.raises(helm().HelmRenderError, match=f"give {field}_file or {field}_env") as refusal:

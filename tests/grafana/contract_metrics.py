@@ -71,7 +71,7 @@ CLIENT: Metrics = {
 METRICS: Metrics = {family.name: (family.kind, frozenset(family.labels)) for family in FAMILIES} | CLIENT
 
 # What Prometheus itself makes of them: alerts, and what the shipped rules record.
-ALERTS = P | A | {"alertname", "alertstate", "media"}
+ALERTS = P | A | {"alertname", "alertstate", "media", "playback"}
 RECORDS: Metrics = {rule.name: ("gauge", P | A) for group in GROUPS for rule in group.rules if isinstance(rule, Record)}
 MADE: Metrics = {"ALERTS": ("gauge", ALERTS), "ALERTS_FOR_STATE": ("gauge", ALERTS), **RECORDS}
 

@@ -143,16 +143,19 @@ def test_what_only_some_have_is_folded_and_says_whose_it_is() -> None:
     """Who has no such cloud or callbacks gets one closed heading that says so, not panels without data."""
     folded = [row for board in BOARDS.values() for row in board["panels"] if row.get("collapsed")]
     callbacks = "Callbacks (only for accounts that have a callback secret)"
-    assert {row["title"] for row in folded} == {"Inputs (Tencent Cloud CSS only)", callbacks}
+    playback = "What viewers get (only for streams that have `playback`)"
+    assert {row["title"] for row in folded} == {"Inputs (Tencent Cloud CSS only)", playback, callbacks}
     inside = {one["title"] for row in folded for one in row["panels"]}
     rare = {"stream_inputs", "stream_callbacks_total", "stream_last_callback_timestamp_seconds"}
+    rare |= {"stream_playback_up", "stream_playback_errors_total", "stream_playback_bytes_total"}
     elsewhere = {
         panel["title"]
         for board in BOARDS.values()
         for panel, target in targets(board)
         if rare & {metric for metric, _ in metrics_of(target["expr"])}
     } - inside
-    assert elsewhere == {"Media, inputs, push or pull", "Degraded", "Degraded now"}
+    viewers = {"Not playable", "Not playable now, and since when", "Checks without a result", "What viewers get"}
+    assert elsewhere == {"Media, inputs, push or pull", "Degraded", "Degraded now"} | viewers
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -46,13 +46,20 @@ def inputs() -> list[dict[str, str]]:
     return found
 
 
-def held(folder: Path, title: str, place: int, samples: dict[str, float], **chosen: str) -> None:
+def held(
+    folder: Path,
+    title: str,
+    place: int,
+    samples: dict[str, float],
+    given: list[dict[str, str]] | None = None,
+    **chosen: str,
+) -> None:
     """Hold a query of a panel, of Stream if one is chosen, to its samples: by their labels in braces."""
     dashboard = "stream" if chosen else "fleet"
     expr = [text for name, text in queries(load()[dashboard], chosen) if name == title][place]
     wanted = [{"labels": labels, "value": value} for labels, value in samples.items()]
     check = {"expr": expr, "eval_time": "2h", "exp_samples": wanted}
-    test = {"interval": "1m", "input_series": inputs(), "promql_expr_test": [check]}
+    test = {"interval": "1m", "input_series": given or inputs(), "promql_expr_test": [check]}
     (folder / "expected.yml").write_text(yaml.safe_dump({"tests": [test]}), encoding="utf-8")
     accepts(promtool(), "test", "rules", folder / "expected.yml")
 

@@ -34,7 +34,8 @@ neither its value nor its key is repeated: the key may be the secret.
 {{- define "stream-exporter.refuseKey" -}}
 {{- $secrets := list
   "access_key" "access_key_id" "access_key_secret" "api_key" "api_secret" "callback_key" "callback_secret" "password"
-  "secret_access_key" "secret_id" "secret_key" "security_token" "server_secret" "session_token" "token" }}
+  "alibaba_key" "secret_access_key" "secret_id" "secret_key" "security_token" "server_secret" "session_token"
+  "tencent_key" "token" }}
 {{- $word := regexReplaceAll "[^a-z0-9]" (lower .key) "" }}
 {{- $at := .at }}
 {{- range $secrets }}

@@ -1,0 +1,74 @@
+"""What a check, or one playlist of it, comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from exporter.addresses import PlaybackAddress
+from exporter.model import Reason
+from exporter.playback.urls import shown_of
+
+NEVER: Final = float("inf")
+
+
+class Verdict(NamedTuple):
+    """What a check, or one playlist of it, came to; see `PlaybackCheck`.
+
+    Attributes:
+        again: Seconds after which another check tells more; infinity if the usual time will do.
+    """
+
+    up: bool | None
+    message: str
+    reason: Reason | None = None
+    age: float | None = None
+    first_byte: float | None = None
+    again: float = NEVER
+
+
+class Unclear(Exception):  # noqa: N818 - a finding
+    """Nobody knows; its text says why."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def status_says(status: int) -> tuple[Reason, str]:
+    """Return the reason for a status that does not tell whether viewers get media, and words for it."""
+    if status in (401, 403):
+        return Reason.AUTH, f"HTTP {status}: the address is refused; its token may be wrong or have expired"
+    if status == 429:
+        return Reason.THROTTLED, "HTTP 429: too many requests"
+    return Reason.HTTP, f"HTTP {status}"
+
+
+def looks_like_a_page(begin: bytes, content_type: str) -> bool:
+    """Whether HTML or another document came where media was expected."""
+    return content_type.lower().startswith("text/html") or begin.lstrip()[:1] == b"<"
+
+
+def without_query(url: str) -> str:
+    """Return an address without its query."""
+    return url.partition("?")[0]
+
+
+def worst(verdicts: Iterable[tuple[str, Verdict]], address: PlaybackAddress) -> Verdict:
+    """Return the verdict on a master playlist: all that count must play."""
+    found = list(verdicts)
+    again = min(verdict.again for _, verdict in found)
+    for url, verdict in sorted(found, key=lambda one: _rank(one[1])):
+        if verdict.up is not True:
+            return verdict._replace(message=f"{shown_of(url, address)}: {verdict.message}", again=again)
+    ages = [verdict.age for _, verdict in found if verdict.age is not None]
+    waits = [verdict.first_byte for _, verdict in found if verdict.first_byte is not None]
+    message = "it plays" if len(found) == 1 else f"all {len(found)} playlists play"
+    return Verdict(True, message, None, max(ages, default=None), max(waits, default=None), again)
+
+
+def _rank(verdict: Verdict) -> int:
+    """Sort what is down first, then what failed, then what is not known yet."""
+    if verdict.up is not None:
+        return 3 if verdict.up else 0
+    return 1 if verdict.reason is not None else 2

@@ -1,0 +1,168 @@
+"""When addresses are checked, in virtual time: each in its time, and no host waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+from exporter.playback.queue import ALWAYS, LOST, MOST_AT_ONCE, Queue
+from testbed.virtual import run
+
+START = 1000.0  # of virtual time
+
+
+@dataclass(slots=True)
+class Desk:
+    """Works on entries named HOST/NAME; remembers when, and how many of a host at once."""
+
+    takes: dict[str, float] = field(default_factory=dict)  # seconds by host
+    every: float = 10.0
+    begun: list[tuple[float, str]] = field(default_factory=list)
+    busy: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+
+    async def work(self, entry: str) -> float:
+        """Work for as long as the host takes."""
+        host = entry.partition("/")[0]
+        self.begun.append((asyncio.get_running_loop().time(), entry))
+        self.busy[host] += 1
+        self.most[host] = max(self.most[host], self.busy[host])
+        try:
+            await asyncio.sleep(self.takes.get(host, 0.1))
+        finally:
+            self.busy[host] -= 1
+        return self.every
+
+    def times(self, entry: str) -> list[float]:
+        """Return when an entry was begun."""
+        return [round(when - START, 3) for when, name in self.begun if name == entry]
+
+
+def queue(desk: Desk, concurrency: int = 2) -> Queue[str]:
+    """Return a queue that runs on the running loop's time."""
+    made: Queue[str] = Queue(desk.work, lambda entry: entry.partition("/")[0], asyncio.get_running_loop().time)
+    made.concurrency = concurrency
+    made.run(True)
+    return made
+
+
+def test_each_has_its_time() -> None:
+    """A new entry is worked on at once, and again after the seconds that its work returned, counted from its begin."""
+    desk = Desk()
+
+    async def story() -> None:
+        made = queue(desk)
+        made.keep(["a/1"])
+        await asyncio.sleep(25)
+        await made.close()
+
+    run(story())
+    assert desk.times("a/1") == [0.0, 10.0, 20.0]
+
+
+def test_a_slow_host_delays_only_its_own() -> None:
+    """Of a host that hangs no more than allowed are under way; another host's are worked on in time."""
+    desk = Desk({"slow": 1000.0})
+
+    async def story() -> None:
+        made = queue(desk, concurrency=3)
+        made.keep([*(f"slow/{i}" for i in range(50)), "quick/1"])
+        await asyncio.sleep(35)
+        await made.close()
+
+    run(story())
+    assert (desk.most["slow"], len([1 for _, name in desk.begun if name.startswith("slow")])) == (3, 3)
+    assert desk.times("quick/1") == [0.0, 10.0, 20.0, 30.0]
+
+
+def test_many_slow_hosts_leave_room_for_each_other() -> None:
+    """When as many are under way as there may be in all, each further host still has its two."""
+    hosts = MOST_AT_ONCE // 4
+    desk = Desk({f"slow{i}": 1000.0 for i in range(hosts)})
+
+    async def story() -> None:
+        made = queue(desk, concurrency=8)
+        made.keep([f"slow{i}/{j}" for i in range(hosts) for j in range(8)])
+        made.keep([*(f"slow{i}/{j}" for i in range(hosts) for j in range(8)), *(f"late/{j}" for j in range(9))])
+        await asyncio.sleep(0.05)
+        assert desk.busy["late"] == ALWAYS
+        await asyncio.sleep(1)
+        await made.close()
+
+    run(story())
+    assert desk.busy.total() == 0
+    assert len({name for _, name in desk.begun if name.startswith("late/")}) == 9
+    assert desk.most["late"] == ALWAYS
+
+
+def test_nothing_begins_while_it_rests() -> None:
+    """While it does not run, nothing is begun; once it runs again, what is due is begun at once, and once."""
+    desk = Desk()
+
+    async def story() -> None:
+        made = queue(desk)
+        made.keep(["a/1"])
+        await asyncio.sleep(5)
+        made.run(False)
+        await asyncio.sleep(95)
+        made.run(True)
+        await asyncio.sleep(5)
+        await made.close()
+
+    run(story())
+    assert desk.times("a/1") == [0.0, 100.0]
+
+
+def test_a_reload_keeps_times_and_ends_what_is_gone() -> None:
+    """An entry that stays keeps its time; one that is taken away is ended at once; one that comes back begins anew."""
+    desk = Desk({"b": 50.0})
+
+    async def story() -> None:
+        made = queue(desk)
+        made.keep(["a/1", "b/1"])
+        await asyncio.sleep(3)
+        made.keep(["a/1"])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert desk.busy["b"] == 0
+        made.keep(["a/1", "b/1"])
+        await asyncio.sleep(10)
+        await made.close()
+
+    run(story())
+    assert desk.times("a/1") == [0.0, 10.0]
+    assert desk.times("b/1") == [0.0, 3.0]
+
+
+def test_taken_away_and_back_in_one_turn() -> None:
+    """An entry that is taken away and comes back before its work has ended is not lost."""
+    desk = Desk({"b": 50.0})
+
+    async def story() -> None:
+        made = queue(desk)
+        made.keep(["b/1"])
+        await asyncio.sleep(1)
+        made.keep([])
+        made.keep(["b/1"])
+        await asyncio.sleep(LOST + 60)
+        assert desk.busy["b"] == 1
+        await made.close()
+
+    run(story())
+    assert len(desk.times("b/1")) > 1
+
+
+def test_one_that_takes_longer_than_its_time() -> None:
+    """Work that takes longer than the time between two is begun again when it has ended, never twice at once."""
+    desk = Desk({"a": 12.0})
+
+    async def story() -> None:
+        made = queue(desk)
+        made.keep(["a/1"])
+        await asyncio.sleep(30)
+        await made.close()
+
+    run(story())
+    assert desk.times("a/1") == [0.0, 12.0, 24.0]
+    assert desk.most["a"] == 1
