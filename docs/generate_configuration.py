@@ -81,9 +81,9 @@ streams:
 ```"""
 
 ORIGINS = """\
-Nothing is asked but the hosts of the stream's addresses and their `origins`, and no host that turns out to be at a private
-address, unless it is written as one (`10.0.0.7`, `localhost`, `cdn.internal`) or `private`. The query of an address is shown
-nowhere; from a file or a variable, only its host is. The account's [`http`](#http) counts."""
+Nothing is asked but the hosts of the stream's addresses and their `origins`, and no host that turns out to be at a
+private address, unless it is written as one (`10.0.0.7`, `localhost`, `cdn.internal`) or `private`. The query of an
+address is shown nowhere; from a file or a variable, only its host is. The account's [`http`](#http) counts."""
 
 SHARD = """\
 This exporter watches its part of the streams, at its part of every quota: [shards](scaling.md#shards). The environment
