@@ -97,5 +97,5 @@ def variables(document: Document, secrets: Set[str]) -> Mapping[Place, str]:
         if isinstance(value, str)
         and variable(value)
         and not (secrets & set(place) and (place[0] in ("accounts", "http", "store") or PLAYBACK in place))
-        and place[-2:-1] != (PLAYBACK,)
+        and not (place[-2:-1] == (PLAYBACK,) and isinstance(place[-1], int))
     }

@@ -173,6 +173,15 @@ def test_secrets_in_a_file_of_streams(tmp_path: Path) -> None:
     assert not list(readable_secrets(found, main))
 
 
+def test_a_variable_is_told_of_once() -> None:
+    """What is not filled in gets one hint, for an address the key that would read it; other keys get theirs too."""
+    told = refused(stream("${PLAY_URL}", {"url": "$(PLAY_URL)"}), playback={"interval": "${EVERY}"})
+    lines = told.splitlines()
+    assert [line.count("looks like a variable") for line in lines] == [1, 1, 1]
+    assert ": playback.interval: " in lines[2]
+    assert all(line.endswith("use url_env: PLAY_URL") for line in lines[:2])
+
+
 def test_names_are_the_only_ones_of_their_stream() -> None:
     """A name that another address has, by default too, is refused; other streams may have the same."""
     told = refused(stream(M3U8, {"url": f"{M3U8}2", "name": "playback-1"}), stream(M3U8, name="b"))
@@ -195,7 +204,7 @@ def test_what_is_likely_not_meant() -> None:
     config = loaded(stream(M3U8, M3U8, {"url": f"{M3U8}?txTime=1&x=1", "tencent_key": "k"}, f"{M3U8}?x=$PLAY_TOKEN"))
     assert [(one.path, one.message) for one in config.warnings] == [
         ("streams[0].playback[1]", "is checked twice: another address of this stream is the same"),
-        ("streams[0].playback[2].url", "holds a signature already (txtime), in whose place comes that by tencent_key"),
+        ("streams[0].playback[2].url", "holds a signature already (txtime), which tencent_key replaces"),
         ("streams[0].playback[3]", "looks like a variable, and none is filled in here: write the value itself"),
     ]
 
