@@ -26,6 +26,7 @@ class Board:
         on_news: Functions to call with each record of which something was learned, and what.
         failures: The latest kinds of failure, at most `MOST_FAILURES`, the oldest first.
         expectations: When each stream should be live; to be set before `watch`.
+        whole: Whether no other shard watches streams of the same configuration; likewise.
         recent: The latest changes.
     """
 
@@ -37,6 +38,7 @@ class Board:
         self.on_news: list[Callable[[Record, News], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self.expectations = Expectations()
+        self.whole = True
         self.recent = RecentChanges()
         self._records: dict[Key, Record] = {}
         self._hops = Hops()
@@ -72,7 +74,7 @@ class Board:
             else:
                 records[key] = Record(key, stream, added=self.version > 0)
         self._records = records
-        self._hops.watch(records.values(), self.expectations.numbers, max_age)
+        self._hops.watch(records.values(), self.expectations.numbers, max_age, whole=self.whole)
         self.failures = {kind: one for kind, one in self.failures.items() if (one.provider, one.stream) in records}
         self.recent.keep(records)
         self.max_age = max_age

@@ -102,12 +102,12 @@ class Side:
         counts: For each schedule, how many are live, are not, and are unknown.
     """
 
-    records: list[tuple[Record, int]] = field(default_factory=list)
+    records: dict[Record, int] = field(default_factory=dict)
     counts: dict[int, Counter[Live]] = field(default_factory=lambda: defaultdict(Counter))
 
     def add(self, record: Record, schedule: int) -> None:
         """Add a stream that follows a schedule."""
-        self.records.append((record, schedule))
+        self.records[record] = schedule
         self.counts[schedule][live_in(record.shown)] += 1
 
     def says(self, expected: Sequence[Expectation]) -> list[Live]:
@@ -120,7 +120,7 @@ class Side:
 
     def asked(self, expected: Sequence[Expectation], *, live: bool) -> float:
         """Return since when it has said so: its newest word of a live stream, its oldest word of those that are not."""
-        told = [one for one, schedule in self.records if expected[schedule].expected]
+        told = [one for one, schedule in self.records.items() if expected[schedule].expected]
         if live:
             return max(one.answered_mono for one in told if one.shown is State.ACTIVE)
         return min(one.answered_mono for one in told)
@@ -163,23 +163,24 @@ class Group:
             if own is None or theirs is None:
                 yield None
             else:
-                yield own is not theirs and self._lasts(
-                    *((provider, other) if own else (other, provider)), expected, now
-                )
+                live, gone = (provider, other) if own else (other, provider)
+                yield own is not theirs and self._lasts(live, gone, expected, now)
 
-    def _lasts(self, live: str, other: str, expected: Sequence[Expectation], now: float) -> bool:
-        doubt = self.doubts[live, other]
+    def _lasts(self, live: str, gone: str, expected: Sequence[Expectation], now: float) -> bool:
+        doubt = self.doubts[live, gone]
         # All rows of a document are made for the same moment.
         if not doubt.lasts and doubt.looked != now:
             doubt.looked = now
-            asked = self.sides[live].asked(expected, live=True), self.sides[other].asked(expected, live=False)
+            asked = self.sides[live].asked(expected, live=True), self.sides[gone].asked(expected, live=False)
             doubt.confirm(min(asked))
         return doubt.lasts
 
     def keep(self, before: Group) -> None:
         """Take over what is known of sides that have the same streams as before."""
         old = before.sides
-        same = {name for name, side in self.sides.items() if name in old and side.records == old[name].records}
+        same = {
+            name for name, side in self.sides.items() if name in old and side.records.keys() == old[name].records.keys()
+        }
         self.doubts.update({pair: doubt for pair, doubt in before.doubts.items() if same.issuperset(pair)})
 
 
@@ -199,31 +200,29 @@ class Hops:
         self._numbers: Mapping[Key, int] = {}
         self._patience = 0.0
 
-    def watch(self, records: Iterable[Record], numbers: Mapping[Key, int], patience: float) -> None:
+    def watch(self, records: Iterable[Record], numbers: Mapping[Key, int], patience: float, *, whole: bool) -> None:
         """Watch only these streams; what is compared as before goes on.
 
         Args:
             records: The streams.
             numbers: Which schedule each of them follows; 0 if it is not there.
             patience: For how many seconds a side may be unknown without ending a disagreement.
+            whole: Whether these are all streams; else a group's others may be live, and none is compared.
         """
         viewed: dict[Key, Viewed] = {}
         groups: dict[str, Group] = defaultdict(Group)
         for record in records:
             if record.stream.playback:
                 viewed[record.key] = self._viewed(record)
-            if name := record.stream.labels.get(GROUP):
+            if whole and (name := record.stream.labels.get(GROUP)):
                 groups[name].sides[record.key[0]].add(record, numbers.get(record.key, 0))
         self.viewed, before = viewed, self._groups
         self._groups = {name: group for name, group in groups.items() if len(group.sides) > 1}
-        self._group_of = {
-            record.key: group for group in self._groups.values() for side in group.sides.values()
-            for record, _ in side.records
-        }  # fmt: skip
+        for name in self._groups.keys() & before.keys():
+            self._groups[name].keep(before[name])
+        sides = [(group, side) for group in self._groups.values() for side in group.sides.values()]
+        self._group_of = {record.key: group for group, side in sides for record in side.records}
         self.keys = frozenset(self.viewed.keys() | self._group_of.keys())
-        for name, group in self._groups.items():
-            if name in before:
-                group.keep(before[name])
         self._numbers, self._patience = numbers, patience
 
     def _viewed(self, record: Record) -> Viewed:
@@ -240,7 +239,7 @@ class Hops:
         if (viewed := self.viewed.get(record.key)) is not None:
             viewed.told(record.shown, now, self._patience)
         if (group := self._group_of.get(record.key)) is not None:
-            counts = group.sides[record.key[0]].counts[self._numbers.get(record.key, 0)]
+            counts = group.sides[record.key[0]].counts[self._number(record)]
             counts[live_in(old)] -= 1
             counts[live_in(record.shown)] += 1
             group.see(expected, now, self._patience)

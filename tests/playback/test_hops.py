@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.model import State
 from exporter.schedule import NEVER, Schedule, Window
@@ -168,6 +170,40 @@ def test_a_reload_goes_on_unless_it_changes_the_address() -> None:
     assert made.differs("tencent/a", 10) is None
 
 
+EVENTS = st.lists(st.tuples(st.booleans(), st.sampled_from([True, False, None])), max_size=40)
+
+
+def expected_of(events: list[tuple[bool, bool | None]]) -> bool | None:
+    """Return what is shown after events, the newest last, each of the cloud or of viewers: live, not, or unknown."""
+    cloud = viewers = None
+    began, asked = None, {True: -1, False: -1}
+    for mono, (of_cloud, says) in enumerate(events):
+        cloud, viewers = (says, viewers) if of_cloud else (cloud, says)
+        if says is not None:
+            asked[of_cloud] = mono
+        if cloud is False or viewers is True:
+            began = None
+        elif cloud and viewers is False and began is None:
+            began = mono
+    if cloud is None or viewers is None:
+        return None
+    return began is not None and min(asked.values()) > began
+
+
+@given(events=EVENTS)
+def test_whatever_happens_both_were_asked_anew(events: list[tuple[bool, bool | None]]) -> None:
+    """By the rule read from the beginning each time: known on both sides, and both asked after it began."""
+    made = viewed()
+    for mono, (of_cloud, says) in enumerate(events):
+        if of_cloud:
+            made.says("tencent/a", None if says is None else LIVE if says else DOWN, mono)
+        else:
+            made.check("tencent/a", mono, up=says)
+        if mono % 3:
+            assert made.differs("tencent/a", mono + 0.5) is expected_of(events[: mono + 1])
+    assert made.differs("tencent/a", len(events)) is expected_of(events)
+
+
 # --- providers with the same group ------------------------------------------------------------------------------------
 
 
@@ -283,6 +319,19 @@ def test_a_reload_of_a_group_goes_on_unless_it_changes_who_is_compared() -> None
     assert made.differs("tencent/tencent", 10) is None
 
 
+def test_a_shard_compares_no_groups() -> None:
+    """Another shard may watch the stream that is live; what viewers get of its own streams it does compare."""
+    made = Watching()
+    made.board.whole = False
+    made.watch(("tencent", stream("tencent", "a", "final", PLAYED[:1])), ("zego", stream("zego", "z", "final")))
+    for mono in (0, 2, 4):
+        made.says("tencent/a", LIVE, mono)
+        made.says("zego/z", DOWN, mono)
+        made.check("tencent/a", mono, up=True)
+    assert made.differs("tencent/a", 5) is False
+    assert made.differs("zego/z", 5) is None
+
+
 def test_viewers_and_group_count_together() -> None:
     """One disagreement is enough; without one, all must be known."""
     made = Watching().watch(
@@ -315,7 +364,7 @@ def test_streams_without_addresses_and_group_are_unknown_here() -> None:
         ("zego", stream("zego", "there", "both")),
     )
     hops = Hops()
-    hops.watch(made.board, {}, MAX_AGE)
+    hops.watch(made.board, {}, MAX_AGE, whole=True)
     assert hops.keys == {("tencent", "viewed"), ("tencent", "here"), ("zego", "there")}
 
 
