@@ -44,7 +44,6 @@ class Viewing:
 
     def link(self, now: float) -> playlists.Link:
         """Return what makes addresses beside this one, signed at a time in Unix seconds if the stream demands it."""
-
         folder = self.path.rpartition("/")[0]
 
         def link(file: str) -> str:
