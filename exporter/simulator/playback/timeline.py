@@ -75,5 +75,5 @@ def _edge(stream: Stream, began: float, until: float) -> float:
         if isinstance(moving, Script) and moving.state(until) is not State.ACTIVE:
             edge = min(edge, moving.started(until))
         elif moving is False:
-            edge = min(edge, stream.still[name])
+            edge = min(edge, stream.still.get(name, began))
     return max(edge, began)
