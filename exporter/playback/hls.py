@@ -282,6 +282,7 @@ class Motion:
         self.moved: float | None = None
         self._since: float | None = None
         self._looked = 0.0
+        self._unsure = False
         self._seen: deque[tuple[object, ...]] = deque(maxlen=_REMEMBERED)
 
     def look(self, media: Media, now: float) -> bool | None:
@@ -290,11 +291,12 @@ class Motion:
         Returns:
             True if its rows changed within three target durations (and six seconds), False if they stood still for
             longer, None if it is too early to tell. Rows that were seen before do not count as a change: two caches
-            may take turns. What changed while nobody looked for long may have stopped since, so that is too early too.
+            may take turns.
         """
         if media.rows not in self._seen:
-            changed = self._since is not None and now - self._looked <= max(_limit(media), _LONG)
-            self.moved = now if changed else None
+            if self._since is not None:
+                self.moved = now
+                self._unsure = now - self._looked > max(_limit(media), _LONG)
             self._since = now
             self._seen.append(media.rows)
         self._looked = now
@@ -303,12 +305,16 @@ class Motion:
         return True if self.moved is not None else None
 
     def again(self, media: Media, now: float) -> float:
-        """Return the seconds after which another look tells more than this one; infinity if the usual time will do."""
+        """Return the seconds after which another look tells more than this one; infinity if the usual time will do.
+
+        What changed while nobody looked for long may have stopped since, so it is looked at again soon.
+        """
         left = self._left(media, now)
-        if left <= 0 or self.moved == now:
+        just_moved = self.moved == now
+        if left <= 0 or (just_moved and not self._unsure):
             return math.inf
         soon = left + _MARGIN
-        return soon if self.moved is not None else min(soon, max(media.target, _LEAST_AGAIN))
+        return min(soon, max(media.target, _LEAST_AGAIN)) if self.moved is None or just_moved else soon
 
     def _left(self, media: Media, now: float) -> float:
         """Return the seconds until rows that stay the same have stood still for too long."""

@@ -331,13 +331,6 @@ def test_rows_stand_while_nobody_looks() -> None:
     assert looks((0, 1), (1, 2), (1000, 2)) == [None, True, False]
 
 
-def test_a_change_while_nobody_looked_for_long_tells_nothing() -> None:
-    """It may have stopped since: that is as at the first look, and the next one tells."""
-    assert looks((0, 1), (1, 2), (61, 3), (122, 4), (124, 5)) == [None, True, True, None, True]
-    assert looks((0, 1), (1, 2), (100, 3), (106, 3)) == [None, True, None, False]
-    assert looks((0, 1), (90, 2), (181, 3), target=30.0) == [None, True, None]
-
-
 def test_the_last_change_is_remembered() -> None:
     """Where no date says how old the newest media is, the time since the last change does."""
     motion = Motion()
@@ -345,7 +338,7 @@ def test_the_last_change_is_remembered() -> None:
     for now, rows in [(0.0, 1), (2.0, 2), (3.0, 2), (100.0, 2), (101.0, 3), (500.0, 4)]:
         motion.look(at(rows), now)
         told.append(motion.moved)
-    assert told == [None, 2.0, 2.0, 2.0, 101.0, None]
+    assert told == [None, 2.0, 2.0, 2.0, 101.0, 500.0]
 
 
 def test_when_to_look_again() -> None:
@@ -364,7 +357,12 @@ def test_when_to_look_again() -> None:
     assert again((0, 1), (2, 2), target=2) == math.inf
     assert again((0, 1), (2, 2), (3, 2), target=2) == pytest.approx(5.1)
     assert again((0, 1), (2, 2), (8, 2), target=2) == math.inf
-    assert again((0, 1), (2, 2), (100, 3), target=5) == 5
+    assert again((0, 1), (2, 2), (62, 3), target=5) == math.inf
+    assert again((0, 1), (2, 2), (62.1, 3), target=5) == 5  # it may have stopped while nobody looked
+    assert again((0, 1), (2, 2), (62.1, 3), (67.1, 3), target=5) == pytest.approx(10.1)
+    assert again((0, 1), (2, 2), (62.1, 3), (67.1, 4), target=5) == math.inf
+    assert again((0, 1), (90, 2), target=30) == math.inf
+    assert again((0, 1), (91, 2), target=30) == 30
     assert Motion().again(at(1, 3.0), 0.0) == 3
 
 
