@@ -249,6 +249,10 @@ SINGLE = "#EXTINF:4,\n#EXT-X-BYTERANGE:500@{}\nall.ts"
         (playlist("a", "b"), playlist("a", "b", head="#EXT-X-DISCONTINUITY-SEQUENCE:1\n")),
         (playlist(SINGLE.format(0)), playlist(SINGLE.format(0), SINGLE.format(500))),
         (playlist(SINGLE.format(0)), playlist(SINGLE.format(500))),
+        (  # ffmpeg does not number the rows of one file
+            playlist(SINGLE.format(0), SINGLE.format(500), sequence=0),
+            playlist(SINGLE.format(500), SINGLE.format(1000), sequence=0),
+        ),
         (playlist("a"), playlist("#EXTINF:5,\na")),
         (playlist("a", "b", sequence=None), playlist("b", "c", sequence=None)),
         (playlist("a", "b", sequence=0), playlist("b", "c", sequence=0)),
