@@ -266,7 +266,7 @@ def _whole(uri: str, base: str) -> str:
     if "{$" in uri:
         raise MalformedPlaylist("its playlist uses variables (EXT-X-DEFINE), which this check does not fill in")
     try:
-        return urlsplit(urljoin(base, uri)).geturl()
+        return urljoin(base, uri)
     except ValueError:
         raise MalformedPlaylist("an address in its playlist is broken") from None
 

@@ -283,6 +283,7 @@ def test_what_is_new_changes_the_rows(before: str, after: str) -> None:
          playlist("b", sequence=101, head="#EXT-X-DISCONTINUITY-SEQUENCE:1\n")),
         (playlist("a"), playlist("a", "#EXT-X-GAP\n#EXTINF:4,\nb")),
         (playlist("a"), playlist("a") + PART.format("p").replace("DUR", "GAP=YES,DUR")),
+        (playlist("a"), playlist("a") + "#EXT-X-PART:DURATION=1\n"),
         (playlist("a"), playlist("a") + '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="p"\n'),
         (playlist(f"{DATE}#EXTINF:4,\na"), playlist(f"{DATE.replace('12:', '13:')}#EXTINF:4,\na")),
         (playlist("a"), playlist("#EXTINF:4.000,another title\na")),
@@ -442,6 +443,7 @@ def test_one_variant_can_be_chosen(variant: str, chosen: list[str]) -> None:
         ("#EXTM3U\n" + VARIANT.format(1, "//[hush/a.m3u8"), "an address in its playlist is broken"),
         (playlist(f"#EXTINF:4,{'h' * 65536}\na"), "line 5 of its playlist is too long"),
         ("#EXTM3U\n" + "\n" * 250_001, "too many lines"),
+        ("#EXTM3U\r" + "\r" * 250_001, "too many lines"),
         ("#EXTM3U\n" + VARIANT.format(1, "hush.m3u8") * 1002, "names too many others"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else None,
@@ -513,23 +515,23 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_time_is_bounded(kind: str) -> None:
-    """A playlist as large as one may be takes no more than seconds, whatever it repeats."""
+    """A playlist takes time by its size, whatever it repeats: as large as one may be, a few seconds."""
     once = HOSTILE[kind]
-    times = min(LARGEST_PLAYLIST // len(once), 240_000 // once.count("\n"))
+    times = min(LARGEST_PLAYLIST // 4 // len(once), 60_000 // once.count("\n"))
     text = playlist("a") + "".join(once.format(number) for number in range(times))
     began = time.process_time()
     with suppress(MalformedPlaylist):
         read(text, URL)
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 3
 
 
 @pytest.mark.parametrize("kind", ["rows", "parts", "keys"])
 def test_what_is_read_is_not_kept(kind: str) -> None:
     """Memory is that of the lines: a day of rows costs no hundreds of megabytes."""
     once = HOSTILE[kind]
-    text = playlist("a") + "".join(once.format(number) for number in range(20_000 // once.count("\n")))
+    text = playlist("a") + "".join(once.format(number) for number in range(6_000 // once.count("\n")))
     tracemalloc.start()
     read(text, URL)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 3 * len(text) + 80 * 20_000
+    assert peak < 3 * len(text) + 80 * 6_000
