@@ -12,8 +12,17 @@ from exporter.state.playback import PlaybackCheck
 
 MOST_SHOWN: Final = 2048
 HIDDEN: Final = "<redacted>"
-_QUERY: Final = re.compile(r"\?[^\s\"'<>]*")
-_VALUE: Final = re.compile(r"(?P<name>[A-Z0-9-]*(?:URI|VALUE|KEYID|IV|DATA)=)\"[^\"]*\"?|^[^#\s].*", re.MULTILINE)
+_LINE_END: Final = re.compile("\r\n|\r|\n")
+_TAG: Final = re.compile("#EXT[A-Z0-9-]{0,40}")
+_ATTRIBUTE: Final = re.compile('([A-Z0-9-]{1,32})=(?:"([^"]*)"?|([^,]*))')
+_PLAIN: Final = re.compile("[0-9A-Z.:+@x-]{1,40}")
+
+_SHOWN: Final = (
+    "#EXTINF", "#EXT-X-TARGETDURATION", "#EXT-X-MEDIA-SEQUENCE", "#EXT-X-DISCONTINUITY-SEQUENCE", "#EXT-X-VERSION",
+    "#EXT-X-PROGRAM-DATE-TIME", "#EXT-X-PLAYLIST-TYPE", "#EXT-X-BYTERANGE", "BANDWIDTH", "RESOLUTION", "TYPE", "METHOD",
+    "DURATION", "INDEPENDENT", "GAP", "PART-TARGET", "SKIPPED-SEGMENTS",
+)  # fmt: skip
+"""Tags and attributes whose values are shown if they look as they should; those of all others may be secrets."""
 
 
 @dataclass(slots=True)
@@ -75,13 +84,36 @@ class PlaybackTranscript:
         return [*found, f"  {self.judgement()}"]
 
 
-def excerpt(text: str, *, addresses: bool) -> str:
+def excerpt(body: bytes | bytearray, *, addresses: bool) -> str:
     """Return the beginning of a playlist without queries, or without any address of it."""
-    cut = text[:MOST_SHOWN]
-    hidden = _QUERY.sub(f"?{HIDDEN}", cut) if addresses else _VALUE.sub(_without, cut)
-    shown = "\n".join(printable(line, 256) for line in hidden.splitlines())
-    return shown + ("\n…" if len(text) > MOST_SHOWN else "")
+    text = body[: 4 * MOST_SHOWN].decode("utf-8", "replace")
+    lines = [_shown(line, addresses) for line in _LINE_END.split(text[:MOST_SHOWN])]
+    return "\n".join(lines) + ("\n…" if len(text) > MOST_SHOWN else "")
 
 
-def _without(found: re.Match[str]) -> str:
-    return f'{found["name"]}"{HIDDEN}"' if found["name"] else HIDDEN
+def _shown(line: str, addresses: bool) -> str:
+    """Return a line of a playlist as it may be shown: what may be a secret is hidden."""
+    line = line.strip()
+    tag, colon, value = line.partition(":")
+    if not line.startswith("#"):
+        return _address(line, addresses)
+    if not _TAG.fullmatch(tag):
+        return "#"
+    found = [_attribute(name, quoted, bare, addresses) for name, quoted, bare in _ATTRIBUTE.findall(value)]
+    return tag + colon + (",".join(found) or _value(tag, value.partition(",")[0]))
+
+
+def _attribute(name: str, quoted: str, bare: str, addresses: bool) -> str:
+    return f'{name}="{_address(quoted, addresses)}"' if name == "URI" else f"{name}={_value(name, quoted or bare)}"
+
+
+def _value(name: str, value: str) -> str:
+    return value if not value or (name in _SHOWN and _PLAIN.fullmatch(value)) else HIDDEN
+
+
+def _address(uri: str, addresses: bool) -> str:
+    """Return an address without what stands behind a question mark, or hide it if it holds more that may be secret."""
+    path, mark, _ = uri.partition("?")
+    if not uri or (addresses and not set("@=%#") & set(path)):
+        return printable(path, 256) + (f"?{HIDDEN}" if mark else "")
+    return HIDDEN

@@ -17,6 +17,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         again: Seconds after which another check tells more; infinity if the usual time will do.
+        silent: Whether it is down as nothing came for so long: that was waited for, and need not be asked for again.
     """
 
     up: bool | None
@@ -25,6 +26,7 @@ class Verdict(NamedTuple):
     age: float | None = None
     first_byte: float | None = None
     again: float = NEVER
+    silent: bool = False
 
 
 class Unclear(Exception):  # noqa: N818 - a finding
@@ -47,11 +49,6 @@ def status_says(status: int) -> tuple[Reason, str]:
 def looks_like_a_page(begin: bytes, content_type: str) -> bool:
     """Whether HTML or another document came where media was expected."""
     return content_type.lower().startswith("text/html") or begin.lstrip()[:1] == b"<"
-
-
-def without_query(url: str) -> str:
-    """Return an address without its query."""
-    return url.partition("?")[0]
 
 
 def worst(verdicts: Iterable[tuple[str, Verdict]], address: PlaybackAddress) -> Verdict:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import socket
+import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -305,6 +308,50 @@ def test_a_body_that_falls_silent_is_told_apart_from_one_that_is_late() -> None:
             seen = await net.get(f"{heard.url}/a.flv", seconds=0.1)
             assert (seen.error.reason, str(seen.error)) == (Reason.TIMEOUT, "no complete answer in time")
             assert seen.error.received == len(seen.body) > 0
+            assert heard.connections == 2
+
+    run(main)
+
+
+def test_an_event_loop_that_was_held_up_takes_what_came_meanwhile() -> None:
+    """Only when that is taken, and nothing more comes, a body is silent."""
+
+    def serve(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(1000)
+            peer.sendall(b"HTTP/1.1 200 OK\r\n\r\nx")
+            held_up.wait(10)
+            peer.sendall(b"y")
+            goes_on.set()
+            peer.recv(1)
+
+    held_up, goes_on = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=serve, args=(listener,), daemon=True).start()
+
+            def hold_up() -> None:
+                held_up.set()
+                goes_on.wait(10)
+                time.sleep(0.25)
+
+            async with opened() as net:
+                asyncio.get_running_loop().call_later(0.1, hold_up)
+                seen = await net.get(f"http://127.0.0.1:{listener.getsockname()[1]}/a.flv", silence=0.2)
+        assert (seen.body, seen.fetched.ending) == (b"xy", "silent")
+
+    run(main)
+
+
+def test_a_used_connection_is_told_and_can_be_refused() -> None:
+    """What comes over one may be another request's answer, so whoever doubts it asks anew."""
+
+    async def main() -> None:
+        async with serving(saying(answer(PLAYLIST))) as heard, opened() as net:
+            told = [(await net.get(f"{heard.url}/a", new=new)).fetched.reused for new in (False, False, True)]
+            assert told == [False, True, False]
             assert heard.connections == 2
 
     run(main)

@@ -15,7 +15,7 @@ from testbed.virtual import run
 from tests.playback.rig import FLV_HEAD, TS, Answer, Page, Rig, address, flv, flv_tag, media, moving, rig, watched
 
 A = "/live/a.m3u8"
-SEGMENTS = {f"/live/seg-{number}.ts": (lambda _: Page(TS, 206)) for number in range(200)}
+SEGMENTS = {f"/live/seg-{number}.ts": (lambda _: Page(TS, 206)) for number in range(400)}
 
 
 def story(pages: dict[str, Answer], tell: Callable[[Rig], Awaitable[None]], **settings: float) -> Rig:
@@ -72,7 +72,7 @@ def test_a_playlist_that_stands_still_is_down_in_time() -> None:
     seen: list[tuple[float, bool | None]] = []
 
     async def tell(one: Rig) -> None:
-        for _ in range(300):
+        for _ in range(400):
             await asyncio.sleep(0.1)
             if not seen or seen[-1][1] != one.up():
                 seen.append((round(one.web.now, 1), one.up()))
@@ -212,7 +212,7 @@ MASTER = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8?t=1\n#EXT-X-STREAM-IN
 )
 def test_every_variant_counts(low: Answer, up: bool | None, reason: Reason | None) -> None:
     """A master playlist is as good as the worst of its variants, which the message names without its query."""
-    one = story({A: lambda _: Page(MASTER), "/live/low.m3u8": low, "/live/high.m3u8": moving()}, after(30))
+    one = story({A: lambda _: Page(MASTER), "/live/low.m3u8": low, "/live/high.m3u8": moving()}, after(36))
     outcome = one.outcome()
     assert outcome is not None
     assert (outcome.up, outcome.reason) == (up, reason)
