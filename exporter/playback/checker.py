@@ -96,7 +96,10 @@ class Checker:
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""
-        return await Visit(self.address, self._http, self._means, timeout, self._memories, self._is_flv).check()
+        visit = Visit(self.address, self._http, self._means, timeout, self._memories, self._is_flv)
+        checked = await visit.check()
+        self._is_flv = visit.is_flv
+        return checked
 
 
 class Body:
@@ -226,6 +229,7 @@ class Visit:
                 return await self._playlist(found, body)
             return self._note(self._flv(found, body))
         finally:
+            self.is_flv = self.is_flv or body.flv is not None
             body.free()
 
     # --- HLS ---------------------------------------------------------------------------------------------------------
