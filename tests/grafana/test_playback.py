@@ -57,7 +57,8 @@ def test_streams_with_an_address_that_is_down_are_counted(tmp_path: Path, title:
 def test_degraded_streams_tell_how_many_addresses_are_down(tmp_path: Path) -> None:
     """The table of what is not whole has such streams, too."""
     rows = {
-        f'{{provider="zego", account="main", stream="{name}"}}': count for name, count in (("half", 1), ("gone", 2))
+        f'{{provider="zego", account="main", stream="{name}"}}': float(count)
+        for name, count in (("half", 1), ("gone", 2))
     }
     held(tmp_path, "Degraded now", 3, rows, inputs())
 
