@@ -213,22 +213,6 @@ def test_an_exporter_that_was_held_up_does_not_call_flv_silent() -> None:
     assert of_flv(Page(parts=parts, open=True), 30.0).up() is True
 
 
-def test_flv_is_known_by_what_came_before() -> None:
-    """An address that does not end in .flv is down too once no tag has come for ten seconds, at its second check."""
-
-    async def whole() -> None:
-        one = rig(watched(address("/live/a")))
-        one.web.pages = {"/live/a": lambda now: Page(parts=flv(20.0) if now < 20 else ((0.0, FLV_HEAD),), open=True)}
-        async with one.prober:
-            one.prober.scraped()
-            await asyncio.sleep(10)
-            assert one.up() is True
-            await asyncio.sleep(40)
-            assert one.up() is False
-
-    run(whole())
-
-
 # --- what only looks alive --------------------------------------------------------------------------------------------
 
 

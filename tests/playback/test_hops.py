@@ -94,11 +94,11 @@ def test_what_is_unknown_on_either_side_leaves_it_absent() -> None:
 def test_a_cloud_that_fails_now_and_then_hides_nothing() -> None:
     """Not even one that answers every second time only: it is the same disagreement before and after the failure."""
     made, seen = viewed(), []
-    for mono in range(0, 60, 10):
+    for mono in range(0, 200, 10):
         made.check("tencent/a", mono, up=False)
         made.says("tencent/a", LIVE if mono % 20 else None, mono + 1)
         seen.append(made.differs("tencent/a", mono + 2))
-    assert seen == [None, False, None, True, None, True]
+    assert seen == [None, False, *[None, True] * 9]
 
 
 def test_after_a_long_time_of_doubt_it_begins_anew() -> None:
@@ -152,6 +152,33 @@ def test_one_of_several_addresses_is_enough_and_all_must_be_up() -> None:
     assert made.differs("tencent/a", 8) is False  # the other address was looked at meanwhile, this one was not
     made.check("tencent/a", 9, up=False, name="cdn-b")
     assert made.differs("tencent/a", 10) is True
+
+
+def test_of_addresses_that_are_down_one_must_have_been_looked_at_anew() -> None:
+    """It is the same disagreement while the other one, down too, waits for its turn."""
+    made = viewed(2)
+    made.says("tencent/a", LIVE, 0)
+    made.check("tencent/a", 1, up=False, name="cdn-a")
+    made.check("tencent/a", 2, up=False, name="cdn-b")
+    made.says("tencent/a", LIVE, 3)
+    assert made.differs("tencent/a", 4) is True
+
+
+def test_another_stream_under_the_same_name_begins_anew() -> None:
+    """Where a reload changes what the cloud is asked for, its answers are those of another stream."""
+    made = viewed()
+    for mono in (0, 2, 4):
+        made.says("tencent/a", LIVE, mono)
+        made.check("tencent/a", mono + 1, up=False)
+    moved = stream("tencent", "a", playback=PLAYED[:1]).model_copy(update={"domain": "other"})
+    made.watch(("tencent", moved))
+    assert made.differs("tencent/a", 6) is None
+    made.says("tencent/a", LIVE, 7)
+    made.check("tencent/a", 8, up=False)
+    assert made.differs("tencent/a", 9) is False
+    made.says("tencent/a", LIVE, 10)
+    made.check("tencent/a", 11, up=False)
+    assert made.differs("tencent/a", 12) is True
 
 
 def test_a_reload_goes_on_unless_it_changes_the_address() -> None:
@@ -212,6 +239,11 @@ def test_providers_of_a_group_disagree_once_both_were_asked_anew() -> None:
     made = grouped("tencent", "zego")
     made.says("tencent/tencent", LIVE, 0)
     assert made.differs("tencent/tencent", 1) is None
+    made.says("zego/zego", DOWN, 2)
+    made.says("zego/zego", DOWN, 2.5)
+    assert made.differs("zego/zego", 2.6) is False
+    made = grouped("tencent", "zego")
+    made.says("tencent/tencent", LIVE, 0)
     made.says("zego/zego", DOWN, 2)
     made.says("tencent/tencent", LIVE, 3)
     assert [made.differs(key, 4) for key in ("tencent/tencent", "zego/zego")] == [False, False]
@@ -275,6 +307,9 @@ def test_a_provider_has_the_group_while_one_of_its_streams_is_live() -> None:
         made.says("tencent/b", DOWN, mono)
         made.says("zego/z", LIVE, mono)
     assert [made.differs(key, 11) for key in ("tencent/a", "tencent/b", "zego/z")] == [False, False, False]
+    made.says("tencent/b", None, 12)
+    assert [made.differs(key, 13) for key in ("tencent/a", "tencent/b", "zego/z")] == [False, None, False]
+    made.says("tencent/b", DOWN, 14)
     made.says("tencent/a", None, 20)
     assert made.differs("zego/z", 21) is None
     made.says("tencent/a", DOWN, 22)
@@ -283,6 +318,37 @@ def test_a_provider_has_the_group_while_one_of_its_streams_is_live() -> None:
     assert made.differs("zego/z", 25) is False  # the other stream there was not asked anew
     made.says("tencent/b", DOWN, 26)
     assert [made.differs(key, 27) for key in ("tencent/a", "tencent/b", "zego/z")] == [True, True, True]
+
+
+def test_only_its_live_streams_speak_for_a_side_that_is_live() -> None:
+    """That a spare was asked anew, and is down, says nothing about the stream that was live."""
+    made = Watching().watch(
+        ("tencent", stream("tencent", "a", "final")),
+        ("tencent", stream("tencent", "b", "final")),
+        ("zego", stream("zego", "z", "final")),
+    )
+    made.says("tencent/a", LIVE, 0)
+    for mono in (1, 2, 3):
+        made.says("zego/z", DOWN, mono)
+        made.says("tencent/b", DOWN, mono + 0.5)
+    assert made.differs("zego/z", 4) is False
+    made.says("tencent/a", LIVE, 5)
+    assert made.differs("zego/z", 6) is True
+
+
+def test_a_spare_that_nobody_expects_is_not_waited_for() -> None:
+    """Neither does its old answer hold up the others of its side, nor does it show what they show."""
+    made = Watching().watch(
+        ("tencent", stream("tencent", "a", "final")),
+        ("zego", stream("zego", "z", "final")),
+        ("zego", stream("zego", "spare", "final")),
+        schedules={"spare": NEVER},
+    )
+    made.says("zego/spare", DOWN, 0)
+    for mono in (1, 3):
+        made.says("tencent/a", LIVE, mono)
+        made.says("zego/z", DOWN, mono + 1)
+    assert [made.differs(key, 5) for key in ("tencent/a", "zego/z", "zego/spare")] == [True, True, None]
 
 
 def test_streams_that_are_not_expected_take_no_part() -> None:

@@ -305,6 +305,26 @@ def test_flv(page: Page, up: bool | None, reason: Reason | None) -> None:
     assert (outcome.up, outcome.reason) == (up, reason), outcome.message
 
 
+def test_flv_by_any_name() -> None:
+    """What has once been FLV is waited for as FLV, whatever its address is called: ten seconds of silence are down."""
+
+    async def whole() -> Rig:
+        one = rig(watched(address("/live/a")))
+        one.web.pages = {
+            "/live/a": lambda now: (
+                Page(parts=flv(20.0), open=True) if now < 10 else Page(parts=((0.0, FLV_HEAD),), open=True)
+            )
+        }
+        async with one.prober:
+            one.prober.scraped()
+            await asyncio.sleep(5)
+            assert one.up() is True
+            await asyncio.sleep(40)
+        return one
+
+    assert run(whole()).up() is False
+
+
 def test_flv_is_left_once_it_plays() -> None:
     """No more than needed is received: little over a second of the stream."""
     one = stream(Page(parts=flv(60.0), open=True), 5.0)

@@ -52,6 +52,15 @@ def test_an_outcome_counts_until_it_says_so() -> None:
     assert made.told[-1] == PlaybackChange(EPOCH + 31.001, "tencent", "a", "cdn-a", True, None, "max_age")
 
 
+def test_an_outcome_that_counts_for_a_short_time_is_withdrawn_in_time() -> None:
+    """Also where nothing else was to become too old so soon."""
+    made = one_stream()
+    made.board.outdate(at(0))
+    made.check("tencent/a", 1, up=True, until=5)
+    made.board.outdate(at(7))
+    assert [(one.new, one.evidence) for one in made.told] == [(True, "up is True"), (None, "max_age")]
+
+
 def test_changes_are_told_once_with_what_was_seen() -> None:
     """From unknown to up, down, unknown: each is told, and a check with the same outcome is not."""
     made = one_stream()

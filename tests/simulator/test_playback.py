@@ -408,6 +408,14 @@ def test_a_range_can_be_ignored() -> None:
     assert (status, body) == (200, site.get(row)[1])
 
 
+def test_an_empty_segment_is_an_answer() -> None:
+    """What is empty by a fault is so for whoever asks for its first bytes, too: 200, and no byte."""
+    site = Site()
+    site.world.fault("empty", provider="playback", action="segment")
+    status, _, body = asyncio.run(fetched(site, f"s/{site.rows()[-1]}", {"Range": "bytes=0-4095"}))
+    assert (status, body) == (200, b"")
+
+
 def test_a_body_can_be_without_end() -> None:
     """Behind what is right comes more, for as long as somebody reads."""
 

@@ -92,9 +92,9 @@ def burst(push: Push) -> float:
 
 
 def ranged(wire: Wire, wanted: str) -> Wire:
-    """Return the range that a header asks for, or all if it asks for none, or for several."""
+    """Return the range that a header asks for; all if it asks for none or for several, or if there is nothing."""
     found = re.fullmatch(r"bytes=([0-9]{0,12})-([0-9]{0,12})", wanted)
-    if found is None or not any(found.groups()):
+    if found is None or not any(found.groups()) or not wire.body:
         return wire
     size = len(wire.body)
     first = int(found[1]) if found[1] else max(0, size - int(found[2]))
