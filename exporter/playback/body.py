@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
+from zlib import crc32
 
 from exporter.model import Reason
 from exporter.playback import flv
@@ -18,7 +19,7 @@ MOST_HELD: Final = 32 << 20
 SMALL: Final = 64 << 10
 """Bytes that each may hold at any time: large playlists of one origin are no trouble for small ones of others."""
 
-HERE: Final = (32 << 10, 1000)
+HERE: Final = (32 << 10, 300)
 """Bytes and lines of a playlist that is read on the event loop."""
 
 LARGE: Final = 1 << 20
@@ -66,6 +67,7 @@ class Body:
         kept: What has come of it, unless it is FLV.
         flv: Reads what comes, if it is FLV.
         late: Whether it took too long.
+        checksum: That of all that came, if it is FLV.
         silent: Whether no sound and no picture has come for too long.
         failed: Why no more of it was taken, if something is wrong with it.
     """
@@ -73,6 +75,7 @@ class Body:
     def __init__(self, held: Held, time: Callable[[], float], longest: float) -> None:
         self.kept = bytearray()
         self.flv: FlvReader | None = None
+        self.checksum = 0
         self.late = self.silent = False
         self.failed: Unclear | MalformedFlv | None = None
         self._began: float | None = None
@@ -99,6 +102,7 @@ class Body:
                 return True
             self.flv, part = FlvReader(), bytes(self.kept)
             self.free()
+        self.checksum = crc32(part, self.checksum)
         self.flv.feed(part, now)
         self.silent = self._is_silent(self.flv, now)
         return not (self.flv.lively or self.silent)

@@ -14,7 +14,8 @@ from exporter.playback import flv, hls
 from exporter.playback.body import Body, Held
 from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.flv import FlvReader, MalformedFlv
-from exporter.playback.hls import MalformedPlaylist, Master, Media, Motion
+from exporter.playback.hls import MalformedPlaylist, Master, Media
+from exporter.playback.motion import Motion, limit
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, excerpt
 from exporter.playback.urls import shown_of
@@ -30,6 +31,9 @@ MOST_TIMEOUTS: Final = 6
 
 LONGEST_FLV: Final = 25.0
 """Seconds after which a stream of FLV is judged by what came until then."""
+
+LONGEST_GROUP: Final = 60.0
+"""Seconds for which a server may begin with the same picture for each viewer."""
 
 NOT_THERE: Final = (404, 410)
 
@@ -69,6 +73,7 @@ class Memory:
         motion: Whether it moves.
         fetched: The rows whose newest segment was fetched.
         first_byte: Seconds to its first byte.
+        burst: The checksum of the FLV that came all at once, and when it came first, in monotonic seconds.
         missing: The rows whose newest segments were not there, as none was since.
     """
 
@@ -76,6 +81,7 @@ class Memory:
     fetched: tuple[object, ...] | None = None
     first_byte: float | None = None
     missing: tuple[object, ...] | None = None
+    burst: tuple[int, float] = (0, 0.0)
 
 
 class Checker:
@@ -271,7 +277,7 @@ class Visit:
             memory.missing = None
             late = "" if number == 0 else ", though its newest segment is not there yet"
             return self._note(Verdict(True, f"it plays{late}", first_byte=found.first_byte))
-        if self.asked - asked > hls.limit(media):
+        if self.asked - asked > limit(media):
             raise Unclear(Reason.TIMEOUT, "its newest segments were asked for so late that they may be gone again")
         memory.missing = memory.missing or media.rows
         why = f"the playlist moves, but its newest segments are not there: HTTP {status}"
@@ -288,7 +294,10 @@ class Visit:
         reader, silent = body.flv or FlvReader(), body.silent or found.ending == "silent"
         enough = reader.advanced >= flv.ADVANCE_SECONDS or (found.ending == "most" and reader.advanced > 0)
         if reader.lively or (enough and not silent):
-            age = None if reader.last is None else self.means.clock.mono() - reader.last
+            now = self.means.clock.mono()
+            age = None if reader.last is None else now - reader.last
+            if not reader.lively and found.ending == "most":
+                self._compare(body.checksum, now)
             return Verdict(True, "it plays", age=age, first_byte=found.first_byte)
         if silent:
             return Verdict(False, f"no tag has come for {flv.SILENT_SECONDS:g} s", silent=True)
@@ -297,6 +306,14 @@ class Visit:
         if reader.within_media:
             raise Unclear(Reason.TIMEOUT, "a tag is so large or so slow that no whole one has come in time")
         raise Unclear(Reason.MALFORMED, "tags come, but their timestamps stand still")
+
+    def _compare(self, checksum: int, now: float) -> None:
+        """Refuse what came all at once, and was the same long ago: a server may keep it of a push that has stopped."""
+        memory = self.memories.setdefault(0, Memory())
+        if memory.burst[0] != checksum:
+            memory.burst = checksum, now
+        if now - memory.burst[1] > LONGEST_GROUP:
+            raise Unclear(Reason.MALFORMED, "the same media has come at once each time, as of a push that has stopped")
 
 
 def _begin(begin: bytearray, part: bytes) -> bool:

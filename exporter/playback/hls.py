@@ -5,7 +5,6 @@ https://datatracker.ietf.org/doc/html/draft-pantos-hls-rfc8216bis
 
 from __future__ import annotations
 
-import math
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -22,11 +21,6 @@ _MOST_LINES: Final = 250_000
 _LONGEST_LINE: Final = 64 << 10  # of those that count
 _LONGEST_TARGET: Final = 3600.0  # seconds; what says more is broken, and would hide for hours that nothing moves
 _USUAL_TARGET: Final = 10.0  # where nothing tells, as of an empty list: no usual server's is longer
-_LEAST_LIMIT: Final = 6.0
-_LEAST_AGAIN: Final = 1.0
-_MARGIN: Final = 0.1
-_LONG: Final = 60.0
-_REMEMBERED: Final = 16
 _MOST_PLAYLISTS: Final = 1000
 _DATES: Final = (datetime(2009, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1, 1, tzinfo=UTC).timestamp())
 
@@ -270,74 +264,3 @@ def _whole(uri: str, base: str) -> str:
         return urljoin(base, uri)
     except ValueError:
         raise MalformedPlaylist("an address in its playlist is broken") from None
-
-
-class Motion:
-    """Whether one media playlist moves, as far as several looks at it tell.
-
-    Attributes:
-        moved: When its rows last changed, in monotonic seconds; None before that.
-    """
-
-    def __init__(self) -> None:
-        self.moved: float | None = None
-        self._since: float | None = None
-        self._looked = 0.0
-        self._limit = 0.0
-        self._unsure = self._doubted = False
-        self._seen: deque[tuple[tuple[object, ...], float | None, str]] = deque(maxlen=_REMEMBERED)
-
-    def look(self, media: Media, now: float) -> bool | None:
-        """Take what was seen at a time in monotonic seconds.
-
-        Returns:
-            True if its rows changed within three target durations (and six seconds), False if they stood still for
-            longer, None if it is too early to tell. Rows that were seen before, of the same date and name, do not count
-            as a change: caches may take turns. Those of the last look do not, whatever their date and name.
-        """
-        gap, self._looked = now - self._looked, now
-        seen = (media.rows, media.until, urlsplit(media.newest[0]).path if media.newest else "")
-        if seen in self._seen or (self._seen and self._seen[-1][0] == media.rows):
-            self._seen = deque((one for one in self._seen if one != seen), _REMEMBERED)
-            self._doubt(now, gap)
-            self._limit = max(self._limit, limit(media))
-        else:
-            self._limit = limit(media)
-            if self._since is not None:
-                self.moved = now
-                self._unsure = gap > max(self._limit, _LONG)
-            self._since, self._doubted = now, False
-        self._seen.append(seen)
-        if self._left(now) <= 0:
-            return False
-        return True if self.moved is not None else None
-
-    def _doubt(self, now: float, gap: float) -> None:
-        """Give rows that stand still more time, once, if nobody looked for as long as they may.
-
-        The encoder may have begun anew meanwhile and come to the same number, or a cache be that much behind: two
-        target durations more will tell.
-        """
-        if gap >= self._limit and not self._doubted:
-            self._since, self._doubted = now - self._limit / 3, True
-
-    def again(self, media: Media, now: float) -> float:
-        """Return the seconds after which another look tells more than this one; infinity if the usual time will do.
-
-        What changed while nobody looked for long may have stopped since, so it is looked at again soon.
-        """
-        left = self._left(now)
-        just_moved = self.moved == now
-        if left <= 0 or (just_moved and not self._unsure):
-            return math.inf
-        soon = left + _MARGIN
-        return min(soon, max(media.target, _LEAST_AGAIN)) if self.moved is None or just_moved else soon
-
-    def _left(self, now: float) -> float:
-        """Return the seconds until rows that stay the same have stood still for too long."""
-        return self._limit - (now - self._since if self._since is not None else 0.0)
-
-
-def limit(media: Media) -> float:
-    """Return the seconds for which the rows of a playlist may stand still."""
-    return max(3 * media.target, _LEAST_LIMIT)

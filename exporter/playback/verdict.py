@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -10,6 +11,9 @@ from exporter.model import Reason
 from exporter.playback.urls import shown_of
 
 NEVER: Final = float("inf")
+
+_PAGES: Final = ("text/html", "application/xhtml+xml", "application/json", "application/xml", "text/xml")
+_PAGE: Final = re.compile(rb"\s*(?:<[!?a-zA-Z]|[{\[]\s*[\"{\[])[^\x00-\x08\x0e-\x1f\x7f]*")
 
 
 class Verdict(NamedTuple):
@@ -47,8 +51,9 @@ def status_says(status: int) -> tuple[Reason, str]:
 
 
 def looks_like_a_page(begin: bytes, content_type: str) -> bool:
-    """Whether HTML or another document came where media was expected."""
-    return content_type.lower().startswith("text/html") or begin.lstrip()[:1] == b"<"
+    """Whether HTML, JSON or XML came where media was expected; media that is encrypted may begin with any byte."""
+    kind = content_type.lower().partition(";")[0].strip()
+    return kind in _PAGES or _PAGE.fullmatch(begin[:64]) is not None
 
 
 def worst(verdicts: Iterable[tuple[str, Verdict]], address: PlaybackAddress) -> Verdict:

@@ -61,9 +61,10 @@ def test_a_cache_that_is_behind_is_not_down(behind: int, interval: float) -> Non
 
 
 @pytest.mark.parametrize(
-    ("every", "named"), [*((every, True) for every in (9, 14.6, 16, 31, 61)), (61, False), (130, False)]
+    ("every", "named"), [(every, True) for every in (9, 14.6, 16, 31, 61)] + [(every, False) for every in (40, 61, 130)]
 )
-def test_an_encoder_that_begins_anew_is_not_down(every: float, named: bool) -> None:
+@pytest.mark.parametrize("interval", [5.0, 15.0])
+def test_an_encoder_that_begins_anew_is_not_down(every: float, named: bool, interval: float) -> None:
     """Its numbers begin again each time, and come to where they were; new names tell even if that is all the time."""
 
     def again(now: float) -> Page:
@@ -71,7 +72,7 @@ def test_an_encoder_that_begins_anew_is_not_down(every: float, named: bool) -> N
         return Page(text.replace("seg-", f"run{int(now / every)}/seg-") if named else text)
 
     segments = {f"/live/run{run}/{path[6:]}": page for run in range(50) for path, page in SEGMENTS.items()}
-    assert True in never_down({A: again, **segments}, 400.0)
+    assert True in never_down({A: again, **segments}, 400.0, interval=interval)
 
 
 def test_an_encoder_that_began_anew_between_two_looks_is_not_down() -> None:
@@ -236,14 +237,15 @@ def test_a_segment_is_looked_at_anew_where_its_name_stays() -> None:
     assert seen == [Reason.AUTH]
 
 
-@pytest.mark.parametrize("caches", [2, 5, 12])
-def test_caches_that_all_stand_still_are_down(caches: int) -> None:
+@pytest.mark.parametrize("caches", [2, 3, 8])
+@pytest.mark.parametrize("interval", [5.0, 15.0])
+def test_caches_that_all_stand_still_are_down(caches: int, interval: float) -> None:
     """However many take turns, each with other rows: none of them has anything new."""
     asked = [0]
 
     def turns(_: float) -> Page:
         asked[0] += 1
-        return Page(media(100 + 3 * (asked[0] % caches)))
+        return Page(media(100 + 4 * (asked[0] * 3 % caches)))
 
     ends: list[bool | None] = []
 
@@ -251,8 +253,18 @@ def test_caches_that_all_stand_still_are_down(caches: int) -> None:
         await asyncio.sleep(300)
         ends.append(one.up())
 
-    story({A: turns}, watch)
+    story({A: turns}, watch, interval=interval)
     assert ends == [False]
+
+
+def test_flv_that_is_the_same_each_time_is_not_up() -> None:
+    """What a server kept of a push that has stopped comes all at once, and no more of it is received than is needed."""
+    tags = tuple((0.0, flv_tag(9, i * 10, b"\x27\x01" + bytes(20_000))) for i in range(60))
+    frozen = Page(parts=((0.0, FLV_HEAD), *tags), open=True)
+    assert of_flv(frozen, 50.0).up() is True
+    outcome = of_flv(frozen, 120.0).outcome()
+    assert outcome is not None
+    assert (outcome.up, outcome.reason) == (None, Reason.MALFORMED)
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------------

@@ -17,10 +17,10 @@ from exporter.playback.hls import (
     MalformedPlaylist,
     Master,
     Media,
-    Motion,
     read,
     select,
 )
+from exporter.playback.motion import Motion
 from exporter.playback.urls import target
 
 URL = "https://play.example.com/live/a/index.m3u8?token=hush"
@@ -328,8 +328,8 @@ def test_rows_that_move_again_are_told_at_once() -> None:
 def test_two_caches_that_take_turns_do_not_move() -> None:
     """Old rows that come back are not new ones, not even with several caches; new ones in between are."""
     assert looks((0, 1), (1, 2), (3, 1), (5, 2), (6.9, 1), (7, 2)) == [None, True, True, True, True, False]
-    turns = looks(*((second, second % 16) for second in range(30)))
-    assert turns == [None, *[True] * 20, *[False] * 9]
+    turns = looks(*((second, second * 9 % 16) for second in range(36)))
+    assert turns == [None, *[True] * 30, *[False] * 5]
     assert looks((0, 1), (5, 2), (10, 1), (10.9, 1), (11, 3)) == [None, True, True, True, True]
 
 

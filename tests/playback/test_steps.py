@@ -151,7 +151,11 @@ def test_statuses_that_tell_nothing(status: int, reason: Reason) -> None:
 
 
 def test_a_page_is_no_media() -> None:
-    """HTML that comes with status 200 is known by its type or its first character; media are not."""
+    """HTML and JSON that come with status 200 are known by their type or their first characters; media are not."""
     assert looks_like_a_page(b"anything", "text/html; charset=utf-8")
     assert looks_like_a_page(b"\r\n <!doctype html>", "video/mp2t")
+    assert looks_like_a_page(b'{"error": "\xe4\xb8\xad"}', "")
+    assert looks_like_a_page(b"anything", "application/json")
     assert not looks_like_a_page(b"\x47\x40", "text/plain")
+    assert not looks_like_a_page(b"<a\x00\x97" * 40, "video/mp2t")
+    assert not looks_like_a_page(b"<\x80encrypted", "")
