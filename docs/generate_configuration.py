@@ -65,11 +65,10 @@ variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace at start. There is no `inse
 accounts go by which proxy."""
 
 PLAYBACK = """\
-What viewers get, by HLS or HTTP-FLV: each stream lists the addresses that they use. They are fetched beside scrapes,
-which never wait for them. How, and how much of one host at most:"""
+How the addresses that viewers use are [checked](playback.md):"""
 
 ADDRESSES = """\
-A stream's `playback` lists URLs, and mappings where there is more to say:
+A stream lists URLs, or mappings where there is more to say:
 
 ```yaml
 streams:
@@ -84,8 +83,8 @@ streams:
 ORIGINS = """\
 Nothing is asked but the hosts of the stream's addresses and their `origins`: what leads elsewhere is unknown. Nor is a
 host that resolves to private addresses only, unless it is written as one (`10.0.0.7`, `cdn.internal`, `localhost`) or
-`private`. The query of an address is shown nowhere; from a file or variable, only its host is. The account's
-[`http`](#http) counts here too. `check` says how much traffic it makes."""
+`private`; a proxy resolves by itself. The query of an address is shown nowhere; from a file or a variable, only its
+host is. The account's [`http`](#http) counts here too. `check` says how much traffic it makes."""
 
 SHARD = """\
 This exporter watches its part of the streams, at its part of every quota: [shards](scaling.md#shards). The environment

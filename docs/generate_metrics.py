@@ -81,8 +81,9 @@ must [bear the gaps](alerting.md#unknown-is-not-down)."""
 SERIES = """\
 ## How many series
 
-Eleven for each stream (`stream_state` alone has five), and up to ten more where the cloud tells more. Thirty to eighty
-for each account, mostly buckets. No message, RequestId or other unbounded text is ever a label."""
+Eleven for each stream (`stream_state` alone has five), and up to ten more where the cloud tells more; three for each
+address of viewers. Thirty to eighty for each account, mostly buckets. No message, RequestId or other unbounded text
+is ever a label."""
 
 QUERIES = """\
 ## Queries to begin with

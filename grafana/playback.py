@@ -2,12 +2,13 @@
 
 from grafana import look
 from grafana.look import Column, curves, number, rows, timeline, words
-from grafana.promql import ACCOUNT, LIVE, ONE, STREAMS, counted, last_time, rate, watched
+from grafana.promql import ACCOUNT, LIVE, ONE, STREAMS, code, counted, last_time, rate, watched
 
 ADDRESS = "provider, stream, playback"
 UP = f"stream_playback_up{{{STREAMS}}}"
 ERRORS = f"stream_playback_errors_total{{{STREAMS}}}"
 FRESH = words({1: ("fresh media", look.GREEN), 0: ("not playable", look.RED)})
+ARRIVES = words({1: ("it moves", look.GREEN), 0: ("nothing arrives", look.ORANGE)})
 AGREED = words({1: ("disagree", look.ORANGE), 0: ("agree", look.GREEN)})
 # Where exporters differ, one that can play an address is right.
 PLAYABLE = watched(f"max by ({ADDRESS}) ({UP})")
@@ -62,17 +63,19 @@ TABLES: list[look.Panel] = [
     ),
 ]
 LANES = timeline(
-    "What viewers get",
-    "Whether viewers get fresh media, by address, and whether the hops disagree: the cloud says live and an address is "
-    "down, or clouds differ about streams of one group. Gap: nobody knows, or no address is checked.",
+    "Source, cloud, viewers",
+    "One stream hop by hop: whether anything arrives, what the cloud says, what viewers get at each address. The hops "
+    "disagree where the cloud says live and an address is down, or clouds differ about streams of one group. Gaps: "
+    "nobody knows.",
     {
+        "source": f"1 - min by (provider, stream) (stream_ingest_stalled{{{ONE}}})",
+        "cloud": code(ONE),
         "{{playback}}": _one("stream_playback_up"),
         "hops": f"max by (provider, stream) (stream_hop_disagreement{{{ONE}}})",
     },
     mappings=FRESH,
-    size=(24, 5),
-    others={"hops": AGREED},
-    empty=NOT_CHECKED,
+    size=(24, 6),
+    others={"source": ARRIVES, "cloud": look.STATES, "hops": AGREED},
 )
 OF_ONE: list[look.Panel] = [
     curves(

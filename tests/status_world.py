@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from exporter.fields import SecretSource
-from exporter.model import Account, Answer, Fault, Input, Reason, State
+from exporter.addresses import PlaybackAddress
+from exporter.fields import Secret, SecretSource
+from exporter.model import Account, Answer, Fault, Figures, Input, Reason, State
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.health import Health
@@ -15,6 +16,7 @@ from exporter.rounds.limits import Limits
 from exporter.rounds.pace import Breaker, Pace
 from exporter.state.board import Board
 from exporter.state.counters import Counters
+from exporter.state.playback import PlaybackCheck
 from exporter.state.record import Instant, Record
 from exporter.status import Filter, Site, Snapshot, slices
 
@@ -107,6 +109,14 @@ class World:
         self.board.answered(record, answer, "DescribeLiveStreamState", earlier(seconds_ago))
         self.board.answered(record, answer, "DescribeLiveStreamState", earlier(4))
 
+    def check(self, record: Record, seconds_ago: float, *checks: PlaybackCheck | None) -> None:
+        """Let the addresses of a stream have been checked some time ago, those with None not at all."""
+        then = earlier(seconds_ago)
+        for address, check in zip(record.stream.playback, checks, strict=True):
+            if check is not None:
+                until = NOW.mono + MAX_AGE - seconds_ago
+                self.board.played(record, address, check._replace(checked=then.unix, until=until), then)
+
     def fail(self, record: Record, fault: Fault, *seconds_ago: float) -> None:
         """Let attempts fail some time ago."""
         for seconds in seconds_ago:
@@ -197,4 +207,44 @@ def crowd(streams: int) -> World:
             world.fail(record, fault, 30.0)
         else:
             world.answer(record, state, 60.0 + number)
+    return world
+
+
+PLAYS = PlaybackCheck(True, "the playlist moves and its newest segment comes", age=3.14, first_byte=0.031)
+STANDS = PlaybackCheck(False, "the playlist stands still for 18 s: its newest segment is still live-00042.ts", age=95.2)
+FAILS = PlaybackCheck(None, "HTTP 403: is the token in the address stale?", Reason.AUTH)
+
+
+def addresses(*names: str) -> tuple[PlaybackAddress, ...]:
+    """Return addresses of these names."""
+    return tuple(
+        PlaybackAddress(name, Secret(f"https://play.example/{number}.m3u8?token=s3cret"), "https://play.example", ())
+        for number, name in enumerate(names)
+    )
+
+
+def viewed() -> World:
+    """A world whose streams have addresses, each broken at another hop, beside two that have none."""
+    world = World()
+    view, two = world.account("tencent-main", "tencent"), addresses("cdn-a", "cdn-b")
+    arrives, stalled = Figures((("video", 2.5e6),), frames=25.0, stalled=False), Figures(stalled=True)
+    told: dict[str, tuple[State, Figures | None, tuple[PlaybackCheck | None, ...]]] = {
+        "well": (State.ACTIVE, arrives, (PLAYS, PLAYS)),
+        "edge": (State.ACTIVE, arrives, (PLAYS, STANDS)),
+        "nobody": (State.ACTIVE, None, (STANDS, STANDS)),
+        "encoder": (State.ACTIVE, stalled, (STANDS, STANDS)),
+        "cloud": (State.INACTIVE, None, (STANDS, STANDS)),
+        "token": (State.ACTIVE, arrives, (FAILS, PLAYS)),
+        "new": (State.ACTIVE, arrives, (None, None)),
+    }
+    for name, (state, figures, checks) in told.items():
+        (record,) = world.watch(view, name, labels={"team": "esports"}, playback=two)
+        world.answer(record, state, 600, figures=figures)
+        world.check(record, 5, *checks)
+    (failed,) = world.watch(view, "failed", playback=addresses("playback-1"))
+    world.fail(failed, Fault(Reason.TIMEOUT, Reason.TIMEOUT, "no answer within 3 s"), 20)
+    world.check(failed, 8, PLAYS)
+    plain, down = world.watch(view, "plain", "plain-down")
+    world.answer(plain, State.ACTIVE, 60)
+    world.answer(down, State.INACTIVE, 60)
     return world

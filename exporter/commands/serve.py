@@ -36,6 +36,7 @@ from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.app import App
 from exporter.serving.reload import Reloader, freeze_objects, use_one_malloc_arena, watched
 from exporter.serving.service import Service, system_clock
+from exporter.state.playback import WORDS, PlaybackChange
 from exporter.state.record import Change
 from exporter.transport import Transport
 
@@ -105,6 +106,7 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
             )
             async with service:
                 service.board.on_change.append(log_change)
+                service.board.on_playback.append(log_playback)
                 service.source.dropped = logs.dropped(terminal.stderr)
                 reloader = Reloader(service, load, systemd.reloading, systemd.ready)
                 app = _app(service, reloader, options)
@@ -156,6 +158,13 @@ def log_change(change: Change) -> None:
     level = log.debug if State.UNKNOWN in (change.old, change.new) else log.info
     level("stream changed", provider=change.provider, stream=change.stream, old=str(change.old), new=str(change.new),
           evidence=change.evidence)  # fmt: skip
+
+
+def log_playback(change: PlaybackChange) -> None:
+    """Log that viewers get nothing at an address, or no longer; what is known and what is not only at level debug."""
+    level = log.info if False in (change.old, change.new) else log.debug
+    level("playback changed", provider=change.provider, stream=change.stream, playback=change.playback,
+          old=WORDS[change.old], new=WORDS[change.new], evidence=change.evidence)  # fmt: skip
 
 
 # --- the configuration -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -17,10 +17,11 @@ from exporter.addresses import PlaybackAddress
 from exporter.config import Config
 from exporter.fields import format_duration, number
 from exporter.playback import flv
+from exporter.playback.queue import MOST_AT_ONCE
 from exporter.providers.reading import printable
 
 PLAYLIST: Final = 3 << 10  # bytes
-SEGMENT: Final = 4 << 10  # bytes of the newest segment
+FIRST_BYTES: Final = 4 << 10  # bytes of the newest segment; `checker` has the same, and takes long to import
 HEADERS: Final = 512  # bytes of an answer's head
 VARIANTS: Final = 3  # of a master playlist
 LATENCY: Final = 0.1  # seconds until an answer is there
@@ -45,7 +46,7 @@ class Cost(NamedTuple):
 
 NOTHING: Final = Cost(0, 0, 0)
 _LISTS: Final = Cost(1, PLAYLIST + HEADERS, LATENCY)
-_MEDIA: Final = Cost(2, PLAYLIST + SEGMENT + 2 * HEADERS, 2 * LATENCY)
+_MEDIA: Final = Cost(2, PLAYLIST + FIRST_BYTES + 2 * HEADERS, 2 * LATENCY)
 _FLV: Final = Cost(1, flv.MOST_BYTES + HEADERS, LATENCY + flv.ADVANCE_SECONDS)
 
 
@@ -150,7 +151,7 @@ def footnote(found: Iterable[Traffic]) -> str:
     replicas = max(one.replicas for one in found)
     each = f" Each of {replicas} replicas checks for itself; the bytes are those of all." if replicas > 1 else ""
     return (
-        f"A check of HLS is reckoned as {PLAYLIST >> 10} KiB of playlist and {SEGMENT >> 10} KiB of a segment, one of "
+        f"A check of HLS is reckoned as {PLAYLIST >> 10} KiB of playlist and {FIRST_BYTES >> 10} KiB of a segment, of "
         f"HTTP-FLV as up to {flv.MOST_BYTES >> 10} KiB;\nof two figures of bytes or requests the second holds if HLS "
         f"addresses lead to master playlists of {VARIANTS} variants.{each}"
     )
@@ -176,6 +177,11 @@ def warnings(loaded: Config, found: Sequence[Traffic], together: Loads) -> Itera
     yield from _slow_answers(loaded)
     for (_, origin), load in together.items():
         yield from _busy_host(loaded, origin, load)
+    if (busy := max(_busy_by_shard(together).values(), default=0.0)) > MOST_AT_ONCE:
+        yield (
+            f"{number(math.ceil(busy))} checks would be under way at once, more than the {MOST_AT_ONCE} that an "
+            "exporter makes: raise playback.interval, or divide the streams into shards"
+        )
     for one in found:
         least, _ = one.bytes_a_day
         if least > MUCH:
@@ -183,6 +189,14 @@ def warnings(loaded: Config, found: Sequence[Traffic], together: Loads) -> Itera
                 f"checks of the addresses of account {printable(one.account)} receive about {size(least)} a day: raise "
                 f"playback.interval (now {format_duration(loaded.playback.interval)}), or that of single addresses"
             )
+
+
+def _busy_by_shard(together: Loads) -> Mapping[int, float]:
+    """Return how many checks are under way at once in each shard."""
+    busy: dict[int, float] = defaultdict(float)
+    for (shard, _), load in together.items():
+        busy[shard] += load.least.seconds
+    return busy
 
 
 def _slow_answers(loaded: Config) -> Iterator[str]:

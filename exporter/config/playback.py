@@ -210,25 +210,36 @@ class PlaybackReader:
     def _mapping(self, entry: dict[str, Any], place: Place) -> _Address | None:
         self._findings.unknown(entry, place, ADDRESS_KEYS)
         known = {key: value for key, value in entry.items() if key in ADDRESS_KEYS.own}
-        shape = self._findings.validated(AddressShape, self._sources.of(known, SECRETS, place), place, ADDRESS_KEYS)
+        prepared = self._sources.of(known, SECRETS, place)
+        shape = self._findings.validated(AddressShape, prepared, place, ADDRESS_KEYS)
         if known.keys().isdisjoint(URL_KEYS):
             self._findings.wrong((*place, URL), f"is missing: give one of {', '.join(URL_KEYS)}", missing=True)
-        if shape is None or shape.url is None:
+        field, key = self._key(prepared, place)
+        source: SecretSource | None = prepared.get(URL)
+        here = (*place, URL + SUFFIXES["plain" if source is None else source.kind])
+        found = None if source is None else self._found(source, here)
+        if shape is None or source is None or found is None:
             return None
-        here = (*place, URL + SUFFIXES[shape.url.kind])
-        found = self._found(shape.url, here)
-        fields = [field for field in SIGNING if getattr(shape, field) is not None]
-        keys = [self._sources.fetched(field, getattr(shape, field), place) for field in fields]
-        if len(fields) > 1:
-            at = (*place, fields[1] + SUFFIXES[getattr(shape, fields[1]).kind])
+        if field:
+            self._check_signed(found, field, here, _HOLDS[source.kind])
+        return _Address(place, found, shape, source.kind, SIGNING.get(field), key)
+
+    def _key(self, prepared: Mapping[str, Any], place: Place) -> tuple[str, Secret | None]:
+        """Return the field that has the key to sign with, and the key; an empty name where there is none."""
+        fields = [field for field in SIGNING if prepared.get(field) is not None]
+        keys = [self._sources.fetched(field, prepared[field], place) for field in fields]
+        for field in fields[1:]:
+            at = (*place, field + SUFFIXES[prepared[field].kind])
             self._findings.wrong(at, f"stands beside {fields[0]}; give one of the two", at_key=True)
-        if found is None:
-            return None
-        if not fields:
-            return _Address(place, found, shape, shape.url.kind)
-        if problem := _unsigned(found, fields[0]):
-            self._findings.wrong(here, _HOLDS[shape.url.kind] + problem)
-        return _Address(place, found, shape, shape.url.kind, SIGNING[fields[0]], keys[0])
+        return (fields[0], keys[0]) if fields else ("", None)
+
+    def _check_signed(self, found: PlaybackUrl, field: str, here: Place, holds: str) -> None:
+        """Refuse an address that cannot be signed, and warn of one that is signed already."""
+        if not found.name:
+            self._findings.wrong(here, f"{holds}ends with no stream's name in its path, which {field} signs")
+        made = {name.lower() for name in SIGNERS[SIGNING[field]]}
+        if signed := ", ".join(sorted(found.parameters & made)):
+            self._findings.warn(here, f"{holds}holds a signature already ({signed}), which {field} replaces")
 
     def _found(self, source: SecretSource, here: Place) -> PlaybackUrl | None:
         """Return what an address is, or None after reporting what is wrong with it."""
@@ -248,11 +259,3 @@ class PlaybackReader:
 
 def _no_address(entry: Any) -> str:
     return wrong_type(entry, "text" if isinstance(entry, (bool, int, float)) else "an address")
-
-
-def _unsigned(found: PlaybackUrl, field: str) -> str:
-    """Say why an address cannot be signed, or return an empty text."""
-    made = SIGNERS[SIGNING[field]]
-    if any(name.lower() in found.parameters for name in made):
-        return f"holds {' or '.join(made)}, which {field} makes for each check; leave it out"
-    return "" if found.name else f"ends with no stream's name in its path, which {field} signs"

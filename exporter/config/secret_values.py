@@ -23,6 +23,9 @@ Choose = Callable[[AnyProvider, Collection[str]], Source | None]
 """Takes an account's provider and its secret fields that are set; returns the source of its keys if it has one."""
 
 
+_UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
 class CredentialsMissing(Exception):  # noqa: N818 - a finding, named in the field's own words
     """A secret that is needed cannot be had.
 
@@ -111,7 +114,7 @@ def _fit(field: str, text: str) -> str:
     """Refuse what no vendor issues and no header carries."""
     if not text:
         raise CredentialsMissing(field, "is empty")
-    if any(sign < " " or sign == "\x7f" or "\ud800" <= sign <= "\udfff" for sign in text):
+    if _UNFIT.search(text):
         raise CredentialsMissing(field, "holds a line break or a control character, which no secret has")
     return text
 

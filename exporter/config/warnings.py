@@ -63,7 +63,7 @@ def blemishes(text: str, field: str) -> Iterator[str]:
     bare = text.strip()
     if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
         yield "is in quotes, which count as part of it"
-    kinds = {unicodedata.category(sign) for sign in text if not sign.isascii()}
+    kinds = set() if text.isascii() else {unicodedata.category(sign) for sign in text if not sign.isascii()}
     if "Zs" in kinds:
         yield "holds a no-break space or another space outside ASCII"
     if "Cf" in kinds:
@@ -97,5 +97,5 @@ def variables(document: Document, secrets: Set[str]) -> Mapping[Place, str]:
         if isinstance(value, str)
         and variable(value)
         and not (secrets & set(place) and (place[0] in ("accounts", "http", "store") or PLAYBACK in place))
-        and place[-2:-1] != (PLAYBACK,)
+        and not (place[-2:-1] == (PLAYBACK,) and isinstance(place[-1], int))
     }

@@ -92,7 +92,7 @@ class Checker:
         self._http = http
         self._means = means
         self._memories: dict[int, Memory] = {}
-        self._is_flv = urlsplit(address.shown).path.lower().endswith(".flv")
+        self._is_flv = urlsplit(address.url.reveal()).path.lower().endswith(".flv")
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""

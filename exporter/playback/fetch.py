@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Final, Literal, NamedTuple, Self
 
@@ -141,7 +142,7 @@ class Fetcher:
         Raises:
             NotFetched: No answer came, or none that may be followed.
         """
-        asked = _permitted(wanted, lambda: target(wanted.url), "the address")
+        asked = _permitted(wanted, partial(target, wanted.url), "the address")
         received, seconds = 0, 0.0
         for redirects in range(MOST_REDIRECTS + 1):
             try:
@@ -151,28 +152,27 @@ class Fetcher:
                 location = fetched.headers.get("location", "")
                 if fetched.status not in REDIRECTS or not location:
                     return fetched._replace(received=received, seconds=seconds)
-                asked = _permitted(wanted, lambda: onward(asked, location), "the redirect")  # noqa: B023
+                asked = _permitted(wanted, partial(onward, asked, location), "the redirect")
             except NotFetched as error:
                 error.received += received
                 raise
         raise NotFetched(Reason.HTTP, f"redirects lead on more than {MOST_REDIRECTS} times", received)
 
     async def _fetch_one(self, wanted: Wanted, asked: Target, take: Take, *, redirected: bool) -> Fetched:
-        """Ask for one URL, once more if a kept connection has ended meanwhile."""
+        """Ask for one URL, once more on a new connection if its own broke before an answer."""
         for new in (False, True):
             await self.rates.turn(asked.origin)
             until = asyncio.get_running_loop().time() + wanted.timeout
             connection = await self._connect(wanted, asked, until, new=new)
-            kept = connection.reused
             try:
                 fetched = await _exchange(connection, wanted, asked, until, take)
                 return fetched._replace(shown=shown(wanted.address, asked, redirected=redirected))
             except TransportError as error:
-                if not (kept and error.broke_early):
+                if new or not error.broke_early:
                     raise NotFetched(error.reason, error.message, connection.received) from None
             finally:
                 connection.release()
-        raise AssertionError("a new connection is not kept")
+        raise AssertionError("the second time is the last")
 
     async def _connect(self, wanted: Wanted, asked: Target, until: float, *, new: bool) -> Connection:
         """Return a connection on which nothing has come unasked."""
@@ -277,10 +277,10 @@ class _Body:
         for piece in unpacker.feed(part):
             fits = piece[: self._left]
             self._left -= len(fits)
-            if not self._take(fits):
+            if fits and not self._take(fits):
                 return "enough"
-            if not self._left:
-                return "whole" if self._connection.whole and len(fits) == len(piece) else "most"
+            if len(fits) < len(piece):
+                return "most"
             if len(piece) == OUT_STEP:
                 await asyncio.sleep(0)  # a few bytes may hold megabytes
-        return None
+        return None if self._left or self._connection.whole else "most"

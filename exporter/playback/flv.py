@@ -147,7 +147,9 @@ def _holds_media(kind: int, first: int, second: int) -> bool:
     else:
         enhanced, codec, command = first >> 4 == _ENHANCED_AUDIO, first & 0x0F, False
         with_header = first >> 4 == _AAC
+    if command:
+        return False
     if enhanced:
         packet = second & 0x0F if codec == _MULTITRACK[kind] else codec
         return packet in (_CODED, _CODED_WITHOUT_OFFSET, _MODIFIED)
-    return not command and (not with_header or second == _CODED)
+    return not with_header or second == _CODED

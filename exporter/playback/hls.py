@@ -11,11 +11,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from m3u8.parser import parse
-
-from exporter.routes import DEFAULT_PORTS
 
 LARGEST_PLAYLIST: Final = 8 << 20
 MOST_VARIANTS: Final = 16
@@ -34,8 +32,6 @@ _DATES: Final = (datetime(2009, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1,
 
 # Python ends lines at these, HLS does not: a title may hold them.
 _NO_LINE_ENDS: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-_UNSAFE: Final = re.compile(r"[^!-~]")
-_SAFE: Final = "%/:?#[]@!$&'()*+,;="
 
 
 class MalformedPlaylist(Exception):  # noqa: N818 - a finding
@@ -84,7 +80,7 @@ def read(text: str, url: str) -> Master | Media:
     text = text.lstrip("\ufeff \t\r\n")
     if not text.startswith("#EXTM3U"):
         raise MalformedPlaylist("it is not a playlist: it does not begin with #EXTM3U")
-    if text.count("\n") + text.count("\r") > _MOST_LINES:
+    if max(text.count("\n"), text.count("\r")) > _MOST_LINES:
         raise MalformedPlaylist("its playlist has too many lines")
     reader = _Reader()
     try:
@@ -138,7 +134,8 @@ class _Reader:
         self.fold(data, state)
         tag, _, value = line.partition(":")
         if tag in _READ_BY_LIBRARY:
-            _check_length(line)
+            if len(line) > _LONGEST_LINE:
+                raise MalformedPlaylist(f"line {number} of its playlist is too long")
             return False
         if len(data["playlists"]) + len(data["media"]) > _MOST_PLAYLISTS:
             raise MalformedPlaylist("its playlist names too many others")
@@ -179,7 +176,6 @@ class _Reader:
                 self._found(uri, duration, part.get("byterange"), until)
 
     def _found(self, uri: str, duration: float, extent: object, until: float | None) -> None:
-        _check_length(uri)
         self.newest.append(_Piece(uri, (self._rows, self._parts, self._breaks, duration, extent), until))
 
     def _take_target(self, value: str, data: dict[str, Any], state: dict[str, Any]) -> None:
@@ -206,12 +202,10 @@ class _Reader:
 
 
 # The library reads rows, parts and renditions; the rest of its tags is left out.
-_READ_BY_LIBRARY: Final = frozenset(
-    f"#EXT{name}"
-    for name in ("INF", *(f"-X-{name}" for name in (
-        "BYTERANGE", "DISCONTINUITY-SEQUENCE", "ENDLIST", "MEDIA", "MEDIA-SEQUENCE", "PART", "PLAYLIST-TYPE", "SKIP",
-    )))
-)  # fmt: skip
+_READ_BY_LIBRARY: Final = frozenset((
+    "#EXTINF", "#EXT-X-BYTERANGE", "#EXT-X-DISCONTINUITY-SEQUENCE", "#EXT-X-ENDLIST", "#EXT-X-MEDIA",
+    "#EXT-X-MEDIA-SEQUENCE", "#EXT-X-PART", "#EXT-X-PLAYLIST-TYPE", "#EXT-X-SKIP",
+))  # fmt: skip
 _READ_HERE: Final[Mapping[str, Callable[[_Reader, str, dict[str, Any], dict[str, Any]], None]]] = {
     "#EXT-X-TARGETDURATION": _Reader._take_target,
     "#EXT-X-PROGRAM-DATE-TIME": _Reader._take_date,
@@ -222,7 +216,7 @@ _READ_HERE: Final[Mapping[str, Callable[[_Reader, str, dict[str, Any], dict[str,
 
 
 def _master(data: Mapping[str, Any], reader: _Reader, url: str) -> Master:
-    if reader.begun or reader.newest:
+    if reader.begun:
         raise MalformedPlaylist("its playlist mixes variants and segments")
     sound = [one["uri"] for one in data["media"] if one.get("type") == "AUDIO" and one.get("uri")]
     found = dict.fromkeys([*(one["uri"] for one in data["playlists"]), *sound])
@@ -232,7 +226,7 @@ def _master(data: Mapping[str, Any], reader: _Reader, url: str) -> Master:
 
 
 def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
-    if not (reader.begun or reader.newest):
+    if not reader.begun:
         raise MalformedPlaylist("its playlist names neither variants nor segments")
     target = reader.target if 0 < reader.target <= _LONGEST_TARGET else reader.longest or _USUAL_TARGET
     last = reader.newest[-1] if reader.newest else None
@@ -244,8 +238,8 @@ def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
 def _rows(data: Mapping[str, Any], last: _Piece | None) -> tuple[object, ...]:
     """Return the place of the newest row or part, counted from the stream's beginning.
 
-    Rows that only leave the window change nothing. Names count only where rows are not numbered: some servers
-    (Wowza, Amazon IVS) name the same rows anew for each viewer.
+    Rows that only leave the window change nothing. Names count only where rows are not numbered: tokens in them may be
+    new each time, and players go by numbers too.
     """
     if last is None:
         return ()
@@ -268,22 +262,13 @@ def _unix(date: str) -> float | None:
     return unix if _DATES[0] <= unix <= _DATES[1] else None
 
 
-def _check_length(line: str) -> None:
-    if len(line) > _LONGEST_LINE:
-        raise MalformedPlaylist("a line of its playlist is too long")
-
-
 def _whole(uri: str, base: str) -> str:
-    """Return an address as it can be asked for."""
     if "{$" in uri:
         raise MalformedPlaylist("its playlist uses variables (EXT-X-DEFINE), which this check does not fill in")
     try:
-        parts = urlsplit(urljoin(base, uri))
-        if parts.scheme in DEFAULT_PORTS and parts.hostname and parts.port != 0 and not _UNSAFE.search(parts.netloc):
-            return parts._replace(path=quote(parts.path, _SAFE), query=quote(parts.query, _SAFE)).geturl()
+        return urljoin(base, uri)
     except ValueError:
-        pass
-    raise MalformedPlaylist("an address in its playlist is not one of HTTP")
+        raise MalformedPlaylist("an address in its playlist is broken") from None
 
 
 class Motion:
@@ -297,6 +282,7 @@ class Motion:
         self.moved: float | None = None
         self._since: float | None = None
         self._looked = 0.0
+        self._unsure = False
         self._seen: deque[tuple[object, ...]] = deque(maxlen=_REMEMBERED)
 
     def look(self, media: Media, now: float) -> bool | None:
@@ -305,11 +291,12 @@ class Motion:
         Returns:
             True if its rows changed within three target durations (and six seconds), False if they stood still for
             longer, None if it is too early to tell. Rows that were seen before do not count as a change: two caches
-            may take turns. What changed while nobody looked for long may have stopped since, so that is too early too.
+            may take turns.
         """
         if media.rows not in self._seen:
-            changed = self._since is not None and now - self._looked <= max(_limit(media), _LONG)
-            self.moved = now if changed else None
+            if self._since is not None:
+                self.moved = now
+                self._unsure = now - self._looked > max(_limit(media), _LONG)
             self._since = now
             self._seen.append(media.rows)
         self._looked = now
@@ -318,12 +305,16 @@ class Motion:
         return True if self.moved is not None else None
 
     def again(self, media: Media, now: float) -> float:
-        """Return the seconds after which another look tells more than this one; infinity if the usual time will do."""
+        """Return the seconds after which another look tells more than this one; infinity if the usual time will do.
+
+        What changed while nobody looked for long may have stopped since, so it is looked at again soon.
+        """
         left = self._left(media, now)
-        if left <= 0 or self.moved == now:
+        just_moved = self.moved == now
+        if left <= 0 or (just_moved and not self._unsure):
             return math.inf
         soon = left + _MARGIN
-        return soon if self.moved is not None else min(soon, max(media.target, _LEAST_AGAIN))
+        return min(soon, max(media.target, _LEAST_AGAIN)) if self.moved is None or just_moved else soon
 
     def _left(self, media: Media, now: float) -> float:
         """Return the seconds until rows that stay the same have stood still for too long."""

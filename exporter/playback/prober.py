@@ -228,7 +228,7 @@ class PlaybackProber:
         self._counters.playback_bytes[watched.provider, watched.account] += received
         if outcome.reason is not None:
             self._counters.playback_errors[watched.provider, watched.stream, name, str(outcome.reason)] += 1
-        self._board.played(record, name, outcome)
+        self._board.played(record, watched.address, outcome, self._clock.now())
 
     # --- when --------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from exporter.addresses import PlaybackAddress
+from exporter.playback.urls import sendable
 
 AHEAD_SECONDS: Final = 300
 """How far ahead an address expires; a domain's own validity period may add to it. It bears clocks that differ."""
@@ -24,7 +25,7 @@ def signed(address: PlaybackAddress, unix: float, nonce: str) -> str:
     if address.signed is None or address.key is None:
         return url
     parts = urlsplit(url)
-    path = parts.path or "/"
+    path = sendable(parts.path or "/")
     made = _SCHEMES[address.signed](path, address.key.reveal(), int(unix) + AHEAD_SECONDS, nonce)
     kept = [pair for pair in parts.query.split("&") if pair and pair.partition("=")[0] not in made]
     query = "&".join([*kept, *(f"{name}={value}" for name, value in made.items())])

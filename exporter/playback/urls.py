@@ -54,9 +54,14 @@ def target(text: str) -> Target:
         netloc = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
         origin = origin_of(f"{parts.scheme}://{netloc}")
         rest = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return Target(origin + _UNSENDABLE.sub(_encoded, rest), origin)
+        return Target(origin + sendable(rest), origin)
     except UnicodeError:
         raise ValueError(NO_ADDRESS) from None
+
+
+def sendable(text: str) -> str:
+    """Return a path or a query as it is sent."""
+    return _UNSENDABLE.sub(_encoded, text)
 
 
 def _encoded(found: re.Match[str]) -> str:

@@ -55,7 +55,9 @@ class Prober:
         watched = [(prober.provider.name, stream) for prober in probers.values() for stream in prober.streams]
         self.shared.limits.keep(names, self.shared.clock.mono())
         self.shared.board.watch(watched, max_age)
-        self.shared.counters.keep(names, {(provider, stream.name) for provider, stream in watched})
+        keys = {(provider, stream.name) for provider, stream in watched}
+        addresses = {(provider, stream.name, one.name) for provider, stream in watched for one in stream.playback}
+        self.shared.counters.keep(names, keys, addresses)
 
     async def refresh(self, deadline: float, fresh: float, accounts: Iterable[AccountProber] | None = None) -> None:
         """Ask every account's streams at once; return when all are asked, or at the deadline (monotonic seconds)."""

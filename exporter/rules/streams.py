@@ -159,24 +159,25 @@ and
     description="{{ $labels.provider }} calls {{ $labels.stream }} live, but for a minute or more has received neither "
     "frames nor bits of it.",
 )
-# Three answers "not playable", none "playable" for 75 s, and the last that was heard no older than that. A stream that
-# has just begun has no media yet.
+# Three answers "not playable", the last of them not old, and none "playable" for a minute: 45 s without, and 30 s more.
+# As long it has to be live: what has just begun has no media yet.
 NOT_PLAYABLE: Final = StreamAlert(
     name="StreamNotPlayable",
     severity="critical",
+    pending="30s",
     keep="2m",
     expr=f"""\
 max without ($replica) (last_over_time(stream_playback_up[75s])) == 0
 unless
-max without ($replica) (max_over_time(stream_playback_up[75s])) == 1
+max without ($replica) (max_over_time(stream_playback_up[45s])) == 1
 and
 sum without ($replica) (count_over_time(stream_playback_up[3m]) - sum_over_time(stream_playback_up[3m])) >= 3
 and ignoring (playback)
 {LIVE}
 unless ignoring (playback)
-max without ($replica) (min_over_time(stream_active[75s])) == 0""",
+max without ($replica) (min_over_time(stream_active[45s])) == 0""",
     summary="Viewers cannot play {{ $labels.provider }}/{{ $labels.stream }} at {{ $labels.playback }}",
-    description="{{ $labels.provider }} says that {{ $labels.stream }} is live, but for more than a minute its address "
+    description="{{ $labels.provider }} says that {{ $labels.stream }} is live, but for a minute or more its address "
     "{{ $labels.playback }} has had no fresh media: it is gone, has ended or stands still. Who watches there sees an "
     "error or a frozen picture.",
 )

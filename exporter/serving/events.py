@@ -1,4 +1,4 @@
-"""`/api/v1/events`: changes of state, and callbacks that were accepted, as server-sent events."""
+"""`/api/v1/events`: changes of state and of what viewers get, and accepted callbacks, as server-sent events."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from exporter.serving import views
 from exporter.serving.sending import SEND_SECONDS, gone, hang_up, text
 from exporter.state.board import Board
 from exporter.state.callbacks import Received
+from exporter.state.playback import PlaybackChange
 from exporter.state.record import Change
 
 MOST_FOLLOWERS: Final = 64
@@ -21,7 +22,7 @@ CHECK_SECONDS: Final = 1.0
 HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-News = Change | Received
+News = Change | PlaybackChange | Received
 
 
 class Events:
@@ -30,6 +31,7 @@ class Events:
     def __init__(self, board: Board) -> None:
         self._followers: set[asyncio.Queue[News | None]] = set()
         board.on_change.append(self.publish)
+        board.on_playback.append(self.publish)
 
     def __len__(self) -> int:
         return len(self._followers)

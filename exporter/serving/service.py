@@ -99,7 +99,7 @@ class Service:
     def configure(self, config: Config) -> None:
         """Apply a whole configuration; what stays configured keeps its counters, answers, quotas and breakers."""
         accounts = [(self.providers[account.provider], account) for account in config.accounts]
-        self.board.expectations = config.expectations
+        self.board.expectations, self.board.whole = config.expectations, config.shard.count == 1
         self.stores.configure(config.store)
         part = Part(config.shard.index, config.quota_parts)
         self.prober.configure(accounts, config.streams, config.scrape.max_age, part)

@@ -19,11 +19,13 @@ from exporter.schedule import Window
 from exporter.serving.pages import Page
 from exporter.serving.service import Service
 from exporter.state.callbacks import Received
+from exporter.state.playback import PlaybackChange, PlaybackCheck
 from exporter.state.record import Change, Record, Row
 
 STATUS_SECONDS: Final = 1.0  # the resolution of its times
 EXPOSITION_SECONDS: Final = 0.01
 FORESIGHT_SECONDS: Final = 60.0
+PLAYBACK_SECONDS: Final = 1.0  # ages differ with every check
 NO_CALL: Final = (
     "the quota or the deadline left no room, a breaker is open, or the stream was asked for less than a second ago and "
     "there was no time to ask again"
@@ -50,7 +52,27 @@ def stream_object(row: Row) -> dict[str, Any]:
         "expected": row.expectation.expected,
         "expected_changes_at": _rfc3339(row.expectation.next_change),
         "maintenance": None if (window := row.expectation.maintenance) is None else _maintenance(window),
+        "playback": [_playback(name, check) for name, check in row.playback],
+        "hop_disagreement": row.hop_disagreement,
     }
+
+
+def _playback(name: str, check: PlaybackCheck | None) -> dict[str, Any]:
+    """Return what viewers get at an address; all but its name is null while nobody knows."""
+    if check is None:
+        return {"name": name, **_UNCHECKED}
+    return {
+        "name": name,
+        "up": check.up,
+        "reason": None if check.reason is None else str(check.reason),
+        "message": check.message,
+        "age_seconds": check.age,
+        "first_byte_seconds": check.first_byte,
+        "checked_at": _rfc3339(check.checked),
+    }
+
+
+_UNCHECKED: Final = dict.fromkeys(("up", "reason", "message", "age_seconds", "first_byte_seconds", "checked_at"))
 
 
 def _maintenance(window: Window) -> dict[str, str | None]:
@@ -72,9 +94,12 @@ def _rfc3339(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def event(one: Change | Received) -> bytes:
-    """Return a change of state, or an accepted callback, as a server-sent event."""
+def event(one: Change | PlaybackChange | Received) -> bytes:
+    """Return a change of state or of what viewers get, or an accepted callback, as a server-sent event."""
     fields: dict[str, Any] = {"time": _rfc3339(one.at), "provider": one.provider, "stream": one.stream}
+    if isinstance(one, PlaybackChange):
+        fields |= {"playback": one.playback, "old": one.old, "new": one.new, "evidence": one.evidence}
+        return _event("playback", fields)
     if isinstance(one, Change):
         fields |= {"old": str(one.old), "new": str(one.new), "evidence": one.evidence}
         return _event("change", fields)
@@ -151,8 +176,13 @@ def streams(service: Service) -> Page:
         lambda: _json_list({**stream_object(row), **shard} for row in service.board.rows(service.clock.now())),
         lambda: (service.board.version, service.expected()),
         # If the clock is set back, a change that is foreseen stays wrong no longer.
-        lambda: min(service.board.expires(), service.clock.mono() + FORESIGHT_SECONDS),
+        lambda: min(service.board.expires(), service.clock.mono() + _lasting(service)),
     )
+
+
+def _lasting(service: Service) -> float:
+    """Return for how long the list of streams is valid at most, in seconds."""
+    return PLAYBACK_SECONDS if service.board.has_playback else FORESIGHT_SECONDS
 
 
 def targets(service: Service, prefix: str) -> Page:

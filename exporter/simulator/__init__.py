@@ -5,7 +5,7 @@ from exporter.simulator.describe import describe
 from exporter.simulator.faults import Fault
 from exporter.simulator.load import WorldError, load_world, parse_world
 from exporter.simulator.server import Simulator, serving
-from exporter.simulator.types import Figures, Input, Manners, Script, Tricks
+from exporter.simulator.types import Figures, Input, Manners, Playback, Script, Tricks
 from exporter.simulator.world import World
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Figures",
     "Input",
     "Manners",
+    "Playback",
     "Script",
     "Simulator",
     "Tricks",

@@ -12,13 +12,14 @@ from typing import Any
 from aiohttp import web
 
 from exporter.simulator.faults import Fault
-from exporter.simulator.load import read, read_figures, read_inputs, read_script
+from exporter.simulator.load import read, read_figures, read_inputs, read_playback, read_script
 from exporter.simulator.providers import quirks
 from exporter.simulator.types import Manners, Tricks
 from exporter.simulator.world import World
 
 PREFIX = "/-/simulator/"
 Body = dict[str, Any]
+DETAIL_READERS: dict[str, Callable[[Any, float], Any]] = {"inputs": read_inputs, "figures": read_figures}
 
 
 def _is_loopback(request: web.BaseRequest) -> bool:
@@ -74,12 +75,12 @@ def _show(world: World, _fields: Body) -> Any:
 
 
 def _set_stream(world: World, fields: Body) -> Any:
-    key, state = fields.pop("stream"), fields.pop("state", None)
-    if "inputs" in fields:
-        fields["inputs"] = read_inputs(fields["inputs"])
-    if "figures" in fields:
-        fields["figures"] = read_figures(fields["figures"])
-    stream = world.set(key, None if state is None else read_script(state, world.clock()), **fields)
+    key, state, now = fields.pop("stream"), fields.pop("state", None), world.clock()
+    for name in DETAIL_READERS.keys() & fields.keys():
+        fields[name] = DETAIL_READERS[name](fields[name], now)
+    if "playback" in fields:
+        fields["playback"] = read_playback(fields["playback"], now, world.streams[key].playback)
+    stream = world.set(key, None if state is None else read_script(state, now), **fields)
     return {"stream": key, "state": stream.script.state(world.clock())}
 
 

@@ -6,12 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from exporter.model import State
+from exporter.simulator.describe import playback_addresses
+from exporter.simulator.playback.site import LIVE_FLV
+from exporter.simulator.playback.tokens import sign
 from exporter.simulator.providers import fakes
-from exporter.simulator.types import DemoAccount, Script
+from exporter.simulator.types import DemoAccount, Playback, Script
 from exporter.simulator.world import World
 
 HOUR = 3600.0
@@ -19,6 +23,16 @@ STATES = {"A": State.ACTIVE, "I": State.INACTIVE, "F": State.FORBIDDEN, "N": Sta
 
 # Two that are off air, and one that is live while nobody expects it; all others are always expected.
 EXPECTED = {"studio-3": "show", "shop-4": "never", "arena-caster": "never"}
+
+# What viewers use: the first plays whenever its stream is live, the second stands still for two of five minutes though
+# its stream is live, and the token in the last has expired.
+_STANDS_STILL = Script((State.ACTIVE,) * 3 + (State.INACTIVE,) * 2, every=60.0)
+ADDRESSES = {
+    "arena-player-1": ("hls", "master.m3u8", Playback()),
+    "stage-1": ("flv", LIVE_FLV, Playback(moving=_STANDS_STILL)),
+    "class-1": ("hls", "index.m3u8", Playback(keys={"auth_key": "demo-playback-key"})),
+}
+_SIGNED = 1_577_836_800.0  # Unix seconds: the year 2020
 
 
 def _accounts() -> Iterator[tuple[str, DemoAccount]]:
@@ -36,7 +50,8 @@ def demo_world(*, clock: Callable[[], float] = time.time) -> World:
         for group in account.streams:
             for name, states in group.states.items():
                 script = Script(tuple(STATES[letter] for letter in states), since=start)
-                world.add_stream(name, account.name, state=script, **group.details, **group.address)
+                playback = {"playback": ADDRESSES[name][2]} if name in ADDRESSES else {}
+                world.add_stream(name, account.name, state=script, **group.details, **group.address, **playback)
     return world
 
 
@@ -54,13 +69,22 @@ def demo_configuration(endpoint: str) -> str:
             **group.configured,
             "labels": {"team": group.team, "tier": group.tier},
             **({"expected": EXPECTED[name]} if name in EXPECTED else {}),
+            **({"playback": [_address(endpoint, provider, name)]} if name in ADDRESSES else {}),
         }
-        for _, account in _accounts()
+        for provider, account in _accounts()
         for group in account.streams
         for name in group.states
     ]
     document = {"accounts": accounts, "streams": streams, "time_intervals": [_show()]}
     return yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def _address(endpoint: str, provider: str, stream: str) -> dict[str, str]:
+    """Return an address as the configuration has it."""
+    name, file, playback = ADDRESSES[stream]
+    (url,) = playback_addresses(f"{provider}/{stream}", endpoint, [file])
+    query = sign(playback.keys, urlsplit(url).path, _SIGNED)
+    return {"url": f"{url}?{query}" if query else url, "name": name}
 
 
 def _show() -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
+from exporter.simulator.playback.site import LIVE_FLV, PREFIX
 from exporter.simulator.providers import fakes
 from exporter.simulator.types import FieldValue
 from exporter.simulator.world import World
@@ -21,7 +23,14 @@ def describe(world: World, url: str) -> Iterator[str]:
         names = [name for name in fakes()[stream.account.provider].stream_fields if name in stream.address]
         address = [(name, stream.address[name]) for name in names]
         state = stream.script.state(now).value
-        yield _line([("stream", key), ("state", state), ("account", stream.account.name), *address])
+        viewers = ("playback", " ".join(playback_addresses(key, url)))
+        yield _line([("stream", key), ("state", state), ("account", stream.account.name), *address, viewers])
+
+
+def playback_addresses(key: str, url: str, files: Iterable[str] = ("index.m3u8", LIVE_FLV)) -> list[str]:
+    """Return the addresses of a stream's files for viewers."""
+    provider, _, name = key.partition("/")
+    return [f"{url}{PREFIX}{provider}/{quote(name, safe='')}/{file}" for file in files]
 
 
 def _line(pairs: Iterable[tuple[str, FieldValue]]) -> str:

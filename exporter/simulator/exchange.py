@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape  # nosec B406 - it only writes
 
@@ -105,6 +105,15 @@ class Outgoing:
     encode: Callable[[Any], bytes] = dump
 
 
+class Names(NamedTuple):
+    """By what a fault finds a call; empty where it has none."""
+
+    provider: str
+    account: str
+    action: str
+    stream: str
+
+
 @dataclass(slots=True)
 class Exchange:
     """One call in progress: its request, and the account and stream that it names."""
@@ -121,6 +130,12 @@ class Exchange:
     address: tuple[str, ...] = ()
     stream: Stream | None = None
     verified: bool = False  # whether the caller is authenticated
+
+    @property
+    def names(self) -> Names:
+        """By what a fault finds this call."""
+        account = self.account.name if self.account else ""
+        return Names(self.fake.name, account, self.action, self.stream.key if self.stream else "")
 
     @property
     def caller(self) -> Account:

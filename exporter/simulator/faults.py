@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
-from exporter.simulator.exchange import Exchange, Outgoing
+from exporter.simulator.exchange import Names, Outgoing
 from exporter.simulator.fake import Fake
 from exporter.simulator.types import STRICT
 
+PLAYBACK = "playback"  # stands for a provider where viewers ask
 REMOVED = object()  # a field with this value is removed
 HTML = "<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1><hr>nginx</body></html>"
 
@@ -43,17 +44,14 @@ class Fault:
     size: int = 2 << 20
     hits: int = 0  # calls affected so far
 
-    def matches(self, exchange: Exchange) -> bool:
-        """Whether the fault applies to a call, leaving probability aside."""
-        account = exchange.account.name if exchange.account else ""
-        stream = exchange.stream.key if exchange.stream else ""
-        pairs = (
-            (self.provider, exchange.fake.name),
-            (self.account, account),
-            (self.action, exchange.action),
-            (self.stream, stream),
+    def matches(self, names: Names) -> bool:
+        """Whether the fault applies to a call, leaving probability aside; what viewers ask for is hit by name only."""
+        if names.provider == PLAYBACK != self.provider:
+            return False
+        wanted = (self.provider, self.account, self.action, self.stream)
+        return (self.count is None or self.hits < self.count) and all(
+            want in (None, have) for want, have in zip(wanted, names, strict=True)
         )
-        return (self.count is None or self.hits < self.count) and all(want in (None, have) for want, have in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +105,10 @@ def _nested(_fault: Fault, wire: Wire) -> Wire:
     return replace(wire, body=wire.body[:-1] + b', "Nested": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
 
 
+def _packed(_fault: Fault, wire: Wire) -> Wire:
+    return replace(wire, headers={**wire.headers, "Content-Encoding": "gzip"}, body=gzip.compress(wire.body))
+
+
 def _bomb(fault: Fault, wire: Wire) -> Wire:
     packed = gzip.compress(wire.body[:1] + b" " * fault.size + wire.body[1:], 9)
     return replace(wire, headers={**wire.headers, "Content-Encoding": "gzip"}, body=packed)
@@ -148,6 +150,7 @@ BYTE_FAULTS: Mapping[str, Callable[[Fault, Wire], Wire]] = {
     "text": lambda fault, wire: replace(wire, body=str(fault.value or "upstream busy").encode()),
     "html": _html,
     "gateway": _gateway,
+    "gzip": _packed,
     "cached": _cached,
     "redirect": _redirect,
     "status": lambda fault, wire: replace(wire, status=fault.status or 500),
@@ -165,7 +168,12 @@ CONNECTION_FAULTS = ("hang", "delay", "reset", "close", "drip_head", "drip_body"
 CLOCK_FAULTS = ("skew",)
 UNANSWERED = ("hang", "reset", "close")
 KINDS = (*CODE_FAULTS, *CONNECTION_FAULTS, *CLOCK_FAULTS, *FIELD_FAULTS, *PAYLOAD_FAULTS, *BYTE_FAULTS)
-"""Every kind of fault; docs/simulator.md describes them."""
+"""Every kind of fault at a cloud; docs/simulator.md describes them."""
+PLAYBACK_KINDS = (
+    *CONNECTION_FAULTS, *CLOCK_FAULTS, "truncated", "empty", "text", "html", "cached", "redirect", "status", "bom",
+    "gzip", "bomb", "content_type", "endless", "whole",
+)  # fmt: skip
+"""Every kind of fault in what viewers ask for."""
 
 
 def write(outgoing: Outgoing, fake: Fake, faults: list[Fault]) -> Wire:
@@ -177,7 +185,12 @@ def write(outgoing: Outgoing, fake: Fake, faults: list[Fault]) -> Wire:
         elif fault.kind in PAYLOAD_FAULTS and isinstance(payload, dict):
             payload = PAYLOAD_FAULTS[fault.kind](fault, payload)
     body = outgoing.encode(payload)
-    wire = Wire(outgoing.status, {"Content-Type": outgoing.content_type or fake.content_type, **outgoing.headers}, body)
+    content_type = outgoing.content_type or fake.content_type
+    return spoil(Wire(outgoing.status, {"Content-Type": content_type, **outgoing.headers}, body), faults)
+
+
+def spoil(wire: Wire, faults: list[Fault]) -> Wire:
+    """Apply the faults of bytes, in the given order."""
     for fault in faults:
         if fault.kind in BYTE_FAULTS:
             wire = BYTE_FAULTS[fault.kind](fault, wire)

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -23,7 +23,7 @@ from exporter.model import State
 from exporter.scrubbing import scrub
 from exporter.simulator.faults import Fault
 from exporter.simulator.providers import quirks
-from exporter.simulator.types import Figures, Input, Manners, Script, Tricks
+from exporter.simulator.types import Figures, Input, Manners, Playback, Script, Tricks
 from exporter.simulator.world import World
 
 LARGEST = 16 << 20
@@ -69,6 +69,14 @@ class _Figures(_Part):
     moving: bool | _Cycle = True
 
 
+class _Playback(_Part):
+    moving: bool | _Cycle = True
+    missing: list[str] = Field(default_factory=list)
+    target: int = Field(2, ge=1, le=60)
+    rows: int = Field(6, ge=1, le=100_000)
+    keys: dict[Literal["txSecret", "auth_key"], str] = Field(default_factory=dict)
+
+
 class _Account(_Part):
     """An account; further keys are fields of its provider."""
 
@@ -95,6 +103,7 @@ class _Stream(_Part):
     ingest: Literal["push", "pull"] = "push"
     in_room: bool | None = None
     figures: _Figures = Field(default_factory=_Figures)
+    playback: _Playback = Field(default_factory=_Playback)
 
 
 class _World(_Part):
@@ -135,6 +144,20 @@ def read_inputs(value: Any, now: float = 0.0) -> tuple[Input, ...]:
 def read_figures(value: Any, now: float = 0.0) -> Figures:
     """Read `{frames: 25, moving: false}` and the like; raises ValueError."""
     return _figures(read(_Figures, value), now)
+
+
+def read_playback(value: Any, now: float, present: Playback) -> Playback:
+    """Read `{moving: false, missing: [low.m3u8]}` and the like; what is not given stays; raises ValueError."""
+    return _playback(read(_Playback, value), now, present)
+
+
+def _playback(part: _Playback, now: float, present: Playback) -> Playback:
+    given: dict[str, Any] = {name: getattr(part, name) for name in part.model_fields_set}
+    if "moving" in given:
+        given["moving"] = _switch(part.moving, now)
+    if "missing" in given:
+        given["missing"] = tuple(part.missing)
+    return replace(present, **given)
 
 
 def _figures(part: _Figures, now: float) -> Figures:
@@ -202,7 +225,7 @@ def _texts(tree: Any) -> Iterator[str]:
 
 
 _KEYS = frozenset(
-    name for part in (_World, _Account, _Stream, _Input, _Figures, _Cycle) for name in part.model_fields
+    name for part in (_World, _Account, _Stream, _Input, _Figures, _Playback, _Cycle) for name in part.model_fields
 ) | {field.name for kind in (Fault, quirks(), Tricks, Manners) for field in fields(kind)}
 _FORMAT = Format(path=lambda place, bare: path_of(place, bare, _KEYS) if place else "", parser=yaml.SafeLoader)
 # Text that does not look like a secret: words and short numbers.
@@ -263,6 +286,7 @@ def _add_stream(world: World, _: int, part: _Stream) -> None:
         ingest=part.ingest,
         in_room=part.in_room,
         figures=_figures(part.figures, now),
+        playback=_playback(part.playback, now, Playback()),
         **details,
         **address,
     )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import struct
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -15,15 +13,16 @@ from email.utils import formatdate
 from aiohttp import web
 
 from exporter.simulator import control
+from exporter.simulator.connection import send
 from exporter.simulator.exchange import Exchange, Outgoing, Received, Refusal
 from exporter.simulator.fake import Fake
-from exporter.simulator.faults import UNANSWERED, Fault, Wire, write
+from exporter.simulator.faults import UNANSWERED, Fault, write
+from exporter.simulator.playback.server import answer as answer_viewer
+from exporter.simulator.playback.site import PREFIX as PLAYBACK_PREFIX
 from exporter.simulator.providers import fakes
 from exporter.simulator.sending import calling_back
 from exporter.simulator.types import Call
 from exporter.simulator.world import World
-
-TIMED_OUT = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Simulator:
@@ -33,6 +32,7 @@ class Simulator:
         world: The world; it may change while it is served.
         port: 0 for a free one.
         providers: The clouds to serve; all by default.
+        step: Seconds of media that FLV viewers get at once.
     """
 
     def __init__(
@@ -43,8 +43,10 @@ class Simulator:
         port: int = 0,
         providers: Iterable[str] | None = None,
         tls: ssl.SSLContext | None = None,
+        step: float = 0.2,
     ) -> None:
         self.world = world
+        self._step = step
         self.url = ""
         self._host, self._port, self._tls = host, port, tls
         names = set(fakes() if providers is None else providers)
@@ -83,6 +85,8 @@ class Simulator:
         path, _, raw_query = request.raw_path.partition("?")
         if path.startswith(control.PREFIX):
             return control.answer(self.world, request, path, body)
+        if path.startswith(PLAYBACK_PREFIX):
+            return await answer_viewer(self.world, request, path, raw_query, self._step)
         headers = {name.lower(): value for name, value in request.headers.items()}
         received = Received(request.method, path or "/", raw_query, headers, body, self.world.clock())
         fake = recognise(self._fakes, received)
@@ -91,14 +95,14 @@ class Simulator:
         return await self._serve(request, fake.parse(self.world, received))
 
     async def _serve(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
-        faults = self.world.faults_for(exchange)
+        faults = self.world.faults_for(exchange.names)
         skew = sum(fault.seconds for fault in faults if fault.kind == "skew")
         if skew:
             exchange.received = replace(exchange.received, now=exchange.received.now + skew)
         outgoing = respond(exchange, faults)
         log(exchange, outgoing, faults)
         wire = write(outgoing, exchange.fake, faults)
-        return await _send(request, wire, faults, formatdate(exchange.received.now, usegmt=True))
+        return await send(request, wire, faults, formatdate(exchange.received.now, usegmt=True))
 
 
 @contextmanager
@@ -164,57 +168,3 @@ def log(exchange: Exchange, outgoing: Outgoing, faults: list[Fault]) -> None:
             faults=tuple(fault.kind for fault in faults),
         )
     )
-
-
-async def _send(request: web.BaseRequest, wire: Wire, faults: list[Fault], date: str) -> web.StreamResponse:
-    """Send a response with the faults of the connection; after those that close it, the returned response is lost."""
-    by_kind = {fault.kind: fault for fault in faults}
-    if delay := by_kind.get("delay"):
-        await asyncio.sleep(delay.seconds)
-    if "hang" in by_kind:
-        await asyncio.Event().wait()
-    response = web.Response(status=wire.status, headers={**wire.headers, "Date": date}, body=wire.body)
-    transport = request.transport
-    if transport is None:
-        return response
-    if "reset" in by_kind:
-        # With a linger time of zero, closing sends RST instead of FIN.
-        linger = struct.pack("ii", 1, 0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        transport.abort()
-    elif "close" in by_kind:
-        transport.close()
-    elif not by_kind.keys().isdisjoint(("drip_head", "drip_body", "cut")):
-        await _send_raw(transport, wire, by_kind, date)
-    _schedule(transport, wire, by_kind, date)
-    return response
-
-
-def _schedule(transport: asyncio.Transport, wire: Wire, by_kind: dict[str, Fault], date: str) -> None:
-    """Schedule what happens on the connection after the response: unsolicited bytes, or its end."""
-    later = asyncio.get_running_loop().call_later
-    if stray := by_kind.get("stray"):
-        later(stray.seconds, transport.write, str(stray.value or TIMED_OUT).encode())
-    if again := by_kind.get("again"):
-        later(again.seconds, transport.write, _head(wire, date) + wire.body)
-    if idle := by_kind.get("idle"):
-        later(idle.seconds, transport.close)
-
-
-def _head(wire: Wire, date: str) -> bytes:
-    lines = [f"HTTP/1.1 {wire.status} OK", f"Date: {date}", f"Content-Length: {len(wire.body)}"]
-    lines += [f"{name}: {value}" for name, value in wire.headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-async def _send_raw(transport: asyncio.Transport, wire: Wire, by_kind: dict[str, Fault], date: str) -> None:
-    """Write the response without aiohttp, byte by byte or with a truncated body, and close the connection."""
-    body = wire.body[: len(wire.body) // 2] if "cut" in by_kind else wire.body
-    for part, drip in ((_head(wire, date), by_kind.get("drip_head")), (body, by_kind.get("drip_body"))):
-        if drip is None:
-            transport.write(part)
-            continue
-        for byte in part:
-            transport.write(bytes([byte]))
-            await asyncio.sleep(drip.seconds)
-    transport.close()

@@ -76,6 +76,22 @@ class Figures:
         return self.moving.state(now) is State.ACTIVE if isinstance(self.moving, Script) else self.moving
 
 
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """How a stream is served to viewers, beside what its state and `figures.moving` say."""
+
+    moving: bool | Script = True  # whether fresh media comes, if the stream is active and anything arrives
+    missing: tuple[str, ...] = ()  # files that answer 404, such as `low.m3u8`, or `segment` for all segments
+    target: int = 2  # seconds of a segment
+    rows: int = 6  # segments in a sliding playlist
+    # what addresses must be signed with, by the parameter of the signature: txSecret, auth_key (type A)
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def is_moving(self, now: float) -> bool:
+        """Whether fresh media comes at a time in Unix seconds."""
+        return self.moving.state(now) is State.ACTIVE if isinstance(self.moving, Script) else self.moving
+
+
 @dataclass(slots=True)
 class Account:
     """One account of one cloud."""
@@ -107,6 +123,10 @@ class Stream:
     ingest: Literal["push", "pull"] = "push"  # whether the stream is pushed to the cloud or pulled by it
     in_room: bool | None = None  # whether the user is in the room; None: while the stream is active
     figures: Figures = field(default_factory=Figures)  # what arrives while it is active
+    playback: Playback = field(default_factory=Playback)  # what viewers get while it is active
+    # Unix seconds since which `figures` or `playback` have not moved, where they are not a script
+    still: dict[str, float] = field(default_factory=dict)
+    pushed: tuple[float, float] | None = None  # the last push that was ended by hand: its start and end in Unix seconds
 
     @property
     def key(self) -> str:

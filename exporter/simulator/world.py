@@ -10,9 +10,9 @@ from random import Random
 from typing import Any
 
 from exporter.model import State
-from exporter.simulator.exchange import Exchange
+from exporter.simulator.exchange import Names
 from exporter.simulator.fake import Fake
-from exporter.simulator.faults import KINDS, Fault
+from exporter.simulator.faults import KINDS, PLAYBACK, PLAYBACK_KINDS, Fault
 from exporter.simulator.providers import fakes, quirks
 from exporter.simulator.types import (
     Account,
@@ -26,7 +26,7 @@ from exporter.simulator.types import (
     Tricks,
 )
 
-DETAILS = frozenset({"media", "inputs", "ingest", "in_room", "figures"})
+DETAILS = frozenset({"media", "inputs", "ingest", "in_room", "figures", "playback"})
 
 
 class World:
@@ -145,7 +145,10 @@ class World:
             ValueError: The state or a detail is unknown.
         """
         stream = self.streams[key]
-        before = stream.is_active(self.clock())
+        now = self.clock()
+        before = stream.is_active(now)
+        if before and state is not None:
+            stream.pushed = stream.script.started(now), now
         if state is not None:
             stream.script = self._script(state)
         self._set_details(stream, details)
@@ -158,6 +161,9 @@ class World:
         if unknown:
             raise ValueError(f"stream {stream.key}: unknown detail {min(unknown)}")
         for name, value in details.items():
+            moved = getattr(getattr(stream, name), "moving", None) is not False
+            if moved and getattr(value, "moving", None) is False:
+                stream.still[name] = self.clock()
             setattr(stream, name, tuple(value) if name in ("media", "inputs") else value)
 
     def state(self, key: str) -> State:
@@ -177,10 +183,11 @@ class World:
         """Inject a fault into the calls that match it.
 
         Raises:
-            ValueError: Its kind is unknown.
+            ValueError: Its kind is unknown, or not one of what viewers ask for.
         """
-        if fault.kind not in KINDS:
-            raise ValueError(f"unknown kind of fault {fault.kind}; known are {', '.join(KINDS)}")
+        of, kinds = (f" of {PLAYBACK}", PLAYBACK_KINDS) if fault.provider == PLAYBACK else ("", KINDS)
+        if fault.kind not in kinds:
+            raise ValueError(f"unknown kind of fault {fault.kind}{of}; known are {', '.join(kinds)}")
         self.faults.append(fault)
         return fault
 
@@ -215,11 +222,11 @@ class World:
             owned = self._owned[account.name] = set(parts) - {""}
         return owned
 
-    def faults_for(self, exchange: Exchange) -> list[Fault]:
+    def faults_for(self, names: Names) -> list[Fault]:
         """Return the faults to inject into a call, and count them."""
         faults = []
         for fault in self.faults:
-            if fault.matches(exchange) and (fault.probability >= 1 or self.random.random() < fault.probability):
+            if fault.matches(names) and (fault.probability >= 1 or self.random.random() < fault.probability):
                 fault.hits += 1
                 faults.append(fault)
         return faults

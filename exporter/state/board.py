@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from exporter.addresses import PlaybackAddress
 from exporter.model import Answer, Fault, Figures, Input, State, Stream
 from exporter.schedule import Expectations
 from exporter.state.changes import RecentChange, RecentChanges
 from exporter.state.figures import Flow, start_of
-from exporter.state.playback import PlaybackCheck
+from exporter.state.hops import Hops
+from exporter.state.playback import UNCHECKED, PlaybackChange, PlaybackCheck
 from exporter.state.record import Change, Failure, Instant, Key, News, Record, Row
 
 MOST_FAILURES = 50
@@ -20,9 +22,11 @@ class Board:
     Attributes:
         version: Grows with every change; equal versions show equal rows, except for ages.
         on_change: Functions to call with each `Change`.
+        on_playback: Functions to call with each `PlaybackChange`.
         on_news: Functions to call with each record of which something was learned, and what.
         failures: The latest kinds of failure, at most `MOST_FAILURES`, the oldest first.
-        expectations: When each stream should be live.
+        expectations: When each stream should be live; to be set before `watch`.
+        whole: Whether no other shard watches streams of the same configuration; likewise.
         recent: The latest changes.
     """
 
@@ -30,11 +34,14 @@ class Board:
         self.max_age = max_age
         self.version = 0
         self.on_change: list[Callable[[Change], None]] = []
+        self.on_playback: list[Callable[[PlaybackChange], None]] = []
         self.on_news: list[Callable[[Record, News], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self.expectations = Expectations()
+        self.whole = True
         self.recent = RecentChanges()
         self._records: dict[Key, Record] = {}
+        self._hops = Hops()
         self._next_outdated = float("-inf")
 
     def __iter__(self) -> Iterator[Record]:
@@ -61,11 +68,13 @@ class Board:
             key = (provider, stream.name)
             known = self._records.get(key)
             if known is not None and address(known.stream) == address(stream):
+                _keep_playback(known, stream)
                 known.stream = stream
                 records[key] = known
             else:
                 records[key] = Record(key, stream, added=self.version > 0)
         self._records = records
+        self._hops.watch(records.values(), self.expectations.numbers, max_age, whole=self.whole)
         self.failures = {kind: one for kind, one in self.failures.items() if (one.provider, one.stream) in records}
         self.recent.keep(records)
         self.max_age = max_age
@@ -132,24 +141,50 @@ class Board:
             self._show(record, State.UNKNOWN, str(fault.reason), now)
             self._tell(record, News.WITHHELD)
 
-    def played(self, record: Record, name: str, check: PlaybackCheck) -> None:
-        """Record what viewers get at an address of a stream."""
-        record.playback[name] = check
-        self.version += 1
+    @property
+    def has_playback(self) -> bool:
+        """Whether a stream has addresses: what is known of them changes without a change of `version`."""
+        return bool(self._hops.viewed)
+
+    def played(self, record: Record, address: PlaybackAddress, check: PlaybackCheck, now: Instant) -> None:
+        """Record what viewers get at an address, unless a reload has taken it away or changed it."""
+        if self._records.get(record.key) is not record or address not in record.stream.playback:
+            return
+        name, before = address.name, record.playback.get(address.name)
+        record.playback = {**record.playback, name: check}
+        self._next_outdated = min(self._next_outdated, check.until)
+        compared = self._hops.played(record, name, now.mono)
+        self.version += compared or before is None or (before.up, before.reason) != (check.up, check.reason)
+        self._tell_playback(record, name, before and before.up, check.up, check.message, now)
+
+    def _tell_playback(
+        self, record: Record, name: str, old: bool | None, new: bool | None, evidence: str, now: Instant
+    ) -> None:
+        if old is not new:
+            change = PlaybackChange(now.unix, *record.key, name, old, new, evidence)
+            for notify in self.on_playback:
+                notify(change)
 
     def rows(self, now: Instant, keys: Iterable[Key] | None = None) -> Iterator[Row]:
         """Yield what these streams, or all, show at an instant."""
-        records, of = self._records, self.expectations.at(now.unix).of
+        self.outdate(now)
+        records, verdicts, compared = self._records, self.expectations.at(now.unix), self._hops.keys
         chosen = records.values() if keys is None else (records[key] for key in keys if key in records)
-        return (record.row(now.mono, self.max_age, of(record.key)) for record in chosen)
+        for record in chosen:
+            row = record.row(now.mono, self.max_age, verdicts.of(record.key))
+            if record.key in compared:
+                told = self._hops.disagree(record, row.state, verdicts.by_number, now.mono)
+                row = row._replace(hop_disagreement=told)
+            yield row
 
     def expires(self) -> float:
-        """Return when the first answer or figure shown becomes too old, in monotonic seconds."""
+        """Return when the first answer, figure or check shown becomes too old, in monotonic seconds."""
         ends = (record.ends(self.max_age) for record in self if record.shown is not State.UNKNOWN)
-        return min(ends, default=float("inf"))
+        checks = (check.until for one in self._hops.viewed.values() for check in one.record.playback.values())
+        return min(min(ends, default=float("inf")), min(checks, default=float("inf")))
 
     def outdate(self, now: Instant) -> None:
-        """Withdraw answers older than `max_age`, and figures that no longer count."""
+        """Withdraw answers older than `max_age`, and figures and checks that no longer count."""
         if now.mono <= self._next_outdated:
             return
         for record in self:
@@ -158,8 +193,17 @@ class Board:
             if record.listed is not None and now.mono > record.listed.until:
                 record.listed = None
                 self.version += 1
+        for one in self._hops.viewed.values():
+            self._outdate_playback(one.record, now)
         # New answers are younger than all present ones, so none becomes too old before this.
         self._next_outdated = min(self.expires(), now.mono + self.max_age)
+
+    def _outdate_playback(self, record: Record, now: Instant) -> None:
+        for name, check in record.playback.items():
+            if now.mono > check.until:
+                record.playback = {other: one for other, one in record.playback.items() if other != name} or UNCHECKED
+                self.version += 1
+                self._tell_playback(record, name, check.up, None, "max_age", now)
 
     def remember(self, record: Record, fault: Fault, now: Instant) -> None:
         """Record a failed call, for many streams at one of them; this alone withdraws no state."""
@@ -188,6 +232,8 @@ class Board:
     def _show(self, record: Record, state: State, evidence: str, now: Instant) -> None:
         old, record.shown = record.shown, state
         self.version += 1
+        if record.key in self._hops.keys:
+            self._hops.turned(record, old, self.expectations.at(now.unix).by_number, now.mono)
         self._list(record, old, evidence, now)
         change = Change(now.unix, *record.key, old, state, evidence)
         for notify in self.on_change:
@@ -211,3 +257,10 @@ class Board:
 def address(stream: Stream) -> dict[str, object]:
     """Return the fields that an answer depends on: all but the labels, when it is expected, and what viewers use."""
     return {"type": type(stream), **stream.model_dump(exclude={"labels", "expected", "playback"})}
+
+
+def _keep_playback(record: Record, stream: Stream) -> None:
+    """Forget the checks of addresses that a stream has no longer, or that are others now."""
+    if record.playback:
+        kept = {one.name for one in stream.playback if one in record.stream.playback}
+        record.playback = {name: check for name, check in record.playback.items() if name in kept} or UNCHECKED

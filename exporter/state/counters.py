@@ -56,12 +56,16 @@ class Counters:
     playback_errors: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     playback_bytes: Counter[AccountKey] = field(default_factory=Counter)
 
-    def keep(self, accounts: set[AccountKey], streams: set[tuple[str, str]]) -> None:
-        """Forget accounts and streams that are no longer configured."""
+    def keep(
+        self, accounts: set[AccountKey], streams: set[tuple[str, str]], addresses: set[tuple[str, str, str]]
+    ) -> None:
+        """Forget accounts, streams and addresses, as (provider, stream, playback), that are no longer configured."""
         by_account: list[dict[Any, Any]] = [self.errors, self.responses, self.callbacks, self.durations, self.skew,
                                             self.playback_bytes]  # fmt: skip
-        by_stream: list[dict[Any, Any]] = [self.push_ends, self.last_callback, self.playback_errors]
+        by_stream: list[dict[Any, Any]] = [self.push_ends, self.last_callback]
         for tables, configured in ((by_account, accounts), (by_stream, streams)):
             for table in tables:
                 for key in [key for key in table if key[:2] not in configured]:
                     del table[key]
+        for address in [key for key in self.playback_errors if key[:3] not in addresses]:
+            del self.playback_errors[address]

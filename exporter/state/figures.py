@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from exporter.model import Answer, Figures, State, Stream
+from exporter.state.playback import Checks
 
 SETTLING_SECONDS: Final = 10.0
 """How long a push that has just begun may bring nothing, before that counts as a stall."""
@@ -70,11 +71,13 @@ def together(figures: Figures | None, more: Figures | None) -> Figures | None:
     return more._replace(**told)
 
 
-def lacking(stream: Stream, state: State, answer: Answer | None, figures: Figures | None) -> tuple[str, ...]:
+def lacking(
+    stream: Stream, state: State, answer: Answer | None, figures: Figures | None, playback: Checks = ()
+) -> tuple[str, ...]:
     """Return what a live stream lacks of what it should have; empty if nothing, and for a stream that is not live.
 
-    The words are `inputs` (fewer than expected), the name of each expected media type that is not published, and
-    `stalled` (nothing arrives). What nobody knows is not lacking.
+    The words are `inputs` (fewer than expected), the name of each expected media type that is not published, `stalled`
+    (nothing arrives), and `playback` (viewers get nothing at one of its addresses). What nobody knows is not lacking.
     """
     if state is not State.ACTIVE or answer is None:
         return ()
@@ -82,4 +85,6 @@ def lacking(stream: Stream, state: State, answer: Answer | None, figures: Figure
     fewer = wanted is not None and answer.inputs is not None and len(answer.inputs) < wanted
     silent = [kind for kind in stream.expected_media if published.get(kind) is False]
     stalled = figures is not None and figures.stalled is True
-    return (*(["inputs"] if fewer else []), *silent, *(["stalled"] if stalled else []))
+    unplayable = any(check is not None and check.up is False for _, check in playback)
+    words = {"inputs": fewer, **dict.fromkeys(silent, True), "stalled": stalled, "playback": unplayable}
+    return tuple(word for word, lacks in words.items() if lacks)

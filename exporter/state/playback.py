@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from exporter.model import Reason
 
@@ -27,3 +30,35 @@ class PlaybackCheck(NamedTuple):
     first_byte: float | None = None
     checked: float = 0.0
     until: float = float("inf")
+
+
+Checks = tuple[tuple[str, PlaybackCheck | None], ...]
+"""For each address by its name, the outcome of its last check; None if none counts."""
+
+WORDS: Final[Mapping[bool | None, str]] = {True: "up", False: "down", None: "unknown"}
+"""The word for what viewers get."""
+
+UNCHECKED: Final[Mapping[str, PlaybackCheck]] = MappingProxyType({})
+"""What is known of the addresses of a stream before the first check: most streams have none, and share this."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackChange:
+    """A change of what viewers get at an address: fresh media, nothing, or nobody knows."""
+
+    at: float  # Unix seconds
+    provider: str
+    stream: str
+    playback: str
+    old: bool | None
+    new: bool | None
+    evidence: str  # the check's message, or `max_age`
+
+
+def viewers_get(checks: Iterable[PlaybackCheck | None]) -> bool | None:
+    """Return whether viewers get fresh media at all of a stream's addresses.
+
+    False if they definitely get nothing at one of them; else None while nobody knows of one.
+    """
+    told = {None if check is None else check.up for check in checks}
+    return False if False in told else None if None in told else True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from exporter.model import Answer, Fault, Figures, State, Stream
 from exporter.schedule import Expectation
 from exporter.state.figures import Flow, lacking, together
-from exporter.state.playback import PlaybackCheck
+from exporter.state.playback import UNCHECKED, Checks, PlaybackCheck
 
 Key = tuple[str, str]  # provider, stream name
 
@@ -73,13 +74,13 @@ class Row(NamedTuple):
     expectation: Expectation
     added: bool = False  # whether a reload added the stream
     figures: Figures | None = None  # of a live stream
-    playback: tuple[tuple[str, PlaybackCheck | None], ...] = ()  # by name, as configured; None if no outcome counts
-    hop_disagreement: bool | None = None  # whether what one hop says is not what the next one shows; None if unknown
+    playback: Checks = ()  # as configured
+    hop_disagreement: bool | None = None  # whether it is live at one hop and not at another; None if unknown
 
     @property
     def degraded(self) -> tuple[str, ...]:
         """What a live stream lacks, as `lacking` says."""
-        return lacking(self.stream, self.state, self.answer, self.figures)
+        return lacking(self.stream, self.state, self.answer, self.figures, self.playback)
 
     @property
     def since_first_seen(self) -> bool:
@@ -112,7 +113,7 @@ class Record:
     shown: State = State.UNKNOWN  # the state in the last `Change`
     settled: State | None = None  # the last definite state in a `Change`
     added: bool = False  # whether a reload added the stream
-    playback: dict[str, PlaybackCheck] = field(default_factory=dict)  # what viewers get at each address, by its name
+    playback: Mapping[str, PlaybackCheck] = field(default_factory=lambda: UNCHECKED)  # the last checks, by name
 
     @property
     def succeeded(self) -> bool:
@@ -135,9 +136,14 @@ class Record:
         # Most streams have none: both are None, and not worth a call.
         figures = None if self.told is self.listed else self._figures(state, mono)
         succeeded = answer is not None and fault is None
-        playback = tuple((one.name, self.playback.get(one.name)) for one in self.stream.playback)
+        playback = self.checks(mono) if self.stream.playback else ()
         return Row(self.key, self.stream, state, since, succeeded, answer, self.answered, self.action, fault,
                    self.faulted, self.changes, self.tried, expectation, self.added, figures, playback)  # fmt: skip
+
+    def checks(self, mono: float) -> Checks:
+        """Return the outcomes that count at a time in monotonic seconds, as configured."""
+        checks = ((one.name, self.playback.get(one.name)) for one in self.stream.playback)
+        return tuple((name, check if check is not None and mono <= check.until else None) for name, check in checks)
 
     def live_since(self, now: Instant) -> float:
         """Return since when a live stream has been live, in monotonic seconds; minus infinity if nobody knows."""

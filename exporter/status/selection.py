@@ -83,6 +83,7 @@ class Selection:
         page: The number of the page of rows, from 1.
         pages: How many pages of rows there are.
         newest: Monotonic seconds of the last attempt for any stream; minus infinity before the first.
+        unplayable: How many live streams viewers get nothing of, whatever the filter.
         labels: Labels to suggest, as `name=value`; incomplete if there are very many.
     """
 
@@ -94,6 +95,7 @@ class Selection:
     page: int = 1
     pages: int = 1
     newest: float = float("-inf")
+    unplayable: int = 0
     labels: set[str] = field(default_factory=set)
 
 
@@ -140,5 +142,7 @@ def _count(selection: Selection, row: Row, standing: Standing) -> None:
     selection.tally.add(standing, expected=row.expectation.expected)
     selection.by_account[account][standing] += 1
     selection.newest = max(selection.newest, row.tried)
+    if row.playback and standing is Standing.DEGRADED:
+        selection.unplayable += "playback" in row.degraded
     if len(selection.labels) <= MOST_LABELS:
         selection.labels.update(f"{label}={value}" for label, value in row.stream.labels.items())

@@ -14,6 +14,7 @@ from exporter.rounds.account import AccountProber
 from exporter.state.counters import AccountKey
 from exporter.state.record import Failure, Row
 from exporter.status import wording
+from exporter.status.hops import Hops, hops_of
 from exporter.status.selection import Selection, Snapshot
 from exporter.status.standing import Standing, standing_of
 from exporter.status.wording import Wording
@@ -35,6 +36,7 @@ class StreamRow(NamedTuple):
         held_back: Whether the stream is unknown while its account's breaker is open.
         runbook: The address of the section about what is wrong; empty if nothing is.
         dashboard: The address of its dashboard; empty without one.
+        hops: The way from its source to viewers; None if it has no addresses.
     """
 
     row: Row
@@ -48,6 +50,7 @@ class StreamRow(NamedTuple):
     held_back: bool
     runbook: str
     dashboard: str
+    hops: Hops | None
 
 
 class StreamRows:
@@ -56,6 +59,7 @@ class StreamRows:
     def __init__(self, snapshot: Snapshot) -> None:
         self._site = snapshot.site
         self._max_age = snapshot.board.max_age
+        self._now = snapshot.now.unix
         self._held = {prober.account.name for prober in snapshot.accounts if prober.health.breaker.open}
 
     def __call__(self, row: Row) -> StreamRow:
@@ -78,6 +82,7 @@ class StreamRows:
             held_back,
             f"{runbook}#{section}" if runbook and section else "",
             filled(self._site.dashboard, values),
+            hops_of(row, self._now),
         )
 
     def _why(self, row: Row, standing: Standing) -> Wording:
@@ -105,7 +110,11 @@ _SECTIONS: Final = {
     Standing.NOT_FOUND: "streamdown",
     Standing.OFF_AIR: "",
 }
-_LACKING: Final = {"stalled": "streamstalled", "inputs": "streamredundancylost"}
+_LACKING: Final = {
+    "stalled": "streamstalled",
+    "playback": "streamnotplayable",
+    "inputs": "streamredundancylost",
+}
 
 
 def _section(row: Row, standing: Standing) -> str:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from exporter.fields import format_duration
 from exporter.model import Answer, Fault, Figures, State
 from exporter.providers import codes
+from exporter.state.playback import PlaybackCheck
 from exporter.state.record import Row
 from exporter.status.standing import Standing
 
@@ -29,7 +30,7 @@ LEGEND: Final[Mapping[str, str]] = {
     Standing.UNKNOWN: "Nobody knows: the last attempt failed, or the last answer is too old. It may well be live.",
     Standing.FORBIDDEN: "The provider says that pushing the stream is forbidden.",
     Standing.NOT_FOUND: "The provider says that it knows no such stream.",
-    Standing.DEGRADED: "The stream is live, but inputs or media are missing, or nothing arrives.",
+    Standing.DEGRADED: "The stream is live, but inputs or media are missing, nothing arrives, or viewers get nothing.",
     Standing.ACTIVE: "The provider says that the stream is being pushed.",
     Standing.OFF_AIR: "The stream is not live, and nobody expects it to be.",
 }
@@ -72,19 +73,24 @@ def of_lack(row: Row) -> Wording:
     """Say what a degraded stream lacks, the worst first."""
     found = [(_LACKS.get(word) or Wording(f"{word.replace('_', ' ')} is missing", _PUBLISH)) for word in lacks(row)]
     inputs = row.answer.inputs if row.answer is not None else None
-    fewer = {"have": len(inputs or ()), "want": row.stream.expected_inputs}
-    meaning = " and ".join(one.meaning.format(**fewer) for one in found)
+    down = [name for name, check in row.playback if check is not None and check.up is False]
+    told = {"have": len(inputs or ()), "want": row.stream.expected_inputs, "down": ", ".join(down)}
+    meaning = " and ".join(one.meaning.format(**told) for one in found)
     return Wording(f"Live, but {meaning}.", found[0].advice)
 
 
 def lacks(row: Row) -> list[str]:
-    """Return what a live stream lacks, as `Row.degraded` says, the worst first: nothing arrives, then media."""
-    return sorted(row.degraded, key=lambda word: (word != "stalled", word == "inputs"))
+    """Return what a live stream lacks, as `Row.degraded` says, the worst first: nothing arrives or goes out."""
+    return sorted(row.degraded, key=lambda word: (word != "stalled", word != "playback", word == "inputs"))
 
 
 _PUBLISH: Final = "Publish it; if it need not be there, take it out of `media_expected`."
 _LACKS: Final = {
     "stalled": Wording("nothing arrives", "See whether the encoder still sends, and its uplink."),
+    "playback": Wording(
+        "viewers get nothing at {down}",
+        "Look between the cloud and viewers, or at the address: what came back stands below.",
+    ),
     "inputs": Wording("only {have} of {want} inputs are there", "Restore the other: until then nothing takes over."),
 }
 
@@ -152,6 +158,18 @@ def of_figures(figures: Figures) -> str:
     if figures.width and figures.height:
         told.append(f"{figures.width}×{figures.height}")
     return " · ".join(told)
+
+
+def of_check(check: PlaybackCheck, now: float) -> str:
+    """Tell what a check found, and when: `media 3.1 s old · first byte after 31 ms · checked 5 s ago`."""
+    told = [] if check.age is None else [f"media {_seconds(check.age)} old"]
+    if check.first_byte is not None:
+        told.append(f"first byte after {check.first_byte * 1000:,.0f} ms")
+    return " · ".join([*told, f"checked {ago(now - check.checked)} ago"])
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < 600 else ago(seconds)
 
 
 def _rate(bits: float) -> str:

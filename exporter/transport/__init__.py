@@ -1,4 +1,4 @@
-"""The only folder that opens connections to providers; it turns the client's errors into our own.
+"""The only folder that opens connections to providers and viewers' servers; it turns the client's errors into our own.
 
 Nothing of the client's errors is passed on but their kind: they carry the signed URL.
 """

@@ -10,9 +10,15 @@ import pytest
 
 from exporter.model import Reason
 from exporter.providers.interface import MEBIBYTE, TransportError
-from exporter.transport.unpacking import IN_STEP, MOST_MEMBERS, OUT_STEP, Oversized, unpack
+from exporter.transport.unpacking import IN_STEP, MOST_MEMBERS, OUT_STEP, Oversized, Unpacker, unpack
 
 BODY = b'{"a":1}'
+
+
+def bare(body: bytes) -> bytes:
+    """Compress without zlib's frame."""
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
 
 
 @pytest.mark.parametrize(
@@ -23,6 +29,7 @@ BODY = b'{"a":1}'
         (gzip.compress(BODY), "gzip"),
         (gzip.compress(BODY), "x-gzip"),
         (zlib.compress(BODY), "deflate"),
+        (bare(BODY), "deflate"),
         (gzip.compress(BODY[:3]) + gzip.compress(BODY[3:]), "gzip"),
         (gzip.compress(BODY) + gzip.compress(b""), "gzip"),
         (b"".join(gzip.compress(BODY[i : i + 1]) for i in range(len(BODY))), "gzip"),
@@ -52,6 +59,18 @@ def test_members_at_any_place_of_a_step_are_found() -> None:
         assert unpack(first + gzip.compress(b"end"), "gzip", MEBIBYTE)[-3:] == b"end"
 
 
+@pytest.mark.parametrize("step", [1, 7, IN_STEP, 1 << 20])
+def test_a_body_may_come_in_parts_of_any_size(step: int) -> None:
+    """What is put in bit by bit comes out whole, in steps that are never longer than they may be."""
+    body = bytes(range(256)) * 300 + bytes(2 * OUT_STEP)
+    for raw, encoding in ((gzip.compress(body) + gzip.compress(b"end"), "gzip"), (bare(body + b"end"), "deflate")):
+        unpacker = Unpacker(encoding)
+        pieces = [piece for at in range(0, len(raw), step) for piece in unpacker.feed(raw[at : at + step])]
+        unpacker.end()
+        assert b"".join(pieces) == body + b"end"
+        assert max(map(len, pieces)) <= OUT_STEP
+
+
 @pytest.mark.parametrize(
     ("raw", "encoding"),
     [
@@ -65,6 +84,8 @@ def test_members_at_any_place_of_a_step_are_found() -> None:
         (gzip.compress(BODY) + b"\0" * 8, "gzip"),
         (gzip.compress(BODY) + gzip.compress(BODY)[:-1], "gzip"),
         (zlib.compress(BODY) + b"x", "deflate"),
+        (bare(BODY) + b"x", "deflate"),
+        (bare(BODY)[:-2], "deflate"),
         (zlib.compress(BODY) + zlib.compress(BODY), "deflate"),
         (gzip.compress(b"") * (MOST_MEMBERS + 1), "gzip"),
     ],

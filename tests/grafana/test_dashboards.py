@@ -154,7 +154,7 @@ def test_what_only_some_have_is_folded_and_says_whose_it_is() -> None:
         for panel, target in targets(board)
         if rare & {metric for metric, _ in metrics_of(target["expr"])}
     } - inside
-    viewers = {"Not playable", "Not playable now, and since when", "Checks without a result", "What viewers get"}
+    viewers = {"Not playable", "Not playable now, and since when", "Checks without a result", "Source, cloud, viewers"}
     assert elsewhere == {"Media, inputs, push or pull", "Degraded", "Degraded now"} | viewers
 
 

@@ -50,6 +50,8 @@ def hurried() -> World:
                 one.up = replace(one.up, every=STEP)
         if isinstance(stream.figures.moving, Script):
             stream.figures = replace(stream.figures, moving=False)
+        if isinstance(moving := stream.playback.moving, Script):
+            stream.playback = replace(stream.playback, moving=replace(moving, every=4 * STEP))
     return world
 
 
@@ -60,7 +62,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ExitStack() as stack:
         enter = stack.enter_context
         clouds = enter(serving(hurried()))
-        document = {**yaml.safe_load(demo_configuration(clouds.url)), "scrape": {"reuse": "0s"}}
+        fast = {"scrape": {"reuse": "0s"}, "playback": {"interval": "5s"}}
+        document = {**yaml.safe_load(demo_configuration(clouds.url)), **fast}
         one = enter(exporter(document, folder=folder / "exporter"))
         clouds.world.callbacks = f"{one.url}/callbacks"
         yield enter(watching(folder / "prometheus", one.address)).url

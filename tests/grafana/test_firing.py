@@ -23,6 +23,11 @@ ALERTS = {
         'alertname="StreamDown", provider="zego", account="main", stream="s2"',
         'job="stream-exporter", team="shop"',
     ),
+    "hls": (f'alertname="StreamNotPlayable", {STREAM_1}, playback="hls"', 'job="stream-exporter", team="news"'),
+    "flv": (
+        f'alertname="StreamNotPlayable", {STREAM_1}, playback="flv"',
+        'job="stream-exporter", team="news"',
+    ),
     "account": ('alertname="StreamCredentialsRejected", provider="zego", account="main"', 'job="stream-exporter"'),
     "other account": ('alertname="StreamProviderBlind", provider="zego", account="test"', 'job="stream-exporter"'),
     "vanished": ('alertname="StreamExporterDown"', 'severity="critical"'),
@@ -43,7 +48,7 @@ def shown(folder: Path, name: str, alerts: set[str], labels: tuple[str, ...] = (
         f'ALERTS{{{PENDING}, alertstate="pending"}}',
         f'stream_info{{{STREAM_1}, job="stream-exporter", instance="a"}}',
     ]
-    query = f"group by (alertname, provider, account, stream) ({filled(expr, chosen)})"
+    query = f"group by (alertname, provider, account, stream, playback) ({filled(expr, chosen)})"
     wanted = [{"labels": f"{{{ALERTS[one][0]}}}", "value": 1} for one in alerts]
     test = {
         "interval": "15s",
@@ -55,7 +60,7 @@ def shown(folder: Path, name: str, alerts: set[str], labels: tuple[str, ...] = (
 
 
 def test_fleet_shows_every_alert_that_fires(tmp_path: Path) -> None:
-    """Also those about an account or a vanished exporter, which lack stream, account and job."""
+    """Also those about an account or a vanished exporter, which lack stream, account and job; each address is a row."""
     shown(tmp_path, "fleet", set(ALERTS))
 
 
@@ -67,7 +72,8 @@ def test_choices_narrow_the_alerts(tmp_path: Path) -> None:
 
 def test_a_stream_has_its_own_alerts_and_those_of_what_it_depends_on(tmp_path: Path) -> None:
     """Neither a stream nor an account beside it shows."""
-    shown(tmp_path, "stream", {"down", "account", "vanished"}, provider="zego", stream="s1")
+    own = {"down", "hls", "flv"}
+    shown(tmp_path, "stream", own | {"account", "vanished"}, provider="zego", stream="s1")
 
 
 def test_labels_filter_the_alerts_that_carry_them(tmp_path: Path) -> None:

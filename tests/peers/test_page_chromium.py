@@ -13,7 +13,7 @@ from exporter.rounds.health import Health
 from tests import browser
 from tests.browser import Tab, chromium
 from tests.status_site import Site, serving
-from tests.status_world import HOSTILE, World, crowd, earlier, hostile, troubled
+from tests.status_world import HOSTILE, World, crowd, earlier, hostile, troubled, viewed
 from tests.test_status_expected import SOON, expect
 
 pytestmark = pytest.mark.skipif(browser.BINARY is None, reason="Chromium is not installed: nobody LOOKED at the page")
@@ -53,7 +53,7 @@ def break_one(world: World) -> None:
     world.answer(record, State.INACTIVE, 5, code="41006")
 
 
-@pytest.mark.parametrize("make", [troubled, hostile, World])
+@pytest.mark.parametrize("make", [troubled, hostile, viewed, World])
 def test_page_is_whole_at_every_width_and_in_both_schemes(make: Callable[[], World]) -> None:
     """Nothing is refused or logged, nothing is cut off sideways, and the style is really there, dark and light."""
 

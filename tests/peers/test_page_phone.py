@@ -14,7 +14,7 @@ from tests import browser
 from tests.browser import PATIENCE, Tab
 from tests.peers.test_page_chromium import looking
 from tests.status_site import Site
-from tests.status_world import NOW, World, crowd, earlier, hostile, troubled
+from tests.status_world import NOW, World, crowd, earlier, hostile, troubled, viewed
 from tests.test_status_expected import SOON, flowing, mixed
 
 pytestmark = pytest.mark.skipif(browser.BINARY is None, reason="Chromium is not installed: nobody LOOKED at the page")
@@ -75,7 +75,7 @@ def test_streams_come_first_on_a_phone(script: bool) -> None:
     looking(troubled(), visit)
 
 
-@pytest.mark.parametrize("make", [troubled, hostile, World, lambda: crowd(70_000)])
+@pytest.mark.parametrize("make", [troubled, hostile, viewed, World, lambda: crowd(70_000)])
 def test_nothing_is_cut_off_or_too_small_to_press(make: Any) -> None:
     """Even unfolded, with 256 characters in a name and five digits in a tile, all fits; targets are 44 pixels high."""
 

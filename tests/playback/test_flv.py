@@ -105,7 +105,7 @@ def test_sound_and_pictures_have_their_own_clocks() -> None:
         (VIDEO, AVC, True), (VIDEO, b"\x27\x01", True), (VIDEO, AVC_HEADER, False), (VIDEO, b"\x17\x02", False),
         (VIDEO, b"\x1c\x01", True), (VIDEO, b"\x1c\x00", False), (VIDEO, b"\x1d\x00", False),  # HEVC, AV1
         (VIDEO, b"\x17", False), (VIDEO, b"\x12\x00", True), (VIDEO, b"\x12", True),  # H.263 has no header
-        (VIDEO, b"\x57\x01", False),  # a command
+        (VIDEO, b"\x57\x01", False), (VIDEO, b"\xd1\x00", False),  # commands
         (VIDEO, b"\x90hvc1", False), (VIDEO, b"\x91hvc1", True), (VIDEO, b"\xa3hvc1", True),
         (VIDEO, b"\x92hvc1", False), (VIDEO, b"\x94hvc1", False), (VIDEO, b"\x95hvc1", False),
         (VIDEO, b"\x97\x00", True),

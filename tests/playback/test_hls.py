@@ -2,6 +2,7 @@
 
 import math
 import time
+import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from exporter.playback.hls import (
     read,
     select,
 )
+from exporter.playback.urls import target
 
 URL = "https://play.example.com/live/a/index.m3u8?token=hush"
 BASE = "https://play.example.com/live/a/"
@@ -145,13 +147,13 @@ def test_forms_that_change_nothing(change: object) -> None:
         ("中 b.ts", BASE + "%E4%B8%AD%20b.ts"), ("a\x00.ts?k=\x7f", BASE + "a%00.ts?k=%7F"),
         ("a%20%zz.ts", BASE + "a%20%zz.ts"),
         ("../x/./y.ts", "https://play.example.com/live/x/y.ts"), ("//cdn.example:8443/y.ts", "https://cdn.example:8443/y.ts"),
-        ("HTTP://CDN.example/y.ts", "http://CDN.example/y.ts"), ("?n=5", BASE + "index.m3u8?n=5"),
+        ("HTTP://CDN.example/y.ts", "http://cdn.example/y.ts"), ("?n=5", BASE + "index.m3u8?n=5"),
         ("a.ts?sig=a+b/c=&t=~-_.!*'()", BASE + "a.ts?sig=a+b/c=&t=~-_.!*'()"),
     ],
 )  # fmt: skip
 def test_addresses_are_made_whole(uri: str, whole: str) -> None:
-    """Addresses come out as they can be asked for: nothing that is encoded already, or signed, is changed."""
-    assert media(playlist(uri)).newest == (whole,)
+    """Addresses are asked for as the playlist means them: nothing that is encoded already, or signed, is changed."""
+    assert [target(one).url for one in media(playlist(uri)).newest] == [whole]
 
 
 def test_gaps_are_not_fetched() -> None:
@@ -196,6 +198,17 @@ def test_dates(date: str, ends: float | None) -> None:
     assert found.until == (None if ends is None else pytest.approx(NOON + ends, abs=1e-5))
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the system's time zone cannot be changed here")
+def test_a_date_without_time_zone_is_not_that_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an origin leaves out is UTC, wherever the exporter runs."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        found = media(playlist("#EXT-X-PROGRAM-DATE-TIME:2026-01-02T12:00:00\n#EXTINF:4,\na"))
+    time.tzset()
+    assert found.until == NOON + 4
+
+
 def test_the_newest_end_follows_from_the_last_date() -> None:
     """Durations of rows are added to the last date before them, gaps' too; a broken date leaves that be."""
     rows = ["#EXTINF:4,\na", f"{DATE}#EXTINF:4.5,\nb", "#EXT-X-GAP\n#EXTINF:3,\nc", "#EXTINF:4,\nd"]
@@ -211,6 +224,7 @@ def test_parts_end_where_their_date_and_their_durations_say() -> None:
     assert media(playlist(f"{DATE}#EXTINF:4,\na") + part + part).until == NOON + 6
     assert media(playlist("a") + part + DATE + part + part).until == NOON + 2
     assert media(playlist(part + DATE + part + part + "#EXTINF:4,\na")).until == NOON + 3
+    assert media(playlist(f"{DATE}{part}{part}#EXTINF:4,\na") + part).until == NOON + 5
     assert media(playlist("a") + part).until is None
 
 
@@ -235,6 +249,10 @@ SINGLE = "#EXTINF:4,\n#EXT-X-BYTERANGE:500@{}\nall.ts"
         (playlist("a", "b"), playlist("a", "b", head="#EXT-X-DISCONTINUITY-SEQUENCE:1\n")),
         (playlist(SINGLE.format(0)), playlist(SINGLE.format(0), SINGLE.format(500))),
         (playlist(SINGLE.format(0)), playlist(SINGLE.format(500))),
+        (  # ffmpeg does not number the rows of one file
+            playlist(SINGLE.format(0), SINGLE.format(500), sequence=0),
+            playlist(SINGLE.format(500), SINGLE.format(1000), sequence=0),
+        ),
         (playlist("a"), playlist("#EXTINF:5,\na")),
         (playlist("a", "b", sequence=None), playlist("b", "c", sequence=None)),
         (playlist("a", "b", sequence=0), playlist("b", "c", sequence=0)),
@@ -265,13 +283,15 @@ def test_what_is_new_changes_the_rows(before: str, after: str) -> None:
          playlist("b", sequence=101, head="#EXT-X-DISCONTINUITY-SEQUENCE:1\n")),
         (playlist("a"), playlist("a", "#EXT-X-GAP\n#EXTINF:4,\nb")),
         (playlist("a"), playlist("a") + PART.format("p").replace("DUR", "GAP=YES,DUR")),
+        (playlist("a"), playlist("a") + "#EXT-X-PART:DURATION=1\n"),
         (playlist("a"), playlist("a") + '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="p"\n'),
         (playlist(f"{DATE}#EXTINF:4,\na"), playlist(f"{DATE.replace('12:', '13:')}#EXTINF:4,\na")),
         (playlist("a"), playlist("#EXTINF:4.000,another title\na")),
+        (playlist(f"{PART.format('p') * 2}#EXTINF:4,\na"), playlist("a")),
     ],
 )  # fmt: skip
 def test_what_is_not_new_changes_nothing(before: str, after: str) -> None:
-    """Fresh tokens are no sign of life, nor are new names of numbered rows, rows that leave, gaps, promises, dates."""
+    """Fresh tokens are no sign of life, nor are new names of numbered rows, rows and parts that leave, gaps, dates."""
     assert media(before).rows == media(after).rows
 
 
@@ -316,13 +336,6 @@ def test_rows_stand_while_nobody_looks() -> None:
     assert looks((0, 1), (1, 2), (1000, 2)) == [None, True, False]
 
 
-def test_a_change_while_nobody_looked_for_long_tells_nothing() -> None:
-    """It may have stopped since: that is as at the first look, and the next one tells."""
-    assert looks((0, 1), (1, 2), (61, 3), (122, 4), (124, 5)) == [None, True, True, None, True]
-    assert looks((0, 1), (1, 2), (100, 3), (106, 3)) == [None, True, None, False]
-    assert looks((0, 1), (90, 2), (181, 3), target=30.0) == [None, True, None]
-
-
 def test_the_last_change_is_remembered() -> None:
     """Where no date says how old the newest media is, the time since the last change does."""
     motion = Motion()
@@ -330,7 +343,7 @@ def test_the_last_change_is_remembered() -> None:
     for now, rows in [(0.0, 1), (2.0, 2), (3.0, 2), (100.0, 2), (101.0, 3), (500.0, 4)]:
         motion.look(at(rows), now)
         told.append(motion.moved)
-    assert told == [None, 2.0, 2.0, 2.0, 101.0, None]
+    assert told == [None, 2.0, 2.0, 2.0, 101.0, 500.0]
 
 
 def test_when_to_look_again() -> None:
@@ -349,7 +362,12 @@ def test_when_to_look_again() -> None:
     assert again((0, 1), (2, 2), target=2) == math.inf
     assert again((0, 1), (2, 2), (3, 2), target=2) == pytest.approx(5.1)
     assert again((0, 1), (2, 2), (8, 2), target=2) == math.inf
-    assert again((0, 1), (2, 2), (100, 3), target=5) == 5
+    assert again((0, 1), (2, 2), (62, 3), target=5) == math.inf
+    assert again((0, 1), (2, 2), (62.1, 3), target=5) == 5  # it may have stopped while nobody looked
+    assert again((0, 1), (2, 2), (62.1, 3), (67.1, 3), target=5) == pytest.approx(10.1)
+    assert again((0, 1), (2, 2), (62.1, 3), (67.1, 4), target=5) == math.inf
+    assert again((0, 1), (90, 2), target=30) == math.inf
+    assert again((0, 1), (91, 2), target=30) == 30
     assert Motion().again(at(1, 3.0), 0.0) == 3
 
 
@@ -421,18 +439,11 @@ def test_one_variant_can_be_chosen(variant: str, chosen: list[str]) -> None:
         ("#EXTM3U\n" + VARIANT.format(1, "hush.m3u8") + PART.format("p"), "mixes variants and segments"),
         (playlist("{$hush}/a.ts"), "uses variables"),
         ("#EXTM3U\n" + VARIANT.format(1, "{$hush}.m3u8"), "uses variables"),
-        (playlist("http://[hush/a.ts"), "is not one of HTTP"),
-        (playlist("http://a:hush/a.ts"), "is not one of HTTP"),
-        (playlist("http://a:0/a.ts"), "is not one of HTTP"),
-        (playlist("http:///hush.ts"), "is not one of HTTP"),
-        (playlist("file:///etc/hush"), "is not one of HTTP"),
-        (playlist("data:hush"), "is not one of HTTP"),
-        (playlist("https://hush\x00.example/a.ts"), "is not one of HTTP"),
-        (playlist("https://hüsh.example/a.ts"), "is not one of HTTP"),
-        (playlist("hush\ud800"), "is not one of HTTP"),
-        (playlist("h" * 65537), "is too long"),
-        (playlist(f"#EXTINF:4,{'h' * 65536}\na"), "is too long"),
+        (playlist("http://[hush/a.ts"), "an address in its playlist is broken"),
+        ("#EXTM3U\n" + VARIANT.format(1, "//[hush/a.m3u8"), "an address in its playlist is broken"),
+        (playlist(f"#EXTINF:4,{'h' * 65536}\na"), "line 5 of its playlist is too long"),
         ("#EXTM3U\n" + "\n" * 250_001, "too many lines"),
+        ("#EXTM3U\r" + "\r" * 250_001, "too many lines"),
         ("#EXTM3U\n" + VARIANT.format(1, "hush.m3u8") * 1002, "names too many others"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else None,
@@ -478,15 +489,14 @@ def test_only_our_own_exception_is_raised(text: str) -> None:
         return
     assert read(text, URL) == found
     if isinstance(found, Master):
-        assert found.playlists
+        assert set(select(found, "a.ts")) <= set(found.playlists)
     else:
         assert 0 < found.target <= 3600
         assert Motion().look(found, 0.0) is None
         assert found.until is None or math.isfinite(found.until)
     for address in found.newest if isinstance(found, Media) else found.playlists:
-        assert address.startswith(("http://", "https://"))
-        assert address.isascii()
-        assert address.isprintable()
+        with suppress(ValueError):
+            assert target(address).url.isascii()
 
 
 HOSTILE = {
@@ -504,12 +514,24 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_time_and_memory_are_bounded(kind: str) -> None:
-    """A playlist as large as one may be takes no more than seconds, whatever it repeats."""
+def test_time_is_bounded(kind: str) -> None:
+    """A playlist takes time by its size, whatever it repeats: as large as one may be, a few seconds."""
     once = HOSTILE[kind]
-    times = min(LARGEST_PLAYLIST // len(once), 240_000 // once.count("\n"))
+    times = min(LARGEST_PLAYLIST // 4 // len(once), 60_000 // once.count("\n"))
     text = playlist("a") + "".join(once.format(number) for number in range(times))
     began = time.process_time()
     with suppress(MalformedPlaylist):
         read(text, URL)
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 3
+
+
+@pytest.mark.parametrize("kind", ["rows", "parts", "keys"])
+def test_what_is_read_is_not_kept(kind: str) -> None:
+    """Memory is that of the lines: a day of rows costs no hundreds of megabytes."""
+    once = HOSTILE[kind]
+    text = playlist("a") + "".join(once.format(number) for number in range(6_000 // once.count("\n")))
+    tracemalloc.start()
+    read(text, URL)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * len(text) + 80 * 6_000

@@ -3,21 +3,19 @@
 import hashlib
 import re
 import subprocess
-from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.addresses import PlaybackAddress
+from exporter.addresses import SIGNERS, PlaybackAddress, Signer
 from exporter.fields import Secret
 from exporter.playback.signing import AHEAD_SECONDS, signed
-
-Scheme = Literal["tencent", "alibaba"]
+from exporter.playback.urls import target
 
 NONCE = "477b3bbc253f467b8def6711128c7bec"
 
 
-def address(url: str, how: Scheme | None, key: str = "") -> PlaybackAddress:
+def address(url: str, how: Signer | None, key: str = "") -> PlaybackAddress:
     """Build an address that is signed by one of the schemes, or by none."""
     return PlaybackAddress("playback-1", Secret(url), "", (), how, Secret(key) if key else None)
 
@@ -46,6 +44,7 @@ def test_tencent_signs_like_the_example_of_its_page() -> None:
         ("/live/match.ts", "match.ts"),
         ("/live/a%3Ab.m3u8", "a:b"),
         ("/live/%E4%B8%AD.flv", "中"),
+        ("/live/中.flv", "中"),
     ],
 )
 def test_tencent_signs_the_name_of_the_stream(path: str, name: str) -> None:
@@ -63,18 +62,32 @@ def test_alibaba_signs_like_the_example_of_its_page() -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["/live/match.m3u8", "/live/a%3Ab%20c.flv", ""])
-def test_alibaba_signs_the_path_as_it_is_sent(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/live/match.m3u8", "/live/match.m3u8"),
+        ("/live/a%3Ab%20c.flv", "/live/a%3Ab%20c.flv"),
+        ("/live/中 (1)^.flv", "/live/%E4%B8%AD%20(1)^.flv"),
+        ("", "/"),
+    ],
+)
+def test_alibaba_signs_the_path_as_it_is_sent(path: str, sent: str) -> None:
     """What is percent-encoded is hashed so, and the nonce makes each address another one."""
     url = urlsplit(signed(address(f"https://p.example{path}", "alibaba", "key"), 1.7e9, NONCE))
-    sent = path or "/"
     fields = f"{1_700_000_000 + AHEAD_SECONDS}-{NONCE}-0"
-    assert url.path == sent
+    assert url.path == sent == urlsplit(target(f"https://p.example{path}").url).path
     assert url.query == f"auth_key={fields}-" + md5sum(f"{sent}-{fields}-key")
 
 
-@pytest.mark.parametrize("how", ["tencent", "alibaba"])
-def test_other_parameters_stay_as_they_are(how: Scheme) -> None:
+@pytest.mark.parametrize("how", SIGNERS)
+def test_what_is_added_is_what_the_configuration_refuses(how: Signer) -> None:
+    """The parameters that a check makes are those that an address may not have of its own."""
+    query = urlsplit(signed(address("https://p.example/a/b.m3u8", how, "k"), 1e9, NONCE)).query
+    assert tuple(parse_qs(query)) == SIGNERS[how]
+
+
+@pytest.mark.parametrize("how", SIGNERS)
+def test_other_parameters_stay_as_they_are(how: Signer) -> None:
     """Nothing of a query is encoded anew, sorted or lost, an empty value neither; the fragment is not sent."""
     found = signed(address("https://p.example/a/b.m3u8?z=%2f+1&flag&e=&a=x%20y&&#top", how, "k"), 1e9, NONCE)
     assert found.startswith("https://p.example/a/b.m3u8?z=%2f+1&flag&e=&a=x%20y&")
@@ -87,7 +100,7 @@ def test_other_parameters_stay_as_they_are(how: Scheme) -> None:
     ("how", "old"),
     [("tencent", "txSecret=0&a=1&txTime=5C271099&txSecret=1"), ("alibaba", "auth_key=1-0-0-ff&a=1&auth_key=")],
 )
-def test_an_old_signature_is_replaced(how: Scheme, old: str) -> None:
+def test_an_old_signature_is_replaced(how: Signer, old: str) -> None:
     """An address that was copied with its token has one token afterwards, the new one."""
     with_old = signed(address(f"https://p.example/a/b.m3u8?{old}", how, "k"), 1e9, NONCE)
     assert with_old == signed(address("https://p.example/a/b.m3u8?a=1", how, "k"), 1e9, NONCE)
@@ -100,7 +113,7 @@ def test_parameters_of_the_other_scheme_stay() -> None:
 
 
 @pytest.mark.parametrize(("how", "key"), [(None, ""), (None, "k"), ("tencent", ""), ("alibaba", "")])
-def test_without_scheme_or_key_an_address_stays_as_it_is(how: Scheme | None, key: str) -> None:
+def test_without_scheme_or_key_an_address_stays_as_it_is(how: Signer | None, key: str) -> None:
     """An address that is not signed is fetched as it was written."""
     url = "https://p.example/a?txSecret=1&auth_key=2#f"
     assert signed(address(url, how, key), 1e9, NONCE) == url

@@ -49,7 +49,7 @@ def small_world() -> World:
 def answer(world: World, provider: str, received: Received) -> Outgoing:
     """Let one cloud answer, faults included, and log the call."""
     exchange = fakes()[provider].parse(world, received)
-    faults = world.faults_for(exchange)
+    faults = world.faults_for(exchange.names)
     outgoing = respond(exchange, faults)
     log(exchange, outgoing, faults)
     return outgoing

@@ -10,6 +10,8 @@ from itertools import pairwise
 import yaml
 
 from exporter.simulator import World, demo_configuration, demo_world, describe
+from exporter.simulator.playback.site import find, write
+from exporter.simulator.playback.timeline import push_at
 
 URL = "http://127.0.0.1:10181"
 
@@ -82,6 +84,29 @@ def test_the_demo_has_streams_that_nobody_expects() -> None:
     assert interval["weekdays"] == [f"{ahead:%A}".lower()]
 
 
+def test_viewers_have_three_addresses() -> None:
+    """One plays while its stream is live, one stands still though its stream is live, and one's token has expired."""
+    now = [0.0]
+    world = demo_world(clock=lambda: now[0])
+    document = yaml.safe_load(demo_configuration(URL))
+    found = {stream["name"]: address["url"] for stream in document["streams"] for address in stream.get("playback", ())}
+    assert found["arena-player-1"] == f"{URL}/playback/zego/arena-player-1/master.m3u8"
+    assert found["stage-1"] == f"{URL}/playback/tencent/stage-1/live.flv"
+    moved, live, refused = set(), set(), set()
+    for step in range(60):
+        now[0] = 1_767_300_001.0 + step * 10
+        playing = push_at(world.streams["zego/arena-player-1"], now[0])
+        live.add((world.state("zego/arena-player-1").value, playing is not None and playing.live))
+        push = push_at(world.streams["tencent/stage-1"], now[0])
+        assert push is not None
+        moved.add(push.edge == now[0])
+        path, _, query = found["class-1"].removeprefix(URL).partition("?")
+        refused.add(write(find(world.streams, path, query), now[0]).status)
+    assert live == {("active", True), ("inactive", False)}
+    assert moved == {True, False}
+    assert refused == {403}
+
+
 def test_each_account_and_stream_has_its_line() -> None:
     """`simulate` prints all that a client needs, under the configuration's own names."""
     world = demo_world(clock=lambda: 0.0)
@@ -105,5 +130,9 @@ def test_odd_values_are_quoted() -> None:
     world.add_stream("line\nbreak", "a b", stream_id="流 1")
     account, stream = describe(world, URL)
     assert account == f'account="a b" provider=zego app_id=1 server_secret="q\\"=\\\\" endpoint={URL}'
-    assert stream == 'stream="zego/line\\nbreak" state=active account="a b" stream_id="流 1"'
+    folder = f"{URL}/playback/zego/line%0Abreak"
+    assert stream == (
+        'stream="zego/line\\nbreak" state=active account="a b" stream_id="流 1" '
+        f'playback="{folder}/index.m3u8 {folder}/live.flv"'
+    )
     assert shlex.split(account)[0] == "account=a b"

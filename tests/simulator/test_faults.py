@@ -32,7 +32,7 @@ EVERY = pytest.mark.parametrize("provider", CALLS)
 def wire(world: World, provider: str) -> Wire:
     """Return what one call would get on the wire."""
     exchange = fakes()[provider].parse(world, CALLS[provider]())
-    faults = world.faults_for(exchange)
+    faults = world.faults_for(exchange.names)
     return write(respond(exchange, faults), exchange.fake, faults)
 
 
@@ -171,7 +171,7 @@ def test_a_field_can_be_chosen() -> None:
     world.fault("missing", field="Response.TotalPage")
     world.fault("value", field="Response.OnlineInfo.9.StreamName", value=8)
     exchange = fakes()["tencent"].parse(world, tencent_call("DescribeLiveStreamOnlineList", {}))
-    faults = world.faults_for(exchange)
+    faults = world.faults_for(exchange.names)
     response = json.loads(write(respond(exchange, faults), exchange.fake, faults).body)["Response"]
     assert response["OnlineInfo"][0]["StreamName"] == 7
     assert "TotalPage" not in response

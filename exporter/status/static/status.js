@@ -171,7 +171,7 @@ function listen() {
     if (events?.readyState === EventSource.CLOSED) events = null;
     if (before) plan();
   };
-  for (const name of ["message", "change"]) events.addEventListener(name, hurry);
+  for (const name of ["message", "change", "playback"]) events.addEventListener(name, hurry);
 }
 
 function hurry() {
