@@ -45,8 +45,11 @@ def status_says(status: int) -> tuple[Reason, str]:
 
 
 def looks_like_a_page(begin: bytes, content_type: str) -> bool:
-    """Whether HTML or another document came where media was expected."""
-    return content_type.lower().startswith("text/html") or begin.lstrip()[:1] == b"<"
+    """Whether HTML or another document came where media was expected.
+
+    Some servers call all that they don't know HTML, and players don't mind; media has zeros in it.
+    """
+    return begin.lstrip()[:1] == b"<" or (content_type.lower().startswith("text/html") and b"\0" not in begin)
 
 
 def without_query(url: str) -> str:

@@ -135,3 +135,4 @@ def test_a_page_is_no_media() -> None:
     assert looks_like_a_page(b"anything", "text/html; charset=utf-8")
     assert looks_like_a_page(b"\r\n <!doctype html>", "video/mp2t")
     assert not looks_like_a_page(b"\x47\x40", "text/plain")
+    assert not looks_like_a_page(b"\x47\x40\x11\x10\x00\x42\xf0\x25", "text/html")
