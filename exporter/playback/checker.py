@@ -307,7 +307,7 @@ class Visit:
                 continue
             if not begin or found.first_byte is None:
                 raise Unclear(Reason.MALFORMED, "the newest segment is empty")
-            if looks_like_a_page(bytes(begin), found.headers.get("content-type", "")):
+            if looks_like_a_page(bytes(begin)):
                 raise Unclear(Reason.MALFORMED, "a page came where the newest segment was expected")
             memory.segment, memory.first_byte = (newest, found.first_byte) if number == 0 else ("", None)
             late = "" if number == 0 else ", though its newest segment is not there yet"

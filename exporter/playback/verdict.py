@@ -10,6 +10,8 @@ from exporter.model import Reason
 from exporter.playback.urls import shown_of
 
 NEVER: Final = float("inf")
+_DOCUMENTS: Final = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
+_TEXT: Final = bytes((*b"\t\n\r", *range(0x20, 0x7F)))
 
 
 class Verdict(NamedTuple):
@@ -44,12 +46,12 @@ def status_says(status: int) -> tuple[Reason, str]:
     return Reason.HTTP, f"HTTP {status}"
 
 
-def looks_like_a_page(begin: bytes, content_type: str) -> bool:
-    """Whether HTML or another document came where media was expected.
+def looks_like_a_page(begin: bytes) -> bool:
+    """Whether a page or other text came where media was expected; some servers call media HTML, too.
 
-    Some servers call all that they don't know HTML, and players don't mind; media has zeros in it.
+    Encrypted media has bytes of all kinds.
     """
-    return begin.lstrip()[:1] == b"<" or (content_type.lower().startswith("text/html") and b"\0" not in begin)
+    return begin.lstrip()[:16].lower().startswith(_DOCUMENTS) or begin.translate(None, _TEXT) == b""
 
 
 def without_query(url: str) -> str:

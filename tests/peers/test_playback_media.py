@@ -63,7 +63,14 @@ class Stage:
     def plays(self, *streams: str) -> None:
         """Wait until viewers get all of these."""
         for name in streams:
-            self.until(lambda name=name: self.watch.up(name) == 1, f"{name} plays")
+            self._shows(name, 1)
+
+    def stops(self, stream: str) -> None:
+        """Wait until viewers get nothing of it."""
+        self._shows(stream, 0)
+
+    def _shows(self, stream: str, up: int) -> None:
+        self.until(lambda: self.watch.up(stream) == up, f"{stream}: {up}")
 
     def fails(self, stream: str, reason: str) -> None:
         """Wait until a check has failed for a reason; nothing is known of the stream then."""
@@ -238,7 +245,7 @@ def test_what_stands_still_is_down_in_time_and_not_before(stage: Stage, turn: Tu
     Until then viewers have what was left; the cloud still says of the one that hangs that it is live.
     """
     for name in ("stalling", "killed"):
-        stage.until(lambda name=name: stage.watch.up(name) == 0, f"{name} is down")
+        stage.stops(name)
         playlist = f"pushed/{name}.m3u8"
         target = float(re.findall("TARGETDURATION:(.*)", (stage.studio.made / playlist).read_text(encoding="utf-8"))[0])
         limit, changed = max(6.0, 3 * target), stage.studio.changed(playlist)
@@ -252,7 +259,7 @@ def test_what_stands_still_is_down_in_time_and_not_before(stage: Stage, turn: Tu
 def test_what_is_gone_or_has_ended_is_down_at_the_next_check(stage: Stage, turn: Turn) -> None:
     """A playlist, or one variant, that was deleted; one that its encoder has ended; FLV that has no source."""
     for name in ("deleted", "variants", "ending", "tone"):
-        stage.until(lambda name=name: stage.watch.up(name) == 0, f"{name} is down")
+        stage.stops(name)
         fell = next(at for at, up in stage.watch.history(name) if up == 0)
         assert turn.at[name] <= fell <= turn.at[name] + LATE + SLACK
     for name in ("sound", "dated"):
@@ -285,7 +292,7 @@ def test_what_is_back_is_up_again(stage: Stage, turn: Turn) -> None:
     """Encoders that go on or begin anew, and lists that are published again: up, without a restart of the exporter."""
     ended = list(turn.at)
     for name in ended:
-        stage.until(lambda name=name: stage.watch.up(name) == 0, f"{name} is down")
+        stage.stops(name)
     began, studio, relays = time.time(), stage.studio, stage.origins.relays
     for name in ("picture", "stalling"):
         studio.encoder(name).send_signal(signal.SIGCONT)

@@ -26,7 +26,7 @@ from exporter.transport.aside import at_once
 from tests.virtual import EPOCH, account
 
 ORIGIN = "https://play.example"
-TS = b"\x47" * 188
+TS = b"\x47" + bytes(187)
 
 
 @dataclass(frozen=True, slots=True)
