@@ -17,7 +17,7 @@ from exporter.playback.hls import MalformedPlaylist, Master, Media, Motion
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, excerpt
 from exporter.playback.urls import shown_of
-from exporter.playback.verdict import Unclear, Verdict, looks_like_a_page, status_says, without_query, worst
+from exporter.playback.verdict import Unclear, Verdict, looks_like_a_page, status_says, worst
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
 from exporter.transport.aside import Aside
@@ -75,12 +75,12 @@ class Memory:
 
     Attributes:
         motion: Whether it moves.
-        segment: The newest segment that was fetched, without its query.
+        rows: The playlist's, when its newest segment was fetched.
         first_byte: Seconds to its first byte.
     """
 
     motion: Motion = field(default_factory=Motion)
-    segment: str = ""
+    rows: tuple[object, ...] = ()
     first_byte: float | None = None
 
 
@@ -96,7 +96,10 @@ class Checker:
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""
-        return await Visit(self.address, self._http, self._means, timeout, self._memories, self._is_flv).check()
+        visit = Visit(self.address, self._http, self._means, timeout, self._memories, self._is_flv)
+        checked = await visit.check()
+        self._is_flv = visit.is_flv
+        return checked
 
 
 class Body:
@@ -152,7 +155,11 @@ class Body:
 
 @dataclass(slots=True)
 class Visit:
-    """One check under way."""
+    """One check under way.
+
+    Attributes:
+        is_flv: Whether the address is one of FLV, by its path or by what came: then silence is waited for.
+    """
 
     address: PlaybackAddress
     http: Http
@@ -226,6 +233,7 @@ class Visit:
                 return await self._playlist(found, body)
             return self._note(self._flv(found, body))
         finally:
+            self.is_flv = self.is_flv or body.flv is not None
             body.free()
 
     # --- HLS ---------------------------------------------------------------------------------------------------------
@@ -290,13 +298,13 @@ class Visit:
 
     async def _segment(self, media: Media, memory: Memory) -> Verdict:
         """Fetch the first bytes of the newest segment that was not fetched yet, or of the one before it."""
-        newest = without_query(media.newest[0])
-        if newest == memory.segment and memory.first_byte is not None:
+        if media.rows == memory.rows and memory.first_byte is not None:
             return Verdict(True, "it plays", first_byte=memory.first_byte)
         status = 0
-        for number, url in enumerate(media.newest):
+        for number, (url, start) in enumerate(media.newest):
             begin = bytearray()
-            found = await self._get(self._wanted(url, MOST_SEGMENT, FIRST_BYTES), partial(_begin, begin))
+            wanted = self._wanted(url, MOST_SEGMENT, FIRST_BYTES)._replace(start=start)
+            found = await self._get(wanted, partial(_begin, begin))
             if found.status in NOT_THERE:
                 status = found.status
                 self.steps[-1].judged = "the newest media is not there" if number == 0 else "nor is the one before it"
@@ -305,7 +313,7 @@ class Visit:
                 raise Unclear(Reason.MALFORMED, "the newest segment is empty")
             if looks_like_a_page(bytes(begin), found.headers.get("content-type", "")):
                 raise Unclear(Reason.MALFORMED, "a page came where the newest segment was expected")
-            memory.segment, memory.first_byte = (newest, found.first_byte) if number == 0 else ("", None)
+            memory.rows, memory.first_byte = (media.rows, found.first_byte) if number == 0 else ((), None)
             late = "" if number == 0 else ", though its newest segment is not there yet"
             return self._note(Verdict(True, f"it plays{late}", first_byte=found.first_byte))
         return self._note(Verdict(False, f"the playlist moves, but its newest segments are not there: HTTP {status}"))
@@ -316,7 +324,7 @@ class Visit:
         """Judge what came: tags whose timestamps advance, or silence."""
         reader = body.flv or FlvReader()
         enough = reader.advanced >= flv.ADVANCE_SECONDS or (found.ending == "most" and reader.advanced > 0)
-        if reader.lively or (enough and not body.silent):
+        if reader.lively or (enough and not body.silent and found.ending != "whole"):
             age = None if reader.last is None else self.means.clock.mono() - reader.last
             return Verdict(True, "it plays", age=age, first_byte=found.first_byte)
         if body.silent:

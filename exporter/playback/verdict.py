@@ -47,14 +47,10 @@ def status_says(status: int) -> tuple[Reason, str]:
 def looks_like_a_page(begin: bytes, content_type: str) -> bool:
     """Whether HTML or another document came where media was expected.
 
-    Some servers call all that they don't know HTML, and players don't mind; media has zeros in it.
+    Some servers call all that they don't know HTML, and encrypted media begins as it likes; but a page holds no zero.
     """
-    return begin.lstrip()[:1] == b"<" or (content_type.lower().startswith("text/html") and b"\0" not in begin)
-
-
-def without_query(url: str) -> str:
-    """Return an address without its query."""
-    return url.partition("?")[0]
+    is_called = content_type.lower().startswith("text/html")
+    return b"\0" not in begin and (is_called or begin.lstrip()[:1] == b"<")
 
 
 def worst(verdicts: Iterable[tuple[str, Verdict]], address: PlaybackAddress) -> Verdict:
