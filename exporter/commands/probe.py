@@ -321,10 +321,11 @@ def _call(number: int, call: Transcript) -> str:
     streams = ", ".join(map(printable, call.streams[:10] or (call.scope,)))
     if len(call.streams) > 10:
         streams += f" and {len(call.streams) - 10} more"
+    body = f"\n{_indented(call.body)}" if call.body else ""
     return (
         f"Call {number}: {call.action} for {streams}\n"
         f"  asked\n{_indented(call.asked)}\n"
-        f"  came back after {call.seconds * 1000:.0f} ms: {_status(call)}\n{_indented(call.body)}\n"
+        f"  came back after {call.seconds * 1000:.0f} ms: {_status(call)}{body}\n"
         f"  judged {printable(call.judgement(), 512)}\n"
     )
 
