@@ -174,6 +174,10 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Scrape no more."""
         self._over.set()
         self._thread.join()
 
