@@ -54,11 +54,6 @@ def looks_like_a_page(begin: bytes) -> bool:
     return begin.lstrip()[:16].lower().startswith(_DOCUMENTS) or begin.translate(None, _TEXT) == b""
 
 
-def without_query(url: str) -> str:
-    """Return an address without its query."""
-    return url.partition("?")[0]
-
-
 def worst(verdicts: Iterable[tuple[str, Verdict]], address: PlaybackAddress) -> Verdict:
     """Return the verdict on a master playlist: all that count must play."""
     found = list(verdicts)

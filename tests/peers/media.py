@@ -31,14 +31,15 @@ STEADY: Kinds = {
     "event": ("-hls_playlist_type", "event"),
     "boxes": ("-hls_segment_type", "fmp4", "-hls_flags", "delete_segments"),
     "single": ("-hls_flags", "single_file"),
+    "sealed": ("-hls_key_info_file", "{made}/key.info"),
 }
 """Media playlists that go on all the time, and how ffmpeg writes each."""
 
 
 def written(kinds: Kinds, made: Path) -> list[str]:
     """Return ffmpeg's arguments for playlists, each in a folder of its own."""
-    outputs = [[*BOTH, *CODED, *KEPT, *how, f"{made}/{name}/index.m3u8"] for name, how in kinds.items()]
-    return [*INPUTS, *(argument for output in outputs for argument in output)]
+    outputs = [[*BOTH, *CODED, *KEPT, *how, f"{{made}}/{name}/index.m3u8"] for name, how in kinds.items()]
+    return [*INPUTS, *(argument.format(made=made) for output in outputs for argument in output)]
 
 
 def trees(made: Path) -> list[str]:
@@ -127,6 +128,8 @@ def studio(folder: Path, pem: Path, token: str) -> Iterator[Studio]:
     for name in ("pushed", "variants/0", "variants/1", "sound/0", "sound/1", *STEADY, "ending"):
         (made / name).mkdir(parents=True)
     www.mkdir()
+    (made / "key").write_bytes(bytes(range(16)))
+    (made / "key.info").write_text(f"key?token={token}\n{made}/key\n", encoding="utf-8")
     text = SERVED.format(port=port, tls=tls, pem=pem, www=www, made=made, token=token)
     with ExitStack() as stack:
         server = stack.enter_context(peers.nginx(folder / "nginx", applications=PUSHED.format(made=made), servers=text))
@@ -171,6 +174,10 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Scrape no more."""
         self._over.set()
         self._thread.join()
 

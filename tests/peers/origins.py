@@ -21,7 +21,7 @@ HLS_TYPE = "application/vnd.apple.mpegurl"
 
 @dataclass(slots=True)
 class Relay:
-    """A live stream of FLV: an encoder sends it by TCP, and each viewer gets it from now on, as from a real server.
+    """A live stream of FLV: an encoder sends it by TCP; each viewer gets it from its last picture that stands alone.
 
     Attributes:
         port: Where the encoder sends it.
@@ -31,17 +31,27 @@ class Relay:
     port: int = 0
     live: bool = False
     _start: bytes = b""
+    _recent: bytes = b""
     _viewers: set[asyncio.Queue[bytes]] = field(default_factory=set)
+
+    @property
+    def viewers(self) -> int:
+        """How many it is given to now."""
+        return len(self._viewers)
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take what an encoder sends, tag by tag."""
-        self._start, self.live = await reader.readexactly(HEAD), True
+        self._start, self._recent, self.live = await reader.readexactly(HEAD), b"", True
         try:
             while True:
                 head = await reader.readexactly(TAG)
                 tag = head + await reader.readexactly(int.from_bytes(head[1:4]) + SIZE)
                 if _prepares(tag):
                     self._start += tag
+                elif _stands_alone(tag):
+                    self._recent = tag
+                elif self._recent:
+                    self._recent += tag
                 for viewer in self._viewers:
                     viewer.put_nowait(tag)
         finally:
@@ -54,7 +64,7 @@ class Relay:
         mine: asyncio.Queue[bytes] = asyncio.Queue()
         self._viewers.add(mine)
         try:
-            await send(self._start)
+            await send(self._start + self._recent)
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     while tag := await mine.get():
@@ -67,6 +77,11 @@ def _prepares(tag: bytes) -> bool:
     """Whether a tag holds what a decoder needs first: metadata, and the headers of H.264 and of AAC."""
     first, second = tag[TAG : TAG + 2]
     return tag[0] == 18 or (second == 0 and (first & 0x0F == 7 if tag[0] == 9 else first >> 4 == 10))
+
+
+def _stands_alone(tag: bytes) -> bool:
+    """Whether a tag holds a picture from which a viewer can begin."""
+    return tag[0] == 9 and tag[TAG] >> 4 == 1
 
 
 @dataclass(slots=True)
