@@ -236,7 +236,7 @@ class Origins:
     async def _brief(self, visit: Visit) -> None:
         """Give a stream for a moment, as a server that lets nobody stay."""
         await visit.head("200 OK", "video/x-flv")
-        await self.relays[Path(visit.path).stem].give(visit.send, 0.4)
+        await self.relays[Path(visit.path).stem].give(visit.send, 0.1)
 
     async def _elsewhere(self, visit: Visit) -> None:
         location = f"Location: {self.other}/index.m3u8?token={visit.query.get('token', '')}"
