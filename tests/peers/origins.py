@@ -193,7 +193,7 @@ class Origins:
     def _page(self, path: str) -> Page:
         pages: dict[str, Page] = {
             "page": _page, "drip": _drip, "endless": _endless, "elsewhere": self._elsewhere, "long": _long,
-            "flv": self._flv, "brief": self._brief, "tencent": self._tencent, "alibaba": self._alibaba,
+            "flv": self._flv, "tencent": self._tencent, "alibaba": self._alibaba,
         }  # fmt: skip
         return pages.get(path.split("/")[1], _missing)
 
@@ -232,11 +232,6 @@ class Origins:
         await visit.head("200 OK", "video/x-flv", "Transfer-Encoding: chunked")
         await relay.give(visit.chunk)
         await visit.send(b"0\r\n\r\n")
-
-    async def _brief(self, visit: Visit) -> None:
-        """Give a stream for a moment, as a server that lets nobody stay."""
-        await visit.head("200 OK", "video/x-flv")
-        await self.relays[Path(visit.path).stem].give(visit.send, 0.1)
 
     async def _elsewhere(self, visit: Visit) -> None:
         location = f"Location: {self.other}/index.m3u8?token={visit.query.get('token', '')}"

@@ -86,7 +86,7 @@ def addresses(studio: Studio, more: Origins, token: Path) -> dict[str, Any]:
     own |= {name: f"{studio.url}/{name}/index.m3u8?token={TOKEN}" for name in ("locked", "as-text", "as-page")}
     own |= {name: f"{studio.url}/{name}/index.m3u8?token={TOKEN}" for name in ("as-octets", "moved")}
     own |= {name: f"{more.url}/{name}/index.m3u8?token={TOKEN}" for name in ("page", "drip", "endless", "elsewhere")}
-    own |= {"long": f"{more.url}/long/index.m3u8?token={TOKEN}", "brief": f"{more.url}/brief/picture.flv"}
+    own |= {"long": f"{more.url}/long/index.m3u8?token={TOKEN}"}
     own |= {"picture": f"{more.url}/flv/picture.flv?token={TOKEN}", "tone": f"{more.url}/flv/tone?token={TOKEN}"}
     own |= {name: f"{more.hole}/{name}.m3u8?token={TOKEN}" for name in HOLES}
     own |= dict.fromkeys(("trusted", "untrusted"), f"{studio.tls}/dated/index.m3u8")
@@ -158,7 +158,7 @@ PLAY = (*media.STEADY, "ending", "deleted", "stalling", "killed", "variants", "s
         "as-octets", "moved", "long", "picture", "tone", "tencent", "alibaba", "trusted")  # fmt: skip
 FAILS = {
     "stale": "auth", "forged": "auth", "page": "malformed", "drip": "timeout", "endless": "http",
-    "refused": "connection", "untrusted": "tls", "brief": "connection",
+    "refused": "connection", "untrusted": "tls",
 }  # fmt: skip
 
 
