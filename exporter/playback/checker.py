@@ -17,12 +17,19 @@ from exporter.playback.hls import MalformedPlaylist, Master, Media, Motion
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, excerpt
 from exporter.playback.urls import shown_of
-from exporter.playback.verdict import Unclear, Verdict, looks_like_a_page, status_says, without_query, worst
+from exporter.playback.verdict import (
+    FIRST_BYTES,
+    Unclear,
+    Verdict,
+    looks_like_a_page,
+    status_says,
+    without_query,
+    worst,
+)
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
 from exporter.transport.aside import Aside
 
-FIRST_BYTES: Final = 4 << 10
 MOST_SEGMENT: Final = 64 << 10
 MOST_TIMEOUTS: Final = 6
 """Times the timeout of one answer after which no further one is waited for."""
@@ -92,7 +99,7 @@ class Checker:
         self._http = http
         self._means = means
         self._memories: dict[int, Memory] = {}
-        self._is_flv = urlsplit(address.url.reveal()).path.lower().endswith(".flv")
+        self._is_flv = address.ends_in_flv
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""
