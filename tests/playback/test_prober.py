@@ -67,7 +67,7 @@ def test_a_playlist_that_moves_plays() -> None:
 
 def test_a_playlist_that_stands_still_is_down_in_time() -> None:
     """Rows that are the same for three target durations, six seconds at least, are down at the next check, within
-    two intervals; until then it plays.
+    two intervals, with the age that its media has; until then it plays.
     """
     seen: list[tuple[float, bool | None]] = []
 
@@ -77,9 +77,14 @@ def test_a_playlist_that_stands_still_is_down_in_time() -> None:
             if not seen or seen[-1][1] != one.up():
                 seen.append((round(one.web.now, 1), one.up()))
 
-    story({A: moving(until=9.0)}, tell)
+    one = story({A: moving(until=9.0)}, tell)
     assert [up for _, up in seen] == [None, True, False]
     assert 8 + 6 <= seen[2][0] <= 8 + 2 * 15
+    outcome = one.outcome()
+    assert outcome is not None
+    assert outcome.age is not None
+    assert 6 <= outcome.age < 30
+    assert "nothing new for 6 s" in outcome.message
 
 
 def test_it_plays_again() -> None:
