@@ -85,5 +85,6 @@ def lacking(
     fewer = wanted is not None and answer.inputs is not None and len(answer.inputs) < wanted
     silent = [kind for kind in stream.expected_media if published.get(kind) is False]
     stalled = figures is not None and figures.stalled is True
-    words = {"inputs": fewer, **dict.fromkeys(silent, True), "stalled": stalled, "playback": down_at(playback)}
-    return tuple(word for word, lacks in words.items() if lacks)
+    unplayable = playback and down_at(playback)
+    return (*(["inputs"] if fewer else []), *silent, *(["stalled"] if stalled else []),
+            *(["playback"] if unplayable else []))  # fmt: skip

@@ -440,6 +440,20 @@ def test_a_check_is_joined() -> None:
     assert one.web.count(A) == 2
 
 
+def test_by_hand_what_is_known_is_not_asked_again() -> None:
+    """Of two addresses the one that is settled at the first look is left alone while the other one has to move."""
+
+    async def whole() -> None:
+        one = rig(watched(address(A), address("/live/gone.m3u8", "other")))
+        one.web.pages = {**SEGMENTS, A: moving()}
+        async with one.prober:
+            told = await one.prober.settle(one.record(), asyncio.get_running_loop().time() + 20)
+        assert [check.outcome.up for check in told] == [True, False]
+        assert (one.web.count(A), one.web.count("/live/gone.m3u8")) == (2, 1)
+
+    run(whole())
+
+
 def test_by_hand_no_longer_than_wanted() -> None:
     """Asking by hand ends at the deadline though it is not known yet whether it plays."""
 
