@@ -18,12 +18,11 @@ from exporter.playback.hls import MalformedPlaylist, Master, Media, Motion
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, excerpt
 from exporter.playback.urls import shown_of
-from exporter.playback.verdict import Unclear, Verdict, looks_like_a_page, status_says, worst
+from exporter.playback.verdict import FIRST_BYTES, Unclear, Verdict, looks_like_a_page, status_says, worst
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
 from exporter.transport.aside import Aside
 
-FIRST_BYTES: Final = 4 << 10
 MOST_SEGMENT: Final = 64 << 10
 MOST_TIMEOUTS: Final = 6
 """Times the timeout of one answer after which no further one is waited for."""
@@ -93,7 +92,7 @@ class Checker:
         self._http = http
         self._means = means
         self._memories: dict[int, Memory] = {}
-        self._is_flv = urlsplit(address.url.reveal()).path.lower().endswith(".flv")
+        self._is_flv = address.ends_in_flv
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""
@@ -281,20 +280,28 @@ class Visit:
     async def _media(self, media: Media, index: int) -> Verdict:
         # Known by its place: some servers name a playlist anew for each viewer.
         memory = self.memories.setdefault(index, Memory())
-        now, clock = self.means.clock.mono(), self.means.clock
+        now = self.means.clock.mono()
         moves, again = memory.motion.look(media, now), memory.motion.again(media, now)
         rows = f"a media playlist, target duration {media.target:g} s"
         if media.ended:
             return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST"))
         moved = memory.motion.moved
         if moves is False:
-            return self._note(Verdict(False, f"it stands still: {rows}, without a new one for longer than it may"))
+            still = f"it stands still: nothing new for {media.patience:g} s or more in {rows}"
+            return self._note(Verdict(False, still, age=self._age(media, moved)))
         if moves is None or not media.newest:
             return self._note(Verdict(None, f"{rows}; too early to tell whether it moves", again=again))
         self.steps[-1].judged = f"{rows}, which moves"
-        age = clock.unix() - media.until if media.until is not None else now - (now if moved is None else moved)
+        age = self._age(media, moved)
         verdict = await self._segment(media, memory)
-        return verdict._replace(age=max(0.0, age), again=again)
+        return verdict._replace(age=age, again=again)
+
+    def _age(self, media: Media, moved: float | None) -> float | None:
+        """Return the age of the newest media: since its end, if the playlist says when, or since it last moved."""
+        clock = self.means.clock
+        if media.until is not None:
+            return max(0.0, clock.unix() - media.until)
+        return None if moved is None else clock.mono() - moved
 
     async def _segment(self, media: Media, memory: Memory) -> Verdict:
         """Fetch the first bytes of the newest segment that was not fetched yet, or of the one before it."""

@@ -23,7 +23,7 @@ _MOST_LINES: Final = 250_000
 _LONGEST_LINE: Final = 64 << 10  # of those that count
 _LONGEST_TARGET: Final = 3600.0  # seconds; what says more is broken, and would hide for hours that nothing moves
 _USUAL_TARGET: Final = 2.0
-_LEAST_LIMIT: Final = 6.0
+_LEAST_PATIENCE: Final = 6.0
 _LEAST_AGAIN: Final = 1.0
 _MARGIN: Final = 0.1
 _LONG: Final = 60.0
@@ -78,6 +78,11 @@ class Media(NamedTuple):
     newest: tuple[Newest, ...]
     until: float | None
     ended: bool
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which its rows may stay the same."""
+        return max(3 * self.target, _LEAST_PATIENCE)
 
 
 def read(text: str, url: str) -> Master | Media:
@@ -309,7 +314,7 @@ class Motion:
         if media.rows not in self._seen:
             if self._since is not None:
                 self.moved = now
-                self._unsure = now - self._looked > max(_limit(media), _LONG)
+                self._unsure = now - self._looked > max(media.patience, _LONG)
             self._since = now
             self._seen.append(media.rows)
         self._looked = now
@@ -331,8 +336,4 @@ class Motion:
 
     def _left(self, media: Media, now: float) -> float:
         """Return the seconds until rows that stay the same have stood still for too long."""
-        return _limit(media) - (now - self._since if self._since is not None else 0.0)
-
-
-def _limit(media: Media) -> float:
-    return max(3 * media.target, _LEAST_LIMIT)
+        return media.patience - (now - self._since if self._since is not None else 0.0)

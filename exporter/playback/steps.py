@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from exporter.providers.reading import printable
-from exporter.state.playback import PlaybackCheck
+from exporter.state.playback import WORDS, PlaybackCheck
 
 MOST_SHOWN: Final = 2048
 HIDDEN: Final = "<redacted>"
@@ -56,7 +56,7 @@ class PlaybackTranscript:
 
     def judgement(self) -> str:
         """Say in words how it ended."""
-        verdict = {True: "up", False: "down", None: "unknown"}[self.outcome.up]
+        verdict = WORDS[self.outcome.up]
         reason = f" (reason {self.outcome.reason})" if self.outcome.reason is not None else ""
         return f"{verdict}{reason}: {self.outcome.message}"
 

@@ -9,6 +9,9 @@ from exporter.addresses import PlaybackAddress
 from exporter.model import Reason
 from exporter.playback.urls import shown_of
 
+FIRST_BYTES: Final = 4 << 10
+"""How many bytes of a segment are asked for: so many prove that it is there."""
+
 NEVER: Final = float("inf")
 _DOCUMENTS: Final = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
 _TEXT: Final = bytes((*b"\t\n\r", *range(0x20, 0x7F)))

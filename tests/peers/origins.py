@@ -59,16 +59,14 @@ class Relay:
             for viewer in self._viewers:
                 viewer.put_nowait(b"")
 
-    async def give(self, send: Callable[[bytes], Awaitable[None]], seconds: float = 3600.0) -> None:
-        """Give a viewer the stream until it ends, or for so many seconds."""
+    async def give(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Give a viewer the stream until it ends."""
         mine: asyncio.Queue[bytes] = asyncio.Queue()
         self._viewers.add(mine)
         try:
             await send(self._start + self._recent)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    while tag := await mine.get():
-                        await send(tag)
+            while tag := await mine.get():
+                await send(tag)
         finally:
             self._viewers.discard(mine)
 

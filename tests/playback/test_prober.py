@@ -67,7 +67,7 @@ def test_a_playlist_that_moves_plays() -> None:
 
 def test_a_playlist_that_stands_still_is_down_in_time() -> None:
     """Rows that are the same for three target durations, six seconds at least, are down at the next check, within
-    two intervals; until then it plays.
+    two intervals, with the age that its media has; until then it plays.
     """
     seen: list[tuple[float, bool | None]] = []
 
@@ -77,9 +77,14 @@ def test_a_playlist_that_stands_still_is_down_in_time() -> None:
             if not seen or seen[-1][1] != one.up():
                 seen.append((round(one.web.now, 1), one.up()))
 
-    story({A: moving(until=9.0)}, tell)
+    one = story({A: moving(until=9.0)}, tell)
     assert [up for _, up in seen] == [None, True, False]
     assert 8 + 6 <= seen[2][0] <= 8 + 2 * 15
+    outcome = one.outcome()
+    assert outcome is not None
+    assert outcome.age is not None
+    assert 6 <= outcome.age < 30
+    assert "nothing new for 6 s" in outcome.message
 
 
 def test_it_plays_again() -> None:
@@ -472,6 +477,20 @@ def test_a_check_is_joined() -> None:
     assert [check.outcome.up for check in told] == [True]
     assert [step.asked for step in told[0].steps] == [f"https://play.example{A}", "https://play.example/live/seg-11.ts"]
     assert one.web.count(A) == 2
+
+
+def test_by_hand_what_is_known_is_not_asked_again() -> None:
+    """Of two addresses the one that is settled at the first look is left alone while the other one has to move."""
+
+    async def whole() -> None:
+        one = rig(watched(address(A), address("/live/gone.m3u8", "other")))
+        one.web.pages = {**SEGMENTS, A: moving()}
+        async with one.prober:
+            told = await one.prober.settle(one.record(), asyncio.get_running_loop().time() + 20)
+        assert [check.outcome.up for check in told] == [True, False]
+        assert (one.web.count(A), one.web.count("/live/gone.m3u8")) == (2, 1)
+
+    run(whole())
 
 
 def test_by_hand_no_longer_than_wanted() -> None:
