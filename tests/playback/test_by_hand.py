@@ -42,7 +42,7 @@ def configured(path: Path, url: str, up: list[Any], down: list[Any]) -> str:
 
 
 def test_few_checks_are_shown_whole(cloud: Simulator, tmp_path: Path) -> None:
-    """Each with its requests, what came, what that means, and where it says what to do; the exit code is the clouds'."""
+    """Each with its requests, what came and what that means, and where to read what to do; the exit is the clouds'."""
     at = f"{cloud.url}/playback/tencent"
     dead = "http://127.0.0.1:1/a.m3u8"
     up = [{"name": "flv", "url": f"{at}/up/live.flv?token={TOKEN}"}, f"{dead}?token={TOKEN}"]
@@ -76,7 +76,7 @@ def test_many_checks_have_a_line_each(cloud: Simulator, tmp_path: Path) -> None:
     assert {call.stream for call in cloud.world.log} == {"tencent/down"}
 
 
-def test_debug_shows_the_check(cloud: Simulator) -> None:
+def test_debug_shows_the_check() -> None:
     """Beside the calls, and the stream as it stands after both."""
 
     async def main() -> None:
