@@ -67,10 +67,10 @@ class PlaybackTranscript:
 
     def lines(self) -> list[str]:
         """Return it as lines of text."""
-        found = [f"{self.name} of {printable(self.stream)}: {self.shown}"]
+        found = [f"{printable(self.name)} of {printable(self.stream)}: {self.shown}"]
         for number, step in enumerate(self.steps, 1):
             found.append(f"  {number}. {step.asked}")
-            found.append(f"     came after {step.seconds * 1000:.0f} ms: {step.came}")
+            found.append(f"     came back after {step.seconds * 1000:.0f} ms: {step.came}")
             found += [f"       {line}" for line in step.body.splitlines()]
             found.append(f"     judged {step.judged}")
         return [*found, f"  {self.judgement()}"]
