@@ -15,16 +15,15 @@ from exporter.playback.body import Body, Held
 from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.flv import FlvReader, MalformedFlv
 from exporter.playback.hls import MalformedPlaylist, Master, Media
-from exporter.playback.motion import Motion, limit
+from exporter.playback.motion import Motion
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, excerpt
 from exporter.playback.urls import shown_of
-from exporter.playback.verdict import Unclear, Verdict, looks_like_a_page, status_says, worst
+from exporter.playback.verdict import FIRST_BYTES, Unclear, Verdict, looks_like_a_page, status_says, worst
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
 from exporter.transport.aside import Aside
 
-FIRST_BYTES: Final = 4 << 10
 MOST_SEGMENT: Final = 64 << 10
 MOST_TIMEOUTS: Final = 6
 """Times the timeout of one answer after which no further one is waited for."""
@@ -92,7 +91,7 @@ class Checker:
         self._http = http
         self._means = means
         self._memories: dict[int, Memory] = {}
-        self._is_flv = urlsplit(address.url.reveal()).path.lower().endswith(".flv")
+        self._is_flv = address.ends_in_flv
         self._down = False
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
@@ -105,7 +104,7 @@ class Checker:
 
 @dataclass(slots=True)
 class Visit:
-    """One check under way."""
+    """One check under way; `is_flv` says whether silence is waited for, by the address's path or by what came."""
 
     address: PlaybackAddress
     http: Http
@@ -242,42 +241,51 @@ class Visit:
     async def _media(self, media: Media, index: int) -> Verdict:
         # Known by its place: some servers name a playlist anew for each viewer.
         memory = self.memories.setdefault(index, Memory())
-        now, clock = self.asked, self.means.clock  # what came is no older; it may have waited to be read
+        now = self.asked  # what came is no older; it may have waited to be read
         moves, again = memory.motion.look(media, now), memory.motion.again(media, now)
         rows = f"a media playlist, target duration {media.target:g} s"
         if media.ended:
             return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST"))
         moved = memory.motion.moved
         if moves is False:
-            return self._note(Verdict(False, f"it stands still: {rows}, without a new one for longer than it may"))
+            still = f"it stands still: nothing new for {media.patience:g} s or more in {rows}"
+            return self._note(Verdict(False, still, age=self._age(media, moved)))
         if moves is None or not media.newest:
             return self._note(Verdict(None, f"{rows}; too early to tell whether it moves", again=again))
         self.steps[-1].judged = f"{rows}, which moves"
-        age = clock.unix() - media.until if media.until is not None else now - (now if moved is None else moved)
+        age = self._age(media, moved)
         verdict = await self._segment(media, memory)
-        return verdict._replace(age=max(0.0, age), again=min(again, verdict.again))
+        return verdict._replace(age=age, again=min(again, verdict.again))
+
+    def _age(self, media: Media, moved: float | None) -> float | None:
+        """Return the age of the newest media: since its end, if the playlist says when, or since it last moved."""
+        clock = self.means.clock
+        if media.until is not None:
+            return max(0.0, clock.unix() - media.until)
+        return None if moved is None else clock.mono() - moved
 
     async def _segment(self, media: Media, memory: Memory) -> Verdict:
         """Fetch the first bytes of the newest segment that was not fetched yet, or of the one before it."""
         if media.rows == memory.fetched and memory.first_byte is not None:
             return Verdict(True, "it plays", first_byte=memory.first_byte)
         asked, status = self.asked, 0
-        for number, url in enumerate(media.newest):
+        for number, (url, start) in enumerate(media.newest):
             begin = bytearray()
-            found = await self._get(self._wanted(url, MOST_SEGMENT, FIRST_BYTES), partial(_begin, begin))
+            wanted = self._wanted(url, MOST_SEGMENT, FIRST_BYTES)._replace(start=start)
+            found = await self._get(wanted, partial(_begin, begin))
             if found.status in NOT_THERE:
                 status = found.status
                 self.steps[-1].judged = "the newest media is not there" if number == 0 else "nor is the one before it"
                 continue
             if not begin or found.first_byte is None:
                 raise Unclear(Reason.MALFORMED, "the newest segment is empty")
-            if looks_like_a_page(bytes(begin), found.headers.get("content-type", "")):
+            if looks_like_a_page(bytes(begin)):
                 raise Unclear(Reason.MALFORMED, "a page came where the newest segment was expected")
             memory.fetched, memory.first_byte = (media.rows, found.first_byte) if number == 0 else (None, None)
             memory.missing = None
             late = "" if number == 0 else ", though its newest segment is not there yet"
             return self._note(Verdict(True, f"it plays{late}", first_byte=found.first_byte))
-        if self.asked - asked > limit(media):
+        if self.asked - asked > media.patience:
             raise Unclear(Reason.TIMEOUT, "its newest segments were asked for so late that they may be gone again")
         memory.missing = memory.missing or media.rows
         why = f"the playlist moves, but its newest segments are not there: HTTP {status}"
@@ -296,7 +304,7 @@ class Visit:
         if reader.lively or (enough and not silent):
             now = self.means.clock.mono()
             age = None if reader.last is None else now - reader.last
-            if not reader.lively and found.ending == "most":
+            if not reader.lively:
                 self._compare(body.checksum, now)
             return Verdict(True, "it plays", age=age, first_byte=found.first_byte)
         if silent:

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from exporter.playback.hls import Media
 
-_LEAST_LIMIT: Final = 6.0
 _LEAST_AGAIN: Final = 1.0
 _MARGIN: Final = 0.1
 _LONG: Final = 60.0
@@ -30,7 +29,7 @@ class Motion:
         self.moved: float | None = None
         self._since: float | None = None
         self._looked = 0.0
-        self._limit = 0.0
+        self._patience = 0.0
         self._unsure = self._doubted = self._recurred = False
         self._steps = 0
         self._last: _Rows | None = None
@@ -49,7 +48,7 @@ class Motion:
         gap, last = now - self._looked, self._last
         self._looked, self._last = now, media.rows
         self._steps = self._steps + 1 if _steps_on(last, media, gap) else 0
-        seen = (media.rows, media.until, urlsplit(media.newest[0]).path if media.newest else "")
+        seen = (media.rows, media.until, urlsplit(media.newest[0].url).path if media.newest else "")
         known = seen in self._seen
         if known:
             self._seen.remove(seen)
@@ -63,10 +62,10 @@ class Motion:
         return True if self.moved is not None else None
 
     def _move(self, media: Media, now: float, gap: float) -> None:
-        self._limit = limit(media)
+        self._patience = media.patience
         if self._since is not None:
             self.moved = now
-            self._unsure = gap > max(self._limit, _LONG)
+            self._unsure = gap > max(self._patience, _LONG)
         self._since, self._doubted, self._recurred = now, False, False
         self._standing = {media.rows}
 
@@ -76,9 +75,9 @@ class Motion:
         If nobody looked for as long as they may stand still, they get more time, once: the encoder may have begun anew
         meanwhile and come to the same number, or a cache be that much behind. Two target durations more will tell.
         """
-        if gap >= self._limit and not self._doubted:
-            self._since, self._doubted = now - self._limit / 3, True
-        self._limit = max(self._limit, limit(media))
+        if gap >= self._patience and not self._doubted:
+            self._since, self._doubted = now - self._patience / 3, True
+        self._patience = max(self._patience, media.patience)
         self._recurred = self._recurred or media.rows in self._standing
         self._standing.add(media.rows)
 
@@ -96,12 +95,7 @@ class Motion:
 
     def _left(self, now: float) -> float:
         """Return the seconds until rows that stay the same have stood still for too long."""
-        return self._limit - (now - self._since if self._since is not None else 0.0)
-
-
-def limit(media: Media) -> float:
-    """Return the seconds for which the rows of a playlist may stand still."""
-    return max(3 * media.target, _LEAST_LIMIT)
+        return self._patience - (now - self._since if self._since is not None else 0.0)
 
 
 def _steps_on(last: _Rows | None, media: Media, gap: float) -> bool:

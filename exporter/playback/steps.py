@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from exporter.providers.reading import printable
-from exporter.state.playback import PlaybackCheck
+from exporter.state.playback import WORDS, PlaybackCheck
 
 MOST_SHOWN: Final = 2048
 HIDDEN: Final = "<redacted>"
-_LINE_END: Final = re.compile("\r\n|\r|\n")
+_LINE_END: Final = re.compile("\r\n?|\n")
 _TAG: Final = re.compile("#EXT[A-Z0-9-]{0,40}")
 _ATTRIBUTE: Final = re.compile('([A-Z0-9-]{1,32})=(?:"([^"]*)"?|([^,]*))')
 _PLAIN: Final = re.compile("[0-9A-Z.:+@x-]{1,40}")
@@ -34,7 +34,7 @@ class Step:
         seconds: How long it took.
         came: The status and what else came, or why nothing did.
         judged: What that means.
-        body: The beginning of a playlist, without its queries.
+        body: A playlist as it may be shown; see `excerpt`.
     """
 
     asked: str
@@ -64,7 +64,7 @@ class PlaybackTranscript:
 
     def judgement(self) -> str:
         """Say in words how it ended."""
-        verdict = {True: "up", False: "down", None: "unknown"}[self.outcome.up]
+        verdict = WORDS[self.outcome.up]
         reason = f" (reason {self.outcome.reason})" if self.outcome.reason is not None else ""
         return f"{verdict}{reason}: {self.outcome.message}"
 
@@ -75,20 +75,27 @@ class PlaybackTranscript:
 
     def lines(self) -> list[str]:
         """Return it as lines of text."""
-        found = [f"{self.name} of {printable(self.stream)}: {self.shown}"]
+        found = [f"{printable(self.name)} of {printable(self.stream)}: {self.shown}"]
         for number, step in enumerate(self.steps, 1):
             found.append(f"  {number}. {step.asked}")
-            found.append(f"     came after {step.seconds * 1000:.0f} ms: {step.came}")
+            found.append(f"     came back after {step.seconds * 1000:.0f} ms: {step.came}")
             found += [f"       {line}" for line in step.body.splitlines()]
             found.append(f"     judged {step.judged}")
         return [*found, f"  {self.judgement()}"]
 
 
 def excerpt(body: bytes | bytearray, *, addresses: bool) -> str:
-    """Return the beginning of a playlist without queries, or without any address of it."""
-    text = body[: 4 * MOST_SHOWN].decode("utf-8", "replace")
-    lines = [_shown(line, addresses) for line in _LINE_END.split(text[:MOST_SHOWN])]
-    return "\n".join(lines) + ("\n…" if len(text) > MOST_SHOWN else "")
+    """Return a playlist, the beginning and the end of a long one, without queries, or without any address of it."""
+    if len(body) <= MOST_SHOWN:
+        lines = _lines(body)
+    else:
+        # What is newest stands at the end. A line that is not whole might begin within a query, or end before an @.
+        lines = [*_lines(body[: MOST_SHOWN // 2])[:-1], "…", *_lines(body[-MOST_SHOWN // 2 :])[1:]]
+    return "\n".join(line if line == "…" else _shown(line, addresses) for line in lines)
+
+
+def _lines(part: bytes | bytearray) -> list[str]:
+    return _LINE_END.split(part.decode("utf-8", "replace"))
 
 
 def _shown(line: str, addresses: bool) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -10,10 +9,12 @@ from exporter.addresses import PlaybackAddress
 from exporter.model import Reason
 from exporter.playback.urls import shown_of
 
-NEVER: Final = float("inf")
+FIRST_BYTES: Final = 4 << 10
+"""How many bytes of a segment are asked for: so many prove that it is there."""
 
-_PAGES: Final = ("text/html", "application/xhtml+xml", "application/json", "application/xml", "text/xml")
-_PAGE: Final = re.compile(rb"\s*(?:<[!?a-zA-Z]|[{\[]\s*[\"{\[])[^\x00-\x08\x0e-\x1f\x7f]*")
+NEVER: Final = float("inf")
+_DOCUMENTS: Final = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
+_TEXT: Final = bytes((*b"\t\n\r", *range(0x20, 0x7F)))
 
 
 class Verdict(NamedTuple):
@@ -50,10 +51,12 @@ def status_says(status: int) -> tuple[Reason, str]:
     return Reason.HTTP, f"HTTP {status}"
 
 
-def looks_like_a_page(begin: bytes, content_type: str) -> bool:
-    """Whether HTML, JSON or XML came where media was expected; media that is encrypted may begin with any byte."""
-    kind = content_type.lower().partition(";")[0].strip()
-    return kind in _PAGES or _PAGE.fullmatch(begin[:64]) is not None
+def looks_like_a_page(begin: bytes) -> bool:
+    """Whether a page or other text came where media was expected; some servers call media HTML, too.
+
+    Encrypted media has bytes of all kinds.
+    """
+    return begin.lstrip()[:16].lower().startswith(_DOCUMENTS) or begin.translate(None, _TEXT) == b""
 
 
 def worst(verdicts: Iterable[tuple[str, Verdict]], address: PlaybackAddress) -> Verdict:

@@ -257,16 +257,6 @@ def test_caches_that_all_stand_still_are_down(caches: int, interval: float) -> N
     assert ends == [False]
 
 
-def test_flv_that_is_the_same_each_time_is_not_up() -> None:
-    """What a server kept of a push that has stopped comes all at once, and no more of it is received than is needed."""
-    tags = tuple((0.0, flv_tag(9, i * 10, b"\x27\x01" + bytes(20_000))) for i in range(60))
-    frozen = Page(parts=((0.0, FLV_HEAD), *tags), open=True)
-    assert of_flv(frozen, 50.0).up() is True
-    outcome = of_flv(frozen, 120.0).outcome()
-    assert outcome is not None
-    assert (outcome.up, outcome.reason) == (None, Reason.MALFORMED)
-
-
 # --- what it costs ----------------------------------------------------------------------------------------------------
 
 
