@@ -250,6 +250,8 @@ class Visit:
         if moves is False:
             still = f"it stands still: nothing new for {media.patience:g} s or more in {rows}"
             return self._note(Verdict(False, still, age=self._age(media, moved)))
+        if moves is None and memory.motion.renamed:
+            raise Unclear(Reason.MALFORMED, "its rows have no numbers, and other names each time: it may stand still")
         if moves is None or not media.newest:
             return self._note(Verdict(None, f"{rows}; too early to tell whether it moves", again=again))
         self.steps[-1].judged = f"{rows}, which moves"

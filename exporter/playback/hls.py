@@ -66,6 +66,7 @@ class Media(NamedTuple):
         newest: The newest segment or part that can be fetched, and that of the address before it, if there is one.
         until: When its newest media ends, in Unix seconds; None if it does not say.
         ended: Whether nothing more will come.
+        names: The paths of its newest rows, where those are not numbered.
     """
 
     target: float
@@ -73,6 +74,7 @@ class Media(NamedTuple):
     newest: tuple[Newest, ...]
     until: float | None
     ended: bool
+    names: frozenset[str] = frozenset()
 
     @property
     def patience(self) -> float:
@@ -246,10 +248,12 @@ def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
     for piece in reversed(reader.newest):
         starts.setdefault(piece.uri, piece.start)
     newest = tuple(Newest(_whole(uri, url), start) for uri, start in islice(starts.items(), 2))
-    return Media(target, _rows(data, last), newest, last.until if last else None, data["is_endlist"])
+    numbered = data["media_sequence"] or data["playlist_type"] == "event"
+    names = frozenset(() if numbered else (urlsplit(piece.uri).path for piece in reader.newest))
+    return Media(target, _rows(data, last, names), newest, last.until if last else None, data["is_endlist"], names)
 
 
-def _rows(data: Mapping[str, Any], last: _Piece | None) -> tuple[object, ...]:
+def _rows(data: Mapping[str, Any], last: _Piece | None, names: frozenset[str]) -> tuple[object, ...]:
     """Return the place of the newest row or part, counted from the stream's beginning.
 
     Rows that only leave the window change nothing. Names count only where rows are not numbered: tokens in them may be
@@ -259,7 +263,7 @@ def _rows(data: Mapping[str, Any], last: _Piece | None) -> tuple[object, ...]:
         return ()
     row, part, breaks, *rest = last.place
     first = data["media_sequence"] + data["skip"].get("skipped_segments", 0)
-    name = "" if data["media_sequence"] or data["playlist_type"] == "event" else urlsplit(last.uri).path
+    name = urlsplit(last.uri).path if names else ""
     return first + row, part, data.get("discontinuity_sequence", 0) + breaks, *rest, name
 
 

@@ -257,6 +257,34 @@ def test_caches_that_all_stand_still_are_down(caches: int, interval: float) -> N
     assert ends == [False]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_rows_with_other_names_each_time_are_not_new(first: int) -> None:
+    """Numbers tell that they stand still; without them nobody knows, though it is not up."""
+    asked = [0]
+
+    def renamed(_: float) -> Page:
+        asked[0] += 1
+        return Page(media(first + 2).replace("seg-", f"w{asked[0]}/seg-"))
+
+    ends: list[tuple[bool | None, Reason | None]] = []
+
+    async def watch(one: Rig) -> None:
+        await asyncio.sleep(100)
+        outcome = one.outcome()
+        assert outcome is not None
+        ends.append((outcome.up, outcome.reason))
+
+    story({A: renamed}, watch)
+    assert ends == [(False, None) if first else (None, Reason.MALFORMED)]
+
+
+def test_rows_without_numbers_that_keep_their_names_move() -> None:
+    """Some servers never number them: new names tell, as others stay."""
+    segments = {f"/live/seg-{number}.ts": SEGMENTS["/live/seg-1.ts"] for number in range(200)}
+    still = {A: lambda now: Page(media(10 + int(now / 2)).replace("SEQUENCE:", "SEQUENCE:0\n#"))}
+    assert never_down({**segments, **still}, 100.0)[10:].count(True) == 190
+
+
 # --- what it costs ----------------------------------------------------------------------------------------------------
 
 
