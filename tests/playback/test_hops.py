@@ -115,6 +115,22 @@ def test_after_a_long_time_of_doubt_it_begins_anew() -> None:
     assert made.differs("tencent/a", 13 + MAX_AGE) is False
 
 
+def test_checks_that_fail_for_long_begin_anew() -> None:
+    """However often they fail: doubt counts from the first one on."""
+    made = viewed()
+    for mono in (0, 2, 4):
+        made.says("tencent/a", LIVE, mono)
+        made.check("tencent/a", mono + 1, up=False)
+    for mono in range(10, 71, 10):
+        made.says("tencent/a", LIVE, mono)
+        made.check("tencent/a", mono, up=None)
+    made.check("tencent/a", 72, up=False)
+    made.says("tencent/a", LIVE, 73)
+    assert made.differs("tencent/a", 74) is False
+    made.check("tencent/a", 75, up=False)
+    assert made.differs("tencent/a", 76) is True
+
+
 def test_an_address_that_was_not_checked_for_long_begins_anew() -> None:
     """What its last check found had been withdrawn: nobody knows what was meanwhile."""
     made = viewed()
