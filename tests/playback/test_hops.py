@@ -372,6 +372,22 @@ def test_only_its_live_streams_speak_for_a_side_that_is_live() -> None:
     assert made.differs("zego/z", 6) is True
 
 
+def test_one_of_its_live_streams_is_enough_for_a_side() -> None:
+    """The side has been live since the first of them was, and has said so again when another one did."""
+    made = Watching().watch(
+        ("tencent", stream("tencent", "a", "final")),
+        ("tencent", stream("tencent", "b", "final")),
+        ("zego", stream("zego", "z", "final")),
+    )
+    made.says("tencent/a", LIVE, 0)
+    made.says("tencent/b", DOWN, 0)
+    made.says("zego/z", DOWN, 1)
+    made.says("tencent/b", LIVE, 10)
+    assert made.differs("zego/z", 11) is False
+    made.says("zego/z", DOWN, 12)
+    assert made.differs("zego/z", 13) is True
+
+
 def test_a_spare_that_nobody_expects_is_not_waited_for() -> None:
     """Neither does its old answer hold up the others of its side, nor does it show what they show."""
     made = Watching().watch(
