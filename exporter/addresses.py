@@ -161,7 +161,7 @@ def is_public(text: str) -> bool:
 
     What IPv6 only carries to an address of IPv4 is judged by that one: mapped addresses, NAT64 (RFC 6052), 6to4.
     """
-    found = ip_address(text.partition("%")[0])
+    found = ip_address(text)
     if isinstance(found, IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour
         if found in _NAT64:

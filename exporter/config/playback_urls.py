@@ -112,5 +112,5 @@ def _origin(scheme: str, netloc: str) -> str:
     except ValueError:
         port = 0
     if port == 0 or netloc.endswith(":"):
-        raise ValueError("has a port that is none: 1 to 65535")
+        raise ValueError("has a port outside 1 to 65535")
     return origin_of(f"{scheme}://{netloc}")
