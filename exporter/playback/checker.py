@@ -46,13 +46,6 @@ class Checked(NamedTuple):
 
 
 @dataclass(slots=True)
-class Held:
-    """How many bytes of playlists all checks hold."""
-
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Means:
     """What all checks share.
 
@@ -66,7 +59,7 @@ class Means:
     fetch: Callable[[Wanted, Take], Awaitable[Fetched]]
     clock: Clock
     aside: Aside
-    held: Held = field(default_factory=Held)
+    held: int = 0
 
 
 @dataclass(slots=True)
@@ -141,9 +134,9 @@ class Body:
         return self._means.clock.mono() - (self._began if last is None else last) >= flv.SILENT_SECONDS
 
     def _keep(self, part: bytes) -> None:
-        self._means.held.size += len(part)
+        self._means.held += len(part)
         self._kept += part
-        if self._means.held.size > MOST_HELD:
+        if self._means.held > MOST_HELD:
             raise Unclear(Reason.HTTP, "too many large playlists come at once; this one has its turn later")
 
     def text(self) -> str:
@@ -152,7 +145,7 @@ class Body:
 
     def free(self) -> None:
         """Keep nothing."""
-        self._means.held.size -= len(self._kept)
+        self._means.held -= len(self._kept)
         self._kept.clear()
 
 
@@ -285,14 +278,13 @@ class Visit:
         rows = f"a media playlist, target duration {media.target:g} s"
         if media.ended:
             return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST"))
-        moved = memory.motion.moved
+        age = self._age(media, memory.motion.moved)
         if moves is False:
             still = f"it stands still: nothing new for {media.patience:g} s or more in {rows}"
-            return self._note(Verdict(False, still, age=self._age(media, moved)))
+            return self._note(Verdict(False, still, age=age))
         if moves is None or not media.newest:
             return self._note(Verdict(None, f"{rows}; too early to tell whether it moves", again=again))
         self.steps[-1].judged = f"{rows}, which moves"
-        age = self._age(media, moved)
         verdict = await self._segment(media, memory)
         return verdict._replace(age=age, again=again)
 
