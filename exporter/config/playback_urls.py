@@ -7,11 +7,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from exporter.addresses import NO_ADDRESS, PLACEHOLDER, origin_of
+from exporter.addresses import LONGEST, NO_ADDRESS, PLACEHOLDER, origin_of
 from exporter.fields import carries_credential
 from exporter.routes import DEFAULT_PORTS
 
-LONGEST: Final = 8192  # characters
 SECRET: Final = 16  # characters from which the value of a parameter may well be a secret, whatever its name
 
 _OTHER: Final = re.compile(r"(rtmp[a-z]*|rtsps?|wss?|webrtc|srt|udp|rtp):", re.ASCII | re.IGNORECASE)

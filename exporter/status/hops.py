@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from exporter.model import Figures, State
-from exporter.state.playback import WORDS, Checks, PlaybackCheck, viewers_get
+from exporter.state.playback import WORDS, Checks, PlaybackCheck, down_at, viewers_get
 from exporter.state.record import Row
 from exporter.status import wording
 from exporter.status.standing import Standing, standing_in
@@ -83,7 +83,7 @@ def _cloud(row: Row) -> Hop:
 
 
 def _viewers(checks: Checks, *, expected: bool) -> Hop:
-    got, down = viewers_get(check for _, check in checks), sum(_is_down(check) for _, check in checks)
+    got, down = viewers_get(checks), len(down_at(checks))
     some = f" at {down} of {len(checks)}" if 0 < down < len(checks) else ""
     word = {True: "play", False: f"get nothing{some}", None: "unknown"}[got]
     return Hop("Viewers", _STANDINGS[got] if expected or got is not False else Standing.OFF_AIR, word)
@@ -95,10 +95,6 @@ def doubt(checks: Checks) -> str:
         if check is not None and check.up is None and check.reason is not None:
             return f"Address {name}: {check.message}"
     return ""
-
-
-def _is_down(check: PlaybackCheck | None) -> bool:
-    return check is not None and check.up is False
 
 
 def _address(name: str, check: PlaybackCheck | None, now: float) -> Address:

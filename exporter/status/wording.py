@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from exporter.fields import format_duration
 from exporter.model import Answer, Fault, Figures, State
 from exporter.providers import codes
-from exporter.state.playback import PlaybackCheck
+from exporter.state.playback import PlaybackCheck, down_at
 from exporter.state.record import Row
 from exporter.status.standing import Standing
 
@@ -73,8 +73,8 @@ def of_lack(row: Row) -> Wording:
     """Say what a degraded stream lacks, the worst first."""
     found = [(_LACKS.get(word) or Wording(f"{word.replace('_', ' ')} is missing", _PUBLISH)) for word in lacks(row)]
     inputs = row.answer.inputs if row.answer is not None else None
-    down = [name for name, check in row.playback if check is not None and check.up is False]
-    told = {"have": len(inputs or ()), "want": row.stream.expected_inputs, "down": ", ".join(down)}
+    down = ", ".join(down_at(row.playback))
+    told = {"have": len(inputs or ()), "want": row.stream.expected_inputs, "down": down}
     meaning = " and ".join(one.meaning.format(**told) for one in found)
     return Wording(f"Live, but {meaning}.", found[0].advice)
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.addresses import PlaybackAddress, is_public, origin_of
+from exporter.addresses import LONGEST, PlaybackAddress, is_public, origin_of
 from exporter.fields import Secret
-from exporter.playback.urls import LONGEST, Target, may_ask, may_be_private, onward, shown, target
+from exporter.playback.urls import Target, may_ask, may_be_private, onward, shown, target
 from exporter.transport.resolver import OnlyPrivate, public_only
 
 CANARY = "canary-that-nobody-may-see"
@@ -23,6 +23,9 @@ def address(shown_as: str = "https://play.example.com/live/a", *origins: str, pr
     """Return an address whose own origin is play.example.com."""
     own = "https://play.example.com"
     return PlaybackAddress("main", Secret(own), shown_as, (own, *origins), private=private)
+
+
+LONGEST_NAME = ".".join(["x" * 62] * 4 + ["x"])  # of 253 characters, as long as a name may be: RFC 1035
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,7 @@ def address(shown_as: str = "https://play.example.com/live/a", *origins: str, pr
         ("http://[2001:DB8:0::1]:80/", "http://[2001:db8::1]"),
         ("https://1.example/", "https://1.example"),
         ("https://play.0xample/", "https://play.0xample"),
+        (f"http://{LONGEST_NAME}/", f"http://{LONGEST_NAME}"),
     ],
 )
 def test_an_origin_has_one_spelling(url: str, origin: str) -> None:
@@ -51,7 +55,7 @@ def test_an_origin_has_one_spelling(url: str, origin: str) -> None:
         "2130706433", "0x7f000001", "0x7f.1", "127.1", "0177.0.0.1", "127.0.0.1.", "1.2.3.4.5", "256.1.1.1", "0x", "1",
         "example.0x7F", "127.0.0.0x1", "", ".", "a..b", ".a", "a b", "a%2Eb", "a%00b", "a\\b", "a{b}", "exämple.com",
         "１２７.0.0.1", "[::1%25eth0]", "[fe80::1%eth0]", "[::1", "::1", "[1.2.3.4]", "[::127.0.0.1x]", "a:b", "a:0",
-        "a:65536", "x" * 64, ".".join(["x" * 60] * 5),
+        "a:65536", "x" * 64, f"{LONGEST_NAME}.", ".".join(["x" * 60] * 5),
     ],
 )  # fmt: skip
 def test_a_host_that_is_no_plain_one_is_refused(host: str) -> None:
@@ -69,7 +73,15 @@ def test_only_http_is_an_origin(url: str) -> None:
         origin_of(url)
 
 
-PUBLIC = ("1.1.1.1", "203.0.112.1", "2606:4700::1", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::1")
+PUBLIC = (
+    "1.1.1.1",
+    "203.0.112.1",
+    "2606:4700::1",
+    "::ffff:1.1.1.1",
+    "64:ff9b::101:101",
+    "2002:101:101::1",
+    "2606:4700::1%eth0",
+)
 PRIVATE = (
     "127.0.0.1", "127.255.0.1", "0.0.0.0", "0.1.2.3", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
     "169.254.169.254", "100.64.0.1", "100.127.255.255", "192.0.2.1", "198.18.0.1", "224.0.0.1", "239.1.1.1",
@@ -186,8 +198,11 @@ def test_what_is_written_private_may_be_private() -> None:
         "http://10.0.0.1/": True,
         "http://[::1]/": True,
         "http://origin/": True,
+        "http://origin./": True,
         "http://origin.lan:8080/": True,
+        "http://origin.lan./": True,
         "https://play.example.com/": False,
+        "https://play.example.com./": False,
     }
     assert {url: may_be_private(address(), target(url)) for url in written} == written
     assert all(may_be_private(address(private=True), target(url)) for url in written)
