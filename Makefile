@@ -51,7 +51,7 @@ ALONE := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py flood.p
 # by itself, xdist keeps files of few tests for last. Behind the first three, which have one or two tests, it queues the
 # fifth to the seventh at once: short ones.
 LONGEST := $(addprefix tests/,$(addprefix peers/test_,replicas_membership.py replicas_store.py end_to_end.py) \
-  reliability/test_lifecycle.py $(addprefix peers/test_,sdk_huawei.py replicas_clocks.py sdk_tencent.py) \
+  reliability/test_lifecycle.py $(addprefix peers/test_,sdk_huawei.py replicas_clocks.py sdk_tencent.py playback_media.py) \
   $(addprefix reliability/test_,blocked.py proxies.py reload_under_load.py signals.py) \
   $(addprefix peers/test_,prometheus.py page_chromium.py page_phone.py) reliability/test_stray_answers.py)
 REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\

@@ -15,6 +15,9 @@ from exporter.routes import DEFAULT_PORTS
 PLACEHOLDER: Final = "{stream}"
 """Stands for the stream's name in an address that many streams share."""
 
+LONGEST: Final = 8192
+"""Characters of a URL at most."""
+
 Signer = Literal["tencent", "alibaba"]
 """Whose way of signing addresses of viewers: any cloud's streams may be delivered by theirs."""
 
@@ -56,6 +59,11 @@ class PlaybackAddress:
     interval: float | None = None
     private: bool = False
     written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def ends_in_flv(self) -> bool:
+        """Whether it is called FLV; what it is shows only when it is fetched."""
+        return urlsplit(self.url.reveal()).path.lower().endswith(".flv")
 
     def filled(self, stream: str) -> PlaybackAddress:
         """Return the address with the placeholder filled in."""

@@ -2,6 +2,7 @@
 
 from grafana import look
 from grafana.look import Column, number, rows, words
+from grafana.playback import NOT_PLAYABLE
 from grafana.promql import ACTIVE, LIVE, STREAMS, counted, known, unexpected, watched, with_account
 
 INPUTS, INPUTS_EXPECTED = known("stream_inputs"), known("stream_inputs_expected")
@@ -14,14 +15,15 @@ _SILENT = (
 SILENT = f"({watched(f'count by (provider, stream) ({_SILENT})')} {SHOULD_BE_WHOLE})"
 # Where exporters differ, one that saw something arrive is right.
 STALLED = f"({watched(f'min by (provider, stream) (stream_ingest_stalled{{{STREAMS}}})')} == 1 {SHOULD_BE_WHOLE})"
+UNPLAYABLE = f"count by (provider, stream) ({NOT_PLAYABLE})"
 
 
 COUNTS: list[look.Panel] = [
     number(
         "Degraded",
         "Streams that are live as expected, but not whole: fewer inputs than `inputs:`, without a type of "
-        "`media_expected:`, or stalled.",
-        {"degraded": counted(f"group by (provider, stream) ({FEWER} or {SILENT} or {STALLED})")},
+        "`media_expected:`, stalled, or with an address that viewers cannot play.",
+        {"degraded": counted(f"group by (provider, stream) ({FEWER} or {SILENT} or {STALLED} or {UNPLAYABLE})")},
         steps=[(1, look.ORANGE)],
     ),
     number(
@@ -40,6 +42,7 @@ TABLES: list[look.Panel] = [
             "Inputs missing": with_account(FEWER),
             "Media missing": with_account(SILENT),
             "Stalled": with_account(STALLED),
+            "Not playable": with_account(f"({UNPLAYABLE})"),
         },
         [look.STREAM_CELL, look.ACCOUNT_CELL, Column("Stalled", mappings=words({1: ("stalled", look.ORANGE)}))],
         size=(14, 7),

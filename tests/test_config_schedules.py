@@ -148,7 +148,8 @@ def test_tables_say_it_too(tmp_path: Path) -> None:
         load(tmp_path / "c.yml", all_providers(), {})
     (told,) = map(str, caught.value.problems)
     assert told.removeprefix(f"{tmp_path}/") == (
-        "s.csv:2:5: [0].expected[1]: no time interval has this name; there are office, shows; did you mean 'shows'?"
+        "s.csv:2:5: [0].expected[1]: no time interval has this name; the intervals are office, shows; "
+        "did you mean 'shows'?"
     )
 
 
@@ -212,8 +213,8 @@ def test_many_names_are_not_all_repeated() -> None:
     named = "".join(f"  - {{name: week-{n}, time_intervals: [{{months: [may]}}]}}\n" for n in range(20))
     (told,) = errors(f"time_intervals:\n{named}streams: [{{name: a, account: z, expected: weak-12}}]")
     assert told == (
-        "c.yml:25:43: streams[0].expected: no time interval has this name; there are week-0, week-1, week-2, week-3, "
-        "week-4, week-5, week-6, week-7 and 12 more; did you mean 'week-12'?"
+        "c.yml:25:43: streams[0].expected: no time interval has this name; the intervals are week-0, week-1, week-2, "
+        "week-3, week-4, week-5, week-6, week-7 and 12 more; did you mean 'week-12'?"
     )
 
 

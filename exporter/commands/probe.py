@@ -29,6 +29,7 @@ from exporter.providers import codes as catalogue
 from exporter.providers.reading import printable
 from exporter.rounds.account import AccountProber
 from exporter.rounds.transcript import Transcript
+from exporter.rules.options import RUNBOOK
 from exporter.serving.service import Service, system_clock
 from exporter.serving.views import stream_object
 from exporter.spelling import did_you_mean
@@ -278,9 +279,13 @@ def _print_checks(result: Result, terminal: Terminal) -> None:
         for _, check in checks:
             terminal.say("\nWhat viewers get at " + "\n".join(check.lines()))
     else:
-        rows = [[printable("/".join(record.key)), check.name, check.judgement()] for record, check in checks]
+        rows = [[printable("/".join(record.key)), printable(check.name), check.judgement()] for record, check in checks]
         terminal.say()
         terminal.table(("stream", "playback", "what viewers get"), rows)
+    if any(check.outcome.up is False for _, check in checks):
+        terminal.say(f"\nWhat to do where viewers get nothing: {RUNBOOK}#streamnotplayable")
+    if any(check.outcome.reason is not None for _, check in checks):
+        terminal.say(f"\nWhat to do where a check failed: {RUNBOOK}#reasons")
 
 
 def _row(result: Result, record: Record) -> list[str]:
@@ -321,10 +326,11 @@ def _call(number: int, call: Transcript) -> str:
     streams = ", ".join(map(printable, call.streams[:10] or (call.scope,)))
     if len(call.streams) > 10:
         streams += f" and {len(call.streams) - 10} more"
+    body = f"\n{_indented(call.body)}" if call.body else ""
     return (
         f"Call {number}: {call.action} for {streams}\n"
         f"  asked\n{_indented(call.asked)}\n"
-        f"  came back after {call.seconds * 1000:.0f} ms: {_status(call)}\n{_indented(call.body)}\n"
+        f"  came back after {call.seconds * 1000:.0f} ms: {_status(call)}{body}\n"
         f"  judged {printable(call.judgement(), 512)}\n"
     )
 

@@ -11,17 +11,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from exporter.addresses import PlaybackAddress
 from exporter.config import Config
 from exporter.fields import format_duration, number
 from exporter.playback import flv
 from exporter.playback.queue import MOST_AT_ONCE
+from exporter.playback.verdict import FIRST_BYTES
 from exporter.providers.reading import printable
 
 PLAYLIST: Final = 3 << 10  # bytes
-FIRST_BYTES: Final = 4 << 10  # bytes of the newest segment; `checker` has the same, and takes long to import
 HEADERS: Final = 512  # bytes of an answer's head
 VARIANTS: Final = 3  # of a master playlist
 LATENCY: Final = 0.1  # seconds until an answer is there
@@ -52,7 +51,7 @@ _FLV: Final = Cost(1, flv.MOST_BYTES + HEADERS, LATENCY + flv.ADVANCE_SECONDS)
 
 def costs(address: PlaybackAddress) -> tuple[Cost, Cost]:
     """Return what a check of an address costs, in the cheaper case and in the other."""
-    if urlsplit(address.url.reveal()).path.lower().endswith(".flv"):
+    if address.ends_in_flv:
         return _FLV, _FLV
     if address.variant:
         return (one := _LISTS.plus(_MEDIA)), one

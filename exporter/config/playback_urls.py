@@ -7,11 +7,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from exporter.addresses import NO_ADDRESS, PLACEHOLDER, origin_of
+from exporter.addresses import LONGEST, NO_ADDRESS, PLACEHOLDER, origin_of
 from exporter.fields import carries_credential
 from exporter.routes import DEFAULT_PORTS
 
-LONGEST: Final = 8192  # characters
 SECRET: Final = 16  # characters from which the value of a parameter may well be a secret, whatever its name
 
 _OTHER: Final = re.compile(r"(rtmp[a-z]*|rtsps?|wss?|webrtc|srt|udp|rtp):", re.ASCII | re.IGNORECASE)
@@ -116,5 +115,5 @@ def _origin(scheme: str, netloc: str) -> str:
     except ValueError:
         port = 0
     if port == 0 or netloc.endswith(":"):
-        raise ValueError("has a port that is none: 1 to 65535")
+        raise ValueError("has a port outside 1 to 65535")
     return origin_of(f"{scheme}://{netloc}")

@@ -146,7 +146,8 @@ class Schedules:
         if name in self._places:
             return ""
         known = [printable(each, 64) for each in self._places if each not in RESERVED]
-        options = f"; there are {listed(known)}" if known else "; there are none"
+        there = "the intervals are" if len(known) > 1 else "the only one is"
+        options = f"; {there} {listed(known)}" if known else "; there are none"
         meant = did_you_mean(name, [*RESERVED, *known])
         return f"no time interval has this name{options}{meant}"
 

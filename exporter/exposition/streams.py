@@ -127,8 +127,8 @@ def _checked(of: Callable[[PlaybackCheck], float | None]) -> Callable[[Row], Sam
     )
 
 
-# Families of what viewers get: likewise.
-VIEWED: Final[Mapping[str, Callable[[Row], Samples]]] = {
+# Families of what viewers get, and whether hops agree: likewise.
+PLAYED: Final[Mapping[str, Callable[[Row], Samples]]] = {
     "stream_playback_up": _checked(lambda check: check.up),
     "stream_playback_segment_age_seconds": _checked(lambda check: check.age),
     "stream_playback_first_byte_seconds": _checked(lambda check: check.first_byte),
@@ -151,11 +151,11 @@ def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> 
     """Yield the per-stream families in slices."""
     detailed: list[tuple[str, Answer]] = []
     figured: list[tuple[str, Figures]] = []
-    viewed: list[tuple[str, Row]] = []
+    played: list[tuple[str, Row]] = []
     for part in parted(rows):
         detailed += _detailed(part)
         figured += [(labels, row.figures) for (labels, _), row in part if row.figures is not None]
-        viewed += [(labels, row) for (labels, _), row in part if row.playback or row.hop_disagreement is not None]
+        played += [(labels, row) for (labels, _), row in part if row.playback or row.hop_disagreement is not None]
         yield b""
     for family in STREAM_FAMILIES:
         if not is_asked(family.name, names):
@@ -166,8 +166,8 @@ def slices(rows: Sequence[Labelled], openmetrics: bool, names: Names = None) -> 
             continue
         if told := FIGURES.get(family.name):
             yield from _further(family.name, figured, told)
-        elif shown := VIEWED.get(family.name):
-            yield from _further(family.name, viewed, shown)
+        elif shown := PLAYED.get(family.name):
+            yield from _further(family.name, played, shown)
         else:
             yield from _further(family.name, detailed, DETAILS[family.name])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
+from zlib import crc32
 
 from exporter.addresses import PlaybackAddress
 from exporter.model import Reason
@@ -17,12 +18,11 @@ from exporter.playback.hls import MalformedPlaylist, Master, Media, Motion
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, excerpt
 from exporter.playback.urls import shown_of
-from exporter.playback.verdict import Unclear, Verdict, looks_like_a_page, status_says, without_query, worst
+from exporter.playback.verdict import FIRST_BYTES, Unclear, Verdict, looks_like_a_page, status_says, worst
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
 from exporter.transport.aside import Aside
 
-FIRST_BYTES: Final = 4 << 10
 MOST_SEGMENT: Final = 64 << 10
 MOST_TIMEOUTS: Final = 6
 """Times the timeout of one answer after which no further one is waited for."""
@@ -75,12 +75,12 @@ class Memory:
 
     Attributes:
         motion: Whether it moves.
-        segment: The newest segment that was fetched, without its query.
+        rows: The playlist's, when its newest segment was fetched; or what tells one burst of FLV from another.
         first_byte: Seconds to its first byte.
     """
 
     motion: Motion = field(default_factory=Motion)
-    segment: str = ""
+    rows: tuple[object, ...] = ()
     first_byte: float | None = None
 
 
@@ -92,11 +92,14 @@ class Checker:
         self._http = http
         self._means = means
         self._memories: dict[int, Memory] = {}
-        self._is_flv = urlsplit(address.url.reveal()).path.lower().endswith(".flv")
+        self._is_flv = address.ends_in_flv
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""
-        return await Visit(self.address, self._http, self._means, timeout, self._memories, self._is_flv).check()
+        visit = Visit(self.address, self._http, self._means, timeout, self._memories, self._is_flv)
+        checked = await visit.check()
+        self._is_flv = visit.is_flv
+        return checked
 
 
 class Body:
@@ -104,11 +107,13 @@ class Body:
 
     Attributes:
         flv: Reads what comes, if it is FLV.
+        sum: The checksum of that.
         late: Whether it took too long.
     """
 
     def __init__(self, means: Means, until: float) -> None:
         self.flv: FlvReader | None = None
+        self.sum = 0
         self.late = False
         self._began = means.clock.mono()
         self._means = means
@@ -126,6 +131,7 @@ class Body:
             self.flv, part = FlvReader(), bytes(self._kept)
             self.free()
         self.flv.feed(part, now)
+        self.sum = crc32(part, self.sum)
         return not (self.flv.lively or self.silent or self.late)
 
     @property
@@ -152,7 +158,7 @@ class Body:
 
 @dataclass(slots=True)
 class Visit:
-    """One check under way."""
+    """One check under way; `is_flv` says whether silence is waited for, by the address's path or by what came."""
 
     address: PlaybackAddress
     http: Http
@@ -226,6 +232,7 @@ class Visit:
                 return await self._playlist(found, body)
             return self._note(self._flv(found, body))
         finally:
+            self.is_flv = self.is_flv or body.flv is not None
             body.free()
 
     # --- HLS ---------------------------------------------------------------------------------------------------------
@@ -273,39 +280,47 @@ class Visit:
     async def _media(self, media: Media, index: int) -> Verdict:
         # Known by its place: some servers name a playlist anew for each viewer.
         memory = self.memories.setdefault(index, Memory())
-        now, clock = self.means.clock.mono(), self.means.clock
+        now = self.means.clock.mono()
         moves, again = memory.motion.look(media, now), memory.motion.again(media, now)
         rows = f"a media playlist, target duration {media.target:g} s"
         if media.ended:
             return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST"))
         moved = memory.motion.moved
         if moves is False:
-            return self._note(Verdict(False, f"it stands still: {rows}, without a new one for longer than it may"))
+            still = f"it stands still: nothing new for {media.patience:g} s or more in {rows}"
+            return self._note(Verdict(False, still, age=self._age(media, moved)))
         if moves is None or not media.newest:
             return self._note(Verdict(None, f"{rows}; too early to tell whether it moves", again=again))
         self.steps[-1].judged = f"{rows}, which moves"
-        age = clock.unix() - media.until if media.until is not None else now - (now if moved is None else moved)
+        age = self._age(media, moved)
         verdict = await self._segment(media, memory)
-        return verdict._replace(age=max(0.0, age), again=again)
+        return verdict._replace(age=age, again=again)
+
+    def _age(self, media: Media, moved: float | None) -> float | None:
+        """Return the age of the newest media: since its end, if the playlist says when, or since it last moved."""
+        clock = self.means.clock
+        if media.until is not None:
+            return max(0.0, clock.unix() - media.until)
+        return None if moved is None else clock.mono() - moved
 
     async def _segment(self, media: Media, memory: Memory) -> Verdict:
         """Fetch the first bytes of the newest segment that was not fetched yet, or of the one before it."""
-        newest = without_query(media.newest[0])
-        if newest == memory.segment and memory.first_byte is not None:
+        if media.rows == memory.rows and memory.first_byte is not None:
             return Verdict(True, "it plays", first_byte=memory.first_byte)
         status = 0
-        for number, url in enumerate(media.newest):
+        for number, (url, start) in enumerate(media.newest):
             begin = bytearray()
-            found = await self._get(self._wanted(url, MOST_SEGMENT, FIRST_BYTES), partial(_begin, begin))
+            wanted = self._wanted(url, MOST_SEGMENT, FIRST_BYTES)._replace(start=start)
+            found = await self._get(wanted, partial(_begin, begin))
             if found.status in NOT_THERE:
                 status = found.status
                 self.steps[-1].judged = "the newest media is not there" if number == 0 else "nor is the one before it"
                 continue
             if not begin or found.first_byte is None:
                 raise Unclear(Reason.MALFORMED, "the newest segment is empty")
-            if looks_like_a_page(bytes(begin), found.headers.get("content-type", "")):
+            if looks_like_a_page(bytes(begin)):
                 raise Unclear(Reason.MALFORMED, "a page came where the newest segment was expected")
-            memory.segment, memory.first_byte = (newest, found.first_byte) if number == 0 else ("", None)
+            memory.rows, memory.first_byte = (media.rows, found.first_byte) if number == 0 else ((), None)
             late = "" if number == 0 else ", though its newest segment is not there yet"
             return self._note(Verdict(True, f"it plays{late}", first_byte=found.first_byte))
         return self._note(Verdict(False, f"the playlist moves, but its newest segments are not there: HTTP {status}"))
@@ -317,6 +332,8 @@ class Visit:
         reader = body.flv or FlvReader()
         enough = reader.advanced >= flv.ADVANCE_SECONDS or (found.ending == "most" and reader.advanced > 0)
         if reader.lively or (enough and not body.silent):
+            if not reader.lively:
+                self._refuse_repeated(("burst", body.sum))
             age = None if reader.last is None else self.means.clock.mono() - reader.last
             return Verdict(True, "it plays", age=age, first_byte=found.first_byte)
         if body.silent:
@@ -324,6 +341,13 @@ class Visit:
         if found.ending == "whole":
             raise Unclear(Reason.CONNECTION, f"the server ended the stream after {reader.advanced:.1f} s of media")
         raise Unclear(Reason.MALFORMED, "tags come, but their timestamps stand still")
+
+    def _refuse_repeated(self, burst: tuple[object, ...]) -> None:
+        """Refuse what came at once and is the very same as at the check before: a server may keep a push that ended."""
+        memory = self.memories.setdefault(0, Memory())
+        before, memory.rows = memory.rows, burst
+        if burst == before:
+            raise Unclear(Reason.MALFORMED, "it sends the very same media as before, at once: that of an old push")
 
 
 def _begin(begin: bytearray, part: bytes) -> bool:

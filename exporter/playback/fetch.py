@@ -45,6 +45,7 @@ class Wanted(NamedTuple):
         most: Bytes of the body, unpacked, after which no more is received.
         first: Ask for the first bytes only, so many; 0 for all. A server may send all the same.
         silence: Seconds without a byte after which a body is silent; None where `timeout` holds for the body too.
+        start: Where those first bytes begin.
     """
 
     url: str
@@ -54,6 +55,7 @@ class Wanted(NamedTuple):
     most: int
     first: int = 0
     silence: float | None = None
+    start: int = 0
 
     def __repr__(self) -> str:
         return f"<wanted of {self.address.shown}>"
@@ -223,7 +225,7 @@ async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until
     begun = loop.time()
     fields = {"Accept-Encoding": "identity"}
     if wanted.first:
-        fields["Range"] = f"bytes=0-{wanted.first - 1}"
+        fields["Range"] = f"bytes={wanted.start}-{wanted.start + wanted.first - 1}"
     status, headers = await connection.open(Request("GET", asked.url, fields), until)
     body = _Body(connection, wanted, until, take)
     # No other body is waited for; one that came with its head leaves the connection as it should be.

@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -22,7 +23,7 @@ _MOST_LINES: Final = 250_000
 _LONGEST_LINE: Final = 64 << 10  # of those that count
 _LONGEST_TARGET: Final = 3600.0  # seconds; what says more is broken, and would hide for hours that nothing moves
 _USUAL_TARGET: Final = 2.0
-_LEAST_LIMIT: Final = 6.0
+_LEAST_PATIENCE: Final = 6.0
 _LEAST_AGAIN: Final = 1.0
 _MARGIN: Final = 0.1
 _LONG: Final = 60.0
@@ -32,6 +33,7 @@ _DATES: Final = (datetime(2009, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1,
 
 # Python ends lines at these, HLS does not: a title may hold them.
 _NO_LINE_ENDS: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_EXTENT: Final = re.compile(r'"?\d+@(\d{1,18})"?', re.ASCII)
 
 
 class MalformedPlaylist(Exception):  # noqa: N818 - a finding
@@ -53,22 +55,34 @@ class Master(NamedTuple):
         return max(0, len(self.playlists) - MOST_VARIANTS)
 
 
+class Newest(NamedTuple):
+    """A segment or part that can be fetched: its address, and the byte at which it begins there."""
+
+    url: str
+    start: int = 0
+
+
 class Media(NamedTuple):
     """A media playlist.
 
     Attributes:
         target: Its target duration in seconds.
         rows: What tells its newest segment or part from that of another time; it holds no query.
-        newest: The addresses of the newest segments or parts that can be fetched, the newest first: at most two.
+        newest: The newest segment or part that can be fetched, and that of the address before it, if there is one.
         until: When its newest media ends, in Unix seconds; None if it does not say.
         ended: Whether nothing more will come.
     """
 
     target: float
     rows: tuple[object, ...]
-    newest: tuple[str, ...]
+    newest: tuple[Newest, ...]
     until: float | None
     ended: bool
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which its rows may stay the same."""
+        return max(3 * self.target, _LEAST_PATIENCE)
 
 
 def read(text: str, url: str) -> Master | Media:
@@ -104,9 +118,10 @@ def select(master: Master, variant: str) -> tuple[str, ...]:
 
 
 class _Piece(NamedTuple):
-    """A segment or part that can be fetched: its address, where it stands, and when it ends in Unix seconds."""
+    """A segment or part as it stands there: its address, its place, and when it ends in Unix seconds."""
 
     uri: str
+    start: int
     place: tuple[object, ...]
     until: float | None
 
@@ -176,7 +191,8 @@ class _Reader:
                 self._found(uri, duration, part.get("byterange"), until)
 
     def _found(self, uri: str, duration: float, extent: object, until: float | None) -> None:
-        self.newest.append(_Piece(uri, (self._rows, self._parts, self._breaks, duration, extent), until))
+        start = int(told[1]) if (told := _EXTENT.fullmatch(str(extent))) else 0
+        self.newest.append(_Piece(uri, start, (self._rows, self._parts, self._breaks, duration, extent), until))
 
     def _take_target(self, value: str, data: dict[str, Any], state: dict[str, Any]) -> None:
         """Many servers write fractions, which the library refuses."""
@@ -230,8 +246,10 @@ def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
         raise MalformedPlaylist("its playlist names neither variants nor segments")
     target = reader.target if 0 < reader.target <= _LONGEST_TARGET else reader.longest or _USUAL_TARGET
     last = reader.newest[-1] if reader.newest else None
-    uris = tuple(dict.fromkeys(piece.uri for piece in reversed(reader.newest)))[:2]
-    newest = tuple(_whole(uri, url) for uri in uris)
+    starts: dict[str, int] = {}
+    for piece in reversed(reader.newest):
+        starts.setdefault(piece.uri, piece.start)
+    newest = tuple(Newest(_whole(uri, url), start) for uri, start in islice(starts.items(), 2))
     return Media(target, _rows(data, last), newest, last.until if last else None, data["is_endlist"])
 
 
@@ -296,7 +314,7 @@ class Motion:
         if media.rows not in self._seen:
             if self._since is not None:
                 self.moved = now
-                self._unsure = now - self._looked > max(_limit(media), _LONG)
+                self._unsure = now - self._looked > max(media.patience, _LONG)
             self._since = now
             self._seen.append(media.rows)
         self._looked = now
@@ -318,8 +336,4 @@ class Motion:
 
     def _left(self, media: Media, now: float) -> float:
         """Return the seconds until rows that stay the same have stood still for too long."""
-        return _limit(media) - (now - self._since if self._since is not None else 0.0)
-
-
-def _limit(media: Media) -> float:
-    return max(3 * media.target, _LEAST_LIMIT)
+        return media.patience - (now - self._since if self._since is not None else 0.0)

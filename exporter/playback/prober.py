@@ -159,12 +159,14 @@ class PlaybackProber:
         Returns:
             The last check of each.
         """
-        wanted = [one for one in self._checkers if (one.provider, one.stream) == record.key]
+        waiting = [one for one in self._checkers if (one.provider, one.stream) == record.key]
+        done: dict[Watched, Done] = {}
         while True:
-            done = await asyncio.gather(*map(self._check, wanted))
-            wait = max(min((one.again for one in done if not one.settled), default=0.0), AT_LEAST)
-            if all(one.settled for one in done) or self._clock.mono() + wait > deadline:
-                return [one.transcript for one in done]
+            done |= zip(waiting, await asyncio.gather(*map(self._check, waiting)), strict=True)
+            waiting = [one for one, last in done.items() if not last.settled]
+            wait = max(min((done[one].again for one in waiting), default=0.0), AT_LEAST)
+            if not waiting or self._clock.mono() + wait > deadline:
+                return [last.transcript for last in done.values()]
             await asyncio.sleep(wait)
 
     async def settle_all(self, deadline: float, show: Callable[[str, PlaybackTranscript], None]) -> None:

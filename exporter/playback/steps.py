@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from exporter.providers.reading import printable
-from exporter.state.playback import PlaybackCheck
+from exporter.state.playback import WORDS, PlaybackCheck
 
 MOST_SHOWN: Final = 2048
 HIDDEN: Final = "<redacted>"
-_QUERY: Final = re.compile(r"\?[^\s\"'<>]*")
-_VALUE: Final = re.compile(r"(?P<name>[A-Z0-9-]*(?:URI|VALUE|KEYID|IV|DATA)=)\"[^\"]*\"?|^[^#\s].*", re.MULTILINE)
+_LINE_END: Final = re.compile("\r\n?|\n")
+_QUERY: Final = re.compile(r"\?[^\"]*")
+_VALUE: Final = re.compile(r"(?P<name>[A-Z0-9-]*(?:URI|VALUE|KEYID|IV|DATA)=)\"[^\"]*\"?")
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class Step:
         seconds: How long it took.
         came: The status and what else came, or why nothing did.
         judged: What that means.
-        body: The beginning of a playlist, without its queries.
+        body: A playlist as it may be shown; see `excerpt`.
     """
 
     asked: str
@@ -55,7 +56,7 @@ class PlaybackTranscript:
 
     def judgement(self) -> str:
         """Say in words how it ended."""
-        verdict = {True: "up", False: "down", None: "unknown"}[self.outcome.up]
+        verdict = WORDS[self.outcome.up]
         reason = f" (reason {self.outcome.reason})" if self.outcome.reason is not None else ""
         return f"{verdict}{reason}: {self.outcome.message}"
 
@@ -66,22 +67,34 @@ class PlaybackTranscript:
 
     def lines(self) -> list[str]:
         """Return it as lines of text."""
-        found = [f"{self.name} of {printable(self.stream)}: {self.shown}"]
+        found = [f"{printable(self.name)} of {printable(self.stream)}: {self.shown}"]
         for number, step in enumerate(self.steps, 1):
             found.append(f"  {number}. {step.asked}")
-            found.append(f"     came after {step.seconds * 1000:.0f} ms: {step.came}")
+            found.append(f"     came back after {step.seconds * 1000:.0f} ms: {step.came}")
             found += [f"       {line}" for line in step.body.splitlines()]
             found.append(f"     judged {step.judged}")
         return [*found, f"  {self.judgement()}"]
 
 
 def excerpt(text: str, *, addresses: bool) -> str:
-    """Return the beginning of a playlist without queries, or without any address of it."""
-    cut = text[:MOST_SHOWN]
-    hidden = _QUERY.sub(f"?{HIDDEN}", cut) if addresses else _VALUE.sub(_without, cut)
-    shown = "\n".join(printable(line, 256) for line in hidden.splitlines())
-    return shown + ("\n…" if len(text) > MOST_SHOWN else "")
+    """Return a playlist, the beginning and the end of a long one, without queries, or without any address of it."""
+    if len(text) <= MOST_SHOWN:
+        return _shown(text, addresses)
+    # What is newest stands at the end. A line that is not whole there might begin within a query.
+    end = _LINE_END.split(text[-MOST_SHOWN // 2 :], maxsplit=1)[1:]
+    return "\n".join((_shown(text[: MOST_SHOWN // 2], addresses), "…", *(_shown(line, addresses) for line in end)))
 
 
-def _without(found: re.Match[str]) -> str:
-    return f'{found["name"]}"{HIDDEN}"' if found["name"] else HIDDEN
+def _shown(text: str, addresses: bool) -> str:
+    # Only these end a line for those who read playlists: all others may stand in an address.
+    return "\n".join(printable(_hidden(line.strip(), addresses), 256) for line in _LINE_END.split(text))
+
+
+def _hidden(line: str, addresses: bool) -> str:
+    """Return a line of a playlist without what may be secret."""
+    if line.startswith("#"):
+        return _QUERY.sub(f"?{HIDDEN}", line) if addresses else _VALUE.sub(rf'\g<name>"{HIDDEN}"', line)
+    if not addresses:
+        return line and HIDDEN
+    path, mark, _ = line.partition("?")
+    return f"{path}?{HIDDEN}" if mark else line

@@ -6,11 +6,10 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
-from exporter.addresses import NO_ADDRESS, PlaybackAddress, origin_of, written_private
+from exporter.addresses import LONGEST, NO_ADDRESS, PlaybackAddress, origin_of, written_private
 from exporter.fields import carries_credential
 from exporter.routes import DEFAULT_PORTS
 
-LONGEST: Final = 8192  # characters
 _BLANK: Final = "".join(map(chr, range(0x21)))
 _UNSENDABLE: Final = re.compile("[^!-~]+")
 
@@ -41,7 +40,7 @@ def target(text: str) -> Target:
     What may not stand in a URL is percent-encoded; all else is left as it is, as servers sign it.
     """
     if len(text) > LONGEST:
-        raise ValueError(f"is longer than {LONGEST} characters")
+        raise ValueError(f"is longer than {LONGEST:,} characters")
     try:
         parts = urlsplit(text.strip(_BLANK))
     except ValueError:

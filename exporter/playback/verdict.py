@@ -9,7 +9,12 @@ from exporter.addresses import PlaybackAddress
 from exporter.model import Reason
 from exporter.playback.urls import shown_of
 
+FIRST_BYTES: Final = 4 << 10
+"""How many bytes of a segment are asked for: so many prove that it is there."""
+
 NEVER: Final = float("inf")
+_DOCUMENTS: Final = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
+_TEXT: Final = bytes((*b"\t\n\r", *range(0x20, 0x7F)))
 
 
 class Verdict(NamedTuple):
@@ -44,14 +49,12 @@ def status_says(status: int) -> tuple[Reason, str]:
     return Reason.HTTP, f"HTTP {status}"
 
 
-def looks_like_a_page(begin: bytes, content_type: str) -> bool:
-    """Whether HTML or another document came where media was expected."""
-    return content_type.lower().startswith("text/html") or begin.lstrip()[:1] == b"<"
+def looks_like_a_page(begin: bytes) -> bool:
+    """Whether a page or other text came where media was expected; some servers call media HTML, too.
 
-
-def without_query(url: str) -> str:
-    """Return an address without its query."""
-    return url.partition("?")[0]
+    Encrypted media has bytes of all kinds.
+    """
+    return begin.lstrip()[:16].lower().startswith(_DOCUMENTS) or begin.translate(None, _TEXT) == b""
 
 
 def worst(verdicts: Iterable[tuple[str, Verdict]], address: PlaybackAddress) -> Verdict:

@@ -87,10 +87,6 @@ class Playback:
     # what addresses must be signed with, by the parameter of the signature: txSecret, auth_key (type A)
     keys: dict[str, str] = field(default_factory=dict)
 
-    def is_moving(self, now: float) -> bool:
-        """Whether fresh media comes at a time in Unix seconds."""
-        return self.moving.state(now) is State.ACTIVE if isinstance(self.moving, Script) else self.moving
-
 
 @dataclass(slots=True)
 class Account:

@@ -41,6 +41,7 @@ class Board:
         self.whole = True
         self.recent = RecentChanges()
         self._records: dict[Key, Record] = {}
+        self._played: list[Record] = []
         self._hops = Hops()
         self._next_outdated = float("-inf")
 
@@ -74,7 +75,8 @@ class Board:
             else:
                 records[key] = Record(key, stream, added=self.version > 0)
         self._records = records
-        self._hops.watch(records.values(), self.expectations.numbers, max_age, whole=self.whole)
+        self._played = [record for record in records.values() if record.stream.playback]
+        self._hops.watch(records.values(), max_age, whole=self.whole)
         self.failures = {kind: one for kind, one in self.failures.items() if (one.provider, one.stream) in records}
         self.recent.keep(records)
         self.max_age = max_age
@@ -144,7 +146,7 @@ class Board:
     @property
     def has_playback(self) -> bool:
         """Whether a stream has addresses: what is known of them changes without a change of `version`."""
-        return bool(self._hops.viewed)
+        return bool(self._played)
 
     def played(self, record: Record, address: PlaybackAddress, check: PlaybackCheck, now: Instant) -> None:
         """Record what viewers get at an address, unless a reload has taken it away or changed it."""
@@ -153,8 +155,9 @@ class Board:
         name, before = address.name, record.playback.get(address.name)
         record.playback = {**record.playback, name: check}
         self._next_outdated = min(self._next_outdated, check.until)
-        compared = self._hops.played(record, name, now.mono)
-        self.version += compared or before is None or (before.up, before.reason) != (check.up, check.reason)
+        self._hops.played(record, name, check.up, now.mono, anew=before is None)
+        # One more that finds nothing may settle that hops disagree.
+        self.version += check.up is False or before is None or (before.up, before.reason) != (check.up, check.reason)
         self._tell_playback(record, name, before and before.up, check.up, check.message, now)
 
     def _tell_playback(
@@ -168,19 +171,18 @@ class Board:
     def rows(self, now: Instant, keys: Iterable[Key] | None = None) -> Iterator[Row]:
         """Yield what these streams, or all, show at an instant."""
         self.outdate(now)
-        records, verdicts, compared = self._records, self.expectations.at(now.unix), self._hops.keys
+        records, verdicts, compared = self._records, self.expectations.at(now.unix), self._hops.streams
         chosen = records.values() if keys is None else (records[key] for key in keys if key in records)
         for record in chosen:
             row = record.row(now.mono, self.max_age, verdicts.of(record.key))
             if record.key in compared:
-                told = self._hops.disagree(record, row.state, verdicts.by_number, now.mono)
-                row = row._replace(hop_disagreement=told)
+                row = row._replace(hop_disagreement=self._hops.disagree(record, verdicts, now.mono))
             yield row
 
     def expires(self) -> float:
         """Return when the first answer, figure or check shown becomes too old, in monotonic seconds."""
         ends = (record.ends(self.max_age) for record in self if record.shown is not State.UNKNOWN)
-        checks = (check.until for one in self._hops.viewed.values() for check in one.record.playback.values())
+        checks = (check.until for record in self._played for check in record.playback.values())
         return min(min(ends, default=float("inf")), min(checks, default=float("inf")))
 
     def outdate(self, now: Instant) -> None:
@@ -193,8 +195,8 @@ class Board:
             if record.listed is not None and now.mono > record.listed.until:
                 record.listed = None
                 self.version += 1
-        for one in self._hops.viewed.values():
-            self._outdate_playback(one.record, now)
+        for record in self._played:
+            self._outdate_playback(record, now)
         # New answers are younger than all present ones, so none becomes too old before this.
         self._next_outdated = min(self.expires(), now.mono + self.max_age)
 
@@ -232,8 +234,8 @@ class Board:
     def _show(self, record: Record, state: State, evidence: str, now: Instant) -> None:
         old, record.shown = record.shown, state
         self.version += 1
-        if record.key in self._hops.keys:
-            self._hops.turned(record, old, self.expectations.at(now.unix).by_number, now.mono)
+        if record.key in self._hops.streams:
+            self._hops.turned(record, now.mono)
         self._list(record, old, evidence, now)
         change = Change(now.unix, *record.key, old, state, evidence)
         for notify in self.on_change:

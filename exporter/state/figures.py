@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from exporter.model import Answer, Figures, State, Stream
-from exporter.state.playback import Checks
+from exporter.state.playback import Checks, down_at
 
 SETTLING_SECONDS: Final = 10.0
 """How long a push that has just begun may bring nothing, before that counts as a stall."""
@@ -85,6 +85,6 @@ def lacking(
     fewer = wanted is not None and answer.inputs is not None and len(answer.inputs) < wanted
     silent = [kind for kind in stream.expected_media if published.get(kind) is False]
     stalled = figures is not None and figures.stalled is True
-    unplayable = any(check is not None and check.up is False for _, check in playback)
-    words = {"inputs": fewer, **dict.fromkeys(silent, True), "stalled": stalled, "playback": unplayable}
-    return tuple(word for word, lacks in words.items() if lacks)
+    unplayable = playback and down_at(playback)
+    return (*(["inputs"] if fewer else []), *silent, *(["stalled"] if stalled else []),
+            *(["playback"] if unplayable else []))  # fmt: skip

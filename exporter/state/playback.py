@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -55,10 +55,15 @@ class PlaybackChange:
     evidence: str  # the check's message, or `max_age`
 
 
-def viewers_get(checks: Iterable[PlaybackCheck | None]) -> bool | None:
+def down_at(checks: Checks) -> list[str]:
+    """Return the names of the addresses at which viewers definitely get nothing."""
+    return [name for name, check in checks if check is not None and check.up is False]
+
+
+def viewers_get(checks: Checks) -> bool | None:
     """Return whether viewers get fresh media at all of a stream's addresses.
 
     False if they definitely get nothing at one of them; else None while nobody knows of one.
     """
-    told = {None if check is None else check.up for check in checks}
+    told = {None if check is None else check.up for _, check in checks}
     return False if False in told else None if None in told else True

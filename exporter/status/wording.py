@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from exporter.fields import format_duration
 from exporter.model import Answer, Fault, Figures, State
 from exporter.providers import codes
-from exporter.state.playback import PlaybackCheck
+from exporter.state.playback import PlaybackCheck, down_at
 from exporter.state.record import Row
 from exporter.status.standing import Standing
 
@@ -73,8 +73,8 @@ def of_lack(row: Row) -> Wording:
     """Say what a degraded stream lacks, the worst first."""
     found = [(_LACKS.get(word) or Wording(f"{word.replace('_', ' ')} is missing", _PUBLISH)) for word in lacks(row)]
     inputs = row.answer.inputs if row.answer is not None else None
-    down = [name for name, check in row.playback if check is not None and check.up is False]
-    told = {"have": len(inputs or ()), "want": row.stream.expected_inputs, "down": ", ".join(down)}
+    down = ", ".join(down_at(row.playback))
+    told = {"have": len(inputs or ()), "want": row.stream.expected_inputs, "down": down}
     meaning = " and ".join(one.meaning.format(**told) for one in found)
     return Wording(f"Live, but {meaning}.", found[0].advice)
 
@@ -88,7 +88,7 @@ _PUBLISH: Final = "Publish it; if it need not be there, take it out of `media_ex
 _LACKS: Final = {
     "stalled": Wording("nothing arrives", "See whether the encoder still sends, and its uplink."),
     "playback": Wording(
-        "viewers get nothing at {down}",
+        "viewers get nothing at address {down}",
         "Look between the cloud and viewers, or at the address: what came back stands below.",
     ),
     "inputs": Wording("only {have} of {want} inputs are there", "Restore the other: until then nothing takes over."),
@@ -169,7 +169,7 @@ def of_check(check: PlaybackCheck, now: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds < 600 else ago(seconds)
+    return f"{round(seconds, 2):.3g} s" if seconds < 600 else ago(seconds)
 
 
 def _rate(bits: float) -> str:

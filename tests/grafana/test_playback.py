@@ -48,9 +48,19 @@ def of(stream: str, address: str, more: str = "") -> str:
 NOT_PLAYABLE = {of("half", "hls"), of("gone", "hls"), of("gone", "flv")}
 
 
-def test_streams_with_an_address_that_is_down_are_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("title", ["Not playable", "Degraded"])
+def test_streams_with_an_address_that_is_down_are_counted(tmp_path: Path, title: str) -> None:
     """A stream counts once, if it is live and expected and no exporter can play one of its addresses."""
-    held(tmp_path, "Not playable", 0, {"{}": 2}, inputs())
+    held(tmp_path, title, 0, {"{}": 2}, inputs())
+
+
+def test_degraded_streams_tell_how_many_addresses_are_down(tmp_path: Path) -> None:
+    """The table of what is not whole has such streams, too."""
+    rows = {
+        f'{{provider="zego", account="main", stream="{name}"}}': float(count)
+        for name, count in (("half", 1), ("gone", 2))
+    }
+    held(tmp_path, "Degraded now", 3, rows, inputs())
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -24,7 +24,7 @@ user {user}; daemon off; worker_processes {workers}; pid {folder}/pid; error_log
 events {{ worker_connections 128; }}
 rtmp {{
   access_log off;
-  server {{ listen 127.0.0.1:{rtmp}; application live {{ live on; }} application other {{ live on; }} }}
+  server {{ listen 127.0.0.1:{rtmp}; application live {{ live on; }} application other {{ live on; }} {applications} }}
 }}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
@@ -35,6 +35,7 @@ http {{
     location = /global {{ rtmp_stat global; }}
     location = /locked {{ rtmp_stat all; auth_basic stat; auth_basic_user_file {folder}/users; }}
   }}
+  {servers}
 }}
 """
 
@@ -61,15 +62,16 @@ class Nginx:
 
 
 @contextmanager
-def nginx(folder: Path, workers: int = 1) -> Iterator[Nginx]:
+def nginx(folder: Path, workers: int = 1, *, applications: str = "", servers: str = "") -> Iterator[Nginx]:
     """Run nginx while the block runs; its workers get equal parts of what asks for pages.
 
-    `/locked` lets the user `watcher` with the password `opensesame` in.
+    `/locked` lets the user `watcher` with the password `opensesame` in. More applications of RTMP and more servers of
+    HTTP are given in nginx's own words.
     """
     server = program("nginx", "apt-get install nginx libnginx-mod-rtmp")
     if not MODULE.exists():
         missing("nginx's RTMP module", "apt-get install libnginx-mod-rtmp")
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     (folder / "users").write_text("watcher:{PLAIN}opensesame\n", encoding="utf-8")
     http, rtmp = free_port(), free_port()
@@ -77,6 +79,7 @@ def nginx(folder: Path, workers: int = 1) -> Iterator[Nginx]:
     text = CONFIG.format(
         module=MODULE, folder=folder, user=f"{getpwuid(os.getuid()).pw_name} {getgrgid(os.getgid()).gr_name}",
         http=http, rtmp=rtmp, workers=workers, shared=" reuseport" if workers > 1 else "",
+        applications=applications, servers=servers,
     )  # fmt: skip
     config.write_text(text, encoding="utf-8")
     master = start([server, "-c", config, "-e", folder / "errors"], folder)

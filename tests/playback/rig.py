@@ -26,7 +26,7 @@ from exporter.transport.aside import at_once
 from tests.virtual import EPOCH, account
 
 ORIGIN = "https://play.example"
-TS = b"\x47" * 188
+TS = b"\x47" + bytes(187)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Web:
 
     pages: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[float, str]] = field(default_factory=list)
+    ranges: list[tuple[str, int]] = field(default_factory=list)  # where first bytes were asked for
     sent: int = 0
     rates: Rates = field(default_factory=lambda: Rates(asyncio.get_running_loop().time))
     started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
@@ -73,6 +74,8 @@ class Web:
         await self.rates.turn(ORIGIN)
         path = urlsplit(wanted.url).path
         self.asked.append((round(self.now, 3), path))
+        if wanted.first:
+            self.ranges.append((path, wanted.start))
         began = self.now
         page = self.pages[path](began) if path in self.pages else Page(status=404)
         if isinstance(page, NotFetched):

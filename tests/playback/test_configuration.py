@@ -17,7 +17,6 @@ from exporter.commands import traffic
 from exporter.commands.warnings import readable_secrets
 from exporter.config import Config, ConfigErrors, load, redacted_slices
 from exporter.fields import Secret
-from exporter.playback.checker import FIRST_BYTES
 from exporter.providers import all_providers
 from exporter.replicas.entries import mark_of
 from exporter.state.board import address
@@ -333,7 +332,6 @@ def costs(*streams: dict[str, Any], **top: Any) -> tuple[list[traffic.Traffic], 
 
 def test_what_checks_cost() -> None:
     """Requests go to the busiest host, bytes are those of a day; a playlist may be a master with three variants."""
-    assert traffic.FIRST_BYTES == FIRST_BYTES
     ((one,), told) = costs(
         stream(*(f"https://h/{number}.m3u8" for number in range(3)), {"url": "https://g/a.flv", "interval": "1m"}),
         stream({"url": "https://g/b.m3u8", "variant": "720p.m3u8"}, name="b"),

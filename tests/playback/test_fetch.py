@@ -222,8 +222,9 @@ def test_a_ranged_answer_is_whole_and_its_connection_is_kept() -> None:
         packed = gzip.compress(bytes(range(256)) * 64)[:400]
         cut = answer(packed, "Content-Encoding: gzip", status="206 Partial Content")
         async with serving(saying(part, cut)) as heard, opened() as net:
-            for size, received in ((4096, 4096), (None, 400)):
-                seen = await net.get(f"{heard.url}/1.ts", most=64 << 10, first=4096)
+            for size, received, start in ((4096, 4096, 0), (None, 400, 900)):
+                seen = await net.get(f"{heard.url}/1.ts", most=64 << 10, first=4096, start=start)
+                assert f"\r\nRange: bytes={start}-{start + 4095}\r\n".encode() in heard.requests[-1]
                 assert (seen.fetched.status, seen.fetched.ending) == (206, "whole")
                 assert size is None or len(seen.body) == size
                 assert seen.body

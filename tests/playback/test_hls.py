@@ -54,7 +54,7 @@ def master(text: str) -> Master:
 
 def names(found: Media) -> list[str]:
     """Name what is newest, without what all addresses begin with."""
-    return [one.removeprefix(BASE) for one in found.newest]
+    return [one.url.removeprefix(BASE) for one in found.newest]
 
 
 # --- media playlists -------------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def names(found: Media) -> list[str]:
 def test_a_media_playlist() -> None:
     """The newest two segments are named, the newest first, by their whole addresses."""
     found = media(playlist("a.ts", "b.ts?x=1", "/c.ts", "https://cdn.example/d.ts"))
-    assert found.newest == ("https://cdn.example/d.ts", "https://play.example.com/c.ts")
+    assert found.newest == (("https://cdn.example/d.ts", 0), ("https://play.example.com/c.ts", 0))
     assert (found.target, found.until, found.ended) == (4.0, None, False)
 
 
@@ -153,7 +153,7 @@ def test_forms_that_change_nothing(change: object) -> None:
 )  # fmt: skip
 def test_addresses_are_made_whole(uri: str, whole: str) -> None:
     """Addresses are asked for as the playlist means them: nothing that is encoded already, or signed, is changed."""
-    assert [target(one).url for one in media(playlist(uri)).newest] == [whole]
+    assert [target(one.url).url for one in media(playlist(uri)).newest] == [whole]
 
 
 def test_gaps_are_not_fetched() -> None:
@@ -170,6 +170,20 @@ def test_rows_of_one_file_are_one_address() -> None:
     ranges = [f"#EXTINF:4,\n#EXT-X-BYTERANGE:500@{start}\nall.ts" for start in (0, 500, 1000, 1500)]
     assert names(media(playlist(*ranges))) == ["all.ts"]
     assert names(media(playlist("old.ts", *ranges))) == ["all.ts", "old.ts"]
+
+
+def test_a_byte_range_begins_where_it_says() -> None:
+    """The newest range of a file is what a player asks for; a range that does not say begins with its file."""
+    part = '#EXT-X-PART:DURATION=1,URI="parts.mp4",BYTERANGE="{}"\n'
+    for text, start in (
+        (playlist(SINGLE.format(500), SINGLE.format(1000)), 1000),
+        (playlist(SINGLE.format(500)) + part.format("20@40"), 40),
+        (playlist(SINGLE.format(500)) + part.format("20"), 0),
+        (playlist("#EXTINF:4,\n#EXT-X-BYTERANGE:500\nall.ts"), 0),
+        (playlist(SINGLE.format("9" * 30)), 0),
+        (playlist(SINGLE.format("many")), 0),
+    ):
+        assert media(text).newest[0].start == start
 
 
 def test_an_empty_window_is_a_playlist() -> None:
@@ -494,7 +508,7 @@ def test_only_our_own_exception_is_raised(text: str) -> None:
         assert 0 < found.target <= 3600
         assert Motion().look(found, 0.0) is None
         assert found.until is None or math.isfinite(found.until)
-    for address in found.newest if isinstance(found, Media) else found.playlists:
+    for address in [one.url for one in found.newest] if isinstance(found, Media) else found.playlists:
         with suppress(ValueError):
             assert target(address).url.isascii()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import takewhile
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.model import State
 from exporter.schedule import NEVER, Schedule, Window
-from exporter.state.hops import Disagreement, Hops
+from exporter.state.hops import Hops
 
 from .watching import EPOCH, MAX_AGE, Watching, address, at, stream
 
@@ -114,6 +115,22 @@ def test_after_a_long_time_of_doubt_it_begins_anew() -> None:
     assert made.differs("tencent/a", 13 + MAX_AGE) is False
 
 
+def test_an_address_that_was_not_checked_for_long_begins_anew() -> None:
+    """What its last check found had been withdrawn: nobody knows what was meanwhile."""
+    made = viewed()
+    for mono in (0, 2, 4):
+        made.says("tencent/a", LIVE, mono)
+        made.check("tencent/a", mono + 1, up=False, until=10)
+    assert made.differs("tencent/a", 6) is True
+    assert made.differs("tencent/a", 16) is None
+    made.says("tencent/a", LIVE, 17)
+    made.check("tencent/a", 18, up=False)
+    made.says("tencent/a", LIVE, 19)
+    assert made.differs("tencent/a", 20) is False
+    made.check("tencent/a", 21, up=False)
+    assert made.differs("tencent/a", 22) is True
+
+
 def test_viewers_seen_well_while_the_cloud_is_unknown_end_it() -> None:
     """A side that is known to be right again needs no other to say so."""
     made = viewed()
@@ -202,24 +219,27 @@ EVENTS = st.lists(st.tuples(st.booleans(), st.sampled_from([True, False, None]))
 
 def expected_of(events: list[tuple[bool, bool | None]]) -> bool | None:
     """Return what is shown after events, the newest last, each of the cloud or of viewers: live, not, or unknown."""
-    cloud = viewers = None
-    began, asked = None, {True: -1, False: -1}
+    told: dict[bool, list[tuple[int, bool]]] = {True: [], False: []}
+    latest: dict[bool, bool | None] = {True: None, False: None}
     for mono, (of_cloud, says) in enumerate(events):
-        cloud, viewers = (says, viewers) if of_cloud else (cloud, says)
+        latest[of_cloud] = says
         if says is not None:
-            asked[of_cloud] = mono
-        if cloud is False or viewers is True:
-            began = None
-        elif cloud and viewers is False and began is None:
-            began = mono
-    if cloud is None or viewers is None:
+            told[of_cloud].append((mono, says))
+    if None in latest.values():
         return None
-    return began is not None and min(asked.values()) > began
+    if not latest[True] or latest[False]:
+        return False
+    return min(one[-1][0] for one in told.values()) > max(map(_since, told.values()))
+
+
+def _since(told: list[tuple[int, bool]]) -> int:
+    """Return since when the last word has been said."""
+    return [mono for mono, _ in takewhile(lambda one: one[1] is told[-1][1], reversed(told))][-1]
 
 
 @given(events=EVENTS)
 def test_whatever_happens_both_were_asked_anew(events: list[tuple[bool, bool | None]]) -> None:
-    """By the rule read from the beginning each time: known on both sides, and both asked after it began."""
+    """By the rule read from the end each time: both asked again since both have said what they say now."""
     made = viewed()
     for mono, (of_cloud, says) in enumerate(events):
         if of_cloud:
@@ -369,7 +389,7 @@ def test_streams_that_are_not_expected_take_no_part() -> None:
 
 
 def test_a_reload_of_a_group_goes_on_unless_it_changes_who_is_compared() -> None:
-    """The same streams as before still disagree; a group that was renamed or got another stream begins anew."""
+    """The same streams as before still disagree; one that comes to them is waited for."""
     made = grouped("tencent", "zego")
     watched = [(one, stream(one, one, "final")) for one in ("tencent", "zego")]
     for mono in (0, 2, 4):
@@ -383,6 +403,19 @@ def test_a_reload_of_a_group_goes_on_unless_it_changes_who_is_compared() -> None
     assert made.differs("tencent/tencent", 9) is False
     made.watch(watched[0])
     assert made.differs("tencent/tencent", 10) is None
+
+
+def test_a_group_that_comes_with_a_reload_waits_for_new_answers() -> None:
+    """What was not compared before may have turned since each was asked last."""
+    made = Watching().watch(("tencent", stream("tencent", "a")), ("zego", stream("zego", "z")))
+    for mono in (0, 2):
+        made.says("tencent/a", LIVE, mono)
+        made.says("zego/z", DOWN, mono + 1)
+    made.watch(("tencent", stream("tencent", "a", "final")), ("zego", stream("zego", "z", "final")))
+    assert made.differs("tencent/a", 4) is False
+    made.says("tencent/a", LIVE, 5)
+    made.says("zego/z", DOWN, 6)
+    assert made.differs("tencent/a", 7) is True
 
 
 def test_a_shard_compares_no_groups() -> None:
@@ -430,8 +463,8 @@ def test_streams_without_addresses_and_group_are_unknown_here() -> None:
         ("zego", stream("zego", "there", "both")),
     )
     hops = Hops()
-    hops.watch(made.board, {}, MAX_AGE, whole=True)
-    assert hops.keys == {("tencent", "viewed"), ("tencent", "here"), ("zego", "there")}
+    hops.watch(made.board, MAX_AGE, whole=True)
+    assert set(hops.streams) == {("tencent", "viewed"), ("tencent", "here"), ("zego", "there")}
 
 
 def test_a_group_of_very_many_streams_costs_little() -> None:
@@ -445,15 +478,3 @@ def test_a_group_of_very_many_streams_costs_little() -> None:
     assert time.process_time() - began < 3
     assert {row.hop_disagreement for row in rows} == {True}
     assert len(rows) == len(streams)
-
-
-def test_a_disagreement_that_ended_is_forgotten() -> None:
-    """Nothing of it is left for the next one."""
-    one = Disagreement()
-    one.see(True, False, 1, 60)
-    one.confirm(2)
-    assert one.lasts
-    one.see(True, None, 3, 60)
-    assert one.lasts
-    one.see(None, True, 4, 60)
-    assert one == Disagreement()

@@ -67,7 +67,7 @@ def test_a_playlist_that_moves_plays() -> None:
 
 def test_a_playlist_that_stands_still_is_down_in_time() -> None:
     """Rows that are the same for three target durations, six seconds at least, are down at the next check, within
-    two intervals; until then it plays.
+    two intervals, with the age that its media has; until then it plays.
     """
     seen: list[tuple[float, bool | None]] = []
 
@@ -77,9 +77,14 @@ def test_a_playlist_that_stands_still_is_down_in_time() -> None:
             if not seen or seen[-1][1] != one.up():
                 seen.append((round(one.web.now, 1), one.up()))
 
-    story({A: moving(until=9.0)}, tell)
+    one = story({A: moving(until=9.0)}, tell)
     assert [up for _, up in seen] == [None, True, False]
     assert 8 + 6 <= seen[2][0] <= 8 + 2 * 15
+    outcome = one.outcome()
+    assert outcome is not None
+    assert outcome.age is not None
+    assert 6 <= outcome.age < 30
+    assert "nothing new for 6 s" in outcome.message
 
 
 def test_it_plays_again() -> None:
@@ -197,6 +202,22 @@ def test_a_segment_is_fetched_once() -> None:
     assert one.web.count("/live/seg-11.ts") == 1
 
 
+def test_a_file_that_all_rows_share_is_asked_for_again() -> None:
+    """Each new row is fetched, by its own range, though its address is that of the row before: the file may be gone."""
+    row = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:2,\n#EXT-X-BYTERANGE:9@{}\nall.ts\n"
+    one = story(
+        {
+            A: lambda now: Page(row.format(9 * int(now / 2))),
+            "/live/all.ts": lambda now: Page(TS, 206) if now < 20 else Page(status=404),
+        },
+        after(50),
+    )
+    assert one.up() is False
+    starts = [start for path, start in one.web.ranges if path == "/live/all.ts"]
+    assert len(set(starts)) == len(starts) > 2
+    assert all(start % 9 == 0 for start in starts)
+
+
 MASTER = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8?t=1\n#EXT-X-STREAM-INF:BANDWIDTH=2\nhigh.m3u8?t=2\n"
 
 
@@ -286,7 +307,7 @@ def stream(page: Page, seconds: float = 30.0) -> Rig:
         (Page(parts=flv(2.0, burst=3.0), open=True), False, None),
         (Page(parts=((0.0, FLV_HEAD),), open=True), False, None),
         (Page(parts=(), open=True), False, None),
-        (Page(parts=flv(2.0, burst=3.0)), True, None),
+        (Page(parts=flv(2.0)), True, None),
         (Page(parts=((0.0, FLV_HEAD),)), None, Reason.CONNECTION),
         (Page(parts=((0.0, FLV_HEAD), *((i / 10, flv_tag(8, 5, SOUND)) for i in range(400)))), None, Reason.MALFORMED),
         (Page(parts=((0.0, FLV_HEAD), *((i, flv_tag(18, i * 1000, SOUND)) for i in range(60)))), False, None),
@@ -294,8 +315,8 @@ def stream(page: Page, seconds: float = 30.0) -> Rig:
         (Page(status=404), False, None),
         (Page(status=403), None, Reason.AUTH),
     ],
-    ids=["live", "live with a burst", "stops after a burst", "only a header", "nothing at all", "ends after seconds",
-         "ends at once", "timestamps stand still", "only data", "a page", "not there", "refused"],
+    ids=["live", "live with a burst", "stops after a burst", "only a header", "nothing at all",
+         "ends after seconds", "ends at once", "timestamps stand still", "only data", "a page", "not there", "refused"],
 )  # fmt: skip
 def test_flv(page: Page, up: bool | None, reason: Reason | None) -> None:
     """FLV plays once its timestamps have advanced for a second; ten seconds without a tag are down."""
@@ -303,6 +324,49 @@ def test_flv(page: Page, up: bool | None, reason: Reason | None) -> None:
     outcome = one.outcome()
     assert outcome is not None
     assert (outcome.up, outcome.reason) == (up, reason), outcome.message
+
+
+def test_flv_by_any_name() -> None:
+    """What has once been FLV is waited for as FLV, whatever its address is called: ten seconds of silence are down."""
+
+    async def whole() -> Rig:
+        one = rig(watched(address("/live/a")))
+        one.web.pages = {
+            "/live/a": lambda now: (
+                Page(parts=flv(20.0), open=True) if now < 10 else Page(parts=((0.0, FLV_HEAD),), open=True)
+            )
+        }
+        async with one.prober:
+            one.prober.scraped()
+            await asyncio.sleep(5)
+            assert one.up() is True
+            await asyncio.sleep(40)
+        return one
+
+    assert run(whole()).up() is False
+
+
+@pytest.mark.parametrize("heavy", [False, True])
+def test_the_same_burst_twice_is_not_fresh(heavy: bool) -> None:
+    """What comes at once plays at first; the very same bytes at the next check are an old push that a server keeps."""
+    size = 20_000 if heavy else 20
+    tags = tuple((0.0, flv_tag(9, i * 100, b"\x27\x01" + bytes(size))) for i in range(30))
+    seen: list[tuple[bool | None, Reason | None]] = []
+
+    async def whole() -> None:
+        one = rig(watched(address("/live/a.flv")))
+        one.web.pages = {"/live/a.flv": lambda _: Page(parts=((0.0, FLV_HEAD), *tags))}
+        async with one.prober:
+            one.prober.scraped()
+            for _ in range(60):
+                await asyncio.sleep(1)
+                outcome = one.outcome()
+                assert outcome is not None
+                if seen[-1:] != [(outcome.up, outcome.reason)]:
+                    seen.append((outcome.up, outcome.reason))
+
+    run(whole())
+    assert seen == [(True, None), (None, Reason.MALFORMED)]
 
 
 def test_flv_is_left_once_it_plays() -> None:
@@ -413,6 +477,20 @@ def test_a_check_is_joined() -> None:
     assert [check.outcome.up for check in told] == [True]
     assert [step.asked for step in told[0].steps] == [f"https://play.example{A}", "https://play.example/live/seg-11.ts"]
     assert one.web.count(A) == 2
+
+
+def test_by_hand_what_is_known_is_not_asked_again() -> None:
+    """Of two addresses the one that is settled at the first look is left alone while the other one has to move."""
+
+    async def whole() -> None:
+        one = rig(watched(address(A), address("/live/gone.m3u8", "other")))
+        one.web.pages = {**SEGMENTS, A: moving()}
+        async with one.prober:
+            told = await one.prober.settle(one.record(), asyncio.get_running_loop().time() + 20)
+        assert [check.outcome.up for check in told] == [True, False]
+        assert (one.web.count(A), one.web.count("/live/gone.m3u8")) == (2, 1)
+
+    run(whole())
 
 
 def test_by_hand_no_longer_than_wanted() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.model import Reason, State
 from exporter.state.counters import Counters
-from exporter.state.playback import UNCHECKED, PlaybackChange, PlaybackCheck, viewers_get
+from exporter.state.playback import UNCHECKED, PlaybackChange, PlaybackCheck, down_at, viewers_get
 
 from .watching import EPOCH, Watching, address, at, stream
 
@@ -130,9 +130,10 @@ def test_a_live_stream_that_viewers_do_not_get_is_degraded() -> None:
 def test_viewers_get_a_stream_where_all_its_addresses_bring_it() -> None:
     """One that is down decides, then one that is unknown."""
     up, down, unknown = (PlaybackCheck(told, "") for told in (True, False, None))
-    assert viewers_get([up, up]) is True
-    assert viewers_get([up, None]) is viewers_get([up, unknown]) is None
-    assert viewers_get([up, unknown, down]) is False
+    for checks, got in (((up, up), True), ((up, None), None), ((up, unknown), None), ((up, unknown, down), False)):
+        named = tuple(zip("abc", checks, strict=False))
+        assert viewers_get(named) is got
+        assert down_at(named) == (["c"] if got is False else [])
 
 
 def test_counters_of_addresses_live_as_long_as_these() -> None:

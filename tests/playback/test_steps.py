@@ -11,7 +11,7 @@ from exporter.fields import Secret
 from exporter.model import Reason
 from exporter.playback.steps import MOST_SHOWN, PlaybackTranscript, Step, excerpt
 from exporter.playback.urls import shown_of
-from exporter.playback.verdict import Verdict, looks_like_a_page, status_says, without_query, worst
+from exporter.playback.verdict import Verdict, looks_like_a_page, status_says, worst
 from exporter.state.playback import PlaybackCheck
 
 CANARY = "canary-0123456789"
@@ -49,6 +49,28 @@ def test_an_excerpt_of_a_hidden_address_has_no_paths() -> None:
     assert "#EXT-X-TARGETDURATION:2" in shown
 
 
+def test_lines_end_where_players_end_them() -> None:
+    """What else Python takes for the end of a line, a blank or a quote shows nothing of an address behind it."""
+    for sign in "\x0b\x0c\x1c\x85\u2028 '<\"":
+        row = f"seg.ts?token={sign}{CANARY}"
+        assert excerpt(f"#EXTM3U\r\n{row}\r#EXTINF:2,\n  {row}", addresses=True).count("seg.ts?<redacted>") == 2
+        for text in (row, f"  {row}", f"#EXTM3U\r{row}\r", f"#EXTM3U\n\t{row}"):
+            assert CANARY not in excerpt(text, addresses=True)
+            assert "seg" not in excerpt(text, addresses=False)
+
+
+def test_an_excerpt_of_a_long_playlist_has_its_end() -> None:
+    """The newest rows stand at the end; what is cut off shows nothing of a query, wherever it is cut."""
+    rows = [f"#EXTINF:2,\nseg-{number}.ts?token={CANARY}\n" for number in range(1000)]
+    for more in range(60):
+        shown = excerpt(f"#EXTM3U\n{'x' * more}\n{''.join(rows)}", addresses=True)
+        assert CANARY[:6] not in shown
+        assert "seg-0.ts?<redacted>" in shown
+        assert "seg-999.ts?<redacted>" in shown
+        assert len(shown) < 2 * MOST_SHOWN
+    assert excerpt(f"#EXTM3U\n{CANARY * 1000}", addresses=False).endswith("…")
+
+
 def test_an_excerpt_is_short_and_printable() -> None:
     """A long playlist is cut, a secret at the cut is not half shown, and nothing in it steers a terminal."""
     text = "#EXTM3U\n\x1b[31m" + "#" * (MOST_SHOWN - 30) + f"\nseg.ts?{CANARY}" * 20
@@ -56,7 +78,7 @@ def test_an_excerpt_is_short_and_printable() -> None:
     assert len(shown) < 2 * MOST_SHOWN
     assert "\x1b" not in shown
     assert CANARY[:6] not in shown
-    assert shown.endswith("…")
+    assert "\n…\n" in shown
 
 
 def test_a_check_as_text_and_as_json() -> None:
@@ -86,7 +108,6 @@ def test_what_is_asked_is_shown_without_its_query(url: str, shown: str) -> None:
     assert shown_of(url, address()) == shown
     assert shown_of(url, address("https://play.example")) == shown.rpartition("/")[0].replace("/live", "")
     assert CANARY not in shown_of(f"https://{CANARY}@play.example/a", address())
-    assert without_query("a?b?c") == "a"
 
 
 PLAYS = Verdict(True, "it plays", age=2.0, first_byte=0.1)
@@ -131,7 +152,10 @@ def test_statuses_that_tell_nothing(status: int, reason: Reason) -> None:
 
 
 def test_a_page_is_no_media() -> None:
-    """HTML that comes with status 200 is known by its type or its first character; media are not."""
-    assert looks_like_a_page(b"anything", "text/html; charset=utf-8")
-    assert looks_like_a_page(b"\r\n <!doctype html>", "video/mp2t")
-    assert not looks_like_a_page(b"\x47\x40", "text/plain")
+    """A page or another text that comes with status 200 is known by its bytes; media, even encrypted, are not."""
+    assert looks_like_a_page(b"\r\n <!doctype html>")
+    assert looks_like_a_page("<HTML><title>页面不存在".encode())
+    assert looks_like_a_page(b"Bad gateway: no origin answers")
+    assert not looks_like_a_page(b"\x47\x40\x00\x10")
+    assert not looks_like_a_page(bytes(range(256)))
+    assert not looks_like_a_page(b"<" + bytes(range(255, 0, -1)))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.addresses import PlaybackAddress, is_public, origin_of
+from exporter.addresses import LONGEST, PlaybackAddress, is_public, origin_of
 from exporter.fields import Secret
-from exporter.playback.urls import LONGEST, Target, may_ask, may_be_private, onward, shown, target
+from exporter.playback.urls import Target, may_ask, may_be_private, onward, shown, target
 from exporter.transport.resolver import OnlyPrivate, public_only
 
 CANARY = "canary-that-nobody-may-see"

@@ -12,7 +12,7 @@ from exporter.simulator.connection import send
 from exporter.simulator.exchange import Names
 from exporter.simulator.faults import PLAYBACK, UNANSWERED, Fault, Wire, spoil
 from exporter.simulator.playback import flv
-from exporter.simulator.playback.site import LIVE_FLV, Viewing, burst, find, ranged, write
+from exporter.simulator.playback.site import LIVE_FLV, Asked, burst, find, ranged, write
 from exporter.simulator.playback.timeline import push_at
 from exporter.simulator.types import Call, Stream
 from exporter.simulator.world import World
@@ -27,26 +27,26 @@ async def answer(world: World, request: web.BaseRequest, path: str, raw_query: s
     """Answer a viewer; `step` is how many seconds of FLV are sent at once."""
     if request.method not in ("GET", "HEAD"):
         return web.Response(status=405, headers={"Allow": "GET, HEAD"})
-    viewing = find(world.streams, path, raw_query)
-    names = _names(viewing)
+    asked = find(world.streams, path, raw_query)
+    names = _names(asked)
     faults = world.faults_for(names)
     now = world.clock() + sum(fault.seconds for fault in faults if fault.kind == "skew")
-    right = write(viewing, now)
+    right = write(asked, now)
     wire = spoil(right, faults)
     kinds = {fault.kind for fault in faults}
-    streams = viewing.file == LIVE_FLV and right.status == wire.status == 200 and right.body == wire.body
+    streams = asked.file == LIVE_FLV and right.status == wire.status == 200 and right.body == wire.body
     if not streams and wire.status == 200 and "whole" not in kinds:
         wire = ranged(wire, request.headers.get("Range", ""))
     _log(world, names, path, wire, faults)
-    if viewing.stream is None or not streams or kinds & _FINITE or request.method == "HEAD":
+    if asked.stream is None or not streams or kinds & _FINITE or request.method == "HEAD":
         return await send(request, wire, faults, formatdate(now, usegmt=True))
     await asyncio.sleep(sum(fault.seconds for fault in faults if fault.kind == "delay"))
-    return await _stream(world, request, viewing.stream, wire, step)
+    return await _stream(world, request, asked.stream, wire, step)
 
 
-def _names(viewing: Viewing) -> Names:
-    stream = viewing.stream
-    return Names(PLAYBACK, stream.account.name if stream else "", viewing.action, stream.key if stream else "")
+def _names(asked: Asked) -> Names:
+    stream = asked.stream
+    return Names(PLAYBACK, stream.account.name if stream else "", asked.action, stream.key if stream else "")
 
 
 def _log(world: World, names: Names, path: str, wire: Wire, faults: list[Fault]) -> None:

@@ -22,7 +22,7 @@ _NUMBERS = re.compile(r"-(?P<number>[0-9]{1,12})(?:\.(?P<part>[0-3]))?\.ts")
 
 
 @dataclass(frozen=True, slots=True)
-class Viewing:
+class Asked:
     """What a viewer asks for.
 
     Attributes:
@@ -54,35 +54,35 @@ class Viewing:
         return link
 
 
-def find(streams: Mapping[str, Stream], path: str, raw_query: str) -> Viewing:
+def find(streams: Mapping[str, Stream], path: str, raw_query: str) -> Asked:
     """Return what an encoded path asks for; slashes in a stream's name may be encoded or not."""
     folder, _, file = path.rpartition("/")
     key = unquote(folder.removeprefix(PREFIX))
-    return Viewing(streams.get(key), path, unquote(file), dict(parse_qsl(raw_query, keep_blank_values=True)))
+    return Asked(streams.get(key), path, unquote(file), dict(parse_qsl(raw_query, keep_blank_values=True)))
 
 
-def write(viewing: Viewing, now: float) -> Wire:
+def write(asked: Asked, now: float) -> Wire:
     """Return the answer at a time in Unix seconds; of `live.flv` its beginning."""
-    stream = viewing.stream
+    stream = asked.stream
     if stream is None:
         return _refused(404)
-    if not tokens.is_signed(stream.playback.keys, viewing.path, viewing.query, now):
+    if not tokens.is_signed(stream.playback.keys, asked.path, asked.query, now):
         return _refused(403)
     push = push_at(stream, now)
-    if push is None or viewing.action in stream.playback.missing:
+    if push is None or asked.action in stream.playback.missing:
         return _refused(404)
-    if viewing.action == "segment":
-        return _media(stream, push, viewing.file)
-    if viewing.file == LIVE_FLV:
+    if asked.action == "segment":
+        return _media(stream, push, asked.file)
+    if asked.file == LIVE_FLV:
         return (
             Wire(200, {"Content-Type": _FLV}, flv.head(flv.milliseconds(burst(push), push.began)))
             if push.live
             else _refused(404)
         )
-    writer = _PLAYLISTS.get(viewing.file)
+    writer = _PLAYLISTS.get(asked.file)
     if writer is None:
         return _refused(404)
-    text = writer(stream, push, viewing.link(now))
+    text = writer(stream, push, asked.link(now))
     return Wire(200, {"Content-Type": _PLAYLIST, "Cache-Control": "no-cache"}, text.encode())
 
 
