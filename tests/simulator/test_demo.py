@@ -87,7 +87,7 @@ def test_the_demo_has_streams_that_nobody_expects() -> None:
 
 
 def test_viewers_have_three_addresses() -> None:
-    """One plays with its stream, one stands still though its stream is live, one has an old token; the last two are told."""
+    """One plays with its stream, one stands still though its stream is live, one's token has expired; two are told."""
     now = [0.0]
     world = demo_world(clock=lambda: now[0])
     document = yaml.safe_load(demo_configuration(URL))
