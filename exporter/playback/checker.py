@@ -246,16 +246,15 @@ class Visit:
         rows = f"a media playlist, target duration {media.target:g} s"
         if media.ended:
             return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST"))
-        moved = memory.motion.moved
+        age = self._age(media, memory.motion.moved)
         if moves is False:
             still = f"it stands still: nothing new for {media.patience:g} s or more in {rows}"
-            return self._note(Verdict(False, still, age=self._age(media, moved)))
+            return self._note(Verdict(False, still, age=age))
         if moves is None and memory.motion.renamed:
             raise Unclear(Reason.MALFORMED, "its rows have no numbers, and other names each time: it may stand still")
         if moves is None or not media.newest:
             return self._note(Verdict(None, f"{rows}; too early to tell whether it moves", again=again))
         self.steps[-1].judged = f"{rows}, which moves"
-        age = self._age(media, moved)
         verdict = await self._segment(media, memory)
         return verdict._replace(age=age, again=min(again, verdict.again))
 

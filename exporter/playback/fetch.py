@@ -15,6 +15,7 @@ from exporter.model import Reason, Request
 from exporter.playback.rates import Rates
 from exporter.playback.urls import Target, may_ask, may_be_private, onward, shown, target
 from exporter.providers.interface import TransportError
+from exporter.rounds.gate import MOST_SPOILED, is_quiet
 from exporter.routes import Http
 from exporter.transport import Transport, tls_context, translate
 from exporter.transport.client import Connection
@@ -24,7 +25,6 @@ from exporter.transport.unpacking import OUT_STEP, Unpacker
 
 MOST_REDIRECTS: Final = 5
 MOST_CONNECTING: Final = 16
-MOST_SPOILED: Final = 3  # connections on which something comes before anything was asked
 LATE: Final = 0.1  # seconds by which a timer is late where the event loop was held up
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 SPARE: Final = 1 << 20
@@ -197,23 +197,12 @@ class Fetcher:
                 for _ in range(MOST_SPOILED):
                     timeout = until - loop.time()
                     made = await transport.connect(asked.origin, timeout, most=MOST_CONNECTING, new=new, route=route)
-                    if await _quiet(made):
+                    if await is_quiet(made):
                         return made
             raise TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
         except (TransportError, TimeoutError) as error:
             told = translate(error)
             raise NotFetched(told.reason, told.message) from None
-
-
-async def _quiet(connection: Connection) -> bool:
-    """Say whether a request may go out on a connection now; give it back if not."""
-    quiet = False
-    try:
-        quiet = await connection.quiet()
-    finally:
-        if not quiet:
-            connection.release()
-    return quiet
 
 
 def _permitted(wanted: Wanted, find: Callable[[], Target], what: str) -> Target:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.model import Reason
 from exporter.playback.fetch import NotFetched
@@ -491,6 +492,26 @@ def test_by_hand_what_is_known_is_not_asked_again() -> None:
         assert (one.web.count(A), one.web.count("/live/gone.m3u8")) == (2, 2)
 
     run(whole())
+
+
+def test_by_hand_a_reload_ends_it() -> None:
+    """An address that a reload takes away while it is asked by hand is asked no more, and that is no bug of ours."""
+
+    async def whole(settled: float) -> None:
+        one = rig(watched(address(A)))
+        one.web.pages = {**SEGMENTS, A: moving()}
+        async with one.prober:
+            asking = asyncio.create_task(one.prober.settle(one.record(), asyncio.get_running_loop().time() + 20))
+            await asyncio.sleep(settled)
+            one.configure(watched())
+            (told,) = await asking
+        assert (told.outcome.up, told.outcome.reason) == (None, None)
+        assert one.web.count(A) <= 1
+
+    with capture_logs() as lines:
+        for settled in (0.0, 0.5):
+            run(whole(settled))
+    assert lines == []
 
 
 def test_by_hand_no_longer_than_wanted() -> None:
