@@ -132,7 +132,7 @@ def says(*args: Any, **fields: Any) -> Answer:
     [
         ({}, "", (False, None, GONE_404[1]), [GONE_404]),
         ({A: moving(), **OURS}, "", (True, None, "it plays"), [PLAYLIST, SEGMENT]),
-        ({A: moving()}, "", (False, None, NEITHER),
+        ({A: moving()}, "", (None, None, NEITHER),
          [PLAYLIST, ("HTTP 404, 0 bytes", "the newest media is not there"), ("HTTP 404, 0 bytes", NEITHER)]),
         ({A: says(media(10, more="#EXT-X-ENDLIST\n"))}, "", (False, None, ENDED), [("HTTP 200, 159 bytes", ENDED)]),
         ({A: lambda _now: NotFetched(Reason.TIMEOUT, "too late", 7)}, "", (None, Reason.TIMEOUT, "too late"),
