@@ -276,9 +276,9 @@ class Visit:
         now = self.means.clock.mono()
         moves, again = memory.motion.look(media, now), memory.motion.again(media, now)
         rows = f"a media playlist, target duration {media.target:g} s"
-        if media.ended:
-            return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST"))
         age = self._age(media, memory.motion.moved)
+        if media.ended:
+            return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST", age=age))
         if moves is False:
             still = f"it stands still: nothing new for {media.patience:g} s or more in {rows}"
             return self._note(Verdict(False, still, age=age))
@@ -322,14 +322,14 @@ class Visit:
     def _flv(self, found: Fetched, body: Body) -> Verdict:
         """Judge what came: tags whose timestamps advance, or silence."""
         reader = body.flv or FlvReader()
+        age = None if reader.last is None else self.means.clock.mono() - reader.last
         enough = reader.advanced >= flv.ADVANCE_SECONDS or (found.ending == "most" and reader.advanced > 0)
         if reader.lively or (enough and not body.silent):
             if not reader.lively:
                 self._refuse_repeated(("burst", body.sum))
-            age = None if reader.last is None else self.means.clock.mono() - reader.last
             return Verdict(True, "it plays", age=age, first_byte=found.first_byte)
         if body.silent:
-            return Verdict(False, f"no tag has come for {flv.SILENT_SECONDS:g} s")
+            return Verdict(False, f"no tag has come for {flv.SILENT_SECONDS:g} s", age=age)
         if found.ending == "whole":
             raise Unclear(Reason.CONNECTION, f"the server ended the stream after {reader.advanced:.1f} s of media")
         raise Unclear(Reason.MALFORMED, "tags come, but their timestamps stand still")
