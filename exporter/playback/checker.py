@@ -244,9 +244,9 @@ class Visit:
         now = self.asked  # what came is no older; it may have waited to be read
         moves, again = memory.motion.look(media, now), memory.motion.again(media, now)
         rows = f"a media playlist, target duration {media.target:g} s"
-        if media.ended:
-            return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST"))
         age = self._age(media, memory.motion.moved)
+        if media.ended:
+            return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST", age=age))
         if moves is False:
             still = f"it stands still: nothing new for {media.patience:g} s or more in {rows}"
             return self._note(Verdict(False, still, age=age))
@@ -300,16 +300,15 @@ class Visit:
         """Judge what came: tags whose timestamps advance, or silence."""
         if body.failed is not None:
             raise body.failed
-        reader, silent = body.flv or FlvReader(), body.silent or found.ending == "silent"
+        reader, silent, now = body.flv or FlvReader(), body.silent or found.ending == "silent", self.means.clock.mono()
+        age = None if reader.last is None else now - reader.last
         enough = reader.advanced >= flv.ADVANCE_SECONDS or (found.ending == "most" and reader.advanced > 0)
         if reader.lively or (enough and not silent):
-            now = self.means.clock.mono()
-            age = None if reader.last is None else now - reader.last
             if not reader.lively:
                 self._compare(body.checksum, now)
             return Verdict(True, "it plays", age=age, first_byte=found.first_byte)
         if silent:
-            return Verdict(False, f"no tag has come for {flv.SILENT_SECONDS:g} s", silent=True)
+            return Verdict(False, f"no tag has come for {flv.SILENT_SECONDS:g} s", age=age, silent=True)
         if found.ending == "whole":
             raise Unclear(Reason.CONNECTION, f"the server ended the stream after {reader.advanced:.1f} s of media")
         if reader.within_media:

@@ -116,7 +116,7 @@ def test_what_has_ended_is_down() -> None:
     one = story({A: lambda now: Page(media(10 + int(now), more="#EXT-X-ENDLIST\n"))}, after(30))
     outcome = one.outcome()
     assert outcome is not None
-    assert (outcome.up, outcome.reason) == (False, None)
+    assert (outcome.up, outcome.reason, outcome.age) == (False, None, 0)
     assert "ENDLIST" in outcome.message
 
 
@@ -325,6 +325,14 @@ def test_flv(page: Page, up: bool | None, reason: Reason | None) -> None:
     outcome = one.outcome()
     assert outcome is not None
     assert (outcome.up, outcome.reason) == (up, reason), outcome.message
+
+
+def test_flv_that_falls_silent_has_an_age() -> None:
+    """That of its last tag; of a stream without any tag no age is known."""
+    for parts, age in ((flv(2.0, burst=3.0), pytest.approx(10.0, abs=0.5)), (((0.0, FLV_HEAD),), None)):
+        outcome = stream(Page(parts=parts, open=True)).outcome()
+        assert outcome is not None
+        assert (outcome.up, outcome.age) == (False, age)
 
 
 def test_flv_by_any_name() -> None:
