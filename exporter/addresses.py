@@ -125,6 +125,21 @@ def _host(host: str) -> str:
     return host
 
 
+_UNSENDABLE: Final = re.compile('[^!-~]+|["<>]+')
+
+
+def sendable(text: str) -> str:
+    """Return a path or a query as it is sent: what no browser sends as it is is percent-encoded, and nothing else.
+
+    https://url.spec.whatwg.org/#query-percent-encode-set
+    """
+    return _UNSENDABLE.sub(_encoded, text)
+
+
+def _encoded(found: re.Match[str]) -> str:
+    return quote(found[0].encode("utf-8", "surrogateescape"), safe="")
+
+
 def written_private(host: str) -> bool:
     """Whether a host is written so that everybody sees that it is private or an address: then it may be asked."""
     host = host.lower().rstrip(".")

@@ -227,6 +227,27 @@ def test_taken_away_and_back_in_one_turn() -> None:
     assert len(desk.times("b/1")) > 1
 
 
+@pytest.mark.parametrize("after", [0.05, 0.15, 0.5])
+def test_taken_away_and_back_it_comes_as_often_as_before(after: float) -> None:
+    """Under way, waiting or not yet due: an entry that reloads take away and bring back has one time to come."""
+    desk = Desk()
+
+    async def story() -> None:
+        made = queue(desk, concurrency=1)
+        for _ in range(3):
+            made.keep(["a/1", "a/2"])
+            await asyncio.sleep(after)
+            made.keep([])
+            await asyncio.sleep(1 - after)
+        made.keep(["a/1", "a/2"])
+        await asyncio.sleep(30)
+        await made.close()
+
+    run(story())
+    times = {entry: [when for when in desk.times(entry) if when >= 3] for entry in ("a/1", "a/2")}
+    assert times == {"a/1": [3.0, 13.0, 23.0], "a/2": [3.1, 13.1, 23.1]}
+
+
 def test_one_that_takes_longer_than_its_time() -> None:
     """Work that takes longer than the time between two is begun again when it has ended, never twice at once."""
     desk = Desk({"a": 12.0})

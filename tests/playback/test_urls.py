@@ -126,6 +126,7 @@ def test_private_addresses_are_left_out_and_a_name_without_others_is_refused() -
         ("\t 直播 1.ts\r\n", "https://play.example.com/live/a/%E7%9B%B4%E6%92%AD%201.ts"),
         ("a\udce7b\x7f\x00c", "https://play.example.com/live/a/a%E7b%7F%00c"),
         ("b?\r\nX-Evil: 1", "https://play.example.com/live/a/b?X-Evil:%201"),
+        ('a"<|^>.ts?x="{}', "https://play.example.com/live/a/a%22%3C|^%3E.ts?x=%22{}"),
         ("http://münchen.example:81/ü", "http://xn--mnchen-3ya.example:81/%C3%BC"),
         ("/\\evil.example/", "https://play.example.com/\\evil.example/"),
     ],
