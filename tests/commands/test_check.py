@@ -304,7 +304,7 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
 
 
 def test_schema() -> None:
-    """`schema` prints the JSON Schema of the configuration and nothing else; only links in descriptions are left out."""
+    """`schema` prints the JSON Schema of the configuration and nothing else, its descriptions without links."""
 
     def undescribed(part: dict[str, Any]) -> dict[str, Any]:
         return {key: each for key, each in part.items() if key != "description" or not isinstance(each, str)}
