@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from exporter.model import Reason, State
-from exporter.playback.checker import MOST_HELD, Checked, Checker, Held, Means
+from exporter.playback.body import MOST_HELD, SMALL
+from exporter.playback.checker import Checked, Checker, Means
 from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.verdict import Verdict, status_says, worst
 from exporter.rounds.shared import Clock
@@ -103,7 +104,8 @@ def checks(pages: dict[str, Answer], count: int, held: int = 0, **fields: Any) -
             assert 0 < wanted.timeout <= 5.0
             return await web.fetch(wanted, take)
 
-        means = Means(fetch, Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32), at_once, Held(held))
+        means = Means(fetch, Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32), at_once)
+        means.held.size = held
         checker, done = Checker(served(A, **fields), http, means), list[Checked]()
         for _ in range(count):
             done.append(await checker.check(5.0))
@@ -138,7 +140,7 @@ def says(*args: Any, **fields: Any) -> Answer:
     [
         ({}, "", (False, None, GONE_404[1]), [GONE_404]),
         ({A: moving(), **OURS}, "", (True, None, "it plays"), [PLAYLIST, SEGMENT]),
-        ({A: moving()}, "", (False, None, NEITHER),
+        ({A: moving()}, "", (None, None, NEITHER),
          [PLAYLIST, ("HTTP 404, 0 bytes", "the newest media is not there"), ("HTTP 404, 0 bytes", NEITHER)]),
         ({A: says(media(10, more="#EXT-X-ENDLIST\n"))}, "", (False, None, ENDED), [("HTTP 200, 159 bytes", ENDED)]),
         ({A: lambda _now: NotFetched(Reason.TIMEOUT, "too late", 7)}, "", (None, Reason.TIMEOUT, "too late"),
@@ -188,8 +190,9 @@ def test_a_playlist_that_comes_too_slowly_is_not_known() -> None:
 
 @pytest.mark.parametrize(("over", "reason"), [(0, None), (1, Reason.HTTP)])
 def test_playlists_hold_so_many_bytes_together(over: int, reason: Reason | None) -> None:
-    """One more waits for its next turn; it is not taken to be down."""
-    (done,) = checks({A: says(media(10))}, 1, held=MOST_HELD - len(media(10)) + over)
+    """One more large one waits for its next turn; it is not taken to be down."""
+    text = media(10, more=f"#{'x' * SMALL}\n")
+    (done,) = checks({A: says(text)}, 1, held=MOST_HELD - (len(text) - SMALL) + over)
     assert (done.verdict.up, done.verdict.reason) == (None, reason)
     wanted = "too many large playlists come at once; this one has its turn later"
     assert (done.verdict.message == wanted) is (reason is not None)
