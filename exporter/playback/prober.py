@@ -105,7 +105,7 @@ class PlaybackProber:
         self._counters = counters
         self._clock = clock
         self._fetcher = fetcher
-        self._means = Means(self._fetcher.fetch, clock, aside)
+        self._means = Means(fetcher.fetch, clock, aside)
         self._checkers: dict[Watched, Checker] = {}
         self._under_way: dict[Watched, asyncio.Task[Done]] = {}
         self._queue = Queue(self._work, _host, clock.mono)

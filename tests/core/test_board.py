@@ -394,6 +394,17 @@ def test_figures_count_until_their_end() -> None:
     assert (made.version, len(told)) == (before + 1, 1)
 
 
+def test_figures_of_a_list_and_of_the_answer_stand_beside_each_other() -> None:
+    """What both tell is taken from the list, the rest from whichever says it; without either, from the other."""
+    made, _ = board(max_age=600.0)
+    one, own = record(made), Figures(frames=25.0, width=640)
+    made.answered(one, Answer(State.ACTIVE, figures=own), "Action", at(0))
+    assert one.row(1, 600, LIVE).figures == own
+    made.figured(one, Figures(frames=50.0, height=480), at(1), 40.0)
+    assert one.row(2, 600, LIVE).figures == Figures(frames=50.0, width=640, height=480)
+    assert one.row(41, 600, LIVE).figures == own
+
+
 @pytest.mark.parametrize(
     ("answer", "failed"),
     [(None, False), (Answer(State.INACTIVE), False), (Answer(State.ACTIVE), True)],

@@ -383,11 +383,31 @@ def test_verdicts_are_kept_for_a_minute_or_up_to_the_next_edge_of_maintenance() 
     made = Expectations([Schedule(("always",), None, opened)])
     spans = [(-60, 0), (0, 10), (10, 20), (20, 60), (60, 90), (90, 120), (120, 150), (150, 180)]
     for start, end in [*spans, *reversed(spans), *spans[::2], *spans[1::2]]:
-        for at in (end - 0.5, start, start + 5):
+        for at in (start, start + 5, end - 0.5):
             verdicts = made.at(minute + at)
             assert (verdicts.since - minute, verdicts.until - minute) == (start, end)
             inside = any(window.start <= minute + start < window.end for window in opened)
             assert verdicts.expected == (not inside,)
+
+
+def test_all_schedules_of_a_zone_look_at_its_wall_once() -> None:
+    """However many schedules there are, a verdict on all of them costs one look at each zone's wall."""
+    zone = Watched()
+    made = [Schedule((f"{hour}",), (Interval(times=((60 * hour, 1440),), zone=zone),)) for hour in range(24)]
+    assert sum(Expectations(made).at(instant(UTC, 2026, 11, 26, 12)).expected) == 13
+    assert zone.looks < 4
+
+
+def test_each_stream_follows_its_own_schedule() -> None:
+    """What is expected of it, what changes next and what maintenance is under way are those of its own schedule."""
+    now, key = instant(UTC, 2026, 11, 26, 12), ("tencent", "own")
+    opened = Window(now - 60, now + 60)
+    own = Schedule(("office",), (Interval(times=((540, 1020),)),), (opened,))
+    made = Expectations([ALWAYS, own], {key: 1})
+    verdicts = made.at(now)
+    assert [verdicts.of(("tencent", name)).expected for name in ("own", "other")] == [False, True]
+    assert (verdicts.of(key).next_change, verdicts.of(key).maintenance) == (now + 60, opened)
+    assert not Expectations([own]).at(0.5).of(key).expected, "from the first second of Unix time on"
 
 
 def test_a_stream_that_follows_nothing_else_follows_the_first() -> None:

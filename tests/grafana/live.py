@@ -26,6 +26,7 @@ _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 _LABEL_NAMES = re.compile(r"label_names\((.+)\)")
 
 Values = Mapping[str, str]
+Place = tuple[str, str, str]  # dashboard, panel, query as it is written
 
 
 HOUR = 1 / 900  # four seconds
@@ -92,8 +93,10 @@ def _variable_problem(prometheus: str, query: str) -> str | None:
     return None if found else "no values"
 
 
-def check(prometheus: str, name: str, dashboard: Dashboard, windows: Values) -> list[Failure]:
-    """Ask all queries of one dashboard, those of its variables too.
+def check(
+    prometheus: str, name: str, dashboard: Dashboard, windows: Values, found: set[Place] | None = None
+) -> list[Failure]:
+    """Ask all queries of one dashboard, those of its variables too, but none of those that `found` data before.
 
     A query of the dashboard for one stream passes if it finds data for any watched stream, since no provider tells
     everything; an error of Prometheus fails it for whichever stream it came.
@@ -101,10 +104,15 @@ def check(prometheus: str, name: str, dashboard: Dashboard, windows: Values) -> 
     choices, failures = _choices(prometheus, dashboard, windows), []
     if not choices:
         return [Failure(name, "*", "stream_info", "no watched stream is seen")]
+    found = set() if found is None else found
     for panel, target in targets(dashboard):
-        problem = _best(prometheus, target, choices)
-        if problem:
+        place = (name, panel["title"], target["expr"])
+        if place in found:
+            continue
+        if problem := _best(prometheus, target, choices):
             failures.append(Failure(name, panel["title"], filled(target["expr"], choices[0]), problem))
+        else:
+            found.add(place)
     for variable, query in variables(dashboard, choices[0]):
         if problem := _variable_problem(prometheus, query):
             failures.append(Failure(name, f"variable {variable}", query, problem))
@@ -120,26 +128,28 @@ def _best(prometheus: str, target: dict[str, Any], choices: list[dict[str, str]]
     return problem
 
 
-def check_all(prometheus_url: str, windows: Values = WINDOWS) -> list[Failure]:
-    """Ask a Prometheus every query of every committed dashboard.
+def check_all(prometheus_url: str, windows: Values = WINDOWS, found: set[Place] | None = None) -> list[Failure]:
+    """Ask a Prometheus every query of every committed dashboard, but none of those that `found` data before.
 
     Args:
         prometheus_url: For instance http://127.0.0.1:9090; it has scraped an exporter for a while.
         windows: `__rate_interval`, `__interval` and `__range` to fill in, as durations in s, m or h; the range should
             not be longer than Prometheus has been scraping, the rate interval at least four scrapes.
+        found: Takes up the queries that find data.
 
     Returns:
         The queries that failed or found no number; empty when all is well.
     """
-    return [failure for name, board in load().items() for failure in check(prometheus_url, name, board, windows)]
+    return [failure for name, board in load().items() for failure in check(prometheus_url, name, board, windows, found)]
 
 
 def wait_for_data(prometheus_url: str, windows: Values = WINDOWS) -> None:
-    """Wait until every query finds data, for a minute; a failure shows the ones that do not."""
+    """Wait until every query has found data, for a minute; a failure shows the ones that have not."""
     failures = ["nothing was asked yet"]
+    found: set[Place] = set()
 
     def all_well() -> bool:
-        failures[:] = [str(failure) for failure in check_all(prometheus_url, windows)]
+        failures[:] = [str(failure) for failure in check_all(prometheus_url, windows, found)]
         return not failures
 
     try:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import socket
+import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -311,6 +314,50 @@ def test_a_body_that_falls_silent_is_told_apart_from_one_that_is_late() -> None:
     run(main)
 
 
+def test_an_event_loop_that_was_held_up_takes_what_came_meanwhile() -> None:
+    """Only when that is taken, and nothing more comes, a body is silent."""
+
+    def serve(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(1000)
+            peer.sendall(b"HTTP/1.1 200 OK\r\n\r\nx")
+            held_up.wait(10)
+            peer.sendall(b"y")
+            goes_on.set()
+            peer.recv(1)
+
+    held_up, goes_on = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=serve, args=(listener,), daemon=True).start()
+
+            def hold_up() -> None:
+                held_up.set()
+                goes_on.wait(10)
+                time.sleep(0.25)
+
+            async with opened() as net:
+                asyncio.get_running_loop().call_later(0.1, hold_up)
+                seen = await net.get(f"http://127.0.0.1:{listener.getsockname()[1]}/a.flv", silence=0.2)
+        assert (seen.body, seen.fetched.ending) == (b"xy", "silent")
+
+    run(main)
+
+
+def test_a_used_connection_is_told_and_can_be_refused() -> None:
+    """What comes over one may be another request's answer, so whoever doubts it asks anew."""
+
+    async def main() -> None:
+        async with serving(saying(answer(PLAYLIST))) as heard, opened() as net:
+            told = [(await net.get(f"{heard.url}/a", new=new)).fetched.reused for new in (False, False, True)]
+            assert told == [False, True, False]
+            assert heard.connections == 2
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     "status", ["404 Not Found", "410 Gone", "403 Forbidden", "500 Oops", "204 No Content", "304 Not Modified"]
 )
@@ -388,13 +435,15 @@ def test_each_failure_has_its_reason_and_tells_no_secret(what: str, caplog: pyte
         asyncio.get_running_loop().set_debug(True)
         async with serving(behave) as heard, opened() as net:
             url = f"{heard.url}/{CANARY}/a.m3u8?token={CANARY}"
-            seen = await net.get(url, address(url, shown=heard.url), seconds=0.2 if reason is Reason.TIMEOUT else 10)
+            seconds = 0.2 if reason is Reason.TIMEOUT else 10
+            seen = await net.get(url, address(url, shown=heard.url), seconds=seconds)
             assert (seen.error.reason, seen.error.received) == (reason, received)
             assert CANARY not in told(seen.error)
-            again = await net.get(url, seconds=0.2)
+            again = await net.get(url, seconds=seconds)
             assert isinstance(again.outcome, NotFetched)
+            # More where the machine is busy: while none has come, another one is begun.
             once_more = 2 if what == "closed before a byte" else 1
-            assert heard.connections == (1 if reason is Reason.MALFORMED else 2 * once_more)
+            assert heard.connections == 1 if reason is Reason.MALFORMED else heard.connections >= 2 * once_more
 
     run(main)
     assert CANARY not in caplog.text

@@ -253,6 +253,7 @@ def test_a_page_without_addresses_is_as_before() -> None:
     assert 'class="hops"' not in page
     assert 'class="addresses"' not in page
     assert "Viewers cannot play" not in page
+    assert "Nobody knows whether viewers" not in page
 
 
 def test_the_page_says_why_nobody_knows_what_viewers_get() -> None:
@@ -262,6 +263,8 @@ def test_the_page_says_why_nobody_knows_what_viewers_get() -> None:
     assert "Address cdn" not in row_of(page, "new") + row_of(page, "well")
     assert [name for name in ("token", "new", "well") if "Runbook" in row_of(page, name)] == ["token"]
     assert "runbook#streamplaybackblind" in page
+    notice = "Nobody knows whether viewers can play 1 more live stream: checks of an address fail."
+    assert notice in Reader(page).words()
 
 
 def test_ages_of_media_are_as_exact_as_they_are_useful() -> None:
