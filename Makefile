@@ -56,12 +56,18 @@ LONGEST := $(addprefix tests/,$(addprefix peers/test_,replicas_membership.py rep
   $(addprefix peers/test_,prometheus.py page_chromium.py page_phone.py) reliability/test_stray_answers.py)
 REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\
   $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
+# All others; first those that take longest, a file that waits besides one that computes.
+FIRST := tests/reliability/test_secrets.py tests/deploy/test_rules.py tests/providers/test_hiding.py \
+  tests/core/test_aiohttp_versions.py tests/deploy/test_packages.py benchmarks/tests/test_fault_campaign.py \
+  $(addprefix tests/grafana/test_,demo_dashboards.py live.py) tests/hostile/test_answers.py tests/deploy/test_helm.py
+REST := $(FIRST) $(filter-out $(FIRST) $(REAL) $(ALONE) $(DECIDES) $(DECIDES:=/%),\
+  $(sort $(shell find tests benchmarks/tests -name 'test_*.py')))
 
 # Without what Python keeps of compiled modules, each worker and each program that a test starts compiles all of them.
 tests: export PYTHONDONTWRITEBYTECODE :=
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile $(patsubst %,--ignore %,$(DECIDES) $(REAL) $(ALONE))
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder $(REST)
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder $(REAL)
 	$(BIN)/pytest $(ALONE)
 

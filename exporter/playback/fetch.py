@@ -18,7 +18,7 @@ from exporter.providers.interface import TransportError
 from exporter.rounds.gate import MOST_SPOILED, is_quiet
 from exporter.routes import Http
 from exporter.transport import Transport, tls_context, translate
-from exporter.transport.client import Connection
+from exporter.transport.client import CONNECT_GAP, Connection
 from exporter.transport.pool import REST_SECONDS
 from exporter.transport.resolver import LookUp, look_up, public_only
 from exporter.transport.unpacking import OUT_STEP, Unpacker
@@ -118,6 +118,7 @@ class Fetcher:
         context: How certificates are verified, where a route names no authorities.
         look_up: Resolves names.
         rest: Seconds for which a connection is left alone after an answer.
+        gap: Seconds after which another connection is begun while none has come.
     """
 
     def __init__(
@@ -126,8 +127,10 @@ class Fetcher:
         context: ssl.SSLContext | None = None,
         look_up: LookUp = look_up,
         rest: float = REST_SECONDS,
+        gap: float = CONNECT_GAP,
     ) -> None:
         self.rates = rates
+        self._gap = gap
         self._open = AsyncExitStack()
         context = context or tls_context()
         # Kept apart, as a connection or a cached name of the one may lead where the other must not go.
@@ -196,7 +199,9 @@ class Fetcher:
             async with asyncio.timeout_at(until):
                 for _ in range(MOST_SPOILED):
                     timeout = until - loop.time()
-                    made = await transport.connect(asked.origin, timeout, most=MOST_CONNECTING, new=new, route=route)
+                    made = await transport.connect(
+                        asked.origin, timeout, self._gap, MOST_CONNECTING, new=new, route=route
+                    )
                     if await is_quiet(made):
                         return made
             raise TransportError(Reason.HTTP, "the endpoint sends something before it is asked")

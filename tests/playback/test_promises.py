@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from exporter.model import Reason, State
-from exporter.playback.checker import Checked, Checker, Means
-from exporter.playback.fetch import NotFetched
+from exporter.playback.checker import MOST_HELD, Checked, Checker, Held, Means
+from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.verdict import Verdict, status_says, worst
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
@@ -92,16 +92,22 @@ MASTER = "#EXTM3U\n" + "".join(f"#EXT-X-STREAM-INF:BANDWIDTH=1\n{name}.m3u8\n" f
 SAID = "a media playlist, target duration 2 s"
 
 
-def checks(pages: dict[str, Answer], count: int, path: str = "/live/a.m3u8", **fields: Any) -> list[Checked]:
-    """Return checks of an address, three seconds apart."""
+def checks(pages: dict[str, Answer], count: int, held: int = 0, **fields: Any) -> list[Checked]:
+    """Return checks of an address, three seconds apart, while other checks hold so many bytes."""
 
     async def story() -> list[Checked]:
-        loop, web = asyncio.get_running_loop(), Web(pages)
-        means = Means(web.fetch, Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32), at_once)
-        checker, done = Checker(served(path, **fields), Http(), means), list[Checked]()
+        loop, web, http = asyncio.get_running_loop(), Web(pages), Http()
+
+        async def fetch(wanted: Wanted, take: Take) -> Fetched:
+            assert wanted.http is http
+            assert 0 < wanted.timeout <= 5.0
+            return await web.fetch(wanted, take)
+
+        means = Means(fetch, Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32), at_once, Held(held))
+        checker, done = Checker(served(A, **fields), http, means), list[Checked]()
         for _ in range(count):
             done.append(await checker.check(5.0))
-            assert means.held.size == 0, "what was kept of playlists is given back"
+            assert means.held.size == held, "what was kept of playlists is given back"
             await asyncio.sleep(3)
         return done
 
@@ -132,7 +138,7 @@ def says(*args: Any, **fields: Any) -> Answer:
     [
         ({}, "", (False, None, GONE_404[1]), [GONE_404]),
         ({A: moving(), **OURS}, "", (True, None, "it plays"), [PLAYLIST, SEGMENT]),
-        ({A: moving()}, "", (False, None, NEITHER),
+        ({A: moving()}, "", (None, None, NEITHER),
          [PLAYLIST, ("HTTP 404, 0 bytes", "the newest media is not there"), ("HTTP 404, 0 bytes", NEITHER)]),
         ({A: says(media(10, more="#EXT-X-ENDLIST\n"))}, "", (False, None, ENDED), [("HTTP 200, 159 bytes", ENDED)]),
         ({A: lambda _now: NotFetched(Reason.TIMEOUT, "too late", 7)}, "", (None, Reason.TIMEOUT, "too late"),
@@ -159,3 +165,31 @@ def test_a_check_says_what_came_and_what_that_means(
     assert done.steps[0].asked == f"{ORIGIN}{A}"
     came = [came.split()[2].replace(",", "") for came, _ in steps if came != "no answer"]
     assert done.received == (sum(map(int, came)) if came else 7), "bytes count where no answer came of them, too"
+
+
+def test_all_requests_of_a_check_have_so_long_together() -> None:
+    """Where each of many playlists is slow, those after six times the timeout are not asked for any more."""
+    many = "#EXTM3U\n" + "".join(f"#EXT-X-STREAM-INF:BANDWIDTH=1\n{number}.m3u8\n" for number in range(12))
+    slow = {f"/live/{number}.m3u8": says(media(10), delay=4.0) for number in range(12)}
+    (done,) = checks({A: says(many), **slow}, 1)
+    assert (done.verdict.up, done.verdict.reason) == (None, Reason.TIMEOUT)
+    assert done.verdict.message == f"{ORIGIN}/live/8.m3u8: its many playlists take too long altogether"
+    assert len(done.steps) == 1 + 8
+
+
+def test_a_playlist_that_comes_too_slowly_is_not_known() -> None:
+    """Its parts may come one by one, but not for longer than an answer may take."""
+    text = media(10).encode()
+    for last, message in ((4.9, f"{SAID}; too early to tell whether it moves"), (5.1, "no complete playlist in time")):
+        parts = ((0.0, text[:20]), (1.0, text[20:40]), (last, text[40:]))
+        (done,) = checks({A: says(parts=parts)}, 1)
+        assert (done.verdict.up, done.verdict.message) == (None, message)
+
+
+@pytest.mark.parametrize(("over", "reason"), [(0, None), (1, Reason.HTTP)])
+def test_playlists_hold_so_many_bytes_together(over: int, reason: Reason | None) -> None:
+    """One more waits for its next turn; it is not taken to be down."""
+    (done,) = checks({A: says(media(10))}, 1, held=MOST_HELD - len(media(10)) + over)
+    assert (done.verdict.up, done.verdict.reason) == (None, reason)
+    wanted = "too many large playlists come at once; this one has its turn later"
+    assert (done.verdict.message == wanted) is (reason is not None)
