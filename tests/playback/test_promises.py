@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.model import Reason, State
-from exporter.playback.checker import MOST_HELD, Checked, Checker, Held, Means
+from exporter.playback.checker import Checked, Checker, Means
 from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.verdict import Verdict, status_says, worst
 from exporter.rounds.shared import Clock
@@ -92,8 +92,8 @@ MASTER = "#EXTM3U\n" + "".join(f"#EXT-X-STREAM-INF:BANDWIDTH=1\n{name}.m3u8\n" f
 SAID = "a media playlist, target duration 2 s"
 
 
-def checks(pages: dict[str, Answer], count: int, held: int = 0, **fields: Any) -> list[Checked]:
-    """Return checks of an address, three seconds apart, while other checks hold so many bytes."""
+def checks(pages: dict[str, Answer], count: int, **fields: Any) -> list[Checked]:
+    """Return checks of an address, three seconds apart."""
 
     async def story() -> list[Checked]:
         loop, web, http = asyncio.get_running_loop(), Web(pages), Http()
@@ -103,11 +103,11 @@ def checks(pages: dict[str, Answer], count: int, held: int = 0, **fields: Any) -
             assert 0 < wanted.timeout <= 5.0
             return await web.fetch(wanted, take)
 
-        means = Means(fetch, Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32), at_once, Held(held))
+        means = Means(fetch, Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32), at_once)
         checker, done = Checker(served(A, **fields), http, means), list[Checked]()
         for _ in range(count):
             done.append(await checker.check(5.0))
-            assert means.held.size == held, "what was kept of playlists is given back"
+            assert means.held.size == 0, "what was kept of playlists is given back"
             await asyncio.sleep(3)
         return done
 
@@ -184,12 +184,3 @@ def test_a_playlist_that_comes_too_slowly_is_not_known() -> None:
         parts = ((0.0, text[:20]), (1.0, text[20:40]), (last, text[40:]))
         (done,) = checks({A: says(parts=parts)}, 1)
         assert (done.verdict.up, done.verdict.message) == (None, message)
-
-
-@pytest.mark.parametrize(("over", "reason"), [(0, None), (1, Reason.HTTP)])
-def test_playlists_hold_so_many_bytes_together(over: int, reason: Reason | None) -> None:
-    """One more waits for its next turn; it is not taken to be down."""
-    (done,) = checks({A: says(media(10))}, 1, held=MOST_HELD - len(media(10)) + over)
-    assert (done.verdict.up, done.verdict.reason) == (None, reason)
-    wanted = "too many large playlists come at once; this one has its turn later"
-    assert (done.verdict.message == wanted) is (reason is not None)
