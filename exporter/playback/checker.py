@@ -300,7 +300,8 @@ class Visit:
         """Judge what came: tags whose timestamps advance, or silence."""
         if body.failed is not None:
             raise body.failed
-        reader, silent, now = body.flv or FlvReader(), body.silent or found.ending == "silent", self.means.clock.mono()
+        reader, silent = body.flv or FlvReader(), body.silent or found.ending == "silent"
+        now = self.means.clock.mono()
         age = None if reader.last is None else now - reader.last
         enough = reader.advanced >= flv.ADVANCE_SECONDS or (found.ending == "most" and reader.advanced > 0)
         if reader.lively or (enough and not silent):
