@@ -60,7 +60,7 @@ REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_tria
 FIRST := tests/reliability/test_secrets.py tests/deploy/test_rules.py tests/providers/test_hiding.py \
   tests/core/test_aiohttp_versions.py tests/deploy/test_packages.py benchmarks/tests/test_fault_campaign.py \
   $(addprefix tests/grafana/test_,demo_dashboards.py live.py) tests/hostile/test_answers.py tests/deploy/test_helm.py
-REST := $(FIRST) $(filter-out $(FIRST) $(REAL) $(ALONE) $(DECIDES) $(DECIDES:=/%),\
+REST = $(FIRST) $(filter-out $(FIRST) $(REAL) $(ALONE) $(DECIDES) $(DECIDES:=/%),\
   $(sort $(shell find tests benchmarks/tests -name 'test_*.py')))
 
 # Without what Python keeps of compiled modules, each worker and each program that a test starts compiles all of them.
