@@ -44,7 +44,8 @@ DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py 
   prober.py quota.py rounds.py routes.py schedules.py shards.py slots.py waiting.py) \
   tests/test_config.py tests/test_config_http.py tests/test_catalogue.py tests/credentials tests/signing \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
-  $(addprefix tests/callbacks/test_,covered.py receiver.py volcengine_live.py)
+  $(addprefix tests/callbacks/test_,covered.py receiver.py volcengine_live.py) \
+  $(addprefix tests/playback/test_,flv.py hls.py hops.py signing.py state.py steps.py urls.py)
 # What measures goes alone, after the rest.
 ALONE := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py flood.py hostile_clients.py)
 # Real servers wait most of the time, so there are four files at a time. Those that take longest begin, in this order:
