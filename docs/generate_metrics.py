@@ -39,7 +39,7 @@ COMES: Mapping[str, str] = {
     "stream_ingest_height_pixels": "",
     "stream_ingest_stalled": "no frames and no bits, but for the first ten seconds of a push",
     "stream_playback_up": "streams with `playback`; 401 and 403 are unknown, too",
-    "stream_playback_segment_age_seconds": "by PROGRAM-DATE-TIME, else since the playlist last moved",
+    "stream_playback_segment_age_seconds": "by PROGRAM-DATE-TIME, else since the playlist moved; with HTTP-FLV, a tag",
     "stream_playback_first_byte_seconds": "",
     "stream_hop_disagreement": "once both sides were asked anew since it began; not without `playback` or a group",
     "stream_playback_errors_total": "absent before the first",

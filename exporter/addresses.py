@@ -125,6 +125,21 @@ def _host(host: str) -> str:
     return host
 
 
+_UNSENDABLE: Final = re.compile('[^!-~]+|["<>]+')
+
+
+def sendable(text: str) -> str:
+    """Return a path or a query as it is sent: what no browser sends as it is is percent-encoded, and nothing else.
+
+    https://url.spec.whatwg.org/#query-percent-encode-set
+    """
+    return _UNSENDABLE.sub(_encoded, text)
+
+
+def _encoded(found: re.Match[str]) -> str:
+    return quote(found[0].encode("utf-8", "surrogateescape"), safe="")
+
+
 def written_private(host: str) -> bool:
     """Whether a host is written so that everybody sees that it is private or an address: then it may be asked."""
     host = host.lower().rstrip(".")
@@ -146,7 +161,7 @@ def is_public(text: str) -> bool:
 
     What IPv6 only carries to an address of IPv4 is judged by that one: mapped addresses, NAT64 (RFC 6052), 6to4.
     """
-    found = ip_address(text.partition("%")[0])
+    found = ip_address(text)
     if isinstance(found, IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour
         if found in _NAT64:

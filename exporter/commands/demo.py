@@ -99,4 +99,5 @@ stream-exporter is watching {len(streams)} simulated streams; their states chang
   the clouds    {clouds} (simulated)
   configuration {file}
 
-One account has a wrong key and one is throttled, so that you see what that looks like. Stop with Ctrl-C."""
+One account has a wrong key and one is throttled, so that you see what that looks like. Viewers of tencent/stage-1 get
+nothing for two of five minutes; of those of alibaba/class-1 nobody knows, as a token has expired. Stop with Ctrl-C."""

@@ -29,6 +29,7 @@ from exporter.providers import codes as catalogue
 from exporter.providers.reading import printable
 from exporter.rounds.account import AccountProber
 from exporter.rounds.transcript import Transcript
+from exporter.rules.options import RUNBOOK
 from exporter.serving.service import Service, system_clock
 from exporter.serving.views import stream_object
 from exporter.spelling import did_you_mean
@@ -278,9 +279,13 @@ def _print_checks(result: Result, terminal: Terminal) -> None:
         for _, check in checks:
             terminal.say("\nWhat viewers get at " + "\n".join(check.lines()))
     else:
-        rows = [[printable("/".join(record.key)), check.name, check.judgement()] for record, check in checks]
+        rows = [[printable("/".join(record.key)), printable(check.name), check.judgement()] for record, check in checks]
         terminal.say()
         terminal.table(("stream", "playback", "what viewers get"), rows)
+    if any(check.outcome.up is False for _, check in checks):
+        terminal.say(f"\nWhat to do where viewers get nothing: {RUNBOOK}#streamnotplayable")
+    if any(check.outcome.reason is not None for _, check in checks):
+        terminal.say(f"\nWhat to do where a check failed: {RUNBOOK}#reasons")
 
 
 def _row(result: Result, record: Record) -> list[str]:

@@ -151,8 +151,8 @@ def footnote(found: Iterable[Traffic]) -> str:
     each = f" Each of {replicas} replicas checks for itself; the bytes are those of all." if replicas > 1 else ""
     return (
         f"A check of HLS is reckoned as {PLAYLIST >> 10} KiB of playlist and {FIRST_BYTES >> 10} KiB of a segment, of "
-        f"HTTP-FLV as up to {flv.MOST_BYTES >> 10} KiB;\nof two figures of bytes or requests the second holds if HLS "
-        f"addresses lead to master playlists of {VARIANTS} variants.{each}"
+        f"HTTP-FLV as up to {flv.MOST_BYTES >> 10} KiB;\neach answer has {HEADERS} bytes of headers. Of two figures of "
+        f"bytes or requests the second holds if HLS addresses\nlead to master playlists of {VARIANTS} variants.{each}"
     )
 
 

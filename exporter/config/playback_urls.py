@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from exporter.addresses import LONGEST, NO_ADDRESS, PLACEHOLDER, origin_of
+from exporter.addresses import LONGEST, NO_ADDRESS, PLACEHOLDER, origin_of, sendable
 from exporter.fields import carries_credential
 from exporter.routes import DEFAULT_PORTS
 
@@ -15,8 +15,6 @@ SECRET: Final = 16  # characters from which the value of a parameter may well be
 
 _OTHER: Final = re.compile(r"(rtmp[a-z]*|rtsps?|wss?|webrtc|srt|udp|rtp):", re.ASCII | re.IGNORECASE)
 _BROKEN: Final = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
-_AS_IT_IS: Final = "!#$%&'()*+,/:;=?@[]~{}"
-_UNSAFE: Final = re.compile(rf"[^A-Za-z0-9._\-{re.escape(_AS_IT_IS)}]")
 
 
 class PlaybackUrl(NamedTuple):
@@ -63,8 +61,7 @@ def parse_playback(text: str) -> PlaybackUrl:
     if "@" in parts.netloc:
         raise ValueError("has a user before its @, and none is sent; write the address without it")
     origin = _origin(parts.scheme, parts.netloc)
-    rest = text[len(f"{parts.scheme}://{parts.netloc}") :]
-    rest = quote(rest, safe=_AS_IT_IS) if _UNSAFE.search(rest) else rest
+    rest = sendable(text[len(f"{parts.scheme}://{parts.netloc}") :])
     path, _, query = rest.partition("?")
     return PlaybackUrl(
         url=origin + rest,
@@ -115,5 +112,5 @@ def _origin(scheme: str, netloc: str) -> str:
     except ValueError:
         port = 0
     if port == 0 or netloc.endswith(":"):
-        raise ValueError("has a port that is none: 1 to 65535")
+        raise ValueError("has a port outside 1 to 65535")
     return origin_of(f"{scheme}://{netloc}")

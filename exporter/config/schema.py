@@ -33,7 +33,7 @@ STORE = (
 ADDRESS = (
     "its URL, which is a secret if its query holds a token; `{stream}` in path or query stands for the stream's name"
 )
-SIGNED = "key to make %s with, anew for each check; the URL is written without"
+SIGNED = "key that signs each check anew, with %s; the URL is written unsigned"
 PROXY = "proxy for all requests, such as http://proxy.example:3128, or https://…; USER:PASSWORD@ stands before the host"
 
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
-from zlib import crc32
 
 from exporter.addresses import PlaybackAddress
 from exporter.model import Reason
 from exporter.playback import flv, hls
+from exporter.playback.body import Body, Held
 from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.flv import FlvReader, MalformedFlv
-from exporter.playback.hls import MalformedPlaylist, Master, Media, Motion
+from exporter.playback.hls import MalformedPlaylist, Master, Media
+from exporter.playback.motion import Motion
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, excerpt
 from exporter.playback.urls import shown_of
@@ -30,9 +31,8 @@ MOST_TIMEOUTS: Final = 6
 LONGEST_FLV: Final = 25.0
 """Seconds after which a stream of FLV is judged by what came until then."""
 
-ASIDE: Final = 32 << 10  # characters; longer playlists are read off the event loop
-MOST_HELD: Final = 32 << 20
-"""Bytes of playlists that all checks hold at once."""
+LONGEST_GROUP: Final = 60.0
+"""Seconds for which a server may begin with the same picture for each viewer."""
 
 NOT_THERE: Final = (404, 410)
 
@@ -45,28 +45,23 @@ class Checked(NamedTuple):
     received: int
 
 
-@dataclass(slots=True)
-class Held:
-    """How many bytes of playlists all checks hold."""
-
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Means:
     """What all checks share.
 
     Attributes:
         fetch: Fetches; raises `NotFetched`.
         clock: Time and chance.
-        aside: Reads long playlists.
-        held: How many bytes of playlists all checks hold.
+        held: The playlists that all checks hold and read.
     """
 
-    fetch: Callable[[Wanted, Take], Awaitable[Fetched]]
-    clock: Clock
-    aside: Aside
-    held: Held = field(default_factory=Held)
+    def __init__(self, fetch: Callable[[Wanted, Take], Awaitable[Fetched]], clock: Clock, aside: Aside) -> None:
+        self.fetch = fetch
+        self.clock = clock
+        self.held = Held(aside, clock.mono)
+
+    def body(self, seconds: float) -> Body:
+        """Return what takes a body for so many seconds."""
+        return Body(self.held, self.clock.mono, seconds)
 
 
 @dataclass(slots=True)
@@ -75,13 +70,17 @@ class Memory:
 
     Attributes:
         motion: Whether it moves.
-        rows: The playlist's, when its newest segment was fetched; or what tells one burst of FLV from another.
+        fetched: The rows whose newest segment was fetched.
         first_byte: Seconds to its first byte.
+        burst: The checksum of the FLV that came all at once, and when it came first, in monotonic seconds.
+        missing: The rows whose newest segments were not there, as none was since.
     """
 
     motion: Motion = field(default_factory=Motion)
-    rows: tuple[object, ...] = ()
+    fetched: tuple[object, ...] | None = None
     first_byte: float | None = None
+    missing: tuple[object, ...] | None = None
+    burst: tuple[int, float] = (0, 0.0)
 
 
 class Checker:
@@ -93,67 +92,14 @@ class Checker:
         self._means = means
         self._memories: dict[int, Memory] = {}
         self._is_flv = address.ends_in_flv
+        self._down = False
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""
         visit = Visit(self.address, self._http, self._means, timeout, self._memories, self._is_flv)
-        checked = await visit.check()
-        self._is_flv = visit.is_flv
-        return checked
-
-
-class Body:
-    """Takes a body: keeps a playlist whole, and nothing of FLV.
-
-    Attributes:
-        flv: Reads what comes, if it is FLV.
-        sum: The checksum of that.
-        late: Whether it took too long.
-    """
-
-    def __init__(self, means: Means, until: float) -> None:
-        self.flv: FlvReader | None = None
-        self.sum = 0
-        self.late = False
-        self._began = means.clock.mono()
-        self._means = means
-        self._until = until
-        self._kept = bytearray()
-
-    def __call__(self, part: bytes) -> bool:
-        """Take a part; say whether more is wanted."""
-        now = self._means.clock.mono()
-        self.late = now >= self._until
-        if self.flv is None:
-            self._keep(part)
-            if self._kept[:3] != flv.SIGNATURE:
-                return not self.late
-            self.flv, part = FlvReader(), bytes(self._kept)
-            self.free()
-        self.flv.feed(part, now)
-        self.sum = crc32(part, self.sum)
-        return not (self.flv.lively or self.silent or self.late)
-
-    @property
-    def silent(self) -> bool:
-        """Whether no sound and no picture has come for too long."""
-        last = self.flv.last if self.flv is not None else None
-        return self._means.clock.mono() - (self._began if last is None else last) >= flv.SILENT_SECONDS
-
-    def _keep(self, part: bytes) -> None:
-        self._means.held.size += len(part)
-        self._kept += part
-        if self._means.held.size > MOST_HELD:
-            raise Unclear(Reason.HTTP, "too many large playlists come at once; this one has its turn later")
-
-    def text(self) -> str:
-        """Return what was kept as text."""
-        return self._kept.decode("utf-8", "replace")
-
-    def free(self) -> None:
-        """Keep nothing."""
-        self._means.held.size -= len(self._kept)
-        self._kept.clear()
+        verdict = await visit.check(self._down)
+        self._is_flv, self._down = visit.is_flv, verdict.up is False
+        return Checked(verdict, tuple(visit.steps), visit.received)
 
 
 @dataclass(slots=True)
@@ -168,16 +114,28 @@ class Visit:
     is_flv: bool
     steps: list[Step] = field(default_factory=list)
     received: int = 0
+    new: bool = False  # whether only new connections will do
+    reused: bool = False  # whether an answer came over a used one
+    asked: float = 0.0  # when the last answer was asked for, in monotonic seconds
     until: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.until = self.means.clock.mono() + MOST_TIMEOUTS * self.timeout
 
-    async def check(self) -> Checked:
-        """Do it; whatever goes wrong is its outcome."""
-        clock = self.means.clock
-        verdict = await self._judged(self._first(signed(self.address, clock.unix(), clock.nonce())))
-        return Checked(verdict, tuple(self.steps), self.received)
+    async def check(self, was_down: bool) -> Verdict:
+        """Do it; whatever goes wrong is its outcome.
+
+        What is down is asked for again on new connections if that is news, or came over a used one: one answer may
+        be a moment's, or belong to another request.
+        """
+        verdict = await self._once(new=False)
+        if verdict.up is False and not verdict.silent and (self.reused or not was_down):
+            verdict = await self._once(new=True)
+        return verdict
+
+    async def _once(self, *, new: bool) -> Verdict:
+        self.new, clock = new, self.means.clock
+        return await self._judged(self._first(signed(self.address, clock.unix(), clock.nonce())))
 
     async def _judged(self, judging: Awaitable[Verdict]) -> Verdict:
         """Return a verdict, or what speaks against one."""
@@ -207,6 +165,8 @@ class Visit:
             raise
         finally:
             step.seconds = self.means.clock.mono() - started
+        self.asked = self.means.clock.mono() - found.seconds
+        self.reused |= found.reused
         self.received += found.received
         step.asked, step.came = found.shown, f"HTTP {found.status}, {found.received:,} bytes"
         if found.status not in (200, 206, *NOT_THERE):
@@ -217,22 +177,22 @@ class Visit:
         left = self.until - self.means.clock.mono()
         if left <= 0:
             raise Unclear(Reason.TIMEOUT, "its many playlists take too long altogether")
-        return Wanted(url, self.address, self.http, min(self.timeout, left), most, first, silence)
+        return Wanted(url, self.address, self.http, min(self.timeout, left), most, first, silence, self.new)
 
     async def _first(self, url: str) -> Verdict:
         """Fetch the configured address, which is a playlist or FLV."""
-        now, silence = self.means.clock.mono(), flv.SILENT_SECONDS if self.is_flv else None
-        body = Body(self.means, now + (LONGEST_FLV if self.is_flv else self.timeout))
+        silence = flv.SILENT_SECONDS if self.is_flv else None
+        body = self.means.body(LONGEST_FLV if self.is_flv else self.timeout)
+        most = flv.MOST_BYTES if self.is_flv else hls.LARGEST_PLAYLIST
         try:
-            most = flv.MOST_BYTES if self.is_flv else hls.LARGEST_PLAYLIST
             found = await self._get(self._wanted(url, most, silence=silence), body)
             if found.status in NOT_THERE:
                 return self._note(Verdict(False, f"it is not there: HTTP {found.status}"))
-            if body.flv is None and not (self.is_flv and body.silent):
+            if body.flv is None and found.ending != "silent":
                 return await self._playlist(found, body)
             return self._note(self._flv(found, body))
         finally:
-            self.is_flv = self.is_flv or body.flv is not None
+            self.is_flv |= body.flv is not None  # its next silence is waited for
             body.free()
 
     # --- HLS ---------------------------------------------------------------------------------------------------------
@@ -251,7 +211,7 @@ class Visit:
         return worst(found_each, self.address)
 
     async def _variant(self, url: str, index: int) -> Verdict:
-        body = Body(self.means, self.means.clock.mono() + self.timeout)
+        body = self.means.body(self.timeout)
         try:
             found = await self._get(self._wanted(url, hls.LARGEST_PLAYLIST), body)
             if found.status in NOT_THERE:
@@ -268,33 +228,35 @@ class Visit:
             raise Unclear(Reason.HTTP, f"a playlist is longer than {hls.LARGEST_PLAYLIST >> 20} MiB")
         if body.late:
             raise Unclear(Reason.TIMEOUT, "no complete playlist in time")
+        if body.failed is not None:
+            raise body.failed
         if body.flv is not None:
             raise MalformedPlaylist("FLV stands where a playlist was expected")
-        text = body.text()
+        kept, shows_paths = body.kept, urlsplit(self.address.shown).path != ""
+        self.steps[-1].body = excerpt(kept, addresses=shows_paths)
+        read = await self.means.held.read(kept, lambda: hls.read(kept.decode("utf-8", "replace"), found.url))
         body.free()
-        shows_paths = urlsplit(self.address.shown).path != ""
-        self.steps[-1].body = excerpt(text, addresses=shows_paths)
-        work = partial(hls.read, text, found.url)
-        return work() if len(text) <= ASIDE else await self.means.aside(work)
+        return read
 
     async def _media(self, media: Media, index: int) -> Verdict:
         # Known by its place: some servers name a playlist anew for each viewer.
         memory = self.memories.setdefault(index, Memory())
-        now = self.means.clock.mono()
+        now = self.asked  # what came is no older; it may have waited to be read
         moves, again = memory.motion.look(media, now), memory.motion.again(media, now)
         rows = f"a media playlist, target duration {media.target:g} s"
+        age = self._age(media, memory.motion.moved)
         if media.ended:
-            return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST"))
-        moved = memory.motion.moved
+            return self._note(Verdict(False, "it has ended: the playlist says EXT-X-ENDLIST", age=age))
         if moves is False:
             still = f"it stands still: nothing new for {media.patience:g} s or more in {rows}"
-            return self._note(Verdict(False, still, age=self._age(media, moved)))
+            return self._note(Verdict(False, still, age=age))
+        if moves is None and memory.motion.renamed:
+            raise Unclear(Reason.MALFORMED, "its rows have no numbers, and other names each time: it may stand still")
         if moves is None or not media.newest:
             return self._note(Verdict(None, f"{rows}; too early to tell whether it moves", again=again))
         self.steps[-1].judged = f"{rows}, which moves"
-        age = self._age(media, moved)
         verdict = await self._segment(media, memory)
-        return verdict._replace(age=age, again=again)
+        return verdict._replace(age=age, again=min(again, verdict.again))
 
     def _age(self, media: Media, moved: float | None) -> float | None:
         """Return the age of the newest media: since its end, if the playlist says when, or since it last moved."""
@@ -305,9 +267,9 @@ class Visit:
 
     async def _segment(self, media: Media, memory: Memory) -> Verdict:
         """Fetch the first bytes of the newest segment that was not fetched yet, or of the one before it."""
-        if media.rows == memory.rows and memory.first_byte is not None:
+        if media.rows == memory.fetched and memory.first_byte is not None:
             return Verdict(True, "it plays", first_byte=memory.first_byte)
-        status = 0
+        asked, status = self.asked, 0
         for number, (url, start) in enumerate(media.newest):
             begin = bytearray()
             wanted = self._wanted(url, MOST_SEGMENT, FIRST_BYTES)._replace(start=start)
@@ -320,34 +282,46 @@ class Visit:
                 raise Unclear(Reason.MALFORMED, "the newest segment is empty")
             if looks_like_a_page(bytes(begin)):
                 raise Unclear(Reason.MALFORMED, "a page came where the newest segment was expected")
-            memory.rows, memory.first_byte = (media.rows, found.first_byte) if number == 0 else ((), None)
+            memory.fetched, memory.first_byte = (media.rows, found.first_byte) if number == 0 else (None, None)
+            memory.missing = None
             late = "" if number == 0 else ", though its newest segment is not there yet"
             return self._note(Verdict(True, f"it plays{late}", first_byte=found.first_byte))
-        return self._note(Verdict(False, f"the playlist moves, but its newest segments are not there: HTTP {status}"))
+        if self.asked - asked > media.patience:
+            raise Unclear(Reason.TIMEOUT, "its newest segments were asked for so late that they may be gone again")
+        memory.missing = memory.missing or media.rows
+        why = f"the playlist moves, but its newest segments are not there: HTTP {status}"
+        if memory.missing == media.rows:  # a list may be ahead of its segments for a moment
+            return self._note(Verdict(None, why, again=media.target))
+        return self._note(Verdict(False, why))
 
     # --- FLV ---------------------------------------------------------------------------------------------------------
 
     def _flv(self, found: Fetched, body: Body) -> Verdict:
         """Judge what came: tags whose timestamps advance, or silence."""
-        reader = body.flv or FlvReader()
+        if body.failed is not None:
+            raise body.failed
+        reader, silent, now = body.flv or FlvReader(), body.silent or found.ending == "silent", self.means.clock.mono()
+        age = None if reader.last is None else now - reader.last
         enough = reader.advanced >= flv.ADVANCE_SECONDS or (found.ending == "most" and reader.advanced > 0)
-        if reader.lively or (enough and not body.silent):
+        if reader.lively or (enough and not silent):
             if not reader.lively:
-                self._refuse_repeated(("burst", body.sum))
-            age = None if reader.last is None else self.means.clock.mono() - reader.last
+                self._compare(body.checksum, now)
             return Verdict(True, "it plays", age=age, first_byte=found.first_byte)
-        if body.silent:
-            return Verdict(False, f"no tag has come for {flv.SILENT_SECONDS:g} s")
+        if silent:
+            return Verdict(False, f"no tag has come for {flv.SILENT_SECONDS:g} s", age=age, silent=True)
         if found.ending == "whole":
             raise Unclear(Reason.CONNECTION, f"the server ended the stream after {reader.advanced:.1f} s of media")
+        if reader.within_media:
+            raise Unclear(Reason.TIMEOUT, "a tag is so large or so slow that no whole one has come in time")
         raise Unclear(Reason.MALFORMED, "tags come, but their timestamps stand still")
 
-    def _refuse_repeated(self, burst: tuple[object, ...]) -> None:
-        """Refuse what came at once and is the very same as at the check before: a server may keep a push that ended."""
+    def _compare(self, checksum: int, now: float) -> None:
+        """Refuse what came all at once, and was the same long ago: a server may keep it of a push that has stopped."""
         memory = self.memories.setdefault(0, Memory())
-        before, memory.rows = memory.rows, burst
-        if burst == before:
-            raise Unclear(Reason.MALFORMED, "it sends the very same media as before, at once: that of an old push")
+        if memory.burst[0] != checksum:
+            memory.burst = checksum, now
+        if now - memory.burst[1] > LONGEST_GROUP:
+            raise Unclear(Reason.MALFORMED, "the same media has come at once each time, as of a push that has stopped")
 
 
 def _begin(begin: bytearray, part: bytes) -> bool:

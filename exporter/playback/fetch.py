@@ -15,17 +15,21 @@ from exporter.model import Reason, Request
 from exporter.playback.rates import Rates
 from exporter.playback.urls import Target, may_ask, may_be_private, onward, shown, target
 from exporter.providers.interface import TransportError
+from exporter.rounds.gate import MOST_SPOILED, is_quiet
 from exporter.routes import Http
 from exporter.transport import Transport, tls_context, translate
-from exporter.transport.client import Connection
+from exporter.transport.client import CONNECT_GAP, Connection
 from exporter.transport.pool import REST_SECONDS
 from exporter.transport.resolver import LookUp, look_up, public_only
 from exporter.transport.unpacking import OUT_STEP, Unpacker
 
 MOST_REDIRECTS: Final = 5
 MOST_CONNECTING: Final = 16
-MOST_SPOILED: Final = 3  # connections on which something comes before anything was asked
+LATE: Final = 0.1  # seconds by which a timer is late where the event loop was held up
 REDIRECTS: Final = (301, 302, 303, 307, 308)
+SPARE: Final = 1 << 20
+"""Bytes that may come over the wire beyond those that are wanted."""
+
 WITH_MEDIA: Final = (200, 206)
 
 Take = Callable[[bytes], bool]
@@ -45,6 +49,7 @@ class Wanted(NamedTuple):
         most: Bytes of the body, unpacked, after which no more is received.
         first: Ask for the first bytes only, so many; 0 for all. A server may send all the same.
         silence: Seconds without a byte after which a body is silent; None where `timeout` holds for the body too.
+        new: Whether only a connection will do that nobody has used.
         start: Where those first bytes begin.
     """
 
@@ -55,6 +60,7 @@ class Wanted(NamedTuple):
     most: int
     first: int = 0
     silence: float | None = None
+    new: bool = False
     start: int = 0
 
     def __repr__(self) -> str:
@@ -73,6 +79,7 @@ class Fetched(NamedTuple):
         seconds: How long all took, without waiting for turns.
         received: Bytes of the bodies as they came over the wire, those of redirects too.
         ending: Whether the body is whole, or enough of it was taken, or it fell silent, or `most` was reached.
+        reused: Whether it came over a connection that was used before, where it may answer another request.
     """
 
     url: str
@@ -83,6 +90,7 @@ class Fetched(NamedTuple):
     seconds: float
     received: int
     ending: Ending
+    reused: bool = False
 
     def __repr__(self) -> str:
         return f"<fetched {self.status} from {self.shown}>"
@@ -110,6 +118,7 @@ class Fetcher:
         context: How certificates are verified, where a route names no authorities.
         look_up: Resolves names.
         rest: Seconds for which a connection is left alone after an answer.
+        gap: Seconds after which another connection is begun while none has come.
     """
 
     def __init__(
@@ -118,8 +127,10 @@ class Fetcher:
         context: ssl.SSLContext | None = None,
         look_up: LookUp = look_up,
         rest: float = REST_SECONDS,
+        gap: float = CONNECT_GAP,
     ) -> None:
         self.rates = rates
+        self._gap = gap
         self._open = AsyncExitStack()
         context = context or tls_context()
         # Kept apart, as a connection or a cached name of the one may lead where the other must not go.
@@ -145,15 +156,16 @@ class Fetcher:
             NotFetched: No answer came, or none that may be followed.
         """
         asked = _permitted(wanted, partial(target, wanted.url), "the address")
-        received, seconds = 0, 0.0
+        received, seconds, reused = 0, 0.0, False
         for redirects in range(MOST_REDIRECTS + 1):
             try:
                 fetched = await self._fetch_one(wanted, asked, take, redirected=redirects > 0)
                 received += fetched.received
                 seconds += fetched.seconds
+                reused |= fetched.reused
                 location = fetched.headers.get("location", "")
                 if fetched.status not in REDIRECTS or not location:
-                    return fetched._replace(received=received, seconds=seconds)
+                    return fetched._replace(received=received, seconds=seconds, reused=reused)
                 asked = _permitted(wanted, partial(onward, asked, location), "the redirect")
             except NotFetched as error:
                 error.received += received
@@ -162,7 +174,7 @@ class Fetcher:
 
     async def _fetch_one(self, wanted: Wanted, asked: Target, take: Take, *, redirected: bool) -> Fetched:
         """Ask for one URL, once more on a new connection if its own broke before an answer."""
-        for new in (False, True):
+        for new in (True,) if wanted.new else (False, True):
             await self.rates.turn(asked.origin)
             until = asyncio.get_running_loop().time() + wanted.timeout
             connection = await self._connect(wanted, asked, until, new=new)
@@ -187,24 +199,15 @@ class Fetcher:
             async with asyncio.timeout_at(until):
                 for _ in range(MOST_SPOILED):
                     timeout = until - loop.time()
-                    made = await transport.connect(asked.origin, timeout, most=MOST_CONNECTING, new=new, route=route)
-                    if await _quiet(made):
+                    made = await transport.connect(
+                        asked.origin, timeout, self._gap, MOST_CONNECTING, new=new, route=route
+                    )
+                    if await is_quiet(made):
                         return made
             raise TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
         except (TransportError, TimeoutError) as error:
             told = translate(error)
             raise NotFetched(told.reason, told.message) from None
-
-
-async def _quiet(connection: Connection) -> bool:
-    """Say whether a request may go out on a connection now; give it back if not."""
-    quiet = False
-    try:
-        quiet = await connection.quiet()
-    finally:
-        if not quiet:
-            connection.release()
-    return quiet
 
 
 def _permitted(wanted: Wanted, find: Callable[[], Target], what: str) -> Target:
@@ -221,7 +224,7 @@ def _permitted(wanted: Wanted, find: Callable[[], Target], what: str) -> Target:
 
 async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until: float, take: Take) -> Fetched:
     """Ask for one URL on a connection; raises `TransportError`."""
-    loop = asyncio.get_running_loop()
+    loop, reused = asyncio.get_running_loop(), connection.reused
     begun = loop.time()
     fields = {"Accept-Encoding": "identity"}
     if wanted.first:
@@ -234,7 +237,8 @@ async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until
         encoding = headers.get("content-encoding", "").strip().lower()
         ending = await body.receive(encoding, partial=status != WITH_MEDIA[0])
     first_byte = None if body.first is None else body.first - begun
-    return Fetched(asked.url, "", status, headers, first_byte, loop.time() - begun, connection.received, ending)
+    seconds, received = loop.time() - begun, connection.received
+    return Fetched(asked.url, "", status, headers, first_byte, seconds, received, ending, reused)
 
 
 class _Body:
@@ -256,14 +260,9 @@ class _Body:
         """Receive until its end or until it is enough; raises `TransportError`."""
         loop = asyncio.get_running_loop()
         unpacker = Unpacker(encoding)
-        silence = self._wanted.silence
         while True:
-            try:
-                async with asyncio.timeout_at(self._until if silence is None else loop.time() + silence):
-                    part = await self._connection.read()
-            except TimeoutError as error:
-                if silence is None:
-                    raise translate(error) from None
+            part = await self._part()
+            if part is None:
                 return "silent"
             if not part:
                 if not partial:
@@ -273,6 +272,25 @@ class _Body:
                 self.first = loop.time()
             if (ending := await self._taken(unpacker, part)) is not None:
                 return ending
+
+    async def _part(self) -> bytes | None:
+        """Return what comes next, nothing at the end, or None if the body is silent; raises `TransportError`.
+
+        Where the event loop was held up, what has come meanwhile may still have to be taken.
+        """
+        loop, silence, last = asyncio.get_running_loop(), self._wanted.silence, False
+        until = self._until if silence is None else loop.time() + silence
+        while True:
+            try:
+                async with asyncio.timeout_at(until):
+                    return await self._connection.read()
+            except TimeoutError as error:
+                if silence is None:
+                    raise translate(error) from None
+            late = loop.time() - until
+            if last and late < LATE:
+                return None
+            last, until = True, loop.time() + max(LATE, min(late, silence))
 
     async def _taken(self, unpacker: Unpacker, part: bytes) -> Ending | None:
         """Hand on what a part holds; say how the body ended, if that was enough of it."""
@@ -285,4 +303,5 @@ class _Body:
                 return "most"
             if len(piece) == OUT_STEP:
                 await asyncio.sleep(0)  # a few bytes may hold megabytes
-        return None if self._left or self._connection.whole else "most"
+        full = self._connection.received > self._wanted.most + SPARE  # what is packed may unpack to nothing
+        return None if self._connection.whole or (self._left and not full) else "most"

@@ -65,6 +65,11 @@ class FlvReader:
                 self._take(now)
 
     @property
+    def within_media(self) -> bool:
+        """Whether the rest of a tag of audio or video is still to come."""
+        return self._kind in (_AUDIO, _VIDEO) and self._skip > _SIZE
+
+    @property
     def advanced(self) -> float:
         """By how many seconds the timestamps of audio or video have advanced since the first of them.
 

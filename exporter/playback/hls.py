@@ -5,7 +5,6 @@ https://datatracker.ietf.org/doc/html/draft-pantos-hls-rfc8216bis
 
 from __future__ import annotations
 
-import math
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -22,12 +21,8 @@ MOST_VARIANTS: Final = 16
 _MOST_LINES: Final = 250_000
 _LONGEST_LINE: Final = 64 << 10  # of those that count
 _LONGEST_TARGET: Final = 3600.0  # seconds; what says more is broken, and would hide for hours that nothing moves
-_USUAL_TARGET: Final = 2.0
+_USUAL_TARGET: Final = 10.0  # where nothing tells, as of an empty list: no usual server's is longer
 _LEAST_PATIENCE: Final = 6.0
-_LEAST_AGAIN: Final = 1.0
-_MARGIN: Final = 0.1
-_LONG: Final = 60.0
-_REMEMBERED: Final = 8
 _MOST_PLAYLISTS: Final = 1000
 _DATES: Final = (datetime(2009, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1, 1, tzinfo=UTC).timestamp())
 
@@ -66,11 +61,12 @@ class Media(NamedTuple):
     """A media playlist.
 
     Attributes:
-        target: Its target duration in seconds.
+        target: Its target duration in seconds, or of its longest row if that is longer.
         rows: What tells its newest segment or part from that of another time; it holds no query.
         newest: The newest segment or part that can be fetched, and that of the address before it, if there is one.
         until: When its newest media ends, in Unix seconds; None if it does not say.
         ended: Whether nothing more will come.
+        names: The paths of its newest rows, where those are not numbered.
     """
 
     target: float
@@ -78,6 +74,7 @@ class Media(NamedTuple):
     newest: tuple[Newest, ...]
     until: float | None
     ended: bool
+    names: frozenset[str] = frozenset()
 
     @property
     def patience(self) -> float:
@@ -245,15 +242,18 @@ def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
     if not reader.begun:
         raise MalformedPlaylist("its playlist names neither variants nor segments")
     target = reader.target if 0 < reader.target <= _LONGEST_TARGET else reader.longest or _USUAL_TARGET
+    target = target if reader.longest < target + 0.5 else reader.longest  # rows may be longer by what rounding hides
     last = reader.newest[-1] if reader.newest else None
     starts: dict[str, int] = {}
     for piece in reversed(reader.newest):
         starts.setdefault(piece.uri, piece.start)
     newest = tuple(Newest(_whole(uri, url), start) for uri, start in islice(starts.items(), 2))
-    return Media(target, _rows(data, last), newest, last.until if last else None, data["is_endlist"])
+    numbered = data["media_sequence"] or data["playlist_type"] == "event"
+    names = frozenset(() if numbered else (urlsplit(piece.uri).path for piece in reader.newest))
+    return Media(target, _rows(data, last, names), newest, last.until if last else None, data["is_endlist"], names)
 
 
-def _rows(data: Mapping[str, Any], last: _Piece | None) -> tuple[object, ...]:
+def _rows(data: Mapping[str, Any], last: _Piece | None, names: frozenset[str]) -> tuple[object, ...]:
     """Return the place of the newest row or part, counted from the stream's beginning.
 
     Rows that only leave the window change nothing. Names count only where rows are not numbered: tokens in them may be
@@ -263,7 +263,7 @@ def _rows(data: Mapping[str, Any], last: _Piece | None) -> tuple[object, ...]:
         return ()
     row, part, breaks, *rest = last.place
     first = data["media_sequence"] + data["skip"].get("skipped_segments", 0)
-    name = "" if data["media_sequence"] or data["playlist_type"] == "event" else urlsplit(last.uri).path
+    name = urlsplit(last.uri).path if names else ""
     return first + row, part, data.get("discontinuity_sequence", 0) + breaks, *rest, name
 
 
@@ -287,53 +287,3 @@ def _whole(uri: str, base: str) -> str:
         return urljoin(base, uri)
     except ValueError:
         raise MalformedPlaylist("an address in its playlist is broken") from None
-
-
-class Motion:
-    """Whether one media playlist moves, as far as several looks at it tell.
-
-    Attributes:
-        moved: When its rows last changed, in monotonic seconds; None before that.
-    """
-
-    def __init__(self) -> None:
-        self.moved: float | None = None
-        self._since: float | None = None
-        self._looked = 0.0
-        self._unsure = False
-        self._seen: deque[tuple[object, ...]] = deque(maxlen=_REMEMBERED)
-
-    def look(self, media: Media, now: float) -> bool | None:
-        """Take what was seen at a time in monotonic seconds.
-
-        Returns:
-            True if its rows changed within three target durations (and six seconds), False if they stood still for
-            longer, None if it is too early to tell. Rows that were seen before do not count as a change: two caches
-            may take turns.
-        """
-        if media.rows not in self._seen:
-            if self._since is not None:
-                self.moved = now
-                self._unsure = now - self._looked > max(media.patience, _LONG)
-            self._since = now
-            self._seen.append(media.rows)
-        self._looked = now
-        if self._left(media, now) <= 0:
-            return False
-        return True if self.moved is not None else None
-
-    def again(self, media: Media, now: float) -> float:
-        """Return the seconds after which another look tells more than this one; infinity if the usual time will do.
-
-        What changed while nobody looked for long may have stopped since, so it is looked at again soon.
-        """
-        left = self._left(media, now)
-        just_moved = self.moved == now
-        if left <= 0 or (just_moved and not self._unsure):
-            return math.inf
-        soon = left + _MARGIN
-        return min(soon, max(media.target, _LEAST_AGAIN)) if self.moved is None or just_moved else soon
-
-    def _left(self, media: Media, now: float) -> float:
-        """Return the seconds until rows that stay the same have stood still for too long."""
-        return media.patience - (now - self._since if self._since is not None else 0.0)

@@ -37,6 +37,9 @@ AT_LEAST: Final = 1.0
 """Seconds between two checks of one address at least."""
 
 
+GONE: Final = Checked(Verdict(None, "it is no longer configured"), (), 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """An address that is checked; it is another one if any of this changes."""
@@ -102,7 +105,7 @@ class PlaybackProber:
         self._counters = counters
         self._clock = clock
         self._fetcher = fetcher
-        self._means = Means(self._fetcher.fetch, clock, aside)
+        self._means = Means(fetcher.fetch, clock, aside)
         self._checkers: dict[Watched, Checker] = {}
         self._under_way: dict[Watched, asyncio.Task[Done]] = {}
         self._queue = Queue(self._work, _host, clock.mono)
@@ -163,7 +166,7 @@ class PlaybackProber:
         done: dict[Watched, Done] = {}
         while True:
             done |= zip(waiting, await asyncio.gather(*map(self._check, waiting)), strict=True)
-            waiting = [one for one, last in done.items() if not last.settled]
+            waiting = [one for one, last in done.items() if not last.settled and one in self._checkers]
             wait = max(min((done[one].again for one in waiting), default=0.0), AT_LEAST)
             if not waiting or self._clock.mono() + wait > deadline:
                 return [last.transcript for last in done.values()]
@@ -203,7 +206,8 @@ class PlaybackProber:
 
     async def _check_once(self, watched: Watched) -> Done:
         try:
-            checked = await self._checkers[watched].check(self._settings.timeout)
+            checker = self._checkers.get(watched)
+            checked = GONE if checker is None else await checker.check(self._settings.timeout)
         except Exception as error:
             # Its text might hold an address.
             log.error("bug", stream=watched.stream, kind=type(error).__name__, place=place(error))

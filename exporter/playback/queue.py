@@ -56,12 +56,21 @@ class Queue(Generic[T]):
         wanted = dict.fromkeys(entries)
         new = [entry for entry in wanted if entry not in self._entries]
         self._entries = set(wanted)
+        self._forget()
         for entry in new:
             self._push(self._time(), entry)
         for entry, task in tuple(self._tasks.items()):
             if entry not in self._entries:
                 task.cancel()
         self._turn()
+
+    def _forget(self) -> None:
+        """Drop the times of what is gone: should it come back, it would come twice as often."""
+        self._due = [one for one in self._due if one[2] in self._entries]
+        heapq.heapify(self._due)
+        for host in self._hosts.values():
+            host.waiting = deque(entry for entry in host.waiting if entry in self._entries)
+        self._hosts = {name: host for name, host in self._hosts.items() if host.waiting or host.busy}
 
     def run(self, running: bool) -> None:
         """Go on, or rest: then nothing is begun."""
@@ -89,10 +98,9 @@ class Queue(Generic[T]):
         now, come = self._time(), dict[str, None]()
         while self._due and self._due[0][0] <= now:
             entry = heapq.heappop(self._due)[2]
-            if entry in self._entries:
-                name = self._host(entry)
-                self._hosts.setdefault(name, Host()).waiting.append(entry)
-                come[name] = None
+            name = self._host(entry)
+            self._hosts.setdefault(name, Host()).waiting.append(entry)
+            come[name] = None
         for name in come:
             self._begin(name)
         if self._due:
@@ -106,7 +114,7 @@ class Queue(Generic[T]):
         host = self._hosts[name]
         while self._running and host.waiting and self._has_room(host):
             entry = host.waiting.popleft()
-            if entry in self._entries and entry not in self._tasks:
+            if entry not in self._tasks:
                 host.busy += 1
                 self._tasks[entry] = asyncio.get_running_loop().create_task(self._one(entry, name), name="playback")
         if not host.waiting and not host.busy:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from exporter.addresses import PlaybackAddress
-from exporter.playback.urls import sendable
+from exporter.addresses import PlaybackAddress, sendable
 
 AHEAD_SECONDS: Final = 300
 """How far ahead an address expires; a domain's own validity period may add to it. It bears clocks that differ."""

@@ -13,8 +13,16 @@ from exporter.state.playback import WORDS, PlaybackCheck
 MOST_SHOWN: Final = 2048
 HIDDEN: Final = "<redacted>"
 _LINE_END: Final = re.compile("\r\n?|\n")
-_QUERY: Final = re.compile(r"\?[^\"]*")
-_VALUE: Final = re.compile(r"(?P<name>[A-Z0-9-]*(?:URI|VALUE|KEYID|IV|DATA)=)\"[^\"]*\"?")
+_TAG: Final = re.compile("#EXT[A-Z0-9-]{0,40}")
+_ATTRIBUTE: Final = re.compile('([A-Z0-9-]{1,32})=(?:"([^"]*)"?|([^,]*))')
+_PLAIN: Final = re.compile("[0-9A-Z.:+@x-]{1,40}")
+
+_SHOWN: Final = (
+    "#EXTINF", "#EXT-X-TARGETDURATION", "#EXT-X-MEDIA-SEQUENCE", "#EXT-X-DISCONTINUITY-SEQUENCE", "#EXT-X-VERSION",
+    "#EXT-X-PROGRAM-DATE-TIME", "#EXT-X-PLAYLIST-TYPE", "#EXT-X-BYTERANGE", "BANDWIDTH", "RESOLUTION", "TYPE", "METHOD",
+    "DURATION", "INDEPENDENT", "GAP", "PART-TARGET", "SKIPPED-SEGMENTS",
+)  # fmt: skip
+"""Tags and attributes whose values are shown if they look as they should; those of all others may be secrets."""
 
 
 @dataclass(slots=True)
@@ -67,34 +75,52 @@ class PlaybackTranscript:
 
     def lines(self) -> list[str]:
         """Return it as lines of text."""
-        found = [f"{self.name} of {printable(self.stream)}: {self.shown}"]
+        found = [f"{printable(self.name)} of {printable(self.stream)}: {self.shown}"]
         for number, step in enumerate(self.steps, 1):
             found.append(f"  {number}. {step.asked}")
-            found.append(f"     came after {step.seconds * 1000:.0f} ms: {step.came}")
+            found.append(f"     came back after {step.seconds * 1000:.0f} ms: {step.came}")
             found += [f"       {line}" for line in step.body.splitlines()]
             found.append(f"     judged {step.judged}")
         return [*found, f"  {self.judgement()}"]
 
 
-def excerpt(text: str, *, addresses: bool) -> str:
+def excerpt(body: bytes | bytearray, *, addresses: bool) -> str:
     """Return a playlist, the beginning and the end of a long one, without queries, or without any address of it."""
-    if len(text) <= MOST_SHOWN:
-        return _shown(text, addresses)
-    # What is newest stands at the end. A line that is not whole there might begin within a query.
-    end = _LINE_END.split(text[-MOST_SHOWN // 2 :], maxsplit=1)[1:]
-    return "\n".join((_shown(text[: MOST_SHOWN // 2], addresses), "…", *(_shown(line, addresses) for line in end)))
+    if len(body) <= MOST_SHOWN:
+        lines = _lines(body)
+    else:
+        # What is newest stands at the end. A line that is not whole might begin within a query, or end before an @.
+        lines = [*_lines(body[: MOST_SHOWN // 2])[:-1], "…", *_lines(body[-MOST_SHOWN // 2 :])[1:]]
+    return "\n".join(line if line == "…" else _shown(line, addresses) for line in lines)
 
 
-def _shown(text: str, addresses: bool) -> str:
-    # Only these end a line for those who read playlists: all others may stand in an address.
-    return "\n".join(printable(_hidden(line.strip(), addresses), 256) for line in _LINE_END.split(text))
+def _lines(part: bytes | bytearray) -> list[str]:
+    return _LINE_END.split(part.decode("utf-8", "replace"))
 
 
-def _hidden(line: str, addresses: bool) -> str:
-    """Return a line of a playlist without what may be secret."""
-    if line.startswith("#"):
-        return _QUERY.sub(f"?{HIDDEN}", line) if addresses else _VALUE.sub(rf'\g<name>"{HIDDEN}"', line)
-    if not addresses:
-        return line and HIDDEN
-    path, mark, _ = line.partition("?")
-    return f"{path}?{HIDDEN}" if mark else line
+def _shown(line: str, addresses: bool) -> str:
+    """Return a line of a playlist as it may be shown: what may be a secret is hidden."""
+    line = line.strip()
+    tag, colon, value = line.partition(":")
+    if not line.startswith("#"):
+        return _address(line, addresses)
+    if not _TAG.fullmatch(tag):
+        return "#"
+    found = [_attribute(name, quoted, bare, addresses) for name, quoted, bare in _ATTRIBUTE.findall(value)]
+    return tag + colon + (",".join(found) or _value(tag, value.partition(",")[0]))
+
+
+def _attribute(name: str, quoted: str, bare: str, addresses: bool) -> str:
+    return f'{name}="{_address(quoted, addresses)}"' if name == "URI" else f"{name}={_value(name, quoted or bare)}"
+
+
+def _value(name: str, value: str) -> str:
+    return value if not value or (name in _SHOWN and _PLAIN.fullmatch(value)) else HIDDEN
+
+
+def _address(uri: str, addresses: bool) -> str:
+    """Return an address without what stands behind a question mark, or hide it if it holds more that may be secret."""
+    path, mark, _ = uri.partition("?")
+    if not uri or (addresses and not set("@=%#") & set(path)):
+        return printable(path, 256) + (f"?{HIDDEN}" if mark else "")
+    return HIDDEN

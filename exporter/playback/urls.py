@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from exporter.addresses import LONGEST, NO_ADDRESS, PlaybackAddress, origin_of, written_private
+from exporter.addresses import LONGEST, NO_ADDRESS, PlaybackAddress, origin_of, sendable, written_private
 from exporter.fields import carries_credential
 from exporter.routes import DEFAULT_PORTS
 
 _BLANK: Final = "".join(map(chr, range(0x21)))
-_UNSENDABLE: Final = re.compile("[^!-~]+")
 
 
 class Target(NamedTuple):
@@ -56,15 +54,6 @@ def target(text: str) -> Target:
         return Target(origin + sendable(rest), origin)
     except UnicodeError:
         raise ValueError(NO_ADDRESS) from None
-
-
-def sendable(text: str) -> str:
-    """Return a path or a query as it is sent."""
-    return _UNSENDABLE.sub(_encoded, text)
-
-
-def _encoded(found: re.Match[str]) -> str:
-    return quote(found[0].encode("utf-8", "surrogateescape"), safe="")
 
 
 def onward(base: Target, location: str) -> Target:

@@ -22,6 +22,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         again: Seconds after which another check tells more; infinity if the usual time will do.
+        silent: Whether it is down as nothing came for so long: that was waited for, and need not be asked for again.
     """
 
     up: bool | None
@@ -30,6 +31,7 @@ class Verdict(NamedTuple):
     age: float | None = None
     first_byte: float | None = None
     again: float = NEVER
+    silent: bool = False
 
 
 class Unclear(Exception):  # noqa: N818 - a finding

@@ -131,7 +131,7 @@ class Gate:
             turn = Turn(deadline, connect, await self._ready(connect, new=True) if new else None)
             await self._wait(turn)
             # What has come unasked while it waited costs a connection and a slot.
-            if turn.connection is None or await _quiet(turn.connection):
+            if turn.connection is None or await is_quiet(turn.connection):
                 return turn.connection
 
     async def _wait(self, turn: Turn) -> None:
@@ -200,14 +200,14 @@ class Gate:
         try:
             for _ in range(MOST_SPOILED):
                 connection = await connect(gap, new)
-                if await _quiet(connection):
+                if await is_quiet(connection):
                     return connection
             raise TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
         except TransportError as error:
             return Unreachable(error, self._mono() - started)
 
 
-async def _quiet(connection: Connection) -> bool:
+async def is_quiet(connection: Connection) -> bool:
     """Say whether a call may go out on a connection now; give it back if not."""
     quiet = False
     try:

@@ -69,7 +69,8 @@ class Limits:
         if claim is None:
             paces = {action: self._pace(limit) for action, limit in limits.items()}
             claim = self._claims[owner] = Claim(limits, paces)
-        claim.limits = limits
+        else:
+            claim.limits = limits
         if claim.identity is None:
             for action, pace in claim.paces.items():
                 pace.change(limits[action])

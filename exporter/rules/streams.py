@@ -176,7 +176,7 @@ and ignoring (playback)
 {LIVE}
 unless ignoring (playback)
 max without ($replica) (min_over_time(stream_active[45s])) == 0""",
-    summary="Viewers cannot play {{ $labels.provider }}/{{ $labels.stream }} at {{ $labels.playback }}",
+    summary="Viewers cannot play {{ $labels.provider }}/{{ $labels.stream }} at address {{ $labels.playback }}",
     description="{{ $labels.provider }} says that {{ $labels.stream }} is live, but for a minute or more its address "
     "{{ $labels.playback }} has had no fresh media: it is gone, has ended or stands still. Who watches there sees an "
     "error or a frozen picture.",
@@ -193,7 +193,7 @@ max without ($replica) (present_over_time(stream_playback_up[2m]))
 and ignoring (playback)
 {LIVE}""",
     summary="Nobody knows whether viewers can play {{ $labels.provider }}/{{ $labels.stream }} at "
-    "{{ $labels.playback }}",
-    description="For five minutes no check of {{ $labels.playback }} of {{ $labels.stream }} has come to a result, "
-    "though the stream is live. Often the server refuses the token in the address.",
+    "address {{ $labels.playback }}",
+    description="For five minutes no check of address {{ $labels.playback }} of {{ $labels.stream }} has come to a "
+    "result, though the stream is live. Often the server refuses the token in the address.",
 )

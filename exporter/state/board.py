@@ -176,7 +176,7 @@ class Board:
         for record in chosen:
             row = record.row(now.mono, self.max_age, verdicts.of(record.key))
             if record.key in compared:
-                row = row._replace(hop_disagreement=self._hops.disagree(record, verdicts, now.mono))
+                row = row._replace(hop_disagreement=self._hops.disagree(record, row.playback, verdicts, now.mono))
             yield row
 
     def expires(self) -> float:

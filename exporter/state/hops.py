@@ -15,7 +15,7 @@ from typing import Final
 
 from exporter.model import State
 from exporter.schedule import Verdicts
-from exporter.state.playback import down_at, viewers_get
+from exporter.state.playback import Checks, down_at, viewers_get
 from exporter.state.record import Key, Record
 
 GROUP: Final = "group"
@@ -69,9 +69,8 @@ class Compared:
     addresses: dict[str, Word] = field(default_factory=dict)
     checked: dict[str, float] = field(default_factory=dict)
 
-    def disagrees(self, now: float) -> bool | None:
+    def disagrees(self, checks: Checks) -> bool | None:
         """Return whether viewers get nothing of what its cloud calls live; None if one of them is unknown."""
-        checks = self.record.checks(now)
         cloud, viewers = live_in(self.record.shown), viewers_get(checks)
         if cloud is None or viewers is None:
             return None
@@ -186,9 +185,13 @@ class Hops:
         word.take(up, now, self._patience)
         one.addresses[name], one.checked[name] = word, now
 
-    def disagree(self, record: Record, verdicts: Verdicts, now: float) -> bool | None:
-        """Return whether a stream is live at one hop and not at another; None if unknown."""
-        told = [self.streams[record.key].disagrees(now)] if record.stream.playback else []
+    def disagree(self, record: Record, checks: Checks, verdicts: Verdicts, now: float) -> bool | None:
+        """Return whether a stream, whose checks count that are given, is live at one hop and not at another.
+
+        Returns:
+            None if nobody knows, or if there is nothing to compare.
+        """
+        told = [self.streams[record.key].disagrees(checks)] if checks else []
         group = self._groups.get(record.key)
         if group is not None and verdicts.of(record.key).expected:
             told += group.disagrees(record.key[0], verdicts, now)

@@ -47,10 +47,15 @@ class Address(NamedTuple):
 
 
 class Hops(NamedTuple):
-    """All hops of a stream, and its addresses."""
+    """All hops of a stream, and its addresses.
+
+    Attributes:
+        doubt: Why the checks of an address come to no result; empty if none failed.
+    """
 
     hops: tuple[Hop, ...]
     addresses: tuple[Address, ...]
+    doubt: str = ""
 
 
 def hops_of(row: Row, now: float) -> Hops | None:
@@ -61,7 +66,7 @@ def hops_of(row: Row, now: float) -> Hops | None:
     hops = [_source(row.figures if live else None), _cloud(row), _viewers(row.playback, expected=expected or live)]
     broken = next((hop for hop in hops if hop.standing not in _WELL), None)
     shown = tuple(hop._replace(broken=hop is broken) for hop in hops)
-    return Hops(shown, tuple(_address(name, check, now) for name, check in row.playback))
+    return Hops(shown, tuple(_address(name, check, now) for name, check in row.playback), doubt(row.playback))
 
 
 def _source(figures: Figures | None) -> Hop:
@@ -82,6 +87,14 @@ def _viewers(checks: Checks, *, expected: bool) -> Hop:
     some = f" at {down} of {len(checks)}" if 0 < down < len(checks) else ""
     word = {True: "play", False: f"get nothing{some}", None: "unknown"}[got]
     return Hop("Viewers", _STANDINGS[got] if expected or got is not False else Standing.OFF_AIR, word)
+
+
+def doubt(checks: Checks) -> str:
+    """Return why the first check that failed came to no result, with its address; empty if none failed."""
+    for name, check in checks:
+        if check is not None and check.up is None and check.reason is not None:
+            return f"Address {name}: {check.message}"
+    return ""
 
 
 def _address(name: str, check: PlaybackCheck | None, now: float) -> Address:

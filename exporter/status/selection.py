@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from heapq import merge
 from typing import Any, Final
 
+from exporter.model import State
 from exporter.rounds.account import AccountProber
 from exporter.state.board import Board
 from exporter.state.counters import AccountKey, Counters
 from exporter.state.record import Instant, Row
 from exporter.status.filter import Filter
+from exporter.status.hops import doubt
 from exporter.status.standing import Standing, standing_of, urgency
 from exporter.status.tally import Tally
 
@@ -84,6 +86,7 @@ class Selection:
         pages: How many pages of rows there are.
         newest: Monotonic seconds of the last attempt for any stream; minus infinity before the first.
         unplayable: How many live streams viewers get nothing of, whatever the filter.
+        doubtful: How many other live streams have an address whose checks fail, whatever the filter.
         labels: Labels to suggest, as `name=value`; incomplete if there are very many.
     """
 
@@ -96,6 +99,7 @@ class Selection:
     pages: int = 1
     newest: float = float("-inf")
     unplayable: int = 0
+    doubtful: int = 0
     labels: set[str] = field(default_factory=set)
 
 
@@ -144,5 +148,7 @@ def _count(selection: Selection, row: Row, standing: Standing) -> None:
     selection.newest = max(selection.newest, row.tried)
     if row.playback and standing is Standing.DEGRADED:
         selection.unplayable += "playback" in row.degraded
+    if row.playback and row.state is State.ACTIVE and row.expectation.expected:
+        selection.doubtful += "playback" not in row.degraded and doubt(row.playback) != ""
     if len(selection.labels) <= MOST_LABELS:
         selection.labels.update(f"{label}={value}" for label, value in row.stream.labels.items())

@@ -14,7 +14,7 @@ from exporter.rounds.account import AccountProber
 from exporter.state.counters import AccountKey
 from exporter.state.record import Failure, Row
 from exporter.status import wording
-from exporter.status.hops import Hops, hops_of
+from exporter.status.hops import Hops, doubt, hops_of
 from exporter.status.selection import Selection, Snapshot
 from exporter.status.standing import Standing, standing_of
 from exporter.status.wording import Wording
@@ -126,7 +126,9 @@ def _section(row: Row, standing: Standing) -> str:
     if standing is Standing.DEGRADED:
         return _LACKING.get(wording.lacks(row)[0], "streammediamissing")
     if standing is Standing.ACTIVE:
-        return "" if row.expectation.expected else "streamunexpected"
+        if not row.expectation.expected:
+            return "streamunexpected"
+        return "streamplaybackblind" if doubt(row.playback) else ""
     return _SECTIONS[standing]
 
 

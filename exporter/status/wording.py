@@ -88,7 +88,7 @@ _PUBLISH: Final = "Publish it; if it need not be there, take it out of `media_ex
 _LACKS: Final = {
     "stalled": Wording("nothing arrives", "See whether the encoder still sends, and its uplink."),
     "playback": Wording(
-        "viewers get nothing at {down}",
+        "viewers get nothing at address {down}",
         "Look between the cloud and viewers, or at the address: what came back stands below.",
     ),
     "inputs": Wording("only {have} of {want} inputs are there", "Restore the other: until then nothing takes over."),
@@ -169,7 +169,7 @@ def of_check(check: PlaybackCheck, now: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds < 600 else ago(seconds)
+    return f"{round(seconds, 2):.3g} s" if seconds < 600 else ago(seconds)
 
 
 def _rate(bits: float) -> str:

@@ -192,3 +192,10 @@ def test_what_holds_secrets_is_not_committed() -> None:
         assert done.returncode == 0, name
     tracked = subprocess.run([*git, "ls-files", "-ci", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True)
     assert tracked.stdout == b""
+
+
+def test_the_schema_leads_into_no_page() -> None:
+    """What an editor shows of a key has no links: the page that they lead into is not there."""
+    done = run("schema")
+    assert "which are checked too" in done.out
+    assert re.findall(r'"description": "[^"]*\]\([^"]*"', done.out) == []

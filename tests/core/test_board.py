@@ -212,6 +212,7 @@ Changing = Callable[[], Stream]
 KEEPS: dict[str, tuple[Changing, bool]] = {
     "nothing": (stream, True),
     "a label": (lambda: stream(labels={"team": "x"}), True),
+    "when it is expected": (lambda: stream(expected="never"), True),
     "its address": (lambda: stream(domain="other"), False),
     "its account": (lambda: stream(account="other"), False),
 }
@@ -378,6 +379,19 @@ def test_what_is_shown_expires_first_where_it_ends_first() -> None:
     assert made.expires() == 70
 
 
+def test_changes_between_definite_states_are_counted() -> None:
+    """The first answer is none, nor is a failure; from one definite state to another, also across a failure, is one."""
+    made, _ = board()
+    one, counts = record(made), []
+    for mono, state in enumerate([State.ACTIVE, State.INACTIVE, None, State.INACTIVE, State.ACTIVE, State.NOT_FOUND]):
+        if state is None:
+            made.failed(one, FAULT, at(mono))
+        else:
+            made.answered(one, Answer(state), "Action", at(mono))
+        counts.append(one.changes)
+    assert counts == [0, 1, 1, 1, 2, 3]
+
+
 def test_figures_count_until_their_end() -> None:
     """At their end they still count, after it they are gone, and a new version says so once."""
     made, told = board(max_age=600.0)
@@ -392,6 +406,17 @@ def test_figures_count_until_their_end() -> None:
     assert (one.listed, made.version) == (None, before + 1)
     made.outdate(at(41))
     assert (made.version, len(told)) == (before + 1, 1)
+
+
+def test_figures_of_a_list_and_of_the_answer_stand_beside_each_other() -> None:
+    """What both tell is taken from the list, the rest from whichever says it; without either, from the other."""
+    made, _ = board(max_age=600.0)
+    one, own = record(made), Figures(frames=25.0, width=640)
+    made.answered(one, Answer(State.ACTIVE, figures=own), "Action", at(0))
+    assert one.row(1, 600, LIVE).figures == own
+    made.figured(one, Figures(frames=50.0, height=480), at(1), 40.0)
+    assert one.row(2, 600, LIVE).figures == Figures(frames=50.0, width=640, height=480)
+    assert one.row(41, 600, LIVE).figures == own
 
 
 @pytest.mark.parametrize(
@@ -416,8 +441,8 @@ def test_only_a_live_stream_has_figures(answer: Answer | None, failed: bool) -> 
 def test_each_attempt_is_news_of_its_kind() -> None:
     """Whoever follows a stream hears of outcomes, of calls held back, of inputs and of figures, each once."""
     made, _ = board()
-    one, news = record(made), list[News]()
-    made.on_news.append(lambda _of, what: news.append(what))
+    one, news = record(made), list[tuple[str, News]]()
+    made.on_news.append(lambda of, what: news.append((of.key[1], what)))
     made.answered(one, Answer(State.ACTIVE), "Action", at(0))
     made.add_inputs(one, (PUSH,))
     made.figured(one, MOVING, at(1), 40.0)
@@ -426,7 +451,8 @@ def test_each_attempt_is_news_of_its_kind() -> None:
     made.withhold(one, FAULT, at(4))
     made.answered(one, Answer(State.ACTIVE), "Action", at(5))
     made.withhold(one, FAULT, at(6))
-    assert news == [
+    assert {name for name, _ in news} == {"a"}
+    assert [what for _, what in news] == [
         News.OUTCOME, News.OUTCOME, News.FIGURES, News.FIGURES, News.OUTCOME, News.OUTCOME, News.WITHHELD,
     ]  # fmt: skip
 

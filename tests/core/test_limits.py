@@ -18,7 +18,7 @@ from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.follow_ups import FollowUps
 from exporter.rounds.limits import Limits
-from exporter.rounds.pace import Pace
+from exporter.rounds.pace import Pace, Part
 from exporter.rounds.prober import Prober
 from exporter.rounds.shared import Clock
 from exporter.rounds.turns import Turns
@@ -296,6 +296,47 @@ def test_what_was_throttled_before_its_key_was_known_stays_so() -> None:
     shared = limits.identify(owner, "key", 100.5)[ACTION]
     assert shared is not pace
     assert (shared.rate(100.5), shared.wait(100.5)) == (5.0, pace.wait(100.5))
+
+
+class Other(Pace):
+    """A pace of another kind."""
+
+
+def test_paces_that_are_made_otherwise_take_over_what_was_used() -> None:
+    """Paces of known keys are made anew, with their limits and their throttling, and so back again; others stay."""
+    limits, known, unknown = Limits(), ("tencent", "a"), ("tencent", "b")
+    limits.configure(known, {ACTION: 10.0})
+    limits.identify(known, "key", 0.0)[ACTION].throttled(0.0)
+    before, made = limits.configure(unknown, {ACTION: 4.0})[ACTION], []
+
+    def make(provider: str, identity: str, action: str, limit: float) -> Pace:
+        made.append((provider, identity, action, limit))
+        return Other(limit)
+
+    limits.use(make, 0.5)
+    pace = limits.configure(known, {ACTION: 10.0})[ACTION]
+    assert (type(pace), pace.limit, pace.rate(0.5)) == (Other, 10.0, 5.0)
+    assert limits.configure(unknown, {ACTION: 4.0})[ACTION] is before
+    assert type(limits.identify(unknown, "new", 0.5)[ACTION]) is Other
+    assert made == [("tencent", "key", ACTION, 10.0), ("tencent", "new", ACTION, 4.0)]
+    limits.use(None, 0.6)
+    pace = limits.identify(known, "key", 0.6)[ACTION]
+    assert (type(pace), pace.rate(0.6)) == (Pace, 5.0)
+
+
+def test_parts_of_small_quotas_take_turns_by_unix_time() -> None:
+    """Whenever the clocks are compared anew, paces that are there and new ones keep to the turns of their part."""
+    limits, names = Limits(), list[str]()
+    limits.share(Part(1, 4), 3.0)
+    for ahead in (3.0, 7.25):
+        if names:
+            limits.align(ahead)
+        names.append(str(ahead))
+        for name in names:
+            pace = limits.configure(("tencent", name), {ACTION: 1.0})[ACTION]
+            gap = WINDOW / pace.limit
+            assert pace.limit == 0.25
+            assert (ahead + pace.wait(0.0)) % gap == pytest.approx(gap / 4)
 
 
 @settings(max_examples=60, deadline=None)

@@ -89,6 +89,20 @@ def test_nothing_is_asked_again_that_is_settled_or_known() -> None:
     assert planned([Page({}, origin="a")], known) == (1, dict.fromkeys(["s0", "s1", "s2"], GONE), [], [])
 
 
+def test_a_list_is_asked_for_so_often_at_most_whoever_answers() -> None:
+    """Answers that nobody counts keep no round asking: it asks from the first page each time, with rows of its own."""
+    seen, rows = outlook(), []
+    seen.origins[SCOPE].note("a", 990.0)
+    steps = plan(list_only(absent=GONE, elsewhere="somewhere"), account(), streams(2), seen)
+    (query,) = next(steps).ask
+    for _ in range(FEWEST):
+        assert (query.page, query.token) == (1, "")
+        step = steps.send((query, Page({"s0": LIVE, "x": LIVE}, origin="a")))
+        rows.append(step.rows)
+        query, *_ = [*step.ask, query]
+    assert (step.ask, names(step.elsewhere), rows) == ([], ["s1"], [2] * FEWEST)
+
+
 def test_what_another_process_may_have_is_not_down() -> None:
     """Two processes answer: each settles what it has, and nobody says what neither showed."""
     pages = [Page({"s0": LIVE}, origin="a"), Page({"s1": LIVE}, origin="b")]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.model import Account, Answer, Call, State, Stream
+from exporter.model import Account, Answer, Call, Figures, State, Stream
 from exporter.providers import all_providers
 from exporter.providers.interface import AnyProvider, Listing, Page
-from exporter.rounds.plan import LARGEST_PAGE, Listed, Outlook, Query, choose, cost, plan
+from exporter.rounds.plan import LARGEST_PAGE, Listed, Outlook, Query, choose, cost, figure_groups, plan
 
 LIVE = Answer(State.ACTIVE)
 GONE = Answer(State.INACTIVE)
@@ -299,6 +299,137 @@ def test_a_query_asks_for_its_page_of_its_scope() -> None:
     (second,) = steps.send((first, paged(names(streams(150)))(first))).ask
     assert second.ask(account()) == Call("List", "1", {"Scope": "room", "Page": 2, "Own": True})
     assert names(second.streams) == [f"s{number}" for number in range(100, 150)]
+
+
+def by_token(**fields: Any) -> Listing[Any, Any]:
+    """Return a listing whose pages go by tokens."""
+
+    def ask_next(account: Account, scope: str, token: str) -> Call:
+        return Call("List", "1", {"Scope": scope, "Token": token, "Own": own(account)})
+
+    return listing(ask_next=ask_next, **fields)
+
+
+def test_pages_by_token_are_asked_for_with_the_token_of_the_page_before() -> None:
+    """The first page is asked for without a token, each further one with what the page before it said."""
+    steps = plan(cloud(by_token()), account(plan="list"), streams(3), outlook())
+    (first,) = next(steps).ask
+    (second,) = steps.send((first, Page({"s0": LIVE}, token="t1"))).ask
+    (third,) = steps.send((second, Page({"s1": LIVE}, token="t2"))).ask
+    assert [one.token for one in (first, second, third)] == ["", "t1", "t2"]
+    assert [one.ask(account()).params for one in (first, second, third)] == [
+        {"Scope": "room", "Page": 1, "Own": True},
+        {"Scope": "room", "Token": "t1", "Own": True},
+        {"Scope": "room", "Token": "t2", "Own": True},
+    ]
+    assert replace(third, api=listing()).ask(account()).params == {"Scope": "room", "Page": 3, "Own": True}
+    assert names([query.streams[0] for query in steps.send((third, Page({}))).ask]) == ["s2"]
+
+
+@pytest.mark.parametrize(("read", "left", "goes_on"), [(1, 1, True), (2, 2, True), (2, 1, False), (3, 3, True)])
+def test_as_many_pages_by_token_are_expected_as_were_read(read: int, left: int, goes_on: bool) -> None:
+    """A token does not say how many pages follow: the list goes on while asking singly would not cost less."""
+    watched = streams(100)
+    steps = plan(cloud(by_token()), account(), watched, outlook())
+    (query,) = next(steps).ask
+    for number in range(1, read + 1):
+        shown = names(watched[number - 1 : number if number < read else 100 - left])
+        step = steps.send((query, Page(dict.fromkeys(shown, LIVE), token="more")))
+        query = step.ask[0]
+    assert query.page == (read + 1 if goes_on else 0)
+    assert len(step.ask) == (1 if goes_on else left)
+
+
+def test_a_single_call_is_asked_of_the_account() -> None:
+    """What a single call needs to know of the account and of the stream, it is handed."""
+    main: Any = all_providers()["tencent"].main
+    single = replace(main, ask=lambda account, stream: Call("One", stream.name, {"Own": own(account)}))
+    assert Query(single, tuple(streams(1))).ask(account()) == Call("One", "s0", {"Own": True})
+
+
+@pytest.mark.parametrize(("whole", "rows"), [(True, 7 + 2), (False, None)])
+def test_the_rows_of_a_list_are_told_once_it_was_read_whole(whole: bool, rows: int | None) -> None:
+    """They are those of all pages, as many as the provider sent, and told with the last page; none of a part."""
+    steps = plan(cloud(), account(plan="list"), streams(3), outlook())
+    (query,) = next(steps).ask
+    step = steps.send((query, Page({"s0": LIVE, "x": LIVE}, pages=2, size=7, complete=whole)))
+    assert step.rows is None
+    assert steps.send((step.ask[0], Page({"s1": LIVE, "y": LIVE}, pages=2))).rows == rows
+
+
+def test_a_bug_in_one_list_spares_the_others() -> None:
+    """What a provider's own code raises is told for that list, which then is over; the others go on."""
+    bug = RuntimeError("a bug")
+
+    def keys(_account: Account, stream: Any) -> tuple[Hashable, ...]:
+        if stream.domain == "hall":
+            raise bug
+        return (stream.name,)
+
+    watched = [*streams(2), *streams(2, "hall", "h")]
+    steps = plan(cloud(listing(keys=keys)), account(plan="list"), watched, outlook())
+    room, hall = next(steps).ask
+    step = steps.send((hall, Page({"h0": LIVE})))
+    assert (step.bug, step.ask, step.settled) == (bug, [], [])
+    step = steps.send((room, Page({"s0": LIVE, "s1": LIVE})))
+    assert (step.bug, [stream.name for stream, _ in step.settled]) == (None, ["s0", "s1"])
+    with pytest.raises(StopIteration):
+        next(steps)
+
+
+@pytest.mark.parametrize(("singly", "listed"), [(True, ["s1"]), (False, ["s0", "s1"])])
+def test_an_old_list_does_not_overrule_an_answer_that_a_stream_is_not_live(singly: bool, listed: list[str]) -> None:
+    """A list that is asked for seldom may be old: who is down is asked singly, where that can be asked."""
+    rare: dict[str, Any] = {"every": lambda _account: 10.0}
+    provider = cloud(listing(**rare)) if singly else list_only(**rare)
+    step = next(plan(provider, account(plan="list"), streams(2), outlook(down={"s0"})))
+    assert names(step.ask[0].streams) == listed
+    assert [query.streams[0].name for query in step.ask[1:]] == (["s0"] if singly else [])
+
+
+# --- lists of figures -------------------------------------------------------------------------------------------------
+
+FAST, SLOW = Figures(frames=50.0), Figures(frames=5.0)
+
+
+def with_figures(*listings: Listing[Any, Any]) -> AnyProvider:
+    """Return a cloud with these lists of figures."""
+    return replace(cloud(), figures=listings)
+
+
+def test_lists_of_figures_are_due_after_their_time_the_oldest_first() -> None:
+    """A list that was never made comes first, then the one made longest ago; one that is not due yet does not come."""
+    provider = with_figures(listing(every=lambda _account: 10.0))
+    rooms = ("new", "old", "older", "due", "fresh")
+    watched = [stream for room in rooms for stream in streams(1, room, room)]
+    ages = {"old": 20.0, "older": 30.0, "due": 10.0, "fresh": 9.9}
+    listed = {("List", room): Listed(1000.0 - age, 1) for room, age in ages.items()}
+    groups = figure_groups(provider, account(), watched, 1000.0, listed)
+    assert [group.scope for group in groups] == ["new", "older", "old", "due"]
+    assert figure_groups(provider, account(figures=False), watched, 1000.0, listed) == []
+
+
+def test_a_list_of_figures_is_read_page_by_page() -> None:
+    """Each page tells its streams' figures, the next one is asked for while streams are left; then the rows count."""
+    provider = with_figures(by_token())
+    (group,) = figure_groups(provider, account(), streams(3), 0.0, {})
+    step = group.learn_figures(provider, account(), 1, Page({"s0": None}, figures={"s0": FAST}, token="t"))
+    assert [(stream.name, figures) for stream, figures in step.told] == [("s0", FAST)]
+    assert step.ask is not None
+    assert (step.ask.page, step.ask.token, names(step.ask.streams), step.rows) == (2, "t", ["s1", "s2"], None)
+    step = group.learn_figures(provider, account(), 2, Page({"s1": None, "x": None}, figures={"s1": SLOW}, pages=2))
+    assert [(stream.name, figures) for stream, figures in step.told] == [("s1", SLOW)]
+    assert (step.ask, step.rows) == (None, 3)
+
+
+@pytest.mark.parametrize(("plan", "page"), [("auto", None), ("list", 2)])
+def test_a_list_of_figures_is_not_read_on_for_one_stream(plan: Any, page: int | None) -> None:
+    """More pages than streams that are left are read only where the account says to list."""
+    provider = with_figures(listing())
+    (group,) = figure_groups(provider, account(), streams(2), 0.0, {})
+    configured = account(plan=plan)
+    step = group.learn_figures(provider, configured, 1, Page({"s0": None}, figures={"s0": FAST}, pages=9))
+    assert ((step.ask and step.ask.page), step.rows) == (page, None)
 
 
 # --- absence that settles ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from exporter.model import Reason, Reply, Request
 from exporter.providers.document import CHEAP_BYTES
 from exporter.providers.interface import Malformed
-from exporter.providers.reading import page_count
+from exporter.providers.reading import as_integer, check_echo, page_count, unix_seconds
 from exporter.rounds.planning import PLANNED_AT_ONCE
 from exporter.rounds.prober import Prober
 from exporter.transport.aside import Reader
@@ -164,3 +164,28 @@ def test_the_reader_works_in_one_thread_without_the_collector() -> None:
         assert gc.isenabled()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("field", ["First", "second", "third"])
+def test_each_parameter_that_an_answer_repeats_is_compared(field: str) -> None:
+    """One that is equal, missing or null hides no other that is not; names may be in any case."""
+    asked: dict[str, str | int] = {"first": "a", "second": 2, "third": "c", "fourth": "d"}
+    check_echo({"First": "a", "second": 2, "third": "c", "other": "x", "fourth": None}, asked)
+    with pytest.raises(Malformed, match=f"^{field} names something other than what was asked for$"):
+        check_echo({"fourth": None, "First": "a", "second": 2, "third": "c", field: "other"}, asked)
+
+
+def test_numbers_at_their_limits() -> None:
+    """Digits count up to nineteen and within 64 bits; a time is any after 0 that is no nonsense."""
+    digits = {
+        "0" * 18 + "1": 1,
+        "0" * 19 + "1": None,
+        str(2**63 - 1): 2**63 - 1,
+        str(2**63): None,
+        "-1": None,
+        "": None,
+    }
+    assert {text: as_integer(text) for text in digits} == digits
+    times = {0: None, 1: 1.0, -1: None, 10**12 - 1: 1e12 - 1, 10**12: None}
+    assert {number: unix_seconds(number) for number in times} == times
+    assert (unix_seconds("1500", 1000.0), unix_seconds(10**15, 1000.0)) == (1.5, None)

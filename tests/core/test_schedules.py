@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from exporter.config import Config, ConfigErrors, load
 from exporter.providers import all_providers
 from exporter.schedule import ALWAYS, NEVER, Expectations, Interval, Schedule, Window
+from exporter.schedule.coverage import LAST_YEAR, Coverage, clock_changes
+from exporter.schedule.intervals import merged
 
 TABLE = Path(__file__).parent.parent / "data" / "time_intervals" / "verdicts.json.gz"
 HEAD = "accounts: [{name: t, provider: tencent, secret_id: i, secret_key: k}]\n"
@@ -239,6 +241,11 @@ def test_nothing_changes_before_what_is_foreseen(several: list[Interval], start:
         (Schedule((), (Interval(times=((0, 800),)), Interval(times=((0, 1440),), zone=BERLIN))), 1.8e9, None),
         (Schedule((), (Interval(times=((0, 720),)), Interval(times=((720, 1440),), zone=ZoneInfo("Etc/UTC")))), 1.8e9,
          None),
+        # The day after a clock change counts from its own midnight, and the calendar goes on for very long.
+        (Schedule((), (Interval(weekdays=frozenset({0}), zone=BERLIN),)), instant(BERLIN, 2026, 3, 28, 12),
+         instant(BERLIN, 2026, 3, 29)),
+        (Schedule((), (Interval(years=((LAST_YEAR, LAST_YEAR),)),)), instant(UTC, 9990, 1, 1),
+         instant(UTC, LAST_YEAR, 1, 1)),
         # A zone takes over from another.
         (Schedule((), (Interval(times=((540, 1020),), zone=BERLIN), Interval(times=((540, 1020),), zone=NEW_YORK))),
          instant(BERLIN, 2026, 7, 1, 9), instant(NEW_YORK, 2026, 7, 1, 17)),
@@ -249,6 +256,68 @@ def test_nothing_changes_before_what_is_foreseen(several: list[Interval], start:
 def test_changes_that_are_hard_to_foresee(schedule: Schedule, at: float, expected: float | None) -> None:
     """Clock changes, leap days, years, and turns that leave no gap."""
     assert schedule.next_change(at) == expected
+
+
+class Watched(tzinfo):
+    """UTC, which counts how often somebody looks at it."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def utcoffset(self, _when: datetime | None) -> timedelta:
+        """Return nothing."""
+        self.looks += 1
+        return timedelta()
+
+    def dst(self, _when: datetime | None) -> timedelta:
+        """Return nothing."""
+        return timedelta()
+
+    def tzname(self, _when: datetime | None) -> str:
+        """Return a name."""
+        return "watched"
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [{"times": ((0, 720),)}, {"times": ((720, 1440),)}],
+        [{"times": ((0, 800),)}, {"times": ((700, 1440),)}, {"weekdays": frozenset({3})}],
+        [{"weekdays": frozenset({0})}, {"weekdays": frozenset(range(1, 7))}],
+        [{"days": ((1, 15),)}, {"days": ((16, -1),), "times": ((0, 900),)}, {"times": ((900, 1440),)}],
+        [{"months": frozenset({2}), "weekdays": frozenset({1}), "days": ((29, 29),)}],
+    ],
+)
+def test_days_that_change_nothing_are_not_looked_through(shapes: list[dict[str, Any]]) -> None:
+    """Forty years in which the calendar shows that nothing changes cost no look at the hours of each day."""
+    zone = Watched()
+    Coverage([Interval(zone=zone, **shape) for shape in shapes]).next_flip(1.8e9)
+    assert zone.looks < 60
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "expected"),
+    [
+        (BERLIN, (2026, 3, 29), [instant(UTC, 2026, 3, 29, 1)]),
+        (BERLIN, (2026, 10, 25), [instant(UTC, 2026, 10, 25, 1)]),
+        (BERLIN, (2026, 10, 26), []),
+        (ZoneInfo("America/St_Johns"), (2010, 11, 7), [instant(UTC, 2010, 11, 7, 2, 31)]),
+        (ZONES[2], (2024, 10, 6), [instant(UTC, 2024, 10, 5, 15, 30)]),
+        (ZoneInfo("Africa/Monrovia"), (1972, 1, 6), [instant(UTC, 1972, 1, 7) + 2670]),
+    ],
+)
+def test_a_clock_change_is_found_to_the_second(zone: tzinfo, day: tuple[int, int, int], expected: list[float]) -> None:
+    """From whatever second on a day is looked at, its clock change is where it is, and other days have none."""
+    start = instant(zone, *day)
+    for later in (0, 1, 2.5):
+        assert list(clock_changes(zone, start + later, start + 86_400 + later)) == expected
+
+
+def test_ranges_that_meet_are_one() -> None:
+    """Ranges that overlap, meet or lie within each other cover what the fewest do, in whatever order they come."""
+    ranges = [(60, 90), (0, 30), (30, 40), (62, 70), (80, 100), (120, 130)]
+    for turned in (ranges, ranges[::-1]):
+        assert merged(iter(turned)) == [(0, 40), (60, 100), (120, 130)]
 
 
 def test_maintenance_hides_what_is_expected_and_nothing_else() -> None:
@@ -314,11 +383,31 @@ def test_verdicts_are_kept_for_a_minute_or_up_to_the_next_edge_of_maintenance() 
     made = Expectations([Schedule(("always",), None, opened)])
     spans = [(-60, 0), (0, 10), (10, 20), (20, 60), (60, 90), (90, 120), (120, 150), (150, 180)]
     for start, end in [*spans, *reversed(spans), *spans[::2], *spans[1::2]]:
-        for at in (end - 0.5, start, start + 5):
+        for at in (start, start + 5, end - 0.5):
             verdicts = made.at(minute + at)
             assert (verdicts.since - minute, verdicts.until - minute) == (start, end)
             inside = any(window.start <= minute + start < window.end for window in opened)
             assert verdicts.expected == (not inside,)
+
+
+def test_all_schedules_of_a_zone_look_at_its_wall_once() -> None:
+    """However many schedules there are, a verdict on all of them costs one look at each zone's wall."""
+    zone = Watched()
+    made = [Schedule((f"{hour}",), (Interval(times=((60 * hour, 1440),), zone=zone),)) for hour in range(24)]
+    assert sum(Expectations(made).at(instant(UTC, 2026, 11, 26, 12)).expected) == 13
+    assert zone.looks < 4
+
+
+def test_each_stream_follows_its_own_schedule() -> None:
+    """What is expected of it, what changes next and what maintenance is under way are those of its own schedule."""
+    now, key = instant(UTC, 2026, 11, 26, 12), ("tencent", "own")
+    opened = Window(now - 60, now + 60)
+    own = Schedule(("office",), (Interval(times=((540, 1020),)),), (opened,))
+    made = Expectations([ALWAYS, own], {key: 1})
+    verdicts = made.at(now)
+    assert [verdicts.of(("tencent", name)).expected for name in ("own", "other")] == [False, True]
+    assert (verdicts.of(key).next_change, verdicts.of(key).maintenance) == (now + 60, opened)
+    assert not Expectations([own]).at(0.5).of(key).expected, "from the first second of Unix time on"
 
 
 def test_a_stream_that_follows_nothing_else_follows_the_first() -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import socket
+import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -97,7 +101,7 @@ class Net:
 async def opened(http: Http = UNSET, **given: Any) -> AsyncIterator[Net]:
     """Open a fetcher whose connections need no rest."""
     rates = Rates(asyncio.get_running_loop().time)
-    async with Fetcher(rates, rest=0.0, **given) as fetcher:
+    async with Fetcher(rates, rest=0.0, gap=30.0, **given) as fetcher:
         yield Net(fetcher, http)
 
 
@@ -301,11 +305,57 @@ def test_a_body_that_falls_silent_is_told_apart_from_one_that_is_late() -> None:
 
     async def main() -> None:
         async with serving(behave) as heard, opened() as net:
-            seen = await net.get(f"{heard.url}/a.flv", silence=0.15, seconds=0.1)
+            seen = await net.get(f"{heard.url}/a.flv", silence=0.6, seconds=0.5)
             assert (seen.body, seen.fetched.ending, seen.fetched.received) == (b"xxxx", "silent", 4)
-            seen = await net.get(f"{heard.url}/a.flv", seconds=0.1)
+            seen = await net.get(f"{heard.url}/a.flv", seconds=0.5)
             assert (seen.error.reason, str(seen.error)) == (Reason.TIMEOUT, "no complete answer in time")
             assert seen.error.received == len(seen.body) > 0
+            assert heard.connections == 2
+
+    run(main)
+
+
+def test_an_event_loop_that_was_held_up_takes_what_came_meanwhile() -> None:
+    """Only when that is taken, and nothing more comes, a body is silent."""
+
+    def serve(listener: socket.socket, hold_up: Callable[[], None]) -> None:
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(1000)
+            peer.sendall(b"HTTP/1.1 200 OK\r\n\r\nx")
+            hold_up()
+            held_up.wait(10)
+            peer.sendall(b"y")
+            goes_on.set()
+            peer.recv(1)
+
+    held_up, goes_on = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            loop = asyncio.get_running_loop()
+
+            def hold_up() -> None:
+                held_up.set()
+                goes_on.wait(10)
+                time.sleep(0.25)
+
+            soon = partial(loop.call_soon_threadsafe, loop.call_later, 0.1, hold_up)
+            threading.Thread(target=serve, args=(listener, soon), daemon=True).start()
+            async with opened() as net:
+                seen = await net.get(f"http://127.0.0.1:{listener.getsockname()[1]}/a.flv", silence=0.2)
+        assert (seen.body, seen.fetched.ending) == (b"xy", "silent")
+
+    run(main)
+
+
+def test_a_used_connection_is_told_and_can_be_refused() -> None:
+    """What comes over one may be another request's answer, so whoever doubts it asks anew."""
+
+    async def main() -> None:
+        async with serving(saying(answer(PLAYLIST))) as heard, opened() as net:
+            told = [(await net.get(f"{heard.url}/a", new=new)).fetched.reused for new in (False, False, True)]
+            assert told == [False, True, False]
             assert heard.connections == 2
 
     run(main)
@@ -388,10 +438,11 @@ def test_each_failure_has_its_reason_and_tells_no_secret(what: str, caplog: pyte
         asyncio.get_running_loop().set_debug(True)
         async with serving(behave) as heard, opened() as net:
             url = f"{heard.url}/{CANARY}/a.m3u8?token={CANARY}"
-            seen = await net.get(url, address(url, shown=heard.url), seconds=0.2 if reason is Reason.TIMEOUT else 10)
+            seconds = 0.8 if reason is Reason.TIMEOUT else 10
+            seen = await net.get(url, address(url, shown=heard.url), seconds=seconds)
             assert (seen.error.reason, seen.error.received) == (reason, received)
             assert CANARY not in told(seen.error)
-            again = await net.get(url, seconds=0.2)
+            again = await net.get(url, seconds=seconds)
             assert isinstance(again.outcome, NotFetched)
             once_more = 2 if what == "closed before a byte" else 1
             assert heard.connections == (1 if reason is Reason.MALFORMED else 2 * once_more)

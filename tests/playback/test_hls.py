@@ -17,10 +17,10 @@ from exporter.playback.hls import (
     MalformedPlaylist,
     Master,
     Media,
-    Motion,
     read,
     select,
 )
+from exporter.playback.motion import Motion
 from exporter.playback.urls import target
 
 URL = "https://play.example.com/live/a/index.m3u8?token=hush"
@@ -95,9 +95,9 @@ def test_origins_are_read(origin: str) -> None:
     ("target", "rows", "seconds"),
     [
         ("4.5", (), 4.5), ("0", ("a",), 4.0), ("-1", ("a",), 4.0), ("nan", ("a",), 4.0), ("inf", ("a",), 4.0),
-        ("3601", ("a",), 4.0), ("3600", ("a",), 3600.0), ("0", (), 2.0),
-        ("0", ("#EXTINF:nan,\na", "#EXTINF:-3,\nb"), 2.0),
-        ("0", ("#EXTINF:2,\na", "#EXTINF:9.5,\nb", "#EXTINF:3,\nc"), 9.5), ("0", ("#EXTINF:1e300,\na",), 2.0),
+        ("3601", ("a",), 4.0), ("3600", ("a",), 3600.0), ("0", (), 10.0),
+        ("0", ("#EXTINF:nan,\na", "#EXTINF:-3,\nb"), 10.0), ("2", ("#EXTINF:12,\na",), 12.0),
+        ("0", ("#EXTINF:2,\na", "#EXTINF:9.5,\nb", "#EXTINF:3,\nc"), 9.5), ("0", ("#EXTINF:1e300,\na",), 10.0),
     ],
 )  # fmt: skip
 def test_target_durations(target: str, rows: tuple[str, ...], seconds: float) -> None:
@@ -334,20 +334,34 @@ def test_rows_that_stand_are_told_after_three_target_durations(target: float, li
 
 def test_rows_that_move_again_are_told_at_once() -> None:
     """A stream that comes back is up with its first new row, whether it ever moved before or not."""
-    assert looks((0, 1), (15, 1), (30, 2), (45, 2), (60, 3)) == [None, False, True, False, True]
+    assert looks((0, 1), (5, 1), (10, 1), (15, 2), (20, 2), (25, 2), (30, 3)) == [
+        None, None, False, True, True, False, True,
+    ]  # fmt: skip
 
 
 def test_two_caches_that_take_turns_do_not_move() -> None:
     """Old rows that come back are not new ones, not even with several caches; new ones in between are."""
     assert looks((0, 1), (1, 2), (3, 1), (5, 2), (6.9, 1), (7, 2)) == [None, True, True, True, True, False]
-    turns = looks(*((second, second % 8) for second in range(20)))
-    assert turns == [None, *[True] * 12, *[False] * 7]
+    turns = looks(*((second, second * 9 % 16) for second in range(36)))
+    assert turns == [None, *[True] * 30, *[False] * 5]
     assert looks((0, 1), (5, 2), (10, 1), (10.9, 1), (11, 3)) == [None, True, True, True, True]
 
 
-def test_rows_stand_while_nobody_looks() -> None:
-    """After a pause, rows that are the same have stood all the time."""
-    assert looks((0, 1), (1, 2), (1000, 2)) == [None, True, False]
+def test_one_look_after_a_pause_does_not_tell_that_rows_stand() -> None:
+    """The encoder may have begun anew meanwhile and come to the same number, or a cache be that much behind; looks
+    that are far apart tell all the same, the second after the last change.
+    """
+    assert looks((0, 1), (1, 2), (1000, 2), (1003.9, 2), (1004, 2)) == [None, True, True, True, False]
+    assert looks((0, 1), (1, 2), (16, 2), (18, 3), (33, 3), (35, 4)) == [None, True, True, True, True, True]
+    assert looks((0, 1), (60, 2), (120, 2), (180, 2), (240, 2)) == [None, True, True, False, False]
+
+
+def test_a_target_duration_that_shrinks_leaves_rows_the_time_they_had() -> None:
+    """A list whose long row leaves its window says less of how long the next one may take."""
+    motion = Motion()
+    assert [motion.look(at(1, target), now) for target, now in ((10, 0.0), (2, 5.0), (2, 29.0), (2, 30.0))] == [
+        None, None, None, False,
+    ]  # fmt: skip
 
 
 def test_the_last_change_is_remembered() -> None:
@@ -372,17 +386,17 @@ def test_when_to_look_again() -> None:
     assert again((0, 1), target=4) == 4
     assert again((0, 1), target=0.2) == 1
     assert again((0, 1), (5.5, 1), target=2) == pytest.approx(0.6)
-    assert again((0, 1), (6, 1), target=2) == math.inf
+    assert again((0, 1), (3, 1), (6, 1), target=2) == math.inf
     assert again((0, 1), (2, 2), target=2) == math.inf
     assert again((0, 1), (2, 2), (3, 2), target=2) == pytest.approx(5.1)
-    assert again((0, 1), (2, 2), (8, 2), target=2) == math.inf
+    assert again((0, 1), (2, 2), (8, 2), target=2) == pytest.approx(4.1)  # nobody has looked for too long
+    assert again((0, 1), (2, 2), (5, 2), (8, 2), target=2) == math.inf
     assert again((0, 1), (2, 2), (62, 3), target=5) == math.inf
     assert again((0, 1), (2, 2), (62.1, 3), target=5) == 5  # it may have stopped while nobody looked
     assert again((0, 1), (2, 2), (62.1, 3), (67.1, 3), target=5) == pytest.approx(10.1)
     assert again((0, 1), (2, 2), (62.1, 3), (67.1, 4), target=5) == math.inf
     assert again((0, 1), (90, 2), target=30) == math.inf
     assert again((0, 1), (91, 2), target=30) == 30
-    assert Motion().again(at(1, 3.0), 0.0) == 3
 
 
 # --- master playlists ------------------------------------------------------------------------------------------------

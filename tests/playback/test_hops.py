@@ -115,6 +115,22 @@ def test_after_a_long_time_of_doubt_it_begins_anew() -> None:
     assert made.differs("tencent/a", 13 + MAX_AGE) is False
 
 
+def test_checks_that_fail_for_long_begin_anew() -> None:
+    """However often they fail: doubt counts from the first one on."""
+    made = viewed()
+    for mono in (0, 2, 4):
+        made.says("tencent/a", LIVE, mono)
+        made.check("tencent/a", mono + 1, up=False)
+    for mono in range(10, 71, 10):
+        made.says("tencent/a", LIVE, mono)
+        made.check("tencent/a", mono, up=None)
+    made.check("tencent/a", 72, up=False)
+    made.says("tencent/a", LIVE, 73)
+    assert made.differs("tencent/a", 74) is False
+    made.check("tencent/a", 75, up=False)
+    assert made.differs("tencent/a", 76) is True
+
+
 def test_an_address_that_was_not_checked_for_long_begins_anew() -> None:
     """What its last check found had been withdrawn: nobody knows what was meanwhile."""
     made = viewed()
@@ -354,6 +370,22 @@ def test_only_its_live_streams_speak_for_a_side_that_is_live() -> None:
     assert made.differs("zego/z", 4) is False
     made.says("tencent/a", LIVE, 5)
     assert made.differs("zego/z", 6) is True
+
+
+def test_one_of_its_live_streams_is_enough_for_a_side() -> None:
+    """The side has been live since the first of them was, and has said so again when another one did."""
+    made = Watching().watch(
+        ("tencent", stream("tencent", "a", "final")),
+        ("tencent", stream("tencent", "b", "final")),
+        ("zego", stream("zego", "z", "final")),
+    )
+    made.says("tencent/a", LIVE, 0)
+    made.says("tencent/b", DOWN, 0)
+    made.says("zego/z", DOWN, 1)
+    made.says("tencent/b", LIVE, 10)
+    assert made.differs("zego/z", 11) is False
+    made.says("zego/z", DOWN, 12)
+    assert made.differs("zego/z", 13) is True
 
 
 def test_a_spare_that_nobody_expects_is_not_waited_for() -> None:

@@ -6,6 +6,8 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
+import pytest
+
 from exporter.playback.queue import ALWAYS, LOST, MOST_AT_ONCE, Queue
 from testbed.virtual import run
 
@@ -39,10 +41,11 @@ class Desk:
         return [round(when - START, 3) for when, name in self.begun if name == entry]
 
 
-def queue(desk: Desk, concurrency: int = 2) -> Queue[str]:
+def queue(desk: Desk, concurrency: int | None = 2) -> Queue[str]:
     """Return a queue that runs on the running loop's time."""
     made: Queue[str] = Queue(desk.work, lambda entry: entry.partition("/")[0], asyncio.get_running_loop().time)
-    made.concurrency = concurrency
+    if concurrency is not None:
+        made.concurrency = concurrency
     made.run(True)
     return made
 
@@ -59,6 +62,22 @@ def test_each_has_its_time() -> None:
 
     run(story())
     assert desk.times("a/1") == [0.0, 10.0, 20.0]
+
+
+@pytest.mark.parametrize(("told", "most"), [(None, 1), (3, 3)])
+def test_each_in_its_turn_and_no_more_than_told(told: int | None, most: int) -> None:
+    """Of a host, as many are under way as the queue was told, one until then; they begin in the order given."""
+    desk = Desk({"a": 1.0})
+
+    async def story() -> None:
+        made = queue(desk, told)
+        made.keep(f"a/{i}" for i in range(7))
+        await asyncio.sleep(9)
+        await made.close()
+
+    run(story())
+    assert desk.most["a"] == most
+    assert [name for _, name in desk.begun] == [f"a/{i}" for i in range(7)]
 
 
 def test_a_slow_host_delays_only_its_own() -> None:
@@ -96,6 +115,21 @@ def test_many_slow_hosts_leave_room_for_each_other() -> None:
     assert desk.most["late"] == ALWAYS
 
 
+def test_whoever_ends_makes_room_for_other_hosts_too() -> None:
+    """When as many are under way as there may be in all, a host's third begins once any other has ended."""
+    desk = Desk({"a": 1000.0, "other0": 5.0, **{f"other{i}": 1000.0 for i in range(1, MOST_AT_ONCE - ALWAYS)}}, 1000.0)
+
+    async def story() -> None:
+        made = queue(desk, concurrency=8)
+        made.keep([*(f"other{i}/1" for i in range(MOST_AT_ONCE - ALWAYS)), *(f"a/{i}" for i in range(ALWAYS + 1))])
+        await asyncio.sleep(10)
+        await made.close()
+
+    run(story())
+    assert desk.times(f"a/{ALWAYS - 1}") == [0.0]
+    assert desk.times(f"a/{ALWAYS}") == [5.0]
+
+
 def test_nothing_begins_while_it_rests() -> None:
     """While it does not run, nothing is begun; once it runs again, what is due is begun at once, and once."""
     desk = Desk()
@@ -112,6 +146,46 @@ def test_nothing_begins_while_it_rests() -> None:
 
     run(story())
     assert desk.times("a/1") == [0.0, 100.0]
+
+
+def test_what_waits_while_it_rests_is_not_lost() -> None:
+    """One whose time had come before the rest is begun after it, and nothing is begun before the first `run`."""
+    desk = Desk({"a": 1.0})
+
+    async def story() -> None:
+        made: Queue[str] = Queue(desk.work, lambda entry: entry.partition("/")[0], asyncio.get_running_loop().time)
+        made.keep(["a/1", "a/2"])
+        await asyncio.sleep(3)
+        made.run(True)
+        await asyncio.sleep(0.5)
+        made.run(False)
+        await asyncio.sleep(4)
+        made.run(True)
+        await asyncio.sleep(10)
+        await made.close()
+
+    run(story())
+    assert desk.times("a/1")[0] == 3.0
+    assert desk.times("a/2")
+    assert desk.times("a/2")[0] > 7.0
+
+
+def test_closed_is_closed() -> None:
+    """When `close` returns, all work has ended, and nothing is begun any more."""
+    desk = Desk({"a": 50.0})
+
+    async def story() -> None:
+        made = queue(desk)
+        made.keep(["a/1"])
+        await asyncio.sleep(1)
+        assert "playback" in [task.get_name() for task in asyncio.all_tasks()]
+        await made.close()
+        assert "playback" not in [task.get_name() for task in asyncio.all_tasks()]
+        made.keep(["a/2"])
+        await asyncio.sleep(1)
+
+    run(story())
+    assert [name for _, name in desk.begun] == ["a/1"]
 
 
 def test_a_reload_keeps_times_and_ends_what_is_gone() -> None:
@@ -151,6 +225,27 @@ def test_taken_away_and_back_in_one_turn() -> None:
 
     run(story())
     assert len(desk.times("b/1")) > 1
+
+
+@pytest.mark.parametrize("after", [0.05, 0.15, 0.5])
+def test_taken_away_and_back_it_comes_as_often_as_before(after: float) -> None:
+    """Under way, waiting or not yet due: an entry that reloads take away and bring back has one time to come."""
+    desk = Desk()
+
+    async def story() -> None:
+        made = queue(desk, concurrency=1)
+        for _ in range(3):
+            made.keep(["a/1", "a/2"])
+            await asyncio.sleep(after)
+            made.keep([])
+            await asyncio.sleep(1 - after)
+        made.keep(["a/1", "a/2"])
+        await asyncio.sleep(30)
+        await made.close()
+
+    run(story())
+    times = {entry: [when for when in desk.times(entry) if when >= 3] for entry in ("a/1", "a/2")}
+    assert times == {"a/1": [3.0, 13.0, 23.0], "a/2": [3.1, 13.1, 23.1]}
 
 
 def test_one_that_takes_longer_than_its_time() -> None:

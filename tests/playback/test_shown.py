@@ -19,6 +19,7 @@ from exporter.schedule import NEVER, Expectations
 from exporter.serving import views
 from exporter.state.counters import Counters
 from exporter.state.playback import PlaybackChange, PlaybackCheck
+from exporter.status import wording
 from exporter.status.hops import hops_of
 from exporter.status.standing import Standing
 from tests import browser
@@ -230,7 +231,7 @@ def test_the_page_shows_the_way_and_each_address() -> None:
     page = whole_page(viewed().snapshot(), status.Filter())
     assert "Source arrives Cloud live Viewers play" in row_of(page, "well")
     edge = row_of(page, "edge")
-    assert "Live, but viewers get nothing at cdn-b." in edge
+    assert "Live, but viewers get nothing at address cdn-b." in edge
     assert "up cdn-a media 3.14 s old · first byte after 31 ms · checked 5 s ago" in edge
     assert f"down cdn-b media 95.2 s old · checked 5 s ago {STANDS.message}" in edge
     assert "unknown cdn-a checked 5 s ago HTTP 403" in row_of(page, "token")
@@ -252,6 +253,26 @@ def test_a_page_without_addresses_is_as_before() -> None:
     assert 'class="hops"' not in page
     assert 'class="addresses"' not in page
     assert "Viewers cannot play" not in page
+    assert "Nobody knows whether viewers" not in page
+
+
+def test_the_page_says_why_nobody_knows_what_viewers_get() -> None:
+    """Folded, too, and with the runbook, as StreamPlaybackBlind fires; what has only not been checked has neither."""
+    page = whole_page(viewed().snapshot(), status.Filter())
+    assert f"Viewers unknown Address cdn-a: {FAILS.message} · by DescribeLiveStreamState" in row_of(page, "token")
+    assert "Address cdn" not in row_of(page, "new") + row_of(page, "well")
+    assert [name for name in ("token", "new", "well") if "Runbook" in row_of(page, name)] == ["token"]
+    assert "runbook#streamplaybackblind" in page
+    notice = "Nobody knows whether viewers can play 1 more live stream: checks of an address fail."
+    assert notice in Reader(page).words()
+
+
+def test_ages_of_media_are_as_exact_as_they_are_useful() -> None:
+    """Three digits, and hundredths at most: what came just now is not 0.000155 s old."""
+    ages = {0.000155: "0 s", 0.0442: "0.04 s", 0.912: "0.91 s", 3.14159: "3.14 s", 95.2: "95.2 s", 3600.0: "1 h 0 min"}
+    assert {age: wording.of_check(PLAYS._replace(age=age), 0).split(" old")[0] for age in ages} == {
+        age: f"media {told}" for age, told in ages.items()
+    }
 
 
 def test_hostile_names_and_messages_are_text() -> None:

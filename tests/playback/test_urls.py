@@ -25,6 +25,9 @@ def address(shown_as: str = "https://play.example.com/live/a", *origins: str, pr
     return PlaybackAddress("main", Secret(own), shown_as, (own, *origins), private=private)
 
 
+LONGEST_NAME = ".".join(["x" * 62] * 4 + ["x"])  # of 253 characters, as long as a name may be: RFC 1035
+
+
 @pytest.mark.parametrize(
     ("url", "origin"),
     [
@@ -38,6 +41,7 @@ def address(shown_as: str = "https://play.example.com/live/a", *origins: str, pr
         ("http://[2001:DB8:0::1]:80/", "http://[2001:db8::1]"),
         ("https://1.example/", "https://1.example"),
         ("https://play.0xample/", "https://play.0xample"),
+        (f"http://{LONGEST_NAME}/", f"http://{LONGEST_NAME}"),
     ],
 )
 def test_an_origin_has_one_spelling(url: str, origin: str) -> None:
@@ -51,7 +55,7 @@ def test_an_origin_has_one_spelling(url: str, origin: str) -> None:
         "2130706433", "0x7f000001", "0x7f.1", "127.1", "0177.0.0.1", "127.0.0.1.", "1.2.3.4.5", "256.1.1.1", "0x", "1",
         "example.0x7F", "127.0.0.0x1", "", ".", "a..b", ".a", "a b", "a%2Eb", "a%00b", "a\\b", "a{b}", "exämple.com",
         "１２７.0.0.1", "[::1%25eth0]", "[fe80::1%eth0]", "[::1", "::1", "[1.2.3.4]", "[::127.0.0.1x]", "a:b", "a:0",
-        "a:65536", "x" * 64, ".".join(["x" * 60] * 5),
+        "a:65536", "x" * 64, f"{LONGEST_NAME}.", ".".join(["x" * 60] * 5),
     ],
 )  # fmt: skip
 def test_a_host_that_is_no_plain_one_is_refused(host: str) -> None:
@@ -69,7 +73,15 @@ def test_only_http_is_an_origin(url: str) -> None:
         origin_of(url)
 
 
-PUBLIC = ("1.1.1.1", "203.0.112.1", "2606:4700::1", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::1")
+PUBLIC = (
+    "1.1.1.1",
+    "203.0.112.1",
+    "2606:4700::1",
+    "::ffff:1.1.1.1",
+    "64:ff9b::101:101",
+    "2002:101:101::1",
+    "2606:4700::1%eth0",
+)
 PRIVATE = (
     "127.0.0.1", "127.255.0.1", "0.0.0.0", "0.1.2.3", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
     "169.254.169.254", "100.64.0.1", "100.127.255.255", "192.0.2.1", "198.18.0.1", "224.0.0.1", "239.1.1.1",
@@ -114,6 +126,7 @@ def test_private_addresses_are_left_out_and_a_name_without_others_is_refused() -
         ("\t 直播 1.ts\r\n", "https://play.example.com/live/a/%E7%9B%B4%E6%92%AD%201.ts"),
         ("a\udce7b\x7f\x00c", "https://play.example.com/live/a/a%E7b%7F%00c"),
         ("b?\r\nX-Evil: 1", "https://play.example.com/live/a/b?X-Evil:%201"),
+        ('a"<|^>.ts?x="{}', "https://play.example.com/live/a/a%22%3C|^%3E.ts?x=%22{}"),
         ("http://münchen.example:81/ü", "http://xn--mnchen-3ya.example:81/%C3%BC"),
         ("/\\evil.example/", "https://play.example.com/\\evil.example/"),
     ],
@@ -186,8 +199,11 @@ def test_what_is_written_private_may_be_private() -> None:
         "http://10.0.0.1/": True,
         "http://[::1]/": True,
         "http://origin/": True,
+        "http://origin./": True,
         "http://origin.lan:8080/": True,
+        "http://origin.lan./": True,
         "https://play.example.com/": False,
+        "https://play.example.com./": False,
     }
     assert {url: may_be_private(address(), target(url)) for url in written} == written
     assert all(may_be_private(address(private=True), target(url)) for url in written)

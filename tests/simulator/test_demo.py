@@ -6,9 +6,11 @@ import shlex
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import yaml
 
+from exporter.commands.demo import greeting
 from exporter.simulator import World, demo_configuration, demo_world, describe
 from exporter.simulator.playback.site import find, write
 from exporter.simulator.playback.timeline import push_at
@@ -85,7 +87,7 @@ def test_the_demo_has_streams_that_nobody_expects() -> None:
 
 
 def test_viewers_have_three_addresses() -> None:
-    """One plays while its stream is live, one stands still though its stream is live, and one's token has expired."""
+    """One plays with its stream, one stands still though its stream is live, one's token has expired; two are told."""
     now = [0.0]
     world = demo_world(clock=lambda: now[0])
     document = yaml.safe_load(demo_configuration(URL))
@@ -105,6 +107,9 @@ def test_viewers_have_three_addresses() -> None:
     assert live == {("active", True), ("inactive", False)}
     assert moved == {True, False}
     assert refused == {403}
+    told = greeting(URL, list(world.streams), URL, Path("stream-exporter.yml"))
+    assert "tencent/stage-1" in told
+    assert "alibaba/class-1" in told
 
 
 def test_each_account_and_stream_has_its_line() -> None:
