@@ -44,7 +44,8 @@ DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py 
   prober.py quota.py rounds.py routes.py schedules.py shards.py slots.py waiting.py) \
   tests/test_config.py tests/test_config_http.py tests/test_catalogue.py tests/credentials tests/signing \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
-  $(addprefix tests/callbacks/test_,covered.py receiver.py volcengine_live.py)
+  $(addprefix tests/callbacks/test_,covered.py receiver.py volcengine_live.py) \
+  $(addprefix tests/playback/test_,flv.py hls.py hops.py signing.py state.py steps.py urls.py)
 # What measures goes alone, after the rest.
 ALONE := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py flood.py hostile_clients.py)
 # Real servers wait most of the time, so there are four files at a time. Those that take longest begin, in this order:
@@ -60,7 +61,7 @@ REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_tria
 FIRST := tests/reliability/test_secrets.py tests/deploy/test_rules.py tests/providers/test_hiding.py \
   tests/core/test_aiohttp_versions.py tests/deploy/test_packages.py benchmarks/tests/test_fault_campaign.py \
   $(addprefix tests/grafana/test_,demo_dashboards.py live.py) tests/hostile/test_answers.py tests/deploy/test_helm.py
-REST := $(FIRST) $(filter-out $(FIRST) $(REAL) $(ALONE) $(DECIDES) $(DECIDES:=/%),\
+REST = $(FIRST) $(filter-out $(FIRST) $(REAL) $(ALONE) $(DECIDES) $(DECIDES:=/%),\
   $(sort $(shell find tests benchmarks/tests -name 'test_*.py')))
 
 # Without what Python keeps of compiled modules, each worker and each program that a test starts compiles all of them.
