@@ -17,7 +17,7 @@ LONGEST_FILE, LONGEST_CLASS, LONGEST_FUNCTION = 350, 250, 50  # lines
 BROAD = {
     "exporter/files.py:Daemons._work": "hands the error to whoever waits for the thread",
     "exporter/playback/hls.py:read": "the library fails as it may, and its words hold the line, which may hold a token",
-    "exporter/playback/prober.py:PlaybackProber._check_once": "a fault of our own is reason `bug`, and costs one check",
+    "exporter/playback/checks.py:PlaybackChecks._check_once": "a fault of our own is reason `bug`, and costs one check",
     "exporter/rounds/figures.py:FigureAsker._run": "a fault of our own costs figures alone",
     "exporter/rounds/gate.py:Gate._serve": "hands the error to the call that waits",
     "exporter/rounds/call.py:Caller.call": "a fault of our own is reason `bug`, and costs one call",

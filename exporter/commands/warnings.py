@@ -52,7 +52,7 @@ def readable_secrets(loaded: Config, path: Path, counts: Callable[[Path], bool] 
         try:
             status = files.look(file, files.SECONDS)
         except TimeoutError:
-            return
+            continue
         mode = status.st_mode & 0o777 if status is not None else 0  # none if it has gone since it was read
         if mode & READABLE:
             yield (

@@ -19,6 +19,7 @@ from exporter.rounds.gate import MOST_SPOILED, is_quiet
 from exporter.routes import Http
 from exporter.transport import Transport, tls_context, translate
 from exporter.transport.client import CONNECT_GAP, Connection
+from exporter.transport.errors import ENDPOINT
 from exporter.transport.pool import REST_SECONDS
 from exporter.transport.resolver import LookUp, look_up, public_only
 from exporter.transport.unpacking import OUT_STEP, Unpacker
@@ -109,6 +110,11 @@ class NotFetched(Exception):  # noqa: N818 - a finding
         self.reason = reason
         self.received = received
 
+    @classmethod
+    def of(cls, error: TransportError, received: int = 0) -> NotFetched:
+        """Return what an error of the transport comes to; the endpoint is a server of viewers here."""
+        return cls(error.reason, error.message.replace(ENDPOINT, "the server"), received)
+
 
 class Fetcher:
     """Fetches over kept connections of its own, never those of the providers' APIs.
@@ -132,20 +138,30 @@ class Fetcher:
         self.rates = rates
         self._gap = gap
         self._open = AsyncExitStack()
-        context = context or tls_context()
         # Kept apart, as a connection or a cached name of the one may lead where the other must not go.
-        self._anywhere = Transport(context, rest, look_up, patient=True)
-        self._public = Transport(context, rest, public_only(look_up), patient=True)
+        self._look_ups = {True: look_up, False: public_only(look_up)}
+        self._transports: dict[bool, Transport] = {}
+        self._context = context
+        self._rest = rest
 
     async def __aenter__(self) -> Self:
-        for transport in (self._anywhere, self._public):
-            await self._open.enter_async_context(transport)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._open.aclose()
+
+    async def _transport(self, *, private: bool) -> Transport:
+        """Return the connections to whatever address a name has, or to public ones; made once they are needed."""
+        transport = self._transports.get(private)
+        if transport is None:
+            # Stored before the first await, so that there is never a second one.
+            self._context = self._context or tls_context()
+            transport = Transport(self._context, self._rest, self._look_ups[private], patient=True)
+            self._transports[private] = transport
+            await self._open.enter_async_context(transport)
+        return transport
 
     async def fetch(self, wanted: Wanted, take: Take) -> Fetched:
         """Fetch, follow redirects to origins that may be asked, and hand the body to `take` as it comes.
@@ -183,7 +199,7 @@ class Fetcher:
                 return fetched._replace(shown=shown(wanted.address, asked, redirected=redirected))
             except TransportError as error:
                 if new or not error.broke_early:
-                    raise NotFetched(error.reason, error.message, connection.received) from None
+                    raise NotFetched.of(error, connection.received) from None
             finally:
                 connection.release()
         raise AssertionError("the second time is the last")
@@ -194,7 +210,7 @@ class Fetcher:
         route = wanted.http.route(f"{asked.origin}/")
         # A proxy looks names up itself; its own may well be private.
         open_to_all = route.proxy is not None or may_be_private(wanted.address, asked)
-        transport = self._anywhere if open_to_all else self._public
+        transport = await self._transport(private=open_to_all)
         try:
             async with asyncio.timeout_at(until):
                 for _ in range(MOST_SPOILED):
@@ -206,8 +222,7 @@ class Fetcher:
                         return made
             raise TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
         except (TransportError, TimeoutError) as error:
-            told = translate(error)
-            raise NotFetched(told.reason, told.message) from None
+            raise NotFetched.of(translate(error)) from None
 
 
 def _permitted(wanted: Wanted, find: Callable[[], Target], what: str) -> Target:

@@ -76,6 +76,8 @@ class Queue(Generic[T]):
         """Go on, or rest: then nothing is begun."""
         if running != self._running:
             self._running = running
+            for name in tuple(self._hosts):
+                self._begin(name)
             self._turn()
 
     async def close(self) -> None:

@@ -12,8 +12,8 @@ from exporter.config import Config
 from exporter.exposition import Exposition, Source
 from exporter.fields import Secret
 from exporter.model import Account, Credentials
+from exporter.playback.checks import PlaybackChecks
 from exporter.playback.fetch import Fetcher
-from exporter.playback.prober import PlaybackProber
 from exporter.playback.rates import Rates
 from exporter.providers.interface import AnyProvider
 from exporter.rounds.account import AccountProber
@@ -80,7 +80,7 @@ class Service:
         self.receivers: dict[str, CallbackReceiver] = {}
         self.turns = Turns(self.prober)
         self.follow_ups = FollowUps(self.turns)
-        self.playback = PlaybackProber(self.board, self.counters, clock, self._reader, Fetcher(Rates(clock.mono)))
+        self.playback = PlaybackChecks(self.board, self.counters, clock, self._reader, Fetcher(Rates(clock.mono)))
         self._render_seconds = 0.0
         self.configure(config)
 

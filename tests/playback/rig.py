@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from exporter.addresses import PlaybackAddress, PlaybackSettings
 from exporter.fields import Secret
 from exporter.model import Account, Stream
+from exporter.playback.checks import PlaybackChecks
 from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
-from exporter.playback.prober import PlaybackProber
 from exporter.playback.rates import Rates
 from exporter.playback.urls import shown_of
 from exporter.rounds.shared import Clock
@@ -23,6 +23,7 @@ from exporter.state.counters import Counters
 from exporter.state.playback import PlaybackCheck
 from exporter.state.record import Record
 from exporter.transport.aside import at_once
+from testbed.virtual import run
 from tests.virtual import EPOCH, account
 
 ORIGIN = "https://play.example"
@@ -134,7 +135,7 @@ class Rig:
     """A prober, its board, and the web that it checks."""
 
     web: Web
-    prober: PlaybackProber
+    checks: PlaybackChecks
     board: Board
     counters: Counters
 
@@ -157,7 +158,7 @@ class Rig:
         """Watch these streams."""
         main: Account = account()
         self.board.watch([("tencent", one) for one in streams], 120.0)
-        self.prober.configure([main], streams, settings, 120.0)
+        self.checks.configure([main], streams, settings, 120.0)
 
 
 def rig(*streams: Stream, **settings: Any) -> Rig:
@@ -165,7 +166,7 @@ def rig(*streams: Stream, **settings: Any) -> Rig:
     loop = asyncio.get_running_loop()
     web, board, counters = Web(), Board(120.0), Counters()
     clock = Clock(lambda: EPOCH + loop.time(), loop.time, lambda: "0" * 32)
-    made = Rig(web, PlaybackProber(board, counters, clock, at_once, web), board, counters)
+    made = Rig(web, PlaybackChecks(board, counters, clock, at_once, web), board, counters)
     made.configure(*streams, settings=PlaybackSettings(**settings))
     return made
 
@@ -203,3 +204,25 @@ def flv(seconds: float, every: float = 0.1, burst: float = 0.0) -> tuple[tuple[f
         for index in range(int(seconds / every))
     ]
     return ((0.0, FLV_HEAD), *((max(0.0, when - burst), tag) for when, tag in tags))
+
+
+# --- stories ---------------------------------------------------------------------------------------------------------
+
+A = "/live/a.m3u8"
+SEGMENTS = {f"/live/seg-{number}.ts": (lambda _: Page(TS, 206)) for number in range(400)}
+
+
+def story(pages: dict[str, Answer], tell: Callable[[Rig], Awaitable[None]], **settings: float) -> Rig:
+    """Watch one address of HLS on a web with these pages, scrape once, and go on as told."""
+    made: list[Rig] = []
+
+    async def whole() -> None:
+        one = rig(watched(address(A)), **settings)
+        made.append(one)
+        one.web.pages = {**SEGMENTS, **pages}
+        async with one.checks:
+            one.checks.scraped()
+            await tell(one)
+
+    run(whole())
+    return made[0]

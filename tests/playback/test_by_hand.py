@@ -53,7 +53,7 @@ def test_few_checks_are_shown_whole(cloud: Simulator, tmp_path: Path) -> None:
     assert f"What viewers get at flv of up: {at}/up/live.flv\n  1. {at}/up/live.flv\n" in done.out
     assert "judged it plays\n  up: it plays\n" in done.out
     assert f"What viewers get at playback-2 of up: {dead}\n" in done.out
-    assert "unknown (reason connection): the endpoint refused the connection or cannot be reached\n" in done.out
+    assert "unknown (reason connection): the server refused the connection or cannot be reached\n" in done.out
     assert f"What viewers get at playback-1 of down: {at}/down/index.m3u8\n" in done.out
     assert "down: it is not there: HTTP 404\n" in done.out
     assert "What to do where viewers get nothing: https://" in done.out

@@ -8,8 +8,23 @@ import pytest
 
 from exporter.model import Reason
 from testbed.virtual import run
-from tests.playback.rig import FLV_HEAD, TS, Answer, Page, Rig, address, flv, flv_tag, media, moving, rig, watched
-from tests.playback.test_prober import SEGMENTS, A, story
+from tests.playback.rig import (
+    FLV_HEAD,
+    SEGMENTS,
+    TS,
+    A,
+    Answer,
+    Page,
+    Rig,
+    address,
+    flv,
+    flv_tag,
+    media,
+    moving,
+    rig,
+    story,
+    watched,
+)
 
 FLV = "/live/a.flv"
 NO_TAG = flv_tag(18, 0, b"onMetaData")
@@ -35,8 +50,8 @@ def of_flv(page: Page, seconds: float = 60.0) -> Rig:
     async def whole() -> Rig:
         one = rig(watched(address(FLV)))
         one.web.pages = {FLV: lambda _: page}
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             await asyncio.sleep(seconds)
         return one
 
@@ -127,8 +142,8 @@ def test_segments_whose_turn_comes_late_are_not_down() -> None:
         one.web.pages = {f"/{i}/a.m3u8": moving() for i in range(40)}
         one.web.pages |= {f"/{i}/seg-{number}.ts": segment(number) for i in range(40) for number in range(200)}
         told = []
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             for _ in range(250):
                 await asyncio.sleep(1)
                 told += [one.up(f"s{i}") for i in range(40)]
@@ -172,8 +187,8 @@ def test_a_turn_that_comes_late_is_no_silence() -> None:
         one = rig(*streams, rate=1.0, concurrency=30)
         parts = ((0.0, FLV_HEAD + NO_TAG), *flv(20.0)[1:])
         one.web.pages = {f"/{i}.flv": (lambda _: Page(parts=parts, open=True)) for i in range(30)}
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             for _ in range(60):
                 await asyncio.sleep(1)
                 assert False not in [one.up(f"s{i}") for i in range(30)]
@@ -303,9 +318,9 @@ def test_what_is_down_is_not_asked_for_twice_each_time() -> None:
 
     async def whole() -> Rig:
         one = rig(watched(address(A)))
-        async with one.prober:
+        async with one.checks:
             for _ in range(30):
-                one.prober.scraped()
+                one.checks.scraped()
                 await asyncio.sleep(10)
         return one
 
@@ -318,8 +333,8 @@ def test_an_interval_is_kept_across_reloads() -> None:
     async def whole() -> None:
         one = rig(watched(address(A)))
         one.web.pages = {**SEGMENTS, A: moving()}
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             for _ in range(20):
                 await asyncio.sleep(3)
                 one.configure()

@@ -194,7 +194,7 @@ def test_a_public_name_that_leads_inside_is_not_asked(host: str) -> None:
                 seen = await net.get(url)
                 assert seen.error.reason is Reason.DNS
                 assert str(seen.error) == (
-                    "the name of the endpoint leads to private addresses only, which `private: true` would allow"
+                    "the name of the server leads to private addresses only, which `private: true` would allow"
                 )
                 assert CANARY not in told(seen.error)
             assert heard.connections == 0

@@ -88,7 +88,7 @@ class Fetching(Protocol):
         ...
 
 
-class PlaybackProber:
+class PlaybackChecks:
     """Checks addresses and tells the board what viewers get.
 
     Args:

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
 from exporter.model import Reason
+from exporter.playback.checks import IDLE_SECONDS
 from exporter.playback.fetch import NotFetched
-from exporter.playback.prober import IDLE_SECONDS
+from exporter.playback.hls import LARGEST_PLAYLIST
 from exporter.playback.steps import PlaybackTranscript
 from testbed.virtual import run
-from tests.playback.rig import FLV_HEAD, TS, Answer, Page, Rig, address, flv, flv_tag, media, moving, rig, watched
-
-A = "/live/a.m3u8"
-SEGMENTS = {f"/live/seg-{number}.ts": (lambda _: Page(TS, 206)) for number in range(400)}
-
-
-def story(pages: dict[str, Answer], tell: Callable[[Rig], Awaitable[None]], **settings: float) -> Rig:
-    """Watch one address of HLS on a web with these pages, scrape once, and go on as told."""
-    made: list[Rig] = []
-
-    async def whole() -> None:
-        one = rig(watched(address(A)), **settings)
-        made.append(one)
-        one.web.pages = {**SEGMENTS, **pages}
-        async with one.prober:
-            one.prober.scraped()
-            await tell(one)
-
-    run(whole())
-    return made[0]
+from tests.playback.rig import (
+    FLV_HEAD,
+    ORIGIN,
+    SEGMENTS,
+    TS,
+    A,
+    Answer,
+    Page,
+    Rig,
+    address,
+    flv,
+    flv_tag,
+    media,
+    moving,
+    rig,
+    story,
+    watched,
+)
 
 
 def after(seconds: float) -> Callable[[Rig], Awaitable[None]]:
@@ -220,6 +220,32 @@ def test_a_file_that_all_rows_share_is_asked_for_again() -> None:
     assert all(start % 9 == 0 for start in starts)
 
 
+def test_a_playlist_that_is_too_long_is_not_read() -> None:
+    """One that goes on beyond the limit says nothing of what viewers get; the message says why."""
+    one = story({A: lambda now: Page(media(10, more="#" * LARGEST_PLAYLIST))}, after(1))
+    outcome = one.outcome()
+    assert outcome is not None
+    assert (outcome.up, outcome.reason) == (None, Reason.HTTP)
+    assert outcome.message == "a playlist is longer than 8 MiB"
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_hidden_address_hides_what_its_playlist_names(hidden: bool) -> None:
+    """Where the address comes from a file or a variable, a check shows neither its path nor those in its playlist."""
+
+    async def whole() -> str:
+        whole_address = address("/canary/a.m3u8")
+        one = rig(watched(replace(whole_address, shown=ORIGIN) if hidden else whole_address))
+        one.web.pages = {"/canary/a.m3u8": lambda now: Page(media(10 + int(now / 2)).replace("seg", "canary/seg"))}
+        async with one.checks:
+            told = await one.checks.settle(one.record(), asyncio.get_running_loop().time() + 20)
+        return "\n".join(line for check in told for line in check.lines())
+
+    text = run(whole())
+    assert "#EXT-X-TARGETDURATION:2" in text
+    assert ("canary" in text) is not hidden
+
+
 MASTER = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8?t=1\n#EXT-X-STREAM-INF:BANDWIDTH=2\nhigh.m3u8?t=2\n"
 
 
@@ -250,8 +276,8 @@ def test_one_variant_is_enough_where_one_is_configured(variant: str, up: bool | 
     async def whole() -> Rig:
         one = rig(watched(address(A, variant=variant)))
         one.web.pages = {**SEGMENTS, A: lambda _: Page(MASTER), "/live/high.m3u8": moving()}
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             await asyncio.sleep(10)
         return one
 
@@ -293,8 +319,8 @@ def stream(page: Page, seconds: float = 30.0) -> Rig:
     async def whole() -> Rig:
         one = rig(watched(address("/live/a.flv")))
         one.web.pages = {"/live/a.flv": lambda _: page}
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             await asyncio.sleep(seconds)
         return one
 
@@ -346,8 +372,8 @@ def test_flv_by_any_name() -> None:
                 Page(parts=flv(20.0), open=True) if now < 10 else Page(parts=((0.0, FLV_HEAD),), open=True)
             )
         }
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             await asyncio.sleep(5)
             assert one.up() is True
             await asyncio.sleep(40)
@@ -366,8 +392,8 @@ def test_the_same_burst_twice_is_not_fresh(heavy: bool) -> None:
     async def whole() -> None:
         one = rig(watched(address("/live/a.flv")))
         one.web.pages = {"/live/a.flv": lambda _: Page(parts=((0.0, FLV_HEAD), *tags))}
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             for _ in range(90):
                 await asyncio.sleep(1)
                 outcome = one.outcome()
@@ -402,14 +428,14 @@ def test_nothing_is_asked_before_a_scrape_and_long_after() -> None:
     async def whole() -> Rig:
         one = rig(watched(address(A)))
         one.web.pages = {**SEGMENTS, A: moving(until=100)}
-        async with one.prober:
+        async with one.checks:
             await asyncio.sleep(30)
             assert not one.web.asked
-            one.prober.scraped()
+            one.checks.scraped()
             await asyncio.sleep(2 * IDLE_SECONDS)
             last = one.web.asked[-1][0]
             assert 30 + IDLE_SECONDS - 16 <= last <= 30 + IDLE_SECONDS + 16
-            one.prober.scraped()
+            one.checks.scraped()
             await asyncio.sleep(1)
             assert one.web.asked[-1][0] > last + 100
         return one
@@ -423,9 +449,9 @@ def test_each_interval_once() -> None:
     async def whole() -> Rig:
         one = rig(watched(address(A), address("/live/b.m3u8", "other", interval=60.0)))
         one.web.pages = {**SEGMENTS, A: moving(2), "/live/b.m3u8": moving(2)}
-        async with one.prober:
+        async with one.checks:
             for _ in range(60):
-                one.prober.scraped()
+                one.checks.scraped()
                 await asyncio.sleep(10)
         return one
 
@@ -439,8 +465,8 @@ def test_requests_keep_their_rate() -> None:
 
     async def whole() -> Rig:
         one = rig(*(watched(address(f"/live/{i}.m3u8"), name=f"s{i}") for i in range(50)), rate=10.0, concurrency=50)
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             await asyncio.sleep(14)
         return one
 
@@ -457,8 +483,8 @@ def test_what_is_no_longer_watched_is_not_checked() -> None:
     async def whole() -> None:
         one = rig(watched(address(A), address("/live/b.m3u8", "other")))
         one.web.pages = {**SEGMENTS, A: moving(), "/live/b.m3u8": moving()}
-        async with one.prober:
-            one.prober.scraped()
+        async with one.checks:
+            one.checks.scraped()
             await asyncio.sleep(10)
             assert one.up() is True
             one.configure(watched(address(A)))
@@ -480,7 +506,7 @@ def test_a_check_is_joined() -> None:
 
     async def tell(one: Rig) -> None:
         await asyncio.sleep(0.01)
-        told.extend(await one.prober.settle(one.record(), asyncio.get_running_loop().time() + 20))
+        told.extend(await one.checks.settle(one.record(), asyncio.get_running_loop().time() + 20))
         assert one.web.asked[0][0] == 0.0
 
     one = story({A: moving()}, tell)
@@ -495,8 +521,8 @@ def test_by_hand_what_is_known_is_not_asked_again() -> None:
     async def whole() -> None:
         one = rig(watched(address(A), address("/live/gone.m3u8", "other")))
         one.web.pages = {**SEGMENTS, A: moving()}
-        async with one.prober:
-            told = await one.prober.settle(one.record(), asyncio.get_running_loop().time() + 20)
+        async with one.checks:
+            told = await one.checks.settle(one.record(), asyncio.get_running_loop().time() + 20)
         assert [check.outcome.up for check in told] == [True, False]
         assert (one.web.count(A), one.web.count("/live/gone.m3u8")) == (2, 2)
 
@@ -509,8 +535,8 @@ def test_by_hand_a_reload_ends_it() -> None:
     async def whole(settled: float) -> None:
         one = rig(watched(address(A)))
         one.web.pages = {**SEGMENTS, A: moving()}
-        async with one.prober:
-            asking = asyncio.create_task(one.prober.settle(one.record(), asyncio.get_running_loop().time() + 20))
+        async with one.checks:
+            asking = asyncio.create_task(one.checks.settle(one.record(), asyncio.get_running_loop().time() + 20))
             await asyncio.sleep(settled)
             one.configure(watched())
             (told,) = await asking
@@ -528,7 +554,7 @@ def test_by_hand_no_longer_than_wanted() -> None:
 
     async def tell(one: Rig) -> None:
         began = one.web.now
-        told = await one.prober.settle(one.record(), asyncio.get_running_loop().time() + 0.5)
+        told = await one.checks.settle(one.record(), asyncio.get_running_loop().time() + 0.5)
         assert one.web.now - began < 0.5
         assert told[0].outcome.up is None
 
