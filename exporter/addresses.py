@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from exporter.fields import Secret
@@ -17,12 +17,6 @@ PLACEHOLDER: Final = "{stream}"
 
 LONGEST: Final = 8192
 """Characters of a URL at most."""
-
-Signer = Literal["tencent", "alibaba"]
-"""Whose way of signing addresses of viewers: any cloud's streams may be delivered by theirs."""
-
-SIGNERS: Final[Mapping[Signer, tuple[str, ...]]] = {"tencent": ("txSecret", "txTime"), "alibaba": ("auth_key",)}
-"""The parameters that each adds to a query."""
 
 # Names that no public server has: https://www.iana.org/assignments/special-use-domain-names and what networks use.
 _PRIVATE_ENDINGS: Final = (
@@ -41,7 +35,7 @@ class PlaybackAddress:
         shown: What may be shown of it: never the query, and only the origin where it comes from a file or a variable.
         origins: The origins that a check may ask, its own first: those of the stream's other addresses, and those
             that are configured with it.
-        signed: Whose signature is added to each check, if any: Tencent's txSecret, or Alibaba's auth_key of type A.
+        signed: The cloud whose signature is added to each check; empty for none.
         key: What that is signed with.
         variant: Which variant of a master playlist counts, by the end of its path; all of them where it is empty.
         interval: Seconds between two checks; None for the usual.
@@ -53,7 +47,7 @@ class PlaybackAddress:
     url: Secret
     shown: str
     origins: tuple[str, ...]
-    signed: Signer | None = None
+    signed: str = ""
     key: Secret | None = None
     variant: str = ""
     interval: float | None = None

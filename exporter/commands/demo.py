@@ -16,7 +16,7 @@ from exporter.commands.options import DemoOptions, SocketFile
 from exporter.commands.serve import serve
 from exporter.commands.terminal import Terminal
 from exporter.serving.scrape import TIMEOUT_HEADER
-from exporter.simulator import Simulator, demo_configuration, demo_world
+from exporter.simulator import UNSEEN, Simulator, demo_configuration, demo_world
 
 SCRAPE_SECONDS: Final = 5.0
 LOOPBACK: Final = "://127.0.0.1:"
@@ -99,5 +99,6 @@ stream-exporter is watching {len(streams)} simulated streams; their states chang
   the clouds    {clouds} (simulated)
   configuration {file}
 
-One account has a wrong key and one is throttled, so that you see what that looks like. Viewers of tencent/stage-1 get
-nothing for two of five minutes; of those of alibaba/class-1 nobody knows, as a token has expired. Stop with Ctrl-C."""
+One account has a wrong key and one is throttled, so that you see what that looks like.
+{UNSEEN}
+Stop with Ctrl-C."""

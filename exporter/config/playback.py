@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
-from exporter.addresses import PLACEHOLDER, SIGNERS, USUAL_PLAYBACK, PlaybackAddress, PlaybackSettings, Signer
+from exporter.addresses import PLACEHOLDER, USUAL_PLAYBACK, PlaybackAddress, PlaybackSettings
 from exporter.config.findings import Findings
 from exporter.config.playback_urls import PlaybackUrl, parse_origin, parse_playback
 from exporter.config.problems import Place, path_of
@@ -19,6 +19,7 @@ from exporter.config.store import URL, URL_KEYS
 from exporter.config.warnings import PLAYBACK, variable
 from exporter.config.wording import Keys, already_taken, wrong_type
 from exporter.fields import Secret, SecretField, SecretSource, Shape, Text, duration, format_duration
+from exporter.providers import address_signers
 
 MOST_ADDRESSES: Final = 16
 MOST_ORIGINS: Final = 32
@@ -26,7 +27,8 @@ MOST_ORIGINS: Final = 32
 _HOLDS: Final = {"plain": "", "file": "names a file whose content ", "env": "names a variable whose value "}
 
 
-SIGNING: Final[Mapping[str, Signer]] = {f"{signer}_key": signer for signer in SIGNERS}
+SIGNERS: Final = address_signers()
+SIGNING: Final = {f"{signer}_key": signer for signer in SIGNERS}
 """Whose signature is made with a key, by the field that has the key."""
 
 
@@ -98,7 +100,7 @@ class _Address(NamedTuple):
     found: PlaybackUrl
     shape: UnsignedShape = _BARE
     kind: str = "plain"
-    signed: Signer | None = None
+    signed: str = ""
     key: Secret | None = None
 
     @property
@@ -222,7 +224,7 @@ class PlaybackReader:
             return None
         if field:
             self._check_signed(found, field, here, _HOLDS[source.kind])
-        return _Address(place, found, shape, source.kind, SIGNING.get(field), key)
+        return _Address(place, found, shape, source.kind, SIGNING.get(field, ""), key)
 
     def _key(self, prepared: Mapping[str, Any], place: Place) -> tuple[str, Secret | None]:
         """Return the field that has the key to sign with, and the key; an empty name where there is none."""
@@ -237,7 +239,7 @@ class PlaybackReader:
         """Refuse an address that cannot be signed, and warn of one that is signed already."""
         if not found.name:
             self._findings.wrong(here, f"{holds}ends with no stream's name in its path, which {field} signs")
-        made = {name.lower() for name in SIGNERS[SIGNING[field]]}
+        made = {name.lower() for name in SIGNERS[SIGNING[field]].parameters}
         if signed := ", ".join(sorted(found.parameters & made)):
             self._findings.warn(here, f"{holds}holds a signature already ({signed}), which {field} replaces")
 

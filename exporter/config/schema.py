@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import Any
 
-from exporter.addresses import SIGNERS
 from exporter.config.http import PROXY_KEYS, PROXY_URL, TLS_CONFIG, HttpShape, TlsShape
-from exporter.config.playback import MOST_ADDRESSES, SECRETS, SIGNING, AddressShape, PlaybackShape
+from exporter.config.playback import MOST_ADDRESSES, SECRETS, SIGNERS, SIGNING, AddressShape, PlaybackShape
 from exporter.config.secret_values import secret_fields
 from exporter.config.shards import ShardShape
 from exporter.config.store import URL, URL_KEYS, StoreShape
@@ -165,7 +164,10 @@ def _address() -> Json:
     fields["interval"].pop("default")
     urls = _three_keys(URL, ADDRESS)
     urls[URL]["pattern"] = _HTTP
-    keys = {field: _three_keys(field, SIGNED % " and ".join(SIGNERS[signer])) for field, signer in SIGNING.items()}
+    keys = {
+        field: _three_keys(field, SIGNED % " and ".join(SIGNERS[signer].parameters))
+        for field, signer in SIGNING.items()
+    }
     either = [key for three in keys.values() for key in three]
     pairs = [{"not": {"required": list(pair)}} for pair in combinations(either, 2)]
     properties = {**urls, **fields, **{key: each for three in keys.values() for key, each in three.items()}}

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import Final
 
+from exporter.providers.addresses import AddressSigner
 from exporter.providers.interface import AnyProvider, Provider
 from exporter.spelling import LONGEST, closest
 
@@ -40,6 +41,12 @@ def all_providers() -> MappingProxyType[str, AnyProvider]:
         ImportError: There is no provider where one should be; the text says what is missing.
     """
     return MappingProxyType({name: _provider(place) for name, place in places().items()})
+
+
+def address_signers() -> Mapping[str, AddressSigner]:
+    """Return the ways of signing addresses that viewers use, by the provider's name."""
+    found = {name: provider.address_signer for name, provider in all_providers().items()}
+    return {name: signer for name, signer in found.items() if signer is not None}
 
 
 def sources_of(metric: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reason, Reply, Request, Stream
+from exporter.providers.addresses import AddressSigner
 from exporter.providers.sources import Source
 
 A = TypeVar("A", bound=Account)
@@ -276,6 +277,7 @@ class Provider(Generic[A, S]):
         keyless: Whether accounts may have no keys: `sign` gets empty ones then.
         sources: Credential sources for accounts without keys of their own, in order.
         callbacks: How the cloud reports that pushes begin and end, if it does.
+        address_signer: How addresses that viewers use are signed, if they are: any cloud's streams may be delivered so.
         problems: Check a stream against its account; returns (field, message) pairs.
         alike: A stream's address as it is configured, and as answers show it, where they show several addresses alike:
             such streams are refused.
@@ -302,6 +304,7 @@ class Provider(Generic[A, S]):
     keyless: bool = False
     sources: tuple[Source, ...] = ()
     callbacks: Callbacks[A, S] | None = None
+    address_signer: AddressSigner | None = None
     problems: Callable[[A, S], list[tuple[str, str]]] = lambda _account, _stream: []
     alike: Callable[[A, S], tuple[Hashable, Hashable]] | None = None
     retired: Mapping[str, str] = field(default_factory=dict)

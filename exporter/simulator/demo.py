@@ -41,6 +41,12 @@ def _accounts() -> Iterator[tuple[str, DemoAccount]]:
             yield fake.name, account
 
 
+UNSEEN = """\
+Viewers of tencent/stage-1 get nothing for two of five minutes; of those of alibaba/class-1 nobody knows, as a token has
+expired."""
+"""What is wrong with the addresses of viewers."""
+
+
 def demo_world(*, clock: Callable[[], float] = time.time) -> World:
     """Return the built-in world; its states change every half minute."""
     world = World(clock=clock)

@@ -12,6 +12,7 @@ from exporter.fields import Domain, Endpoint, SecretField, Text
 from exporter.model import Account, Answer, Call, Credentials, Figures, Moment, Reply, Request, State, Stream
 from exporter.providers import reading
 from exporter.providers.alibaba import signing as acs3
+from exporter.providers.alibaba.addresses import SIGNER
 from exporter.providers.alibaba.credentials import SOURCES
 from exporter.providers.document import MOST_VALUES
 from exporter.providers.encoding import EMPTY_SHA256, canonical_query, host, same, timestamp
@@ -327,5 +328,6 @@ PROVIDER: Provider[AlibabaAccount, AlibabaStream] = Provider(
     callbacks=Callbacks(
         method="GET", events=tuple(EVENTS), key_field="callback_key", verify=_verify, keys=_callback_keys
     ),
+    address_signer=SIGNER,
     warnings=_warnings,
 )

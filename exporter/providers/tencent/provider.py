@@ -18,6 +18,7 @@ from exporter.providers.interface import MEBIBYTE, Api, Callbacks, ConfigWarning
 from exporter.providers.reading import rows_of, text_of, utc_seconds
 from exporter.providers.tencent import callbacks
 from exporter.providers.tencent import signing as tc3
+from exporter.providers.tencent.addresses import SIGNER
 from exporter.providers.tencent.credentials import SOURCES
 
 VERSION = "2018-08-01"
@@ -328,5 +329,6 @@ PROVIDER: Provider[TencentAccount, TencentStream] = Provider(
         keys=_keys,
         answer='{"code":0}',
     ),
+    address_signer=SIGNER,
     warnings=_warnings,
 )
