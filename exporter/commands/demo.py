@@ -16,7 +16,7 @@ from exporter.commands.options import DemoOptions, SocketFile
 from exporter.commands.serve import serve
 from exporter.commands.terminal import Terminal
 from exporter.serving.scrape import TIMEOUT_HEADER
-from exporter.simulator import UNSEEN, Simulator, demo_configuration, demo_world
+from exporter.simulator import EXPIRED, STANDS_STILL, Simulator, demo_configuration, demo_world
 
 SCRAPE_SECONDS: Final = 5.0
 LOOPBACK: Final = "://127.0.0.1:"
@@ -88,6 +88,7 @@ def shown(url: str) -> str:
 
 def greeting(url: str, streams: list[str], clouds: str, file: Path) -> str:
     """Return what a newcomer wants to know; `url` is the exporter's, `streams` are written PROVIDER/NAME."""
+    still, expired = (next(one for one in streams if one.endswith(f"/{name}")) for name in (STANDS_STILL, EXPIRED))
     return f"""\
 stream-exporter is watching {len(streams)} simulated streams; their states change each half minute.
 
@@ -99,6 +100,5 @@ stream-exporter is watching {len(streams)} simulated streams; their states chang
   the clouds    {clouds} (simulated)
   configuration {file}
 
-One account has a wrong key and one is throttled, so that you see what that looks like.
-{UNSEEN}
-Stop with Ctrl-C."""
+One account has a wrong key and one is throttled, so that you see what that looks like. Viewers of {still} get
+nothing for two of five minutes; of those of {expired} nobody knows, as a token has expired. Stop with Ctrl-C."""

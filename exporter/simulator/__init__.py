@@ -1,6 +1,6 @@
 """The fake clouds on one address, for the demo, for `simulate` and for tests."""
 
-from exporter.simulator.demo import UNSEEN, demo_configuration, demo_world
+from exporter.simulator.demo import EXPIRED, STANDS_STILL, demo_configuration, demo_world
 from exporter.simulator.describe import describe
 from exporter.simulator.faults import Fault
 from exporter.simulator.load import WorldError, load_world, parse_world
@@ -9,7 +9,8 @@ from exporter.simulator.types import Figures, Input, Manners, Playback, Script, 
 from exporter.simulator.world import World
 
 __all__ = [
-    "UNSEEN",
+    "EXPIRED",
+    "STANDS_STILL",
     "Fault",
     "Figures",
     "Input",

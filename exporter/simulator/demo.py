@@ -24,13 +24,16 @@ STATES = {"A": State.ACTIVE, "I": State.INACTIVE, "F": State.FORBIDDEN, "N": Sta
 # Two that are off air, and one that is live while nobody expects it; all others are always expected.
 EXPECTED = {"studio-3": "show", "shop-4": "never", "arena-caster": "never"}
 
+STANDS_STILL, EXPIRED = "stage-1", "class-1"
+"""Streams that viewers get nothing of for two of five minutes, and of which nobody knows what they get."""
+
 # What viewers use: the first plays whenever its stream is live, the second stands still for two of five minutes though
 # its stream is live, and the token in the last has expired.
 _STANDS_STILL = Script((State.ACTIVE,) * 3 + (State.INACTIVE,) * 2, every=60.0)
 ADDRESSES = {
     "arena-player-1": ("hls", "master.m3u8", Playback()),
-    "stage-1": ("flv", LIVE_FLV, Playback(moving=_STANDS_STILL)),
-    "class-1": ("hls", "index.m3u8", Playback(keys={"auth_key": "demo-playback-key"})),
+    STANDS_STILL: ("flv", LIVE_FLV, Playback(moving=_STANDS_STILL)),
+    EXPIRED: ("hls", "index.m3u8", Playback(keys={"auth_key": "demo-playback-key"})),
 }
 _SIGNED = 1_577_836_800.0  # Unix seconds: the year 2020
 
@@ -39,12 +42,6 @@ def _accounts() -> Iterator[tuple[str, DemoAccount]]:
     for fake in sorted(fakes().values(), key=lambda fake: fake.demo_rank):
         for account in fake.demo:
             yield fake.name, account
-
-
-UNSEEN = """\
-Viewers of tencent/stage-1 get nothing for two of five minutes; of those of alibaba/class-1 nobody knows, as a token has
-expired."""
-"""What is wrong with the addresses of viewers."""
 
 
 def demo_world(*, clock: Callable[[], float] = time.time) -> World:

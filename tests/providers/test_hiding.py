@@ -91,8 +91,9 @@ def test_a_provider_that_hides_nothing_is_caught(tmp_path: Path) -> None:
         shown = everything(config, tmp_path, with_clouds(folder.parent, tmp_path))
     assert bird.signed.headers == {"x-toy-seal", "x-toy-token"}
     assert bird.signed.parameters == {"stamp"}
-    places = {leak.partition(":")[0] for leak in leaks(shown, bird.said)}
-    assert {"probe", "probe --output json", "probe toy/single-0", "0 /api/v1/streams", "0 /"} <= places
+    # The first of four rounds may bring no answer where the machine is busy.
+    places = {leak.partition(":")[0].lstrip("0123 ") for leak in leaks(shown, bird.said)}
+    assert {"probe", "probe --output json", "probe toy/single-0", "/api/v1/streams", "/"} <= places
 
 
 @pytest.fixture(scope="module")
