@@ -83,16 +83,16 @@ def _healths(server: Server) -> Counter[str]:
 
 
 def _evaluated(server: Server, count: int) -> bool:
-    return _healths(server)["ok"] == count
+    return _healths(server)["ok"] >= count
 
 
 def test_both_evaluate_the_rules(both: Both) -> None:
     """The shipped rules load, none fails, and both tell of the account that the demo's cloud rejects."""
-    # The records of whole days have not been made yet: the shrunk interval of their group is four minutes.
+    # The records of whole days need not have been made yet: the shrunk interval of their group is four minutes.
     *often, daily = (len(group["rules"]) for group in yaml.safe_load(scaled.rules())["groups"])
     for one in both.servers:
         until(partial(vector, one.url, REJECTED), "the rejected account is told of")
         until(partial(_evaluated, one, sum(often)), "all others are evaluated")
-        assert _healths(one) == {"ok": sum(often), "unknown": daily}
+        assert _healths(one) in ({"ok": sum(often), "unknown": daily}, {"ok": sum(often) + daily})
     two, three = ([labels for labels, _ in vector(one.url, REJECTED)] for one in both.servers)
     assert two == three
