@@ -42,7 +42,7 @@ floors: $(VENV)/.development
 # The tests of what decides: they have to reach 97 % of its branches (see pyproject.toml).
 DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py limits.py model.py origins.py planner.py \
   prober.py quota.py rounds.py routes.py schedules.py shards.py slots.py waiting.py) \
-  tests/test_config.py tests/test_config_http.py tests/test_catalogue.py tests/credentials tests/signing \
+  tests/test_config_http.py tests/test_catalogue.py tests/credentials tests/signing \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
   $(addprefix tests/callbacks/test_,covered.py receiver.py volcengine_live.py) \
   $(addprefix tests/playback/test_,flv.py hls.py hops.py signing.py state.py steps.py urls.py)
@@ -67,7 +67,7 @@ REST = $(FIRST) $(filter-out $(FIRST) $(REAL) $(ALONE) $(DECIDES) $(DECIDES:=/%)
 # Without what Python keeps of compiled modules, each worker and each program that a test starts compiles all of them.
 tests: export PYTHONDONTWRITEBYTECODE :=
 tests: $(VENV)/.development
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder $(REST)
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder $(REAL)
 	$(BIN)/pytest $(ALONE)

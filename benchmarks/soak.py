@@ -46,6 +46,9 @@ QUICK = (
     "code", "throttle", "reset", "close", "cut", "html", "redirect", "status", "value", "unknown", "missing", "nan",
     "huge_int", "surrogate", "document", "deep", "huge", "bomb", "duplicate_keys", "truncated", "empty", "text", "utf8",
 )  # fmt: skip
+PAUSED = 3
+"""By how much rarer a cloud throttles: a scrape waits out the pause of each, and eleven clouds make many."""
+
 SLOW = ("hang", "delay", "drip_head", "drip_body")
 SLOW_CHANCE = 0.003
 IDLE_CHANCE = 0.02  # part of the answers after which the connection ends while nobody uses it
@@ -128,7 +131,8 @@ def _growth(samples: dict[int, int]) -> float:
 def world(streams_each: int) -> dict[str, Any]:
     """Return the world of the clouds, with faults by chance."""
     quick = 1 - (1 - FAULTS) ** (1 / len(QUICK))
-    faults = [{"kind": kind, "provider": provider, "code": CODES.get(provider, "InternalError"), "probability": quick}
+    faults = [{"kind": kind, "provider": provider, "code": CODES.get(provider, "InternalError"),
+               "probability": quick / (PAUSED if kind == "throttle" else 1)}
               for kind in QUICK for provider in fakes()]  # fmt: skip
     faults += [{"kind": kind, "seconds": 0.2, "probability": SLOW_CHANCE} for kind in SLOW]
     faults.append({"kind": "idle", "seconds": 0.02, "probability": IDLE_CHANCE})
