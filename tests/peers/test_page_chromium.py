@@ -168,7 +168,8 @@ def test_events_bring_changes_at_once() -> None:
         site.tell()
         site.tell()
         await tab.until(DOWN)
-        assert len(site.loads) == loads + 1
+        # Both are one, unless the machine is so busy that they come far apart.
+        assert loads < len(site.loads) <= loads + 2
         assert await tab.evaluate("Math.max(...pending.values())") >= 15000
         assert tab.complaints == []
 
