@@ -166,6 +166,7 @@ class Visit:
         finally:
             step.seconds = self.means.clock.mono() - started
         self.asked = self.means.clock.mono() - found.seconds
+        self.until += step.seconds - found.seconds  # waiting for a turn is not the server's fault
         self.reused |= found.reused
         self.received += found.received
         step.asked, step.came = found.shown, f"HTTP {found.status}, {found.received:,} bytes"

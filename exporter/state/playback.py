@@ -19,7 +19,7 @@ class PlaybackCheck(NamedTuple):
         reason: Why the check failed; None if it did not, or it is too early to tell.
         age: Seconds since the newest media was made, when it was checked; None if unknown.
         first_byte: Seconds to the first byte of the newest media; None if unknown.
-        checked: When the check ended, in Unix seconds.
+        checked: When the check ended, in Unix seconds; of one that is late, when the one before it did, None if none.
         until: When its outcome no longer counts, in monotonic seconds.
     """
 
@@ -28,7 +28,7 @@ class PlaybackCheck(NamedTuple):
     reason: Reason | None = None
     age: float | None = None
     first_byte: float | None = None
-    checked: float = 0.0
+    checked: float | None = 0.0
     until: float = float("inf")
 
 

@@ -165,7 +165,8 @@ def of_check(check: PlaybackCheck, now: float) -> str:
     told = [] if check.age is None else [f"media {_seconds(check.age)} old"]
     if check.first_byte is not None:
         told.append(f"first byte after {check.first_byte * 1000:,.0f} ms")
-    return " · ".join([*told, f"checked {ago(now - check.checked)} ago"])
+    checked = "never checked" if check.checked is None else f"checked {ago(now - check.checked)} ago"
+    return " · ".join([*told, checked])
 
 
 def _seconds(seconds: float) -> str:
