@@ -358,6 +358,8 @@ def test_what_does_not_fit_together() -> None:
     assert concurrency.startswith("110 checks of 500 addresses at https://h would be under way at once")
     assert concurrency.endswith("so they are made 3.4 times less often: raise it, or playback.interval")
     assert much.startswith("checks of the addresses of account t receive about 2.3 TB a day: raise playback.interval")
+    _, told = costs(stream("https://h/{stream}.m3u8", names=names), playback={"rate": 5})
+    assert told[0].endswith("13 times less often, later than their outcomes count (2m): raise it, or playback.interval")
     spread = [stream(f"https://h{number}/{{stream}}.flv", names=[f"s{number}-{each}" for each in range(10)])
               for number in range(120)]  # fmt: skip
     _, told = costs(*spread, playback={"interval": "5s"})
