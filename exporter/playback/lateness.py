@@ -91,13 +91,17 @@ def why_late(seconds: float, host: str, standing: Standing, waiting: int, settin
         waiting: How many requests to its host wait for their turn.
         settings: How addresses are checked.
     """
+    under_way = standing.under_way or 0.0
+    slow = 2 * under_way >= seconds
     late = f"its turn has not come for {seconds:,.0f} s"
-    if standing.under_way is not None:
-        late = f"its check has not ended for {standing.under_way:,.0f} s"
+    if slow:
+        late = f"its check has not ended for {under_way:,.0f} s"
+    elif standing.under_way is not None:
+        late = f"its turn came only after {seconds - under_way:,.0f} s"
     share = f"{number(standing.entries)} addresses of {host} share" if standing.entries > 1 else f"{host} gets"
     if waiting and 2 * waiting >= standing.busy:
         return f"{late}: {share} {_count(settings.rate, 'request')} a second; raise playback.rate or playback.interval"
-    if standing.under_way is not None:
+    if slow:
         return f"{late}: {host} is that slow"
     if standing.full:
         return (
