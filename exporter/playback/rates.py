@@ -59,13 +59,15 @@ class Rates:
     async def turn(self, host: str) -> None:
         """Wait until a request may go to a host."""
         line = self._lines.setdefault(host, Line())
-        behind = line.waiting > 0 or line.last + self._gap > self._time()
+        if not line.waiting and line.last + self._gap <= (now := self._time()):
+            line.last = now
+            return
         line.waiting += 1
         try:
             async with line.first:
                 while (turn := line.last + self._gap) > self._time():
                     await self._until(turn)
-                line.last = max(turn, self._time() - LATE) if behind else self._time()
+                line.last = max(turn, self._time() - LATE)
         finally:
             line.waiting -= 1
 
