@@ -208,6 +208,50 @@ def test_what_is_likely_not_meant() -> None:
     ]
 
 
+ONLY = ", and only HLS and HTTP-FLV are checked"
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (M3U8.replace("m3u8", "mpd") + "?m3u8", f": ends in .mpd like MPEG-DASH{ONLY}"),
+        ("https://h/rtc/v1/WHEP/?app=live", f": ends in /whep like WebRTC{ONLY}"),
+        ({"url": "https://h/a.ts", "variant": "b"}, f".url: ends in .ts like a segment{ONLY}"),
+        ({"url_env": "URL"}, f".url_env: names a variable whose value ends in .mp4 like a file{ONLY}"),
+        ({"url": "https://h/a.FLV?x=1", "variant": "b"},
+         ".variant: is of no use: the address ends in .flv, and FLV has no variants"),
+        ({"url": M3U8, "origins": ["https://h", "HTTPS://play.example.com:443/"]},
+         ".origins[1]: is the origin of the address itself, which is asked anyway"),
+        ({"url": M3U8, "origins": ["https://h", "https://h/"]}, ".origins[1]: stands there twice"),
+        ({"url": M3U8, "name": "{stream}-hd"}, ".name: has {stream}, which is not filled in here"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_changes_nothing_and_what_is_not_checked(entry: Any, told: str) -> None:
+    """What can only be a mistake is told of at its key; an address by its path, wherever it stands."""
+    config = loaded(stream(entry), environ={"URL": f"https://h/{CANARY}.mp4"})
+    assert [f"{one.path}: {one.message}" for one in config.warnings] == [f"streams[0].playback[0]{told}"]
+
+
+def test_what_is_worth_no_warning() -> None:
+    """Any address may be HLS or FLV, one may be signed with two keys to try both, and a list may be empty."""
+    config = loaded(
+        stream("https://h/live.php?id=a.mpd", "https://h/mpd/a", "https://h/a.m3u", "https://h/a"),
+        stream(*({"url": M3U8, "tencent_key": key} for key in ("one", "two")), M3U8, name="b"),
+        stream(name="c"),
+    )
+    assert not config.warnings
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "rtsps", "srt", "webrtc", "whep", "artc", "udp", "ftp", "wss"])
+def test_other_protocols_are_told_what_is_checked(scheme: str) -> None:
+    """Whatever scheme an address has, its refusal says what is checked; nor does a variant have a placeholder."""
+    wanted = "names a protocol that is not checked here; give HLS or HTTP-FLV, which begin with https:// or http://"
+    assert refused(stream(f"{scheme}://h/a")).endswith(f": {wanted}")
+    told = refused(stream({"url": M3U8, "variant": "{stream}_720p.m3u8"}))
+    assert told.endswith("has {stream}, which is not filled in here; what follows it will do, such as _720p.m3u8")
+
+
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
@@ -271,8 +315,8 @@ def test_no_secret_is_shown_by_check(tmp_path: Path, entry: Any) -> None:
         done = run("check", str(file), "--output", form, environ=environ)
         assert done.code == 0
         assert CANARY not in done.all
-        assert "more than playback.rate (0.1)" in done.out
-        plain = "holds the secrets of streams[0].playback[0] and may be read by others" in done.out
+        assert "more than playback.rate (0.1)" in done.all
+        plain = "holds the secrets of streams[0].playback[0] and may be read by others" in done.all
         assert plain is (CANARY in str(entry) and "?Zx9" not in str(entry))
 
 
