@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.addresses import USUAL_PLAYBACK, PlaybackAddress, PlaybackSettings
 from exporter.commands import traffic
-from exporter.commands.warnings import readable_secrets
+from exporter.commands.warnings import MOST_SHARED, readable_secrets, warnings
 from exporter.config import Config, ConfigErrors, load, redacted_slices
 from exporter.fields import Secret
 from exporter.providers import all_providers
@@ -241,6 +241,51 @@ def test_what_is_worth_no_warning() -> None:
         stream(name="c"),
     )
     assert not config.warnings
+
+
+def doubts(*streams: dict[str, Any], **top: Any) -> list[str]:
+    """Return what `check` warns of, beyond what has a place."""
+    return list(warnings(loaded(*streams, **top), Path("/etc/x/c.yml"), PROVIDERS, ENVIRON))
+
+
+def test_an_address_of_several_streams() -> None:
+    """A copied address is told of with all its streams and without its query, unless a group says that it is meant."""
+    two = [stream(f"{M3U8}?token={CANARY}"), stream("https://h/b.flv", f"{M3U8}?token={CANARY}", name="b")]
+    group = "give each its own or, if viewers take them for one stream, all the same label group"
+    assert doubts(*two) == [f"streams tencent/a and tencent/b have one playback address, {M3U8}: {group}"]
+    assert doubts(*({**one, "labels": {"group": "final"}} for one in two)) == []
+    assert len(doubts(two[0], {**two[1], "labels": {"group": "final"}})) == 1
+    assert doubts(stream("https://h/{stream}.flv", "https://h/same.flv", names=["c", "d"])) == []
+    filled = stream("https://h/{stream}.flv", names=["b", "c"]), stream("https://h/b.flv")
+    assert "tencent/b and tencent/a have one playback address, https://h/b.flv" in doubts(*filled)[0]
+    many = [f"n{number}" for number in range(MOST_SHARED + 5)]
+    *_, last = doubts(stream("https://h/{stream}", names=many), *(stream(f"https://h/{n}", name=f"{n}b") for n in many))
+    assert last == "5 more playback addresses are those of several streams"
+
+
+@pytest.mark.parametrize(
+    ("account", "host", "told"),
+    [
+        ({}, "LIVE.tencentcloudapi.com", True),
+        ({"endpoint": "https://live.intl.tencentcloudapi.com"}, "live.intl.tencentcloudapi.com", True),
+        ({"endpoint": "https://gate.example.com"}, "gate.example.com", False),
+        ({"provider": "srs", "endpoint": "http://srs.example.com:1985"}, "srs.example.com", False),
+    ],
+)
+def test_an_address_at_the_api_of_a_cloud(account: dict[str, Any], host: str, told: bool) -> None:
+    """No viewer is served there; but a server of one's own, or a gateway, may well serve both."""
+    owner = {**(ACCOUNT if "provider" not in account else {}), "name": "t", **account}
+    one = {"name": "a", "account": "t", "playback": [f"http://{host}/live/a.m3u8"]}
+    found = doubts(one if "provider" in account else {**one, "domain": "d.example.com"}, accounts=[owner])
+    wanted = "is the API of account t, which no viewer uses: replace the playback address of stream tencent/a"
+    assert [text for text in found if "viewer" in text] == ([f"{host.lower()} {wanted}"] if told else [])
+
+
+def test_settings_without_addresses() -> None:
+    """How addresses are checked says nothing while no stream has any, and that is told."""
+    said = "playback says how addresses are checked, but no stream has any: list them under playback of the stream"
+    assert doubts(stream(), playback={"interval": "30s"}) == [said]
+    assert doubts(stream(M3U8), playback={"interval": "30s"}) == doubts(stream(), playback={}) == []
 
 
 @pytest.mark.parametrize("scheme", ["rtmp", "rtsps", "srt", "webrtc", "whep", "artc", "udp", "ftp", "wss"])
