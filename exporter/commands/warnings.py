@@ -132,25 +132,30 @@ def _shared_addresses(loaded: Config) -> Iterator[str]:
     One that an entry gives to all its names is told of with its place, while the entry is read.
     """
     counts = Counter(_same(address) for stream in loaded.streams for address in stream.playback)
-    shared: dict[Hashable, list[tuple[Stream, PlaybackAddress]]] = defaultdict(list)
-    for stream in loaded.streams:
+    shared: dict[Hashable, list[tuple[Stream, PlaybackAddress]]] = {
+        key: [] for key, count in counts.items() if count > 1
+    }
+    for stream in loaded.streams if shared else ():
         for address in stream.playback:
-            if counts[_same(address)] > 1:
-                shared[_same(address)].append((stream, address))
-    told = 0
-    for those in shared.values():
-        names = dict.fromkeys(f"{loaded.provider_of(stream)}/{stream.name}" for stream, _ in those)
-        groups = {stream.labels.get(GROUP) or None for stream, _ in those}
-        entries = {id(address) for _, address in those}
-        if len(names) > 1 and len(entries) > 1 and (len(groups) > 1 or None in groups):
-            told += 1
-            if told <= MOST_SHARED:
-                yield (
-                    f"streams {_listed(list(names))} have one playback address, {those[0][1].shown}: give each its "
-                    f"own or, if viewers take them for one stream, all the same label {GROUP}"
-                )
-    if told > MOST_SHARED:
-        yield f"{number(told - MOST_SHARED)} more playback addresses are those of several streams"
+            if (those := shared.get(_same(address))) is not None:
+                those.append((stream, address))
+    told = [text for those in shared.values() if (text := _shared_by(those, loaded))]
+    yield from told[:MOST_SHARED]
+    if len(told) > MOST_SHARED:
+        yield f"{number(len(told) - MOST_SHARED)} more playback addresses are those of several streams"
+
+
+def _shared_by(those: list[tuple[Stream, PlaybackAddress]], loaded: Config) -> str:
+    """Say which streams have one address; nothing where that is meant, or told of with its place."""
+    names = dict.fromkeys(f"{loaded.provider_of(stream)}/{stream.name}" for stream, _ in those)
+    groups = {stream.labels.get(GROUP, "") for stream, _ in those}
+    entries = {id(address) for _, address in those}
+    if len(names) == 1 or len(entries) == 1 or (len(groups) == 1 and "" not in groups):
+        return ""
+    return (
+        f"streams {_listed(list(names))} have one playback address, {those[0][1].shown}: give each its own or, if "
+        f"viewers take them for one stream, all the same label {GROUP}"
+    )
 
 
 def _same(address: PlaybackAddress) -> Hashable:
