@@ -93,6 +93,7 @@ class Checker:
         self._memories: dict[int, Memory] = {}
         self._is_flv = address.ends_in_flv
         self._down = False
+        hls.prepare()  # not within the first check, which would hold the event loop
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""
