@@ -251,11 +251,11 @@ def viewed() -> World:
 
 
 def outage() -> World:
-    """A world whose stream has been live for 5 h, while viewers have had nothing for 12 min, beside others."""
+    """A world whose stream has been live for 9 h, while viewers have had nothing for 12 min, beside others."""
     world = World()
     view, two = world.account("tencent-main", "tencent"), addresses("cdn-a", "cdn-b")
     edge, late, calm, lost = world.watch(view, "edge", "late", "calm", "lost", playback=two)
-    for record, hours in ((edge, 5), (late, 9), (calm, 7), (lost, 8)):
+    for record, hours in ((edge, 9), (late, 9), (calm, 7), (lost, 8)):
         world.answer(record, State.ACTIVE, 36_000)
         world.answer(record, State.INACTIVE, 35_000)
         world.answer(record, State.ACTIVE, 3600 * hours)

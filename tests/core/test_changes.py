@@ -146,6 +146,8 @@ def test_addresses_that_nobody_can_check_are_told_together() -> None:
     down, lost = PlaybackCheck(False, "HTTP 404"), PlaybackCheck(None, "", Reason.TIMEOUT)
     made.says("tencent/s7", LIVE, 1)
     made.says("tencent/s7", DOWN, 2)
+    made.says("tencent/s8", LIVE, 2)
+    made.says("tencent/s8", None, 4)
     made.board.played(made.record("tencent/s7"), CDN[0], down, at(3))
     for number, one in enumerate(made.board):
         made.board.played(one, CDN[1], lost._replace(message=f"no answer to {number}"), at(60))
@@ -153,8 +155,12 @@ def test_addresses_that_nobody_can_check_are_told_together() -> None:
         for up in (True, None):
             made.check("tencent/s1", 60 * minute, up=up, name="cdn-b")
     told = listed(made.board)
-    assert told[-2:] == [(3, True, False, "HTTP 404", ("s7",), 1), (2, LIVE, DOWN, "Action", ("s7",), 1)]
-    assert len(told) == 2 + MOST_CHANGES
+    assert told[-3:] == [
+        (4, LIVE, UNKNOWN, "timeout", ("s8",), 1),
+        (3, True, False, "HTTP 404", ("s7",), 1),
+        (2, LIVE, DOWN, "Action", ("s7",), 1),
+    ]
+    assert len(told) == 3 + MOST_CHANGES
     assert told[0][:4] == (60 * (2 * MOST_CHANGES - 1), True, None, "up is None")
     made = viewed(*(f"s{number}" for number in range(1000)))
     for number, one in enumerate(made.board):

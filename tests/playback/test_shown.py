@@ -235,6 +235,7 @@ def test_the_page_shows_the_way_and_each_address() -> None:
     page = whole_page(viewed().snapshot(), status.Filter())
     assert "Source arrives Cloud live Viewers play" in row_of(page, "well")
     edge = row_of(page, "edge")
+    assert "≥ 5 s viewers get nothing since the first check (live for ≥ 10 min)" in edge
     assert "Live, but viewers get nothing at address cdn-b." in edge
     assert "up for ≥ 5 s cdn-a media 3.14 s old · first byte after 31 ms · checked 5 s ago" in edge
     assert f"down for ≥ 5 s cdn-b media 95.2 s old · checked 5 s ago {STANDS.message}" in edge
@@ -249,8 +250,9 @@ def test_the_page_shows_the_way_and_each_address() -> None:
 
 def test_the_page_says_for_how_long_viewers_have_had_nothing() -> None:
     """Not only for how long the cloud has been live; no longer than it has been; of each address, how long it is so."""
-    page = whole_page(outage().snapshot(), status.Filter())
-    assert "12 min viewers get nothing 07:48:00 UTC (live for 5 h 0 min)" in row_of(page, "edge")
+    world = outage()
+    page = whole_page(world.snapshot(), status.Filter())
+    assert "12 min viewers get nothing 07:48:00 UTC (live for 9 h 0 min)" in row_of(page, "edge")
     assert "up for ≥ 50 min cdn-a media" in row_of(page, "edge")
     assert "down for 12 min cdn-b since 07:48:00 UTC · media 95.2 s old" in row_of(page, "edge")
     assert "1 min viewers get nothing 07:59:00 UTC (live for 1 min)" in row_of(page, "late")
@@ -258,7 +260,11 @@ def test_the_page_says_for_how_long_viewers_have_had_nothing() -> None:
     assert "7 h 0 min 01:00:00 UTC" in row_of(page, "calm")
     assert "viewers get nothing" not in row_of(page, "calm")
     assert "unknown for 50 min cdn-a since 07:10:00 UTC · not checked lately" in row_of(page, "lost")
-    assert rows(whole_page(outage().snapshot(), status.Filter(sort="since"))) == ["late", "edge", "calm", "lost"]
+    assert rows(whole_page(world.snapshot(), status.Filter(sort="since"))) == ["late", "edge", "calm", "lost"]
+    world.board.expectations = Expectations((NEVER,))
+    page = whole_page(world.snapshot(), status.Filter())
+    assert "Live edge" in row_of(page, "edge")
+    assert "9 h 0 min 2027-01-14 23:00:00 UTC" in row_of(page, "edge")
 
 
 def test_a_page_without_addresses_is_as_before() -> None:

@@ -96,6 +96,7 @@ def test_an_outage_goes_on_over_times_without_checks() -> None:
     made = one_stream()
     for mono, up in ((0, True), (10, False), (20, False)):
         made.check("tencent/a", mono, up=up, until=30)
+    assert made.record("tencent/a").checks(500)[0].since == EPOCH + 20
     assert since(made, 500) == (None, 20, False)
     made.check("tencent/a", 510, up=None)
     assert since(made, 510) == (None, 20, False)
