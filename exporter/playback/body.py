@@ -68,6 +68,7 @@ class Body:
         flv: Reads what comes, if it is FLV.
         late: Whether it took too long.
         checksum: That of all that came, if it is FLV.
+        full: Whether as much has come as is taken, if it is FLV.
         silent: Whether no sound and no picture has come for too long.
         failed: Why no more of it was taken, if something is wrong with it.
     """
@@ -76,7 +77,8 @@ class Body:
         self.kept = bytearray()
         self.flv: FlvReader | None = None
         self.checksum = 0
-        self.late = self.silent = False
+        self.late = self.silent = self.full = False
+        self._left = flv.MOST_TAKEN
         self.failed: Unclear | MalformedFlv | None = None
         self._began: float | None = None
         self._doubted: float | None = None
@@ -102,10 +104,12 @@ class Body:
                 return True
             self.flv, part = FlvReader(), bytes(self.kept)
             self.free()
+        part = part[: self._left]
+        self._left -= len(part)
         self.checksum = crc32(part, self.checksum)
         self.flv.feed(part, now)
-        self.silent = self._is_silent(self.flv, now)
-        return not (self.flv.lively or self.silent)
+        self.silent, self.full = self._is_silent(self.flv, now), not self._left
+        return not (self.flv.lively or self.silent or self.full)
 
     def _is_silent(self, reader: FlvReader, now: float) -> bool:
         last = self._began if reader.last is None else reader.last

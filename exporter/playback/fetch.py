@@ -28,8 +28,8 @@ MOST_REDIRECTS: Final = 5
 MOST_CONNECTING: Final = 16
 LATE: Final = 0.1  # seconds by which a timer is late where the event loop was held up
 REDIRECTS: Final = (301, 302, 303, 307, 308)
-SPARE: Final = 1 << 20
-"""Bytes that may come over the wire beyond those that are wanted."""
+AHEAD: Final = 24 << 10
+"""Bytes of an answer, doubled by the system, that may come before they are read: they count too."""
 
 WITH_MEDIA: Final = (200, 206)
 
@@ -47,7 +47,7 @@ class Wanted(NamedTuple):
         address: The configured address that led to it, which says whom it may ask.
         http: How that one's account reaches servers.
         timeout: Seconds for the head of each answer and, without `silence`, for all of it, once its turn has come.
-        most: Bytes of the body, unpacked, after which no more is received.
+        most: Bytes of the body, packed or unpacked, after which no more is received.
         first: Ask for the first bytes only, so many; 0 for all. A server may send all the same.
         silence: Seconds without a byte after which a body is silent; None where `timeout` holds for the body too.
         new: Whether only a connection will do that nobody has used.
@@ -81,6 +81,7 @@ class Fetched(NamedTuple):
         received: Bytes of the bodies as they came over the wire, those of redirects too.
         ending: Whether the body is whole, or enough of it was taken, or it fell silent, or `most` was reached.
         reused: Whether it came over a connection that was used before, where it may answer another request.
+        redirected: Whether redirects led there.
     """
 
     url: str
@@ -92,6 +93,7 @@ class Fetched(NamedTuple):
     received: int
     ending: Ending
     reused: bool = False
+    redirected: bool = False
 
     def __repr__(self) -> str:
         return f"<fetched {self.status} from {self.shown}>"
@@ -158,7 +160,7 @@ class Fetcher:
         if transport is None:
             # Stored before the first await, so that there is never a second one.
             self._context = self._context or tls_context()
-            transport = Transport(self._context, self._rest, self._look_ups[private], patient=True)
+            transport = Transport(self._context, self._rest, self._look_ups[private], patient=True, ahead=AHEAD)
             self._transports[private] = transport
             await self._open.enter_async_context(transport)
         return transport
@@ -196,7 +198,9 @@ class Fetcher:
             connection = await self._connect(wanted, asked, until, new=new)
             try:
                 fetched = await _exchange(connection, wanted, asked, until, take)
-                return fetched._replace(shown=shown(wanted.address, asked, redirected=redirected))
+                return fetched._replace(
+                    shown=shown(wanted.address, asked, redirected=redirected), redirected=redirected
+                )
             except TransportError as error:
                 if new or not error.broke_early:
                     raise NotFetched.of(error, connection.received) from None
@@ -318,5 +322,5 @@ class _Body:
                 return "most"
             if len(piece) == OUT_STEP:
                 await asyncio.sleep(0)  # a few bytes may hold megabytes
-        full = self._connection.received > self._wanted.most + SPARE  # what is packed may unpack to nothing
+        full = self._connection.received > self._wanted.most  # what is packed may unpack to nothing
         return None if self._connection.whole or (self._left and not full) else "most"
