@@ -25,6 +25,9 @@ HERE: Final = (32 << 10, 300)
 LARGE: Final = 1 << 20
 """Bytes from which on a playlist is large: the thread that reads rests as long after each as that one took."""
 
+LONGEST_FLV: Final = 25.0
+"""Seconds after which FLV is judged by what came until then."""
+
 LATE: Final = 0.5
 """Seconds for which an event loop that was held up is given to take what has come meanwhile."""
 
@@ -61,7 +64,7 @@ class Held:
 
 
 class Body:
-    """Takes a body for so many seconds from its first part on.
+    """Takes a body for so many seconds from its first part on, or for `LONGEST_FLV` if it is FLV.
 
     Attributes:
         kept: What has come of it, unless it is FLV.
@@ -90,9 +93,10 @@ class Body:
         """Take a part; say whether more is wanted."""
         now = self._time()
         self._began = now if self._began is None else self._began
-        self.late = now - self._began >= self._longest
         try:
-            return self._taken(part, now) and not self.late
+            wanted = self._taken(part, now)
+            self.late = now - self._began >= (self._longest if self.flv is None else LONGEST_FLV)
+            return wanted and not self.late
         except (Unclear, MalformedFlv) as error:
             self.failed = error
             return False

@@ -28,9 +28,6 @@ MOST_SEGMENT: Final = 64 << 10
 MOST_TIMEOUTS: Final = 6
 """Times the timeout of one answer after which no further one is waited for."""
 
-LONGEST_FLV: Final = 25.0
-"""Seconds after which a stream of FLV is judged by what came until then."""
-
 LONGEST_GROUP: Final = 60.0
 """Seconds for which a server may begin with the same picture for each viewer."""
 
@@ -184,15 +181,17 @@ class Visit:
         left = self.until - self.means.clock.mono()
         if left <= 0:
             raise Unclear(Reason.TIMEOUT, "its many playlists take too long altogether")
-        return Wanted(url, self.address, self.http, min(self.timeout, left), most, first, silence, self.new)
+        seconds = min(self.timeout, left)
+        return Wanted(url, self.address, self.http, seconds, most, first, silence, new=self.new)
 
     async def _first(self, url: str) -> Verdict:
         """Fetch the configured address, which is a playlist or FLV."""
         silence = flv.SILENT_SECONDS if self.is_flv else None
-        body = self.means.body(LONGEST_FLV if self.is_flv else self.timeout)
+        body = self.means.body(self.timeout)
         most = flv.MOST_BYTES if self.is_flv else hls.LARGEST_PLAYLIST
         try:
-            found = await self._get(self._wanted(url, most, silence=silence), body)
+            wanted = self._wanted(url, most, silence=silence)._replace(silence_of_flv=flv.SILENT_SECONDS)
+            found = await self._get(wanted, body)
             if found.status in NOT_THERE:
                 return self._note(Verdict(False, f"it is not there: HTTP {found.status}"))
             if body.flv is None and found.ending != "silent":

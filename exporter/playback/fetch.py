@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Final, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from exporter.addresses import PlaybackAddress
 from exporter.model import Reason, Request
@@ -50,6 +51,7 @@ class Wanted(NamedTuple):
         most: Bytes of the body, packed or unpacked, after which no more is received.
         first: Ask for the first bytes only, so many; 0 for all. A server may send all the same.
         silence: Seconds without a byte after which a body is silent; None where `timeout` holds for the body too.
+        silence_of_flv: The same for a body that is said to be FLV, by its type or the end of its path.
         new: Whether only a connection will do that nobody has used.
         start: Where those first bytes begin.
     """
@@ -61,6 +63,7 @@ class Wanted(NamedTuple):
     most: int
     first: int = 0
     silence: float | None = None
+    silence_of_flv: float | None = None
     new: bool = False
     start: int = 0
 
@@ -249,6 +252,8 @@ async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until
     if wanted.first:
         fields["Range"] = f"bytes={wanted.start}-{wanted.start + wanted.first - 1}"
     status, headers = await connection.open(Request("GET", asked.url, fields), until)
+    if wanted.silence is None and _says_flv(asked, headers):
+        wanted = wanted._replace(silence=wanted.silence_of_flv)
     body = _Body(connection, wanted, until, take)
     # No other body is waited for; one that came with its head leaves the connection as it should be.
     ending: Ending = "enough"
@@ -258,6 +263,10 @@ async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until
     first_byte = None if body.first is None else body.first - begun
     seconds, received = loop.time() - begun, connection.received
     return Fetched(asked.url, "", status, headers, first_byte, seconds, received, ending, reused)
+
+
+def _says_flv(asked: Target, headers: Mapping[str, str]) -> bool:
+    return "flv" in headers.get("content-type", "").lower() or urlsplit(asked.url).path.lower().endswith(".flv")
 
 
 class _Body:
