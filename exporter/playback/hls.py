@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
+
+from exporter.playback.urls import whole
 
 LARGEST_PLAYLIST: Final = 8 << 20
 MOST_VARIANTS: Final = 16
@@ -290,6 +292,6 @@ def _whole(uri: str, base: str) -> str:
     if "{$" in uri:
         raise MalformedPlaylist("its playlist uses variables (EXT-X-DEFINE), which this check does not fill in")
     try:
-        return urljoin(base, uri)
+        return whole(base, uri)
     except ValueError:
         raise MalformedPlaylist("an address in its playlist is broken") from None
