@@ -203,8 +203,8 @@ class Visit:
             return await self._media(read, 0)
         playlists = hls.select(read, self.address.variant)
         if not playlists:
-            missing = f"no variant whose path ends in {self.address.variant}" if self.address.variant else "no variant"
-            raise Unclear(Reason.MALFORMED, f"the master playlist has {missing}")
+            missing = f"the master playlist has no variant whose path ends in {self.address.variant}"
+            raise Unclear(Reason.MALFORMED, missing)
         left_out = f", {read.left_out} are left out" if read.left_out and not self.address.variant else ""
         self.steps[-1].judged = f"a master playlist; {len(playlists)} of its playlists count{left_out}"
         found_each = [(url, await self._judged(self._variant(url, index))) for index, url in enumerate(playlists)]
