@@ -276,7 +276,7 @@ class Visit:
             found = await self._get(wanted, partial(_begin, begin))
             if found.status in NOT_THERE:
                 status = found.status
-                self.steps[-1].judged = "the newest media is not there" if number == 0 else "nor is the one before it"
+                self.steps[-1].judged = "the newest media is not there"
                 continue
             if not begin or found.first_byte is None:
                 raise Unclear(Reason.MALFORMED, "the newest segment is empty")

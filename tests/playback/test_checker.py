@@ -217,6 +217,15 @@ def test_the_first_byte_of_flv_is_that_of_its_stream() -> None:
     assert seen.verdict.first_byte == approx(0.4)
 
 
+def test_no_more_of_a_segment_is_taken_than_tells_that_it_is_there() -> None:
+    """Where a server sends all of it, the rest is paid for by nobody."""
+    parts = ((0.0, bytes(FIRST_BYTES - 1)), (0.1, b"x"), (0.2, bytes(FIRST_BYTES)))
+    pages = {A: moving(), **dict.fromkeys(SEGMENTS, says(parts=parts))}
+    seen = check(pages, 0, 3)[-1]
+    assert seen.verdict.up is True
+    assert seen.checked.steps[-1].came == f"HTTP 200, {FIRST_BYTES:,} bytes"
+
+
 # --- segments that are not there --------------------------------------------------------------------------------------
 
 
@@ -227,6 +236,7 @@ def test_segments_that_came_meanwhile_begin_a_new_time_of_grace() -> None:
     seen = check(pages, 0, 3, 6, 9, 12)
     assert [one.verdict.up for one in seen] == [None, None, True, None, False]
     assert [one.verdict.again for one in seen[1:4]] == [2.0, NEVER, 2.0]
+    assert seen[-1].told == (False, None, "the playlist moves, but its newest segments are not there: HTTP 404")
 
 
 def test_rows_that_stay_the_same_are_given_time_to_be_served() -> None:
@@ -318,6 +328,14 @@ def test_what_comes_of_flv_that_does_not_play(page: Page, told: tuple[bool | Non
     (seen,) = check({FLV: lambda _now: page}, 0, of=address(FLV))
     assert (seen.told, seen.checked.steps[-1].judged) == (told, told[2])
     assert len(seen.wanted) == 1
+
+
+def test_a_second_of_flv_at_once_is_enough() -> None:
+    """A server that keeps a group of pictures sends it at once; a viewer sees it."""
+    for last, up in ((999, None), (1000, True)):
+        page = Page(FLV_HEAD + flv_tag(8, 0, SOUND) + flv_tag(8, last, SOUND))
+        (seen,) = check({FLV: lambda _now, page=page: page}, 0, of=address(FLV))  # type: ignore[misc]
+        assert seen.verdict.up is up
 
 
 @pytest.mark.parametrize("advance", [0, 1])
