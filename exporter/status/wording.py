@@ -50,6 +50,9 @@ UNPROBED: Final = {
     "breaker": "the breaker holds calls back until a trial call is answered.",
 }
 
+UNCHECKED: Final = "not checked lately"
+"""Why nobody knows of an address, where no check of it counts any more."""
+
 
 class Wording(NamedTuple):
     """What something means and what to do about it, if anything; code is in backticks."""

@@ -12,7 +12,8 @@ from exporter.model import Reason
 from exporter.playback.checks import IDLE_SECONDS
 from exporter.playback.lateness import Late, Lateness, why_late
 from exporter.playback.queue import Standing
-from exporter.state.playback import PlaybackChange, PlaybackCheck
+from exporter.state.playback import PlaybackCheck
+from exporter.state.record import Change
 from exporter.status.wording import of_check
 from testbed.virtual import run
 from tests.virtual import EPOCH
@@ -48,11 +49,11 @@ def test_a_turn_that_does_not_come_is_a_failure() -> None:
     """An address that was never checked is late once an outcome would no longer count: it says why and what to do, and
     is counted once an interval until its turn has come; an address that was checked is late as long after that check.
     """
-    changes: list[PlaybackChange] = []
+    changes: list[Change] = []
 
     async def whole() -> None:
         one = crowd(40, concurrency=1)
-        one.board.on_playback.append(changes.append)
+        one.board.on_change.append(changes.append)
         async with one.checks:
             await scraping(one, MAX_AGE - 1)
             assert one.outcome("s39") is None
