@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from exporter.playback.body import HERE, LARGE, MOST_HELD, SMALL, Body, Held
 from testbed.virtual import run
 
@@ -53,7 +55,25 @@ def test_large_playlists_are_read_one_after_the_other_and_none_waits_for_much() 
             await held.read(bytearray(size), lambda: done.append((name, round(loop.time() - start, 3))))
 
         sizes = {"large": LARGE + 1, "larger": LARGE + 2, "usual": HERE[0] + 1, "usual too": LARGE, "short": HERE[0]}
+        sizes["last"] = HERE[0] + 2
         await asyncio.gather(*(read(name, size) for name, size in sizes.items()))
 
     run(main())
-    assert dict(done) == {"short": 0.0, "large": 1.0, "usual": 1.0, "usual too": 2.0, "larger": 3.0}
+    assert dict(done) == {"short": 0.0, "large": 1.0, "usual": 1.0, "usual too": 2.0, "larger": 3.0, "last": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [(b"\n" * 300, 0), (b"\n" * 301, 1), (b"\r" * 301, 1), (b"\r\n" * 150, 0), (b"\r\n" * 151, 1)],
+    ids=["300", "301", "301 others", "300 of both", "302 of both"],
+)
+def test_many_short_lines_are_read_beside_the_event_loop(body: bytes, seconds: int) -> None:
+    """It is lines that take time: three hundred are read here, whichever way they end."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        assert await Held(slowly, loop.time).read(bytearray(body), lambda: "read") == "read"
+        assert round(loop.time() - began, 3) == seconds
+
+    run(main())

@@ -356,6 +356,28 @@ def test_one_look_after_a_pause_does_not_tell_that_rows_stand() -> None:
     assert looks((0, 1), (60, 2), (120, 2), (180, 2), (240, 2)) == [None, True, True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("back", "moves"),
+    [((2, 3), False), ((2, 3, 4), True), ((2, 2, 3), False), ((2, 4, 6), True), ((2, 5, 8), False), ((5, 4, 3), False)],
+)
+def test_rows_that_come_again_are_new_only_if_they_go_on_step_by_step(back: tuple[int, ...], moves: bool) -> None:
+    """An encoder that began anew makes two rows in two seconds at most, after its first; caches leap, or stand."""
+    motion = Motion()
+    for number, rows in enumerate((1, 2, 3, 4, 5, 6, 7, 8, 9, *back)):
+        motion.look(at(rows), 2.0 * number)
+    assert motion.moved == (2.0 * (8 + len(back)) if moves else 16.0)
+
+
+@pytest.mark.parametrize(("later", "renamed"), [(3.9, True), (4.0, False), (7.9, False)])
+def test_names_that_are_all_others_tell_nothing_only_while_some_would_have_stayed(later: float, renamed: bool) -> None:
+    """Of three rows of two seconds one is still there after less than four; from then on all may be new."""
+    motion, seen = Motion(), []
+    for now, names in ((0.0, "abc"), (later, "def")):
+        rows = (2, 0, 0, 2.0, None, names[-1])
+        seen.append(motion.look(Media(2.0, rows, (), None, False, frozenset(names)), now))
+    assert (seen, motion.renamed) == ([None, None if renamed else True], renamed)
+
+
 def test_a_target_duration_that_shrinks_leaves_rows_the_time_they_had() -> None:
     """A list whose long row leaves its window says less of how long the next one may take."""
     motion = Motion()
