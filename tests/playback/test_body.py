@@ -90,6 +90,8 @@ def test_a_body_is_late_after_as_long_as_it_may_take() -> None:
     assert (one.late, wanted) == (False, [True, True])
     one, wanted = taken((50.0, b"#EXT"), (55.0, b"M3U"), longest=5.0)
     assert (one.late, wanted) == (True, [True, False])
+    one, wanted = taken((0.0, FLV_HEAD + SOUND), (24.9, SOUND), (25.0, SOUND), longest=5.0)
+    assert (one.late, wanted) == (True, [True, True, False]), "FLV has a time of its own"
 
 
 def test_flv_is_known_by_its_first_bytes_and_not_kept() -> None:

@@ -177,11 +177,12 @@ def test_bodies_are_not_kept() -> None:
     assert reader.tags == 1
 
 
-def test_bytes_may_come_one_by_one() -> None:
-    """Nothing is lost or read twice where a tag's header comes in eleven pieces."""
-    reader = FlvReader()
-    for second, byte in enumerate(HEADER + video(0) + tag(AUDIO, 40, AAC) + video(1500)):
-        reader.feed(bytes([byte]), float(second))
+@pytest.mark.parametrize("size", [1, 5])
+def test_bytes_may_come_in_small_pieces(size: int) -> None:
+    """Nothing is lost or read twice where a tag's header comes one by one, or with a piece of what follows."""
+    reader, data = FlvReader(), HEADER + video(0) + tag(AUDIO, 40, AAC) + video(1500)
+    for place in range(0, len(data), size):
+        reader.feed(data[place : place + size], float(place))
     assert (reader.tags, reader.advanced, reader.lively) == (3, 1.5, True)
 
 
