@@ -116,7 +116,7 @@ def select(master: Master, variant: str) -> tuple[str, ...]:
     """Return the playlists that count: all (at most 16), or the one whose path ends so; none if there is none."""
     if not variant:
         return master.playlists[:MOST_VARIANTS]
-    for ending in (f"/{variant.lstrip('/')}", variant):  # 720p.m3u8 is rather live/720p.m3u8 than live/1720p.m3u8
+    for ending in (f"/{variant}", variant):  # 720p.m3u8 is rather live/720p.m3u8 than live/1720p.m3u8
         if found := tuple(one for one in master.playlists if urlsplit(one).path.endswith(ending)):
             return found[:1]
     return ()
@@ -152,13 +152,13 @@ class _Reader:
         """Take a tag; says whether the library shall leave it out."""
         self.line = number
         self.fold(data, state)
+        if len(data["playlists"]) + len(data["media"]) > _MOST_PLAYLISTS:
+            raise MalformedPlaylist("its playlist names too many others")
         tag, _, value = line.partition(":")
         if tag in _READ_BY_LIBRARY:
             if len(line) > _LONGEST_LINE:
                 raise MalformedPlaylist(f"line {number} of its playlist is too long")
             return False
-        if len(data["playlists"]) + len(data["media"]) > _MOST_PLAYLISTS:
-            raise MalformedPlaylist("its playlist names too many others")
         if tag in _READ_HERE:
             _READ_HERE[tag](self, value, data, state)
         return True

@@ -134,12 +134,20 @@ def test_each_request_wants_no_more_than_it_needs() -> None:
     ]
     hidden = {A: pages[FLV]}
     asked = [
-        (one.most, one.first, one.silence)
+        (one.most, one.first, one.silence, one.silence_of_flv)
         for seen in (*check(pages, 0, of=address(FLV)), *check(hidden, 0, 20))
         for one in seen.wanted
     ]
-    of_flv = (flv_format.MOST_BYTES, 0, flv_format.SILENT_SECONDS)
-    assert asked == [of_flv, (LARGEST_PLAYLIST, 0, None), of_flv], "what it is shows only when it is fetched"
+    ten = flv_format.SILENT_SECONDS
+    of_flv = (flv_format.MOST_BYTES, 0, ten, ten)
+    assert asked == [of_flv, (LARGEST_PLAYLIST, 0, None, ten), of_flv], "what it is shows only when it is fetched"
+
+
+def test_flv_that_fails_once_is_still_waited_for() -> None:
+    """A page in its place makes no playlist of it."""
+    pages = {FLV: lambda now: Page("<html>") if now < 5 else Page(open=True)}
+    page, silent = check(pages, 0, 10, of=address(FLV))
+    assert (page.verdict.reason, silent.told) == (Reason.MALFORMED, (False, None, "no tag has come for 10 s"))
 
 
 def test_each_check_is_signed_anew() -> None:
@@ -172,6 +180,8 @@ def ages(pages: Mapping[str, Answer], *times: float, **fields: Any) -> list[tupl
 def test_the_age_of_hls_is_the_time_since_it_was_asked_for_and_had_moved() -> None:
     """Before it has moved nobody knows; once it stands still it grows."""
     pages = {**SEGMENTS, A: moving(until=4.0)}
+    still = "it stands still: nothing new for 6 s or more in a media playlist, target duration 2 s"
+    assert check(pages, 0, 3, 5, 8, 12)[-1].told == (False, None, still)
     assert ages(pages, 0, 3, 5, 8, 12) == [(None, None), (True, 0.02), (True, 0.02), (True, 3.02), (False, 7.04)]
 
 
@@ -236,7 +246,10 @@ def test_segments_that_came_meanwhile_begin_a_new_time_of_grace() -> None:
     seen = check(pages, 0, 3, 6, 9, 12)
     assert [one.verdict.up for one in seen] == [None, None, True, None, False]
     assert [one.verdict.again for one in seen[1:4]] == [2.0, NEVER, 2.0]
-    assert seen[-1].told == (False, None, "the playlist moves, but its newest segments are not there: HTTP 404")
+    gone = "the playlist moves, but its newest segments are not there: HTTP 404"
+    assert seen[-1].told == (False, None, gone)
+    judged = [step.judged for step in seen[-1].checked.steps]
+    assert (judged[1::3], judged[2::3]) == (["the newest media is not there"] * 2, [gone] * 2)
 
 
 def test_rows_that_stay_the_same_are_given_time_to_be_served() -> None:
@@ -364,3 +377,26 @@ def test_a_playlist_is_shown_as_far_as_its_address_may_be(shown: str, line: str)
     one = PlaybackAddress("main", Secret(f"{ORIGIN}{A}"), shown, (ORIGIN,))
     (seen,) = check({A: moving()}, 0, of=one)
     assert seen.checked.steps[0].body.splitlines()[-1] == line
+
+
+def test_a_playlist_that_repeats_the_signature_shows_none() -> None:
+    """Some servers write the token of a check into the paths of segments."""
+    one = address(A, signed="alibaba", key=Secret("key"))
+    token = signed(one, EPOCH, NONCE).partition("auth_key=")[2]
+    (seen,) = check({A: says(media(10).replace("seg-", f"{token}/seg-"))}, 0, of=one)
+    body = seen.checked.steps[0].body
+    assert "#EXTM3U" in body
+    assert token not in body
+
+
+def test_a_playlist_need_not_be_utf_8() -> None:
+    """Titles in any encoding change nothing."""
+    pages = {**SEGMENTS, A: lambda now: Page(media(10 + int(now / 2)).encode().replace(b"F:2,", b"F:2,caf\xe9 \xff"))}
+    assert [seen.verdict.up for seen in check(pages, 0, 3)] == [None, True]
+
+
+def test_another_look_comes_when_it_tells_more() -> None:
+    """After a target duration while it is too early to tell, and just after the time when it would stand still."""
+    pages = {**SEGMENTS, A: moving(until=4.0)}
+    again = [seen.verdict.again for seen in check(pages, 0, 5, 8, 12)]
+    assert again == [approx(2.0), NEVER, approx(3.1), NEVER]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -98,6 +99,27 @@ def test_a_redirect_that_is_listed_is_followed_and_any_other_is_not() -> None:
             seen = await net.get(f"{other.url}/b", address(url))
             assert str(seen.error).startswith(f"the address leads to {other.url}, which")
             assert (len(other.requests), other.connections) == (1, 1)
+
+    run(main)
+
+
+def test_all_that_redirects_took_counts_together() -> None:
+    """Their time is the server's too, and an answer to which a used connection led may belong to another request."""
+
+    async def main() -> None:
+        async with serving(saying(answer(PLAYLIST))) as other, opened() as net:
+
+            async def slowly(writer: asyncio.StreamWriter, number: int) -> None:
+                await asyncio.sleep(0.2 if number == 2 else 0.0)
+                writer.write(redirect(f"{other.url}/b") if number == 2 else answer(PLAYLIST))
+
+            async with serving(slowly) as heard:
+                for moved in (False, True):
+                    began = asyncio.get_running_loop().time()
+                    seen = (await net.get(f"{heard.url}/a", address(heard.url, other.url))).fetched
+                    assert 0.2 * moved <= seen.seconds <= asyncio.get_running_loop().time() - began
+                    assert (seen.reused, seen.redirected) == (moved, moved)
+            assert (heard.connections, other.connections) == (1, 1)
 
     run(main)
 
@@ -315,6 +337,21 @@ def test_https_goes_through_a_tunnel_and_an_authority_of_ones_own_vouches_for_it
                     assert (proxy.asked, heard.connections) == ([f"CONNECT {NAME}:443 HTTP/1.1"], 1)
                 async with opened(by(proxy), look_up=nobody_looks_up) as net:
                     assert (await net.get(f"https://{NAME}/a")).error.reason is Reason.TLS
+
+    run(main)
+
+
+def test_authorities_of_the_fetcher_hold_where_a_route_names_none(authority: Authority) -> None:
+    """Those that an exporter was started with vouch for servers of viewers, too."""
+
+    async def main() -> None:
+        context = ssl.create_default_context(cadata=authority.pem.decode())
+        async with (
+            serving(saying(answer(PLAYLIST)), authority.server("a.test")) as heard,
+            opened(context=context, look_up=leading("127.0.0.1")) as net,
+        ):
+            url = f"{at(heard, 'a.test').replace('http:', 'https:')}/a"
+            assert (await net.get(url)).body == PLAYLIST
 
     run(main)
 

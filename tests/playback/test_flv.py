@@ -143,16 +143,17 @@ def test_headers_may_be_longer_and_sizes_wrong() -> None:
     [
         (b"<html><body>", "it is not FLV"),
         (b"FLw", "it is not FLV"),
-        (b"FLV\x01\x05\x00\x00\x00\x08", "impossible size"),
-        (b"FLV\x01\x05" + (MOST_BYTES + 1).to_bytes(4), "impossible size"),
-        (HEADER + tag(10, 0, b"secret"), "tag 1 is neither"),
-        (HEADER + tag(AUDIO, 0, AAC) + tag(0x49, 0, AVC), "tag 2 is neither"),
-        (HEADER + tag(AUDIO, 0, AAC) + tag(0x89, 0, AVC), "tag 2 is neither"),
+        (b"FLV\x01\x05\x00\x00\x00\x08", "its FLV header has an impossible size"),
+        (b"FLV\x01\x05\x01\x00\x00\x09", "its FLV header has an impossible size"),
+        (b"FLV\x01\x05" + (MOST_BYTES + 1).to_bytes(4), "its FLV header has an impossible size"),
+        (HEADER + tag(10, 0, b"secret"), "its FLV tag 1 is neither audio nor video nor data"),
+        (HEADER + tag(AUDIO, 0, AAC) + tag(0x49, 0, AVC), "its FLV tag 2 is neither audio nor video nor data"),
+        (HEADER + tag(AUDIO, 0, AAC) + tag(0x89, 0, AVC), "its FLV tag 2 is neither audio nor video nor data"),
     ],
 )
 def test_what_is_not_flv_is_said(data: bytes, said: str) -> None:
     """Another answer is known by its first bytes, a broken one at its tag, and nothing of it is repeated."""
-    with pytest.raises(MalformedFlv, match=said) as failed:
+    with pytest.raises(MalformedFlv, match=f"^{said}$") as failed:
         FlvReader().feed(data, 0.0)
     assert not any(word in str(failed.value) for word in ("html", "secret"))
 
@@ -174,6 +175,15 @@ def test_bodies_are_not_kept() -> None:
     tracemalloc.stop()
     assert peak < 10_000
     assert reader.tags == 1
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_bytes_may_come_in_small_pieces(size: int) -> None:
+    """Nothing is lost or read twice where a tag's header comes one by one, or with a piece of what follows."""
+    reader, data = FlvReader(), HEADER + video(0) + tag(AUDIO, 40, AAC) + video(1500)
+    for place in range(0, len(data), size):
+        reader.feed(data[place : place + size], float(place))
+    assert (reader.tags, reader.advanced, reader.lively) == (3, 1.5, True)
 
 
 def _outcome(pieces: Iterable[bytes]) -> tuple[object, ...]:

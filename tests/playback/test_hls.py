@@ -27,6 +27,7 @@ URL = "https://play.example.com/live/a/index.m3u8?token=hush"
 BASE = "https://play.example.com/live/a/"
 FOLDER = Path(__file__).parent / "playlists"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC).timestamp()
+EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2009, 2100))
 DATE = "#EXT-X-PROGRAM-DATE-TIME:2026-01-02T12:00:00Z\n"
 
 
@@ -98,6 +99,8 @@ def test_origins_are_read(origin: str) -> None:
         ("3601", ("a",), 4.0), ("3600", ("a",), 3600.0), ("0", (), 10.0),
         ("0", ("#EXTINF:nan,\na", "#EXTINF:-3,\nb"), 10.0), ("2", ("#EXTINF:12,\na",), 12.0),
         ("0", ("#EXTINF:2,\na", "#EXTINF:9.5,\nb", "#EXTINF:3,\nc"), 9.5), ("0", ("#EXTINF:1e300,\na",), 10.0),
+        ("4", ("#EXTINF:4.49,\na",), 4.0), ("4", ("#EXTINF:4.5,\na",), 4.5), ("1", ("#EXTINF:0.6,\na",), 1.0),
+        ("0", ("#EXTINF:3600,\na",), 3600.0), ("0", ("#EXTINF:3601,\na",), 10.0),
     ],
 )  # fmt: skip
 def test_target_durations(target: str, rows: tuple[str, ...], seconds: float) -> None:
@@ -108,6 +111,7 @@ def test_target_durations(target: str, rows: tuple[str, ...], seconds: float) ->
 def test_a_playlist_may_lack_its_target_duration() -> None:
     """The longest row stands in for it."""
     assert media("#EXTM3U\n#EXTINF:3,\na\n#EXTINF:5,\nb\n").target == 5.0
+    assert media("#EXTM3U\n#EXTINF:0.8,\na\n").target == 0.8
 
 
 @pytest.mark.parametrize("tail", ["#EXT-X-ENDLIST", "#EXT-X-ENDLIST  ", "#EXT-X-ENDLIST\r\n\r\n"])
@@ -191,6 +195,15 @@ def test_an_empty_window_is_a_playlist() -> None:
     assert media(playlist()) == Media(4.0, (), (), None, False)
 
 
+def test_rows_without_numbers_have_names() -> None:
+    """The newest sixteen, by their paths, as tokens may be new each time; numbered rows need none."""
+    rows = [f"row-{number}.ts?t={number}" for number in range(20)]
+    newest = frozenset(f"row-{number}.ts" for number in range(4, 20))
+    assert media(playlist(*rows, sequence=0)).names == media(playlist(*rows, sequence=None)).names == newest
+    assert media(playlist(*rows)).names == frozenset()
+    assert media(playlist(*rows, sequence=0, head="#EXT-X-PLAYLIST-TYPE:EVENT\n")).names == frozenset()
+
+
 # --- dates -----------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +212,7 @@ def test_an_empty_window_is_a_playlist() -> None:
     [
         ("2026-01-02T12:00:00Z", 4.0), ("2026-01-02T12:00:00.250Z", 4.25), ("2026-01-02T20:00:00+08:00", 4.0),
         ("2026-01-02T20:00:00.000+0800", 4.0), ("2026-01-02T12:00:00", 4.0), ("2026-01-02t12:00:00z", 4.0),
+        ("2009-01-01T00:00:00Z", EARLIEST - NOON + 4), ("2100-01-01T00:00:00Z", LATEST - NOON + 4),
         (" 2026-01-02T12:00:00.123456789Z ", 4.123456), ("2026-01-02 12:00:00Z", 4.0),
         ("2026-01-02T06:30:00-05:30", 4.0),
         ("", None), ("yesterday", None), ("2026-13-40T99:00:00Z", None), ("1970-01-01T00:00:00Z", None),
@@ -260,6 +274,8 @@ SINGLE = "#EXTINF:4,\n#EXT-X-BYTERANGE:500@{}\nall.ts"
         (playlist("a") + PART.format("p") * 2, playlist("a", f"{PART.format('p') * 4}#EXTINF:4,\nb")),
         (playlist("a", "b"), playlist("a", sequence=0)),
         (playlist("a", "b"), playlist("a", "#EXT-X-DISCONTINUITY\n#EXTINF:4,\nb")),
+        (playlist("#EXT-X-DISCONTINUITY\n#EXTINF:4,\na"), playlist("#EXT-X-DISCONTINUITY\n" * 2 + "#EXTINF:4,\na")),
+        (playlist("a") + PART.format("p"), playlist("a") + PART.format("p").replace("=1", "=0.5")),
         (playlist("a", "b"), playlist("a", "b", head="#EXT-X-DISCONTINUITY-SEQUENCE:1\n")),
         (playlist(SINGLE.format(0)), playlist(SINGLE.format(0), SINGLE.format(500))),
         (playlist(SINGLE.format(0)), playlist(SINGLE.format(500))),
@@ -293,6 +309,7 @@ def test_what_is_new_changes_the_rows(before: str, after: str) -> None:
         (playlist("w1/a", sequence=0, head="#EXT-X-PLAYLIST-TYPE:EVENT\n"),
          playlist("w2/a", sequence=0, head="#EXT-X-PLAYLIST-TYPE:EVENT\n")),
         (playlist("a", "b", "c"), playlist("c", sequence=102)),
+        (playlist("a", "b", "c"), playlist("c", head="#EXT-X-SKIP:SKIPPED-SEGMENTS=2\n")),
         (playlist("#EXT-X-DISCONTINUITY\n#EXTINF:4,\na", "b"),
          playlist("b", sequence=101, head="#EXT-X-DISCONTINUITY-SEQUENCE:1\n")),
         (playlist("a"), playlist("a", "#EXT-X-GAP\n#EXTINF:4,\nb")),
@@ -354,6 +371,28 @@ def test_one_look_after_a_pause_does_not_tell_that_rows_stand() -> None:
     assert looks((0, 1), (1, 2), (1000, 2), (1003.9, 2), (1004, 2)) == [None, True, True, True, False]
     assert looks((0, 1), (1, 2), (16, 2), (18, 3), (33, 3), (35, 4)) == [None, True, True, True, True, True]
     assert looks((0, 1), (60, 2), (120, 2), (180, 2), (240, 2)) == [None, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("back", "moves"),
+    [((2, 3), False), ((2, 3, 4), True), ((2, 2, 3), False), ((2, 4, 6), True), ((2, 5, 8), False), ((5, 4, 3), False)],
+)
+def test_rows_that_come_again_are_new_only_if_they_go_on_step_by_step(back: tuple[int, ...], moves: bool) -> None:
+    """An encoder that began anew makes two rows in two seconds at most, after its first; caches leap, or stand."""
+    motion = Motion()
+    for number, rows in enumerate((1, 2, 3, 4, 5, 6, 7, 8, 9, *back)):
+        motion.look(at(rows), 2.0 * number)
+    assert motion.moved == (2.0 * (8 + len(back)) if moves else 16.0)
+
+
+@pytest.mark.parametrize(("later", "renamed"), [(3.9, True), (4.0, False), (7.9, False)])
+def test_names_that_are_all_others_tell_nothing_only_while_some_would_have_stayed(later: float, renamed: bool) -> None:
+    """Of three rows of two seconds one is still there after less than four; from then on all may be new."""
+    motion, seen = Motion(), []
+    for now, names in ((0.0, "abc"), (later, "def")):
+        rows = (2, 0, 0, 2.0, None, names[-1])
+        seen.append(motion.look(Media(2.0, rows, (), None, False, frozenset(names)), now))
+    assert (seen, motion.renamed) == ([None, None if renamed else True], renamed)
 
 
 def test_a_target_duration_that_shrinks_leaves_rows_the_time_they_had() -> None:
@@ -443,16 +482,22 @@ def test_one_variant_can_be_chosen(variant: str, chosen: list[str]) -> None:
 
 # --- what is no playlist ---------------------------------------------------------------------------------------------
 
+NO_PLAYLIST = "it is not a playlist: it does not begin with #EXTM3U"
+NOTHING = "its playlist names neither variants nor segments"
+VARIABLES = "its playlist uses variables (EXT-X-DEFINE), which this check does not fill in"
+SOUND = '#EXT-X-MEDIA:TYPE=AUDIO,URI="hush.m3u8"\n'
+
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "does not begin with #EXTM3U"),
-        ("<html>#EXTM3U hush", "does not begin with #EXTM3U"),
-        ("hush.ts\n#EXTM3U", "does not begin with #EXTM3U"),
-        ("#EXTM3U", "neither variants nor segments"),
-        ("#EXTM3U\nhttps://hush.example/radio", "neither variants nor segments"),
-        ("#EXTM3U\n#EXTINF:4,\n", "neither variants nor segments"),
+        ("", NO_PLAYLIST),
+        ("<html>#EXTM3U hush", NO_PLAYLIST),
+        ("hush.ts\n#EXTM3U", NO_PLAYLIST),
+        ("X#EXTM3U\n#EXTINF:4,\nhush", NO_PLAYLIST),
+        ("#EXTM3U", NOTHING),
+        ("#EXTM3U\nhttps://hush.example/radio", NOTHING),
+        ("#EXTM3U\n#EXTINF:4,\n", NOTHING),
         (playlist("#EXTINF:hush,\na"), "line 5 of its playlist cannot be read"),
         (playlist("a", "#EXTINF:4 hush=1,\nb"), "line 7 of its playlist cannot be read"),
         (playlist(target="hush"), "line 3 of its playlist cannot be read"),
@@ -460,27 +505,30 @@ def test_one_variant_can_be_chosen(variant: str, chosen: list[str]) -> None:
         ("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:hush\n", "line 2 of its playlist cannot be read"),
         ("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE\n", "line 2 of its playlist cannot be read"),
         (playlist("a") + "#EXT-X-PART:DURATION=hush", "line 7 of its playlist cannot be read"),
-        ("#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO\n", "neither variants nor segments"),
-        ("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n", "names no variant"),
-        (playlist("a") + VARIANT.format(1, "hush.m3u8"), "mixes variants and segments"),
-        (playlist() + VARIANT.format(1, "hush.m3u8"), "mixes variants and segments"),
-        ("#EXTM3U\n" + VARIANT.format(1, "hush.m3u8") + PART.format("p"), "mixes variants and segments"),
-        (playlist("{$hush}/a.ts"), "uses variables"),
-        ("#EXTM3U\n" + VARIANT.format(1, "{$hush}.m3u8"), "uses variables"),
+        ("#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO\n", NOTHING),
+        ("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n", "its playlist names no variant"),
+        (playlist("a") + VARIANT.format(1, "hush.m3u8"), "its playlist mixes variants and segments"),
+        (playlist() + VARIANT.format(1, "hush.m3u8"), "its playlist mixes variants and segments"),
+        ("#EXTM3U\n" + VARIANT.format(1, "hush.m3u8") + PART.format("p"), "its playlist mixes variants and segments"),
+        (playlist("{$hush}/a.ts"), VARIABLES),
+        ("#EXTM3U\n" + VARIANT.format(1, "{$hush}.m3u8"), VARIABLES),
         (playlist("http://[hush/a.ts"), "an address in its playlist is broken"),
         ("#EXTM3U\n" + VARIANT.format(1, "//[hush/a.m3u8"), "an address in its playlist is broken"),
         (playlist(f"#EXTINF:4,{'h' * 65536}\na"), "line 5 of its playlist is too long"),
-        ("#EXTM3U\n" + "\n" * 250_001, "too many lines"),
-        ("#EXTM3U\r" + "\r" * 250_001, "too many lines"),
-        ("#EXTM3U\n" + VARIANT.format(1, "hush.m3u8") * 1002, "names too many others"),
+        ("#EXTM3U\n" + "\n" * 250_001, "its playlist has too many lines"),
+        ("#EXTM3U" + "\n" * 250_000, NOTHING),
+        ("#EXTM3U\r" + "\r" * 250_001, "its playlist has too many lines"),
+        ("#EXTM3U\n" + VARIANT.format(1, "hush.m3u8") * 1002, "its playlist names too many others"),
+        ("#EXTM3U\n" + SOUND * 1002, "its playlist names too many others"),
+        ("#EXTM3U\n" + SOUND * 501 + VARIANT.format(1, "hush.m3u8") * 501, "its playlist names too many others"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else None,
 )
 def test_what_is_malformed_is_said_in_our_words(text: str, said: str) -> None:
     """What is wrong is told, and nothing of the text, as it may hold tokens."""
-    with pytest.raises(MalformedPlaylist, match=said) as failed:
+    with pytest.raises(MalformedPlaylist) as failed:
         read(text, URL)
-    assert "hush" not in str(failed.value)
+    assert str(failed.value) == said
     assert failed.value.__suppress_context__ or failed.value.__context__ is None
 
 
