@@ -568,6 +568,6 @@ def test_what_is_read_is_not_kept(kind: str) -> None:
 
 
 def test_little_is_kept_of_a_playlist() -> None:
-    """What tells rows apart, and what is asked for, is short: it is kept between checks, and many playlists may be long."""
+    """What tells rows apart, and what is asked for, is short, as it is kept between checks."""
     read = media(playlist("#EXTINF:4,", f"#EXT-X-BYTERANGE:{'9' * 60_000}", "a" * 8192))
     assert len(repr(read)) < 40_000
