@@ -90,6 +90,7 @@ class Checker:
         self._memories: dict[int, Memory] = {}
         self._is_flv = address.ends_in_flv
         self._down = False
+        hls.prepare()  # not within the first check, which would hold the event loop
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""
@@ -167,6 +168,7 @@ class Visit:
         finally:
             step.seconds = self.means.clock.mono() - started
         self.asked = self.means.clock.mono() - found.seconds
+        self.until += step.seconds - found.seconds  # waiting for a turn is not the server's fault
         self.reused |= found.reused
         self.received += found.received
         if found.redirected:  # what it leads on to may have the path of the redirect
@@ -209,8 +211,8 @@ class Visit:
             return await self._media(read, 0)
         playlists = hls.select(read, self.address.variant)
         if not playlists:
-            missing = f"no variant whose path ends in {self.address.variant}" if self.address.variant else "no variant"
-            raise Unclear(Reason.MALFORMED, f"the master playlist has {missing}")
+            missing = f"the master playlist has no variant whose path ends in {self.address.variant}"
+            raise Unclear(Reason.MALFORMED, missing)
         left_out = f", {read.left_out} are left out" if read.left_out and not self.address.variant else ""
         self.steps[-1].judged = f"a master playlist; {len(playlists)} of its playlists count{left_out}"
         seen, found_each = self.seen, []
@@ -285,7 +287,7 @@ class Visit:
             found = await self._get(wanted, partial(_begin, begin))
             if found.status in NOT_THERE:
                 status = found.status
-                self.steps[-1].judged = "the newest media is not there" if number == 0 else "nor is the one before it"
+                self.steps[-1].judged = "the newest media is not there"
                 continue
             if not begin or found.first_byte is None:
                 raise Unclear(Reason.MALFORMED, "the newest segment is empty")

@@ -150,7 +150,8 @@ class Rig:
 
     def outcome(self, name: str = "a", playback: str = "main") -> PlaybackCheck | None:
         """Return what is known of an address."""
-        return self.record(name).playback.get(playback)
+        known = self.record(name).playback.get(playback)
+        return None if known is None else known.check
 
     def up(self, name: str = "a", playback: str = "main") -> bool | None:
         """Return whether an address plays, as far as is known."""

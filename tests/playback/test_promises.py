@@ -46,10 +46,10 @@ def test_a_check_that_counts_no_longer_is_shown_by_nobody() -> None:
     made = Watching().watch(("tencent", stream("tencent", "a", playback=(address("one"), address("two")))))
     made.check("tencent/a", 0, up=True, name="one", until=30.0)
     record = made.record("tencent/a")
-    check = record.playback["one"]
-    assert [record.checks(mono) for mono in (30.0, 30.1)] == [
-        (("one", check), ("two", None)),
-        (("one", None), ("two", None)),
+    check = record.playback["one"].check
+    assert [[(one.name, one.check) for one in record.checks(mono)] for mono in (30.0, 30.1)] == [
+        [("one", check), ("two", None)],
+        [("one", None), ("two", None)],
     ]
 
 
