@@ -148,6 +148,8 @@ class PlaybackChecks:
         self._checkers = {
             one: self._checkers.get(one) or Checker(one.address, one.http, self._means) for one in watched
         }
+        for one in watched:  # there from the beginning, as a counter should be
+            self._counters.playback_bytes[one.provider, one.account] += 0
         self._fetcher.rates.change(settings.rate)
         self._queue.concurrency = settings.concurrency
         self._queue.keep(self._checkers)

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from exporter.addresses import LONGEST
 from exporter.playback.urls import whole
 
 LARGEST_PLAYLIST: Final = 8 << 20
@@ -29,6 +30,7 @@ _DATES: Final = (datetime(2009, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1,
 
 # Python ends lines at these, HLS does not: a title may hold them.
 _NO_LINE_ENDS: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_LONGEST_EXTENT: Final = 40
 _EXTENT: Final = re.compile(r'"?\d+@(\d{1,18})"?', re.ASCII)
 
 
@@ -196,7 +198,10 @@ class _Reader:
                 self._found(uri, duration, part.get("byterange"), until)
 
     def _found(self, uri: str, duration: float, extent: object, until: float | None) -> None:
+        if len(uri) > LONGEST:  # it would be kept, to tell rows apart
+            raise MalformedPlaylist("an address in its playlist is too long")
         start = int(told[1]) if (told := _EXTENT.fullmatch(str(extent))) else 0
+        extent = extent and str(extent)[:_LONGEST_EXTENT]
         self.newest.append(_Piece(uri, start, (self._rows, self._parts, self._breaks, duration, extent), until))
 
     def _take_target(self, value: str, data: dict[str, Any], state: dict[str, Any]) -> None:

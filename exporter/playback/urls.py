@@ -9,7 +9,11 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from exporter.addresses import LONGEST, NO_ADDRESS, PlaybackAddress, origin_of, sendable, written_private
 from exporter.fields import carries_credential
+from exporter.providers.reading import printable
 from exporter.routes import DEFAULT_PORTS
+
+MOST_SHOWN: Final = 256
+"""Characters of a path that are shown."""
 
 SHORTEST: Final = 8
 """Characters of the shortest value of a query that is looked for where it does not belong."""
@@ -101,7 +105,7 @@ def shown(address: PlaybackAddress, target: Target, *, redirected: bool) -> str:
     path = urlsplit(target.url).path
     if redirected or not shows_paths(address) or carries_credential(path) or repeats(path, secrets_of(address)):
         return target.origin
-    return target.origin + path
+    return target.origin + printable(path, MOST_SHOWN)
 
 
 def shows_paths(address: PlaybackAddress) -> bool:

@@ -423,7 +423,10 @@ def test_large_flv_is_left_at_its_limit() -> None:
 
 
 def test_nothing_is_asked_before_a_scrape_and_long_after() -> None:
-    """Checks begin with the first scrape, go on beside further ones, and end some minutes after the last."""
+    """Checks begin with the first scrape, go on beside further ones, and end some minutes after the last.
+
+    Until then their bytes are 0.
+    """
 
     async def whole() -> Rig:
         one = rig(watched(address(A)))
@@ -431,6 +434,7 @@ def test_nothing_is_asked_before_a_scrape_and_long_after() -> None:
         async with one.checks:
             await asyncio.sleep(30)
             assert not one.web.asked
+            assert one.counters.playback_bytes == {("tencent", "main"): 0}
             one.checks.scraped()
             await asyncio.sleep(2 * IDLE_SECONDS)
             last = one.web.asked[-1][0]

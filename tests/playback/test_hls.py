@@ -515,6 +515,8 @@ SOUND = '#EXT-X-MEDIA:TYPE=AUDIO,URI="hush.m3u8"\n'
         (playlist("http://[hush/a.ts"), "an address in its playlist is broken"),
         ("#EXTM3U\n" + VARIANT.format(1, "//[hush/a.m3u8"), "an address in its playlist is broken"),
         (playlist(f"#EXTINF:4,{'h' * 65536}\na"), "line 5 of its playlist is too long"),
+        (playlist(f"#EXTINF:4,\n{'a' * 8193}"), "an address in its playlist is too long"),
+        (playlist(f'#EXT-X-PART:DURATION=1,URI="{"a" * 8193}"'), "an address in its playlist is too long"),
         ("#EXTM3U\n" + "\n" * 250_001, "its playlist has too many lines"),
         ("#EXTM3U" + "\n" * 250_000, NOTHING),
         ("#EXTM3U\r" + "\r" * 250_001, "its playlist has too many lines"),
@@ -611,3 +613,9 @@ def test_what_is_read_is_not_kept(kind: str) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * len(text) + 80 * 6_000
+
+
+def test_little_is_kept_of_a_playlist() -> None:
+    """What tells rows apart, and what is asked for, is short, as it is kept between checks."""
+    read = media(playlist("#EXTINF:4,", f"#EXT-X-BYTERANGE:{'9' * 60_000}", "a" * 8192))
+    assert len(repr(read)) < 40_000

@@ -215,6 +215,8 @@ def test_what_is_shown_holds_no_query_and_no_path_that_may_be_a_secret() -> None
     assert shown(address(), found, redirected=False) == "https://play.example.com/live/a%20b.ts"
     assert shown(address(), found, redirected=True) == "https://play.example.com"
     assert shown(address("https://play.example.com"), found, redirected=False) == "https://play.example.com"
+    long = target("https://play.example.com/" + "a" * 8000)
+    assert len(shown(address(), long, redirected=False)) < 300
     signed = target(f"https://play.example.com/txSecret={CANARY}/a.ts")
     assert shown(address(), signed, redirected=False) == "https://play.example.com"
     assert repr(Target(found.url, found.origin)) == "<target at https://play.example.com>"
