@@ -248,3 +248,26 @@ def viewed() -> World:
     world.answer(plain, State.ACTIVE, 60)
     world.answer(down, State.INACTIVE, 60)
     return world
+
+
+def outage() -> World:
+    """A world whose stream has been live for 9 h, while viewers have had nothing for 12 min, beside others."""
+    world = World()
+    view, two = world.account("tencent-main", "tencent"), addresses("cdn-a", "cdn-b")
+    edge, late, calm, lost = world.watch(view, "edge", "late", "calm", "lost", playback=two)
+    for record, hours in ((edge, 9), (late, 9), (calm, 7), (lost, 8)):
+        world.answer(record, State.ACTIVE, 36_000)
+        world.answer(record, State.INACTIVE, 35_000)
+        world.answer(record, State.ACTIVE, 3600 * hours)
+    world.answer(late, State.INACTIVE, 3000)
+    for record in (edge, late, calm, lost):
+        world.check(record, 3000, PLAYS, PLAYS)
+    world.check(edge, 720, PLAYS, STANDS)
+    world.check(late, 720, STANDS, STANDS)
+    world.answer(late, State.ACTIVE, 60)
+    world.check(edge, 300, PLAYS, FAILS)
+    world.check(edge, 15, PLAYS, STANDS)
+    world.check(late, 15, STANDS, STANDS)
+    world.check(calm, 15, PLAYS, PLAYS)
+    world.board.outdate(earlier(5))
+    return world

@@ -192,6 +192,22 @@ def test_nothing_heavy_is_imported_unless_needed(argv: list[str], unneeded: set[
     assert (found - imported("pass")) & unneeded == set()
 
 
+def test_what_reads_playlists_is_imported_with_the_first_address() -> None:
+    """Who checks no address does not wait for it at the start, and the first check does not hold the event loop."""
+    code = """if True:
+        import sys
+        import exporter.commands.serve
+        from exporter.addresses import PlaybackAddress
+        from exporter.fields import Secret
+        from exporter.playback.checker import Checker
+        there = ["m3u8" in sys.modules]
+        Checker(PlaybackAddress("a", Secret("https://h/a"), "https://h/a", ("https://h",)), None, None)
+        print(*there, "m3u8.parser" in sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("False True\n", "")
+
+
 @pytest.mark.parametrize("flag", [flag[:-1] for flag in SERVE_FLAGS])
 def test_abbreviated_flags_are_refused(flag: str) -> None:
     """A flag that lacks its last letter is refused, and the whole one is named."""

@@ -16,12 +16,26 @@ from exporter import status
 from exporter.model import Fault, Input, Reason, State
 from exporter.rounds.health import Health
 from exporter.rules.options import RUNBOOK
+from exporter.schedule import NEVER, Expectations
 from exporter.status.filter import SORTS, Filter
 from exporter.status.standing import Standing
 from exporter.status.views import filled
 from tests.markdown import page as document
 from tests.status_reader import Reader, row, rows, shown, told
-from tests.status_world import HOSTILE, NOW, SITE, World, crowd, earlier, hostile, troubled
+from tests.status_world import (
+    HOSTILE,
+    NOW,
+    PLAYS,
+    SITE,
+    STANDS,
+    World,
+    addresses,
+    crowd,
+    earlier,
+    hostile,
+    outage,
+    troubled,
+)
 
 HANDBOOK = document(Path(__file__).parent.parent / "docs" / "runbook.md")
 
@@ -290,6 +304,35 @@ def test_many_changes_are_folded() -> None:
         world.fail(record, Fault(Reason.DNS, "dns"), 5)
     words = section(shown(world), "changes")
     assert "stream-00000, stream-00001, stream-00002, stream-00006, stream-00007 and more: 150 changes" in words
+
+
+def test_changes_of_addresses_are_among_the_recent_ones() -> None:
+    """With the stream, the address and what was found, the latest first, as the filter has it."""
+    world = outage()
+    words = section(shown(world), "changes")
+    down = f"12 min ago 07:48:00 UTC Up to → Down edge at address cdn-b tencent · tencent-main · {STANDS.message}"
+    lost = "5 s ago 07:59:55 UTC Up to → Unknown lost at address cdn-b tencent · tencent-main · not checked lately"
+    known = f"15 s ago 07:59:45 UTC Unknown to → Down edge at address cdn-b tencent · tencent-main · {STANDS.message}"
+    places = [words.index(one) for one in (lost, known, down)]
+    assert places == sorted(places)
+    assert "1 min ago 07:59:00 UTC Down to → Live late tencent · tencent-main · by Describe" in words
+    assert "last change 5 s ago" in Reader(shown(world)).words("main")
+    words = section(shown(world, "q=edge"), "changes")
+    assert down in words
+    assert "lost at" not in words + section(shown(world, "provider=zego"), "changes")
+
+
+def test_an_address_of_a_stream_off_air_is_not_red() -> None:
+    """That viewers get nothing of what ended on schedule is told, and calls nobody."""
+    world = World()
+    world.board.expectations = Expectations((NEVER,))
+    (record,) = world.watch(world.account("tencent-main", "tencent"), "off", playback=addresses("cdn-a"))
+    world.answer(record, State.INACTIVE, 60)
+    world.check(record, 30, PLAYS)
+    world.check(record, 5, STANDS)
+    page = shown(world)
+    assert "Up to → Down off at address cdn-a" in section(page, "changes")
+    assert "s-inactive" not in page.partition('id="streams"')[2].partition('id="accounts"')[0]
 
 
 # --- ways to help ----------------------------------------------------------------------------------------------------

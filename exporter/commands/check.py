@@ -13,7 +13,7 @@ from typing import Any
 from exporter import providers
 from exporter.capacity import Load, Plan, Timing
 from exporter.commands import dividing, timetable, traffic
-from exporter.commands.common import load, tell_errors, tell_warnings
+from exporter.commands.common import load, tell_errors, warning_line
 from exporter.commands.dividing import Divided
 from exporter.commands.options import CheckOptions
 from exporter.commands.terminal import Terminal
@@ -38,23 +38,20 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
         return 1
     timing = Timing(loaded.scrape.timeout, loaded.scrape.max_age, loaded.scrape.reuse)
     divided = dividing.plans(loaded, timing)
-    plans = [each.largest for each in divided]
     checks, by_host = traffic.traffic(loaded)
     others = [
         *warnings(loaded, file, providers.all_providers(), terminal.environ),
         *traffic.warnings(loaded, checks, by_host),
     ]
-    count = len(loaded.warnings) + sum(len(one.warnings) for one in plans) + len(others)
-    failed = options.strict and count > 0
+    told = [*_placed(loaded), *_of_capacity(divided), *_unplaced(others)]
+    failed = options.strict and bool(told)
     expected = timetable.outlooks(loaded, time.time())
     if options.output == "json":
-        told = [*map(asdict, loaded.warnings), *_capacity_warnings(plans), *({"message": text} for text in others)]
         played = {one.account: one.as_object() for one in checks}
         accounts = [_account(each, timing, loaded, played) for each in divided]
-        _say_json(terminal, file, not failed, warnings=told, accounts=accounts,
+        _say_json(terminal, file, not failed, warnings=[whole for _, whole in told], accounts=accounts,
                   schedules=timetable.objects(expected))  # fmt: skip
         return int(failed)
-    tell_warnings(loaded, terminal)
     _print(file, loaded, divided, timing, terminal)
     if checks:
         terminal.say()
@@ -63,10 +60,7 @@ def run(options: CheckOptions, terminal: Terminal) -> int:
     if rows := timetable.rows(expected):
         terminal.say()
         terminal.table(timetable.HEAD, rows, range(1, 2))
-    for text in others:
-        terminal.say(f"\nwarning: {text}")
-    if failed:
-        terminal.complain(f"{number(count)} {'warning' if count == 1 else 'warnings'}, which --strict makes errors")
+    _warn([text for text, _ in told], failed, terminal)
     return int(failed)
 
 
@@ -75,13 +69,43 @@ def _print(file: Path, loaded: Config, divided: list[Divided], timing: Timing, t
     terminal.say(f"{file} is valid: {_counts(loaded)}.\n")
     terminal.table(HEAD, [row for one in plans for row in _rows(one, timing)], range(1, len(HEAD)))
     terminal.say("\n" + "\n".join((*_footnotes(plans, timing), *dividing.footnotes(divided), *_ways(loaded))))
-    for one in plans:
-        for warning in one.warnings:
-            terminal.say(
-                f"\nwarning: account {printable(one.account)}: {warning.text}"
-                + ("; what would help:" if warning.helps else "")
-            )
-            terminal.stdout.writelines(f"  - {each}\n" for each in warning.helps)
+
+
+def _warn(told: list[str], failed: bool, terminal: Terminal) -> None:
+    """Write all warnings behind the plan, where a person sees them; a pipe takes the plan alone."""
+    if told:
+        terminal.say()
+        terminal.stdout.flush()  # where both go to one file
+    for text in told:
+        terminal.complain(text)
+    if failed:
+        count = len(told)
+        terminal.complain(f"{number(count)} {'warning' if count == 1 else 'warnings'}, which --strict makes errors")
+
+
+Told = tuple[str, dict[str, Any]]
+"""A warning for people, and for pipelines."""
+
+
+def _placed(loaded: Config) -> Iterator[Told]:
+    """Yield the warnings that have a place in a file."""
+    for warning in loaded.warnings:
+        yield warning_line(warning), asdict(warning)
+
+
+def _unplaced(texts: list[str]) -> Iterator[Told]:
+    for text in texts:
+        yield f"warning: {printable(text, len(text))}", {"message": text}
+
+
+def _of_capacity(divided: list[Divided]) -> Iterator[Told]:
+    """Yield what does not fit into quotas and times, with what would help."""
+    for plan in (each.largest for each in divided):
+        for warning in plan.warnings:
+            helps = "".join(f"\n  - {each}" for each in warning.helps)
+            text = f"{warning.text}{helps and '; what would help:'}{helps}"
+            whole = {"account": plan.account, "message": warning.text, "helps": list(warning.helps)}
+            yield f"warning: account {printable(plan.account)}: {text}", whole
 
 
 # --- as JSON ---------------------------------------------------------------------------------------------------------
@@ -90,12 +114,6 @@ def _print(file: Path, loaded: Config, divided: list[Divided], timing: Timing, t
 def _say_json(terminal: Terminal, file: Path, ok: bool, **parts: list[dict[str, Any]]) -> None:
     whole = {"file": str(file), "ok": ok, "errors": [], "warnings": [], "accounts": [], "schedules": [], **parts}
     terminal.say(json.dumps(whole, indent=2, ensure_ascii=False))
-
-
-def _capacity_warnings(plans: list[Plan]) -> Iterator[dict[str, Any]]:
-    for one in plans:
-        for warning in one.warnings:
-            yield {"account": one.account, "message": warning.text, "helps": list(warning.helps)}
 
 
 def _account(divided: Divided, timing: Timing, loaded: Config, played: dict[str, Any]) -> dict[str, Any]:

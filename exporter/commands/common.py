@@ -15,7 +15,7 @@ from typing import Final
 from exporter import config, files, providers
 from exporter.commands.options import Address, SocketFile
 from exporter.commands.terminal import Terminal
-from exporter.config import Config, ConfigErrors
+from exporter.config import Config, ConfigErrors, Problem
 from exporter.credentials.chain import chooser
 
 NO_FILE: Final = """
@@ -59,7 +59,12 @@ def tell_errors(errors: ConfigErrors, path: Path, terminal: Terminal) -> None:
 def tell_warnings(found: Config, terminal: Terminal) -> None:
     """Write the warnings that the configuration came with."""
     for warning in found.warnings:
-        terminal.complain(str(replace(warning, message=f"warning: {warning.message}")))
+        terminal.complain(warning_line(warning))
+
+
+def warning_line(warning: Problem) -> str:
+    """Return a warning that has a place as it is told."""
+    return str(replace(warning, message=f"warning: {warning.message}"))
 
 
 def advise_if_missing(path: Path, terminal: Terminal) -> None:

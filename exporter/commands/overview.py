@@ -52,7 +52,7 @@ COMMANDS: Final = {
     for command in (
         Command("serve", "run the exporter (also with no command)", ServeOptions),
         Command("check", "tell every error of the configuration, then its capacity plan", CheckOptions,
-                "Exit code: 0, or 1 with errors; warnings do not fail without --strict."),
+                "Exit code: 0, or 1 with errors; warnings, on standard error, do not fail without --strict."),
         Command("probe", "ask for streams now and say what came back", ProbeOptions,
                 "Exit code: 0 if every stream got a definite answer, 1 if not, 2 for a wrong target or configuration."),
         Command("explain", "say what a code means and what to do", ExplainOptions,

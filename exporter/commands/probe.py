@@ -282,6 +282,9 @@ def _print_checks(result: Result, terminal: Terminal) -> None:
         rows = [[printable("/".join(record.key)), printable(check.name), check.judgement()] for record, check in checks]
         terminal.say()
         terminal.table(("stream", "playback", "what viewers get"), rows)
+    unchecked = sum(len(record.stream.playback) for record in result.records) - len(checks)
+    if unchecked:
+        terminal.say(f"\n{unchecked:,} addresses were not checked: their turn did not come before the end.")
     if any(check.outcome.up is False for _, check in checks):
         terminal.say(f"\nWhat to do where viewers get nothing: {RUNBOOK}#streamnotplayable")
     if any(check.outcome.reason is not None for _, check in checks):

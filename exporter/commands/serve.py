@@ -36,7 +36,7 @@ from exporter.serving.access import WebConfigError, WebGuard
 from exporter.serving.app import App
 from exporter.serving.reload import Reloader, freeze_objects, use_one_malloc_arena, watched
 from exporter.serving.service import Service, system_clock
-from exporter.state.playback import WORDS, PlaybackChange
+from exporter.state.playback import WORDS
 from exporter.state.record import Change
 from exporter.transport import Transport
 
@@ -106,7 +106,6 @@ async def _serve(options: ServeOptions, terminal: Terminal, hung_up: asyncio.Eve
             )
             async with service:
                 service.board.on_change.append(log_change)
-                service.board.on_playback.append(log_playback)
                 service.source.dropped = logs.dropped(terminal.stderr)
                 reloader = Reloader(service, load, systemd.reloading, systemd.ready)
                 app = _app(service, reloader, options)
@@ -154,17 +153,13 @@ def _log_warnings(loaded: config.Config, path: Path) -> None:
 
 
 def log_change(change: Change) -> None:
-    """Log a stream's change between definite states; a change from or to unknown only at level debug."""
-    level = log.debug if State.UNKNOWN in (change.old, change.new) else log.info
-    level("stream changed", provider=change.provider, stream=change.stream, old=str(change.old), new=str(change.new),
-          evidence=change.evidence)  # fmt: skip
-
-
-def log_playback(change: PlaybackChange) -> None:
-    """Log that viewers get nothing at an address, or no longer; what is known and what is not only at level debug."""
-    level = log.info if False in (change.old, change.new) else log.debug
-    level("playback changed", provider=change.provider, stream=change.stream, playback=change.playback,
-          old=WORDS[change.old], new=WORDS[change.new], evidence=change.evidence)  # fmt: skip
+    """Log a change between definite states, or from or to down at an address; any other only at level debug."""
+    ends = change.old, change.new
+    matters = False in ends if change.playback else State.UNKNOWN not in ends
+    name, where = ("playback changed", {"playback": change.playback}) if change.playback else ("stream changed", {})
+    old, new = (str(end) if isinstance(end, State) else WORDS[end] for end in ends)
+    level = log.info if matters else log.debug
+    level(name, provider=change.provider, stream=change.stream, **where, old=old, new=new, evidence=change.evidence)
 
 
 # --- the configuration -----------------------------------------------------------------------------------------------

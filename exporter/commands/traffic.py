@@ -216,13 +216,21 @@ def _busy_host(loaded: Config, origin: str, load: Load) -> Iterator[str]:
     if (needed := load.least.requests) > rate:
         yield (
             f"{checks} need {_rate(needed)} requests/s, more than playback.rate ({number(rate)}), so they are made "
-            f"{needed / rate:.2g} times less often: raise it, or playback.interval"
+            f"{_less_often(loaded, load, needed / rate)}: raise it, or playback.interval"
         )
     if (busy := load.least.seconds) > most:
         yield (
             f"{number(math.ceil(busy))} {checks} would be under way at once, more than playback.concurrency ({most}), "
-            f"so they are made {busy / most:.2g} times less often: raise it, or playback.interval"
+            f"so they are made {_less_often(loaded, load, busy / most)}: raise it, or playback.interval"
         )
+
+
+def _less_often(loaded: Config, load: Load, times: float) -> str:
+    """Say how much less often checks are made, and whether even those with the shortest interval come too late."""
+    shortest = min(load.intervals)
+    counts = max(loaded.scrape.max_age, 2 * shortest)
+    late = f", later than their outcomes count ({format_duration(counts)})" if times * shortest > counts else ""
+    return f"{times:.2g} times less often{late}"
 
 
 def _addresses(count: int) -> str:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from exporter import config, files
+from exporter.addresses import USUAL_PLAYBACK, PlaybackAddress
 from exporter.config import Config
 from exporter.config.secret_values import secret_fields
 from exporter.credentials.fields import configured
 from exporter.fields import Secret, SecretSource, format_duration, number
-from exporter.model import Account
+from exporter.model import Account, Stream
 from exporter.providers.interface import AnyProvider
 from exporter.routes import Http
+from exporter.state.hops import GROUP
 
 READABLE = 0o044
 """The mode bits by which a file's group, or everybody, may read it."""
+
+MOST_SHARED: Final = 20
+"""Addresses of several streams that are told of one by one."""
 
 
 def warnings(
@@ -28,6 +35,10 @@ def warnings(
     yield from readable_secrets(loaded, path)
     yield from _clear_text(loaded)
     yield from _shared_quotas(loaded, providers, environ)
+    yield from _shared_addresses(loaded)
+    yield from _apis_of_clouds(loaded)
+    if loaded.playback != USUAL_PLAYBACK and not any(stream.playback for stream in loaded.streams):
+        yield "playback says how addresses are checked, but no stream has any: list them under playback of the stream"
     if loaded.scrape.reuse >= loaded.scrape.max_age:
         yield (
             f"scrape.reuse ({format_duration(loaded.scrape.reuse)}) is not below scrape.max_age "
@@ -113,6 +124,67 @@ def _used_together(provider: AnyProvider, accounts: list[Account]) -> float:
         sum(provider.allowed_rates(account)[action] / api.limit(account) for account in accounts)
         for action, api in provider.apis().items()
     )
+
+
+def _shared_addresses(loaded: Config) -> Iterator[str]:
+    """Find addresses that several streams have, unless they have one label `group`.
+
+    One that an entry gives to all its names is told of with its place, while the entry is read.
+    """
+    counts = Counter(_same(address) for stream in loaded.streams for address in stream.playback)
+    shared: dict[Hashable, list[tuple[Stream, PlaybackAddress]]] = {
+        key: [] for key, count in counts.items() if count > 1
+    }
+    for stream in loaded.streams if shared else ():
+        for address in stream.playback:
+            if (those := shared.get(_same(address))) is not None:
+                those.append((stream, address))
+    told = [text for those in shared.values() if (text := _shared_by(those, loaded))]
+    yield from told[:MOST_SHARED]
+    if len(told) > MOST_SHARED:
+        yield f"{number(len(told) - MOST_SHARED)} more playback addresses are those of several streams"
+
+
+def _shared_by(those: list[tuple[Stream, PlaybackAddress]], loaded: Config) -> str:
+    """Say which streams have one address; nothing where that is meant, or told of with its place."""
+    names = dict.fromkeys(f"{loaded.provider_of(stream)}/{stream.name}" for stream, _ in those)
+    groups = {stream.labels.get(GROUP, "") for stream, _ in those}
+    entries = {id(address) for _, address in those}
+    if len(names) == 1 or len(entries) == 1 or (len(groups) == 1 and "" not in groups):
+        return ""
+    return (
+        f"streams {_listed(list(names))} have one playback address, {those[0][1].shown}: give each its own or, if "
+        f"viewers take them for one stream, all the same label {GROUP}"
+    )
+
+
+def _same(address: PlaybackAddress) -> Hashable:
+    """Return what two addresses have in common if they are the same."""
+    return address.url, address.variant, address.signed, address.key
+
+
+def _apis_of_clouds(loaded: Config) -> Iterator[str]:
+    """Find addresses at the API of a cloud; a server of one's own may well serve both at one address."""
+    apis = {urlsplit(account.endpoint).hostname: account.name for account in loaded.accounts if _is_clouds(account)}
+    found: dict[str, list[str]] = defaultdict(list)
+    for stream in loaded.streams:
+        for host in dict.fromkeys(urlsplit(address.origins[0]).hostname or "" for address in stream.playback):
+            if host in apis:
+                found[host].append(f"{loaded.provider_of(stream)}/{stream.name}")
+    for host, names in found.items():
+        yield (
+            f"{host} is the API of account {apis[host]}, which no viewer uses: replace the playback address of "
+            f"{'stream' if len(names) == 1 else 'streams'} {_listed(names)}"
+        )
+
+
+def _is_clouds(account: Account) -> bool:
+    """Whether an account's endpoint is a cloud's own: one of the domain of its default."""
+    default = type(account).model_fields["endpoint"].default
+    if not isinstance(default, str) or not default.startswith("https://"):
+        return False
+    domain = ".".join(default.split(".")[-2:])
+    return (urlsplit(account.endpoint).hostname or "").endswith(f".{domain}")
 
 
 def _listed(names: list[str]) -> str:

@@ -50,6 +50,8 @@ class PlaybackShape(Shape):
 def _variant(text: str) -> str:
     if re.search(r"[?#\s]", text):
         raise ValueError("is not the end of a path, such as 720p.m3u8 (no query)")
+    if PLACEHOLDER in text:
+        raise ValueError(f"has {PLACEHOLDER}, which is not filled in here; what follows it will do, such as _720p.m3u8")
     return text
 
 
@@ -189,9 +191,9 @@ class PlaybackReader:
 
     def _notice(self, addresses: Sequence[_Address]) -> None:
         """Warn of an address that stands there twice, and remember whether the file holds secrets."""
-        seen: set[tuple[str, str | None]] = set()
+        seen: set[tuple[str, str | None, str, Secret | None]] = set()
         for each in addresses:
-            if (which := (each.found.url, each.shape.variant)) in seen:
+            if (which := (each.found.url, each.shape.variant, each.signed, each.key)) in seen:
                 self._findings.warn(each.place, "is checked twice: another address of this stream is the same")
             seen.add(which)
             if each.plain:
@@ -224,7 +226,21 @@ class PlaybackReader:
             return None
         if field:
             self._check_signed(found, field, here, _HOLDS[source.kind])
+        self._notice_useless(found, shape, place)
         return _Address(place, found, shape, source.kind, SIGNING.get(field, ""), key)
+
+    def _notice_useless(self, found: PlaybackUrl, shape: UnsignedShape, place: Place) -> None:
+        """Warn of what changes nothing."""
+        if shape.variant and found.path.lower().endswith(".flv"):
+            self._findings.warn((*place, "variant"), "is of no use: the address ends in .flv, and FLV has no variants")
+        for index, origin in enumerate(shape.origins):
+            here = (*place, "origins", index)
+            if origin == found.origin:
+                self._findings.warn(here, "is the origin of the address itself, which is asked anyway")
+            elif origin in shape.origins[:index]:
+                self._findings.warn(here, "stands there twice")
+        if PLACEHOLDER in (shape.name or ""):
+            self._findings.warn((*place, "name"), f"has {PLACEHOLDER}, which is not filled in here")
 
     def _key(self, prepared: Mapping[str, Any], place: Place) -> tuple[str, Secret | None]:
         """Return the field that has the key to sign with, and the key; an empty name where there is none."""
@@ -254,8 +270,8 @@ class PlaybackReader:
         except ValueError as error:
             self._findings.wrong(here, f"{_HOLDS[source.kind]}{error}{hint and f'; it {hint}'}")
             return None
-        if hint:
-            self._findings.warn(here, _HOLDS[source.kind] + hint)
+        if doubt := hint or found.unchecked:
+            self._findings.warn(here, _HOLDS[source.kind] + doubt)
         return found
 
 

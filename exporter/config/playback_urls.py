@@ -13,7 +13,20 @@ from exporter.routes import DEFAULT_PORTS
 
 SECRET: Final = 16  # characters from which the value of a parameter may well be a secret, whatever its name
 
-_OTHER: Final = re.compile(r"(rtmp[a-z]*|rtsps?|wss?|webrtc|srt|udp|rtp):", re.ASCII | re.IGNORECASE)
+_OTHER: Final = re.compile(
+    r"(?!https?:)(?:[a-z][a-z0-9+.-]*://|(?:rtmp[a-z]*|rtsps?|wss?|webrtc|srt|udp|rtp):)", re.ASCII | re.IGNORECASE
+)
+_UNCHECKED: Final = {
+    **dict.fromkeys((".mpd",), "MPEG-DASH"),
+    **dict.fromkeys((".ism/manifest", ".isml/manifest"), "Smooth Streaming"),
+    **dict.fromkeys((".f4m",), "HDS"),
+    **dict.fromkeys(("/whep", "/whip", ".sdp"), "WebRTC"),
+    **dict.fromkeys((".ts", ".m4s"), "a segment"),
+    **dict.fromkeys((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".m4a", ".mp3", ".aac", ".ogg"), "a file"),
+    **dict.fromkeys((".html", ".htm"), "a page"),
+}
+"""What addresses lead to that end so, in lower case."""
+
 _BROKEN: Final = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 
 
@@ -33,6 +46,20 @@ class PlaybackUrl(NamedTuple):
     origin: str
     name: str
     query: str
+
+    @property
+    def path(self) -> str:
+        """Its path."""
+        return self.url.removeprefix(self.origin).partition("?")[0]
+
+    @property
+    def unchecked(self) -> str:
+        """Why nobody will know whether it plays, as far as its path tells; empty where it may well be HLS or FLV."""
+        path = self.path.lower().rstrip("/")
+        for ending, kind in _UNCHECKED.items():
+            if path.endswith(ending):
+                return f"ends in {ending} like {kind}, and only HLS and HTTP-FLV are checked"
+        return ""
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -74,7 +101,7 @@ def parse_playback(text: str) -> PlaybackUrl:
 
 def parse_origin(text: str) -> str:
     """Return an origin, such as `https://cdn.example.com`; raises `ValueError`."""
-    problem = "is not an origin like https://cdn.example.com or http://host:port (no path, no query)"
+    problem = "is not an origin like https://cdn.example.com or http://host:port (no path, no query, no *)"
     try:
         found = parse_playback(text)
     except ValueError:

@@ -94,7 +94,7 @@ STREAM_FAMILIES: Final = (
 
 PLAYBACK_FAMILIES: Final = (
     Family("stream_playback_errors_total", COUNTER, (*P, "playback", "reason"),
-           "Failed checks of the address, which leave unknown what viewers get, by reason."),
+           "Failed or late checks of the address, which leave unknown what viewers get, by reason."),
 )
 
 CALLBACK_FAMILIES: Final = (

@@ -121,9 +121,9 @@ FIGURES: Final[Mapping[str, Callable[[Figures], Samples]]] = {
 def _checked(of: Callable[[PlaybackCheck], float | None]) -> Callable[[Row], Samples]:
     """Return what tells of each address whose outcome counts."""
     return lambda row: (
-        (f',playback="{escape(name)}"', float(value))
-        for name, check in row.playback
-        if check is not None and (value := of(check)) is not None
+        (f',playback="{escape(one.name)}"', float(value))
+        for one in row.playback
+        if one.check is not None and (value := of(one.check)) is not None
     )
 
 

@@ -25,6 +25,9 @@ HERE: Final = (32 << 10, 300)
 LARGE: Final = 1 << 20
 """Bytes from which on a playlist is large: the thread that reads rests as long after each as that one took."""
 
+LONGEST_FLV: Final = 25.0
+"""Seconds after which FLV is judged by what came until then."""
+
 LATE: Final = 0.5
 """Seconds for which an event loop that was held up is given to take what has come meanwhile."""
 
@@ -61,13 +64,14 @@ class Held:
 
 
 class Body:
-    """Takes a body for so many seconds from its first part on.
+    """Takes a body for so many seconds from its first part on, or for `LONGEST_FLV` if it is FLV.
 
     Attributes:
         kept: What has come of it, unless it is FLV.
         flv: Reads what comes, if it is FLV.
         late: Whether it took too long.
         checksum: That of all that came, if it is FLV.
+        full: Whether as much has come as is taken, if it is FLV.
         silent: Whether no sound and no picture has come for too long.
         failed: Why no more of it was taken, if something is wrong with it.
     """
@@ -76,7 +80,8 @@ class Body:
         self.kept = bytearray()
         self.flv: FlvReader | None = None
         self.checksum = 0
-        self.late = self.silent = False
+        self.late = self.silent = self.full = False
+        self._left = flv.MOST_TAKEN
         self.failed: Unclear | MalformedFlv | None = None
         self._began: float | None = None
         self._doubted: float | None = None
@@ -88,9 +93,10 @@ class Body:
         """Take a part; say whether more is wanted."""
         now = self._time()
         self._began = now if self._began is None else self._began
-        self.late = now - self._began >= self._longest
         try:
-            return self._taken(part, now) and not self.late
+            wanted = self._taken(part, now)
+            self.late = now - self._began >= (self._longest if self.flv is None else LONGEST_FLV)
+            return wanted and not self.late
         except (Unclear, MalformedFlv) as error:
             self.failed = error
             return False
@@ -102,10 +108,12 @@ class Body:
                 return True
             self.flv, part = FlvReader(), bytes(self.kept)
             self.free()
+        part = part[: self._left]
+        self._left -= len(part)
         self.checksum = crc32(part, self.checksum)
         self.flv.feed(part, now)
-        self.silent = self._is_silent(self.flv, now)
-        return not (self.flv.lively or self.silent)
+        self.silent, self.full = self._is_silent(self.flv, now), not self._left
+        return not (self.flv.lively or self.silent or self.full)
 
     def _is_silent(self, reader: FlvReader, now: float) -> bool:
         last = self._began if reader.last is None else reader.last

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from exporter.addresses import PlaybackAddress
+from exporter.fields import Secret
 from exporter.model import Reason
 from exporter.playback import flv, hls
 from exporter.playback.body import Body, Held
@@ -18,7 +18,7 @@ from exporter.playback.hls import MalformedPlaylist, Master, Media
 from exporter.playback.motion import Motion
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, excerpt
-from exporter.playback.urls import shown_of
+from exporter.playback.urls import secrets_of, shown_of, shows_paths
 from exporter.playback.verdict import FIRST_BYTES, Unclear, Verdict, looks_like_a_page, status_says, worst
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
@@ -27,9 +27,6 @@ from exporter.transport.aside import Aside
 MOST_SEGMENT: Final = 64 << 10
 MOST_TIMEOUTS: Final = 6
 """Times the timeout of one answer after which no further one is waited for."""
-
-LONGEST_FLV: Final = 25.0
-"""Seconds after which a stream of FLV is judged by what came until then."""
 
 LONGEST_GROUP: Final = 60.0
 """Seconds for which a server may begin with the same picture for each viewer."""
@@ -93,6 +90,7 @@ class Checker:
         self._memories: dict[int, Memory] = {}
         self._is_flv = address.ends_in_flv
         self._down = False
+        hls.prepare()  # not within the first check, which would hold the event loop
 
     async def check(self, timeout: float) -> Checked:  # noqa: ASYNC109
         """Check once; each answer has so many seconds."""
@@ -117,9 +115,11 @@ class Visit:
     new: bool = False  # whether only new connections will do
     reused: bool = False  # whether an answer came over a used one
     asked: float = 0.0  # when the last answer was asked for, in monotonic seconds
+    seen: PlaybackAddress = field(init=False)  # as asked for, and as it may be shown
     until: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self.seen = self.address
         self.until = self.means.clock.mono() + MOST_TIMEOUTS * self.timeout
 
     async def check(self, was_down: bool) -> Verdict:
@@ -135,7 +135,9 @@ class Visit:
 
     async def _once(self, *, new: bool) -> Verdict:
         self.new, clock = new, self.means.clock
-        return await self._judged(self._first(signed(self.address, clock.unix(), clock.nonce())))
+        url = signed(self.address, clock.unix(), clock.nonce())
+        self.seen = replace(self.address, url=Secret(url))
+        return await self._judged(self._first(url))
 
     async def _judged(self, judging: Awaitable[Verdict]) -> Verdict:
         """Return a verdict, or what speaks against one."""
@@ -156,7 +158,7 @@ class Visit:
 
     async def _get(self, wanted: Wanted, take: Take) -> Fetched:
         """Fetch, and write down how it went; raises `NotFetched`, and `Unclear` for a status that tells nothing."""
-        step, started = Step(shown_of(wanted.url, self.address)), self.means.clock.mono()
+        step, started = Step(shown_of(wanted.url, self.seen)), self.means.clock.mono()
         self.steps.append(step)
         try:
             found = await self.means.fetch(wanted, take)
@@ -166,9 +168,13 @@ class Visit:
         finally:
             step.seconds = self.means.clock.mono() - started
         self.asked = self.means.clock.mono() - found.seconds
+        self.until += step.seconds - found.seconds  # waiting for a turn is not the server's fault
         self.reused |= found.reused
         self.received += found.received
-        step.asked, step.came = found.shown, f"HTTP {found.status}, {found.received:,} bytes"
+        if found.redirected:  # what it leads on to may have the path of the redirect
+            self.seen = replace(self.seen, shown=self.address.origins[0])
+            step.asked = found.shown
+        step.came = f"HTTP {found.status}, {found.received:,} bytes"
         if found.status not in (200, 206, *NOT_THERE):
             raise Unclear(*status_says(found.status))
         return found
@@ -177,15 +183,17 @@ class Visit:
         left = self.until - self.means.clock.mono()
         if left <= 0:
             raise Unclear(Reason.TIMEOUT, "its many playlists take too long altogether")
-        return Wanted(url, self.address, self.http, min(self.timeout, left), most, first, silence, self.new)
+        seconds = min(self.timeout, left)
+        return Wanted(url, self.address, self.http, seconds, most, first, silence, new=self.new)
 
     async def _first(self, url: str) -> Verdict:
         """Fetch the configured address, which is a playlist or FLV."""
         silence = flv.SILENT_SECONDS if self.is_flv else None
-        body = self.means.body(LONGEST_FLV if self.is_flv else self.timeout)
+        body = self.means.body(self.timeout)
         most = flv.MOST_BYTES if self.is_flv else hls.LARGEST_PLAYLIST
         try:
-            found = await self._get(self._wanted(url, most, silence=silence), body)
+            wanted = self._wanted(url, most, silence=silence)._replace(silence_of_flv=flv.SILENT_SECONDS)
+            found = await self._get(wanted, body)
             if found.status in NOT_THERE:
                 return self._note(Verdict(False, f"it is not there: HTTP {found.status}"))
             if body.flv is None and found.ending != "silent":
@@ -203,12 +211,15 @@ class Visit:
             return await self._media(read, 0)
         playlists = hls.select(read, self.address.variant)
         if not playlists:
-            missing = f"no variant whose path ends in {self.address.variant}" if self.address.variant else "no variant"
-            raise Unclear(Reason.MALFORMED, f"the master playlist has {missing}")
+            missing = f"the master playlist has no variant whose path ends in {self.address.variant}"
+            raise Unclear(Reason.MALFORMED, missing)
         left_out = f", {read.left_out} are left out" if read.left_out and not self.address.variant else ""
         self.steps[-1].judged = f"a master playlist; {len(playlists)} of its playlists count{left_out}"
-        found_each = [(url, await self._judged(self._variant(url, index))) for index, url in enumerate(playlists)]
-        return worst(found_each, self.address)
+        seen, found_each = self.seen, []
+        for index, url in enumerate(playlists):
+            self.seen = seen
+            found_each.append((shown_of(url, seen), await self._judged(self._variant(url, index))))
+        return worst(found_each)
 
     async def _variant(self, url: str, index: int) -> Verdict:
         body = self.means.body(self.timeout)
@@ -232,8 +243,8 @@ class Visit:
             raise body.failed
         if body.flv is not None:
             raise MalformedPlaylist("FLV stands where a playlist was expected")
-        kept, shows_paths = body.kept, urlsplit(self.address.shown).path != ""
-        self.steps[-1].body = excerpt(kept, addresses=shows_paths)
+        kept = body.kept
+        self.steps[-1].body = excerpt(kept, addresses=shows_paths(self.seen), secrets=secrets_of(self.seen))
         read = await self.means.held.read(kept, lambda: hls.read(kept.decode("utf-8", "replace"), found.url))
         body.free()
         return read
@@ -276,7 +287,7 @@ class Visit:
             found = await self._get(wanted, partial(_begin, begin))
             if found.status in NOT_THERE:
                 status = found.status
-                self.steps[-1].judged = "the newest media is not there" if number == 0 else "nor is the one before it"
+                self.steps[-1].judged = "the newest media is not there"
                 continue
             if not begin or found.first_byte is None:
                 raise Unclear(Reason.MALFORMED, "the newest segment is empty")
@@ -303,7 +314,7 @@ class Visit:
         reader, silent = body.flv or FlvReader(), body.silent or found.ending == "silent"
         now = self.means.clock.mono()
         age = None if reader.last is None else now - reader.last
-        enough = reader.advanced >= flv.ADVANCE_SECONDS or (found.ending == "most" and reader.advanced > 0)
+        enough = reader.advanced >= flv.ADVANCE_SECONDS or (body.full and reader.advanced > 0)
         if reader.lively or (enough and not silent):
             if not reader.lively:
                 self._compare(body.checksum, now)
@@ -312,7 +323,7 @@ class Visit:
             return Verdict(False, f"no tag has come for {flv.SILENT_SECONDS:g} s", age=age, silent=True)
         if found.ending == "whole":
             raise Unclear(Reason.CONNECTION, f"the server ended the stream after {reader.advanced:.1f} s of media")
-        if reader.within_media:
+        if reader.within_media and not reader.stands_still:
             raise Unclear(Reason.TIMEOUT, "a tag is so large or so slow that no whole one has come in time")
         raise Unclear(Reason.MALFORMED, "tags come, but their timestamps stand still")
 

@@ -16,6 +16,7 @@ from exporter.addresses import USUAL_PLAYBACK, PlaybackAddress, PlaybackSettings
 from exporter.model import Account, Reason, Stream
 from exporter.playback.checker import Checked, Checker, Means
 from exporter.playback.fetch import Fetched, Take, Wanted
+from exporter.playback.lateness import Late, Lateness, why_late
 from exporter.playback.queue import Queue
 from exporter.playback.rates import Rates
 from exporter.playback.steps import PlaybackTranscript
@@ -109,6 +110,7 @@ class PlaybackChecks:
         self._checkers: dict[Watched, Checker] = {}
         self._under_way: dict[Watched, asyncio.Task[Done]] = {}
         self._queue = Queue(self._work, _host, clock.mono)
+        self._lateness = Lateness(self._counts, self._tell_late, clock.mono)
         self._scraped = float("-inf")
         self._observers: set[Callable[[Watched, Done], None]] = set()
 
@@ -119,6 +121,7 @@ class PlaybackChecks:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._lateness.close()
         await self._queue.close()
         under_way = tuple(self._under_way.values())
         for task in under_way:
@@ -148,9 +151,12 @@ class PlaybackChecks:
         self._fetcher.rates.change(settings.rate)
         self._queue.concurrency = settings.concurrency
         self._queue.keep(self._checkers)
+        self._lateness.keep(self._checkers)
 
     def scraped(self) -> None:
         """Check on: somebody wants to know."""
+        if self._is_idle():
+            self._lateness.begin()
         self._scraped = self._clock.mono()
         self._queue.run(True)
 
@@ -213,6 +219,7 @@ class PlaybackChecks:
             log.error("bug", stream=watched.stream, kind=type(error).__name__, place=place(error))
             checked = Checked(Verdict(None, "an error of the exporter itself", Reason.BUG), (), 0)
         outcome = self._outcome(watched, checked.verdict)
+        self._lateness.ended(watched)
         self._tell(watched, outcome, checked.received)
         shown, name = watched.address.shown, watched.address.name
         done = Done(PlaybackTranscript(watched.stream, name, shown, checked.steps, outcome), checked.verdict.again)
@@ -221,9 +228,9 @@ class PlaybackChecks:
         return done
 
     def _outcome(self, watched: Watched, verdict: Verdict) -> PlaybackCheck:
-        now, counts = self._clock.now(), max(self._max_age, 2 * self._interval(watched))
+        now, until = self._clock.now(), self._clock.mono() + self._counts(watched)
         return PlaybackCheck(
-            verdict.up, verdict.message, verdict.reason, verdict.age, verdict.first_byte, now.unix, now.mono + counts
+            verdict.up, verdict.message, verdict.reason, verdict.age, verdict.first_byte, now.unix, until
         )
 
     def _tell(self, watched: Watched, outcome: PlaybackCheck, received: int) -> None:
@@ -241,13 +248,32 @@ class PlaybackChecks:
     async def _work(self, watched: Watched) -> float:
         """Check an address whose time has come; return the seconds after which it comes again."""
         began = self._clock.mono()
-        if began - self._scraped > IDLE_SECONDS:
+        if self._is_idle():
             self._queue.run(False)
             return 0.0
         done = await self._check(watched)
         interval = self._interval(watched)
         sooner = self._clock.mono() - began + max(done.again, AT_LEAST)
         return min(sooner, _regular(watched, began, interval))
+
+    def _tell_late(self, watched: Watched, late: Late) -> float | None:
+        """Tell that the turn of an address has not come; return the seconds after which to tell it again."""
+        if self._is_idle():
+            return None
+        host = _host(watched)
+        standing, waiting = self._queue.standing(watched), self._fetcher.rates.waiting(host)
+        message = why_late(late.seconds, host, standing, waiting, self._settings)
+        checked = None if late.ended is None else self._clock.unix() - late.ended
+        outcome = self._outcome(watched, Verdict(None, message, Reason.TIMEOUT))._replace(checked=checked)
+        self._tell(watched, outcome, 0)
+        return self._interval(watched)
+
+    def _is_idle(self) -> bool:
+        return self._clock.mono() - self._scraped > IDLE_SECONDS
+
+    def _counts(self, watched: Watched) -> float:
+        """Return for how many seconds an outcome counts."""
+        return max(self._max_age, 2 * self._interval(watched))
 
     def _interval(self, watched: Watched) -> float:
         return watched.address.interval or self._settings.interval

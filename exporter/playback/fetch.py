@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Final, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from exporter.addresses import PlaybackAddress
 from exporter.model import Reason, Request
@@ -28,8 +29,8 @@ MOST_REDIRECTS: Final = 5
 MOST_CONNECTING: Final = 16
 LATE: Final = 0.1  # seconds by which a timer is late where the event loop was held up
 REDIRECTS: Final = (301, 302, 303, 307, 308)
-SPARE: Final = 1 << 20
-"""Bytes that may come over the wire beyond those that are wanted."""
+AHEAD: Final = 24 << 10
+"""Bytes of an answer, doubled by the system, that may come before they are read: they count too."""
 
 WITH_MEDIA: Final = (200, 206)
 
@@ -47,9 +48,10 @@ class Wanted(NamedTuple):
         address: The configured address that led to it, which says whom it may ask.
         http: How that one's account reaches servers.
         timeout: Seconds for the head of each answer and, without `silence`, for all of it, once its turn has come.
-        most: Bytes of the body, unpacked, after which no more is received.
+        most: Bytes of the body, packed or unpacked, after which no more is received.
         first: Ask for the first bytes only, so many; 0 for all. A server may send all the same.
         silence: Seconds without a byte after which a body is silent; None where `timeout` holds for the body too.
+        silence_of_flv: The same for a body that is said to be FLV, by its type or the end of its path.
         new: Whether only a connection will do that nobody has used.
         start: Where those first bytes begin.
     """
@@ -61,6 +63,7 @@ class Wanted(NamedTuple):
     most: int
     first: int = 0
     silence: float | None = None
+    silence_of_flv: float | None = None
     new: bool = False
     start: int = 0
 
@@ -81,6 +84,7 @@ class Fetched(NamedTuple):
         received: Bytes of the bodies as they came over the wire, those of redirects too.
         ending: Whether the body is whole, or enough of it was taken, or it fell silent, or `most` was reached.
         reused: Whether it came over a connection that was used before, where it may answer another request.
+        redirected: Whether redirects led there.
     """
 
     url: str
@@ -92,6 +96,7 @@ class Fetched(NamedTuple):
     received: int
     ending: Ending
     reused: bool = False
+    redirected: bool = False
 
     def __repr__(self) -> str:
         return f"<fetched {self.status} from {self.shown}>"
@@ -158,7 +163,7 @@ class Fetcher:
         if transport is None:
             # Stored before the first await, so that there is never a second one.
             self._context = self._context or tls_context()
-            transport = Transport(self._context, self._rest, self._look_ups[private], patient=True)
+            transport = Transport(self._context, self._rest, self._look_ups[private], patient=True, ahead=AHEAD)
             self._transports[private] = transport
             await self._open.enter_async_context(transport)
         return transport
@@ -196,7 +201,9 @@ class Fetcher:
             connection = await self._connect(wanted, asked, until, new=new)
             try:
                 fetched = await _exchange(connection, wanted, asked, until, take)
-                return fetched._replace(shown=shown(wanted.address, asked, redirected=redirected))
+                return fetched._replace(
+                    shown=shown(wanted.address, asked, redirected=redirected), redirected=redirected
+                )
             except TransportError as error:
                 if new or not error.broke_early:
                     raise NotFetched.of(error, connection.received) from None
@@ -245,6 +252,8 @@ async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until
     if wanted.first:
         fields["Range"] = f"bytes={wanted.start}-{wanted.start + wanted.first - 1}"
     status, headers = await connection.open(Request("GET", asked.url, fields), until)
+    if wanted.silence is None and _says_flv(asked, headers):
+        wanted = wanted._replace(silence=wanted.silence_of_flv)
     body = _Body(connection, wanted, until, take)
     # No other body is waited for; one that came with its head leaves the connection as it should be.
     ending: Ending = "enough"
@@ -254,6 +263,10 @@ async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until
     first_byte = None if body.first is None else body.first - begun
     seconds, received = loop.time() - begun, connection.received
     return Fetched(asked.url, "", status, headers, first_byte, seconds, received, ending, reused)
+
+
+def _says_flv(asked: Target, headers: Mapping[str, str]) -> bool:
+    return "flv" in headers.get("content-type", "").lower() or urlsplit(asked.url).path.lower().endswith(".flv")
 
 
 class _Body:
@@ -318,5 +331,5 @@ class _Body:
                 return "most"
             if len(piece) == OUT_STEP:
                 await asyncio.sleep(0)  # a few bytes may hold megabytes
-        full = self._connection.received > self._wanted.most + SPARE  # what is packed may unpack to nothing
+        full = self._connection.received > self._wanted.most  # what is packed may unpack to nothing
         return None if self._connection.whole or (self._left and not full) else "most"

@@ -10,6 +10,11 @@ from collections.abc import Callable
 from typing import Final
 
 MOST_BYTES: Final = 256 << 10
+"""What a check costs at most."""
+
+MOST_TAKEN: Final = 208 << 10
+"""What is taken of that: the rest may have come before it is known that it is enough."""
+
 ADVANCE_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 10.0
 SIGNATURE: Final = b"FLV"
@@ -68,6 +73,11 @@ class FlvReader:
     def within_media(self) -> bool:
         """Whether the rest of a tag of audio or video is still to come."""
         return self._kind in (_AUDIO, _VIDEO) and self._skip > _SIZE
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether more tags of a kind than one have come, and no timestamp has advanced."""
+        return self.tags > len(self._tracks) and not self.advanced
 
     @property
     def advanced(self) -> float:

@@ -5,15 +5,16 @@ https://datatracker.ietf.org/doc/html/draft-pantos-hls-rfc8216bis
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from m3u8.parser import parse
+from exporter.playback.urls import whole
 
 LARGEST_PLAYLIST: Final = 8 << 20
 MOST_VARIANTS: Final = 16
@@ -82,12 +83,19 @@ class Media(NamedTuple):
         return max(3 * self.target, _LEAST_PATIENCE)
 
 
+def prepare() -> None:
+    """Import the library, which takes long: so few exporters need it that they do it with their first address."""
+    importlib.import_module("m3u8.parser")
+
+
 def read(text: str, url: str) -> Master | Media:
     """Return what a playlist says; its addresses are made whole by its own.
 
     Raises:
         MalformedPlaylist: It is none, or breaks the rules.
     """
+    from m3u8.parser import parse  # see `prepare`
+
     text = text.lstrip("\ufeff \t\r\n")
     if not text.startswith("#EXTM3U"):
         raise MalformedPlaylist("it is not a playlist: it does not begin with #EXTM3U")
@@ -284,6 +292,6 @@ def _whole(uri: str, base: str) -> str:
     if "{$" in uri:
         raise MalformedPlaylist("its playlist uses variables (EXT-X-DEFINE), which this check does not fill in")
     try:
-        return urljoin(base, uri)
+        return whole(base, uri)
     except ValueError:
         raise MalformedPlaylist("an address in its playlist is broken") from None

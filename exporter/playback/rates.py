@@ -4,8 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final
 
 from exporter.addresses import USUAL_PLAYBACK
+
+LATE: Final = 0.1
+"""Seconds by which turns are late at most, as the event loop was held up, for those behind to make up for it."""
+
+
+@dataclass(slots=True)
+class Line:
+    """The requests that wait for their turn at a host, one behind the other.
+
+    Attributes:
+        last: When the last one had its turn.
+        waiting: How many wait.
+        first: Held by the one whose turn is next.
+    """
+
+    last: float = -inf
+    waiting: int = 0
+    first: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Rates:
@@ -14,18 +36,41 @@ class Rates:
     def __init__(self, time: Callable[[], float]) -> None:
         self._time = time
         self._gap = 1 / USUAL_PLAYBACK.rate
-        self._next: dict[str, float] = {}
+        self._lines: dict[str, Line] = {}
+        self._changed = asyncio.Event()
 
     def change(self, rate: float) -> None:
-        """Allow so many requests a second from now on; what waits for its turn keeps it."""
-        now = self._time()
+        """Allow so many requests a second from now on, those that wait included."""
+        before, now = self._gap, self._time()
         self._gap = 1 / rate
-        self._next = {origin: when for origin, when in self._next.items() if when > now}
+        longest = max(before, self._gap)
+        self._lines = {host: line for host, line in self._lines.items() if line.waiting or line.last + longest > now}
+        if self._gap < before:
+            for line in self._lines.values():
+                line.last = max(line.last, now - self._gap)
+            self._changed.set()
+            self._changed = asyncio.Event()
 
-    async def turn(self, origin: str) -> None:
-        """Wait until a request may go to an origin."""
-        now = self._time()
-        turn = max(now, self._next.get(origin, now))
-        self._next[origin] = turn + self._gap
-        if turn > now:
-            await asyncio.sleep(turn - now)
+    def waiting(self, host: str) -> int:
+        """Return how many requests to a host wait for their turn."""
+        line = self._lines.get(host)
+        return 0 if line is None else line.waiting
+
+    async def turn(self, host: str) -> None:
+        """Wait until a request may go to a host."""
+        line = self._lines.setdefault(host, Line())
+        behind = line.waiting > 0 or line.last + self._gap > self._time()
+        line.waiting += 1
+        try:
+            async with line.first:
+                while (turn := line.last + self._gap) > self._time():
+                    await self._until(turn)
+                line.last = max(turn, self._time() - LATE) if behind else self._time()
+        finally:
+            line.waiting -= 1
+
+    async def _until(self, turn: float) -> None:
+        """Wait until a turn has come, or turns come sooner."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(turn):
+                await self._changed.wait()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from exporter.playback.urls import repeats
 from exporter.providers.reading import printable
 from exporter.state.playback import WORDS, PlaybackCheck
 
@@ -84,14 +85,18 @@ class PlaybackTranscript:
         return [*found, f"  {self.judgement()}"]
 
 
-def excerpt(body: bytes | bytearray, *, addresses: bool) -> str:
-    """Return a playlist, the beginning and the end of a long one, without queries, or without any address of it."""
+def excerpt(body: bytes | bytearray, *, addresses: bool, secrets: Sequence[str] = ()) -> str:
+    """Return a playlist, the beginning and the end of a long one, without queries, or without any address of it.
+
+    What repeats one of the secrets elsewhere is hidden, too.
+    """
     if len(body) <= MOST_SHOWN:
         lines = _lines(body)
     else:
         # What is newest stands at the end. A line that is not whole might begin within a query, or end before an @.
         lines = [*_lines(body[: MOST_SHOWN // 2])[:-1], "…", *_lines(body[-MOST_SHOWN // 2 :])[1:]]
-    return "\n".join(line if line == "…" else _shown(line, addresses) for line in lines)
+    shown = [line if line == "…" else _shown(line, addresses) for line in lines]
+    return "\n".join(HIDDEN if repeats(line, secrets) else line for line in shown)
 
 
 def _lines(part: bytes | bytearray) -> list[str]:

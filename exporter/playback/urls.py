@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from exporter.addresses import LONGEST, NO_ADDRESS, PlaybackAddress, origin_of, sendable, written_private
 from exporter.fields import carries_credential
 from exporter.routes import DEFAULT_PORTS
 
+SHORTEST: Final = 8
+"""Characters of the shortest value of a query that is looked for where it does not belong."""
+
 _BLANK: Final = "".join(map(chr, range(0x21)))
+_LEFT_OUT: Final = dict.fromkeys(map(ord, "\t\r\n"))
+_AMBIGUOUS: Final = re.compile(r"[^?#]*\\|https?:(?!//[^/])|///", re.IGNORECASE)
 
 
 class Target(NamedTuple):
@@ -58,11 +65,21 @@ def target(text: str) -> Target:
 
 def onward(base: Target, location: str) -> Target:
     """Return where a redirect leads to; raises `ValueError`, as `target` does."""
+    return target(whole(base.url, location))
+
+
+def whole(base: str, reference: str) -> str:
+    r"""Return a reference made whole by the URL of what it stands in.
+
+    Raises:
+        ValueError: It is broken, or players don't agree on it: to browsers `\` is `/`, and `///` is `//`.
+    """
     try:
-        joined = urljoin(base.url, location.strip(_BLANK))
+        if _AMBIGUOUS.match(reference := reference.strip(_BLANK).translate(_LEFT_OUT)):
+            raise ValueError
+        return urljoin(base, reference)
     except ValueError:
         raise ValueError(NO_ADDRESS) from None
-    return target(joined)
 
 
 def may_ask(address: PlaybackAddress, target: Target) -> bool:
@@ -78,12 +95,34 @@ def may_be_private(address: PlaybackAddress, target: Target) -> bool:
 def shown(address: PlaybackAddress, target: Target, *, redirected: bool) -> str:
     """Return a target as it may be shown: without its query, and only its origin where a path may be a secret.
 
-    That is where an address comes from a file or a variable, and where a redirect led: paths of those hold tokens.
+    That is where an address comes from a file or a variable, and where a redirect led: paths of those hold tokens. So
+    do paths of a server that repeats the query there.
     """
     path = urlsplit(target.url).path
-    if redirected or not urlsplit(address.shown).path or carries_credential(path):
+    if redirected or not shows_paths(address) or carries_credential(path) or repeats(path, secrets_of(address)):
         return target.origin
     return target.origin + path
+
+
+def shows_paths(address: PlaybackAddress) -> bool:
+    """Whether paths may be shown of what an address leads to."""
+    return urlsplit(address.shown).path != ""
+
+
+def secrets_of(address: PlaybackAddress) -> tuple[str, ...]:
+    """Return what must not be shown of an address wherever it stands: the values of its query, in lower case."""
+    pairs = urlsplit(address.url.reveal()).query.split("&")
+    values = [pair.partition("=")[2] or pair for pair in pairs]
+    forms = {form.lower() for value in values for form in (value, unquote(value))}
+    return tuple(form for form in forms if len(form) >= SHORTEST)
+
+
+def repeats(text: str, secrets: Sequence[str]) -> bool:
+    """Whether a text holds one of these secrets, percent-encoded or not."""
+    if not secrets:
+        return False
+    forms = {text.lower(), unquote(text).lower()}
+    return any(secret in form for secret in secrets for form in forms)
 
 
 def shown_of(url: str, address: PlaybackAddress) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from exporter.addresses import PlaybackAddress
 from exporter.model import Reason
-from exporter.playback.urls import shown_of
 
 FIRST_BYTES: Final = 4 << 10
 """How many bytes of a segment are asked for: so many prove that it is there."""
@@ -59,13 +57,16 @@ def looks_like_a_page(begin: bytes) -> bool:
     return begin.lstrip()[:16].lower().startswith(_DOCUMENTS) or begin.translate(None, _TEXT) == b""
 
 
-def worst(verdicts: Iterable[tuple[str, Verdict]], address: PlaybackAddress) -> Verdict:
-    """Return the verdict on a master playlist: all that count must play."""
+def worst(verdicts: Iterable[tuple[str, Verdict]]) -> Verdict:
+    """Return the verdict on a master playlist by those on its playlists, each with its address as it may be shown.
+
+    All that count must play.
+    """
     found = list(verdicts)
     again = min(verdict.again for _, verdict in found)
-    for url, verdict in sorted(found, key=lambda one: _rank(one[1])):
+    for shown, verdict in sorted(found, key=lambda one: _rank(one[1])):
         if verdict.up is not True:
-            return verdict._replace(message=f"{shown_of(url, address)}: {verdict.message}", again=again)
+            return verdict._replace(message=f"{shown}: {verdict.message}", again=again)
     ages = [verdict.age for _, verdict in found if verdict.age is not None]
     waits = [verdict.first_byte for _, verdict in found if verdict.first_byte is not None]
     message = "it plays" if len(found) == 1 else f"all {len(found)} playlists play"

@@ -195,5 +195,6 @@ and ignoring (playback)
     summary="Nobody knows whether viewers can play {{ $labels.provider }}/{{ $labels.stream }} at "
     "address {{ $labels.playback }}",
     description="For five minutes no check of address {{ $labels.playback }} of {{ $labels.stream }} has come to a "
-    "result, though the stream is live. Often the server refuses the token in the address.",
+    "result, though the stream is live. Often the server refuses the token in the address, or too many checks share "
+    "one host; the status page says why.",
 )

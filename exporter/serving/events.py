@@ -12,7 +12,6 @@ from exporter.serving import views
 from exporter.serving.sending import SEND_SECONDS, gone, hang_up, text
 from exporter.state.board import Board
 from exporter.state.callbacks import Received
-from exporter.state.playback import PlaybackChange
 from exporter.state.record import Change
 
 MOST_FOLLOWERS: Final = 64
@@ -22,7 +21,7 @@ CHECK_SECONDS: Final = 1.0
 HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-News = Change | PlaybackChange | Received
+News = Change | Received
 
 
 class Events:
@@ -31,7 +30,6 @@ class Events:
     def __init__(self, board: Board) -> None:
         self._followers: set[asyncio.Queue[News | None]] = set()
         board.on_change.append(self.publish)
-        board.on_playback.append(self.publish)
 
     def __len__(self) -> int:
         return len(self._followers)

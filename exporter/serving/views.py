@@ -19,7 +19,7 @@ from exporter.schedule import Window
 from exporter.serving.pages import Page
 from exporter.serving.service import Service
 from exporter.state.callbacks import Received
-from exporter.state.playback import PlaybackChange, PlaybackCheck
+from exporter.state.playback import AddressRow
 from exporter.state.record import Change, Record, Row
 
 STATUS_SECONDS: Final = 1.0  # the resolution of its times
@@ -52,18 +52,18 @@ def stream_object(row: Row) -> dict[str, Any]:
         "expected": row.expectation.expected,
         "expected_changes_at": _rfc3339(row.expectation.next_change),
         "maintenance": None if (window := row.expectation.maintenance) is None else _maintenance(window),
-        "playback": [_playback(name, check) for name, check in row.playback],
+        "playback": [_playback(one) for one in row.playback],
         "hop_disagreement": row.hop_disagreement,
     }
 
 
-def _playback(name: str, check: PlaybackCheck | None) -> dict[str, Any]:
-    """Return what viewers get at an address; all but its name is null while nobody knows."""
+def _playback(one: AddressRow) -> dict[str, Any]:
+    """Return what viewers get at an address; of what no check counts for, only its name and since when."""
+    begun, check = {"name": one.name, "up": one.up, "since": _rfc3339(one.since)}, one.check
     if check is None:
-        return {"name": name, **_UNCHECKED}
+        return {**begun, **_UNCHECKED}
     return {
-        "name": name,
-        "up": check.up,
+        **begun,
         "reason": None if check.reason is None else str(check.reason),
         "message": check.message,
         "age_seconds": check.age,
@@ -72,7 +72,7 @@ def _playback(name: str, check: PlaybackCheck | None) -> dict[str, Any]:
     }
 
 
-_UNCHECKED: Final = dict.fromkeys(("up", "reason", "message", "age_seconds", "first_byte_seconds", "checked_at"))
+_UNCHECKED: Final = dict.fromkeys(("reason", "message", "age_seconds", "first_byte_seconds", "checked_at"))
 
 
 def _maintenance(window: Window) -> dict[str, str | None]:
@@ -94,15 +94,13 @@ def _rfc3339(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def event(one: Change | PlaybackChange | Received) -> bytes:
+def event(one: Change | Received) -> bytes:
     """Return a change of state or of what viewers get, or an accepted callback, as a server-sent event."""
     fields: dict[str, Any] = {"time": _rfc3339(one.at), "provider": one.provider, "stream": one.stream}
-    if isinstance(one, PlaybackChange):
-        fields |= {"playback": one.playback, "old": one.old, "new": one.new, "evidence": one.evidence}
-        return _event("playback", fields)
     if isinstance(one, Change):
-        fields |= {"old": str(one.old), "new": str(one.new), "evidence": one.evidence}
-        return _event("change", fields)
+        fields |= {"playback": one.playback} if one.playback else {}
+        fields |= {"old": one.old, "new": one.new, "evidence": one.evidence}
+        return _event("playback" if one.playback else "change", fields)
     return _event("callback", {**fields, "event": one.event, "authentic": one.authentic})
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from exporter.addresses import PlaybackAddress
 from exporter.model import Answer, Fault, Figures, Input, State, Stream
 from exporter.schedule import Expectations
-from exporter.state.changes import RecentChange, RecentChanges
+from exporter.state.changes import RecentChanges
+from exporter.state.course import Course
 from exporter.state.figures import Flow, start_of
 from exporter.state.hops import Hops
-from exporter.state.playback import UNCHECKED, PlaybackChange, PlaybackCheck
+from exporter.state.playback import UNCHECKED, AddressRecord, PlaybackCheck
 from exporter.state.record import Change, Failure, Instant, Key, News, Record, Row
 
 MOST_FAILURES = 50
@@ -22,7 +24,6 @@ class Board:
     Attributes:
         version: Grows with every change; equal versions show equal rows, except for ages.
         on_change: Functions to call with each `Change`.
-        on_playback: Functions to call with each `PlaybackChange`.
         on_news: Functions to call with each record of which something was learned, and what.
         failures: The latest kinds of failure, at most `MOST_FAILURES`, the oldest first.
         expectations: When each stream should be live; to be set before `watch`.
@@ -34,7 +35,6 @@ class Board:
         self.max_age = max_age
         self.version = 0
         self.on_change: list[Callable[[Change], None]] = []
-        self.on_playback: list[Callable[[PlaybackChange], None]] = []
         self.on_news: list[Callable[[Record, News], None]] = []
         self.failures: dict[tuple[str, str, str, str], Failure] = {}
         self.expectations = Expectations()
@@ -89,8 +89,6 @@ class Board:
         if answer.lasted is not None:
             answer = answer._replace(started=start_of(before, now.unix - answer.lasted))
         if before is None or before.state is not answer.state:
-            record.changes += before is not None
-            record.definite_since = now.unix
             record.began = now.mono if before is not None else float("-inf")
             record.told = record.listed = None
         record.answer, record.action = answer, action
@@ -152,21 +150,18 @@ class Board:
         """Record what viewers get at an address, unless a reload has taken it away or changed it."""
         if self._records.get(record.key) is not record or address not in record.stream.playback:
             return
-        name, before = address.name, record.playback.get(address.name)
-        record.playback = {**record.playback, name: check}
+        name, known = address.name, record.playback.get(address.name)
+        if known is None:
+            known = AddressRecord()
+            record.playback = {**record.playback, name: known}
+        before, up = known.check, known.take(check, now.unix)
         self._next_outdated = min(self._next_outdated, check.until)
-        self._hops.played(record, name, check.up, now.mono, anew=before is None)
+        self._hops.played(record, name, up, now.mono, anew=before is None)
         # One more that finds nothing may settle that hops disagree.
-        self.version += check.up is False or before is None or (before.up, before.reason) != (check.up, check.reason)
-        self._tell_playback(record, name, before and before.up, check.up, check.message, now)
-
-    def _tell_playback(
-        self, record: Record, name: str, old: bool | None, new: bool | None, evidence: str, now: Instant
-    ) -> None:
-        if old is not new:
-            change = PlaybackChange(now.unix, *record.key, name, old, new, evidence)
-            for notify in self.on_playback:
-                notify(change)
+        self.version += up is False or before is None or (before.up, before.reason) != (up, check.reason)
+        if known.shown is not up:
+            change = Change(now.unix, *record.key, known.shown, up, check.message, name)
+            self._turn(record, known, change, str(check.reason))
 
     def rows(self, now: Instant, keys: Iterable[Key] | None = None) -> Iterator[Row]:
         """Yield what these streams, or all, show at an instant."""
@@ -182,8 +177,9 @@ class Board:
     def expires(self) -> float:
         """Return when the first answer, figure or check shown becomes too old, in monotonic seconds."""
         ends = (record.ends(self.max_age) for record in self if record.shown is not State.UNKNOWN)
-        checks = (check.until for record in self._played for check in record.playback.values())
-        return min(min(ends, default=float("inf")), min(checks, default=float("inf")))
+        checks = (known.check for record in self._played for known in record.playback.values())
+        untils = (check.until for check in checks if check is not None)
+        return min(min(ends, default=float("inf")), min(untils, default=float("inf")))
 
     def outdate(self, now: Instant) -> None:
         """Withdraw answers older than `max_age`, and figures and checks that no longer count."""
@@ -201,11 +197,13 @@ class Board:
         self._next_outdated = min(self.expires(), now.mono + self.max_age)
 
     def _outdate_playback(self, record: Record, now: Instant) -> None:
-        for name, check in record.playback.items():
-            if now.mono > check.until:
-                record.playback = {other: one for other, one in record.playback.items() if other != name} or UNCHECKED
+        for name, known in record.playback.items():
+            if known.check is not None and now.mono > known.check.until:
+                known.take(None, now.unix)
                 self.version += 1
-                self._tell_playback(record, name, check.up, None, "max_age", now)
+                if known.shown is not None:
+                    change = Change(now.unix, *record.key, known.shown, None, "max_age", name)
+                    self._turn(record, known, change, "max_age")
 
     def remember(self, record: Record, fault: Fault, now: Instant) -> None:
         """Record a failed call, for many streams at one of them; this alone withdraws no state."""
@@ -232,28 +230,21 @@ class Board:
             notify(record, news)
 
     def _show(self, record: Record, state: State, evidence: str, now: Instant) -> None:
-        old, record.shown = record.shown, state
-        self.version += 1
+        self._turn(record, record, Change(now.unix, *record.key, record.shown, state, evidence), evidence)
         if record.key in self._hops.streams:
             self._hops.turned(record, now.mono)
-        self._list(record, old, evidence, now)
-        change = Change(now.unix, *record.key, old, state, evidence)
+
+    def _turn(self, record: Record, course: Course[Any], change: Change, cause: str) -> None:
+        """Let a stream, or an address of it, show something else, and tell so."""
+        settled = course.settled
+        course.turn(change.new, change.at)
+        self.version += 1
+        if settled is not None:  # what the first look finds is no change
+            expected = self.expectations.at(change.at).of(record.key).expected
+            live = change.playback != "" and record.shown is State.ACTIVE
+            self.recent.add(change, settled, record.stream.account, cause, expected=expected or live)
         for notify in self.on_change:
             notify(change)
-
-    def _list(self, record: Record, old: State, evidence: str, now: Instant) -> None:
-        """Add to the recent changes what is one; the first answer ever is none."""
-        new, settled = record.shown, record.settled
-        if new is not State.UNKNOWN:
-            record.settled = new
-        if settled is None:
-            return
-        # Down after live and a time of doubt is a change from live to down.
-        before = old if new in (State.UNKNOWN, settled) else settled
-        (provider, name), account = record.key, record.stream.account
-        expected = self.expectations.at(now.unix).of(record.key).expected
-        change = RecentChange(now.unix, provider, account, before, new, evidence, (name,), expected=expected)
-        self.recent.add(change)
 
 
 def address(stream: Stream) -> dict[str, object]:
@@ -265,4 +256,4 @@ def _keep_playback(record: Record, stream: Stream) -> None:
     """Forget the checks of addresses that a stream has no longer, or that are others now."""
     if record.playback:
         kept = {one.name for one in stream.playback if one in record.stream.playback}
-        record.playback = {name: check for name, check in record.playback.items() if name in kept} or UNCHECKED
+        record.playback = {name: known for name, known in record.playback.items() if name in kept} or UNCHECKED

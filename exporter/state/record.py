@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from exporter.model import Answer, Fault, Figures, State, Stream
 from exporter.schedule import Expectation
+from exporter.state.course import Course, Shown
 from exporter.state.figures import Flow, lacking, together
-from exporter.state.playback import UNCHECKED, Checks, PlaybackCheck
+from exporter.state.playback import UNCHECKED, AddressRecord, AddressRow, Checks
 
 Key = tuple[str, str]  # provider, stream name
 
@@ -33,14 +34,15 @@ class News(Flag):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the state that a stream shows."""
+    """A change of what a stream, or one of its addresses, shows."""
 
     at: float  # Unix seconds
     provider: str
     stream: str
-    old: State
-    new: State
-    evidence: str  # the API's action, the fault's reason, or `max_age`
+    old: Shown
+    new: Shown
+    evidence: str  # the API's action, the fault's reason, the check's message, or `max_age`
+    playback: str = ""  # the address; empty for the stream itself
 
 
 @dataclass(slots=True)
@@ -89,8 +91,8 @@ class Row(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Record:
-    """What is known about one watched stream.
+class Record(Course[State]):
+    """What is known about one watched stream; its `definite_since` is the first answer with its present state.
 
     Times are in Unix seconds, `answered_mono` and `tried` in monotonic seconds.
     """
@@ -105,15 +107,12 @@ class Record:
     fault_since: float | None = None  # the first failure since the last answer
     faulted: float = 0.0  # the last failure
     tried: float = float("-inf")  # the last finished attempt
-    changes: int = 0  # between definite states
-    definite_since: float | None = None  # the first answer with the present definite state
     began: float = float("-inf")  # monotonic; as `definite_since`, if the state before it was known
     told: Flow | None = None  # figures of the last answer
     listed: Flow | None = None  # figures of a list that has nothing else
-    shown: State = State.UNKNOWN  # the state in the last `Change`
-    settled: State | None = None  # the last definite state in a `Change`
+    shown: State = field(default=State.UNKNOWN, kw_only=True)
     added: bool = False  # whether a reload added the stream
-    playback: Mapping[str, PlaybackCheck] = field(default_factory=lambda: UNCHECKED)  # the last checks, by name
+    playback: Mapping[str, AddressRecord] = field(default_factory=lambda: UNCHECKED)  # by name, once checked
 
     @property
     def succeeded(self) -> bool:
@@ -141,9 +140,13 @@ class Record:
                    self.faulted, self.changes, self.tried, expectation, self.added, figures, playback)  # fmt: skip
 
     def checks(self, mono: float) -> Checks:
-        """Return the outcomes that count at a time in monotonic seconds, as configured."""
-        checks = ((one.name, self.playback.get(one.name)) for one in self.stream.playback)
-        return tuple((name, check if check is not None and mono <= check.until else None) for name, check in checks)
+        """Return what all addresses show at a time in monotonic seconds, as configured."""
+        known = ((one.name, self.playback.get(one.name)) for one in self.stream.playback)
+        return tuple(AddressRow(name) if one is None else one.row(name, mono) for name, one in known)
+
+    def has(self, playback: str) -> bool:
+        """Return whether the stream has an address of this name; it has itself, by an empty one."""
+        return not playback or any(one.name == playback for one in self.stream.playback)
 
     def live_since(self, now: Instant) -> float:
         """Return since when a live stream has been live, in monotonic seconds; minus infinity if nobody knows."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from exporter.model import Figures, State
-from exporter.state.playback import WORDS, Checks, PlaybackCheck, down_at, viewers_get
+from exporter.state.playback import WORDS, AddressRow, Checks, down_at, viewers_get
 from exporter.state.record import Row
 from exporter.status import wording
 from exporter.status.standing import Standing, standing_in
 
-_STANDINGS: Final = {True: Standing.ACTIVE, False: Standing.INACTIVE, None: Standing.UNKNOWN}
 SOURCE: Final = "Source"
 _WELL: Final = (Standing.ACTIVE, Standing.UNKNOWN, Standing.OFF_AIR)
 
@@ -37,11 +36,21 @@ class Hop(NamedTuple):
 
 
 class Address(NamedTuple):
-    """An address that viewers use: its name, its standing in a word, and what the last check found, in words."""
+    """An address that viewers use.
+
+    Attributes:
+        name: Its name.
+        standing: Chooses icon and colour.
+        word: What it is, and for how long: `down for 12 min`.
+        since: When that began, in Unix seconds; None if that was not seen.
+        facts: What the last check measured, in words.
+        message: What the last check found.
+    """
 
     name: str
     standing: Standing
     word: str
+    since: float | None
     facts: str
     message: str
 
@@ -62,11 +71,13 @@ def hops_of(row: Row, now: float) -> Hops | None:
     """Return the hops of a stream at a time in Unix seconds; None if it has no addresses."""
     if not row.playback:
         return None
-    expected, live = row.expectation.expected, row.state is State.ACTIVE
-    hops = [_source(row.figures if live else None), _cloud(row), _viewers(row.playback, expected=expected or live)]
+    live = row.state is State.ACTIVE
+    expected = row.expectation.expected or live
+    hops = [_source(row.figures if live else None), _cloud(row), _viewers(row.playback, expected=expected)]
     broken = next((hop for hop in hops if hop.standing not in _WELL), None)
     shown = tuple(hop._replace(broken=hop is broken) for hop in hops)
-    return Hops(shown, tuple(_address(name, check, now) for name, check in row.playback), doubt(row.playback))
+    addresses = tuple(_address(one, now, expected=expected) for one in row.playback)
+    return Hops(shown, addresses, doubt(row.playback))
 
 
 def _source(figures: Figures | None) -> Hop:
@@ -74,7 +85,8 @@ def _source(figures: Figures | None) -> Hop:
     arrives = None if figures is None or figures.stalled is None else not figures.stalled
     if arrives is None and figures is not None and any(bits for _, bits in figures.bits):
         arrives = True
-    return Hop(SOURCE, _STANDINGS[arrives], {True: "arrives", False: "stalled", None: "unknown"}[arrives])
+    word = {True: "arrives", False: "stalled", None: "unknown"}[arrives]
+    return Hop(SOURCE, standing_in(arrives, expected=True), word)
 
 
 def _cloud(row: Row) -> Hop:
@@ -86,18 +98,22 @@ def _viewers(checks: Checks, *, expected: bool) -> Hop:
     got, down = viewers_get(checks), len(down_at(checks))
     some = f" at {down} of {len(checks)}" if 0 < down < len(checks) else ""
     word = {True: "play", False: f"get nothing{some}", None: "unknown"}[got]
-    return Hop("Viewers", _STANDINGS[got] if expected or got is not False else Standing.OFF_AIR, word)
+    return Hop("Viewers", standing_in(got, expected=expected), word)
 
 
 def doubt(checks: Checks) -> str:
     """Return why the first check that failed came to no result, with its address; empty if none failed."""
-    for name, check in checks:
-        if check is not None and check.up is None and check.reason is not None:
-            return f"Address {name}: {check.message}"
+    for one in checks:
+        if one.check is not None and one.up is None and one.check.reason is not None:
+            return f"Address {one.name}: {one.check.message}"
     return ""
 
 
-def _address(name: str, check: PlaybackCheck | None, now: float) -> Address:
-    if check is None:
-        return Address(name, Standing.UNKNOWN, WORDS[None], "not checked lately", "")
-    return Address(name, _STANDINGS[check.up], WORDS[check.up], wording.of_check(check, now), check.message)
+def _address(one: AddressRow, now: float, *, expected: bool) -> Address:
+    standing, word, check, since = standing_in(one.up, expected=expected), WORDS[one.up], one.check, one.since
+    if since is None:
+        return Address(one.name, standing, word, None, "not checked yet", "")
+    least = "≥ " if one.since_first_seen else ""
+    facts, message = (wording.UNCHECKED, "") if check is None else (wording.of_check(check, now), check.message)
+    seen = None if one.since_first_seen else since
+    return Address(one.name, standing, f"{word} for {least}{wording.ago(now - since)}", seen, facts, message)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from exporter.state.changes import RecentChange
 from exporter.status import wording
+from exporter.status.changes import changes
 from exporter.status.filter import MOST_ROWS, ROWS, SORTS, USUAL_SORT, Filter, shown_label
 from exporter.status.notices import notices, shortages
 from exporter.status.rendering import PAGE
@@ -54,7 +54,7 @@ def slices(snapshot: Snapshot, chosen: Filter) -> Iterator[str]:
         labels=sorted(selection.labels)[:MOST_LABELS],
         rows=map(shown_as, selection.rows),
         **_asked(snapshot, chosen, shown_as),
-        changes=[one for one in recent if _admits(chosen, one)],
+        changes=list(changes(recent, chosen)),
         new_changes=NEW_CHANGES,
         **_accounts(snapshot, selection, chosen),
     )
@@ -84,11 +84,6 @@ def _asked(snapshot: Snapshot, chosen: Filter, shown_as: StreamRows) -> dict[str
         "asked": None if row is None else shown_as(row),
         "asked_ago": snapshot.now.mono - row.tried if row is not None and tried else None,
     }
-
-
-def _admits(chosen: Filter, one: RecentChange) -> bool:
-    needle = chosen.text.casefold()
-    return chosen.admits_account(one.provider, one.account) and any(needle in name.casefold() for name in one.names)
 
 
 def _orders(chosen: Filter) -> list[tuple[str, str, str]]:

@@ -15,7 +15,6 @@ from markupsafe import Markup, escape
 from exporter import __version__
 from exporter.status import wording
 from exporter.status.assets import PUBLIC, SHAPES
-from exporter.status.standing import standing_in
 
 _JOINERS: Final = "\u200c\u200d"  # part of emoji and some scripts; they reorder nothing
 _CODE: Final = re.compile(r"`([^`]+)`")
@@ -91,7 +90,6 @@ def _page() -> Template:
         sorted_by=wording.SORTED,
         public=PUBLIC,
         shapes=SHAPES,
-        standing_in=standing_in,
         states=wording.STATES,
         version=__version__,
     )

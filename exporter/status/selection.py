@@ -13,6 +13,7 @@ from exporter.rounds.account import AccountProber
 from exporter.state.board import Board
 from exporter.state.counters import AccountKey, Counters
 from exporter.state.record import Instant, Row
+from exporter.status.begun import last_change
 from exporter.status.filter import Filter
 from exporter.status.hops import doubt
 from exporter.status.standing import Standing, standing_of, urgency
@@ -22,10 +23,10 @@ STEP: Final = 500
 MOST_LABELS: Final = 200
 
 KEYS: Final[dict[str, Callable[[Row, Standing], tuple[Any, ...]]]] = {
-    "state": lambda row, standing: (*urgency(row, standing), -(row.since or 0.0)),
+    "state": lambda row, standing: (*urgency(row, standing), -last_change(row)),
     "name": lambda row, _: (row.stream.name.casefold(),),
     "provider": lambda row, _: (row.key[0], row.stream.account, row.stream.name.casefold()),
-    "since": lambda row, _: (-(row.since or 0.0),),
+    "since": lambda row, _: (-last_change(row),),
 }
 """For each way to sort, what is compared; streams that are equal in that go by provider and name."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from exporter.model import State
+from exporter.state.course import Shown
 from exporter.state.record import Row
 
 
@@ -23,12 +25,21 @@ class Standing(StrEnum):
 
 RANK: Final = {standing: rank for rank, standing in enumerate(Standing)}
 
-_PLAIN: Final = {state: Standing(str(state)) for state in State}
+_PLAIN: Final[Mapping[Shown, Standing]] = {
+    **{state: Standing(str(state)) for state in State},
+    True: Standing.ACTIVE,
+    False: Standing.INACTIVE,
+    None: Standing.UNKNOWN,
+}
 
 
-def standing_in(state: State, *, expected: bool) -> Standing:
-    """Return the standing of a stream that is whole. While it is not expected, it is live, unknown, or off air."""
-    return _PLAIN[state] if expected or state in (State.ACTIVE, State.UNKNOWN) else Standing.OFF_AIR
+def standing_in(shown: Shown, *, expected: bool) -> Standing:
+    """Return the standing of a stream that is whole, or of an address.
+
+    While the stream is not expected, they are live, unknown, or off air.
+    """
+    standing = _PLAIN[shown]
+    return standing if expected or standing in (Standing.ACTIVE, Standing.UNKNOWN) else Standing.OFF_AIR
 
 
 def standing_of(row: Row) -> Standing:

@@ -14,6 +14,7 @@ from exporter.rounds.account import AccountProber
 from exporter.state.counters import AccountKey
 from exporter.state.record import Failure, Row
 from exporter.status import wording
+from exporter.status.begun import Begun, begun, unplayed
 from exporter.status.hops import Hops, doubt, hops_of
 from exporter.status.selection import Selection, Snapshot
 from exporter.status.standing import Standing, standing_of
@@ -31,8 +32,8 @@ class StreamRow(NamedTuple):
         why: What the standing means and what to do.
         odd: Whether it is live or unknown while it is not expected.
         figures: What arrives, in words; empty if nobody says.
-        since: When the state began, in Unix seconds; None if the stream was never asked about.
-        since_what: What happened then, where that is not the change to this state: the state may be older.
+        begun: When the state began.
+        unplayed: Since when viewers get nothing of the stream although it should be live, and is.
         held_back: Whether the stream is unknown while its account's breaker is open.
         runbook: The address of the section about what is wrong; empty if nothing is.
         dashboard: The address of its dashboard; empty without one.
@@ -45,8 +46,8 @@ class StreamRow(NamedTuple):
     why: Wording
     odd: bool
     figures: str
-    since: float | None
-    since_what: str
+    begun: Begun
+    unplayed: Begun | None
     held_back: bool
     runbook: str
     dashboard: str
@@ -65,7 +66,6 @@ class StreamRows:
     def __call__(self, row: Row) -> StreamRow:
         """Return a stream as the page shows it."""
         provider, name = row.key
-        since, since_what = _since(row)
         held_back = row.state is State.UNKNOWN and row.stream.account in self._held
         standing = standing_of(row)
         section, runbook = _section(row, standing), self._site.runbook
@@ -77,8 +77,8 @@ class StreamRows:
             self._why(row, standing),
             not row.expectation.expected and standing is not Standing.OFF_AIR,
             "" if row.figures is None else wording.of_figures(row.figures),
-            since,
-            since_what,
+            begun(row),
+            unplayed(row),
             held_back,
             f"{runbook}#{section}" if runbook and section else "",
             filled(self._site.dashboard, values),
@@ -93,15 +93,6 @@ class StreamRows:
         if row.fault is not None:
             return wording.of_fault(row.key[0], row.fault)
         return wording.of_delay(row.answer, self._max_age)
-
-
-def _since(row: Row) -> tuple[float | None, str]:
-    """Return when a stream's state began, and what happened then if its beginning was not seen."""
-    if row.since is None or not row.since_first_seen:
-        return row.since, ""
-    if row.state is State.ACTIVE and row.answer is not None and row.answer.started is not None:
-        return min(row.since, row.answer.started), ""
-    return row.since, "it was added" if row.added else "start of the exporter"
 
 
 _SECTIONS: Final = {

@@ -50,6 +50,9 @@ UNPROBED: Final = {
     "breaker": "the breaker holds calls back until a trial call is answered.",
 }
 
+UNCHECKED: Final = "not checked lately"
+"""Why nobody knows of an address, where no check of it counts any more."""
+
 
 class Wording(NamedTuple):
     """What something means and what to do about it, if anything; code is in backticks."""
@@ -165,7 +168,8 @@ def of_check(check: PlaybackCheck, now: float) -> str:
     told = [] if check.age is None else [f"media {_seconds(check.age)} old"]
     if check.first_byte is not None:
         told.append(f"first byte after {check.first_byte * 1000:,.0f} ms")
-    return " · ".join([*told, f"checked {ago(now - check.checked)} ago"])
+    checked = "never checked" if check.checked is None else f"checked {ago(now - check.checked)} ago"
+    return " · ".join([*told, checked])
 
 
 def _seconds(seconds: float) -> str:

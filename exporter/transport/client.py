@@ -188,19 +188,20 @@ class Connection:
         self._wire.spoil()
 
 
-def _receiving_little_ahead(address: aiohttp.AddrInfoType) -> socket.socket:
+def _receiving_little_ahead(most: int, address: aiohttp.AddrInfoType) -> socket.socket:
     """Make a socket that leaves most of a large answer with its sender until it is read."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_AHEAD)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, most)
     return made
 
 
 class Dialler(aiohttp.TCPConnector):
     """Makes connections that accept only the bytes of the answer that is due."""
 
-    def __init__(self, resolver: Resolver) -> None:
-        super().__init__(limit=0, ttl_dns_cache=DNS_SECONDS, resolver=resolver, socket_factory=_receiving_little_ahead)
+    def __init__(self, resolver: Resolver, ahead: int) -> None:
+        sockets = partial(_receiving_little_ahead, ahead)
+        super().__init__(limit=0, ttl_dns_cache=DNS_SECONDS, resolver=resolver, socket_factory=sockets)
         self._factory = partial(Wire, loop=self._loop)  # type: ignore[assignment]
 
     async def dial(self, way: Way, context: ssl.SSLContext, until: float) -> Dialled:
@@ -231,6 +232,7 @@ class Transport:
         look_up: Resolves names.
         aside: Unpacks large bodies off the event loop.
         patient: Whether a name is looked up later where too many are at once, instead of failing.
+        ahead: Bytes of an answer, doubled by the system, that may come before they are read.
     """
 
     def __init__(
@@ -241,17 +243,19 @@ class Transport:
         aside: Aside = at_once,
         *,
         patient: bool = False,
+        ahead: int = RECEIVED_AHEAD,
     ) -> None:
         self._contexts = {} if context is None else {"": context}
         self._intake = Intake(aside)
         self._rest = rest
         self._resolver = Resolver(look_up, waits=patient)
+        self._ahead = ahead
         self._dialler: Dialler | None = None
         self._pools: dict[Way, Pool[Connection]] = {}
 
     async def __aenter__(self) -> Self:
         self._context("")
-        self._dialler = Dialler(self._resolver)
+        self._dialler = Dialler(self._resolver, self._ahead)
         return self
 
     async def __aexit__(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.model import Answer, Fault, Figures, Input, Reason, State, Stream
 from exporter.providers import all_providers
-from exporter.schedule import Expectations
+from exporter.schedule import ALWAYS, NEVER, Expectations, Schedule, Window
 from exporter.state.board import MOST_FAILURES, Board
 from exporter.state.record import Change, Instant, News, Record, Row
 
@@ -476,3 +476,40 @@ def test_a_stream_is_live_since_it_was_seen_or_told_to_begin(
         started = told if state is State.ACTIVE else None
         made.answered(record(made), Answer(state, started=started), "Action", at(seconds))
     assert record(made).live_since(at(7)) == since
+
+
+def test_figures_of_a_list_are_compared_with_those_of_the_list_before() -> None:
+    """Bytes that stand still are a stall; after figures that were withdrawn there is nothing to compare with."""
+    made, _ = board(max_age=600.0)
+    one, shown = record(made), []
+    made.answered(one, Answer(State.ACTIVE), "Action", at(0))
+    for mono, received in ((1.0, 7), (6.0, 9), (16.0, 9), (17.0, None), (18.0, 9)):
+        made.figured(one, None if received is None else Figures(received=received), at(mono), 400.0)
+        figures = one.row(mono, 600, LIVE).figures
+        shown.append(figures and figures.stalled)
+    assert shown == [None, False, True, None, None]
+
+
+def test_a_push_that_has_just_begun_does_not_stall() -> None:
+    """Zeros in the answer that says when the push began count as a stall ten seconds after that."""
+    made, _ = board()
+    one, zeros = record(made), Figures((("all", 0.0),), stalled=True)
+    for mono, stalled in ((20.0, None), (29.9, None), (30.0, True)):
+        made.answered(one, Answer(State.ACTIVE, started=EPOCH + 20, figures=zeros), "Action", at(mono))
+        figures = one.row(mono, 60, LIVE).figures
+        assert figures is not None
+        assert figures.stalled is stalled
+
+
+def test_a_recent_change_says_whether_the_stream_was_expected_then() -> None:
+    """By its own schedule and at the time of the change, so that a planned end does not look like an outage."""
+    made = Board(60.0)
+    window = Schedule(("always",), windows=(Window(EPOCH + 20, EPOCH + 40),))
+    own = {("tencent", "spare"): 1, ("tencent", "serviced"): 2}
+    made.expectations = Expectations((ALWAYS, NEVER, window), own)
+    made.watch([("tencent", stream(name)) for name in ("a", "spare", "serviced")], 60.0)
+    for mono, state in ((10, State.ACTIVE), (15, State.INACTIVE), (30, State.ACTIVE), (45, State.INACTIVE)):
+        for one in made:
+            made.answered(one, Answer(state), "Action", at(mono))
+    told = {name: [one.expected for one in made.recent if one.names == (name,)] for name in ("a", "spare", "serviced")}
+    assert told == {"a": [True] * 3, "spare": [False] * 3, "serviced": [True, False, True]}

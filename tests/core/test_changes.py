@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from exporter.model import Answer, Fault, Reason, State
-from exporter.schedule import Expectations
+from exporter.schedule import NEVER, Expectations
 from exporter.state.board import Board
 from exporter.state.changes import MOST_CHANGES, MOST_NAMES, RecentChange
+from exporter.state.playback import PlaybackCheck
 from exporter.state.record import Record
 from tests.core.test_board import EPOCH, at, board, record, stream
+from tests.playback.watching import Watching, address
+from tests.playback.watching import stream as viewed_stream
 
 LIVE, DOWN, UNKNOWN = State.ACTIVE, State.INACTIVE, State.UNKNOWN
 TIMEOUT = Fault(Reason.TIMEOUT, "timeout")
@@ -108,6 +111,86 @@ def test_changes_leave_with_their_stream(doubt: bool) -> None:
     assert {name for one in made.recent for name in one.names} == {"b"}
     made.watch([], 60)
     assert list(made.recent) == []
+
+
+CDN = (address("cdn-a"), address("cdn-b", "https://other.example/b.flv"))
+
+
+def viewed(*names: str) -> Watching:
+    """Return a board whose streams have two addresses each, which play."""
+    made = Watching().watch(*(("tencent", viewed_stream("tencent", name, playback=CDN)) for name in names))
+    for name in names:
+        for cdn in ("cdn-a", "cdn-b"):
+            made.check(f"tencent/{name}", 0, up=True, name=cdn)
+    return made
+
+
+def test_changes_of_an_address_are_listed_like_those_of_a_stream() -> None:
+    """The first look is none, a time of doubt hides none, and each has the address and what the check found."""
+    made = viewed("a")
+    for mono, up in ((10, None), (20, False), (30, None), (40, False), (50, True)):
+        made.check("tencent/a", mono, up=up, name="cdn-b")
+    assert listed(made.board) == [
+        (50, False, True, "up is True", ("a",), 1),
+        (40, None, False, "up is False", ("a",), 1),
+        (30, False, None, "up is None", ("a",), 1),
+        (20, True, False, "up is False", ("a",), 1),
+        (10, True, None, "up is None", ("a",), 1),
+    ]
+    assert {(one.provider, one.account, one.playback) for one in made.board.recent} == {("tencent", "main", "cdn-b")}
+
+
+def test_addresses_that_nobody_can_check_are_told_together() -> None:
+    """By the reason, whatever the messages, and by the address; neither they nor streams push out one another."""
+    made = viewed(*(f"s{number}" for number in range(1000)))
+    down, lost = PlaybackCheck(False, "HTTP 404"), PlaybackCheck(None, "", Reason.TIMEOUT)
+    made.says("tencent/s7", LIVE, 1)
+    made.says("tencent/s7", DOWN, 2)
+    made.says("tencent/s8", LIVE, 2)
+    made.says("tencent/s8", None, 4)
+    made.board.played(made.record("tencent/s7"), CDN[0], down, at(3))
+    for number, one in enumerate(made.board):
+        made.board.played(one, CDN[1], lost._replace(message=f"no answer to {number}"), at(60))
+    for minute in range(2, 2 * MOST_CHANGES):
+        for up in (True, None):
+            made.check("tencent/s1", 60 * minute, up=up, name="cdn-b")
+    told = listed(made.board)
+    assert told[-3:] == [
+        (4, LIVE, UNKNOWN, "timeout", ("s8",), 1),
+        (3, True, False, "HTTP 404", ("s7",), 1),
+        (2, LIVE, DOWN, "Action", ("s7",), 1),
+    ]
+    assert len(told) == 3 + MOST_CHANGES
+    assert told[0][:4] == (60 * (2 * MOST_CHANGES - 1), True, None, "up is None")
+    made = viewed(*(f"s{number}" for number in range(1000)))
+    for number, one in enumerate(made.board):
+        for cdn in CDN:
+            made.board.played(one, cdn, lost._replace(message=f"no answer to {number}"), at(60))
+    names = tuple(f"s{number}" for number in range(MOST_NAMES))
+    assert listed(made.board) == [(60, True, None, "no answer to 999", names, 1000)] * 2
+    assert [one.playback for one in made.board.recent] == ["cdn-b", "cdn-a"]
+
+
+@pytest.mark.parametrize(("state", "expected"), [(LIVE, True), (DOWN, False), (None, False)])
+def test_viewers_of_a_live_stream_miss_it_though_nobody_expects_it(state: State | None, expected: bool) -> None:
+    """An address that goes down with its stream off air is no trouble, one of a stream that is live is."""
+    made = Watching().watch(("tencent", viewed_stream("tencent", "a", playback=CDN)), schedules={"a": NEVER})
+    made.says("tencent/a", state, 0)
+    for mono, up in enumerate((True, False)):
+        made.check("tencent/a", mono, up=up)
+    assert [one.expected for one in made.board.recent] == [expected]
+
+
+def test_changes_leave_with_their_address() -> None:
+    """An address that a stream no longer has is not named by an old change either."""
+    made = viewed("a", "b")
+    for name in "ab":
+        for cdn, up in (("cdn-a", False), ("cdn-b", None)):
+            made.check(f"tencent/{name}", 10, up=up, name=cdn)
+    made.watch(("tencent", viewed_stream("tencent", "a", playback=CDN[1:])))
+    assert [(one.names, one.playback) for one in made.board.recent] == [(("a",), "cdn-b")]
+    made.watch(("tencent", viewed_stream("tencent", "a")))
+    assert listed(made.board) == []
 
 
 def test_a_listed_change_does_not_change() -> None:

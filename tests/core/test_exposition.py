@@ -300,7 +300,7 @@ class Twin:
 
 
 def _viewed(row: Row) -> Iterator[tuple[str, tuple[str, ...], float]]:
-    for name, check in row.playback:
+    for name, check, *_ in row.playback:
         told = () if check is None else (check.up, check.age, check.first_byte)
         for what, value in zip(("up", "segment_age_seconds", "first_byte_seconds"), told, strict=False):
             if value is not None:

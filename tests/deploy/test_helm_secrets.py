@@ -1,14 +1,15 @@
 """The chart lets no secret into a ConfigMap."""
 
+import re
 from typing import Any
 
 import pytest
 
 from exporter.config.playback import AddressShape
-from exporter.fields import SecretSource
+from exporter.fields import _CREDENTIAL, SecretSource, carries_credential
 from exporter.providers import all_providers
 
-from .chart import account, helm, rendered
+from .chart import CHART, account, helm, refusal, rendered
 
 
 def secret_fields() -> list[str]:
@@ -92,3 +93,53 @@ def test_what_only_looks_like_a_secret_is_rendered() -> None:
         {"quota": {"DescribeLiveStreamState": 100}, "tls_config": {"ca_file": "/etc/ca.pem", "key_file": "/etc/key"}},
     ):
         assert rendered(account(**fields))["configmap.yaml"]
+
+
+TOKENS = (
+    "txSecret", "wsSecret", "hwSecret", "volcSecret", "auth_key", "auth_info", "authkey", "accesskey", "sign", "my_sig",
+    "signature", "key", "pwd", "passwd", "txTime", "wsTime", "hw_time", "volctime", "x-token",
+)  # fmt: skip
+QUERIES = {
+    **{name: f"https://h.example/a.m3u8?x=1&{name}={HUSH}" for name in TOKENS},
+    "a path": f"https://h.example/auth_key={HUSH}/a.flv",
+    "an encoded name": f"https://h.example/a.flv?%74%6F%6Ben={HUSH}",
+    "an encoded address": f"https://h.example/?u=https%3A%2F%2Fh%2Fa.flv%3Fsig%3D{HUSH}",
+    "one encoded twice": f"https://h.example/?u=a.flv%253Fsig%253D{HUSH}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("url", QUERIES.values(), ids=QUERIES.keys())
+def test_a_playback_address_with_a_token_is_refused(url: str) -> None:
+    """What the exporter takes for a credential reaches no ConfigMap, and the refusal names every way around it."""
+    assert carries_credential(url)
+    table = f"name,account,domain,playback\na,main,d.example,https://h.example/a.flv {url}\n"
+    given = {**account(), "streamFiles": {"more.csv": table}}
+    told = refusal(given)
+    given["streamFiles"] = {}
+    given["config"]["streams"][0]["playback"] = [{"name": "flv", "url": url}]
+    assert "config.streams[0].playback[0].url: config becomes a ConfigMap; " in refusal(given)
+    assert all(way in told for way in ("url_file", "url_env", "tencent_key_file", "alibaba_key_file"))
+    assert HUSH not in told + refusal(given)
+
+
+def test_the_chart_knows_what_the_exporter_takes_for_a_credential() -> None:
+    """Go knows no lookbehind, so the chart has an expression of its own: it has every word of the exporter's."""
+    template = (CHART / "templates" / "_secrets.tpl").read_text(encoding="utf-8")
+    own = template.partition("$signs :=")[2].partition("$like :=")[0]
+    assert set(re.findall("[a-z]{2,}", _CREDENTIAL.pattern)) <= set(re.findall("[a-z]{2,}", own))
+
+
+def test_secrets_of_the_environment_come_from_secrets() -> None:
+    """No variable that a cloud takes a secret from stands in the pod, nor an address with a token or a password."""
+    names = {name for cloud in all_providers().values() for names in cloud.environment.values() for name in names}
+    assert {"TENCENTCLOUD_SECRET_KEY", "AWS_SESSION_TOKEN", "HUAWEICLOUD_SDK_SK", "NGINX_RTMP_PASSWORD"} <= names
+    plain = {**dict.fromkeys(sorted(names), HUSH), "PLAY_URL": f"https://h.example/a.flv?key={HUSH}",
+             "HTTPS_PROXY": f"http://user:{HUSH}@proxy.example:3128"}  # fmt: skip
+    for name, value in plain.items():
+        told = refusal({**account(), "extraEnv": [{"name": name, "value": value}]})
+        assert f"extraEnv {name}: its value stands in the pod; take it from a Secret, by valueFrom" in told
+        assert HUSH not in told
+    secret = {"secretKeyRef": {"name": "tencent", "key": "id"}}
+    fine = {"TZ": "Asia/Shanghai", "AWS_WEB_IDENTITY_TOKEN_FILE": "/run/x", "AWS_REGION": "eu-west-1", "TOKEN": "$(T)"}
+    given = [{"name": "T", "valueFrom": secret}, *({"name": name, "value": value} for name, value in fine.items())]
+    assert rendered({**account(), "extraEnv": given})["configmap.yaml"]

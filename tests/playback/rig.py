@@ -39,6 +39,7 @@ class Page:
     headers: Mapping[str, str] = field(default_factory=dict)
     parts: tuple[tuple[float, bytes], ...] = ()  # seconds since the request
     open: bool = False  # whether nothing ends the body
+    moved: str = ""  # the path to which redirects lead
     delay: float = 0.02
 
 
@@ -107,8 +108,10 @@ class Web:
                 await asyncio.sleep(wanted.silence)
                 ending = "silent"
         self.sent += received
-        shown = shown_of(wanted.url, wanted.address)
-        return Fetched(wanted.url, shown, page.status, page.headers, first, self.now - began, received, ending)  # type: ignore[arg-type]
+        url = f"{ORIGIN}{page.moved}" if page.moved else wanted.url
+        shown, took = ORIGIN if page.moved else shown_of(url, wanted.address), self.now - began
+        found = Fetched(url, shown, page.status, page.headers, first, took, received, ending)  # type: ignore[arg-type]
+        return found._replace(redirected=page.moved != "")
 
     def count(self, path: str) -> int:
         """Return how often a path was asked for."""
@@ -147,7 +150,8 @@ class Rig:
 
     def outcome(self, name: str = "a", playback: str = "main") -> PlaybackCheck | None:
         """Return what is known of an address."""
-        return self.record(name).playback.get(playback)
+        known = self.record(name).playback.get(playback)
+        return None if known is None else known.check
 
     def up(self, name: str = "a", playback: str = "main") -> bool | None:
         """Return whether an address plays, as far as is known."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from exporter.addresses import PlaybackAddress
 from exporter.fields import Secret
 from exporter.simulator import Simulator, World, serving
 from tests.callbacks.rig import opened
-from tests.commands.running import CANARY, run, tencent, written
+from tests.commands.running import CANARY, process, run, tencent, written
 
 TOKEN = "canary-token-of-viewers"
 
@@ -74,6 +76,22 @@ def test_many_checks_have_a_line_each(cloud: Simulator, tmp_path: Path) -> None:
         ["tencent/down", f"playback-{number}", "down: it is not there: HTTP 404"] for number in range(1, 10)
     ]
     assert {call.stream for call in cloud.world.log} == {"tencent/down"}
+
+
+def test_addresses_whose_turn_does_not_come_are_counted(cloud: Simulator, tmp_path: Path) -> None:
+    """Where the rate leaves no room for checks before the end, the command says how many it did not make."""
+    missing = [f"{cloud.url}/playback/tencent/down/{number}.m3u8" for number in range(3)]
+    file = Path(configured(tmp_path, cloud.url, missing, []))
+    file.write_text(f"{file.read_text()}\nplayback: {{rate: 0.01}}\n")
+    with process("probe", str(file)) as child:
+        end = time.monotonic() + 30
+        while len(cloud.world.log) < 3:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=30)
+    assert "\n3 addresses were not checked: their turn did not come before the end.\n" in out
+    assert "viewers get" not in out
 
 
 def test_debug_shows_the_check() -> None:

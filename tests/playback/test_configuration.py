@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.addresses import USUAL_PLAYBACK, PlaybackAddress, PlaybackSettings
 from exporter.commands import traffic
-from exporter.commands.warnings import readable_secrets
+from exporter.commands.warnings import MOST_SHARED, readable_secrets, warnings
 from exporter.config import Config, ConfigErrors, load, redacted_slices
 from exporter.fields import Secret
 from exporter.providers import all_providers
@@ -208,6 +208,95 @@ def test_what_is_likely_not_meant() -> None:
     ]
 
 
+ONLY = ", and only HLS and HTTP-FLV are checked"
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (M3U8.replace("m3u8", "mpd") + "?m3u8", f": ends in .mpd like MPEG-DASH{ONLY}"),
+        ("https://h/rtc/v1/WHEP/?app=live", f": ends in /whep like WebRTC{ONLY}"),
+        ({"url": "https://h/a.ts", "variant": "b"}, f".url: ends in .ts like a segment{ONLY}"),
+        ({"url_env": "URL"}, f".url_env: names a variable whose value ends in .mp4 like a file{ONLY}"),
+        ({"url": "https://h/a.FLV?x=1", "variant": "b"},
+         ".variant: is of no use: the address ends in .flv, and FLV has no variants"),
+        ({"url": M3U8, "origins": ["https://h", "HTTPS://play.example.com:443/"]},
+         ".origins[1]: is the origin of the address itself, which is asked anyway"),
+        ({"url": M3U8, "origins": ["https://h", "https://h/"]}, ".origins[1]: stands there twice"),
+        ({"url": M3U8, "name": "{stream}-hd"}, ".name: has {stream}, which is not filled in here"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_changes_nothing_and_what_is_not_checked(entry: Any, told: str) -> None:
+    """What can only be a mistake is told of at its key; an address by its path, wherever it stands."""
+    config = loaded(stream(entry), environ={"URL": f"https://h/{CANARY}.mp4"})
+    assert [f"{one.path}: {one.message}" for one in config.warnings] == [f"streams[0].playback[0]{told}"]
+
+
+def test_what_is_worth_no_warning() -> None:
+    """Any address may be HLS or FLV, one may be signed with two keys to try both, and a list may be empty."""
+    config = loaded(
+        stream("https://h/live.php?id=a.mpd", "https://h/mpd/a", "https://h/a.m3u", "https://h/a"),
+        stream(*({"url": M3U8, "tencent_key": key} for key in ("one", "two")), M3U8, name="b"),
+        stream(name="c"),
+    )
+    assert not config.warnings
+
+
+def doubts(*streams: dict[str, Any], **top: Any) -> list[str]:
+    """Return what `check` warns of, beyond what has a place."""
+    return list(warnings(loaded(*streams, **top), Path("/etc/x/c.yml"), PROVIDERS, ENVIRON))
+
+
+def test_an_address_of_several_streams() -> None:
+    """A copied address is told of with all its streams and without its query, unless a group says that it is meant."""
+    two = [stream(f"{M3U8}?token={CANARY}"), stream("https://h/b.flv", f"{M3U8}?token={CANARY}", name="b")]
+    group = "give each its own or, if viewers take them for one stream, all the same label group"
+    assert doubts(*two) == [f"streams tencent/a and tencent/b have one playback address, {M3U8}: {group}"]
+    assert doubts(*({**one, "labels": {"group": "final"}} for one in two)) == []
+    assert len(doubts(two[0], {**two[1], "labels": {"group": "final"}})) == 1
+    assert doubts(stream("https://h/{stream}.flv", "https://h/same.flv", names=["c", "d"])) == []
+    filled = stream("https://h/{stream}.flv", names=["b", "c"]), stream("https://h/b.flv")
+    assert "tencent/b and tencent/a have one playback address, https://h/b.flv" in doubts(*filled)[0]
+    many = [f"n{number}" for number in range(MOST_SHARED + 5)]
+    *_, last = doubts(stream("https://h/{stream}", names=many), *(stream(f"https://h/{n}", name=f"{n}b") for n in many))
+    assert last == "5 more playback addresses are those of several streams"
+
+
+@pytest.mark.parametrize(
+    ("account", "host", "told"),
+    [
+        ({}, "LIVE.tencentcloudapi.com", True),
+        ({"endpoint": "https://live.intl.tencentcloudapi.com"}, "live.intl.tencentcloudapi.com", True),
+        ({"endpoint": "https://gate.example.com"}, "gate.example.com", False),
+        ({"provider": "srs", "endpoint": "http://srs.example.com:1985"}, "srs.example.com", False),
+    ],
+)
+def test_an_address_at_the_api_of_a_cloud(account: dict[str, Any], host: str, told: bool) -> None:
+    """No viewer is served there; but a server of one's own, or a gateway, may well serve both."""
+    owner = {**(ACCOUNT if "provider" not in account else {}), "name": "t", **account}
+    one = {"name": "a", "account": "t", "playback": [f"http://{host}/live/a.m3u8"]}
+    found = doubts(one if "provider" in account else {**one, "domain": "d.example.com"}, accounts=[owner])
+    wanted = "is the API of account t, which no viewer uses: replace the playback address of stream tencent/a"
+    assert [text for text in found if "viewer" in text] == ([f"{host.lower()} {wanted}"] if told else [])
+
+
+def test_settings_without_addresses() -> None:
+    """How addresses are checked says nothing while no stream has any, and that is told."""
+    said = "playback says how addresses are checked, but no stream has any: list them under playback of the stream"
+    assert doubts(stream(), playback={"interval": "30s"}) == [said]
+    assert doubts(stream(M3U8), playback={"interval": "30s"}) == doubts(stream(), playback={}) == []
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "rtsps", "srt", "webrtc", "whep", "artc", "udp", "ftp", "wss"])
+def test_other_protocols_are_told_what_is_checked(scheme: str) -> None:
+    """Whatever scheme an address has, its refusal says what is checked; nor does a variant have a placeholder."""
+    wanted = "names a protocol that is not checked here; give HLS or HTTP-FLV, which begin with https:// or http://"
+    assert refused(stream(f"{scheme}://h/a")).endswith(f": {wanted}")
+    told = refused(stream({"url": M3U8, "variant": "{stream}_720p.m3u8"}))
+    assert told.endswith("has {stream}, which is not filled in here; what follows it will do, such as _720p.m3u8")
+
+
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
@@ -271,8 +360,8 @@ def test_no_secret_is_shown_by_check(tmp_path: Path, entry: Any) -> None:
         done = run("check", str(file), "--output", form, environ=environ)
         assert done.code == 0
         assert CANARY not in done.all
-        assert "more than playback.rate (0.1)" in done.out
-        plain = "holds the secrets of streams[0].playback[0] and may be read by others" in done.out
+        assert "more than playback.rate (0.1)" in done.all
+        plain = "holds the secrets of streams[0].playback[0] and may be read by others" in done.all
         assert plain is (CANARY in str(entry) and "?Zx9" not in str(entry))
 
 
@@ -358,6 +447,8 @@ def test_what_does_not_fit_together() -> None:
     assert concurrency.startswith("110 checks of 500 addresses at https://h would be under way at once")
     assert concurrency.endswith("so they are made 3.4 times less often: raise it, or playback.interval")
     assert much.startswith("checks of the addresses of account t receive about 2.3 TB a day: raise playback.interval")
+    _, told = costs(stream("https://h/{stream}.m3u8", names=names), playback={"rate": 5})
+    assert told[0].endswith("13 times less often, later than their outcomes count (2m): raise it, or playback.interval")
     spread = [stream(f"https://h{number}/{{stream}}.flv", names=[f"s{number}-{each}" for each in range(10)])
               for number in range(120)]  # fmt: skip
     _, told = costs(*spread, playback={"interval": "5s"})

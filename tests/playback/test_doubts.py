@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from exporter.model import Reason
+from exporter.playback.flv import MOST_BYTES
 from testbed.virtual import run
 from tests.playback.rig import (
     FLV_HEAD,
@@ -215,6 +216,27 @@ def test_a_large_tag_is_no_silence(rate: int) -> None:
     assert outcome is not None
     assert outcome.up is None
     assert outcome.reason is not None
+
+
+@pytest.mark.parametrize("path", [FLV, A])
+def test_a_flood_of_tags_that_stand_still_is_malformed_and_costs_what_flv_may(path: str) -> None:
+    """However the address is called, no more is taken than of any FLV, and the reason is not that time was short."""
+
+    async def whole() -> Rig:
+        one = rig(watched(address(path)))
+        tags = tuple((0.001 * number, flv_tag(9, 5, b"\x27\x01" + bytes(4000))) for number in range(2000))
+        one.web.pages = {path: lambda _: Page(parts=((0.0, FLV_HEAD), *tags), open=True)}
+        async with one.checks:
+            one.checks.scraped()
+            await asyncio.sleep(20)
+        return one
+
+    one = run(whole())
+    outcome = one.outcome()
+    assert outcome is not None
+    assert (outcome.up, outcome.reason) == (None, Reason.MALFORMED)
+    assert outcome.message == "tags come, but their timestamps stand still"
+    assert one.web.sent / one.web.count(path) <= MOST_BYTES
 
 
 def test_an_exporter_that_was_held_up_does_not_call_flv_silent() -> None:

@@ -21,8 +21,11 @@ import pytest
 from exporter.addresses import PlaybackAddress, origin_of
 from exporter.fields import Secret
 from exporter.model import Reason
+from exporter.playback import flv
+from exporter.playback.checker import MOST_SEGMENT
 from exporter.playback.fetch import Fetched, Fetcher, NotFetched, Wanted
 from exporter.playback.rates import Rates
+from exporter.playback.verdict import FIRST_BYTES
 from exporter.routes import UNSET, Http
 from tests.core.test_transport import (
     Behaviour,
@@ -214,6 +217,21 @@ def test_an_endless_body_is_cut_off_with_its_connection(what: str) -> None:
             await cut.wait()
             assert heard.connections == 2
             assert b"\r\nRange: bytes=0-4095\r\n" in heard.requests[0]
+
+    run(main)
+
+
+@pytest.mark.parametrize(("taken", "most"), [(FIRST_BYTES, MOST_SEGMENT), (flv.MOST_TAKEN, flv.MOST_BYTES)])
+def test_a_check_costs_no_more_than_it_may(taken: int, most: int) -> None:
+    """What a server sends ahead of what is taken counts too: a segment costs 64 KiB at most, and FLV 256 KiB."""
+
+    async def main() -> None:
+        async with endless(b"HTTP/1.1 200 OK\r\n\r\n", bytes(1 << 18)) as (heard, cut), opened() as net:
+            for _ in range(4):
+                seen = await net.get(f"{heard.url}/1.ts", enough=taken, most=8 << 20, first=FIRST_BYTES)
+                assert taken <= seen.fetched.received <= most
+                await cut.wait()
+                cut.clear()
 
     run(main)
 

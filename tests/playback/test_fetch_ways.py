@@ -108,7 +108,7 @@ def test_a_redirect_that_is_listed_is_followed_and_any_other_is_not() -> None:
         ("ftp://x/", "the redirect is neither http nor https"),
         (f"http://u:{CANARY}@127.0.0.1/", "the redirect has a user before its host, and none is sent"),
         (f"https://{NAME}/{CANARY}", f"the redirect leads to https://{NAME}, which"),
-        (f"https://{CANARY}\\@{NAME}/", "the redirect has a user"),
+        (f"https://{CANARY}\\@{NAME}/", "the redirect is not an address like"),
         (f"http://2130706433/{CANARY}", "the redirect is not an address like"),
         (f"http://[{CANARY}/", "the redirect is not an address like"),
         ("/a", f"redirects lead on more than {MOST_REDIRECTS} times"),
@@ -341,5 +341,24 @@ def test_a_certificate_is_verified_for_the_name_that_is_asked(authority: Authori
                 assert isinstance(seen.outcome, NotFetched)
                 assert seen.error.reason is Reason.TLS
                 assert CANARY not in told(seen.error)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "silent"),
+    [("/live", "Content-Type: video/x-FLV", True), ("/A.Flv", "X: y", True), ("/live", "X: y", False)],
+)
+def test_a_body_that_says_that_it_is_flv_may_be_silent(path: str, header: str, silent: bool) -> None:
+    """Its type or the end of its path says so, however the address is called that led there."""
+
+    async def main() -> None:
+        head = f"HTTP/1.1 200 OK\r\n{header}\r\n\r\n".encode()
+        async with mapped({"/a": redirect(path), path: head}) as heard, opened() as net:
+            seen = await net.get(f"{heard.url}/a", seconds=0.2, silence_of_flv=0.1)
+            if silent:
+                assert seen.fetched.ending == "silent"
+            else:
+                assert seen.error.reason is Reason.TIMEOUT
 
     run(main)

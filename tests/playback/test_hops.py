@@ -115,6 +115,18 @@ def test_after_a_long_time_of_doubt_it_begins_anew() -> None:
     assert made.differs("tencent/a", 13 + MAX_AGE) is False
 
 
+def test_doubt_for_as_long_as_an_answer_counts_begins_nothing_anew() -> None:
+    """It is the same disagreement up to the last moment."""
+    made = viewed()
+    for mono in (0, 2, 4):
+        made.says("tencent/a", LIVE, mono)
+        made.check("tencent/a", mono + 1, up=False)
+    made.says("tencent/a", None, 10)
+    made.check("tencent/a", 11, up=False)
+    made.says("tencent/a", LIVE, 10 + MAX_AGE)
+    assert made.differs("tencent/a", 10.5 + MAX_AGE) is True
+
+
 def test_checks_that_fail_for_long_begin_anew() -> None:
     """However often they fail: doubt counts from the first one on."""
     made = viewed()
@@ -448,6 +460,18 @@ def test_a_group_that_comes_with_a_reload_waits_for_new_answers() -> None:
     made.says("tencent/a", LIVE, 5)
     made.says("zego/z", DOWN, 6)
     assert made.differs("tencent/a", 7) is True
+
+
+def test_what_was_known_before_a_group_came_is_not_new_after_a_doubt() -> None:
+    """A stream that was live before the reload, and fails once after it, has been live all the time."""
+    made = Watching().watch(("tencent", stream("tencent", "a")), ("zego", stream("zego", "z")))
+    made.says("tencent/a", LIVE, 0)
+    made.says("zego/z", DOWN, 1)
+    made.watch(("tencent", stream("tencent", "a", "final")), ("zego", stream("zego", "z", "final")))
+    made.says("tencent/a", None, 2)
+    made.says("tencent/a", LIVE, 3)
+    made.says("zego/z", DOWN, 4)
+    assert made.differs("tencent/a", 5) is True
 
 
 def test_a_shard_compares_no_groups() -> None:

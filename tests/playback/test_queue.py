@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
-from exporter.playback.queue import ALWAYS, LOST, MOST_AT_ONCE, Queue
+from exporter.playback.queue import ALWAYS, LOST, MOST_AT_ONCE, Queue, Standing
 from testbed.virtual import run
 
 START = 1000.0  # of virtual time
@@ -20,6 +22,7 @@ class Desk:
 
     takes: dict[str, float] = field(default_factory=dict)  # seconds by host
     every: float = 10.0
+    sooner: dict[str, float] = field(default_factory=dict)  # seconds until an entry's time comes again, if not as usual
     begun: list[tuple[float, str]] = field(default_factory=list)
     busy: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
@@ -34,7 +37,7 @@ class Desk:
             await asyncio.sleep(self.takes.get(host, 0.1))
         finally:
             self.busy[host] -= 1
-        return self.every
+        return self.sooner.get(entry, self.every)
 
     def times(self, entry: str) -> list[float]:
         """Return when an entry was begun."""
@@ -128,6 +131,117 @@ def test_whoever_ends_makes_room_for_other_hosts_too() -> None:
     run(story())
     assert desk.times(f"a/{ALWAYS - 1}") == [0.0]
     assert desk.times(f"a/{ALWAYS}") == [5.0]
+
+
+@pytest.mark.parametrize("eager", [(), range(0, 60, 2), range(59)], ids=["none", "half", "all but one"])
+def test_under_overload_all_of_a_host_come_equally_often(eager: Iterable[int]) -> None:
+    """With three times as many as there is room for, each has every third turn, though the time of some comes again
+    after a second; another host's come in time.
+    """
+    desk = Desk({"full": 1.0}, sooner={f"full/{i}": 1.0 for i in eager})
+
+    async def story() -> None:
+        made = queue(desk)
+        made.keep([*(f"full/{i}" for i in range(60)), "quick/1", "quick/2"])
+        await asyncio.sleep(600)
+        await made.close()
+
+    run(story())
+    gaps = [b - a for i in range(60) for a, b in pairwise(desk.times(f"full/{i}"))]
+    assert [min(gaps), max(gaps)] == pytest.approx([30, 30], abs=1.1)
+    assert desk.times("quick/1") == desk.times("quick/2") == [10.0 * turn for turn in range(60)]
+
+
+def test_what_comes_sooner_takes_only_what_is_left() -> None:
+    """Where there is room for a few more, those whose time comes sooner get it, and the others come in time."""
+    desk = Desk({"a": 1.0}, sooner={f"a/{i}": 1.0 for i in range(5)})
+
+    async def story() -> None:
+        made = queue(desk, concurrency=1)
+        made.keep(f"a/{i}" for i in range(9))
+        await asyncio.sleep(600)
+        await made.close()
+
+    run(story())
+    assert all(b - a <= 11.1 for i in range(5, 9) for a, b in pairwise(desk.times(f"a/{i}")))
+    assert all(len(desk.times(f"a/{i}")) > 65 for i in range(5))
+
+
+def test_when_all_are_slow_hosts_share_the_room() -> None:
+    """When as many are under way as there may be in all, who waits longest goes first, at whatever host: none takes
+    all that is left beyond the two of each.
+    """
+    hosts = 8
+    desk = Desk({f"h{i}": 10.0 for i in range(hosts)}, every=1.0)
+
+    async def story() -> None:
+        made = queue(desk, concurrency=MOST_AT_ONCE)
+        made.keep(f"h{i}/{j}" for i in range(hosts) for j in range(96))
+        await asyncio.sleep(301)
+        await made.close()
+
+    run(story())
+    turns = Counter(name for _, name in desk.begun)
+    assert len(turns) == hosts * 96
+    assert max(turns.values()) - min(turns.values()) <= 2
+
+
+def test_a_place_is_not_lost_with_what_has_not_begun() -> None:
+    """An entry that is taken away in the very moment of its turn gives its place back, and comes again if it does."""
+    desk = Desk()
+
+    async def story() -> None:
+        made = queue(desk, concurrency=1)
+        made.keep(["a/1"])
+        made.keep(["a/2"])
+        made.keep(["a/1", "a/2"])
+        await asyncio.sleep(2 * LOST)
+        await made.close()
+
+    run(story())
+    assert desk.times("a/1")
+    assert desk.times("a/2")
+
+
+def test_work_that_breaks_off_is_told_and_comes_again() -> None:
+    """The event loop hears of an error in the work, and its entry's time comes again all the same."""
+    begun, heard = 0, []
+
+    async def work(_: str) -> float:
+        nonlocal begun
+        begun += 1
+        raise ZeroDivisionError
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: heard.append(type(context["exception"])))
+        made: Queue[str] = Queue(work, lambda _: "a", loop.time)
+        made.run(True)
+        made.keep(["a/1"])
+        await asyncio.sleep(LOST + 1)
+        await made.close()
+
+    run(story())
+    assert (begun, heard) == (2, [ZeroDivisionError] * 2)
+
+
+def test_more_room_is_used_at_once() -> None:
+    """When the queue is told that more of a host may be under way, those that wait begin."""
+    desk = Desk({"a": 100.0})
+
+    async def story() -> None:
+        made = queue(desk, concurrency=1)
+        made.keep(entries := ["a/1", "a/2", "a/3"])
+        await asyncio.sleep(1)
+        made.concurrency = 2
+        made.keep(entries)
+        await asyncio.sleep(1)
+        assert made.standing("a/3") == Standing(None, 3, 2, 0.0, False)
+        assert made.standing("a/2").under_way == pytest.approx(1.0)
+        await made.close()
+
+    run(story())
+    assert (desk.times("a/1"), desk.times("a/2")) == ([0.0], [1.0])
 
 
 def test_nothing_begins_while_it_rests() -> None:

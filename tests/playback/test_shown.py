@@ -12,13 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from structlog.testing import capture_logs
 
 from exporter import status
-from exporter.commands.serve import log_playback
+from exporter.commands.serve import log_change
 from exporter.exposition import Exposition, Scope, Source
 from exporter.model import Figures, Reason, State
 from exporter.schedule import NEVER, Expectations
 from exporter.serving import views
 from exporter.state.counters import Counters
-from exporter.state.playback import PlaybackChange, PlaybackCheck
+from exporter.state.playback import PlaybackCheck
+from exporter.state.record import Change
 from exporter.status import wording
 from exporter.status.hops import hops_of
 from exporter.status.standing import Standing
@@ -26,9 +27,9 @@ from tests import browser
 from tests.callbacks.rig import opened
 from tests.callbacks.test_events import follow, told
 from tests.peers.test_page_chromium import looking
-from tests.status_reader import Reader
+from tests.status_reader import Reader, rows
 from tests.status_site import Site
-from tests.status_world import FAILS, HOSTILE, NOW, PLAYS, STANDS, World, addresses, viewed, whole_page
+from tests.status_world import FAILS, HOSTILE, NOW, PLAYS, STANDS, World, addresses, outage, viewed, whole_page
 
 from .watching import EPOCH, Watching, address, at, stream
 
@@ -118,21 +119,24 @@ def test_json_tells_each_address() -> None:
     made = Watching().watch(("tencent", stream("tencent", "a", playback=(address("cdn-a"), address("cdn-b")))))
     empty = {"up": None, "reason": None, "message": None, "age_seconds": None, "first_byte_seconds": None}
     first, second = views.stream_object(made.row("tencent/a", 0))["playback"]
-    assert first == {"name": "cdn-a", **empty, "checked_at": None}
+    assert first == {"name": "cdn-a", **empty, "since": None, "checked_at": None}
     made.says("tencent/a", State.ACTIVE, 1)
     made.check("tencent/a", 2, up=True)
     check = PlaybackCheck(None, "HTTP 403", Reason.AUTH, checked=EPOCH + 2.5)
     made.board.played(made.record("tencent/a"), address("cdn-b"), check, at(2.5))
     shown = views.stream_object(made.row("tencent/a", 3))
     first, second = shown["playback"]
-    assert first == {"name": "cdn-a", "up": True, "reason": None, "message": "up is True", "age_seconds": 1.0,
-                     "first_byte_seconds": 0.1, "checked_at": "2027-01-15T08:00:02.000Z"}  # fmt: skip
+    assert first == {"name": "cdn-a", "up": True, "since": "2027-01-15T08:00:02.000Z", "reason": None,
+                     "message": "up is True", "age_seconds": 1.0, "first_byte_seconds": 0.1,
+                     "checked_at": "2027-01-15T08:00:02.000Z"}  # fmt: skip
     assert second == {"name": "cdn-b", **empty, "reason": "auth", "message": "HTTP 403",
-                      "checked_at": "2027-01-15T08:00:02.500Z"}  # fmt: skip
+                      "since": "2027-01-15T08:00:02.500Z", "checked_at": "2027-01-15T08:00:02.500Z"}  # fmt: skip
     assert shown["hop_disagreement"] is None
     made.check("tencent/a", 4, up=True, name="cdn-b")
     assert views.stream_object(made.row("tencent/a", 5))["hop_disagreement"] is False
     assert "token" not in json.dumps(shown)
+    first, _ = views.stream_object(made.row("tencent/a", 70))["playback"]
+    assert first == {"name": "cdn-a", **empty, "since": "2027-01-15T08:00:02.000Z", "checked_at": None}
 
 
 def test_json_and_events_of_a_running_exporter() -> None:
@@ -169,7 +173,7 @@ def test_the_log_tells_when_viewers_get_nothing() -> None:
     """From and to down it is told to everybody; what is only known or not known to those who debug."""
     with capture_logs() as lines:
         for old, new in ((None, True), (True, False), (False, True), (True, None)):
-            log_playback(PlaybackChange(EPOCH, "zego", "one", "cdn-a", old, new, "seen"))
+            log_change(Change(EPOCH, "zego", "one", old, new, "seen", "cdn-a"))
     assert [line["log_level"] for line in lines] == ["debug", "info", "info", "debug"]
     fields = {"provider": "zego", "stream": "one", "playback": "cdn-a", "evidence": "seen"}
     assert lines[1] == {**fields, "event": "playback changed", "log_level": "info", "old": "up", "new": "down"}
@@ -231,16 +235,36 @@ def test_the_page_shows_the_way_and_each_address() -> None:
     page = whole_page(viewed().snapshot(), status.Filter())
     assert "Source arrives Cloud live Viewers play" in row_of(page, "well")
     edge = row_of(page, "edge")
+    assert "≥ 5 s viewers get nothing since the first check (live for ≥ 10 min)" in edge
     assert "Live, but viewers get nothing at address cdn-b." in edge
-    assert "up cdn-a media 3.14 s old · first byte after 31 ms · checked 5 s ago" in edge
-    assert f"down cdn-b media 95.2 s old · checked 5 s ago {STANDS.message}" in edge
-    assert "unknown cdn-a checked 5 s ago HTTP 403" in row_of(page, "token")
-    assert "unknown cdn-a not checked lately" in row_of(page, "new")
+    assert "up for ≥ 5 s cdn-a media 3.14 s old · first byte after 31 ms · checked 5 s ago" in edge
+    assert f"down for ≥ 5 s cdn-b media 95.2 s old · checked 5 s ago {STANDS.message}" in edge
+    assert "unknown for ≥ 5 s cdn-a checked 5 s ago HTTP 403" in row_of(page, "token")
+    assert "unknown cdn-a not checked yet" in row_of(page, "new")
     assert "Viewers" not in row_of(page, "plain") + row_of(page, "plain-down")
     assert "Viewers cannot play 3 live streams: they get nothing at one address at least." in Reader(page).words()
     assert "runbook#streamnotplayable" in page
     assert "runbook#streamstalled" in page
     assert SECRET not in page
+
+
+def test_the_page_says_for_how_long_viewers_have_had_nothing() -> None:
+    """Not only for how long the cloud has been live; no longer than it has been; of each address, how long it is so."""
+    world = outage()
+    page = whole_page(world.snapshot(), status.Filter())
+    assert "12 min viewers get nothing 07:48:00 UTC (live for 9 h 0 min)" in row_of(page, "edge")
+    assert "up for ≥ 50 min cdn-a media" in row_of(page, "edge")
+    assert "down for 12 min cdn-b since 07:48:00 UTC · media 95.2 s old" in row_of(page, "edge")
+    assert "1 min viewers get nothing 07:59:00 UTC (live for 1 min)" in row_of(page, "late")
+    assert "down for 12 min cdn-a since 07:48:00 UTC" in row_of(page, "late")
+    assert "7 h 0 min 01:00:00 UTC" in row_of(page, "calm")
+    assert "viewers get nothing" not in row_of(page, "calm")
+    assert "unknown for 50 min cdn-a since 07:10:00 UTC · not checked lately" in row_of(page, "lost")
+    assert rows(whole_page(world.snapshot(), status.Filter(sort="since"))) == ["late", "edge", "calm", "lost"]
+    world.board.expectations = Expectations((NEVER,))
+    page = whole_page(world.snapshot(), status.Filter())
+    assert "Live edge" in row_of(page, "edge")
+    assert "9 h 0 min 2027-01-14 23:00:00 UTC" in row_of(page, "edge")
 
 
 def test_a_page_without_addresses_is_as_before() -> None:

@@ -10,7 +10,7 @@ from exporter.model import Answer, Fault, Reason, State, Stream
 from exporter.providers import all_providers
 from exporter.schedule import ALWAYS, Expectations, Schedule
 from exporter.state.board import Board
-from exporter.state.playback import PlaybackChange, PlaybackCheck
+from exporter.state.playback import PlaybackCheck
 from exporter.state.record import Change, Instant, Record, Row
 
 EPOCH = 1_800_000_000.0
@@ -40,15 +40,14 @@ def stream(provider: str, name: str, group: str = "", playback: tuple[PlaybackAd
 
 @dataclass
 class Watching:
-    """A board, and what it told."""
+    """A board, and what it told: of addresses, and of streams."""
 
     board: Board = field(default_factory=lambda: Board(MAX_AGE))
-    told: list[PlaybackChange] = field(default_factory=list)
+    told: list[Change] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.board.on_playback.append(self.told.append)
-        self.board.on_change.append(self.changes.append)
+        self.board.on_change.append(lambda one: (self.told if one.playback else self.changes).append(one))
 
     def watch(self, *streams: tuple[str, Stream], schedules: dict[str, Schedule] | None = None) -> Watching:
         """Watch these streams; those named follow a schedule of their own."""

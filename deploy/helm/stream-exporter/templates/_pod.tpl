@@ -84,6 +84,9 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
       {{- $shard := include "stream-exporter.shardEnv" . | fromYamlArray }}
+      {{- range .Values.extraEnv }}
+      {{- include "stream-exporter.refuseVariable" . }}
+      {{- end }}
       {{- with concat $shard .Values.extraEnv }}
       env:
         {{- toYaml . | nindent 8 }}

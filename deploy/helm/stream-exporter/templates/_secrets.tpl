@@ -57,15 +57,48 @@ neither its value nor its key is repeated: the key may be the secret.
 {{- end }}
 {{- end }}
 
-{{/* Texts that hold a secret: a password in an address, one in its query, an access key, a private key. */}}
+{{/*
+Texts that hold a secret: a password in an address, one in its query, an access key, a private key. `why` says who would
+see it. The names of parameters are those of exporter/fields.py, and what is like them.
+*/}}
 {{- define "stream-exporter.refuseText" -}}
+{{- $at := printf "%s: %s" .at (.why | default "config becomes a ConfigMap") }}
 {{- if regexMatch "//[^/?#\\s]*@|^[^/@\\s]+:[^/@\\s]+@" .text }}
-{{- printf "%s: config becomes a ConfigMap; an address there holds a user or a password. Take it out, or put the address into a Secret" .at | fail }}
+{{- printf "%s; an address there holds a user or a password. Take it out, or put the address into a Secret" $at | fail }}
 {{- end }}
-{{- if regexMatch "(?i)(^|[?&;])[a-z_-]*(secret|token|sign|signature|auth|auth_key|passw|password|access_?key|api_?key)[a-z_-]*=" .text }}
-{{- printf "%s: config becomes a ConfigMap; an address there holds a secret in its query. Take it out, or put the address into a Secret" .at | fail }}
+{{- $once := include "stream-exporter.unquoted" .text }}
+{{- $twice := include "stream-exporter.unquoted" $once }}
+{{- $signs := "sign|signature|sig|token|auth|key|passwd|password|pwd|tx_?time|ws_?time|hw_?time|volc_?time" }}
+{{- $named := printf "(?i)(\\w*secret|auth_?(key|info|token)|access_?key|(^|[^a-z0-9])(\\w+[_-])?(%s))\\s*=" $signs }}
+{{- $like := "(?i)(^|[?&;])[a-z_-]*(secret|token|sign|signature|auth|auth_key|passw|password|access_?key|api_?key)[a-z_-]*=" }}
+{{- range list .text $once $twice }}
+{{- if or (regexMatch $named .) (regexMatch $like .) }}
+{{- printf "%s; an address there holds a secret in its query. Take it out, or put the address into a Secret: one of playback as url_file or url_env, or unsigned, with the key that signs it as tencent_key_file or alibaba_key_file" $at | fail }}
+{{- end }}
 {{- end }}
 {{- if or (regexMatch "\\b(LTAI|STS\\.|AKID|IKID|AKLT|AKTP|AKIA|ASIA)[A-Za-z0-9]{12,}" .text) (contains "PRIVATE KEY-----" .text) }}
-{{- printf "%s: config becomes a ConfigMap; a text there looks like an access key or a private key. Put it into a Secret" .at | fail }}
+{{- printf "%s; a text there looks like an access key or a private key. Put it into a Secret" $at | fail }}
 {{- end }}
+{{- end }}
+
+{{/* A variable of the environment whose value stands in the pod, where everybody who may read pods sees it. */}}
+{{- define "stream-exporter.refuseVariable" -}}
+{{- if and (kindIs "string" .value) (not (regexMatch "^[$][(][A-Za-z0-9_]+[)]$" .value)) }}
+{{- $at := printf "extraEnv %s" .name }}
+{{- $why := "its value stands in the pod; take it from a Secret, by valueFrom" }}
+{{- $secret := regexMatch "(?i)secret|passw|token|(access|api|auth|callback|play|private|sign)_?key|_[as]k$" .name }}
+{{- if and $secret (not (regexMatch "(?i)_(file|path|uri|url|endpoint|arn)$" .name)) }}
+{{- printf "%s: %s. It is named like a secret" $at $why | fail }}
+{{- end }}
+{{- include "stream-exporter.refuseText" (dict "at" $at "text" .value "why" $why) }}
+{{- end }}
+{{- end }}
+
+{{/* A text with what is percent-encoded in it decoded. */}}
+{{- define "stream-exporter.unquoted" -}}
+{{- $text := . }}
+{{- range regexFindAll "%[0-9A-Fa-f]{2}" $text -1 | uniq }}
+{{- $text = replace . (printf "%c" (printf "0x%s" (trimPrefix "%" .) | int)) $text }}
+{{- end }}
+{{- $text }}
 {{- end }}
