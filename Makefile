@@ -15,7 +15,7 @@ LIVEKIT := github.com/livekit/livekit-server/cmd/server@v1.9.11
 PEERS := .peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests format docs bench nightly mutants prometheus livekit dist deb lock clean
+.PHONY: help demo test lint types floors tests real beside format docs bench nightly mutants prometheus livekit dist deb lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,7 +23,12 @@ help: ## List the targets
 demo: $(VENV)/.runtime ## Run the exporter on simulated clouds (PORT=10180)
 	@$(BIN)/stream-exporter demo --web.listen-address :$(PORT)
 
-test: lint types floors tests ## Run every check that CI runs
+# Two at a time; what each says is shown when it ends, where make can do that.
+TOGETHER := --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+
+test: ## Run every check that CI runs
+	@$(MAKE) $(TOGETHER) lint types floors
+	@$(MAKE) --no-print-directory tests
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .
@@ -46,8 +51,9 @@ DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py 
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
   $(addprefix tests/callbacks/test_,covered.py receiver.py volcengine_live.py) \
   $(addprefix tests/playback/test_,flv.py hls.py hops.py signing.py state.py steps.py urls.py)
-# What measures goes alone, after the rest.
-ALONE := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py flood.py hostile_clients.py)
+# What measures goes alone, after the rest; but what counts only its own memory and time may have a neighbour that waits.
+MEASURES := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py)
+ALONE := $(addprefix benchmarks/tests/test_,flood.py hostile_clients.py)
 # Real servers wait most of the time, so there are four files at a time. Those that take longest begin, in this order:
 # by itself, xdist keeps files of few tests for last. Behind the first three, which have one or two tests, it queues the
 # fifth to the seventh at once: short ones.
@@ -57,11 +63,13 @@ LONGEST := $(addprefix tests/,$(addprefix peers/test_,replicas_membership.py rep
   $(addprefix peers/test_,prometheus.py page_chromium.py page_phone.py) reliability/test_stray_answers.py)
 REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\
   $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
+# What only computes, whatever the time, gets what the real servers leave of the processors.
+BESIDE := $(addprefix tests/deploy/test_,rules.py helm.py helm_alerting.py helm_secrets.py helm_values.py helm_shards.py) \
+  benchmarks/tests/test_fault_campaign.py
 # All others; first those that take longest, a file that waits besides one that computes.
-FIRST := tests/reliability/test_secrets.py tests/deploy/test_rules.py tests/providers/test_hiding.py \
-  tests/core/test_aiohttp_versions.py tests/deploy/test_packages.py benchmarks/tests/test_fault_campaign.py \
-  $(addprefix tests/grafana/test_,demo_dashboards.py live.py) tests/hostile/test_answers.py tests/deploy/test_helm.py
-REST = $(FIRST) $(filter-out $(FIRST) $(REAL) $(ALONE) $(DECIDES) $(DECIDES:=/%),\
+FIRST := tests/reliability/test_secrets.py tests/providers/test_hiding.py tests/core/test_aiohttp_versions.py \
+  tests/deploy/test_packages.py $(addprefix tests/grafana/test_,demo_dashboards.py live.py) tests/hostile/test_answers.py
+REST = $(FIRST) $(filter-out $(FIRST) $(REAL) $(BESIDE) $(MEASURES) $(ALONE) $(DECIDES) $(DECIDES:=/%),\
   $(sort $(shell find tests benchmarks/tests -name 'test_*.py')))
 
 # Without what Python keeps of compiled modules, each worker and each program that a test starts compiles all of them.
@@ -69,8 +77,15 @@ tests: export PYTHONDONTWRITEBYTECODE :=
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder $(REST)
+	@$(MAKE) $(TOGETHER) real beside
+	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder $(MEASURES)
+	$(BIN)/pytest --quiet $(ALONE)
+
+real: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder $(REAL)
-	$(BIN)/pytest $(ALONE)
+
+beside: $(VENV)/.development
+	nice -n 10 $(BIN)/pytest --quiet $(BESIDE)
 
 format: $(VENV)/.development ## Format and sort
 	$(BIN)/ruff check --fix .

@@ -295,6 +295,7 @@ def test_hostile_bodies(provider: str, name: str) -> None:
     body=st.binary(max_size=300)
     | st.text(max_size=100).map(lambda text: json.dumps({"event": text, "t": text}).encode())
 )
+@pytest.mark.no_cover
 def test_any_bytes(provider: str, body: bytes) -> None:
     """Arbitrary bytes raise nothing but a refusal."""
     assert Receiving(provider).outcome(raw(body)) == "forged"

@@ -544,6 +544,7 @@ def test_one_stream_is_asked_ahead_of_a_full_queue(budget: float) -> None:
     run(main())
 
 
+@pytest.mark.no_cover
 def test_a_list_answers_for_all_and_the_missing_are_confirmed() -> None:
     """Twenty thousand streams with one in a hundred down cost one list and the confirmations."""
 

@@ -399,6 +399,7 @@ def test_a_bug_outside_all_calls_fails_the_round_and_leaves_nobody_waiting(plan:
 # --- clouds that have nothing but lists -------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 def test_the_trial_of_a_cloud_that_only_lists_is_one_call() -> None:
     """While calls are held back, one page of one list is asked in a round; when it is answered, all the others are."""
     tencent = all_providers()["tencent"]

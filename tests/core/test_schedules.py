@@ -78,6 +78,7 @@ STRICTER = {
 """What Alertmanager takes and we refuse, besides what never comes: each is more likely a mistake than meant."""
 
 
+@pytest.mark.no_cover
 def test_every_verdict_is_alertmanagers() -> None:
     """Each interval that Alertmanager takes has its verdict at each instant: 300,000 rows.
 
@@ -170,6 +171,7 @@ DOUBLED = Schedule(("doubled",), (Interval(times=((135, 165),), zone=BERLIN),))
 @given(schedules, starts)
 @example(GAP, instant(BERLIN, 2026, 3, 28, 12))
 @example(DOUBLED, instant(BERLIN, 2026, 10, 24, 12))
+@pytest.mark.no_cover
 def test_the_next_change_is_the_first(schedule: Schedule, start: float) -> None:
     """What is foreseen is the first instant at which the verdict differs: so say all minutes of three days.
 

@@ -153,7 +153,7 @@ def effort(test: dict[str, Any]) -> float:
     return max(parse_duration(check["eval_time"]) for check in checks) * len(test["input_series"])
 
 
-class Loader(yaml.SafeLoader):
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Reads what a series is like, such as 0x40, as the text that it is, and not as a number."""
 
 
