@@ -84,7 +84,8 @@ ORIGINS = """\
 Nothing is asked but the hosts of the stream's addresses and their `origins`: what leads elsewhere is unknown. Nor is a
 host that resolves to private addresses only, unless it is written as one (`10.0.0.7`, `cdn.internal`, `localhost`) or
 `private`; a proxy resolves by itself. The query of an address is shown nowhere; from a file or a variable, or where
-a redirect led, only its host is. The account's [`http`](#http) counts here too. `check` says how much traffic it makes."""
+a redirect led, only its host is. The account's [`http`](#http) counts here too. `check` says how much traffic it
+makes."""
 
 SHARD = """\
 This exporter watches its part of the streams, at its part of every quota: [shards](scaling.md#shards). The environment
