@@ -53,7 +53,7 @@ DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py 
   $(addprefix tests/playback/test_,flv.py hls.py hops.py signing.py state.py steps.py urls.py)
 # What measures goes alone, after the rest; but what counts only its own memory and time may have a neighbour that waits.
 MEASURES := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py)
-ALONE := $(addprefix benchmarks/tests/test_,flood.py hostile_clients.py)
+ALONE := $(addprefix benchmarks/tests/test_,flood.py hostile_clients.py) tests/reliability/test_schedules_cost.py
 # Real servers wait most of the time, so there are four files at a time. Those that take longest begin, in this order:
 # by itself, xdist keeps files of few tests for last. Behind the first three, which have one or two tests, it queues the
 # fifth to the seventh at once: short ones.
@@ -61,7 +61,7 @@ LONGEST := $(addprefix tests/,$(addprefix peers/test_,replicas_membership.py rep
   reliability/test_lifecycle.py $(addprefix peers/test_,sdk_huawei.py replicas_clocks.py sdk_tencent.py playback_media.py) \
   $(addprefix reliability/test_,blocked.py proxies.py reload_under_load.py signals.py) \
   $(addprefix peers/test_,prometheus.py page_chromium.py page_phone.py) reliability/test_stray_answers.py)
-REAL := $(LONGEST) $(filter-out $(LONGEST) %/test_secrets.py %/test_breaker_trial.py,\
+REAL := $(LONGEST) $(filter-out $(LONGEST) $(ALONE) %/test_secrets.py %/test_breaker_trial.py,\
   $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
 # What only computes, whatever the time, gets what the real servers leave of the processors.
 BESIDE := $(addprefix tests/deploy/test_,rules.py helm.py helm_alerting.py helm_secrets.py helm_values.py helm_shards.py) \
