@@ -79,13 +79,13 @@ tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder $(REST)
 	@$(MAKE) $(TOGETHER) real beside
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder $(MEASURES)
-	$(BIN)/pytest --quiet $(ALONE)
+	$(BIN)/pytest $(ALONE)
 
 real: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder $(REAL)
 
 beside: $(VENV)/.development
-	nice -n 10 $(BIN)/pytest --quiet $(BESIDE)
+	nice -n 19 $(BIN)/pytest --quiet $(BESIDE)
 
 format: $(VENV)/.development ## Format and sort
 	$(BIN)/ruff check --fix .
