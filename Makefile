@@ -15,7 +15,7 @@ LIVEKIT := github.com/livekit/livekit-server/cmd/server@v1.9.11
 PEERS := .peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests real beside format docs bench nightly mutants prometheus livekit dist deb lock clean
+.PHONY: help demo test lint types floors tests format docs bench nightly mutants prometheus livekit dist deb lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,11 +23,9 @@ help: ## List the targets
 demo: $(VENV)/.runtime ## Run the exporter on simulated clouds (PORT=10180)
 	@$(BIN)/stream-exporter demo --web.listen-address :$(PORT)
 
-# Two at a time; what each says is shown when it ends, where make can do that.
-TOGETHER := --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
-
+# The first three are run two at a time; what each says is shown when it ends, where make can do that.
 test: ## Run every check that CI runs
-	@$(MAKE) $(TOGETHER) lint types floors
+	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint types floors
 	@$(MAKE) --no-print-directory tests
 
 lint: $(VENV)/.development
@@ -63,13 +61,11 @@ LONGEST := $(addprefix tests/,$(addprefix peers/test_,replicas_membership.py rep
   $(addprefix peers/test_,prometheus.py page_chromium.py page_phone.py) reliability/test_stray_answers.py)
 REAL := $(LONGEST) $(filter-out $(LONGEST) $(ALONE) %/test_secrets.py %/test_breaker_trial.py,\
   $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
-# What only computes, whatever the time, gets what the real servers leave of the processors.
-BESIDE := $(addprefix tests/deploy/test_,rules.py helm.py helm_alerting.py helm_secrets.py helm_values.py helm_shards.py) \
-  benchmarks/tests/test_fault_campaign.py
 # All others; first those that take longest, a file that waits besides one that computes.
-FIRST := tests/reliability/test_secrets.py tests/providers/test_hiding.py tests/core/test_aiohttp_versions.py \
-  tests/deploy/test_packages.py $(addprefix tests/grafana/test_,demo_dashboards.py live.py) tests/hostile/test_answers.py
-REST = $(FIRST) $(filter-out $(FIRST) $(REAL) $(BESIDE) $(MEASURES) $(ALONE) $(DECIDES) $(DECIDES:=/%),\
+FIRST := tests/reliability/test_secrets.py tests/deploy/test_rules.py tests/providers/test_hiding.py \
+  tests/core/test_aiohttp_versions.py tests/deploy/test_packages.py benchmarks/tests/test_fault_campaign.py \
+  $(addprefix tests/grafana/test_,demo_dashboards.py live.py) tests/hostile/test_answers.py tests/deploy/test_helm.py
+REST = $(FIRST) $(filter-out $(FIRST) $(REAL) $(MEASURES) $(ALONE) $(DECIDES) $(DECIDES:=/%),\
   $(sort $(shell find tests benchmarks/tests -name 'test_*.py')))
 
 # Without what Python keeps of compiled modules, each worker and each program that a test starts compiles all of them.
@@ -77,15 +73,9 @@ tests: export PYTHONDONTWRITEBYTECODE :=
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder $(REST)
-	@$(MAKE) $(TOGETHER) real beside
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder $(REAL)
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder $(MEASURES)
 	$(BIN)/pytest $(ALONE)
-
-real: $(VENV)/.development
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder $(REAL)
-
-beside: $(VENV)/.development
-	nice -n 19 $(BIN)/pytest --quiet $(BESIDE)
 
 format: $(VENV)/.development ## Format and sort
 	$(BIN)/ruff check --fix .
