@@ -136,7 +136,7 @@ class Visit:
     async def _once(self, *, new: bool) -> Verdict:
         self.new, clock = new, self.means.clock
         url = signed(self.address, clock.unix(), clock.nonce())
-        self.seen = replace(self.address, url=Secret(url))
+        self.seen = self.address if url == self.address.url.reveal() else replace(self.address, url=Secret(url))
         return await self._judged(self._first(url))
 
     async def _judged(self, judging: Awaitable[Verdict]) -> Verdict:

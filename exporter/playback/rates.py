@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
@@ -37,7 +36,7 @@ class Rates:
         self._time = time
         self._gap = 1 / USUAL_PLAYBACK.rate
         self._lines: dict[str, Line] = {}
-        self._changed = asyncio.Event()
+        self._next: set[asyncio.Future[None]] = set()
 
     def change(self, rate: float) -> None:
         """Allow so many requests a second from now on, those that wait included."""
@@ -48,8 +47,8 @@ class Rates:
         if self._gap < before:
             for line in self._lines.values():
                 line.last = max(line.last, now - self._gap)
-            self._changed.set()
-            self._changed = asyncio.Event()
+            for one in self._next:
+                _wake(one)
 
     def waiting(self, host: str) -> int:
         """Return how many requests to a host wait for their turn."""
@@ -73,6 +72,17 @@ class Rates:
 
     async def _until(self, turn: float) -> None:
         """Wait until a turn has come, or turns come sooner."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(turn):
-                await self._changed.wait()
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_at(turn, _wake, woken)
+        self._next.add(woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            self._next.discard(woken)
+
+
+def _wake(one: asyncio.Future[None]) -> None:
+    if not one.done():
+        one.set_result(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -17,6 +18,17 @@ MOST_SHOWN: Final = 256
 
 SHORTEST: Final = 8
 """Characters of the shortest value of a query that is looked for where it does not belong."""
+
+_HOSTS: Final = 1024
+"""How many hosts are remembered: each is asked again and again."""
+
+_origin_of = lru_cache(_HOSTS)(origin_of)
+
+
+@lru_cache(_HOSTS)
+def _written_private(origin: str) -> bool:
+    return written_private(urlsplit(origin).hostname or "")
+
 
 _BLANK: Final = "".join(map(chr, range(0x21)))
 _LEFT_OUT: Final = dict.fromkeys(map(ord, "\t\r\n"))
@@ -37,11 +49,6 @@ class Target(NamedTuple):
     def __repr__(self) -> str:
         return f"<target at {self.origin}>"
 
-    @property
-    def host(self) -> str:
-        """Its host, an address of IPv6 without brackets."""
-        return urlsplit(self.origin).hostname or ""
-
 
 def target(text: str) -> Target:
     """Return what a URL asks for; raises `ValueError` with a text that repeats nothing of it.
@@ -60,7 +67,7 @@ def target(text: str) -> Target:
         if "@" in parts.netloc:
             raise ValueError("has a user before its host, and none is sent")
         netloc = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
-        origin = origin_of(f"{parts.scheme}://{netloc}")
+        origin = _origin_of(f"{parts.scheme}://{netloc}")
         rest = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return Target(origin + sendable(rest), origin)
     except UnicodeError:
@@ -93,7 +100,7 @@ def may_ask(address: PlaybackAddress, target: Target) -> bool:
 
 def may_be_private(address: PlaybackAddress, target: Target) -> bool:
     """Whether the host may turn out to be at a private address."""
-    return address.private or written_private(target.host)
+    return address.private or _written_private(target.origin)
 
 
 def shown(address: PlaybackAddress, target: Target, *, redirected: bool) -> str:
@@ -115,7 +122,10 @@ def shows_paths(address: PlaybackAddress) -> bool:
 
 def secrets_of(address: PlaybackAddress) -> tuple[str, ...]:
     """Return what must not be shown of an address wherever it stands: the values of its query, in lower case."""
-    pairs = urlsplit(address.url.reveal()).query.split("&")
+    url = address.url.reveal()
+    if "?" not in url:
+        return ()
+    pairs = urlsplit(url).query.split("&")
     values = [pair.partition("=")[2] or pair for pair in pairs]
     forms = {form.lower() for value in values for form in (value, unquote(value))}
     return tuple(form for form in forms if len(form) >= SHORTEST)
