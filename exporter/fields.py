@@ -114,6 +114,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.4g}"
 
 
+def counted(count: float, noun: str, plural: str = "") -> str:
+    """Format a count with its noun: `1 stream`, `2,000 streams`; `plural` where that is more than an s."""
+    return f"{number(count)} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def _duration(value: Any) -> float:
     if isinstance(value, str):
         return parse_duration(value)

@@ -19,7 +19,7 @@ from exporter.commands.options import CheckOptions
 from exporter.commands.terminal import Terminal
 from exporter.commands.warnings import warnings
 from exporter.config import Config, ConfigErrors
-from exporter.fields import format_duration, number, spoken
+from exporter.fields import counted, format_duration, number, spoken
 from exporter.providers.reading import printable
 
 HEAD = ("account and api", "streams", "calls", "kept / limit", "takes", "every", "of limit")
@@ -79,8 +79,7 @@ def _warn(told: list[str], failed: bool, terminal: Terminal) -> None:
     for text in told:
         terminal.complain(text)
     if failed:
-        count = len(told)
-        terminal.complain(f"{number(count)} {'warning' if count == 1 else 'warnings'}, which --strict makes errors")
+        terminal.complain(f"{counted(len(told), 'warning')}, which --strict makes errors")
 
 
 Told = tuple[str, dict[str, Any]]
@@ -145,11 +144,7 @@ def _figures_of(load: Load | None, timing: Timing) -> dict[str, Any] | None:
 
 
 def _counts(loaded: Config) -> str:
-    accounts, streams = len(loaded.accounts), len(loaded.streams)
-    return (
-        f"{number(accounts)} {'account' if accounts == 1 else 'accounts'}, "
-        f"{number(streams)} {'stream' if streams == 1 else 'streams'}"
-    )
+    return f"{counted(len(loaded.accounts), 'account')}, {counted(len(loaded.streams), 'stream')}"
 
 
 def _footnotes(plans: list[Plan], timing: Timing) -> Iterator[str]:

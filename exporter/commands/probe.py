@@ -23,6 +23,7 @@ from exporter.commands.options import ProbeOptions
 from exporter.commands.terminal import Terminal
 from exporter.config import Config
 from exporter.credentials.keyring import Keyring
+from exporter.fields import counted
 from exporter.model import State
 from exporter.playback.steps import PlaybackTranscript
 from exporter.providers import codes as catalogue
@@ -284,7 +285,8 @@ def _print_checks(result: Result, terminal: Terminal) -> None:
         terminal.table(("stream", "playback", "what viewers get"), rows)
     unchecked = sum(len(record.stream.playback) for record in result.records) - len(checks)
     if unchecked:
-        terminal.say(f"\n{unchecked:,} addresses were not checked: their turn did not come before the end.")
+        told = counted(unchecked, "address was not checked: its turn", "addresses were not checked: their turn")
+        terminal.say(f"\n{told} did not come before the end.")
     if any(check.outcome.up is False for _, check in checks):
         terminal.say(f"\nWhat to do where viewers get nothing: {RUNBOOK}#streamnotplayable")
     if any(check.outcome.reason is not None for _, check in checks):

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from exporter.addresses import PlaybackAddress
 from exporter.config import Config
-from exporter.fields import format_duration, number
+from exporter.fields import counted, format_duration, number
 from exporter.playback import flv
 from exporter.playback.queue import MOST_AT_ONCE
 from exporter.playback.verdict import FIRST_BYTES
@@ -203,8 +203,9 @@ def _slow_answers(loaded: Config) -> Iterator[str]:
     intervals = [each.interval or usual for stream in loaded.streams for each in stream.playback]
     short = [each for each in intervals if each < timeout]
     if short:
+        those = counted(len(short), "address", "addresses")
         yield (
-            f"playback.timeout ({format_duration(timeout)}) is above the interval of {_addresses(len(short))} "
+            f"playback.timeout ({format_duration(timeout)}) is above the interval of {those} "
             f"({format_duration(min(short))}), which slow answers make longer: lower it"
         )
 
@@ -212,7 +213,7 @@ def _slow_answers(loaded: Config) -> Iterator[str]:
 def _busy_host(loaded: Config, origin: str, load: Load) -> Iterator[str]:
     """Compare what the addresses of one host need with what it is asked at most."""
     rate, most, addresses = loaded.playback.rate, loaded.playback.concurrency, len(load.intervals)
-    checks = f"checks of {_addresses(addresses)} at {origin}"
+    checks = f"checks of {counted(addresses, 'address', 'addresses')} at {origin}"
     if (needed := load.least.requests) > rate:
         yield (
             f"{checks} need {_rate(needed)} requests/s, more than playback.rate ({number(rate)}), so they are made "
@@ -231,7 +232,3 @@ def _less_often(loaded: Config, load: Load, times: float) -> str:
     counts = max(loaded.scrape.max_age, 2 * shortest)
     late = f", later than their outcomes count ({format_duration(counts)})" if times * shortest > counts else ""
     return f"{times:.2g} times less often{late}"
-
-
-def _addresses(count: int) -> str:
-    return "1 address" if count == 1 else f"{number(count)} addresses"

@@ -7,7 +7,7 @@ from math import inf
 from typing import Generic, NamedTuple, TypeVar
 
 from exporter.addresses import PlaybackSettings
-from exporter.fields import number
+from exporter.fields import counted, number
 from exporter.playback.queue import Queue, Standing
 
 T = TypeVar("T", bound=Hashable)
@@ -100,7 +100,7 @@ def why_late(seconds: float, host: str, standing: Standing, waiting: int, settin
         late = f"its turn came only after {seconds - under_way:,.0f} s"
     share = f"{number(standing.entries)} addresses of {host} share" if standing.entries > 1 else f"{host} gets"
     if waiting and 2 * waiting >= standing.busy:
-        return f"{late}: {share} {_count(settings.rate, 'request')} a second; raise playback.rate or playback.interval"
+        return f"{late}: {share} {counted(settings.rate, 'request')} a second; raise playback.rate or playback.interval"
     if slow:
         return f"{late}: {host} is that slow"
     if standing.full:
@@ -111,10 +111,6 @@ def why_late(seconds: float, host: str, standing: Standing, waiting: int, settin
     took = standing.seconds
     each = f", and one takes {took:.{0 if took >= 10 else 1}f} s" if took >= 0.05 else ""
     return (
-        f"{late}: {share} {_count(settings.concurrency, 'check')} at once{each}; "
+        f"{late}: {share} {counted(settings.concurrency, 'check')} at once{each}; "
         "raise playback.concurrency or playback.interval"
     )
-
-
-def _count(count: float, what: str) -> str:
-    return f"{number(count)} {what}{'' if count == 1 else 's'}"

@@ -13,6 +13,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from exporter import __version__
+from exporter.fields import counted
 from exporter.status import wording
 from exporter.status.assets import PUBLIC, SHAPES
 
@@ -77,7 +78,7 @@ def _page() -> Template:
         ago=wording.ago,
         by_state=wording.by_state,
         coming=wording.coming,
-        counted=wording.counted,
+        counted=counted,
         iso=wording.iso,
         prose=_prose,
         rate="{:,.4g}".format,

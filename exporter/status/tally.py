@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from exporter.fields import counted
 from exporter.status.standing import RANK, Standing
-from exporter.status.wording import by_state, counted
+from exporter.status.wording import by_state
 
 
 @dataclass(slots=True)

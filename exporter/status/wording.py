@@ -118,11 +118,6 @@ def by_state(counts: Counter[Standing]) -> list[str]:
     return [f"{counts[one]:,} {STATES[one].lower()}" for one in Standing if counts[one]]
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun: `1 stream`, `2,000 streams`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def iso(seconds: float) -> str:
     """Format Unix seconds in ISO 8601."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
