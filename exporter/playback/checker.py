@@ -17,8 +17,8 @@ from exporter.playback.flv import FlvReader, MalformedFlv
 from exporter.playback.hls import MalformedPlaylist, Master, Media
 from exporter.playback.motion import Motion
 from exporter.playback.signing import signed
-from exporter.playback.steps import Step, excerpt
-from exporter.playback.urls import secrets_of, shown_of, shows_paths
+from exporter.playback.steps import Step, ends_of
+from exporter.playback.urls import shown_of
 from exporter.playback.verdict import FIRST_BYTES, Unclear, Verdict, looks_like_a_page, status_says, worst
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
@@ -158,7 +158,7 @@ class Visit:
 
     async def _get(self, wanted: Wanted, take: Take) -> Fetched:
         """Fetch, and write down how it went; raises `NotFetched`, and `Unclear` for a status that tells nothing."""
-        step, started = Step(shown_of(wanted.url, self.seen)), self.means.clock.mono()
+        step, started = Step(wanted.url, self.seen), self.means.clock.mono()
         self.steps.append(step)
         try:
             found = await self.means.fetch(wanted, take)
@@ -173,7 +173,7 @@ class Visit:
         self.received += found.received
         if found.redirected:  # what it leads on to may have the path of the redirect
             self.seen = replace(self.seen, shown=self.address.origins[0])
-            step.asked = found.shown
+            step.url, step.address = found.url, self.seen
         step.came = f"HTTP {found.status}, {found.received:,} bytes"
         if found.status not in (200, 206, *NOT_THERE):
             raise Unclear(*status_says(found.status))
@@ -244,7 +244,7 @@ class Visit:
         if body.flv is not None:
             raise MalformedPlaylist("FLV stands where a playlist was expected")
         kept = body.kept
-        self.steps[-1].body = excerpt(kept, addresses=shows_paths(self.seen), secrets=secrets_of(self.seen))
+        self.steps[-1].playlist = ends_of(kept)
         read = await self.means.held.read(kept, lambda: hls.read(kept.decode("utf-8", "replace"), found.url))
         body.free()
         return read

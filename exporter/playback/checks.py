@@ -51,6 +51,10 @@ class Watched:
     address: PlaybackAddress
     http: Http
 
+    def __hash__(self) -> int:
+        """Found quickly: it is asked for at each check, again and again, and these three tell it from all others."""
+        return hash((self.provider, self.stream, self.address.name))
+
 
 class Done(NamedTuple):
     """A check that is over, and the seconds after which another one tells more."""
@@ -108,7 +112,7 @@ class PlaybackChecks:
         self._fetcher = fetcher
         self._means = Means(fetcher.fetch, clock, aside)
         self._checkers: dict[Watched, Checker] = {}
-        self._under_way: dict[Watched, asyncio.Task[Done]] = {}
+        self._under_way: dict[Watched, asyncio.Future[Done | None]] = {}
         self._queue = Queue(self._work, _host, clock.mono)
         self._lateness = Lateness(self._counts, self._tell_late, clock.mono)
         self._scraped = float("-inf")
@@ -123,10 +127,6 @@ class PlaybackChecks:
     ) -> None:
         await self._lateness.close()
         await self._queue.close()
-        under_way = tuple(self._under_way.values())
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
         await self._fetcher.__aexit__(kind, error, trace)
 
     def configure(
@@ -206,11 +206,18 @@ class PlaybackChecks:
         self._observers.discard(observe)
 
     async def _check(self, watched: Watched) -> Done:
-        task = self._under_way.get(watched)
-        if task is None:
-            task = self._under_way[watched] = asyncio.create_task(self._check_once(watched), name="playback check")
-            task.add_done_callback(lambda _: self._under_way.pop(watched, None))
-        return await asyncio.shield(task)
+        """Check an address, or wait for the check of it that is under way, unless that one is given up."""
+        while (under_way := self._under_way.get(watched)) is not None:
+            if (done := await asyncio.shield(under_way)) is not None:
+                return done
+        under_way, done = asyncio.get_running_loop().create_future(), None
+        self._under_way[watched] = under_way
+        try:
+            done = await self._check_once(watched)
+            return done
+        finally:
+            del self._under_way[watched]
+            under_way.set_result(done)
 
     async def _check_once(self, watched: Watched) -> Done:
         try:

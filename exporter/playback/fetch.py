@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from exporter.addresses import PlaybackAddress
 from exporter.model import Reason, Request
 from exporter.playback.rates import Rates
-from exporter.playback.urls import Target, may_ask, may_be_private, onward, shown, target
+from exporter.playback.urls import Target, may_ask, may_be_private, onward, target
 from exporter.providers.interface import TransportError
 from exporter.rounds.gate import MOST_SPOILED, is_quiet
 from exporter.routes import Http
@@ -76,7 +76,7 @@ class Fetched(NamedTuple):
 
     Attributes:
         url: Whence, after redirects; with its query, so it is not shown.
-        shown: The same as it may be shown.
+        origin: Its scheme, host and port.
         status: The HTTP status. The body was read only where it is 200 or 206.
         headers: By name, in any case.
         first_byte: Seconds from the request to the first byte of the body; None if there was none.
@@ -88,7 +88,7 @@ class Fetched(NamedTuple):
     """
 
     url: str
-    shown: str
+    origin: str
     status: int
     headers: Mapping[str, str]
     first_byte: float | None
@@ -99,7 +99,7 @@ class Fetched(NamedTuple):
     redirected: bool = False
 
     def __repr__(self) -> str:
-        return f"<fetched {self.status} from {self.shown}>"
+        return f"<fetched {self.status} from {self.origin}>"
 
 
 class NotFetched(Exception):  # noqa: N818 - a finding
@@ -180,30 +180,27 @@ class Fetcher:
         received, seconds, reused = 0, 0.0, False
         for redirects in range(MOST_REDIRECTS + 1):
             try:
-                fetched = await self._fetch_one(wanted, asked, take, redirected=redirects > 0)
+                fetched = await self._fetch_one(wanted, asked, take)
                 received += fetched.received
                 seconds += fetched.seconds
                 reused |= fetched.reused
                 location = fetched.headers.get("location", "")
                 if fetched.status not in REDIRECTS or not location:
-                    return fetched._replace(received=received, seconds=seconds, reused=reused)
+                    return fetched._replace(received=received, seconds=seconds, reused=reused, redirected=redirects > 0)
                 asked = _permitted(wanted, partial(onward, asked, location), "the redirect")
             except NotFetched as error:
                 error.received += received
                 raise
         raise NotFetched(Reason.HTTP, f"redirects lead on more than {MOST_REDIRECTS} times", received)
 
-    async def _fetch_one(self, wanted: Wanted, asked: Target, take: Take, *, redirected: bool) -> Fetched:
+    async def _fetch_one(self, wanted: Wanted, asked: Target, take: Take) -> Fetched:
         """Ask for one URL, once more on a new connection if its own broke before an answer."""
         for new in (True,) if wanted.new else (False, True):
             await self.rates.turn(asked.origin)
             until = asyncio.get_running_loop().time() + wanted.timeout
             connection = await self._connect(wanted, asked, until, new=new)
             try:
-                fetched = await _exchange(connection, wanted, asked, until, take)
-                return fetched._replace(
-                    shown=shown(wanted.address, asked, redirected=redirected), redirected=redirected
-                )
+                return await _exchange(connection, wanted, asked, until, take)
             except TransportError as error:
                 if new or not error.broke_early:
                     raise NotFetched.of(error, connection.received) from None
@@ -252,7 +249,7 @@ async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until
     if wanted.first:
         fields["Range"] = f"bytes={wanted.start}-{wanted.start + wanted.first - 1}"
     status, headers = await connection.open(Request("GET", asked.url, fields), until)
-    if wanted.silence is None and _says_flv(asked, headers):
+    if wanted.silence is None and wanted.silence_of_flv is not None and _says_flv(asked, headers):
         wanted = wanted._replace(silence=wanted.silence_of_flv)
     body = _Body(connection, wanted, until, take)
     # No other body is waited for; one that came with its head leaves the connection as it should be.
@@ -262,7 +259,7 @@ async def _exchange(connection: Connection, wanted: Wanted, asked: Target, until
         ending = await body.receive(encoding, partial=status != WITH_MEDIA[0])
     first_byte = None if body.first is None else body.first - begun
     seconds, received = loop.time() - begun, connection.received
-    return Fetched(asked.url, "", status, headers, first_byte, seconds, received, ending, reused)
+    return Fetched(asked.url, asked.origin, status, headers, first_byte, seconds, received, ending, reused)
 
 
 def _says_flv(asked: Target, headers: Mapping[str, str]) -> bool:
@@ -286,20 +283,20 @@ class _Body:
 
     async def receive(self, encoding: str, *, partial: bool) -> Ending:
         """Receive until its end or until it is enough; raises `TransportError`."""
-        loop = asyncio.get_running_loop()
+        loop, connection = asyncio.get_running_loop(), self._connection
         unpacker = Unpacker(encoding)
-        while True:
-            part = await self._part()
+        while not connection.whole:
+            # What has come with the head needs no time limit.
+            part = await (connection.read() if connection.ready else self._part())
             if part is None:
                 return "silent"
-            if not part:
-                if not partial:
-                    unpacker.end()
-                return "whole"
-            if self.first is None:
+            if part and self.first is None:
                 self.first = loop.time()
-            if (ending := await self._taken(unpacker, part)) is not None:
+            if part and (ending := await self._taken(unpacker, part)) is not None:
                 return ending
+        if not partial:
+            unpacker.end()
+        return "whole"
 
     async def _part(self) -> bytes | None:
         """Return what comes next, nothing at the end, or None if the body is silent; raises `TransportError`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
@@ -20,13 +21,13 @@ class Line:
 
     Attributes:
         last: When the last one had its turn.
-        waiting: How many wait.
-        first: Held by the one whose turn is next.
+        waiting: Those that wait.
+        timer: Comes when the turn of the first of them does.
     """
 
     last: float = -inf
-    waiting: int = 0
-    first: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    timer: asyncio.TimerHandle | None = None
 
 
 class Rates:
@@ -36,7 +37,6 @@ class Rates:
         self._time = time
         self._gap = 1 / USUAL_PLAYBACK.rate
         self._lines: dict[str, Line] = {}
-        self._next: set[asyncio.Future[None]] = set()
 
     def change(self, rate: float) -> None:
         """Allow so many requests a second from now on, those that wait included."""
@@ -44,16 +44,15 @@ class Rates:
         self._gap = 1 / rate
         longest = max(before, self._gap)
         self._lines = {host: line for host, line in self._lines.items() if line.waiting or line.last + longest > now}
-        if self._gap < before:
-            for line in self._lines.values():
+        for line in self._lines.values():
+            if self._gap < before:
                 line.last = max(line.last, now - self._gap)
-            for one in self._next:
-                _wake(one)
+            self._go_on(line)
 
     def waiting(self, host: str) -> int:
         """Return how many requests to a host wait for their turn."""
         line = self._lines.get(host)
-        return 0 if line is None else line.waiting
+        return 0 if line is None else len(line.waiting)
 
     async def turn(self, host: str) -> None:
         """Wait until a request may go to a host."""
@@ -61,28 +60,25 @@ class Rates:
         if not line.waiting and line.last + self._gap <= (now := self._time()):
             line.last = now
             return
-        line.waiting += 1
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line.waiting.append(turn)
+        if line.timer is None:
+            self._go_on(line)
         try:
-            async with line.first:
-                while (turn := line.last + self._gap) > self._time():
-                    await self._until(turn)
-                line.last = max(turn, self._time() - LATE)
-        finally:
-            line.waiting -= 1
+            await turn
+        except asyncio.CancelledError:
+            if turn in line.waiting:
+                line.waiting.remove(turn)
+            raise
 
-    async def _until(self, turn: float) -> None:
-        """Wait until a turn has come, or turns come sooner."""
-        loop = asyncio.get_running_loop()
-        woken: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_at(turn, _wake, woken)
-        self._next.add(woken)
-        try:
-            await woken
-        finally:
-            timer.cancel()
-            self._next.discard(woken)
-
-
-def _wake(one: asyncio.Future[None]) -> None:
-    if not one.done():
-        one.set_result(None)
+    def _go_on(self, line: Line) -> None:
+        """Give turns to those for whom it is time, and come again for the next."""
+        if line.timer is not None:
+            line.timer.cancel()
+            line.timer = None
+        while line.waiting and (turn := line.last + self._gap) <= (now := self._time()):
+            if not (first := line.waiting.popleft()).done():
+                line.last = max(turn, now - LATE)
+                first.set_result(None)
+        if line.waiting:
+            line.timer = asyncio.get_running_loop().call_at(line.last + self._gap, self._go_on, line)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from exporter.playback.urls import repeats
+from exporter.addresses import PlaybackAddress
+from exporter.playback.urls import repeats, secrets_of, shown_of, shows_paths
 from exporter.providers.reading import printable
 from exporter.state.playback import WORDS, PlaybackCheck
 
 MOST_SHOWN: Final = 2048
 HIDDEN: Final = "<redacted>"
+LEFT_OUT: Final = "…"
 _LINE_END: Final = re.compile("\r\n?|\n")
 _TAG: Final = re.compile("#EXT[A-Z0-9-]{0,40}")
 _ATTRIBUTE: Final = re.compile('([A-Z0-9-]{1,32})=(?:"([^"]*)"?|([^,]*))')
@@ -28,21 +30,38 @@ _SHOWN: Final = (
 
 @dataclass(slots=True)
 class Step:
-    """One request of a check.
+    """One request of a check; how it may be shown is found once somebody looks, as hardly anybody does.
 
     Attributes:
-        asked: The address as it may be shown.
+        url: What was asked for, or where redirects led.
+        address: The configured address that led there, which says what may be shown.
         seconds: How long it took.
         came: The status and what else came, or why nothing did.
         judged: What that means.
-        body: A playlist as it may be shown; see `excerpt`.
+        playlist: What came, if it is a playlist; see `ends_of`.
     """
 
-    asked: str
+    url: str = field(repr=False)
+    address: PlaybackAddress = field(repr=False)
     seconds: float = 0.0
     came: str = ""
     judged: str = ""
-    body: str = ""
+    playlist: str = field(default="", repr=False)
+
+    @property
+    def asked(self) -> str:
+        """The URL as it may be shown."""
+        return shown_of(self.url, self.address)
+
+    @property
+    def body(self) -> str:
+        """The playlist as it may be shown."""
+        return excerpt(self.playlist, addresses=shows_paths(self.address), secrets=secrets_of(self.address))
+
+    def as_object(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        told = {"asked": self.asked, "seconds": self.seconds, "came": self.came, "judged": self.judged}
+        return {**told, "body": self.body}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +90,7 @@ class PlaybackTranscript:
 
     def as_object(self) -> dict[str, Any]:
         """Return it for JSON."""
-        steps = [asdict(step) for step in self.steps]
+        steps = [step.as_object() for step in self.steps]
         return {"name": self.name, "address": self.shown, "steps": steps, "judged": self.judgement()}
 
     def lines(self) -> list[str]:
@@ -85,22 +104,22 @@ class PlaybackTranscript:
         return [*found, f"  {self.judgement()}"]
 
 
-def excerpt(body: bytes | bytearray, *, addresses: bool, secrets: Sequence[str] = ()) -> str:
-    """Return a playlist, the beginning and the end of a long one, without queries, or without any address of it.
+def ends_of(body: bytes | bytearray) -> str:
+    """Return a playlist, or the lines at the beginning and at the end of a long one."""
+    if len(body) <= MOST_SHOWN:
+        return body.decode("utf-8", "replace")
+    # What is newest stands at the end. A line that is not whole might begin within a query, or end before an @.
+    begin, end = (_LINE_END.split(ends_of(part)) for part in (body[: MOST_SHOWN // 2], body[-MOST_SHOWN // 2 :]))
+    return "\n".join([*begin[:-1], LEFT_OUT, *end[1:]])
+
+
+def excerpt(text: str, *, addresses: bool, secrets: Sequence[str] = ()) -> str:
+    """Return a playlist without queries, or without any address of it.
 
     What repeats one of the secrets elsewhere is hidden, too.
     """
-    if len(body) <= MOST_SHOWN:
-        lines = _lines(body)
-    else:
-        # What is newest stands at the end. A line that is not whole might begin within a query, or end before an @.
-        lines = [*_lines(body[: MOST_SHOWN // 2])[:-1], "…", *_lines(body[-MOST_SHOWN // 2 :])[1:]]
-    shown = [line if line == "…" else _shown(line, addresses) for line in lines]
+    shown = [line if line == LEFT_OUT else _shown(line, addresses) for line in _LINE_END.split(text)]
     return "\n".join(HIDDEN if repeats(line, secrets) else line for line in shown)
-
-
-def _lines(part: bytes | bytearray) -> list[str]:
-    return _LINE_END.split(part.decode("utf-8", "replace"))
 
 
 def _shown(line: str, addresses: bool) -> str:

@@ -103,18 +103,6 @@ def may_be_private(address: PlaybackAddress, target: Target) -> bool:
     return address.private or _written_private(target.origin)
 
 
-def shown(address: PlaybackAddress, target: Target, *, redirected: bool) -> str:
-    """Return a target as it may be shown: without its query, and only its origin where a path may be a secret.
-
-    That is where an address comes from a file or a variable, and where a redirect led: paths of those hold tokens. So
-    do paths of a server that repeats the query there.
-    """
-    path = urlsplit(target.url).path
-    if redirected or not shows_paths(address) or carries_credential(path) or repeats(path, secrets_of(address)):
-        return target.origin
-    return target.origin + printable(path, MOST_SHOWN)
-
-
 def shows_paths(address: PlaybackAddress) -> bool:
     """Whether paths may be shown of what an address leads to."""
     return urlsplit(address.shown).path != ""
@@ -140,8 +128,16 @@ def repeats(text: str, secrets: Sequence[str]) -> bool:
 
 
 def shown_of(url: str, address: PlaybackAddress) -> str:
-    """Return a URL that a check of an address asks for as it may be shown."""
+    """Return a URL that a check of an address asks for as it may be shown.
+
+    That is without its query, and only its origin where a path may be a secret: where the address comes from a file or
+    a variable, and where a redirect led, paths hold tokens, as they do of a server that repeats the query there.
+    """
     try:
-        return shown(address, target(url), redirected=False)
+        found = target(url)
     except ValueError:
         return "an address that cannot be asked for"
+    path = urlsplit(found.url).path
+    if not shows_paths(address) or carries_credential(path) or repeats(path, secrets_of(address)):
+        return found.origin
+    return found.origin + printable(path, MOST_SHOWN)

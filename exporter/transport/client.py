@@ -164,6 +164,11 @@ class Connection:
             return await self._wire.part()
 
     @property
+    def ready(self) -> bool:
+        """Whether `read` need not wait."""
+        return self._wire.ahead > 0
+
+    @property
     def received(self) -> int:
         """How many bytes of the last answer's body have come, as they were sent."""
         return self._wire.received

@@ -55,9 +55,7 @@ class Wire(ResponseHandler):
         self._alarm: asyncio.TimerHandle | None = None
         self._message: RawResponseMessage | None = None
         self._content: StreamReader | None = None
-        self._interim = 0
-        self._came = self._taken = self._head = 0
-        self._largest = self._wanted = 0
+        self._interim = self._came = self._taken = self._head = self._largest = self._wanted = 0
         self._poll: select.poll | None = None
 
     @property
@@ -75,7 +73,8 @@ class Wire(ResponseHandler):
     @property
     def taken(self) -> bool:
         """Whether the last answer's body has come whole and all of it was taken."""
-        return self._content is not None and self._content.at_eof()
+        content = self._content
+        return content is not None and content.at_eof() and content.exception() is None
 
     @property
     def began(self) -> bool:
@@ -153,11 +152,13 @@ class Wire(ResponseHandler):
         assert self._content is not None
         part = await self._content.readany()
         self._taken += len(part)
-        if self._ahead() <= AHEAD and self.transport is not None:
+        if self.ahead <= AHEAD and self.transport is not None:
             self.transport.resume_reading()
         return part
 
-    def _ahead(self) -> int:
+    @property
+    def ahead(self) -> int:
+        """How many bytes of the body have come that `part` has not returned yet."""
         return self.received - self._taken
 
     # --- what comes --------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ class Wire(ResponseHandler):
                 self._stray()
             self._tell()
         # Once an answer is whole, whatever comes has to be seen.
-        if self.due and self._ahead() > AHEAD and self.transport is not None:
+        if self.due and self.ahead > AHEAD and self.transport is not None:
             self.transport.pause_reading()
 
     def _ended_with(self, part: bytes) -> bool:

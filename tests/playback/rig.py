@@ -16,7 +16,6 @@ from exporter.model import Account, Stream
 from exporter.playback.checks import PlaybackChecks
 from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.rates import Rates
-from exporter.playback.urls import shown_of
 from exporter.rounds.shared import Clock
 from exporter.state.board import Board
 from exporter.state.counters import Counters
@@ -109,8 +108,8 @@ class Web:
                 ending = "silent"
         self.sent += received
         url = f"{ORIGIN}{page.moved}" if page.moved else wanted.url
-        shown, took = ORIGIN if page.moved else shown_of(url, wanted.address), self.now - began
-        found = Fetched(url, shown, page.status, page.headers, first, took, received, ending)  # type: ignore[arg-type]
+        took = self.now - began
+        found = Fetched(url, ORIGIN, page.status, page.headers, first, took, received, ending)  # type: ignore[arg-type]
         return found._replace(redirected=page.moved != "")
 
     def count(self, path: str) -> int:

@@ -129,7 +129,7 @@ def test_a_playlist_comes_whole_and_its_connection_serves_the_next() -> None:
                 fetched = seen.fetched
                 assert (fetched.status, fetched.ending, fetched.received) == (200, "whole", len(PLAYLIST))
                 assert fetched.headers["x-cache"] == "HIT"
-                assert fetched.shown == f"{heard.url}/live/a.m3u8"
+                assert (fetched.origin, fetched.redirected) == (heard.url, False)
                 assert fetched.first_byte is not None
                 assert 0 <= fetched.first_byte <= fetched.seconds < 10
             assert heard.connections == 1

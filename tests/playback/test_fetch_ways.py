@@ -68,7 +68,7 @@ def test_a_redirect_within_the_origin_is_followed(status: int, location: str) ->
             fetched = seen.fetched
             assert (seen.body, fetched.status, fetched.ending) == (PLAYLIST, 200, "whole")
             assert fetched.url == f"{heard.url}/b?token=2"
-            assert fetched.shown == heard.url
+            assert (fetched.origin, fetched.redirected) == (heard.url, True)
             assert fetched.received == len(b"moved") + len(PLAYLIST)
             assert [request.split(b"\r\n")[0] for request in heard.requests] == [
                 b"GET /a?token=1 HTTP/1.1",

@@ -9,7 +9,7 @@ import pytest
 from exporter.addresses import PlaybackAddress
 from exporter.fields import Secret
 from exporter.model import Reason
-from exporter.playback.steps import HIDDEN, MOST_SHOWN, PlaybackTranscript, Step, excerpt
+from exporter.playback.steps import HIDDEN, MOST_SHOWN, PlaybackTranscript, Step, ends_of, excerpt
 from exporter.playback.urls import shown_of
 from exporter.playback.verdict import Verdict, looks_like_a_page, status_says, worst
 from exporter.state.playback import PlaybackCheck
@@ -30,7 +30,7 @@ def test_an_excerpt_has_no_queries() -> None:
         f'#EXTM3U\n#EXT-X-MAP:URI="init.mp4?t={CANARY}"\n#EXT-X-KEY:METHOD=AES-128,URI="https://k.example/key?{CANARY}"\n'
         f"#EXTINF:2,\nseg-1.ts?token={CANARY}&x=1\nseg-2.ts\n"
     )
-    shown = excerpt(text.encode(), addresses=True)
+    shown = excerpt(ends_of(text.encode()), addresses=True)
     assert CANARY not in shown
     assert "seg-1.ts?<redacted>" in shown
     assert "seg-2.ts" in shown
@@ -44,7 +44,7 @@ def test_an_excerpt_of_a_hidden_address_has_no_paths() -> None:
         f'#EXT-X-SESSION-DATA:DATA-ID="a",VALUE="{CANARY}"\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{CANARY}/seg-1.ts\n'
         f'#EXT-X-MEDIA:TYPE=AUDIO,URI="{CANARY}'
     )
-    shown = excerpt(text.encode(), addresses=False)
+    shown = excerpt(ends_of(text.encode()), addresses=False)
     assert CANARY not in shown
     assert "#EXT-X-TARGETDURATION:2" in shown
 
@@ -53,19 +53,18 @@ def test_lines_end_where_players_end_them() -> None:
     """What else Python takes for the end of a line, a blank or a quote shows nothing of an address behind it."""
     for sign in "\x0b\x0c\x1c\x85\u2028 '<\"":
         row = f"seg.ts?token={sign}{CANARY}"
-        assert (
-            excerpt(f"#EXTM3U\r\n{row}\r#EXTINF:2,\n  {row}".encode(), addresses=True).count("seg.ts?<redacted>") == 2
-        )
+        shown = excerpt(ends_of(f"#EXTM3U\r\n{row}\r#EXTINF:2,\n  {row}".encode()), addresses=True)
+        assert shown.count("seg.ts?<redacted>") == 2
         for text in (row, f"  {row}", f"#EXTM3U\r{row}\r", f"#EXTM3U\n\t{row}"):
-            assert CANARY not in excerpt(text.encode(), addresses=True)
-            assert "seg" not in excerpt(text.encode(), addresses=False)
+            assert CANARY not in excerpt(ends_of(text.encode()), addresses=True)
+            assert "seg" not in excerpt(ends_of(text.encode()), addresses=False)
 
 
 def test_an_excerpt_does_not_repeat_a_query() -> None:
     """A server may write a token that it was sent anywhere into what it answers; queries look as ever."""
     lines = [f"seg-{CANARY}.ts", f"#EXT-X-{CANARY.upper()}:1", f"{CANARY}/1.ts", "#EXT-X-BYTERANGE:123456789@0"]
     text = "\n".join(["#EXTM3U", *lines, f"seg.ts?t={CANARY}"])
-    shown = excerpt(text.encode(), addresses=True, secrets=(CANARY.lower(), "123456789@0"))
+    shown = excerpt(ends_of(text.encode()), addresses=True, secrets=(CANARY.lower(), "123456789@0"))
     assert shown.split("\n") == ["#EXTM3U", *[HIDDEN] * 4, "seg.ts?<redacted>"]
 
 
@@ -73,12 +72,12 @@ def test_an_excerpt_of_a_long_playlist_has_its_end() -> None:
     """The newest rows stand at the end; what is cut off shows nothing of a query, wherever it is cut."""
     rows = [f"#EXTINF:2,\nseg-{number}.ts?token={CANARY}\n" for number in range(1000)]
     for more in range(60):
-        shown = excerpt(f"#EXTM3U\n{'x' * more}\n{''.join(rows)}".encode(), addresses=True)
+        shown = excerpt(ends_of(f"#EXTM3U\n{'x' * more}\n{''.join(rows)}".encode()), addresses=True)
         assert CANARY[:6] not in shown
         assert "seg-0.ts?<redacted>" in shown
         assert "seg-999.ts?<redacted>" in shown
         assert len(shown) < 2 * MOST_SHOWN
-    assert excerpt(f"#EXTM3U\n{CANARY * 1000}".encode(), addresses=False).endswith("…")
+    assert excerpt(ends_of(f"#EXTM3U\n{CANARY * 1000}".encode()), addresses=False).endswith("…")
 
 
 @pytest.mark.parametrize("addresses", [True, False])
@@ -97,7 +96,7 @@ def test_an_excerpt_of_a_long_playlist_has_its_end() -> None:
 def test_no_line_of_an_excerpt_gives_a_secret_away(line: str, end: str, addresses: bool) -> None:
     """Whatever ends the lines, and wherever an origin puts a token: only what is known to be harmless is shown."""
     line = line.replace("HUSH", CANARY)
-    shown = excerpt(f"#EXTM3U{end}{line}{end}#EXT-X-VERSION:3".encode(), addresses=addresses)
+    shown = excerpt(ends_of(f"#EXTM3U{end}{line}{end}#EXT-X-VERSION:3".encode()), addresses=addresses)
     assert CANARY not in shown
     assert shown.endswith("#EXT-X-VERSION:3")
 
@@ -105,7 +104,7 @@ def test_no_line_of_an_excerpt_gives_a_secret_away(line: str, end: str, addresse
 def test_an_excerpt_is_short_and_printable() -> None:
     """A long playlist is cut, a secret at the cut is not half shown, and nothing in it steers a terminal."""
     text = "#EXTM3U\n\x1b[31m" + "#" * (MOST_SHOWN - 30) + f"\nseg.ts?{CANARY}" * 20
-    shown = excerpt(text.encode(), addresses=True)
+    shown = excerpt(ends_of(text.encode()), addresses=True)
     assert len(shown) < 2 * MOST_SHOWN
     assert "\x1b" not in shown
     assert CANARY[:6] not in shown
@@ -114,7 +113,8 @@ def test_an_excerpt_is_short_and_printable() -> None:
 
 def test_a_check_as_text_and_as_json() -> None:
     """Both say what was asked, what came, how each step was judged, and what all came to."""
-    step = Step("https://play.example/live/a.m3u8", 0.0234, "HTTP 200, 412 bytes", "a media playlist", "#EXTM3U")
+    url = f"https://play.example/live/a.m3u8?token={CANARY}"
+    step = Step(url, address(), 0.0234, "HTTP 200, 412 bytes", "a media playlist", "#EXTM3U")
     outcome = PlaybackCheck(None, "HTTP 500", Reason.HTTP, until=float("inf"))
     check = PlaybackTranscript("arena\x1b", "main", "https://play.example/live/a.m3u8", [step], outcome)
     text = "\n".join(check.lines())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.addresses import LONGEST, PlaybackAddress, is_public, origin_of
 from exporter.fields import Secret
-from exporter.playback.urls import Target, may_ask, may_be_private, onward, shown, target, whole
+from exporter.playback.urls import may_ask, may_be_private, onward, shown_of, target, whole
 from exporter.transport.resolver import OnlyPrivate, public_only
 
 CANARY = "canary-that-nobody-may-see"
@@ -210,16 +210,13 @@ def test_what_is_written_private_may_be_private() -> None:
 
 
 def test_what_is_shown_holds_no_query_and_no_path_that_may_be_a_secret() -> None:
-    """The path is shown where it is configured in the open, and not behind a redirect or with a signature in it."""
-    found = target(f"https://play.example.com/live/a%20b.ts?token={CANARY}")
-    assert shown(address(), found, redirected=False) == "https://play.example.com/live/a%20b.ts"
-    assert shown(address(), found, redirected=True) == "https://play.example.com"
-    assert shown(address("https://play.example.com"), found, redirected=False) == "https://play.example.com"
-    long = target("https://play.example.com/" + "a" * 8000)
-    assert len(shown(address(), long, redirected=False)) < 300
-    signed = target(f"https://play.example.com/txSecret={CANARY}/a.ts")
-    assert shown(address(), signed, redirected=False) == "https://play.example.com"
-    assert repr(Target(found.url, found.origin)) == "<target at https://play.example.com>"
+    """The path is shown where it is configured in the open, and not with a signature in it."""
+    url = f"https://play.example.com/live/a%20b.ts?token={CANARY}"
+    assert shown_of(url, address()) == "https://play.example.com/live/a%20b.ts"
+    assert shown_of(url, address("https://play.example.com")) == "https://play.example.com"
+    assert len(shown_of("https://play.example.com/" + "a" * 8000, address())) < 300
+    assert shown_of(f"https://play.example.com/txSecret={CANARY}/a.ts", address()) == "https://play.example.com"
+    assert repr(target(url)) == "<target at https://play.example.com>"
 
 
 def test_a_path_that_repeats_the_query_is_not_shown() -> None:
@@ -229,11 +226,8 @@ def test_a_path_that_repeats_the_query_is_not_shown() -> None:
         "main", Secret(f"https://play.example.com/a?t={quote(token, safe='')}&n=7"), "https://play.example.com/a", ()
     )
     for path in (token, quote(token, safe=""), CANARY.upper() + "/%2B%3D"):
-        assert (
-            shown(of, target(f"https://play.example.com/{path}/7.ts"), redirected=False) == "https://play.example.com"
-        )
-    seven = target("https://play.example.com/7/7.ts")
-    assert shown(of, seven, redirected=False) == "https://play.example.com/7/7.ts"
+        assert shown_of(f"https://play.example.com/{path}/7.ts", of) == "https://play.example.com"
+    assert shown_of("https://play.example.com/7/7.ts", of) == "https://play.example.com/7/7.ts"
 
 
 @pytest.mark.parametrize(
