@@ -62,12 +62,15 @@ class Motion:
         else:
             self._move(media, rows, now, gap)
         if self._left(now) <= 0 and self._recurred:
+            self._doubted = True  # what has once stood for too long goes on standing until something is new
             return None if self.renamed else False
         return True if self.moved is not None else None
 
     def _told_apart(self, media: Media, last: Media | None, gap: float) -> tuple[_Rows, _Rows | None]:
         """Return what tells rows apart, now and at the last look: no names, if all have others within their time."""
-        if last is not None and media.names and gap < (len(media.names) - 1) * media.target:
+        if not media.names:
+            self.renamed = False
+        elif last is not None and last.names and gap < (len(media.names) - 1) * media.target:
             self.renamed = not media.names & last.names
         before = None if last is None else last.rows
         return (media.rows[:-1], before and before[:-1]) if self.renamed else (media.rows, before)
