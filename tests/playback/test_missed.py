@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from exporter.addresses import PlaybackSettings
 from testbed.virtual import run
 from tests.playback.rig import SEGMENTS, A, Answer, Page, Rig, address, media, moving, rig, story, watched
@@ -44,6 +46,21 @@ def test_a_stream_that_began_anew_is_down_once_it_stands() -> None:
 def test_what_stands_still_from_the_first_look_on_stays_down() -> None:
     """The look after it was found down is no reason for doubt, however long nobody looked."""
     assert told({A: lambda _: Page(media(10))}, 120) == [None, False]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_variant_that_stands_is_down_whatever_the_order(named: bool) -> None:
+    """Some masters name their variants in another order each time, others by names that are new each time."""
+    asked = [0]
+
+    def master(_: float) -> Page:
+        asked[0] += 1
+        order = (("x", "y"), ("y", "x"), ("y", "x"))[asked[0] % 3] if named else (f"x{asked[0]}", f"y{asked[0]}")
+        return Page("#EXTM3U\n" + "".join(f"#EXT-X-STREAM-INF:BANDWIDTH=1\n{one}.m3u8\n" for one in order))
+
+    variants = {"x": moving(), "y": moving(until=40)}
+    pages = {f"/live/{one}{number}.m3u8": page for one, page in variants.items() for number in ["", *range(100)]}
+    assert told({A: master, **pages}, 200) == [None, True, False]
 
 
 def test_a_shorter_interval_holds_at_once() -> None:
