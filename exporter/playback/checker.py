@@ -266,6 +266,9 @@ class Visit:
             return self._note(Verdict(False, still, age=age))
         if moves is None and memory.motion.renamed:
             raise Unclear(Reason.MALFORMED, "its rows have no numbers, and other names each time: it may stand still")
+        if moves is None and memory.motion.misnumbered:
+            odd = "its rows change, but not their numbers (EXT-X-MEDIA-SEQUENCE)"
+            return self._note(Verdict(None, odd, Reason.MALFORMED, again=again))
         if moves is None or not media.newest:
             return self._note(Verdict(None, f"{rows}; too early to tell whether it moves", again=again))
         self.steps[-1].judged = f"{rows}, which moves"
