@@ -249,7 +249,7 @@ class Visit:
             raise MalformedPlaylist("FLV stands where a playlist was expected")
         kept = body.kept
         self.steps[-1].body = excerpt(kept, addresses=shows_paths(self.seen), secrets=secrets_of(self.seen))
-        read = await self.means.held.read(kept, lambda: hls.read(kept.decode("utf-8", "replace"), found.url))
+        read = await self.means.held.read(kept, lambda: hls.read(kept.decode("utf-8", "surrogateescape"), found.url))
         body.free()
         return read
 
