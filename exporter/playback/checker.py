@@ -16,6 +16,7 @@ from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.flv import FlvReader, MalformedFlv
 from exporter.playback.hls import MalformedPlaylist, Master, Media
 from exporter.playback.motion import Motion
+from exporter.playback.recall import ALONE, Which, recalled
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, ends_of
 from exporter.playback.urls import shown_of
@@ -87,7 +88,7 @@ class Checker:
         self.address = address
         self._http = http
         self._means = means
-        self._memories: dict[int, Memory] = {}
+        self._memories: dict[Which, Memory] = {}
         self._is_flv = address.ends_in_flv
         self._down = False
         hls.prepare()  # not within the first check, which would hold the event loop
@@ -108,7 +109,7 @@ class Visit:
     http: Http
     means: Means
     timeout: float
-    memories: dict[int, Memory]
+    memories: dict[Which, Memory]
     is_flv: bool
     steps: list[Step] = field(default_factory=list)
     received: int = 0
@@ -208,7 +209,7 @@ class Visit:
     async def _playlist(self, found: Fetched, body: Body) -> Verdict:
         read = await self._read(found, body)
         if isinstance(read, Media):
-            return await self._media(read, 0)
+            return await self._media(read, ALONE)
         playlists = hls.select(read, self.address.variant)
         if not playlists:
             missing = f"the master playlist has no variant whose path ends in {self.address.variant}"
@@ -216,12 +217,15 @@ class Visit:
         left_out = f", {read.left_out} are left out" if read.left_out and not self.address.variant else ""
         self.steps[-1].judged = f"a master playlist; {len(playlists)} of its playlists count{left_out}"
         seen, found_each = self.seen, []
-        for index, url in enumerate(playlists):
+        known = recalled(self.memories, playlists, Memory)
+        self.memories.clear()
+        self.memories.update(known)
+        for which, url in zip(known, playlists, strict=True):
             self.seen = seen
-            found_each.append((shown_of(url, seen), await self._judged(self._variant(url, index))))
+            found_each.append((shown_of(url, seen), await self._judged(self._variant(url, which))))
         return worst(found_each)
 
-    async def _variant(self, url: str, index: int) -> Verdict:
+    async def _variant(self, url: str, which: Which) -> Verdict:
         body = self.means.body(self.timeout)
         try:
             found = await self._get(self._wanted(url, hls.LARGEST_PLAYLIST), body)
@@ -230,7 +234,7 @@ class Visit:
             read = await self._read(found, body)
             if isinstance(read, Master):
                 raise MalformedPlaylist("a master playlist stands where a media playlist was expected")
-            return await self._media(read, index)
+            return await self._media(read, which)
         finally:
             body.free()
 
@@ -245,13 +249,12 @@ class Visit:
             raise MalformedPlaylist("FLV stands where a playlist was expected")
         kept = body.kept
         self.steps[-1].playlist = ends_of(kept)
-        read = await self.means.held.read(kept, lambda: hls.read(kept.decode("utf-8", "replace"), found.url))
+        read = await self.means.held.read(kept, lambda: hls.read(kept.decode("utf-8", "surrogateescape"), found.url))
         body.free()
         return read
 
-    async def _media(self, media: Media, index: int) -> Verdict:
-        # Known by its place: some servers name a playlist anew for each viewer.
-        memory = self.memories.setdefault(index, Memory())
+    async def _media(self, media: Media, which: Which) -> Verdict:
+        memory = self.memories.setdefault(which, Memory())
         now = self.asked  # what came is no older; it may have waited to be read
         moves, again = memory.motion.look(media, now), memory.motion.again(media, now)
         rows = f"a media playlist, target duration {media.target:g} s"
@@ -263,6 +266,9 @@ class Visit:
             return self._note(Verdict(False, still, age=age))
         if moves is None and memory.motion.renamed:
             raise Unclear(Reason.MALFORMED, "its rows have no numbers, and other names each time: it may stand still")
+        if moves is None and memory.motion.misnumbered:
+            odd = "its rows change, but not their numbers (EXT-X-MEDIA-SEQUENCE)"
+            return self._note(Verdict(None, odd, Reason.MALFORMED, again=again))
         if moves is None or not media.newest:
             return self._note(Verdict(None, f"{rows}; too early to tell whether it moves", again=again))
         self.steps[-1].judged = f"{rows}, which moves"
@@ -329,7 +335,7 @@ class Visit:
 
     def _compare(self, checksum: int, now: float) -> None:
         """Refuse what came all at once, and was the same long ago: a server may keep it of a push that has stopped."""
-        memory = self.memories.setdefault(0, Memory())
+        memory = self.memories.setdefault(ALONE, Memory())
         if memory.burst[0] != checksum:
             memory.burst = checksum, now
         if now - memory.burst[1] > LONGEST_GROUP:

@@ -153,6 +153,7 @@ class PlaybackChecks:
         self._fetcher.rates.change(settings.rate)
         self._queue.concurrency = settings.concurrency
         self._queue.keep(self._checkers)
+        self._queue.hasten(lambda one, began: _regular(one, began, self._interval(one)))
         self._lateness.keep(self._checkers)
 
     def scraped(self) -> None:

@@ -70,6 +70,7 @@ class Media(NamedTuple):
         until: When its newest media ends, in Unix seconds; None if it does not say.
         ended: Whether nothing more will come.
         names: The paths of its newest rows, where those are not numbered.
+        listed: Its newest rows as they stand there, the newest last.
     """
 
     target: float
@@ -78,6 +79,7 @@ class Media(NamedTuple):
     until: float | None
     ended: bool
     names: frozenset[str] = frozenset()
+    listed: tuple[str, ...] = ()
 
     @property
     def patience(self) -> float:
@@ -263,7 +265,8 @@ def _media(data: Mapping[str, Any], reader: _Reader, url: str) -> Media:
     newest = tuple(Newest(_whole(uri, url), start) for uri, start in islice(starts.items(), 2))
     numbered = data["media_sequence"] or data["playlist_type"] == "event"
     names = frozenset(() if numbered else (urlsplit(piece.uri).path for piece in reader.newest))
-    return Media(target, _rows(data, last, names), newest, last.until if last else None, data["is_endlist"], names)
+    listed, until = tuple(piece.uri for piece in reader.newest), last.until if last else None
+    return Media(target, _rows(data, last, names), newest, until, data["is_endlist"], names, listed)
 
 
 def _rows(data: Mapping[str, Any], last: _Piece | None, names: frozenset[str]) -> tuple[object, ...]:

@@ -25,11 +25,12 @@ class Motion:
         moved: When its rows last changed, in monotonic seconds; None before that.
         renamed: Whether its rows are not numbered, and have other names each time they are asked for: then nobody can
             tell that they stand still.
+        misnumbered: Whether its rows change under the same numbers, by which many players tell that they stand still.
     """
 
     def __init__(self) -> None:
         self.moved: float | None = None
-        self.renamed = False
+        self.renamed = self.misnumbered = False
         self._since: float | None = None
         self._looked = 0.0
         self._patience = 0.0
@@ -57,17 +58,22 @@ class Motion:
         if known:
             self._seen.remove(seen)
         self._seen.append(seen)
-        if rows == before or (known and self._steps < _STEPS):
+        if _slid(last, media):
+            self._slide(rows, now)
+        elif rows == before or (known and self._steps < _STEPS):
             self._stand(media, rows, now, gap)
         else:
             self._move(media, rows, now, gap)
         if self._left(now) <= 0 and self._recurred:
+            self._doubted = True  # what has once stood for too long goes on standing until something is new
             return None if self.renamed else False
         return True if self.moved is not None else None
 
     def _told_apart(self, media: Media, last: Media | None, gap: float) -> tuple[_Rows, _Rows | None]:
         """Return what tells rows apart, now and at the last look: no names, if all have others within their time."""
-        if last is not None and media.names and gap < (len(media.names) - 1) * media.target:
+        if not media.names:
+            self.renamed = False
+        elif last is not None and last.names and gap < (len(media.names) - 1) * media.target:
             self.renamed = not media.names & last.names
         before = None if last is None else last.rows
         return (media.rows[:-1], before and before[:-1]) if self.renamed else (media.rows, before)
@@ -77,6 +83,14 @@ class Motion:
         if self._since is not None:
             self.moved = now
             self._unsure = gap > max(self._patience, _LONG)
+        self.misnumbered = False
+        self._begin(rows, now)
+
+    def _slide(self, rows: _Rows, now: float) -> None:
+        self.moved, self.misnumbered = None, True
+        self._begin(rows, now)
+
+    def _begin(self, rows: _Rows, now: float) -> None:
         self._since, self._doubted, self._recurred = now, False, False
         self._standing = {rows}
 
@@ -99,8 +113,8 @@ class Motion:
         What changed while nobody looked for long may have stopped since, so it is looked at again soon.
         """
         left = self._left(now)
-        just_moved = self.moved == now
-        if left <= 0 or (just_moved and not self._unsure):
+        just_moved, just_slid = self.moved == now, self.misnumbered and self._since == now
+        if left <= 0 or just_slid or (just_moved and not self._unsure):
             return math.inf
         soon = left + _MARGIN
         return min(soon, max(media.target, _LEAST_AGAIN)) if self.moved is None or just_moved else soon
@@ -108,6 +122,14 @@ class Motion:
     def _left(self, now: float) -> float:
         """Return the seconds until rows that stay the same have stood still for too long."""
         return self._patience - (now - self._since if self._since is not None else 0.0)
+
+
+def _slid(last: Media | None, now: Media) -> bool:
+    """Whether the newest row is another one under the same number, while others are those of the last look."""
+    if last is None or now.names or now.rows != last.rows or now.listed[-1:] == last.listed[-1:]:
+        return False
+    before, names = ([urlsplit(uri).path for uri in media.listed] for media in (last, now))
+    return names[-1] not in before and not set(before).isdisjoint(names)
 
 
 def _steps_on(last: _Rows | None, now: _Rows, most: float) -> bool:

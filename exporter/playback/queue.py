@@ -106,6 +106,18 @@ class Queue(Generic[T]):
             heapq.heapify(host.waiting)
         self._hosts = {name: host for name, host in self._hosts.items() if host.waiting or host.busy}
 
+    def hasten(self, longest: Callable[[T, float], float]) -> None:
+        """Let the time of each come no later than so many seconds after its work last began.
+
+        Args:
+            longest: Takes an entry and when that was; returns the seconds.
+        """
+        began = self._entries
+        self._due = [(min(due, began[entry] + longest(entry, began[entry])), number, entry)
+                     for due, number, entry in self._due]  # fmt: skip
+        heapq.heapify(self._due)
+        self._turn()
+
     def run(self, running: bool) -> None:
         """Go on, or rest: then nothing is begun."""
         if running != self._running:

@@ -17,6 +17,7 @@ from exporter.playback.checker import MOST_SEGMENT, Checked, Checker, Means
 from exporter.playback.fetch import Fetched, Take, Wanted
 from exporter.playback.hls import LARGEST_PLAYLIST
 from exporter.playback.signing import signed
+from exporter.playback.urls import target
 from exporter.playback.verdict import FIRST_BYTES, NEVER, Verdict
 from exporter.rounds.shared import Clock
 from exporter.routes import Http
@@ -393,6 +394,15 @@ def test_a_playlist_need_not_be_utf_8() -> None:
     """Titles in any encoding change nothing."""
     pages = {**SEGMENTS, A: lambda now: Page(media(10 + int(now / 2)).encode().replace(b"F:2,", b"F:2,caf\xe9 \xff"))}
     assert [seen.verdict.up for seen in check(pages, 0, 3)] == [None, True]
+
+
+def test_an_address_in_a_playlist_need_not_be_utf_8() -> None:
+    """It is asked for byte for byte as it stands there, as ffmpeg does."""
+    byte = b"\xe9".decode("utf-8", "surrogateescape")
+    pages = {path.replace("seg-", byte): page for path, page in SEGMENTS.items()}
+    pages[A] = lambda now: Page(media(10 + int(now / 2)).encode().replace(b"seg-", b"\xe9"))
+    assert [seen.verdict.up for seen in check(pages, 0, 3)] == [None, True]
+    assert target(f"{ORIGIN}/{byte}.ts").url == f"{ORIGIN}/%E9.ts"
 
 
 def test_another_look_comes_when_it_tells_more() -> None:

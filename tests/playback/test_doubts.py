@@ -322,6 +322,30 @@ def test_rows_without_numbers_that_keep_their_names_move() -> None:
     assert never_down({**segments, **still}, 100.0)[10:].count(True) == 190
 
 
+@pytest.mark.parametrize("rows", [3, 20])
+@pytest.mark.parametrize("interval", [5.0, 15.0])
+def test_rows_that_change_under_the_same_numbers_are_not_down_until_they_stand(rows: int, interval: float) -> None:
+    """Players go by numbers, so it is not up; but rows are not unchanged, and their server is told."""
+
+    def stuck(now: float) -> Page:
+        first = int(min(now, 100) / 2)
+        return Page(media(first + rows - 1, rows=rows).replace(f"SEQUENCE:{first}\n", "SEQUENCE:7\n"))
+
+    seen: list[tuple[bool | None, Reason | None]] = []
+
+    async def watch(one: Rig) -> None:
+        for second in range(160):
+            await asyncio.sleep(1)
+            outcome = one.outcome()
+            assert outcome is not None
+            if second > 10 and seen[-1:] != [(outcome.up, outcome.reason)]:
+                seen.append((outcome.up, outcome.reason))
+
+    story({A: stuck}, watch, interval=interval)
+    assert seen[-2:] == [(None, Reason.MALFORMED), (False, None)]
+    assert [up for up, _ in seen].count(False) == 1
+
+
 # --- what it costs ----------------------------------------------------------------------------------------------------
 
 
