@@ -35,6 +35,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # A hair more than asked for, as real selectors do, or float rounding would never let a timer ring.
         self._now += seconds + 1e-9
 
+    def hold(self, seconds: float) -> None:
+        """Let so much time pass in which nothing happens, as work does that does not yield."""
+        self._now += seconds
+
     def time(self) -> float:
         """Return the virtual time in seconds."""
         return self._now

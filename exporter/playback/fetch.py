@@ -196,9 +196,7 @@ class Fetcher:
     async def _fetch_one(self, wanted: Wanted, asked: Target, take: Take) -> Fetched:
         """Ask for one URL, once more on a new connection if its own broke before an answer."""
         for new in (True,) if wanted.new else (False, True):
-            await self.rates.turn(asked.origin)
-            until = asyncio.get_running_loop().time() + wanted.timeout
-            connection = await self._connect(wanted, asked, until, new=new)
+            connection, until = await self._turn(wanted, asked, new=new)
             try:
                 return await _exchange(connection, wanted, asked, until, take)
             except TransportError as error:
@@ -208,23 +206,38 @@ class Fetcher:
                 connection.release()
         raise AssertionError("the second time is the last")
 
-    async def _connect(self, wanted: Wanted, asked: Target, until: float, *, new: bool) -> Connection:
-        """Return a connection on which nothing has come unasked."""
-        loop = asyncio.get_running_loop()
+    async def _turn(self, wanted: Wanted, asked: Target, *, new: bool) -> tuple[Connection, float]:
+        """Wait until a request may go out; it has to at once, as it would bunch with the next if it connected first.
+
+        Returns:
+            Its connection, on which nothing has come unasked, and when all of its answer must be there.
+        """
+        loop, left = asyncio.get_running_loop(), wanted.timeout
+        for _ in range(MOST_SPOILED):
+            started = loop.time()
+            try:
+                connection = await self._connect(wanted, asked, left, new=new)
+            except NotFetched:
+                await self.rates.turn(asked.origin)  # or a dead server would be tried as fast as it refuses
+                raise
+            left -= loop.time() - started
+            try:
+                await self.rates.turn(asked.origin)
+            except BaseException:
+                connection.release()
+                raise
+            if await is_quiet(connection):
+                return connection, loop.time() + left
+        raise NotFetched(Reason.HTTP, "the server sends something before it is asked")
+
+    async def _connect(self, wanted: Wanted, asked: Target, seconds: float, *, new: bool) -> Connection:
         route = wanted.http.route(f"{asked.origin}/")
         # A proxy looks names up itself; its own may well be private.
         open_to_all = route.proxy is not None or may_be_private(wanted.address, asked)
         transport = await self._transport(private=open_to_all)
         try:
-            async with asyncio.timeout_at(until):
-                for _ in range(MOST_SPOILED):
-                    timeout = until - loop.time()
-                    made = await transport.connect(
-                        asked.origin, timeout, self._gap, MOST_CONNECTING, new=new, route=route
-                    )
-                    if await is_quiet(made):
-                        return made
-            raise TransportError(Reason.HTTP, "the endpoint sends something before it is asked")
+            async with asyncio.timeout(seconds):
+                return await transport.connect(asked.origin, seconds, self._gap, MOST_CONNECTING, new=new, route=route)
         except (TransportError, TimeoutError) as error:
             raise NotFetched.of(translate(error)) from None
 

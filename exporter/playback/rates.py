@@ -7,12 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final
 
 from exporter.addresses import USUAL_PLAYBACK
-
-LATE: Final = 0.1
-"""Seconds by which turns are late at most, as the event loop was held up, for those behind to make up for it."""
+from exporter.rounds.pace import paced
 
 
 @dataclass(slots=True)
@@ -35,13 +32,13 @@ class Rates:
 
     def __init__(self, time: Callable[[], float]) -> None:
         self._time = time
-        self._gap = 1 / USUAL_PLAYBACK.rate
+        self._gap = 1 / paced(USUAL_PLAYBACK.rate)
         self._lines: dict[str, Line] = {}
 
     def change(self, rate: float) -> None:
         """Allow so many requests a second from now on, those that wait included."""
         before, now = self._gap, self._time()
-        self._gap = 1 / rate
+        self._gap = 1 / paced(rate)
         longest = max(before, self._gap)
         self._lines = {host: line for host, line in self._lines.items() if line.waiting or line.last + longest > now}
         for line in self._lines.values():
@@ -76,9 +73,9 @@ class Rates:
         if line.timer is not None:
             line.timer.cancel()
             line.timer = None
-        while line.waiting and (turn := line.last + self._gap) <= (now := self._time()):
+        while line.waiting and line.last + self._gap <= (now := self._time()):
             if not (first := line.waiting.popleft()).done():
-                line.last = max(turn, now - LATE)
+                line.last = now
                 first.set_result(None)
         if line.waiting:
             line.timer = asyncio.get_running_loop().call_at(line.last + self._gap, self._go_on, line)

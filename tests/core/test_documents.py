@@ -42,7 +42,7 @@ class Slowly:
 
     def __call__(self) -> float:
         """Return the time in seconds."""
-        self._loop._advance(self.step)
+        self._loop.hold(self.step)
         return float(self._loop.time())
 
 

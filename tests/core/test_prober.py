@@ -134,7 +134,7 @@ def test_a_stall_of_the_loop_is_not_made_good_by_a_burst() -> None:
         loop = asyncio.get_running_loop()
         network = Network(answering("active"))
         made = prober(network, [account(quota={"DescribeLiveStreamState": 50.0})], streams(300))
-        loop.call_later(1.0, lambda: loop._advance(0.7))  # type: ignore[attr-defined]
+        loop.call_later(1.0, lambda: loop.hold(0.7))  # type: ignore[attr-defined]
         await scrape(made, budget=60)
         assert network.busiest_second() <= 50
 

@@ -138,7 +138,7 @@ class Stage:
         elif kind == "stall":
             loop = asyncio.get_running_loop()
             assert isinstance(loop, VirtualLoop)
-            loop._advance(size / 20)
+            loop.hold(size / 20)
         elif kind in ("kill", "leave"):
             await one.stop(kill=kind == "kill")
             await asyncio.sleep(size)

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from exporter.model import Reason
-from exporter.playback.fetch import MOST_REDIRECTS, NotFetched, Wanted
+from exporter.playback.fetch import MOST_REDIRECTS, Fetcher, NotFetched, Wanted
+from exporter.playback.rates import Rates
 from exporter.routes import UNSET, Http, parse_proxy
 from exporter.transport.resolver import MOST_LOOK_UPS
 from testbed import proxy as honest
 from testbed.certificates import Authority
 from testbed.proxy import proxying
 from tests.core.test_transport import Heard, answer, listening, saying, serving, told
-from tests.playback.test_fetch import CANARY, PLAYLIST, address, opened, run
+from tests.playback.test_fetch import CANARY, PLAYLIST, Net, address, opened, run
 
 NAME = "play.example.com"
 
@@ -397,5 +398,37 @@ def test_a_body_that_says_that_it_is_flv_may_be_silent(path: str, header: str, s
                 assert seen.fetched.ending == "silent"
             else:
                 assert seen.error.reason is Reason.TIMEOUT
+
+    run(main)
+
+
+class Turns(Rates):
+    """Writes down how many names had been looked up when each turn was asked for."""
+
+    def __init__(self, asked: list[str]) -> None:
+        super().__init__(asyncio.get_running_loop().time)
+        self.asked, self.seen = asked, list[int]()
+
+    async def turn(self, host: str) -> None:
+        """Write it down."""
+        self.seen.append(len(self.asked))
+        await super().turn(host)
+
+
+def test_a_turn_is_taken_once_there_is_a_connection() -> None:
+    """Requests that connected after their turns would bunch; what cannot connect takes a turn all the same."""
+
+    async def main() -> None:
+        asked: list[str] = []
+        turns = Turns(asked)
+        fetcher = Fetcher(turns, rest=0.0, gap=30.0, look_up=leading("127.0.0.1", asked=asked))
+        async with serving(saying(answer(PLAYLIST))) as heard, fetcher:
+            for host, looked_up in (("one.lan", 1), ("one.lan", 1), ("two.lan", 2)):
+                assert (await Net(fetcher, UNSET).get(f"{at(heard, host)}/a")).body == PLAYLIST
+                assert turns.seen.pop() == looked_up
+            nowhere = f"{at(heard, 'three.lan')}/a"
+        async with Fetcher(turns, rest=0.0, gap=30.0, look_up=leading("127.0.0.1", asked=asked)) as fetcher:
+            assert (await Net(fetcher, UNSET).get(nowhere)).error.reason is Reason.CONNECTION
+        assert turns.seen == [3]
 
     run(main)

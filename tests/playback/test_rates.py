@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 
 import pytest
 
 from exporter.addresses import USUAL_PLAYBACK
 from exporter.playback.rates import Rates
-from testbed.virtual import run
+from exporter.window import WINDOW
+from testbed.virtual import VirtualLoop, run
 
 
 @pytest.mark.parametrize("told", [None, 4.0])
 def test_requests_to_an_origin_are_so_far_apart(told: float | None) -> None:
     """An origin gets as many requests a second as was told, the usual rate until then; no origin waits for another."""
-    gap = 1 / (told or USUAL_PLAYBACK.rate)
+    gap = WINDOW / (told or USUAL_PLAYBACK.rate)
 
     async def story() -> list[float]:
         rates, ask = _asking()
@@ -30,7 +32,11 @@ def test_requests_to_an_origin_are_so_far_apart(told: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "turns"),
-    [(0.01, 2.0, [0, 0.75, 1.25, 1.75, 2.25]), (1.0, 0.1, [0, 10, 20, 30, 40]), (1.0, 1.0, [0, 1, 2, 3, 4])],
+    [
+        (0.01, 2.0, [0, 0.75, 1.27, 1.79, 2.31]),
+        (1.0, 0.1, [0, 10.4, 20.8, 31.2, 41.6]),
+        (1.0, 1.0, [0, 1.04, 2.08, 3.12, 4.16]),
+    ],
 )
 def test_a_reload_holds_for_those_that_wait(before: float, after: float, turns: list[float]) -> None:
     """Who waits for a turn has it by the new rate, be it higher or lower, and who comes later goes behind them."""
@@ -60,7 +66,31 @@ def test_who_no_longer_waits_takes_no_turn() -> None:
         second.cancel()
         return await third
 
-    assert run(story()) == pytest.approx(1.0)
+    assert run(story()) == pytest.approx(WINDOW)
+
+
+@pytest.mark.parametrize("rate", [0.5, 3.0, 10.0, 250.0])
+def test_no_second_holds_more_than_the_rate(rate: float) -> None:
+    """Not even where the event loop is held up, and every other request is 30 ms longer on its way."""
+
+    async def story() -> list[float]:
+        loop, chance = asyncio.get_running_loop(), random.Random(1)
+        assert isinstance(loop, VirtualLoop)
+        rates, turns = Rates(loop.time), list[float]()
+        rates.change(rate)
+
+        async def ask(delay: float) -> None:
+            await rates.turn("a")
+            turns.append(loop.time() + delay)
+
+        asked = [asyncio.create_task(ask(0.03 * (number % 2))) for number in range(int(max(6, 8 * rate)))]
+        while not all(one.done() for one in asked):
+            await asyncio.sleep(chance.random())
+            loop.hold(0.3 * chance.random())
+        return sorted(turns)
+
+    turns, most, seconds = run(story()), max(1, int(rate)), max(1.0, 1 / rate)
+    assert all(later - first > seconds for first, later in zip(turns, turns[most:], strict=False))
 
 
 def _asking() -> tuple[Rates, Callable[[str], Coroutine[None, None, float]]]:
