@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from exporter.addresses import PlaybackSettings
+from exporter.playback.hls import Media
+from exporter.playback.motion import Motion
 from testbed.virtual import run
 from tests.playback.rig import SEGMENTS, A, Answer, Page, Rig, address, media, moving, rig, story, watched
 
@@ -46,6 +48,16 @@ def test_a_stream_that_began_anew_is_down_once_it_stands() -> None:
 def test_what_stands_still_from_the_first_look_on_stays_down() -> None:
     """The look after it was found down is no reason for doubt, however long nobody looked."""
     assert told({A: lambda _: Page(media(10))}, 120) == [None, False]
+
+
+def test_rows_that_keep_their_names_have_them_however_far_apart_looks_are() -> None:
+    """After an encoder began anew, all names are new at once; that some stay tells at any later look."""
+    motion, seen = Motion(), []
+    for now, names in ((0.0, "abc"), (2.0, "bcd"), (4.0, "efg"), (64.0, "ghi"), (124.0, "ghi"), (184.0, "ghi")):
+        rows = (2, 0, 0, 2.0, None, names[-1])
+        seen.append((motion.look(Media(2.0, rows, (), None, False, frozenset(names)), now), motion.renamed))
+    assert [up for up, _ in seen[:2]] == [None, True]
+    assert seen[2:] == [(True, True), (True, False), (True, False), (False, False)]
 
 
 @pytest.mark.parametrize("named", [True, False])
