@@ -272,6 +272,8 @@ class PlaybackChecks:
             return None
         host = _host(watched)
         standing, waiting = self._queue.standing(watched), self._fetcher.rates.waiting(host)
+        if standing.under_way is not None and standing.under_way < AT_LEAST:
+            return AT_LEAST - standing.under_way  # its turn has come
         message = why_late(late.seconds, host, standing, waiting, self._settings)
         checked = None if late.ended is None else self._clock.unix() - late.ended
         outcome = self._outcome(watched, Verdict(None, message, Reason.TIMEOUT))._replace(checked=checked)

@@ -34,10 +34,10 @@ class Motion:
         self._since: float | None = None
         self._looked = 0.0
         self._patience = 0.0
-        self._unsure = self._doubted = self._recurred = False
+        self._unsure = self._doubted = False
         self._steps = 0
         self._last: Media | None = None
-        self._standing: set[_Rows] = set()
+        self._standing: dict[_Rows, float] = {}  # since when each has stood, of those that come in turn
         self._seen: deque[tuple[_Rows, float | None, str]] = deque(maxlen=_REMEMBERED)
 
     def look(self, media: Media, now: float) -> bool | None:
@@ -52,7 +52,8 @@ class Motion:
         gap, last = now - self._looked, self._last
         self._looked, self._last = now, media
         rows, before = self._told_apart(media, last, gap)
-        self._steps = self._steps + 1 if _steps_on(before, rows, gap / media.target) else 0
+        if rows != before:
+            self._steps = self._steps + 1 if _steps_on(before, rows, gap / media.target) else 0
         seen = (rows, media.until, urlsplit(media.newest[0].url).path if media.newest and not self.renamed else "")
         known = seen in self._seen
         if known:
@@ -64,7 +65,7 @@ class Motion:
             self._stand(media, rows, now, gap)
         else:
             self._move(media, rows, now, gap)
-        if self._left(now) <= 0 and self._recurred:
+        if now - self._standing[rows] >= self._patience:
             self._doubted = True  # what has once stood for too long goes on standing until something is new
             return None if self.renamed else False
         return True if self.moved is not None else None
@@ -73,8 +74,10 @@ class Motion:
         """Return what tells rows apart, now and at the last look: no names, if all have others within their time."""
         if not media.names:
             self.renamed = False
-        elif last is not None and last.names and gap < (len(media.names) - 1) * media.target:
-            self.renamed = not media.names & last.names
+        elif last is not None and last.names:
+            stayed = not media.names.isdisjoint(last.names)
+            if stayed or gap < (len(media.names) - 1) * media.target:
+                self.renamed = not stayed
         before = None if last is None else last.rows
         return (media.rows[:-1], before and before[:-1]) if self.renamed else (media.rows, before)
 
@@ -91,8 +94,8 @@ class Motion:
         self._begin(rows, now)
 
     def _begin(self, rows: _Rows, now: float) -> None:
-        self._since, self._doubted, self._recurred = now, False, False
-        self._standing = {rows}
+        self._since, self._doubted = now, False
+        self._standing = {rows: now}
 
     def _stand(self, media: Media, rows: _Rows, now: float, gap: float) -> None:
         """Take rows that tell nothing new.
@@ -102,10 +105,9 @@ class Motion:
         """
         if gap >= self._patience and not self._doubted:
             self._since, self._doubted = now - self._patience / 3, True
-            self._standing, self._recurred = set(), False
+            self._standing = {rows: self._since}
         self._patience = max(self._patience, media.patience)
-        self._recurred = self._recurred or rows in self._standing
-        self._standing.add(rows)
+        self._standing.setdefault(rows, now)
 
     def again(self, media: Media, now: float) -> float:
         """Return the seconds after which another look tells more than this one; infinity if the usual time will do.

@@ -91,6 +91,16 @@ def test_an_encoder_that_begins_anew_is_not_down(every: float, named: bool, inte
     assert True in never_down({A: again, **segments}, 400.0, interval=interval)
 
 
+@pytest.mark.parametrize(("target", "interval"), [(6, 5.0), (10, 5.0), (20, 15.0)])
+def test_an_encoder_that_begins_anew_is_not_down_though_rows_are_longer_than_the_interval(
+    target: int, interval: float
+) -> None:
+    """Looks that see the same row twice on its way do not hide that it goes on, nor does a row that it had before."""
+    told = never_down({A: lambda now: Page(media(10 + int(now % (8 * target) / target), target=target))}, 290.0,
+                      interval=interval)  # fmt: skip
+    assert told[-1] is True
+
+
 def test_an_encoder_that_began_anew_between_two_looks_is_not_down() -> None:
     """The newest row has the very number that it had at the look before."""
     told = never_down({A: lambda now: Page(media(10 + int((now if now < 14 else now - 15) / 2)))}, 60.0)

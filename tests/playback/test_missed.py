@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from exporter.addresses import PlaybackSettings
+from exporter.playback.hls import Media
+from exporter.playback.motion import Motion
 from testbed.virtual import run
 from tests.playback.rig import SEGMENTS, A, Answer, Page, Rig, address, media, moving, rig, story, watched
 
@@ -48,6 +50,16 @@ def test_what_stands_still_from_the_first_look_on_stays_down() -> None:
     assert told({A: lambda _: Page(media(10))}, 120) == [None, False]
 
 
+def test_rows_that_keep_their_names_have_them_however_far_apart_looks_are() -> None:
+    """After an encoder began anew, all names are new at once; that some stay tells at any later look."""
+    motion, seen = Motion(), []
+    for now, names in ((0.0, "abc"), (2.0, "bcd"), (4.0, "efg"), (64.0, "ghi"), (124.0, "ghi"), (184.0, "ghi")):
+        rows = (2, 0, 0, 2.0, None, names[-1])
+        seen.append((motion.look(Media(2.0, rows, (), None, False, frozenset(names)), now), motion.renamed))
+    assert [up for up, _ in seen[:2]] == [None, True]
+    assert seen[2:] == [(True, True), (True, False), (True, False), (False, False)]
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_a_variant_that_stands_is_down_whatever_the_order(named: bool) -> None:
     """Some masters name their variants in another order each time, others by names that are new each time."""
@@ -64,7 +76,7 @@ def test_a_variant_that_stands_is_down_whatever_the_order(named: bool) -> None:
 
 
 def test_a_shorter_interval_holds_at_once() -> None:
-    """Addresses whose time would come within the hour are checked at once, and then as often as any."""
+    """Addresses whose time would come within the hour are checked at once, not told late, and then as often as any."""
 
     async def whole() -> None:
         stream = watched(address(A))
@@ -72,11 +84,13 @@ def test_a_shorter_interval_holds_at_once() -> None:
         one.web.pages = {**SEGMENTS, A: moving()}
         async with one.checks:
             one.checks.scraped()
-            await asyncio.sleep(100)
-            before = one.web.count(A)
+            await asyncio.sleep(200)
+            before, seen = one.web.count(A), set[bool | None]()
             one.configure(stream, settings=PlaybackSettings(interval=15.0))
-            await asyncio.sleep(1)
-            assert (one.web.count(A) - before, one.up()) == (1, True)
+            for _ in range(100):
+                await asyncio.sleep(0.01)
+                seen.add(one.up())
+            assert (one.web.count(A) - before, seen, one.counters.playback_errors) == (1, {True}, {})
             await asyncio.sleep(60)
             assert 4 <= one.web.count(A) - before <= 6
 
