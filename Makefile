@@ -62,7 +62,7 @@ LONGEST := $(addprefix tests/,$(addprefix peers/test_,replicas_membership.py rep
 REAL := $(LONGEST) $(filter-out $(LONGEST) $(ALONE) %/test_secrets.py %/test_breaker_trial.py,\
   $(wildcard tests/peers/test_*.py tests/reliability/test_*.py))
 # All others; first those that take longest, a file that waits besides one that computes.
-FIRST := tests/reliability/test_secrets.py tests/deploy/test_rules.py tests/providers/test_hiding.py \
+FIRST := tests/reliability/test_secrets.py tests/deploy/test_scenarios.py tests/providers/test_hiding.py \
   tests/core/test_aiohttp_versions.py tests/deploy/test_packages.py benchmarks/tests/test_fault_campaign.py \
   $(addprefix tests/grafana/test_,demo_dashboards.py live.py) tests/hostile/test_answers.py tests/deploy/test_helm.py
 REST = $(FIRST) $(filter-out $(FIRST) $(REAL) $(MEASURES) $(ALONE) $(DECIDES) $(DECIDES:=/%),\

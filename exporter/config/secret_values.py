@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -47,6 +48,11 @@ def read_file(path: Path) -> bytes:
 
 def secret_fields(account: type[Account]) -> tuple[str, ...]:
     """Return the fields of an account type that hold secrets."""
+    return _secret_fields(account)
+
+
+@cache
+def _secret_fields(account: type[Account]) -> tuple[str, ...]:
     return tuple(
         name
         for name, field in account.model_fields.items()

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from types import UnionType
+from functools import cache
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -18,6 +19,7 @@ from exporter.config.document import ELSEWHERE, Document, control_character
 from exporter.config.problems import Place, Spot
 from exporter.config.streams import taken
 from exporter.fields import is_duration
+from exporter.model import Stream
 from exporter.providers.interface import AnyProvider
 from exporter.spelling import did_you_mean
 
@@ -160,6 +162,13 @@ def _read_as(field: FieldInfo) -> Read | None:
     return next((read for kind, read in _READ if kind in types), None)
 
 
+@cache
+def _cells_of(stream: type[Stream]) -> Mapping[str, Read]:
+    """Return how the cells of each field of a cloud's streams are read, without those that no cell can hold."""
+    read = {name: _read_as(field) for name, field in stream.model_fields.items()}
+    return MappingProxyType({name: each for name, each in read.items() if each is not None})
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The columns that a table may have.
@@ -179,9 +188,9 @@ class Columns:
         retired: dict[str, str] = {}
         for provider in providers:
             retired |= provider.retired
-            for name, field in provider.stream.model_fields.items():
-                read = _read_as(field)
-                if read is not None and known.get(name) is not str:
+            stream: type[Stream] = provider.stream
+            for name, read in _cells_of(stream).items():
+                if known.get(name) is not str:
                     known[name] = read
         return cls(known, retired)
 

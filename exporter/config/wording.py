@@ -139,5 +139,8 @@ def _bound(finding: str, context: Mapping[str, Any], value: Any) -> str | None:
 
 def foreign_fields(name: str, fields: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Map each field that `name` lacks to the names of those that have it."""
-    foreign = {each for theirs in fields.values() for each in theirs}.difference(fields[name])
-    return {each: " and ".join(other for other, theirs in fields.items() if each in theirs) for each in foreign}
+    having: dict[str, list[str]] = {}
+    for other, theirs in fields.items():
+        for each in theirs:
+            having.setdefault(each, []).append(other)
+    return {each: " and ".join(others) for each, others in having.items() if name not in others}

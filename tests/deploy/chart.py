@@ -1,8 +1,11 @@
 """The chart through Helm's own library: lint, and rendered manifests as plain values."""
 
+import json
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -18,7 +21,7 @@ WORKLOADS = ("Deployment", "StatefulSet")
 Manifest = dict[str, Any]
 
 
-class Loader(yaml.SafeLoader):
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Refuses a key that stands in a map twice, as Kubernetes' own clients do."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -27,7 +30,8 @@ class Loader(yaml.SafeLoader):
         twice = [key for key, count in counted.items() if count > 1]
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"twice in one map: {twice}", node.start_mark)
-        return super().construct_mapping(node, deep)
+        found: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 def helm() -> Any:
@@ -53,11 +57,16 @@ def account(**fields: Any) -> dict[str, Any]:
     return {"config": {"accounts": accounts, "streams": [{"name": "a", "account": "main", "domain": "d.example"}]}}
 
 
-def rendered(given: dict[str, Any]) -> dict[str, str]:
+def rendered(given: dict[str, Any]) -> Mapping[str, str]:
     """Return what `helm template` makes of these values, text by the name of the template."""
+    return _rendered(json.dumps(given))
+
+
+@cache
+def _rendered(given: str) -> Mapping[str, str]:
     with helm().Chart.load(CHART) as chart:
-        texts: dict[str, str] = chart.render(given, name=RELEASE, namespace=NAMESPACE)
-    return {Path(name).name: text for name, text in texts.items()}
+        texts: dict[str, str] = chart.render(json.loads(given), name=RELEASE, namespace=NAMESPACE)
+    return MappingProxyType({Path(name).name: text for name, text in texts.items()})
 
 
 def refusal(given: dict[str, Any]) -> str:

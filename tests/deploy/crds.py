@@ -6,6 +6,7 @@ descriptions, and closed, so that a field that the API server would silently dro
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def problems(manifest: dict[str, Any]) -> list[str]:
     return [f"{error.json_path}: {error.message}" for error in found]
 
 
+@cache
 def read(kind: str, version: str) -> dict[str, Any]:
     """Return the schema of a kind."""
     found: dict[str, Any] = json.loads((SCHEMAS / f"{kind}-{version}.json").read_text(encoding="utf-8"))

@@ -1,7 +1,6 @@
-"""Rules: freshly generated, accepted by the real tools, right about the situations they are written for."""
+"""Rules: freshly generated, accepted by the real tools, documented, and changed by options as promised."""
 
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,19 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.fields import parse_duration
 from exporter.model import Reason
-from exporter.rules.building import CHART, render, scale_duration, scale_expression
+from exporter.rules.building import CHART, render
 from exporter.rules.options import JOB, RulesOptions
 from exporter.rules.options import RUNBOOK as SHIPPED_RUNBOOK
 
-from .tools import ROOT, accepts, program, release
+from .tools import ROOT, accepts, program
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 RULES = PROMETHEUS / "rules.yml"
 RUNBOOK = ROOT / "docs" / "runbook.md"
-SCENARIOS = sorted((PROMETHEUS / "tests").glob("*.yml"))
-SCALE = 0.1
 
 ALERTS = {
     "StreamExporterDown": {"critical", "warning"},
@@ -55,6 +51,7 @@ def promtool() -> str:
     return program("promtool", "apt-get install prometheus")
 
 
+@cache
 def groups() -> list[dict[str, Any]]:
     """Return the groups of the committed rules."""
     found: list[dict[str, Any]] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
@@ -81,12 +78,6 @@ def section(page: Path, heading: str) -> str:
 def test_rules_are_fresh() -> None:
     """Nobody edits the generated rules by hand or forgets to write them anew."""
     assert render(RulesOptions()) == RULES.read_text(encoding="utf-8")
-
-
-def test_lossy_scenario_is_fresh() -> None:
-    """The committed losses are the seeded ones, not a lucky draw."""
-    generated = accepts(sys.executable, PROMETHEUS / "tests" / "build_lossy.py")
-    assert generated == (PROMETHEUS / "tests" / "lossy.yml").read_text(encoding="utf-8")
 
 
 def test_alerts_are_the_promised_ones() -> None:
@@ -138,101 +129,6 @@ def test_promtool_accepts_rules_and_configuration() -> None:
     """The rules and the sample configuration load in a real Prometheus."""
     accepts(promtool(), "check", "rules", RULES)
     accepts(promtool(), "check", "config", PROMETHEUS / "prometheus.yml")
-
-
-def raised(test: dict[str, Any]) -> set[str]:
-    """Return the names of the alerts that a situation is expected to raise at some time."""
-    asked = {check["alertname"] for check in test.get("alert_rule_test", ()) if check["exp_alerts"]}
-    samples = (sample for check in test.get("promql_expr_test", ()) for sample in check["exp_samples"])
-    return asked.union(*(re.findall(r'alertname="(\w+)"', sample["labels"]) for sample in samples))
-
-
-def effort(test: dict[str, Any]) -> float:
-    """Return how long a situation lasts, times its series: promtool evaluates all of it, every few seconds."""
-    checks = [*test.get("alert_rule_test", ()), *test.get("promql_expr_test", ())]
-    return max(parse_duration(check["eval_time"]) for check in checks) * len(test["input_series"])
-
-
-class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads what a series is like, such as 0x40, as the text that it is, and not as a number."""
-
-
-Loader.add_constructor(
-    "tag:yaml.org,2002:int", lambda _loader, node: int(node.value) if node.value.isdecimal() else node.value
-)
-
-
-@cache
-def situations() -> dict[Path, dict[str, Any]]:
-    """Return the scenarios as files that promtool can read from anywhere."""
-    read = {path: yaml.load(path.read_bytes(), Loader) for path in SCENARIOS}
-    return {path: scenario | {"rule_files": [str(RULES)]} for path, scenario in read.items()}
-
-
-@cache
-def chosen() -> dict[Path, dict[str, Any]]:
-    """Return all of one stream's going down, and for each other alert the cheapest situation that raises it."""
-    found = [(path, test) for path, scenario in situations().items() for test in scenario["tests"]]
-    kept = [test for path, test in found if path.stem == "down"]
-    for _, test in sorted(found, key=lambda each: effort(each[1])):
-        if raised(test) - set().union(*map(raised, kept)):
-            kept.append(test)
-    every = {path: [test for test in scenario["tests"] if test in kept] for path, scenario in situations().items()}
-    return {path: situations()[path] | {"tests": tests} for path, tests in every.items() if tests}
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
-def test_scenario(scenario: Path) -> None:
-    """Each situation raises the alarms it should, in time, and no other."""
-    accepts(release("promtool", 2), "test", "rules", scenario)
-
-
-@pytest.mark.parametrize("scenario", chosen(), ids=lambda path: path.stem)
-def test_scenario_of_the_next_major(scenario: Path, tmp_path: Path) -> None:
-    """Each alert fires as it should on Prometheus 3, too.
-
-    To Prometheus 2 a sample at the beginning of a range belongs to it, to 3 it does not: that shows wherever an alert
-    begins and ends, and where a situation counts, its ranges begin between samples. All else is the same.
-    """
-    (tmp_path / scenario.name).write_text(yaml.safe_dump(chosen()[scenario], sort_keys=False), encoding="utf-8")
-    accepts(release("promtool", 3), "test", "rules", tmp_path / scenario.name)
-
-
-def test_each_alert_is_raised_in_a_scenario_on_both_majors() -> None:
-    """No alert is left out of the scenarios, nor of those that are chosen for the second major."""
-    alerts = {rule["alert"] for rule in rules("alert")}
-    for scenarios in (situations(), chosen()):
-        tests = [test for scenario in scenarios.values() for test in scenario["tests"]]
-        assert set().union(*map(raised, tests)) == alerts
-
-
-def scale(node: Any, key: str = "") -> Any:
-    """Return a scenario with all its times shrunk."""
-    if isinstance(node, dict):
-        return {key: scale(value, key) for key, value in node.items()}
-    if isinstance(node, list):
-        return [scale(value, key) for value in node]
-    if key in {"interval", "evaluation_interval", "eval_time"}:
-        return scale_duration(node, SCALE)
-    if key == "expr":
-        return scale_expression(node, SCALE)
-    return node
-
-
-@pytest.mark.parametrize("name", ["down", "outage"])
-def test_scaled_rules_hold_the_same_figures_in_scaled_time(name: str, tmp_path: Path) -> None:
-    """A test that shrinks the rules tests the same rules, ten times faster."""
-    (tmp_path / "rules.yml").write_text(render(RulesOptions(), SCALE), encoding="utf-8")
-    scenario = scale(chosen()[PROMETHEUS / "tests" / f"{name}.yml"])
-    shrunk = scenario | {"rule_files": ["rules.yml"], "tests": scenario["tests"][:1]}
-    (tmp_path / "scenario.yml").write_text(yaml.safe_dump(shrunk), encoding="utf-8")
-    accepts(promtool(), "test", "rules", tmp_path / "scenario.yml")
-
-
-def test_a_scale_that_leaves_nothing_is_refused() -> None:
-    """A factor that would round a window to nothing is an error, not a rule that never fires."""
-    with pytest.raises(ValueError, match="below a millisecond"):
-        render(RulesOptions(), 0.00000001)
 
 
 REPLICAS = ("a", "b", "c")
