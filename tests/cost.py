@@ -23,7 +23,7 @@ Work = Callable[[], object]
 class Calls:
     """Counts the functions, Python's and C's, that this thread calls inside a `with` block.
 
-    The number is the same on any machine. A loop without calls, such as `x in values`, is not seen: that takes `growth`.
+    The number is the same on any machine. A loop without calls, such as `x in values`, is not seen: use `growth` there.
     """
 
     def __init__(self) -> None:
