@@ -16,7 +16,7 @@ from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.flv import FlvReader, MalformedFlv
 from exporter.playback.hls import MalformedPlaylist, Master, Media
 from exporter.playback.motion import Motion
-from exporter.playback.recall import ALONE, Which, recalled
+from exporter.playback.recall import ALONE, Which, recall
 from exporter.playback.signing import signed
 from exporter.playback.steps import Step, ends_of
 from exporter.playback.urls import shown_of
@@ -112,6 +112,7 @@ class Visit:
     memories: dict[Which, Memory]
     is_flv: bool
     steps: list[Step] = field(default_factory=list)
+    asked_for: set[str] = field(default_factory=set)
     received: int = 0
     new: bool = False  # whether only new connections will do
     reused: bool = False  # whether an answer came over a used one
@@ -159,8 +160,9 @@ class Visit:
 
     async def _get(self, wanted: Wanted, take: Take) -> Fetched:
         """Fetch, and write down how it went; raises `NotFetched`, and `Unclear` for a status that tells nothing."""
-        step, started = Step(wanted.url, self.seen), self.means.clock.mono()
+        step, started = Step(wanted.url, self.seen, self.asked_for), self.means.clock.mono()
         self.steps.append(step)
+        self.asked_for.add(wanted.url)
         try:
             found = await self.means.fetch(wanted, take)
         except NotFetched as error:
@@ -175,6 +177,7 @@ class Visit:
         if found.redirected:  # what it leads on to may have the path of the redirect
             self.seen = replace(self.seen, shown=self.address.origins[0])
             step.url, step.address = found.url, self.seen
+            self.asked_for.add(found.url)
         step.came = f"HTTP {found.status}, {found.received:,} bytes"
         if found.status not in (200, 206, *NOT_THERE):
             raise Unclear(*status_says(found.status))
@@ -216,13 +219,12 @@ class Visit:
             raise Unclear(Reason.MALFORMED, missing)
         left_out = f", {read.left_out} are left out" if read.left_out and not self.address.variant else ""
         self.steps[-1].judged = f"a master playlist; {len(playlists)} of its playlists count{left_out}"
+        self.asked_for.update(playlists)
         seen, found_each = self.seen, []
-        known = recalled(self.memories, playlists, Memory)
-        self.memories.clear()
-        self.memories.update(known)
-        for which, url in zip(known, playlists, strict=True):
+        for which, url in zip(recall(self.memories, playlists, Memory), playlists, strict=True):
             self.seen = seen
-            found_each.append((shown_of(url, seen), await self._judged(self._variant(url, which))))
+            verdict = await self._judged(self._variant(url, which))
+            found_each.append((shown_of(url, seen, self.asked_for), verdict))
         return worst(found_each)
 
     async def _variant(self, url: str, which: Which) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,8 +16,8 @@ ALONE: Final[Which] = ("", 0)
 T = TypeVar("T")
 
 
-def recalled(known: Mapping[Which, T], urls: Iterable[str], new: Callable[[], T]) -> dict[Which, T]:
-    """Return what is known of each of these playlists, in their order, or something new.
+def recall(known: dict[Which, T], urls: Iterable[str], new: Callable[[], T]) -> Sequence[Which]:
+    """Say which playlist each of these is, in their order; of others nothing is known any more.
 
     They are known by their paths, in whatever order they stand. What has another path takes the place of what is gone:
     some servers name a playlist anew for each viewer.
@@ -29,4 +29,7 @@ def recalled(known: Mapping[Which, T], urls: Iterable[str], new: Callable[[], T]
         seen[path] += 1
     there = set(which)
     left = iter([one for each, one in known.items() if each not in there])
-    return {each: known[each] if each in known else next(left, None) or new() for each in which}
+    found = {each: known[each] if each in known else next(left, None) or new() for each in which}
+    known.clear()
+    known.update(found)
+    return which

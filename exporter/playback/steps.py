@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ class Step:
     Attributes:
         url: What was asked for, or where redirects led.
         address: The configured address that led there, which says what may be shown.
+        all_asked: All that the check asks for: values of their queries are not shown wherever they stand.
         seconds: How long it took.
         came: The status and what else came, or why nothing did.
         judged: What that means.
@@ -43,6 +44,7 @@ class Step:
 
     url: str = field(repr=False)
     address: PlaybackAddress = field(repr=False)
+    all_asked: Collection[str] = field(default=(), repr=False)
     seconds: float = 0.0
     came: str = ""
     judged: str = ""
@@ -51,12 +53,13 @@ class Step:
     @property
     def asked(self) -> str:
         """The URL as it may be shown."""
-        return shown_of(self.url, self.address)
+        return shown_of(self.url, self.address, self.all_asked)
 
     @property
     def body(self) -> str:
         """The playlist as it may be shown."""
-        return excerpt(self.playlist, addresses=shows_paths(self.address), secrets=secrets_of(self.address))
+        secrets = secrets_of((self.address.url.reveal(), *self.all_asked))
+        return excerpt(self.playlist, addresses=shows_paths(self.address), secrets=secrets)
 
     def as_object(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -113,7 +116,7 @@ def ends_of(body: bytes | bytearray) -> str:
     return "\n".join([*begin[:-1], LEFT_OUT, *end[1:]])
 
 
-def excerpt(text: str, *, addresses: bool, secrets: Sequence[str] = ()) -> str:
+def excerpt(text: str, *, addresses: bool, secrets: Collection[str] = ()) -> str:
     """Return a playlist without queries, or without any address of it.
 
     What repeats one of the secrets elsewhere is hidden, too.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
@@ -108,18 +108,15 @@ def shows_paths(address: PlaybackAddress) -> bool:
     return urlsplit(address.shown).path != ""
 
 
-def secrets_of(address: PlaybackAddress) -> tuple[str, ...]:
-    """Return what must not be shown of an address wherever it stands: the values of its query, in lower case."""
-    url = address.url.reveal()
-    if "?" not in url:
-        return ()
-    pairs = urlsplit(url).query.split("&")
+def secrets_of(urls: Iterable[str]) -> frozenset[str]:
+    """Return what must not be shown of URLs wherever it stands: the values of their queries, in lower case."""
+    pairs = [pair for url in urls if "?" in url for pair in urlsplit(url).query.split("&")]
     values = [pair.partition("=")[2] or pair for pair in pairs]
     forms = {form.lower() for value in values for form in (value, unquote(value))}
-    return tuple(form for form in forms if len(form) >= SHORTEST)
+    return frozenset(form for form in forms if len(form) >= SHORTEST)
 
 
-def repeats(text: str, secrets: Sequence[str]) -> bool:
+def repeats(text: str, secrets: Collection[str]) -> bool:
     """Whether a text holds one of these secrets, percent-encoded or not."""
     if not secrets:
         return False
@@ -127,17 +124,19 @@ def repeats(text: str, secrets: Sequence[str]) -> bool:
     return any(secret in form for secret in secrets for form in forms)
 
 
-def shown_of(url: str, address: PlaybackAddress) -> str:
+def shown_of(url: str, address: PlaybackAddress, asked: Iterable[str] = ()) -> str:
     """Return a URL that a check of an address asks for as it may be shown.
 
     That is without its query, and only its origin where a path may be a secret: where the address comes from a file or
-    a variable, and where a redirect led, paths hold tokens, as they do of a server that repeats the query there.
+    a variable, and where a redirect led, paths hold tokens, as they do of a server that repeats a query there, its own
+    or that of something else that was asked for.
     """
     try:
         found = target(url)
     except ValueError:
         return "an address that cannot be asked for"
     path = urlsplit(found.url).path
-    if not shows_paths(address) or carries_credential(path) or repeats(path, secrets_of(address)):
+    secrets = secrets_of((address.url.reveal(), found.url, *asked))
+    if not shows_paths(address) or carries_credential(path) or repeats(path, secrets):
         return found.origin
     return found.origin + printable(path, MOST_SHOWN)

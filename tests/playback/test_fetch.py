@@ -323,9 +323,9 @@ def test_a_body_that_falls_silent_is_told_apart_from_one_that_is_late() -> None:
 
     async def main() -> None:
         async with serving(behave) as heard, opened() as net:
-            seen = await net.get(f"{heard.url}/a.flv", silence=0.6, seconds=0.5)
+            seen = await net.get(f"{heard.url}/a.flv", silence=1.1, seconds=1.0)
             assert (seen.body, seen.fetched.ending, seen.fetched.received) == (b"xxxx", "silent", 4)
-            seen = await net.get(f"{heard.url}/a.flv", seconds=0.5)
+            seen = await net.get(f"{heard.url}/a.flv", seconds=1.0)
             assert (seen.error.reason, str(seen.error)) == (Reason.TIMEOUT, "no complete answer in time")
             assert seen.error.received == len(seen.body) > 0
             assert heard.connections == 2

@@ -393,7 +393,7 @@ def test_a_body_that_says_that_it_is_flv_may_be_silent(path: str, header: str, s
     async def main() -> None:
         head = f"HTTP/1.1 200 OK\r\n{header}\r\n\r\n".encode()
         async with mapped({"/a": redirect(path), path: head}) as heard, opened() as net:
-            seen = await net.get(f"{heard.url}/a", seconds=0.2, silence_of_flv=0.1)
+            seen = await net.get(f"{heard.url}/a", seconds=10 if silent else 0.2, silence_of_flv=0.1)
             if silent:
                 assert seen.fetched.ending == "silent"
             else:

@@ -1,4 +1,4 @@
-"""Where redirects lead, paths hold tokens: nothing shows one, neither a message nor a check as it went."""
+"""Where redirects lead, paths hold tokens, as of servers that repeat them: neither a message nor a check shows one."""
 
 from __future__ import annotations
 
@@ -48,3 +48,16 @@ def test_a_redirected_variant_hides_no_other() -> None:
     })  # fmt: skip
     assert made.outcome.message == f"{ORIGIN}/live/w.m3u8: it is not there: HTTP 404"
     assert {step.asked for step in made.steps} == {ORIGIN, f"{ORIGIN}{A}", f"{ORIGIN}/live/w.m3u8"}
+
+
+def test_a_token_of_a_variant_is_shown_in_no_path() -> None:
+    """A server gives each variant a token and repeats it in paths: of those only the origin is shown, even before."""
+    master = MASTER.replace("v.m3u8", f"v.m3u8?token={CANARY}").replace("/live/w.m3u8", f"/{CANARY}/w.m3u8")
+    rows = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{{}}\n#EXTINF:2,\n/{CANARY}/1.ts\n"
+    made = checked({
+        A: lambda _: Page(master),
+        "/live/v.m3u8": lambda now: Page(rows.format(10 + int(now / 2))),
+    })  # fmt: skip
+    assert made.outcome.message == f"{ORIGIN}: it is not there: HTTP 404"
+    assert {step.asked for step in made.steps} == {ORIGIN, f"{ORIGIN}{A}", f"{ORIGIN}/live/v.m3u8"}
+    assert "<redacted>" in made.steps[0].body

@@ -114,7 +114,7 @@ def test_an_excerpt_is_short_and_printable() -> None:
 def test_a_check_as_text_and_as_json() -> None:
     """Both say what was asked, what came, how each step was judged, and what all came to."""
     url = f"https://play.example/live/a.m3u8?token={CANARY}"
-    step = Step(url, address(), 0.0234, "HTTP 200, 412 bytes", "a media playlist", "#EXTM3U")
+    step = Step(url, address(), (), 0.0234, "HTTP 200, 412 bytes", "a media playlist", "#EXTM3U")
     outcome = PlaybackCheck(None, "HTTP 500", Reason.HTTP, until=float("inf"))
     check = PlaybackTranscript("arena\x1b", "main", "https://play.example/live/a.m3u8", [step], outcome)
     text = "\n".join(check.lines())
