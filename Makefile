@@ -48,7 +48,7 @@ DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py 
   tests/test_config_http.py tests/test_catalogue.py tests/credentials tests/signing \
   $(addprefix tests/providers/test_,contract.py details.py exchanges.py forms.py helpers.py) \
   $(addprefix tests/callbacks/test_,covered.py receiver.py volcengine_live.py) \
-  $(addprefix tests/playback/test_,flv.py hls.py hops.py signing.py state.py steps.py urls.py)
+  $(addprefix tests/playback/test_,flv.py hls.py hops.py missed.py signing.py state.py steps.py urls.py)
 # What measures goes alone, after the rest; but what counts only its own memory and time may have a neighbour that waits.
 MEASURES := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py)
 ALONE := $(addprefix benchmarks/tests/test_,flood.py hostile_clients.py)

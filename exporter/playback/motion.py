@@ -34,7 +34,7 @@ class Motion:
         self._since: float | None = None
         self._looked = 0.0
         self._patience = 0.0
-        self._unsure = self._doubted = False
+        self._unsure = self._doubted = self._stood = False
         self._steps = 0
         self._last: Media | None = None
         self._standing: dict[_Rows, float] = {}  # since when each has stood, of those that come in turn
@@ -66,9 +66,9 @@ class Motion:
         else:
             self._move(media, rows, now, gap)
         if now - self._standing[rows] >= self._patience:
-            self._doubted = True  # what has once stood for too long goes on standing until something is new
+            self._stood = True
             return None if self.renamed else False
-        return True if self.moved is not None else None
+        return True if self.moved is not None and not self._stood else None
 
     def _told_apart(self, media: Media, last: Media | None, gap: float) -> tuple[_Rows, _Rows | None]:
         """Return what tells rows apart, now and at the last look: no names, if all have others within their time."""
@@ -94,7 +94,7 @@ class Motion:
         self._begin(rows, now)
 
     def _begin(self, rows: _Rows, now: float) -> None:
-        self._since, self._doubted = now, False
+        self._since, self._doubted, self._stood = now, False, False
         self._standing = {rows: now}
 
     def _stand(self, media: Media, rows: _Rows, now: float, gap: float) -> None:
@@ -103,7 +103,7 @@ class Motion:
         If nobody looked for as long as they may stand still, they get more time, once: the encoder may have begun anew
         meanwhile and come to the same number, or a cache be that much behind. Two target durations more will tell.
         """
-        if gap >= self._patience and not self._doubted:
+        if gap >= self._patience and not (self._doubted or self._stood):
             self._since, self._doubted = now - self._patience / 3, True
             self._standing = {rows: self._since}
         self._patience = max(self._patience, media.patience)

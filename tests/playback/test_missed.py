@@ -50,6 +50,18 @@ def test_what_stands_still_from_the_first_look_on_stays_down() -> None:
     assert told({A: lambda _: Page(media(10))}, 120) == [None, False]
 
 
+def test_what_was_down_plays_again_only_once_it_goes_on() -> None:
+    """Rows that an encoder, begun anew, or another cache had before tell nothing yet."""
+
+    def anew(now: float) -> Page:
+        return Page(media(10 + int((min(now, 30) if now < 60 else now - 60) / 2)))
+
+    assert told({A: anew}, 100, interval=5.0) == [None, True, False, None, True]
+    assert told({A: lambda now: Page(media(25 - (now > 70) if now > 30 else 10 + int(now / 2)))}, 120) == [
+        None, True, False, None, False,
+    ]  # fmt: skip
+
+
 def test_rows_that_keep_their_names_have_them_however_far_apart_looks_are() -> None:
     """After an encoder began anew, all names are new at once; that some stay tells at any later look."""
     motion, seen = Motion(), []
