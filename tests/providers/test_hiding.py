@@ -97,21 +97,21 @@ def test_a_provider_that_hides_nothing_is_caught(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the template as whoever copies it does."""
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build and install the template as whoever copies it does; return the folder that has it."""
     home = tmp_path_factory.mktemp("template")
     shutil.copytree(TEMPLATE, home / "template", ignore=shutil.ignore_patterns("__pycache__"))
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", "."]
     subprocess.run([*build, "./template"], cwd=home, check=True)
-    (built,) = home.glob("*.whl")
-    return built
+    (wheel,) = home.glob("*.whl")
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--target", "site"]
+    subprocess.run([*uv, str(wheel)], cwd=home, check=True)
+    return home / "site"
 
 
-def installed(home: Path, wheel: Path, **modules: str) -> dict[str, str]:
-    """Install the package from outside; return the environment of a process that has it, with other entry points."""
-    site = home / "site"
-    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--target", str(site)]
-    subprocess.run([*uv, str(wheel)], check=True)
+def installed(home: Path, package: Path, **modules: str) -> dict[str, str]:
+    """Copy the package from outside; return the environment of a process that has it, with other entry points."""
+    site = shutil.copytree(package, home / "site")
     (points,) = site.glob("*.dist-info/entry_points.txt")
     if modules:
         points.write_text("\n".join([f"[{GROUP}]", *(f"{name} = {value}" for name, value in modules.items()), ""]))
@@ -119,9 +119,9 @@ def installed(home: Path, wheel: Path, **modules: str) -> dict[str, str]:
 
 
 @pytest.mark.timeout(120)
-def test_the_template_is_built_installed_and_passes_its_own_tests(wheel: Path, tmp_path: Path) -> None:
+def test_the_template_is_built_installed_and_passes_its_own_tests(package: Path, tmp_path: Path) -> None:
     """Whoever copies the template has a package with its catalogue, a fake cloud, and tests that pass."""
-    environ = installed(tmp_path, wheel)
+    environ = installed(tmp_path, package)
     tests = tmp_path / "copy"
     shutil.copytree(TEMPLATE / "tests", tests / "tests")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
@@ -132,10 +132,10 @@ def test_the_template_is_built_installed_and_passes_its_own_tests(wheel: Path, t
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("way", ["folder", "package"])
-def test_a_cloud_is_added_by_one_folder_or_package(way: str, wheel: Path, tmp_path: Path) -> None:
+def test_a_cloud_is_added_by_one_folder_or_package(way: str, package: Path, tmp_path: Path) -> None:
     """Configured, asked, exposed and explained, with a label and a code of its own: nothing else is edited."""
     folder = toy_folder(tmp_path).parent
-    environ = installed(tmp_path, wheel) if way == "package" else with_clouds(folder, tmp_path)
+    environ = installed(tmp_path, package) if way == "package" else with_clouds(folder, tmp_path)
     with parrots([toy()], folder) as ((bird,), config):
         bird.truth = {"playing": True, "ticket": "t-1"}
         with exporter({"scrape": {"reuse": "0s"}, **config}, folder=tmp_path, environ=environ) as server:
@@ -174,10 +174,10 @@ def test_a_cloud_is_added_by_one_folder_or_package(way: str, wheel: Path, tmp_pa
     ],
 )
 def test_what_is_wrong_with_a_package_is_reported(
-    entry: dict[str, str], told: str, wheel: Path, tmp_path: Path
+    entry: dict[str, str], told: str, package: Path, tmp_path: Path
 ) -> None:
     """A cloud that is installed and not as it should be is told at once, before it is missed in a configuration."""
-    done = run(tmp_path, installed(tmp_path, wheel, **entry), "schema")
+    done = run(tmp_path, installed(tmp_path, package, **entry), "schema")
     assert done.returncode != 0
     assert told in done.stderr.splitlines()[-1]
 
