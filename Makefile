@@ -51,7 +51,7 @@ DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py 
   $(addprefix tests/playback/test_,flv.py hls.py hops.py signing.py state.py steps.py urls.py)
 # What measures goes alone, after the rest; but what counts only its own memory and time may have a neighbour that waits.
 MEASURES := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py)
-ALONE := $(addprefix benchmarks/tests/test_,flood.py hostile_clients.py) tests/reliability/test_schedules_cost.py
+ALONE := $(addprefix benchmarks/tests/test_,flood.py hostile_clients.py)
 # Real servers wait most of the time, so there are four files at a time. Those that take longest begin, in this order:
 # by itself, xdist keeps files of few tests for last. Behind the first three, which have one or two tests, it queues the
 # fifth to the seventh at once: short ones.

@@ -92,6 +92,18 @@ def test_neither_tests_nor_benchmarks_import_the_other() -> None:
     assert found == []
 
 
+def test_no_test_measures_the_processor() -> None:
+    """A slow machine fails no test: what a piece of work costs is told by `tests/cost.py`, in calls and ratios."""
+    own = {Path(__file__), ROOT / "tests/cost.py"}
+    found = [
+        _name(path)
+        for place in ("tests", "benchmarks/tests")
+        for path in sorted((ROOT / place).rglob("*.py"))
+        if path not in own and re.search(r"\b(?:process_time|thread_time|perf_counter|timeit|getrusage)", _read(path))
+    ]
+    assert found == []
+
+
 def test_no_function_is_too_complex() -> None:
     """Ruff refuses more than ten ways through a function, and nothing in the source is excused from it."""
     lint = tomllib.loads(_read(ROOT / "pyproject.toml"))["tool"]["ruff"]["lint"]

@@ -7,7 +7,6 @@ import html
 import json
 import re
 import string
-import time
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -19,6 +18,7 @@ from exporter.fields import Secret
 from exporter.model import Credentials, Request
 from exporter.rounds.transcript import known_secrets
 from exporter.scrubbing import WITHHELD, scrub
+from tests.cost import LINEAR, growth
 
 SECRET = 'kZ7+q/W"9x=Tr4vQ&m2\\Lp8'
 PLAIN = "bWnU9iXqEt3KfHd0sYgR"
@@ -278,16 +278,11 @@ def test_push_addresses(text: str) -> None:
 def test_time_grows_with_the_length_at_most(text: str) -> None:
     """Time is at most about linear in the length of the text."""
 
-    def seconds(size: int) -> float:
+    def make(size: int) -> Callable[[], object]:
         long = text * (size // len(text))
-        took = []
-        for _ in range(3):
-            started = time.thread_time()
-            scrub(long, [SECRET, PLAIN], addresses=True)
-            took.append(time.thread_time() - started)
-        return min(took)
+        return lambda: scrub(long, [SECRET, PLAIN], addresses=True)
 
-    assert seconds(1 << 16) < 8 * 4 * max(seconds(1 << 13), 0.001)
+    assert growth(make, 1 << 16) < LINEAR
 
 
 def test_what_is_known_of_a_call() -> None:
