@@ -1,6 +1,7 @@
 """Callbacks: how soon a stop shows, how fast they are answered, and what a flood of them costs.
 
-The exporter and the flood run in processes of their own; the simulated clouds run here.
+The exporter, the flood, and a bare server of aiohttp to hold it against run in processes of their own; the simulated
+clouds run here.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from itertools import count
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from benchmarks.table import Row
 from exporter.simulator import Simulator, World
-from testbed.processes import exporter
+from testbed.processes import exporter, module
 
 SECRET = "made-up-callback-secret"
 DOMAIN = "push.example"
 RATE = 50.0  # Tencent calls a second
+CONNECTIONS = 8  # of the flood
+BARE_RATE, BARE_CONNECTIONS = 100.0, 2  # of the bare server, which gets a few callbacks beside the flood
 KEYS: dict[str, dict[str, Any]] = {
     "zego": {"app_id": 77, "server_secret": "made-up", "callback_secret": SECRET},
     "tencent": {"secret_id": "id", "secret_key": "made-up", "callback_key": SECRET},
@@ -117,6 +121,7 @@ class Flooded:
         expected: What scrapes alone make of them.
         rate: Callbacks a second that were answered.
         statuses: How they were answered.
+        bare: Seconds until the bare server answered callbacks meanwhile.
     """
 
     answers: list[float]
@@ -127,26 +132,35 @@ class Flooded:
     expected: int = 0
     rate: float = 0.0
     statuses: dict[str, int] = field(default_factory=dict)
+    bare: list[float] = field(default_factory=list)
 
 
 async def flooded(seconds: float, rate: float, kinds: str, scrapes: int = 3, streams: int = 60) -> Flooded:
     """Flood an exporter with callbacks of some kinds, and scrape beside it."""
-    async with bench(streams) as made:
-        quiet = [await made.scrape() for _ in range(scrapes)]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.callbacks", made.url, str(seconds), str(rate), kinds,
-            stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        answering = asyncio.create_task(process.communicate())
-        await asyncio.sleep(1.0)
-        beside: list[float] = []
-        while not answering.done() and len(beside) < scrapes:
-            beside.append(await made.scrape())
-        told = json.loads((await answering)[0])
-        busiest, calls = made.world.busiest(provider="tencent"), len(made.world.calls(provider="tencent"))
-    expected = (1 + len(quiet) + len(beside)) * streams
-    rate = len(told["answers"]) / told["seconds"]
-    return Flooded(told["answers"], quiet, beside, busiest, calls, expected, rate, told["statuses"])
+    with module("benchmarks.callbacks") as bare:
+        async with bench(streams) as made:
+            return await _flooded(made, bare, seconds, rate, kinds, scrapes, streams)
+
+
+async def _flooded(
+    made: Bench, bare: str, seconds: float, rate: float, kinds: str, scrapes: int, streams: int
+) -> Flooded:
+    quiet = [await made.scrape() for _ in range(scrapes)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.callbacks", made.url, bare, str(seconds), str(rate), kinds,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    answering = asyncio.create_task(process.communicate())
+    await asyncio.sleep(1.0)
+    beside: list[float] = []
+    while not answering.done() and len(beside) < scrapes:
+        beside.append(await made.scrape())
+    told = json.loads((await answering)[0])
+    return Flooded(
+        told["answers"], quiet, beside, made.world.busiest(provider="tencent"),
+        len(made.world.calls(provider="tencent")), (1 + len(quiet) + len(beside)) * streams,
+        len(told["answers"]) / told["seconds"], told["statuses"], told["bare"],
+    )  # fmt: skip
 
 
 # --- the flood, in a process of its own ------------------------------------------------------------------------------
@@ -203,16 +217,44 @@ async def _pour(
     writer.close()
 
 
-async def _flood(url: str, seconds: float, rate: float, kinds: list[str], connections: int = 8) -> None:
+async def _poured(url: str, seconds: float, rate: float, kinds: list[str], connections: int) -> list[tuple[float, str]]:
+    """Post callbacks at a rate; return the seconds that each answer took, and its status."""
     host, _, port = url.removeprefix("http://").partition(":")
     told: list[tuple[float, str]] = []
-    started = time.perf_counter()
-    gap = connections / rate
+    started, gap = time.perf_counter(), connections / rate
     begins = [started + number / rate for number in range(connections)]
     await asyncio.gather(*(_pour(host, int(port), kinds, begin, started + seconds, gap, told) for begin in begins))
+    return told
+
+
+async def _flood(url: str, bare: str, seconds: float, rate: float, kinds: list[str]) -> None:
+    started = time.perf_counter()
+    told, beside = await asyncio.gather(
+        _poured(url, seconds, rate, kinds, CONNECTIONS), _poured(bare, seconds, BARE_RATE, kinds, BARE_CONNECTIONS)
+    )
+    took = time.perf_counter() - started
     statuses = {status: sum(one == status for _, one in told) for status in {status for _, status in told}}
-    answers = [took for took, _ in told]
-    print(json.dumps({"answers": answers, "seconds": time.perf_counter() - started, "statuses": statuses}))
+    answers, others = ([seconds for seconds, _ in found] for found in (told, beside))
+    print(json.dumps({"answers": answers, "seconds": took, "statuses": statuses, "bare": others}))
+
+
+# --- the bare server, in another --------------------------------------------------------------------------------------
+
+
+async def _bare() -> None:
+    """Read whatever is posted, and answer it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(text="ok")
+
+    application = web.Application()
+    application.router.add_post("/{path:.*}", answer)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+    await asyncio.Event().wait()
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -237,7 +279,8 @@ def rows() -> list[Row]:
         Row("a stop shows, median of 100", statistics.median(took), "s", "<=", 1.5, f"worst {max(took):.3f} s"),
         Row("callback answered, p99", 1000 * p99(calm.answers), "ms", "<=", 10, f"{len(calm.answers)} at 20/s"),
         Row("callback answered in a flood, p99", 1000 * p99(flood.answers), "ms", "<=", 10,
-            f"{flood.rate:.0f}/s, median {1000 * statistics.median(flood.answers):.2f} ms"),
+            f"{flood.rate:.0f}/s, median {1000 * statistics.median(flood.answers):.2f} ms, bare server "
+            f"{1000 * p99(flood.bare):.2f} ms"),
         Row("scrape beside the flood", slower, "x", "<=", 1.2,
             f"{statistics.median(flood.beside):.2f} s and {statistics.median(flood.quiet):.2f} s"),
         Row("API calls in the busiest second of a signed flood", float(signed.busiest), "calls", "<=", RATE,
@@ -246,4 +289,7 @@ def rows() -> list[Row]:
 
 
 if __name__ == "__main__":
-    asyncio.run(_flood(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4].split(",")))
+    if flood := sys.argv[1:]:
+        asyncio.run(_flood(flood[0], flood[1], float(flood[2]), float(flood[3]), flood[4].split(",")))
+    else:
+        asyncio.run(_bare())

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import select
 import socket
+import statistics
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ from testbed.provider import NOWHERE, black_hole, tencent
 from testbed.web import exchange, request, status, whole
 
 DRIPPERS, NON_READERS, BIG, PLACES = 300, 50, 10_000, 64
+COMPARISONS = 200  # of passwords, which take 15 s where one takes 70 ms
 SPARE = 2  # connections that the honest client may have at any moment
 
 
@@ -253,15 +255,27 @@ async def guessers() -> list[Finding]:
 
             guessing = [asyncio.create_task(guess(number)) for number in range(80)]
             await asyncio.sleep(2)
+            once = await asyncio.to_thread(_comparing, hashed)
             started, tries, answer = time.monotonic(), 0, b""
-            while not whole(answer) and time.monotonic() - started < 30:
+            while not whole(answer) and time.monotonic() - started < 2 * COMPARISONS * once:
                 answer = await exchange(server, _login("right"))
                 tries += 1
             seconds = time.monotonic() - started
             over.set()
             await asyncio.gather(*guessing)
-    figure = f"after {seconds:.1f} s, at try {tries}; {guesses} guesses"
-    return [Finding("80 clients guess passwords: the right one is let in within 15 s", figure, seconds <= 15)]
+    figure = f"after {seconds:.1f} s, {seconds / once:.0f} comparisons, at try {tries}; {guesses} guesses"
+    what = f"80 clients guess passwords: the right one is let in within the time of {COMPARISONS} comparisons"
+    return [Finding(what, figure, seconds <= COMPARISONS * once)]
+
+
+def _comparing(hashed: str) -> float:
+    """Return the seconds that comparing a password takes here and now, beside all that goes on."""
+    took = []
+    for _ in range(7):
+        started = time.monotonic()
+        bcrypt.checkpw(b"wrong", hashed.encode())
+        took.append(time.monotonic() - started)
+    return statistics.median(took)
 
 
 def _login(password: str) -> bytes:
@@ -283,7 +297,7 @@ async def few_descriptors() -> list[Finding]:
             one.close()
         started = time.monotonic()
         last = b""
-        while not whole(last) and time.monotonic() - started < 15:
+        while not whole(last) and time.monotonic() - started < 60:
             last = await exchange(server, request(), 5)
         seconds, lines = time.monotonic() - started, len(server.log().splitlines())
     return [

@@ -99,7 +99,7 @@ def until(done: Callable[[], object], what: str, seconds: float = PATIENCE) -> N
         time.sleep(0.05)
 
 
-async def eventually(true: Callable[[], bool], seconds: float = 5.0) -> None:
+async def eventually(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Look again and again until something is true in this process; raises `TimeoutError` after so many seconds."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110, there is nobody who could tell

@@ -229,4 +229,4 @@ def test_many_streams(tmp_path: Path) -> None:
 
         return work
 
-    assert ratio(loading("csv"), loading("yml"), 3) < 3
+    assert ratio(loading("csv"), loading("yml"), 2) < 2

@@ -23,7 +23,7 @@ from exporter.providers.interface import AnyProvider
 from exporter.serving.app import App
 from exporter.serving.service import Service, system_clock
 from exporter.simulator import Simulator, World
-from testbed.processes import eventually
+from testbed.processes import PATIENCE, eventually
 
 from .deliveries import DOMAIN, SECRET
 
@@ -94,7 +94,7 @@ class Rig:
         async with self.session.get(f"{self.url}/api/v1/streams") as reply:
             return {f"{row['provider']}/{row['stream']}": row["state"] for row in await reply.json()}
 
-    async def shows(self, key: str, state: str, seconds: float = 10.0) -> float:
+    async def shows(self, key: str, state: str, seconds: float = 60.0) -> float:
         """Ask until a stream shows a state; return after how many seconds it did."""
         started = time.monotonic()
         async with asyncio.timeout(seconds):
@@ -118,9 +118,9 @@ class Rig:
                 found.add(" ".join([labels["provider"], labels["event"], labels["outcome"], line.rpartition(" ")[2]]))
         return found
 
-    async def counted(self, seconds: float = 5.0, **wanted: int) -> None:
+    async def counted(self, **wanted: int) -> None:
         """Wait until so many callbacks were counted under each outcome."""
-        await eventually(lambda: all(self.outcomes().get(name, 0) >= count for name, count in wanted.items()), seconds)
+        await eventually(lambda: all(self.outcomes().get(name, 0) >= count for name, count in wanted.items()))
 
     def outcomes(self) -> dict[str, int]:
         """Return how many callbacks were counted under each outcome."""
@@ -141,7 +141,7 @@ async def opened(
         config = configuration(served.url, names, rate)
         async with Service(config, all_providers(), system_clock(), Keyring({}), callback_secret) as service:
             app = App(service, reload=_no_reload)
-            runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=1.0)
+            runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=PATIENCE)
             await runner.setup()
             try:
                 await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -126,6 +126,7 @@ def test_wrong_order_is_put_right() -> None:
             rig.world.set("zego/one", "active")
             rig.world.set("zego/one", "inactive")
             await rig.counted(accepted=2, replayed=1)
+            await eventually(lambda: len(rig.world.deliveries) == 3)
             assert [delivery.event for delivery in rig.world.deliveries] == [
                 "stream_close",
                 "stream_close",

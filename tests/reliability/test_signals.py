@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.commands.serve import DRAIN_SECONDS
 from testbed.processes import EXPORTER_SAYS, exporter, serve, start, until, written
 from testbed.provider import NOWHERE, black_hole, tencent
 from testbed.web import exchange, request, whole
@@ -139,12 +140,10 @@ def test_the_first_process_of_a_container_can_be_stopped(times: int, tmp_path: P
                 _, writer = await asyncio.open_connection(host, int(port))
                 writer.write(request("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 60") if times == 2 else b"")
                 await asyncio.sleep(1)
-                began = time.monotonic()
                 for _ in range(times):
                     os.kill(child(process), signal.SIGTERM)
                     await asyncio.sleep(0.5)
-                code = await asyncio.to_thread(process.wait, 20)
-                assert time.monotonic() - began < 5
+                code = await asyncio.to_thread(process.wait, DRAIN_SECONDS - 10)
                 writer.close()
                 return code
             finally:

@@ -226,7 +226,7 @@ def test_unknown_faults_are_errors() -> None:
         World().fault("hang", provder="zego")
 
 
-async def raw(simulator: Simulator, received: Received, patience: float = 2.0) -> bytes:
+async def raw(simulator: Simulator, received: Received, patience: float = 30.0) -> bytes:
     """Send a request as it is and read until the other side closes."""
     host, _, port = simulator.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -239,7 +239,7 @@ async def raw(simulator: Simulator, received: Received, patience: float = 2.0) -
         writer.close()
 
 
-def on_the_wire(kind: str, patience: float = 2.0, **fault: Any) -> tuple[bytes, World]:
+def on_the_wire(kind: str, patience: float = 30.0, **fault: Any) -> tuple[bytes, World]:
     """Return all that a client gets from a simulator with one fault."""
 
     async def run() -> tuple[bytes, World]:

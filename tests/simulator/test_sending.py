@@ -81,7 +81,7 @@ def one(provider: str, state: str = "inactive", **manners: Any) -> tuple[str, st
 
     async def act() -> None:
         world.set(f"{provider}/rtc01", state)
-        await eventually(lambda: bool(listener.heard), 10)
+        await eventually(lambda: bool(listener.heard))
 
     posting(world, listener, act)
     assert len(listener.heard) == 1
@@ -146,7 +146,7 @@ def test_retries(provider: str, attempts: int, enough: int) -> None:
 
         async def act(world: World = world, count: int = count) -> None:
             world.set(f"{provider}/rtc01", "inactive")
-            await eventually(lambda: len(world.deliveries) == count, 10)
+            await eventually(lambda: len(world.deliveries) == count)
             await asyncio.sleep(0.05)
 
         posting(world, listener, act)
@@ -162,12 +162,12 @@ def test_manners_that_spoil() -> None:
         world.set_manners("zego", Manners(duplicates=2, swapped=True))
         world.set("zego/rtc01", "inactive")
         world.set("zego/rtc01", "active")
-        await eventually(lambda: len(world.deliveries) == 6, 10)
+        await eventually(lambda: len(world.deliveries) == 6)
         world.set_manners("zego", Manners(lost=1.0))
         world.set("zego/rtc01", "inactive")
         world.set_manners("zego", Manners())
         world.set("zego/rtc01", "active")
-        await eventually(lambda: len(world.deliveries) == 7, 10)
+        await eventually(lambda: len(world.deliveries) == 7)
 
     posting(world, listener, act)
     created, closed = ["stream_create"] * 3, ["stream_close"] * 3
@@ -189,7 +189,7 @@ def test_who_does_not_call() -> None:
         world.set("tencent/rtc01", "active")
         world.set("tencent/rtc01", "inactive")
         world.set("tencent/rtc01", "forbidden")
-        await eventually(lambda: len(world.deliveries) > 0, 10)
+        await eventually(lambda: len(world.deliveries) > 0)
         await asyncio.sleep(0.05)
 
     posting(world, listener, act)
@@ -204,7 +204,7 @@ def test_scripts_are_told_by_the_clock() -> None:
         world.set(f"{provider}/rtc01", Script((State.ACTIVE, State.INACTIVE), 0.15))
 
     async def act() -> None:
-        await eventually(lambda: sum(delivery.provider == "tencent" for delivery in world.deliveries) >= 4, 10)
+        await eventually(lambda: sum(delivery.provider == "tencent" for delivery in world.deliveries) >= 4)
 
     posting(world, listener, act)
     events = [delivery.event for delivery in world.deliveries if delivery.provider == "tencent"]
