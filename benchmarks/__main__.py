@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import callbacks, config_load, exposition, playback, rounds, scrapes, shards, store
+from benchmarks import callbacks, config_load, exposition, held, playback, rounds, scrapes, shards, store
 from benchmarks.table import Row
 
 ALL: dict[str, Callable[[], list[Row]]] = {
@@ -18,6 +18,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "wide": rounds.wide,
     "paced": rounds.paced,
     "exposition": exposition.rows,
+    "held": held.rows,
     "reuse": scrapes.reused,
     "deadline": scrapes.deadlines,
     "listed": scrapes.listed,

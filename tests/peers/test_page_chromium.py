@@ -293,7 +293,7 @@ def test_keyboard_reaches_the_streams() -> None:
 
 
 def test_many_streams_stay_usable() -> None:
-    """With 10,000 streams the page shows the most urgent 500, and a refresh is quick even on a slow machine."""
+    """With 10,000 streams the page shows the most urgent 500, and a refresh takes about as long as to load it."""
 
     async def visit(site: Site, tab: Tab) -> None:
         await tab.open(site.address)
@@ -304,7 +304,8 @@ def test_many_streams_stay_usable() -> None:
             "(async () => {const t = performance.now(); await refresh(); return performance.now() - t})()"
         )
         await tab.until("document.getElementById('as-of').textContent.includes('08:01:00')")
-        print(f"refresh of 500 rows out of 10,000 streams: {took:.0f} ms")
-        assert took < 3000
+        loaded = await tab.evaluate("performance.getEntriesByType('navigation')[0].duration")
+        print(f"500 rows out of 10,000 streams: refreshed in {took:.0f} ms, loaded in {loaded:.0f} ms")
+        assert took < 3 * loaded
 
     looking(crowd(10_000), visit)
