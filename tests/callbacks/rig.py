@@ -94,12 +94,12 @@ class Rig:
         async with self.session.get(f"{self.url}/api/v1/streams") as reply:
             return {f"{row['provider']}/{row['stream']}": row["state"] for row in await reply.json()}
 
-    async def shows(self, key: str, state: str, seconds: float = 60.0) -> float:
+    async def shows(self, key: str, state: str, seconds: float = PATIENCE) -> float:
         """Ask until a stream shows a state; return after how many seconds it did."""
         started = time.monotonic()
         async with asyncio.timeout(seconds):
             while (await self.states())[key] != state:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
         return time.monotonic() - started
 
     async def scrape(self) -> str:
@@ -141,7 +141,7 @@ async def opened(
         config = configuration(served.url, names, rate)
         async with Service(config, all_providers(), system_clock(), Keyring({}), callback_secret) as service:
             app = App(service, reload=_no_reload)
-            runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=PATIENCE)
+            runner = web.AppRunner(app.application(), access_log=None, shutdown_timeout=PATIENCE / 2)
             await runner.setup()
             try:
                 await web.TCPSite(runner, "127.0.0.1", 0).start()

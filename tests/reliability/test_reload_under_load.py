@@ -114,7 +114,7 @@ async def reload(server: Server, text: dict[str, Any], how: str) -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_scrapes_during_reloads_see_one_configuration_or_the_other() -> None:
     """Three hundred scrapes during thirty alternating reloads: none fails, none is mixed, no counter falls."""
 
