@@ -19,7 +19,9 @@ def at_once(found: Flooded) -> bool:
 
     That is told by a bare server, which answered others meanwhile.
     """
-    return p99(found.answers) <= max(0.010, 10 * p99(found.bare)) and found.rate > 0.5 * FLOOD
+    answered, bare = found.answers, found.bare
+    usual = statistics.median(answered) <= 5 * statistics.median(bare)
+    return usual and p99(answered) <= max(0.010, 10 * p99(bare)) and found.rate > 0.5 * FLOOD
 
 
 def delayed(found: Flooded) -> float:

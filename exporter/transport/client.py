@@ -69,17 +69,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_dialled",
-        "_intake",
-        "_passes",
-        "_peer",
-        "_pool",
-        "_wire",
-        "idle_since",
-        "reused",
-        "sequence",
-        "spent",
-    )
+        "_dialled", "_intake", "_passes", "_peer", "_pool", "_wire", "idle_since", "reused", "sequence", "spent",
+    )  # fmt: skip
 
     def __init__(self, pool: Pool[Connection], dialled: Dialled, intake: Intake, spent: float, way: Way) -> None:
         self._pool = pool
