@@ -19,6 +19,9 @@ ALWAYS: Final = 2
 LOST: Final = 15.0
 """Seconds after which the time comes again of an entry whose work broke off."""
 
+TOGETHER: Final = 0.02
+"""Seconds for which an entry whose time has come waits for others: to wake up for each costs more than the work."""
+
 SHARE: Final = 0.1  # of the last one in how long work takes
 
 
@@ -163,7 +166,7 @@ class Queue(Generic[T]):
         for name in come:
             self._begin(name)
         if self._due:
-            self._timer = asyncio.get_running_loop().call_at(self._due[0][0], self._turn)
+            self._timer = asyncio.get_running_loop().call_at(self._due[0][0] + TOGETHER, self._turn)
 
     def _has_room(self, host: Host[T]) -> bool:
         return host.busy < (self.concurrency if len(self._tasks) < MOST_AT_ONCE else min(self.concurrency, ALWAYS))

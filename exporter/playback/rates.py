@@ -7,9 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
+from typing import Final
 
 from exporter.addresses import USUAL_PLAYBACK
 from exporter.rounds.pace import paced
+
+AT_ONCE: Final = 0.02
+"""Seconds by which a turn may come early: waking up for each of many requests costs more than making them."""
 
 
 @dataclass(slots=True)
@@ -17,12 +21,12 @@ class Line:
     """The requests that wait for their turn at a host, one behind the other.
 
     Attributes:
-        last: When the last one had its turn.
+        next: When the next one has its turn.
         waiting: Those that wait.
         timer: Comes when the turn of the first of them does.
     """
 
-    last: float = -inf
+    next: float = -inf
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
 
@@ -39,11 +43,9 @@ class Rates:
         """Allow so many requests a second from now on, those that wait included."""
         before, now = self._gap, self._time()
         self._gap = 1 / paced(rate)
-        longest = max(before, self._gap)
-        self._lines = {host: line for host, line in self._lines.items() if line.waiting or line.last + longest > now}
+        self._lines = {host: line for host, line in self._lines.items() if line.waiting or line.next > now}
         for line in self._lines.values():
-            if self._gap < before:
-                line.last = max(line.last, now - self._gap)
+            line.next = min(line.next - before, now) + self._gap
             self._go_on(line)
 
     def waiting(self, host: str) -> int:
@@ -54,8 +56,7 @@ class Rates:
     async def turn(self, host: str) -> None:
         """Wait until a request may go to a host."""
         line = self._lines.setdefault(host, Line())
-        if not line.waiting and line.last + self._gap <= (now := self._time()):
-            line.last = now
+        if not line.waiting and self._takes(line):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.waiting.append(turn)
@@ -68,14 +69,24 @@ class Rates:
                 line.waiting.remove(turn)
             raise
 
+    def _takes(self, line: Line) -> bool:
+        """Take the next turn, if it may be taken now."""
+        now = self._time()
+        if line.next - now > AT_ONCE:
+            return False
+        line.next = max(line.next, now) + self._gap
+        return True
+
     def _go_on(self, line: Line) -> None:
         """Give turns to those for whom it is time, and come again for the next."""
         if line.timer is not None:
             line.timer.cancel()
             line.timer = None
-        while line.waiting and line.last + self._gap <= (now := self._time()):
-            if not (first := line.waiting.popleft()).done():
-                line.last = now
-                first.set_result(None)
-        if line.waiting:
-            line.timer = asyncio.get_running_loop().call_at(line.last + self._gap, self._go_on, line)
+        while line.waiting:
+            if line.waiting[0].done():
+                line.waiting.popleft()
+            elif self._takes(line):
+                line.waiting.popleft().set_result(None)
+            else:
+                line.timer = asyncio.get_running_loop().call_at(line.next, self._go_on, line)
+                return

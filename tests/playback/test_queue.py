@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.playback.queue import ALWAYS, LOST, MOST_AT_ONCE, Queue, Standing
+from exporter.playback.queue import ALWAYS, LOST, MOST_AT_ONCE, TOGETHER, Queue, Standing
 from testbed.virtual import run
 
 START = 1000.0  # of virtual time
@@ -54,7 +54,10 @@ def queue(desk: Desk, concurrency: int | None = 2) -> Queue[str]:
 
 
 def test_each_has_its_time() -> None:
-    """A new entry is worked on at once, and again after the seconds that its work returned, counted from its begin."""
+    """A new entry is worked on at once, and again after the seconds that its work returned, counted from its begin.
+
+    Then it waits for others for a moment: they begin together.
+    """
     desk = Desk()
 
     async def story() -> None:
@@ -64,7 +67,24 @@ def test_each_has_its_time() -> None:
         await made.close()
 
     run(story())
-    assert desk.times("a/1") == [0.0, 10.0, 20.0]
+    assert desk.times("a/1") == [0.0, 10.0 + TOGETHER, 20.0 + 2 * TOGETHER]
+
+
+def test_those_whose_time_is_nearly_the_same_begin_together() -> None:
+    """The event loop wakes up once for all whose time comes within a moment, and not for each of them."""
+    desk, others = Desk(), {f"{host}/1": 1 + number / 1000 for number, host in enumerate("bcdefg", 1)}
+    desk.sooner = {"a/1": 1.0, **others, "h/1": 1.5}
+
+    async def story() -> None:
+        made = queue(desk)
+        made.keep(desk.sooner)
+        await asyncio.sleep(1.6)
+        await made.close()
+
+    run(story())
+    assert {name: desk.times(name)[1:] for name in desk.sooner} == {
+        "a/1": [1 + TOGETHER], **{name: [1 + TOGETHER] for name in others}, "h/1": [1.5 + TOGETHER],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("told", "most"), [(None, 1), (3, 3)])
@@ -95,7 +115,7 @@ def test_a_slow_host_delays_only_its_own() -> None:
 
     run(story())
     assert (desk.most["slow"], len([1 for _, name in desk.begun if name.startswith("slow")])) == (3, 3)
-    assert desk.times("quick/1") == [0.0, 10.0, 20.0, 30.0]
+    assert desk.times("quick/1") == pytest.approx([0.0, 10.0, 20.0, 30.0], abs=3.1 * TOGETHER)
 
 
 def test_many_slow_hosts_leave_room_for_each_other() -> None:
@@ -319,7 +339,7 @@ def test_a_reload_keeps_times_and_ends_what_is_gone() -> None:
         await made.close()
 
     run(story())
-    assert desk.times("a/1") == [0.0, 10.0]
+    assert desk.times("a/1") == [0.0, 10.0 + TOGETHER]
     assert desk.times("b/1") == [0.0, 3.0]
 
 
@@ -359,7 +379,8 @@ def test_taken_away_and_back_it_comes_as_often_as_before(after: float) -> None:
 
     run(story())
     times = {entry: [when for when in desk.times(entry) if when >= 3] for entry in ("a/1", "a/2")}
-    assert times == {"a/1": [3.0, 13.0, 23.0], "a/2": [3.1, 13.1, 23.1]}
+    assert times["a/1"] == pytest.approx([3.0, 13.0, 23.0], abs=2.1 * TOGETHER)
+    assert times["a/2"] == pytest.approx([3.1, 13.1, 23.1], abs=2.1 * TOGETHER)
 
 
 def test_one_that_takes_longer_than_its_time() -> None:

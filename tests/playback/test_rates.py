@@ -9,25 +9,34 @@ from collections.abc import Callable, Coroutine
 import pytest
 
 from exporter.addresses import USUAL_PLAYBACK
-from exporter.playback.rates import Rates
+from exporter.playback.rates import AT_ONCE, Rates
 from exporter.window import WINDOW
 from testbed.virtual import VirtualLoop, run
 
 
 @pytest.mark.parametrize("told", [None, 4.0])
 def test_requests_to_an_origin_are_so_far_apart(told: float | None) -> None:
-    """An origin gets as many requests a second as was told, the usual rate until then; no origin waits for another."""
-    gap = WINDOW / (told or USUAL_PLAYBACK.rate)
+    """An origin gets as many requests a second as was told, the usual rate until then; no origin waits for another.
+
+    Where many may go, those that come nearly at once go at once.
+    """
+    rate = told or USUAL_PLAYBACK.rate
+    early = int(AT_ONCE * rate / WINDOW)
 
     async def story() -> list[float]:
         rates, ask = _asking()
         if told is not None:
             rates.change(told)
-        first = await asyncio.gather(*map(ask, ("a", "a", "b", "a")))
+        found = await asyncio.gather(*map(ask, "ab" * (early + 3)))
         await asyncio.sleep(100.0)
-        return [*first, *(when - 100 - 2 * gap for when in await asyncio.gather(*map(ask, ("a", "a", "b"))))]
+        start = await ask("a")
+        return [*found, *(when - start for when in await asyncio.gather(ask("a"), ask("b")))]
 
-    assert run(story()) == pytest.approx([0, gap, 0, 2 * gap, 0, gap, 0], abs=1e-6)
+    found, at_once = run(story()), [0.0] * (early + 1)
+    for one in (found[:-2:2], found[1:-2:2]):
+        assert one[: early + 1] == pytest.approx(at_once, abs=1e-6)
+        assert one[early + 1] == pytest.approx((early + 1) * WINDOW / rate, abs=1e-6)
+    assert found[-2:] == pytest.approx([0.0 if early else WINDOW / rate, 0.0], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +80,7 @@ def test_who_no_longer_waits_takes_no_turn() -> None:
 
 @pytest.mark.parametrize("rate", [0.5, 3.0, 10.0, 250.0])
 def test_no_second_holds_more_than_the_rate(rate: float) -> None:
-    """Not even where the event loop is held up, and every other request is 30 ms longer on its way."""
+    """Not even where the event loop is held up, and every other request is 15 ms longer on its way."""
 
     async def story() -> list[float]:
         loop, chance = asyncio.get_running_loop(), random.Random(1)
@@ -83,7 +92,7 @@ def test_no_second_holds_more_than_the_rate(rate: float) -> None:
             await rates.turn("a")
             turns.append(loop.time() + delay)
 
-        asked = [asyncio.create_task(ask(0.03 * (number % 2))) for number in range(int(max(6, 8 * rate)))]
+        asked = [asyncio.create_task(ask(0.015 * (number % 2))) for number in range(int(max(6, 8 * rate)))]
         while not all(one.done() for one in asked):
             await asyncio.sleep(chance.random())
             loop.hold(0.3 * chance.random())
