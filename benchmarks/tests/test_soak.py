@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Callable
 
 import pytest
 import structlog
 
-from benchmarks.soak import soak
+from benchmarks.soak import Soak, soak
 from exporter.commands import logs
 
 SCRAPES = 160
@@ -26,3 +27,14 @@ def test_nothing_grows_while_four_answers_in_ten_fail() -> None:
     assert found.broken() == []
     assert found.scrapes == SCRAPES
     assert 0.1 < found.share_failed < 0.6
+
+
+def test_what_leaks_is_told_from_what_is_made_once() -> None:
+    """Sixteen KiB more at each scrape are growth; three MiB that come at once, early or late, are not."""
+
+    def grown(resident: Callable[[int], int]) -> float:
+        return Soak(SCRAPES, {number: (79 << 20) + resident(number) for number in range(66, SCRAPES, 6)}).growth
+
+    assert grown(lambda number: number << 14) == pytest.approx(90 / 64)
+    for when in (80, 112, 114, 150):
+        assert grown(lambda number, when=when: (number > when) * (3 << 20)) <= 0  # type: ignore[misc]
