@@ -1,10 +1,9 @@
 """`python -m benchmarks.soak [--scrapes 10000]`: scrape for long while four answers in ten fail; nothing may grow.
 
 The exporter's parts and its web server run in this process, the simulated clouds in another. Memory is resident memory,
-its slopes those of straight lines through both halves of the samples after warming up; the lesser counts, times the
-scrapes of both. Before each sample the C library gives back what it only keeps for the next allocation: answers of
-2 MiB come and go by chance, and leave it up to 15 MiB of free memory or none. The most that was resident with that is
-printed besides.
+its slope the least of straight lines through each quarter of the samples after warming up, times the scrapes of all.
+Before each sample the C library gives back what it only keeps for the next allocation: answers of 2 MiB come and go by
+chance, and leave it up to 15 MiB of free memory or none. The most that was resident with that is printed besides.
 
 Connections come and go with the faults, and kept ones end when nobody used them for a while. After that, as many files
 must be open as before the first scrape.
@@ -103,13 +102,14 @@ class Soak:
 
     @property
     def growth(self) -> float:
-        """Return how much memory grew over the run, in MiB: in both halves of it at least at that pace.
+        """Return how much memory grew over the run, in MiB: in each quarter of it at least at that pace.
 
-        What leaks grows all the time. A step in one half is something that is made once, whenever chance wants it.
+        What leaks grows all the time. A step in one or two quarters is memory that an answer as large as none before
+        leaves in pieces, whenever chance sends it.
         """
         samples = list(self.memory.items())
-        half = len(samples) // 2
-        pace = min(_slope(samples[:half]), _slope(samples[half:]))
+        quarter = len(samples) // 4
+        pace = min(_slope(samples[begin : begin + quarter]) for begin in range(0, 4 * quarter, quarter))
         return pace * (samples[-1][0] - samples[0][0]) / (1 << 20)
 
     @property
