@@ -5,6 +5,7 @@ As PID 1 of a container a process gets only those signals that it has a handler 
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -21,6 +22,13 @@ def run() -> None:
         # A server that is told to stop has done its work; any other command was cut short.
         raise SystemExit(0 if command in SERVERS else 128 + number)
 
+    def lost(told: sys.UnraisableHookArgs) -> None:
+        # Imports call back where Python drops exceptions: dropped with one, a stop would never come.
+        if isinstance(told.exc_value, SystemExit):
+            os._exit(int(told.exc_value.code or 0))
+        sys.__unraisablehook__(told)
+
+    sys.unraisablehook = lost
     signal.signal(signal.SIGTERM, leave)
     if command in RELOADING:
         # Nothing is read yet that could be read again.
