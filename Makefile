@@ -57,7 +57,7 @@ DECIDES := $(addprefix tests/core/test_,board.py document.py figures.py flow.py 
 # What measures goes alone, after the rest; but what counts only its own memory and time may have a neighbour that waits.
 MEASURES := $(addprefix benchmarks/tests/test_,soak.py expensive_answers.py)
 ALONE := $(addprefix benchmarks/tests/test_,flood.py hostile_clients.py)
-# Real servers wait most of the time, so there are five files at a time. Those that take longest begin, in this order:
+# Real servers wait most of the time, so there are four files at a time. Those that take longest begin, in this order:
 # by itself, xdist keeps files of few tests for last. Behind those of one or two tests it queues the next ones at once:
 # short ones.
 LONGEST := $(addprefix tests/,$(addprefix peers/test_,replicas_membership.py replicas_store.py end_to_end.py) \
@@ -78,7 +78,7 @@ tests: export PYTHONDONTWRITEBYTECODE :=
 tests: $(VENV)/.development
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --cov --cov-config pyproject.toml $(DECIDES)
 	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder $(REST)
-	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 5 --dist loadfile --no-loadscope-reorder $(REAL)
+	PYTHONHASHSEED=0 $(BIN)/pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder $(REAL)
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder $(MEASURES)
 	$(BIN)/pytest $(ALONE)
 
