@@ -43,10 +43,10 @@ class Rates:
         """Allow so many requests a second from now on, those that wait included."""
         before, now = self._gap, self._time()
         self._gap = 1 / paced(rate)
-        self._lines = {host: line for host, line in self._lines.items() if line.waiting or line.next > now}
         for line in self._lines.values():
             line.next = min(line.next - before, now) + self._gap
             self._go_on(line)
+        self._lines = {host: line for host, line in self._lines.items() if line.waiting or line.next > now}
 
     def waiting(self, host: str) -> int:
         """Return how many requests to a host wait for their turn."""

@@ -64,6 +64,20 @@ def test_a_reload_holds_for_those_that_wait(before: float, after: float, turns: 
     assert run(story()) == pytest.approx(turns, abs=1e-6)
 
 
+def test_a_lower_rate_counts_from_the_last_request() -> None:
+    """Nobody waited when it was lowered, and by the rate before the next turn had come: by the new one it has not."""
+
+    async def story() -> float:
+        rates, ask = _asking()
+        rates.change(10.0)
+        await ask("a")
+        await asyncio.sleep(1.0)
+        rates.change(0.1)
+        return await ask("a")
+
+    assert run(story()) == pytest.approx(10 * WINDOW)
+
+
 def test_who_no_longer_waits_takes_no_turn() -> None:
     """A request that is given up leaves its place to the next one."""
 
