@@ -223,9 +223,8 @@ class Visit:
         seen, found_each = self.seen, []
         for which, url in zip(recall(self.memories, playlists, Memory), playlists, strict=True):
             self.seen = seen
-            verdict = await self._judged(self._variant(url, which))
-            found_each.append((shown_of(url, seen, self.asked_for), verdict))
-        return worst(found_each)
+            found_each.append((url, await self._judged(self._variant(url, which))))
+        return worst(found_each, lambda url: shown_of(url, seen, self.asked_for))
 
     async def _variant(self, url: str, which: Which) -> Verdict:
         body = self.means.body(self.timeout)

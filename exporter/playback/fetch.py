@@ -18,7 +18,7 @@ from exporter.playback.urls import Target, may_ask, may_be_private, onward, targ
 from exporter.providers.interface import TransportError
 from exporter.rounds.gate import MOST_SPOILED, is_quiet
 from exporter.routes import Http
-from exporter.transport import Transport, tls_context, translate
+from exporter.transport import Transport, translate
 from exporter.transport.client import CONNECT_GAP, Connection
 from exporter.transport.errors import ENDPOINT
 from exporter.transport.pool import REST_SECONDS
@@ -162,7 +162,6 @@ class Fetcher:
         transport = self._transports.get(private)
         if transport is None:
             # Stored before the first await, so that there is never a second one.
-            self._context = self._context or tls_context()
             transport = Transport(self._context, self._rest, self._look_ups[private], patient=True, ahead=AHEAD)
             self._transports[private] = transport
             await self._open.enter_async_context(transport)

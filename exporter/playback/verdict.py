@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from exporter.model import Reason
@@ -57,16 +57,16 @@ def looks_like_a_page(begin: bytes) -> bool:
     return begin.lstrip()[:16].lower().startswith(_DOCUMENTS) or begin.translate(None, _TEXT) == b""
 
 
-def worst(verdicts: Iterable[tuple[str, Verdict]]) -> Verdict:
-    """Return the verdict on a master playlist by those on its playlists, each with its address as it may be shown.
+def worst(verdicts: Iterable[tuple[str, Verdict]], show: Callable[[str], str] = str) -> Verdict:
+    """Return the verdict on a master playlist by those on its playlists, each with its address.
 
-    All that count must play.
+    All that count must play. `show` returns how the address of one that does not may be shown.
     """
     found = list(verdicts)
     again = min(verdict.again for _, verdict in found)
-    for shown, verdict in sorted(found, key=lambda one: _rank(one[1])):
+    for url, verdict in sorted(found, key=lambda one: _rank(one[1])):
         if verdict.up is not True:
-            return verdict._replace(message=f"{shown}: {verdict.message}", again=again)
+            return verdict._replace(message=f"{show(url)}: {verdict.message}", again=again)
     ages = [verdict.age for _, verdict in found if verdict.age is not None]
     waits = [verdict.first_byte for _, verdict in found if verdict.first_byte is not None]
     message = "it plays" if len(found) == 1 else f"all {len(found)} playlists play"

@@ -313,7 +313,6 @@ def test_no_scrape_was_later_because_an_origin_hangs(stage: Stage, turn: Turn) -
     assert stage.origins.most_held >= len(HOLES)
     took = [look.seconds for look in stage.watch.looks]
     assert len(took) > 20
-    print("TOOK", statistics.median(took), max(took), file=sys.stderr)
     # One that waited for an origin would take its timeout; nine of ten, as a busy machine may be late with any.
     assert statistics.quantiles(took, n=10)[-1] < TIMEOUT / 2
     assert stage.watch.largest < 160 << 20

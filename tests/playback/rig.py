@@ -7,12 +7,12 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from exporter.addresses import PlaybackAddress, PlaybackSettings
 from exporter.fields import Secret
-from exporter.model import Account, Stream
+from exporter.model import Account, Reason, Stream
 from exporter.playback.checks import PlaybackChecks
 from exporter.playback.fetch import Fetched, NotFetched, Take, Wanted
 from exporter.playback.rates import Rates
@@ -27,6 +27,7 @@ from tests.virtual import EPOCH, account
 
 ORIGIN = "https://play.example"
 TS = b"\x47" + bytes(187)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,12 @@ class Rig:
         found = self.outcome(name, playback)
         return None if found is None else found.up
 
+    def verdict(self) -> tuple[bool | None, Reason | None]:
+        """Return whether the address plays, and why nobody knows; something was told of it."""
+        found = self.outcome()
+        assert found is not None
+        return found.up, found.reason
+
     def configure(self, *streams: Stream, settings: PlaybackSettings = PlaybackSettings()) -> None:  # noqa: B008
         """Watch these streams."""
         main: Account = account()
@@ -213,6 +220,16 @@ def flv(seconds: float, every: float = 0.1, burst: float = 0.0) -> tuple[tuple[f
 
 A = "/live/a.m3u8"
 SEGMENTS = {f"/live/seg-{number}.ts": (lambda _: Page(TS, 206)) for number in range(400)}
+
+
+async def each_second(one: Rig, seconds: float, tell: Callable[[Rig], T]) -> list[T]:
+    """Return what is told second by second, without what is the same as before."""
+    seen: list[T] = []
+    for _ in range(int(seconds)):
+        await asyncio.sleep(1)
+        if seen[-1:] != [told := tell(one)]:
+            seen.append(told)
+    return seen
 
 
 def story(pages: dict[str, Answer], tell: Callable[[Rig], Awaitable[None]], **settings: float) -> Rig:

@@ -25,6 +25,7 @@ from tests.playback.rig import (
     Page,
     Rig,
     address,
+    each_second,
     flv,
     flv_tag,
     media,
@@ -94,10 +95,7 @@ def test_it_plays_again() -> None:
     seen: list[bool | None] = []
 
     async def tell(one: Rig) -> None:
-        for _ in range(90):
-            await asyncio.sleep(1)
-            if seen[-1:] != [one.up()]:
-                seen.append(one.up())
+        seen.extend(await each_second(one, 90, Rig.up))
 
     story({A: back}, tell)
     assert seen == [None, True, False, True]
@@ -147,12 +145,7 @@ def test_every_failure_withdraws_what_was_known(page: Page | NotFetched, reason:
     seen: list[tuple[bool | None, Reason | None]] = []
 
     async def tell(one: Rig) -> None:
-        for _ in range(80):
-            await asyncio.sleep(1)
-            outcome = one.outcome()
-            assert outcome is not None
-            if seen[-1:] != [(outcome.up, outcome.reason)]:
-                seen.append((outcome.up, outcome.reason))
+        seen.extend(await each_second(one, 80, Rig.verdict))
 
     one = story({A: lambda now: page if 16 <= now < 46 else moving()(now)}, tell)
     assert seen == [(None, None), (True, None), (None, reason), (True, None)]
@@ -394,12 +387,7 @@ def test_the_same_burst_twice_is_not_fresh(heavy: bool) -> None:
         one.web.pages = {"/live/a.flv": lambda _: Page(parts=((0.0, FLV_HEAD), *tags))}
         async with one.checks:
             one.checks.scraped()
-            for _ in range(90):
-                await asyncio.sleep(1)
-                outcome = one.outcome()
-                assert outcome is not None
-                if seen[-1:] != [(outcome.up, outcome.reason)]:
-                    seen.append((outcome.up, outcome.reason))
+            seen.extend(await each_second(one, 90, Rig.verdict))
 
     run(whole())
     assert seen == [(True, None), (None, Reason.MALFORMED)]

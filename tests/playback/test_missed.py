@@ -10,7 +10,7 @@ from exporter.addresses import PlaybackSettings
 from exporter.playback.hls import Media
 from exporter.playback.motion import Motion
 from testbed.virtual import run
-from tests.playback.rig import SEGMENTS, A, Answer, Page, Rig, address, media, moving, rig, story, watched
+from tests.playback.rig import SEGMENTS, A, Answer, Page, Rig, address, each_second, media, moving, rig, story, watched
 
 
 def told(pages: dict[str, Answer], seconds: float, **settings: float) -> list[bool | None]:
@@ -18,10 +18,7 @@ def told(pages: dict[str, Answer], seconds: float, **settings: float) -> list[bo
     seen: list[bool | None] = []
 
     async def watch(one: Rig) -> None:
-        for _ in range(int(seconds)):
-            await asyncio.sleep(1)
-            if seen[-1:] != [one.up()]:
-                seen.append(one.up())
+        seen.extend(await each_second(one, seconds, Rig.up))
 
     story(pages, watch, **settings)
     return seen
