@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC
 from itertools import islice, pairwise
 from time import process_time
-from zoneinfo import ZoneInfo
 
 from benchmarks.config_load import best
 from benchmarks.exposition import STREAMS, answer_all
@@ -15,10 +13,11 @@ from benchmarks.rounds import keys, watching
 from benchmarks.table import Row
 from exporter import status
 from exporter.providers import all_providers
-from exporter.schedule import Expectations, Interval, Schedule
+from exporter.schedule import Expectations
 from exporter.serving import views
 from exporter.serving.pages import Page, PageCache
 from exporter.serving.service import Service, system_clock
+from testbed.schedules import many
 
 SCHEDULES = 500
 
@@ -62,14 +61,8 @@ def expectations() -> tuple[float, float]:
     """Return the CPU seconds of asking what is expected of all streams, at an instant as yet unknown, and of looking
     each up in a dict.
     """
-    zones = [*map(ZoneInfo, ("Europe/Berlin", "America/New_York", "Asia/Shanghai")), UTC]
-    made_of = [
-        Schedule((), (Interval(times=((540 + n % 60, 1020),), weekdays=frozenset(range(1, 6)), zone=zones[n % 4]),
-                      Interval(times=((600, 900 + n),), days=((1, 7), (-7, -1)), zone=zones[n % 3])))
-        for n in range(SCHEDULES)
-    ]  # fmt: skip
     numbers = {("tencent", f"stream-{n}"): n % SCHEDULES for n in range(STREAMS)}
-    made, minutes = Expectations(made_of, numbers), iter(range(100))
+    made, minutes = Expectations(many(SCHEDULES), numbers), iter(range(100))
 
     def ask() -> list[bool]:
         of = made.at(1.8e9 + 61 * next(minutes)).of
